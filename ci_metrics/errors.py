@@ -1,0 +1,72 @@
+"""The exception tree of the project. Nothing else belongs here.
+
+    CiMetricsError
+    ├── SettingsError          a setting is wrong, missing or half-set: names the variable, what was seen, what to do
+    ├── ContractError          data that breaks the contract (documents, taxonomy files, stored files of a foreign schema)
+    ├── PermanentError         asking again cannot help (401, 404, refused mapping, exhausted retries)
+    │   ├── NotFoundError      404 or 410: often a state, not an error; the caller decides
+    │   ├── AuthenticationError
+    │   └── IndexWriteError    a document was refused: names it and the reason
+    └── TransientError         asking again later may help (5xx, broken connection, timeouts)
+        ├── RateLimitedError   carries when to come back
+        └── BudgetSpentError   money or requests are used up for now; the work stays pending
+
+A PermanentError is never retried; a TransientError is, within bounds, and what remains is said in the metadata of the hour.
+"""
+
+from __future__ import annotations
+
+
+class CiMetricsError(Exception):
+    """Base of every error this project raises on purpose. Its text says what was wrong, what was seen, what to do."""
+
+
+class SettingsError(CiMetricsError):
+    """A setting is wrong, missing or half-set."""
+
+    def __init__(self, variable: str, seen: str, advice: str) -> None:
+        """Keep the three parts: `variable`, what was `seen` (secrets already masked) and what to do (`advice`)."""
+        super().__init__(f"{variable}: {seen}. {advice}")
+        self.variable, self.seen, self.advice = variable, seen, advice
+
+
+class ContractError(CiMetricsError):
+    """Data does not have the promised shape."""
+
+
+class PermanentError(CiMetricsError):
+    """Asking again cannot help."""
+
+
+class NotFoundError(PermanentError):
+    """The thing asked for is not there (HTTP 404 or 410)."""
+
+    def __init__(self, message: str, *, status: int = 404) -> None:
+        """`status` is the HTTP status that said so: 404 (missing) or 410 (gone)."""
+        super().__init__(message)
+        self.status = status
+
+
+class AuthenticationError(PermanentError):
+    """The token, key or password was refused."""
+
+
+class IndexWriteError(PermanentError):
+    """At least one document was refused by the index."""
+
+
+class TransientError(CiMetricsError):
+    """Asking again later may help."""
+
+
+class RateLimitedError(TransientError):
+    """A limit was met and waiting it out would take longer than we may wait now."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        """`retry_after`: seconds until the limit is lifted, as the server said."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BudgetSpentError(TransientError):
+    """The hour's money or requests are used up; what is left stays pending."""

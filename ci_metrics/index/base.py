@@ -1,0 +1,91 @@
+"""`DocumentIndex`: what both indices promise. Small on purpose: no query language of our own.
+
+What belongs here: the protocol and its records. Does not: any index's implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+#: The four kinds of documents (contract, "Documents").
+Kind = Literal["workflows", "jobs", "steps", "verdicts"]
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document: its deterministic id (never inside the body) and its body, JSON-ready."""
+
+    kind: Kind
+    id: str
+    body: Body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """A conjunction of conditions on fields. An empty one matches everything."""
+
+    equals: Mapping[str, str | int | float | bool | Sequence[str]] = field(
+        default_factory=dict
+    )  # a sequence: any of them
+    ranges: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)  # field -> (>= this or None, < that or None)
+    exists: Sequence[str] = ()
+    missing: Sequence[str] = ()
+    text: str = ""  # all words, case-insensitive, in any of the text fields
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an upsert did."""
+
+    created: int = 0
+    updated: int = 0
+
+
+class DocumentIndex(Protocol):
+    """Documents by id, by filter, counted by field. OpenSearch and the embedded index pass the same tests."""
+
+    @property
+    def location(self) -> str:
+        """Where it lives, for people; passwords masked."""
+
+    def ensure(self) -> None:
+        """Create templates and indices (or tables) where they are missing. Idempotent."""
+
+    def upsert(self, documents: Iterable[Document]) -> Written:
+        """Write documents, replacing those of the same id. Raises IndexWriteError naming each refused document and why."""
+
+    def create(self, document: Document) -> bool:
+        """Write a document only if its id is free; whether it was. Atomic across processes."""
+
+    def update(self, kind: Kind, changes: Mapping[str, Body]) -> int:
+        """Merge fields into existing documents (id -> fields; None removes a field); how many there were."""
+
+    def get(self, kind: Kind, ids: Sequence[str]) -> dict[str, Body]:
+        """The bodies of those ids that exist."""
+
+    def scan(
+        self,
+        kind: Kind,
+        where: Where | None = None,
+        *,
+        fields: Sequence[str] = (),
+        sort: str = "",
+        limit: int | None = None,
+    ) -> Iterator[Document]:
+        """All matching documents; `fields` narrows the body, `sort` is a field name, "-" before it for descending."""
+
+    def count_by(self, kind: Kind, by: str, where: Where | None = None) -> dict[str, int]:
+        """How many matching documents have each value of a field; those without it are not counted."""
+
+    def delete(self, kind: Kind, ids: Sequence[str]) -> int:
+        """Remove documents; how many there were."""
+
+    def refresh(self) -> None:
+        """Make what was written visible to scan and count_by."""
+
+    def close(self) -> None:
+        """Release connections."""

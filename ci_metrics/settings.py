@@ -1,0 +1,304 @@
+"""Environment (and `.env`) -> one typed `Settings`: the only place that reads the environment.
+
+What belongs here: every setting of the contract, its default, its check, its message. Does not: using a setting.
+Names are the environment's own; attributes are the same in lower case. An empty value counts as not set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import platformdirs
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ci_metrics.errors import SettingsError
+
+#: The hours before this one are not partitions. GitHub itself keeps runs for 400 days at most.
+DEFAULT_PARTITIONS_START = datetime(2026, 1, 1, tzinfo=UTC)
+
+#: Settings whose value is never shown.
+SECRETS = frozenset(
+    {
+        "github_token",
+        "github_app_private_key",
+        "anthropic_api_key",
+        "opensearch_password",
+        "pr_comment_token",
+        "alert_webhook_url",
+    }
+)
+
+
+class _WrongError(ValueError):
+    """One wrong setting: carried through pydantic, turned into a SettingsError."""
+
+    def __init__(self, variable: str, seen: str, advice: str) -> None:
+        super().__init__(f"{variable}: {seen}. {advice}")
+        self.parts = (variable, seen, advice)
+
+
+def _truth(value: object) -> object:
+    if isinstance(value, str):
+        word = value.strip().lower()
+        if word in ("true", "1", "yes", "on"):
+            return True
+        if word in ("false", "0", "no", "off"):
+            return False
+    return value
+
+
+Truth = Annotated[bool, BeforeValidator(_truth)]
+
+
+class Settings(BaseSettings):
+    """Every setting, typed. Build it with `load_settings`, which turns wrong values into one readable message."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    # GitHub
+    github_token: SecretStr | None = None
+    repo: Annotated[tuple[str, ...], NoDecode] = ()
+    github_api_url: str = "https://api.github.com"
+    github_app_id: str | None = None
+    github_app_private_key: SecretStr | None = None
+    github_app_installation_id: int | None = None
+    hours_back: int = Field(default=4, ge=1, le=24 * 400)
+    partitions_start: datetime = DEFAULT_PARTITIONS_START
+    max_log_mb: int = Field(default=200, ge=1)
+    # Index
+    workflow_index: str | None = None
+    job_index: str | None = None
+    steps_index: str | None = None
+    error_classification_index: str = "error_classifications"
+    opensearch_username: str | None = None
+    opensearch_password: SecretStr | None = None
+    # Classification
+    enable_error_classification: Truth = False
+    anthropic_api_key: SecretStr | None = None
+    anthropic_model: str = "claude-haiku-4-5"
+    stronger_model: str | None = None
+    api_format: Literal["anthropic", "openai"] = "anthropic"
+    api_base_url: str | None = None
+    max_rpm: int = Field(default=50, ge=1)
+    max_tpm: int = Field(default=200_000, ge=1_000)
+    classification_cache_ttl_hours: float = Field(default=168, ge=0)
+    min_confidence_for_reuse: float = Field(default=0.8, ge=0, le=1)
+    confidence_threshold: float = Field(default=0, ge=0, le=1)
+    low_confidence: float = Field(default=0.7, ge=0, le=1)
+    max_usd_per_hour: float | None = Field(default=None, ge=0)
+    model_policy: Literal["all", "unsure"] = "all"
+    model_batches: Truth = True
+    prices_file: Path | None = None
+    taxonomy_file: Path | None = None
+    excerpt_budget: int = Field(default=12_000, ge=1_000, le=400_000)
+    # Where things live, and where they are felt
+    ci_metrics_home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("ci-metrics")))
+    enable_pr_comments: Truth = False
+    pr_comment_token: SecretStr | None = None
+    alert_webhook_url: SecretStr | None = None
+
+    _environ: ClassVar[Mapping[str, str] | None] = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Given values win over the environment, which wins over `.env`."""
+        return (init_settings, env_settings, dotenv_settings)
+
+    @field_validator("repo", mode="before")
+    @classmethod
+    def _split_repos(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        repos = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+        for repo in repos:
+            owner, _, name = repo.partition("/")
+            if not owner or not name or "/" in name or " " in repo or ":" in repo:
+                raise _WrongError(
+                    "REPO", f"“{repo}” is not owner/name", "Write owner/name, several separated by commas"
+                )
+        return repos
+
+    @field_validator("github_api_url", "api_base_url", mode="after")
+    @classmethod
+    def _http_url(cls, value: str | None, info: Any) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise _WrongError(
+                info.field_name.upper(), f"“{value}” is not an http(s) address", "Write it like https://host/path"
+            )
+        return value.rstrip("/")
+
+    @field_validator("workflow_index", "job_index", "steps_index", mode="after")
+    @classmethod
+    def _index_url(cls, value: str | None, info: Any) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        name = parts.path.strip("/")
+        if parts.scheme not in ("http", "https") or not parts.hostname or not name or "/" in name:
+            seen = f"“{mask_url(value)}” is not an index address"
+            raise _WrongError(
+                info.field_name.upper(), seen, "Write https://host:9200/index-name (user:password@host is allowed)"
+            )
+        if name != name.lower() or name.startswith(("_", "-", "+")):
+            raise _WrongError(
+                info.field_name.upper(),
+                f"index name “{name}”",
+                "OpenSearch wants lower case, not starting with _, - or +",
+            )
+        return value
+
+    @field_validator("partitions_start", mode="after")
+    @classmethod
+    def _utc_hour(cls, value: datetime) -> datetime:
+        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        if value.minute or value.second or value.microsecond:
+            raise _WrongError(
+                "PARTITIONS_START", f"{value.isoformat()} is not a full hour", "Write it like 2026-01-01T00:00"
+            )
+        return value
+
+    @field_validator("taxonomy_file", "prices_file", mode="after")
+    @classmethod
+    def _readable(cls, value: Path | None, info: Any) -> Path | None:
+        if value is not None and not value.is_file():
+            raise _WrongError(
+                info.field_name.upper(), f"no file at {value}", "Give the path of a readable file, or leave it out"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Settings:
+        app = {
+            "GITHUB_APP_ID": self.github_app_id,
+            "GITHUB_APP_PRIVATE_KEY": self.github_app_private_key,
+            "GITHUB_APP_INSTALLATION_ID": self.github_app_installation_id,
+        }
+        _all_or_none(
+            app, "A GitHub App needs all three of GITHUB_APP_ID, GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID"
+        )
+        indices = {"WORKFLOW_INDEX": self.workflow_index, "JOB_INDEX": self.job_index, "STEPS_INDEX": self.steps_index}
+        _all_or_none(indices, "Set all three indices, or none to use the embedded index")
+        _all_or_none(
+            {"OPENSEARCH_USERNAME": self.opensearch_username, "OPENSEARCH_PASSWORD": self.opensearch_password},
+            "Set both, or put user:password into the index addresses",
+        )
+        has_auth = self.github_token is not None or self.github_app_id is not None
+        if self.repo and not has_auth:
+            raise _WrongError(
+                "GITHUB_TOKEN",
+                f"not set, while REPO is {','.join(self.repo)}",
+                "Set GITHUB_TOKEN or the GITHUB_APP_ settings",
+            )
+        if has_auth and not self.repo:
+            raise _WrongError(
+                "REPO",
+                "not set, while there are GitHub credentials",
+                "Set REPO=owner/name, several separated by commas",
+            )
+        if self.enable_pr_comments and self.pr_comment_token is None:
+            raise _WrongError(
+                "PR_COMMENT_TOKEN",
+                "not set, while ENABLE_PR_COMMENTS is true",
+                "Set a token that may write pull-request comments",
+            )
+        return self
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether no repository is named: then the sample GitHub is what there is to look at."""
+        return not self.repo
+
+    @property
+    def data_dir(self) -> Path:
+        """Where hours, the embedded index and Dagster's home live. The sample's data never mixes with a repository's."""
+        return self.ci_metrics_home / ("sample" if self.is_sample else "data")
+
+    @property
+    def uses_opensearch(self) -> bool:
+        """Whether documents go to OpenSearch; else to the embedded index."""
+        return self.workflow_index is not None
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether a model is asked; else the embedded classifier answers alone."""
+        return self.enable_error_classification and self.anthropic_api_key is not None
+
+
+def _all_or_none(values: Mapping[str, object], advice: str) -> None:
+    have = [name for name, value in values.items() if value is not None]
+    if have and len(have) < len(values):
+        missing = [name for name in values if name not in have]
+        raise _WrongError(
+            missing[0], f"not set, while {' and '.join(have)} {'is' if len(have) == 1 else 'are'}", advice
+        )
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env"), **given: object
+) -> Settings:
+    """Read the settings.
+
+    `environ` replaces the process environment (tests); `given` values (attribute names) win over everything.
+    Raises SettingsError: the variable, what was seen (secrets masked), what to do; all wrong ones in one text.
+    """
+    try:
+        if environ is not None:
+            known = Settings.model_fields
+            values = {k.lower(): v for k, v in environ.items() if k.lower() in known and v != ""}
+            return Settings(_env_file=None, **{**values, **given})  # type: ignore[arg-type]
+        return Settings(_env_file=env_file, **given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = [_explain(dict(item)) for item in error.errors()]
+        if len(wrong) == 1:
+            raise SettingsError(*wrong[0]) from None
+        first, rest = wrong[0], "; ".join(f"{v}: {s}. {a}" for v, s, a in wrong[1:])
+        raise SettingsError(first[0], first[1], f"{first[2]}; {rest}") from None
+
+
+def _explain(item: Mapping[str, Any]) -> tuple[str, str, str]:
+    cause = (item.get("ctx") or {}).get("error")
+    if isinstance(cause, _WrongError):
+        return cause.parts
+    name = str(item["loc"][0]).lower() if item["loc"] else "settings"
+    seen = "****" if name in SECRETS else f"“{item.get('input')}”"
+    return name.upper(), f"{seen} is not usable", str(item["msg"]).removeprefix("Value error, ")
+
+
+def mask_url(url: str) -> str:
+    """The address with its password, if any, replaced by ****."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:****@{host}{port}"))
+
+
+def split_index_url(url: str) -> tuple[str, str, tuple[str, str] | None]:
+    """`https://user:password@host:9200/name` -> (`https://host:9200`, `name`, (user, password) or None)."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    return f"{parts.scheme}://{parts.hostname}{port}", parts.path.strip("/"), auth
