@@ -1,0 +1,78 @@
+"""Lines as people read them: timestamps, colour codes, byte-order marks and progress bars taken away.
+
+Belongs here: bytes of one raw line in, clean text out. Does not: which lines matter (`regions.py`), secrets (`redact.py`).
+
+Formats: GitHub's job logs (each line behind a UTC timestamp; the first behind a byte-order mark), what `gh run view --log`
+prints (job, step and timestamp behind tabs), and plain logs of Travis, Jenkins and terminals.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: ``job<TAB>step<TAB>`` of `gh run view --log`, a byte-order mark, GitHub's timestamp.
+_PREFIX = re.compile(
+    rb"(?:([^\t\n]{1,200})\t([^\t\n]{1,200})\t)?(?:\xef\xbb\xbf)?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z ?"
+)
+_BOM = b"\xef\xbb\xbf"
+#: Colour and cursor codes (ECMA-48), hyperlinks (OSC), and colour codes that lost their escape character on the way into a file.
+_CODES = re.compile(
+    r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_=>]|\[(?:\d{1,3}(?:;\d{1,3})*m|0?[KmJ])|\x1b"
+)
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
+_FOLD = re.compile(r"travis_(?:fold|time):(?:start|end):?[\w.:=,-]*")
+
+#: Characters of one line that are kept; the middle of a longer one is left out, with a mark.
+MAX_LINE = 1_600
+
+
+def text_of(raw: bytes) -> str:
+    """The clean text of one raw line (without its newline); carriage returns inside a line become line breaks' look-alike ``␍``."""
+    if raw[:1].isdigit() or raw[:3] == _BOM or b"\t" in raw[:400]:
+        found = _PREFIX.match(raw)
+        if found:
+            raw = raw[found.end() :]
+        elif raw[:3] == _BOM:
+            raw = raw[3:]
+    if len(raw) > 4 * MAX_LINE:
+        raw = raw[: 2 * MAX_LINE] + raw[-2 * MAX_LINE :]  # a line of megabytes costs no more than its ends
+    text = raw.decode("utf-8", "replace")
+    if not text.isprintable():
+        if "\x1b" in text or "[" in text:
+            text = _CODES.sub("", text)
+        if "\r" in text:
+            text = overwritten(text)
+        text = _CONTROL.sub("", text)
+    elif "[" in text:
+        text = _CODES.sub("", text)
+    text = text.rstrip()
+    return shortened(text) if len(text) > MAX_LINE else text
+
+
+def overwritten(text: str) -> str:
+    """A line with lone carriage returns as its parts, without repeats of a progress bar: the last state and every distinct part."""
+    parts = [_FOLD.sub("", part).rstrip() for part in text.split("\r")]
+    kept: list[str] = []
+    shapes: set[str] = set()
+    for part in reversed(parts):
+        shape = re.sub(r"[\d\s.#=>-]+", "", part)
+        if part.strip() and shape not in shapes:
+            shapes.add(shape)
+            kept.append(part)
+    return " ".join(reversed(kept))
+
+
+def shortened(text: str, limit: int = MAX_LINE) -> str:
+    """`text` with its middle left out, visibly, when it is longer than `limit` characters."""
+    if len(text) <= limit:
+        return text
+    head, tail = limit * 3 // 4, limit // 4
+    return f"{text[:head]} […{len(text) - head - tail} characters…] {text[-tail:]}"
+
+
+def step_column(raw: bytes) -> tuple[str, str] | None:
+    """Job and step that `gh run view --log` prints before each line, or None."""
+    found = _PREFIX.match(raw)
+    if found is None or found.group(1) is None:
+        return None
+    return found.group(1).decode("utf-8", "replace"), found.group(2).decode("utf-8", "replace")
