@@ -1,0 +1,118 @@
+"""The classifier itself: an extraction in, a verdict out.
+
+What belongs here: which lines are looked at, and how a decision is worded. Does not: rules, weights, thresholds.
+"""
+
+from __future__ import annotations
+
+from ci_metrics.models import Evidence, ExtractedError, Extraction, Job, LogLine, Verdict
+from ci_metrics.verdicts.rules.loading import Rule
+from ci_metrics.verdicts.rules.matching import bare, match_lines
+from ci_metrics.verdicts.rules.weighing import CONTEXT, FIRST, OTHER, Decision, confidence, decide
+from ci_metrics.verdicts.taxonomy import Taxonomy
+
+_QUOTE = 300  # characters of a line that a summary repeats
+
+
+class RulesClassifier:
+    """Judges failures by rules alone: no network, no state, the same answer for the same text."""
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        self._taxonomy = taxonomy
+
+    def judge(self, extraction: Extraction, error: ExtractedError | None = None, job: Job | None = None) -> Verdict:
+        """The verdict on a job's root cause, or on `error` alone when it is given.
+
+        `job` adds its annotations and the failed step's name. Never raises for what a log says; where nothing fits the
+        state is "unknown" and the summary says what was seen.
+        """
+        if error is None and extraction.state != "errors":
+            return Verdict(state=extraction.state, error_type=None, confidence=0.0, summary="")
+        root = error or (extraction.errors[0] if extraction.errors else None)
+        lines, places = _lines(extraction, error)
+        hits = match_lines([bare(line.text) for line in lines])
+        decision = decide(hits, places) or self._by_step(extraction, error, job)
+        fingerprint = root.fingerprint if root else ""
+        if decision is None:
+            seen = root.headline if root else (lines[-1].text if lines else "")
+            return Verdict(
+                state="unknown",
+                error_type=None,
+                confidence=0.0,
+                summary=f"No rule knows this failure. Seen: “{_cut(seen)}”" if seen else "No rule knows this failure.",
+                evidence=_evidence(root),
+                fingerprint=fingerprint,
+            )
+        line = lines[decision.winner.hit.index] if decision.winner.hit.rule.scope == "line" else _shown(root)
+        return self._verdict(decision, line, root)
+
+    def _by_step(self, extraction: Extraction, error: ExtractedError | None, job: Job | None) -> Decision | None:
+        """What the failed step's name alone suggests: a guess, below every threshold worth setting."""
+        name = error.step if error is not None else extraction.failed_step
+        if not name and job is not None:
+            name = next((step.name for step in job.steps if step.conclusion == "failure"), None)
+        hits = match_lines([bare(name)], "step") if name else []
+        return decide(hits, [CONTEXT])
+
+    def _verdict(self, decision: Decision, line: LogLine, root: ExtractedError | None) -> Verdict:
+        rule = decision.winner.hit.rule
+        name = self._resolve(rule)
+        sure = confidence(decision)
+        summary = f"{rule.headline or rule.id}: “{_cut(line.text)}”"
+        category = self._taxonomy.get(name) if name else None
+        return Verdict(
+            state="classified" if name else "unknown",
+            error_type=name,
+            confidence=sure,
+            summary=summary,
+            evidence=(Evidence(line.number, line.text),) if line.number else (),
+            suggested_fix=rule.fix or (category.fix if category else ""),
+            fingerprint=root.fingerprint if root else "",
+            rule=rule.id,
+            guess=None if name else rule.category,
+            detail="" if name else f"the taxonomy has no place for {rule.category}",
+        )
+
+    def _resolve(self, rule: Rule) -> str | None:
+        """The taxonomy's category for a rule: one that claims it, else its own when the taxonomy has it."""
+        claims = {rule.id, rule.family, *rule.tags}
+        for category in self._taxonomy.categories:
+            if claims.intersection(category.rules):
+                return category.name
+        return rule.category if self._taxonomy.get(rule.category) else None
+
+
+def _lines(extraction: Extraction, error: ExtractedError | None) -> tuple[list[LogLine], list[float]]:
+    """The lines to look at, and what each one's place is worth."""
+    if error is not None:
+        own = [LogLine(error.line or 0, error.headline), *error.lines]
+        return own, [FIRST] * len(own)
+    texts = {line.number: line for line in extraction.lines}
+    places = dict.fromkeys(texts, CONTEXT)
+    for rank, found in enumerate(extraction.errors):
+        for line in found.lines:
+            texts.setdefault(line.number, line)
+            places[line.number] = max(places.get(line.number, CONTEXT), FIRST if rank == 0 else OTHER)
+    numbers = sorted(texts)
+    lines = [texts[number] for number in numbers]
+    worth = [places[number] for number in numbers]
+    for rank, found in enumerate(extraction.errors):
+        if found.source == "annotation":
+            lines.append(LogLine(0, found.headline))
+            worth.append(FIRST if rank == 0 else OTHER)
+    return lines, worth
+
+
+def _evidence(root: ExtractedError | None) -> tuple[Evidence, ...]:
+    if root is None or root.line is None:
+        return ()
+    return tuple(Evidence(line.number, line.text) for line in root.lines if line.number == root.line)
+
+
+def _shown(root: ExtractedError | None) -> LogLine:
+    return LogLine(root.line or 0, root.headline) if root else LogLine(0, "")
+
+
+def _cut(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= _QUOTE else text[: _QUOTE - 1] + "…"
