@@ -2,3 +2,30 @@
 
 Belongs here: one asset per module, range-safe, one hour committed at a time. Does not: resources, schedules, checks.
 """
+
+from __future__ import annotations
+
+import dagster as dg
+
+from ci_metrics.orchestration.assets import (
+    classifications,
+    extracted_errors,
+    indexed_documents,
+    job_logs,
+    workflow_jobs,
+    workflow_runs,
+)
+from ci_metrics.settings import Settings
+from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.verdicts.versions import classifier_version
+
+
+def build_assets(partitions: dg.PartitionsDefinition, settings: Settings) -> list[dg.AssetsDefinition]:
+    """The whole chain, in order."""
+    runs = workflow_runs.build(partitions)
+    jobs = workflow_jobs.build(partitions, runs)
+    logs = job_logs.build(partitions, jobs)
+    errors = extracted_errors.build(partitions, logs)
+    version = classifier_version(settings, load_taxonomy(settings.taxonomy_file))
+    verdicts = classifications.build(partitions, errors, version)
+    return [runs, jobs, logs, errors, verdicts, indexed_documents.build(partitions, verdicts)]

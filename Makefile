@@ -1,0 +1,43 @@
+# The project's commands. `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help run ui test lint types imports check opensearch report clean
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: .venv/run.done ## the main job: the sample day, or with GITHUB_TOKEN and REPO set the last HOURS_BACK hours of that repository
+	@$(BIN)/ci-metrics upload
+
+ui: .venv/run.done ## Dagster's UI on the data just made, with its history
+	@$(BIN)/ci-metrics ui
+
+report: .venv/run.done ## the HTML report on the data just made
+	@$(BIN)/ci-metrics report
+
+test: .venv/dev.done ## lint, types, import rules, all tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+opensearch: .venv/dev.done ## a real OpenSearch server on this machine, from Maven artifacts (needs Java 21+ and Maven)
+	@$(BIN)/python deploy/opensearch/serve.py
+
+.venv/run.done: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the locked packages into .venv (about a minute) ..."
+	@$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev.done: .venv/run.done requirements-dev.lock
+	@echo "Installing the locked development packages into .venv ..."
+	@$(BIN)/python -m pip install -q --require-hashes -r requirements-dev.lock
+	@touch $@
+
+clean: ## remove what the commands above installed (not your data)
+	rm -rf .venv .opensearch

@@ -1,0 +1,50 @@
+"""`build_definitions(**overrides) -> dg.Definitions`, and the entry point that Dagster loads; nothing else.
+
+`dagster dev` and the production webserver load `defs` lazily: importing this module builds nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from ci_metrics.orchestration.assets import build_assets
+from ci_metrics.orchestration.checks import build_checks
+from ci_metrics.orchestration.jobs import build_check_job, build_jobs
+from ci_metrics.orchestration.partitions import hourly_partitions
+from ci_metrics.orchestration.run_logger import people_logger
+from ci_metrics.orchestration.schedules import build_schedules
+from ci_metrics.orchestration.sensors import build_sensors
+from ci_metrics.orchestration.workplace import Workplace, workplace_resource
+from ci_metrics.settings import Settings, load_settings
+
+
+def build_definitions(*, settings: Settings | None = None, **resources: Any) -> dg.Definitions:
+    """Fresh definitions.
+
+    `settings` replaces the environment for everything (tests, the command line); other keywords replace resources by
+    name. Raises SettingsError when a setting is wrong: the code location then shows that one message.
+    """
+    given = settings or load_settings()
+    partitions = hourly_partitions(given.partitions_start)
+    assets = build_assets(partitions, given)
+    jobs = build_jobs(assets)
+    check_job = build_check_job()
+    workplace = workplace_resource() if settings is None else Workplace(settings)
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=build_checks(partitions),
+        jobs=[*jobs, check_job],
+        schedules=build_schedules(jobs[0], check_job),
+        sensors=build_sensors(jobs[0]),
+        resources={"ci": workplace, **resources},
+        executor=dg.in_process_executor,
+        loggers={"console": dg.colored_console_logger, "people": people_logger},
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads."""
+    return build_definitions()

@@ -1,0 +1,185 @@
+"""`classifications`: the verdict on every error of every failed job.
+
+What belongs here: asking the judge, keeping verdicts that still hold. Does not: how a verdict is reached (`verdicts/`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from ci_metrics.models import ErrorState, Job, Run, Usage
+from ci_metrics.orchestration.assets.extracted_errors import extract_job
+from ci_metrics.orchestration.hourly import each_hour
+from ci_metrics.orchestration.metadata import plot, table, table_schema
+from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts, JudgedError
+from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.verdicts.judge import JudgeRequest
+
+NAME = "classifications"
+
+#: States that the next tick tries again.
+OPEN_STATES = frozenset({"pending", "llm_failed"})
+
+
+def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, code_version: str) -> dg.AssetsDefinition:
+    """The asset on these partitions; `code_version` is the classifier's."""
+
+    @dg.asset(
+        name=NAME,
+        deps=[upstream],
+        partitions_def=partitions,
+        backfill_policy=backfill_policy(),
+        group_name="causes",
+        kinds={"anthropic", "parquet"},
+        owners=["team:ci"],
+        pool="llm",
+        code_version=code_version,
+        metadata={"dagster/column_schema": table_schema(JobVerdicts)},
+        description=(
+            "What kind of error it is, how sure, why, which lines prove it, what might fix it: by a human, a stored verdict, "
+            "the model or the rules, in this order. Backfill this asset and the next to bring a better prompt, model or "
+            "taxonomy to all of history: nothing is fetched again."
+        ),
+    )
+    def classifications(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
+        each_hour(context, lambda hour: judge_hour(ci, hour))
+
+    return classifications
+
+
+def judge_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
+    """Judge the hour's errors and commit the verdicts; returns the metadata."""
+    extractions = ci.store.read("extracted_errors", hour, JobExtraction)
+    before = {row.key: row for row in ci.store.read_or_none(NAME, hour, JobVerdicts)}
+    rows = [_off(row) for row in extractions]
+    spent = Usage()
+    version = "off"
+    if ci.settings.enable_error_classification:
+        version = ci.classifier_version
+        held = _still_holding(ci, extractions, before)
+        due = [row for row in extractions if row.key not in held]
+        fresh = _judge(ci, hour, due)
+        rows = [held.get(row.key) or fresh[row.key] for row in extractions]
+        for row in fresh.values():
+            for judged in row.judged:
+                spent += judged.verdict.usage
+    ci.store.write(NAME, hour, rows, JobVerdicts, {"version": version})
+    states = Counter(row.state for row in rows)
+    still_open = sum(states[state] for state in OPEN_STATES)
+    ci.store.note_status(hour, NAME, {"version": version, "open": still_open, "states": dict(states)}, ci.now())
+    roots = [row.judged[0].verdict for row in rows if row.judged]
+    types = Counter(verdict.error_type for verdict in roots if verdict.error_type)
+    moved = Counter(_moves(before, rows))
+    return {
+        "dagster/row_count": len(rows),
+        "classifier_version": version,
+        "by_state": plot(states),
+        "by_category": plot(types),
+        "by_source": plot(Counter(verdict.source for verdict in roots)),
+        "prompt_tokens": spent.prompt_tokens,
+        "completion_tokens": spent.completion_tokens,
+        "cached_tokens": spent.cached_tokens,
+        "cost_usd": round(spent.cost_usd, 6),
+        "changed": table(
+            [{"from": a, "to": b, "jobs": n} for (a, b), n in sorted(moved.items())], ("from", "to", "jobs")
+        ),
+        "verdicts": table(
+            [
+                {"job": r.job_id, "type": r.judged[0].verdict.error_type, "summary": r.judged[0].verdict.summary}
+                for r in rows
+                if r.judged
+            ],
+            ("job", "type", "summary"),
+        ),
+    }
+
+
+def _off(row: JobExtraction) -> JobVerdicts:
+    judged: tuple[JudgedError, ...] = ()
+    return _row(row, "off", judged)
+
+
+def _still_holding(
+    ci: Workplace, extractions: list[JobExtraction], before: Mapping[tuple[int, int], JobVerdicts]
+) -> dict[tuple[int, int], JobVerdicts]:
+    """The rows that need no new look: same extraction, same classifier, nothing open, and no human said otherwise since."""
+    version = ci.classifier_version
+    same = {
+        row.key: before[row.key]
+        for row in extractions
+        if row.key in before
+        and before[row.key].digest == row.digest
+        and before[row.key].state not in (*OPEN_STATES, "off")
+    }
+    humans = ci.judge.human_types({judged.error.fingerprint for row in same.values() for judged in row.judged})
+    return {key: row for key, row in same.items() if all(_holds(judged, version, humans) for judged in row.judged)}
+
+
+def _holds(judged: JudgedError, version: str, humans: Mapping[str, str]) -> bool:
+    said = humans.get(judged.error.fingerprint)
+    if said is not None or judged.verdict.source == "human":
+        return judged.verdict.source == "human" and judged.verdict.error_type == said
+    return judged.verdict.classifier_version == version
+
+
+def _judge(ci: Workplace, hour: str, due: list[JobExtraction]) -> dict[tuple[int, int], JobVerdicts]:
+    """Ask the judge for every error of these jobs at once, so that equal errors are asked once."""
+    if not due:
+        return {}
+    jobs = {(job.job_id, job.run_attempt): job for job in ci.store.read("workflow_jobs", hour, Job)}
+    runs = {(run.run_id, run.run_attempt): run for run in ci.store.read("workflow_runs", hour, Run)}
+    requests: list[JudgeRequest] = []
+    for row in due:
+        job = jobs[row.key]
+        seen_steps: set[int | None] = set()
+        for error in row.extraction.errors:
+            requests.append(
+                JudgeRequest(
+                    extraction=row.extraction,
+                    error=error,
+                    job=job,
+                    run=runs.get((row.run_id, row.run_attempt)),
+                    primary=error.step_number not in seen_steps,
+                    larger=lambda budget, row=row, job=job: extract_job(ci.store, hour, job, row.log, budget),  # type: ignore[misc]
+                )
+            )
+            seen_steps.add(error.step_number)
+    verdicts = iter(ci.judge.judge(requests))
+    judged = {
+        row.key: tuple(JudgedError(error=error, verdict=next(verdicts)) for error in row.extraction.errors)
+        for row in due
+    }
+    return {row.key: _row(row, _state(row, judged[row.key]), judged[row.key]) for row in due}
+
+
+def _state(row: JobExtraction, judged: tuple[JudgedError, ...]) -> ErrorState:
+    if judged:
+        return judged[0].verdict.state
+    return "no_log" if row.extraction.state == "no_log" else "no_error_found"
+
+
+def _row(row: JobExtraction, state: ErrorState, judged: tuple[JudgedError, ...]) -> JobVerdicts:
+    return JobVerdicts(
+        repo=row.repo,
+        run_id=row.run_id,
+        run_attempt=row.run_attempt,
+        job_id=row.job_id,
+        state=state,
+        judged=judged,
+        digest=row.digest,
+    )
+
+
+def _moves(before: Mapping[tuple[int, int], JobVerdicts], rows: list[JobVerdicts]) -> list[tuple[str, str]]:
+    """(from, to) of every job whose root verdict was already there and changed."""
+    pairs = [(_word(before[row.key]), _word(row)) for row in rows if row.key in before]
+    return [pair for pair in pairs if pair[0] != pair[1]]
+
+
+def _word(row: JobVerdicts) -> str:
+    return (row.judged[0].verdict.error_type if row.judged else None) or row.state

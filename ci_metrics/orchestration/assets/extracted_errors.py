@@ -1,0 +1,113 @@
+"""`extracted_errors`: the errors of every failed job, with their line numbers, root cause first.
+
+What belongs here: handing logs and annotations to the extractor. Does not: what an error looks like (`logs/`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, BinaryIO, cast
+
+import dagster as dg
+
+from ci_metrics.logs import EXTRACTOR_VERSION, extract
+from ci_metrics.models import Extraction, Job, JobLog
+from ci_metrics.orchestration.hourly import each_hour
+from ci_metrics.orchestration.metadata import plot, table, table_schema
+from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.rows import JobExtraction
+from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.workplace import Workplace
+
+NAME = "extracted_errors"
+
+
+def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The asset on these partitions."""
+
+    @dg.asset(
+        name=NAME,
+        deps=[upstream],
+        partitions_def=partitions,
+        backfill_policy=backfill_policy(),
+        group_name="causes",
+        kinds={"parquet"},
+        owners=["team:ci"],
+        code_version=EXTRACTOR_VERSION,
+        metadata={"dagster/column_schema": table_schema(JobExtraction)},
+        description=(
+            "What each failed job's log and annotations say: every error with its step, line numbers and fingerprint, root "
+            "cause first, within the excerpt budget, secrets masked. Made from stored logs: nothing is fetched."
+        ),
+    )
+    def extracted_errors(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
+        each_hour(context, lambda hour: extract_hour(ci, hour))
+
+    return extracted_errors
+
+
+def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
+    """Extract the hour's errors and commit them; returns the metadata. What was read before from the same inputs is kept."""
+    jobs = {(job.job_id, job.run_attempt): job for job in ci.store.read("workflow_jobs", hour, Job)}
+    logs = ci.store.read("job_logs", hour, JobLog)
+    kept = {row.key: row for row in ci.store.read_or_none(NAME, hour, JobExtraction)}
+    rows: list[JobExtraction] = []
+    read = 0
+    for log in logs:
+        job = jobs[log.job_id, log.run_attempt]
+        digest = inputs_digest(job, log, ci.settings.excerpt_budget)
+        before = kept.get((log.job_id, log.run_attempt))
+        if before is not None and before.digest == digest:
+            rows.append(before)
+            continue
+        read += 1
+        rows.append(
+            JobExtraction(
+                repo=job.repo,
+                run_id=job.run_id,
+                run_attempt=job.run_attempt,
+                job_id=job.job_id,
+                log=log,
+                extraction=extract_job(ci.store, hour, job, log, ci.settings.excerpt_budget),
+                digest=digest,
+            )
+        )
+    ci.store.write(NAME, hour, rows, JobExtraction, {"version": EXTRACTOR_VERSION})
+    ci.store.note_status(hour, NAME, {"version": EXTRACTOR_VERSION}, ci.now())
+    sizes = [len(row.extraction.excerpt) for row in rows]
+    return {
+        "dagster/row_count": len(rows),
+        "extractor_version": EXTRACTOR_VERSION,
+        "read_now": read,
+        "errors": sum(len(row.extraction.errors) for row in rows),
+        "mean_excerpt_characters": round(sum(sizes) / len(sizes)) if sizes else 0,
+        "redactions": sum(row.extraction.redactions for row in rows),
+        "by_state": plot(Counter(row.extraction.state for row in rows)),
+        "root_causes": table(
+            [
+                {"job": row.job_id, "step": error.step or "", "line": error.line or "", "headline": error.headline}
+                for row in rows
+                for error in row.extraction.errors[:1]
+            ],
+            ("job", "step", "line", "headline"),
+        ),
+    }
+
+
+def extract_job(store: HourStore, hour: str, job: Job, log: JobLog, budget: int) -> Extraction:
+    """What one job's log and annotations say, within `budget` characters."""
+    source: BinaryIO = cast(BinaryIO, store.open_log(hour, log.path)) if log.state == "stored" else io.BytesIO(b"")
+    with source:
+        found = extract(source, job=job, annotations=job.annotations, budget=budget)
+    if not found.errors and log.state != "stored":
+        found = replace(found, state="no_log")
+    return replace(found, truncated=found.truncated or log.truncated)
+
+
+def inputs_digest(job: Job, log: JobLog, budget: int) -> str:
+    """Changes when the extractor, the budget, the log or what GitHub says of the job changes."""
+    return hashlib.sha256(repr((EXTRACTOR_VERSION, budget, job, log)).encode()).hexdigest()[:16]

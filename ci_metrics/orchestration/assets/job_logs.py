@@ -1,0 +1,112 @@
+"""`job_logs`: the raw log of every failed job, compressed, beside a manifest that says what became of each.
+
+What belongs here: deciding which logs to ask for, and storing them. Does not: reading them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import dagster as dg
+
+from ci_metrics.errors import CiMetricsError
+from ci_metrics.models import Job, JobLog
+from ci_metrics.orchestration.hourly import each_hour
+from ci_metrics.orchestration.metadata import plot, table, table_schema
+from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.store import log_path
+from ci_metrics.orchestration.workplace import FETCH_THREADS, Workplace
+
+NAME = "job_logs"
+
+
+def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The asset on these partitions."""
+
+    @dg.asset(
+        name=NAME,
+        deps=[upstream],
+        partitions_def=partitions,
+        backfill_policy=backfill_policy(),
+        group_name="github",
+        kinds={"github", "zstandard"},
+        owners=["team:ci"],
+        pool="github",
+        metadata={"dagster/column_schema": table_schema(JobLog)},
+        description=(
+            "The logs of failed jobs, as GitHub served them, compressed; the manifest says of each whether it is stored, "
+            "missing (404), gone (410) or still to be fetched. A stored log is never fetched again."
+        ),
+    )
+    def job_logs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
+        each_hour(context, lambda hour: fetch_hour(ci, hour))
+
+    return job_logs
+
+
+def fetch_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
+    """Fetch the logs of the hour's failed jobs and commit the manifest; returns the metadata."""
+    failed = [job for job in ci.store.read("workflow_jobs", hour, Job) if job.failed and job.finished]
+    manifest = {(log.job_id, log.run_attempt): log for log in ci.store.read_or_none(NAME, hour, JobLog)}
+    due = [
+        job
+        for job in failed
+        if job.repo in ci.settings.repo and not _final(manifest.get((job.job_id, job.run_attempt)))
+    ]
+    asked = [job for job in due if job.steps]
+    for job in due:
+        if not job.steps:
+            manifest[job.job_id, job.run_attempt] = _entry(
+                job, "not_found", "the job never started a step, so it has no log"
+            )
+    requests = 0
+    if asked:
+        before = ci.github.requests.snapshot()
+        with ThreadPoolExecutor(FETCH_THREADS) as pool:
+            for log in pool.map(lambda job: _fetch(ci, hour, job), asked):
+                manifest[log.job_id, log.run_attempt] = log
+        requests = ci.github.requests.since(before).total
+    logs = sorted(manifest.values(), key=lambda log: (log.repo, log.run_id, log.run_attempt, log.job_id))
+    ci.store.write(NAME, hour, logs, JobLog, {})
+    states = Counter(log.state for log in logs)
+    ci.store.note_status(hour, NAME, {"logs": dict(states), "unfinished": states["unavailable"]}, ci.now())
+    absent = [log for log in logs if log.state != "stored"]
+    return {
+        "dagster/row_count": len(logs),
+        "by_state": plot(states),
+        "raw_bytes": sum(log.raw_bytes for log in logs),
+        "truncated": sum(log.truncated for log in logs),
+        "requests": requests,
+        "not_stored": table(
+            [{"job": log.job_id, "attempt": log.run_attempt, "state": log.state, "why": log.detail} for log in absent],
+            ("job", "attempt", "state", "why"),
+        ),
+    }
+
+
+def _final(log: JobLog | None) -> bool:
+    return log is not None and log.state != "unavailable"
+
+
+def _fetch(ci: Workplace, hour: str, job: Job) -> JobLog:
+    """One log into the store, or the state that says why there is none."""
+    name = f"{job.job_id}-{job.run_attempt}"
+    try:
+        with ci.store.log_writer(hour, name) as write:
+            log = ci.github.download_log(job, write, ci.settings.max_log_mb * 1_000_000)
+    except CiMetricsError as error:
+        return _entry(job, "unavailable", f"{type(error).__name__}: {error}")
+    if log.state != "stored":
+        ci.store.drop_log(hour, log_path(name))
+        return log
+    return replace(log, path=log_path(name))
+
+
+def _entry(job: Job, state: Any, detail: str) -> JobLog:
+    return JobLog(
+        repo=job.repo, run_id=job.run_id, run_attempt=job.run_attempt, job_id=job.job_id, state=state, detail=detail
+    )

@@ -1,0 +1,125 @@
+"""`workflow_jobs`: each attempt's own jobs with their steps and annotations.
+
+What belongs here: deciding which attempts to ask for, and redacting annotations before they are stored. Does not: logs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import dagster as dg
+
+from ci_metrics.errors import CiMetricsError, PermanentError
+from ci_metrics.github import GitHub
+from ci_metrics.logs import redact
+from ci_metrics.models import Annotation, Job, Run
+from ci_metrics.orchestration.hourly import each_hour
+from ci_metrics.orchestration.metadata import plot, table, table_schema
+from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.workplace import FETCH_THREADS, Workplace
+
+NAME = "workflow_jobs"
+
+
+def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The asset on these partitions."""
+
+    @dg.asset(
+        name=NAME,
+        deps=[upstream],
+        partitions_def=partitions,
+        backfill_policy=backfill_policy(),
+        group_name="github",
+        kinds={"github", "parquet"},
+        owners=["team:ci"],
+        pool="github",
+        metadata={"dagster/column_schema": table_schema(Job)},
+        description=(
+            "The jobs of each attempt, with steps and annotations. An attempt that was finished when it was fetched is "
+            "never fetched again. Annotations are redacted."
+        ),
+    )
+    def workflow_jobs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
+        each_hour(context, lambda hour: fetch_hour(ci, hour, context))
+
+    return workflow_jobs
+
+
+def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
+    """Fetch the jobs of the hour's attempts and commit them; returns the metadata."""
+    runs = ci.store.read("workflow_runs", hour, Run)
+    stored: dict[tuple[int, int], Job] = {
+        (job.job_id, job.run_attempt): job for job in ci.store.read_or_none(NAME, hour, Job)
+    }
+    settled = {tuple(pair) for pair in ci.store.notes(NAME, hour).get("settled", [])}
+    if not stored:
+        settled = set()
+    due = [run for run in runs if run.repo in ci.settings.repo and (run.run_id, run.run_attempt) not in settled]
+    problems: dict[str, str] = {}
+    requests = (0, 0)
+    if due:
+        before = ci.github.requests.snapshot()
+        with ThreadPoolExecutor(FETCH_THREADS) as pool:
+            for run, outcome in zip(due, pool.map(lambda run: _try_fetch(ci.github, run), due), strict=True):
+                if isinstance(outcome, CiMetricsError):
+                    problems[f"{run.repo} run {run.run_id} attempt {run.run_attempt}"] = (
+                        f"{type(outcome).__name__}: {outcome}"
+                    )
+                    context.log.warning(f"⚠️ {run.workflow_name} (ID: {run.run_id}): {outcome}")
+                    if isinstance(outcome, PermanentError) and len(due) == len(problems) > 1:
+                        raise outcome
+                    continue
+                stored.update({(job.job_id, job.run_attempt): job for job in outcome})
+                if run.finished and all(job.finished for job in outcome):
+                    settled.add((run.run_id, run.run_attempt))
+        spent = ci.github.requests.since(before)
+        requests = (spent.total, spent.counted)
+    jobs = sorted(stored.values(), key=lambda job: (job.repo, job.run_id, job.run_attempt, job.job_id))
+    ci.store.write(NAME, hour, jobs, Job, {"settled": sorted(settled)})
+    unfinished = len({job.run_id for job in jobs if not job.finished})
+    ci.store.note_status(hour, NAME, {"jobs": len(jobs), "unfinished": unfinished, "problems": problems}, ci.now())
+    failed = [job for job in jobs if job.failed]
+    return {
+        "dagster/row_count": len(jobs),
+        "jobs": len(jobs),
+        "failed_jobs": len(failed),
+        "steps": sum(len(job.steps) for job in jobs),
+        "annotations": sum(len(job.annotations) for job in jobs),
+        "unfinished_runs": unfinished,
+        "requests": requests[0],
+        "requests_counted": requests[1],
+        "problems": dg.MetadataValue.json(problems),
+        "by_conclusion": plot(Counter(job.conclusion or job.status for job in jobs)),
+        "failed": table(
+            [
+                {
+                    "workflow": j.workflow_name,
+                    "job": j.name,
+                    "attempt": j.run_attempt,
+                    "is": j.conclusion,
+                    "url": j.html_url,
+                }
+                for j in failed
+            ],
+            ("workflow", "job", "attempt", "is", "url"),
+        ),
+    }
+
+
+def _try_fetch(github: GitHub, run: Run) -> list[Job] | CiMetricsError:
+    """One attempt's jobs, or the error that kept them away: one run does not lose the others."""
+    try:
+        jobs = github.jobs(run)
+        finished = [job for job in jobs if job.finished]
+        annotations = github.annotations(run.repo, run, finished)
+    except CiMetricsError as error:
+        return error
+    return [replace(job, annotations=tuple(_redacted(a) for a in annotations.get(job.job_id, ()))) for job in jobs]
+
+
+def _redacted(annotation: Annotation) -> Annotation:
+    return replace(annotation, message=redact(annotation.message)[0], title=redact(annotation.title)[0])

@@ -1,0 +1,166 @@
+"""Asset checks: what must hold (blocking) and what a person should know (warnings).
+
+What belongs here: checks over stored hours and the index. Does not: producing anything. In a run over a range a check is
+called once, so each looks at all of the run's hours.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import dagster as dg
+
+from ci_metrics.index.base import Kind, Where
+from ci_metrics.models import Job, JobLog, Run
+from ci_metrics.orchestration.assets.indexed_documents import classified_or_stated
+from ci_metrics.orchestration.lateness import silent_hours
+from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
+from ci_metrics.orchestration.workplace import Workplace
+
+#: Shares above these are worth a warning.
+MOST_UNKNOWN = 0.25
+MOST_MISSING_LOGS = 0.25
+MOST_MODEL_FAILURES = 0.05
+
+#: Hours without a single indexed hour before it is said.
+SILENT_HOURS = 6
+
+_KINDS: tuple[Kind, ...] = ("workflows", "jobs", "steps")
+
+
+def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
+    """All checks, on the assets' partitions."""
+
+    @dg.asset_check(
+        asset="workflow_jobs",
+        partitions_def=partitions,
+        blocking=True,
+        description="No run attempt and no job is stored twice.",
+    )
+    def ids_unique(context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
+        twice: list[str] = []
+        for hour in context.partition_keys:
+            runs = ci.store.read("workflow_runs", hour, Run)
+            jobs = ci.store.read("workflow_jobs", hour, Job)
+            twice += _repeated(f"run {run.repo} {run.run_id} attempt {run.run_attempt}" for run in runs)
+            twice += _repeated(f"job {job.job_id} attempt {job.run_attempt}" for job in jobs)
+        return dg.AssetCheckResult(passed=not twice, metadata={"repeated": len(twice), "first": ", ".join(twice[:5])})
+
+    @dg.asset_check(
+        asset="indexed_documents",
+        partitions_def=partitions,
+        blocking=True,
+        description="The index holds every document of the hour, and every failed job's document has its state.",
+    )
+    def documents_complete(
+        context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]
+    ) -> dg.AssetCheckResult:
+        ci.index.refresh()
+        wrong: list[str] = []
+        for hour in context.partition_keys:
+            stored = Counter(document.kind for document in ci.store.read("indexed_documents", hour, IndexedDocument))
+            for kind in _KINDS:
+                held = ci.index.count_by(kind, "s_partition", Where(equals={"s_partition": hour})).get(hour, 0)
+                if held < stored[kind]:
+                    wrong.append(f"{hour} {kind}: {held} of {stored[kind]} documents")
+            if ci.settings.enable_error_classification:
+                wrong += [f"{hour} {problem}" for problem in classified_or_stated(ci, hour)]
+        return dg.AssetCheckResult(passed=not wrong, metadata={"problems": len(wrong), "first": "; ".join(wrong[:5])})
+
+    @dg.asset_check(
+        asset="classifications", partitions_def=partitions, description="The share of failures that nothing fits."
+    )
+    def unknown_share(context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
+        return _share(_states(ci, context.partition_keys), "unknown", MOST_UNKNOWN)
+
+    @dg.asset_check(
+        asset="classifications", partitions_def=partitions, description="The share of failures whose model call failed."
+    )
+    def model_failures(context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
+        return _share(_states(ci, context.partition_keys), "llm_failed", MOST_MODEL_FAILURES)
+
+    @dg.asset_check(
+        asset="job_logs", partitions_def=partitions, description="The share of failed jobs whose log is not there."
+    )
+    def missing_logs(context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
+        states = Counter(
+            log.state for hour in context.partition_keys for log in ci.store.read("job_logs", hour, JobLog)
+        )
+        absent = sum(n for state, n in states.items() if state != "stored")
+        return _share(Counter({"missing": absent, "stored": states["stored"]}), "missing", MOST_MISSING_LOGS)
+
+    @dg.asset_check(
+        asset="classifications",
+        partitions_def=partitions,
+        description="The hour's verdicts are of the classifier now in force.",
+    )
+    def judged_by_this_version(
+        context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]
+    ) -> dg.AssetCheckResult:
+        if not ci.settings.enable_error_classification:
+            return dg.AssetCheckResult(passed=True, metadata={"classification": "off"})
+        now = ci.classifier_version
+        stale = [hour for hour in ci.store.hours() if _version(ci, hour) not in (now, None)]
+        return dg.AssetCheckResult(
+            passed=not stale,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "stale_hours": len(stale),
+                "first": ", ".join(stale[:5]),
+                "what to do": "ci-metrics reclassify, or backfill classifications+",
+            },
+        )
+
+    @dg.asset_check(
+        asset="indexed_documents",
+        name="something_indexed",
+        description=f"At least one of the last {SILENT_HOURS} hours was indexed.",
+    )
+    def something_indexed(ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
+        if ci.settings.is_sample:
+            return dg.AssetCheckResult(passed=True, metadata={"why": "sample data only: no REPO is set"})
+        indexed = [
+            hour
+            for hour in ci.store.hours()[-2 * SILENT_HOURS :]
+            if "indexed_documents" in (ci.store.status(hour) or {})
+        ]
+        silent = silent_hours(ci.now(), indexed, SILENT_HOURS)
+        return dg.AssetCheckResult(
+            passed=not silent,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"newest_indexed_hour": indexed[-1] if indexed else "none", "hours_looked_at": SILENT_HOURS},
+        )
+
+    return [
+        ids_unique,
+        documents_complete,
+        unknown_share,
+        model_failures,
+        missing_logs,
+        judged_by_this_version,
+        something_indexed,
+    ]
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, n in Counter(names).items() if n > 1]
+
+
+def _states(ci: Workplace, hours: Iterable[str]) -> Counter[str]:
+    return Counter(row.state for hour in hours for row in ci.store.read("classifications", hour, JobVerdicts))
+
+
+def _share(counts: Counter[str], of: str, most: float) -> dg.AssetCheckResult:
+    total = counts.total()
+    share = counts[of] / total if total else 0.0
+    return dg.AssetCheckResult(
+        passed=share <= most,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"share": round(share, 4), "of": total, "allowed": most},
+    )
+
+
+def _version(ci: Workplace, hour: str) -> str | None:
+    part = (ci.store.status(hour) or {}).get("classifications")
+    return None if part is None or part.get("version") == "off" else part.get("version")

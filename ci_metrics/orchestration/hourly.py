@@ -1,0 +1,40 @@
+"""The loop that every asset runs: one hour at a time, each committed as it is finished.
+
+What belongs here: the loop, its per-hour metadata, what is kept when an hour fails. Does not: any asset's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from ci_metrics.errors import CiMetricsError
+
+#: What an asset does for one hour: returns the hour's metadata.
+HourWork = Callable[[str], Mapping[str, Any]]
+
+
+def each_hour(context: dg.AssetExecutionContext, work: HourWork) -> None:
+    """Do `work` for each of the run's hours, oldest first, and put its metadata on that hour's own event.
+
+    A failing hour ends the run, but the hours before it stay: their files are committed, and because Dagster marks no
+    partition of a failed range run, their materializations are logged here. Raises dg.Failure, which is not retried:
+    what could be retried was, inside.
+    """
+    done: dict[str, Mapping[str, Any]] = {}
+    for hour in context.partition_keys:
+        try:
+            done[hour] = work(hour)
+        except CiMetricsError as error:
+            for finished, metadata in done.items():
+                context.log_event(
+                    dg.AssetMaterialization(context.asset_key, partition=finished, metadata=dict(metadata))
+                )
+            kept = f"{len(done)} of {len(context.partition_keys)} hours are done and kept"
+            raise dg.Failure(
+                f"{context.asset_key.to_user_string()}, hour {hour}: {error} ({kept})", allow_retries=False
+            ) from error
+    for hour, metadata in done.items():
+        context.add_asset_metadata(dict(metadata), partition_key=hour)

@@ -1,0 +1,67 @@
+"""The Dagster instance of this machine: its home, its settings file, and what a killed process left behind.
+
+What belongs here: opening the instance for the command line. Does not: production's instance (DAGSTER_HOME says where).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from ci_metrics.settings import Settings
+
+#: A run of the command line carries the process that executes it, so that the next one can tell whether it still lives.
+PID_TAG = "ci_metrics/pid"
+
+_OPEN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
+
+
+def dagster_home(settings: Settings) -> Path:
+    """The fixed Dagster home under CI_METRICS_HOME, made if missing, with the project's dagster.yaml in it."""
+    home = settings.data_dir / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    ours = Path(__file__).parents[2] / "dagster.yaml"
+    theirs = home / "dagster.yaml"
+    if not theirs.exists():
+        if ours.exists():
+            shutil.copyfile(ours, theirs)
+        else:  # installed without the project's tree: Dagster's defaults, but no telemetry
+            theirs.write_text("telemetry:\n  enabled: false\n")
+    return home
+
+
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """The instance in that home; runs whose process has died are marked as failed first, and their pool slots freed."""
+    with dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance:
+        _bury_the_dead(instance)
+        yield instance
+
+
+def own_pid_tag() -> Mapping[str, str]:
+    """The tag of a run that this process executes."""
+    return {PID_TAG: str(os.getpid())}
+
+
+def _bury_the_dead(instance: dg.DagsterInstance) -> None:
+    for run in instance.get_runs(dg.RunsFilter(statuses=_OPEN)):
+        pid = run.tags.get(PID_TAG)
+        if pid is None or _alive(int(pid)):
+            continue
+        instance.report_run_failed(run, f"the process {pid} that executed this run has died")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

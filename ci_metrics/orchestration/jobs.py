@@ -1,0 +1,35 @@
+"""The jobs: selections of assets that a schedule, a sensor or a person runs.
+
+What belongs here: names and selections. Does not: when they run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+#: A backfill or run of the queue must not starve the hour at hand.
+INGEST = "ingest_hours"
+RECLASSIFY = "reclassify_hours"
+
+
+def build_jobs(assets: Sequence[dg.AssetsDefinition]) -> list[dg.UnresolvedAssetJobDefinition]:
+    """`ingest_hours`: the whole chain. `reclassify_hours`: verdicts and documents again, with no request to GitHub."""
+    whole = dg.AssetSelection.assets(*assets)
+    return [
+        dg.define_asset_job(INGEST, selection=whole, description="The whole chain for one hour, or a range of hours."),
+        dg.define_asset_job(
+            RECLASSIFY,
+            selection=dg.AssetSelection.assets("classifications").downstream(),
+            description="Judge stored errors again and write the documents again. Asks GitHub for nothing.",
+        ),
+    ]
+
+
+def build_check_job() -> dg.UnresolvedAssetJobDefinition:
+    """`check_silence`: only the check that something is being indexed."""
+    key = dg.AssetCheckKey(dg.AssetKey("indexed_documents"), "something_indexed")
+    return dg.define_asset_job(
+        "check_silence", selection=dg.AssetSelection.checks(key), description="Has anything reached the index lately?"
+    )

@@ -1,0 +1,75 @@
+"""The rows that the later assets store for an hour (the earlier ones store the records of `models.py` as they are).
+
+What belongs here: records that tie a job to what a stage said of it. Does not: reading or writing them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ci_metrics.models import ErrorState, ExtractedError, Extraction, JobLog, Verdict
+
+JobKey = tuple[int, int]  # job id, run attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobExtraction:
+    """What the extractor said of one failed job; `digest` names its inputs, so that the same inputs are not read twice."""
+
+    repo: str
+    run_id: int
+    run_attempt: int
+    job_id: int
+    log: JobLog
+    extraction: Extraction
+    digest: str
+
+    @property
+    def key(self) -> JobKey:
+        """Which job of which attempt."""
+        return self.job_id, self.run_attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedError:
+    """One error of a job and the verdict on it."""
+
+    error: ExtractedError
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobVerdicts:
+    """The verdicts on one failed job, root cause first; `state` is the job's."""
+
+    repo: str
+    run_id: int
+    run_attempt: int
+    job_id: int
+    state: ErrorState
+    judged: tuple[JudgedError, ...]
+    digest: str  # of the extraction it was judged from
+
+    @property
+    def key(self) -> JobKey:
+        """Which job of which attempt."""
+        return self.job_id, self.run_attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedDocument:
+    """One document as it was last written: `digest` of its body tells whether it must be written again."""
+
+    kind: str
+    id: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepoFetch:
+    """How fetching one repository went in an hour; `problem` is "" when all of it came."""
+
+    repo: str
+    runs: int
+    unfinished: int
+    problem: str = ""

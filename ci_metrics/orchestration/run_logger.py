@@ -1,0 +1,41 @@
+"""A console logger that shows what the assets say, without Dagster's own events.
+
+What belongs here: the logger definition. Does not: the messages (`messages.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import dagster as dg
+
+
+class _OnlyWhatWasSaid(logging.Filter):
+    """Drops engine events; keeps messages of assets, and every error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        meta = getattr(record, "dagster_meta", None) or {}
+        return record.levelno >= logging.ERROR or not meta.get("dagster_event")
+
+
+class _JustTheMessage(logging.Formatter):
+    """Prints the message as it was said, without Dagster's prefix."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        meta = getattr(record, "dagster_meta", None) or {}
+        return str(meta.get("orig_message") or record.getMessage())
+
+
+@dg.logger(
+    config_schema={"log_level": dg.Field(str, is_required=False, default_value="INFO")},
+    description="What the assets say, one message a line, on standard output.",
+)
+def people_logger(init_context: dg.InitLoggerContext) -> logging.Logger:
+    """The logger that `ci-metrics upload` uses."""
+    logger = logging.Logger("ci_metrics.people", level=str(init_context.logger_config["log_level"]).upper())
+    handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(_OnlyWhatWasSaid())
+    handler.setFormatter(_JustTheMessage())
+    logger.addHandler(handler)
+    return logger

@@ -1,0 +1,68 @@
+"""The sensor for late data: missing, unfinished and re-run hours.
+
+What belongs here: sensors, thin over `lateness.py`. Does not: the decisions.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import dagster as dg
+
+from ci_metrics.orchestration.lateness import HourRange, plan
+from ci_metrics.orchestration.workplace import Workplace
+
+#: Dagster's own tags for a run over a range of partitions.
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+#: Seconds between ticks.
+INTERVAL = 300
+
+#: Runs whose hours are not requested again while they wait or work.
+_BUSY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def build_sensors(ingest: dg.UnresolvedAssetJobDefinition) -> list[dg.SensorDefinition]:
+    """The sensor `late_data`."""
+
+    @dg.sensor(
+        name="late_data",
+        job=ingest,
+        minimum_interval_seconds=INTERVAL,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Redoes hours that are missing (downtime), unfinished (runs in progress, something not fetched, verdicts open) "
+            "or young enough for a re-run. At most three ranges of a day per tick; what has not changed costs no quota."
+        ),
+    )
+    def late_data(
+        context: dg.SensorEvaluationContext, ci: dg.ResourceParam[Workplace]
+    ) -> dg.SensorResult | dg.SkipReason:
+        if ci.settings.is_sample:
+            return dg.SkipReason("No REPO is set: there is no live repository whose late data could be fetched.")
+        busy = context.instance.get_runs_count(
+            dg.RunsFilter(tags={"ci_metrics/reason": ["missing", "unfinished", "sweep"]}, statuses=_BUSY)
+        )
+        if busy:
+            return dg.SkipReason(f"{busy} of this sensor's runs are still waiting or working.")
+        now = ci.now()
+        ranges = plan(now, ci.store.hours(), ci.store.status, ci.settings.partitions_start)
+        if not ranges:
+            return dg.SkipReason("Every hour is there, finished and recently swept.")
+        return dg.SensorResult(run_requests=[request_for(hours, now) for hours in ranges])
+
+    return [late_data]
+
+
+def request_for(hours: HourRange, tick: datetime) -> dg.RunRequest:
+    """One run over a range of hours; the tick is in its key, because the same hours may be due again at the next."""
+    return dg.RunRequest(
+        run_key=f"{hours.first}..{hours.last}@{tick:%Y-%m-%dT%H:%M}",
+        tags={RANGE_START: hours.first, RANGE_END: hours.last, "ci_metrics/reason": hours.reason},
+    )

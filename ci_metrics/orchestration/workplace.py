@@ -1,0 +1,118 @@
+"""The one resource of the assets: settings, and what is opened from them.
+
+What belongs here: the resource and its factories. Does not: what the assets do with what they open.
+
+Its configuration has the names of the environment's settings; what is not given comes from the environment (and `.env`).
+Secrets have no field on purpose: a resource's configuration is stored with every run and shown in the UI.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cached_property
+
+import dagster as dg
+from upath import UPath
+
+from ci_metrics.github import GitHub, open_github
+from ci_metrics.github.conditional import SqliteConditionalCache
+from ci_metrics.index import open_index
+from ci_metrics.index.base import DocumentIndex
+from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.verdict_store import IndexVerdictStore
+from ci_metrics.settings import SECRETS, Settings, load_settings
+from ci_metrics.verdicts.judge import Judge
+from ci_metrics.verdicts.model_client import open_model
+from ci_metrics.verdicts.rules import RulesClassifier
+from ci_metrics.verdicts.taxonomy import Taxonomy, load_taxonomy
+from ci_metrics.verdicts.versions import classifier_version
+
+#: Requests to GitHub under way at once; the client's limiter bounds their rate.
+FETCH_THREADS = 8
+
+
+class Workplace:
+    """Opens each part when it is first asked for, so that an asset touches only what it needs (no token for a reclassification)."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is opened yet."""
+        self.settings = settings
+        self._closing = contextlib.ExitStack()
+
+    @cached_property
+    def store(self) -> HourStore:
+        """The files of hours."""
+        return HourStore(UPath(self.settings.hours_url or self.settings.data_dir / "hours"))
+
+    @cached_property
+    def github(self) -> GitHub:
+        """The GitHub client, with the conditional cache of this machine."""
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        cache = self._closing.enter_context(SqliteConditionalCache(self.settings.data_dir / "github-cache.sqlite"))
+        return self._closing.enter_context(open_github(self.settings, cache=cache))
+
+    @cached_property
+    def index(self) -> DocumentIndex:
+        """The index, its templates and tables in place."""
+        index = open_index(self.settings)
+        self._closing.callback(index.close)
+        index.ensure()
+        return index
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """The categories in force."""
+        return load_taxonomy(self.settings.taxonomy_file)
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Gives verdicts: human, stored, model, rules."""
+        model = open_model(self.settings, self.taxonomy) if self.settings.uses_model else None
+        if model is not None:
+            self._closing.callback(model.close)
+        return Judge(
+            settings=self.settings,
+            taxonomy=self.taxonomy,
+            rules=RulesClassifier(self.taxonomy),
+            store=IndexVerdictStore(self.index),
+            model=model,
+        )
+
+    @property
+    def classifier_version(self) -> str:
+        """Changes whenever the same log could get another verdict."""
+        return classifier_version(self.settings, self.taxonomy)
+
+    def now(self) -> datetime:
+        """The present moment, UTC."""
+        return datetime.now(UTC)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._closing.close()
+
+
+def _open(init_context: dg.InitResourceContext) -> Iterator[Workplace]:
+    given = {name.lower(): value for name, value in (init_context.resource_config or {}).items()}
+    workplace = Workplace(load_settings(**given))
+    try:
+        yield workplace
+    finally:
+        workplace.close()
+
+
+def workplace_resource() -> dg.ResourceDefinition:
+    """The resource as production uses it: from the environment, each setting replaceable in the launchpad."""
+    return dg.ResourceDefinition(
+        resource_fn=_open,
+        config_schema={
+            name.upper(): dg.Field(
+                dg.StringSource, is_required=False, description=f"Replaces the environment's {name.upper()}."
+            )
+            for name in Settings.model_fields
+            if name not in SECRETS
+        },
+        description="Settings (the environment's names), and GitHub, the store, the index and the judge opened from them.",
+    )
