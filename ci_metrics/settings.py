@@ -105,6 +105,8 @@ class Settings(BaseSettings):
     excerpt_budget: int = Field(default=12_000, ge=1_000, le=400_000)
     # Where things live, and where they are felt
     ci_metrics_home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("ci-metrics")))
+    ci_metrics_sample: Truth = False  # the sample GitHub stands in for the real one (set by the commands that start it)
+    hours_url: str | None = None  # a folder or any fsspec address; default: under CI_METRICS_HOME
     enable_pr_comments: Truth = False
     pr_comment_token: SecretStr | None = None
     alert_webhook_url: SecretStr | None = None
@@ -228,7 +230,7 @@ class Settings(BaseSettings):
     @property
     def is_sample(self) -> bool:
         """Whether no repository is named: then the sample GitHub is what there is to look at."""
-        return not self.repo
+        return self.ci_metrics_sample or not self.repo
 
     @property
     def data_dir(self) -> Path:

@@ -116,3 +116,11 @@ def workplace_resource() -> dg.ResourceDefinition:
         },
         description="Settings (the environment's names), and GitHub, the store, the index and the judge opened from them.",
     )
+
+
+def classifier_in_words(settings: Settings) -> str:
+    """Which classifier answers, and why."""
+    if not settings.uses_model:
+        return "the embedded classifier answers, because ANTHROPIC_API_KEY is not set"
+    asked = "for every distinct error" if settings.model_policy == "all" else "where the embedded classifier is unsure"
+    return f"{settings.anthropic_model} answers {asked}, because ANTHROPIC_API_KEY is set"

@@ -1,0 +1,64 @@
+"""`ci-metrics ui`: Dagster's UI and daemon on the data of this machine, with its history.
+
+Belongs here: the environment and the command line of `dagster dev`. Does not: a server of our own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ci_metrics.commands.sample_mode import serve_sample
+from ci_metrics.orchestration.instance import dagster_home
+from ci_metrics.settings import Settings, load_settings
+
+
+def ui(*, port: int = 3000, host: str = "127.0.0.1") -> int:
+    """Open Dagster's UI on the data just made, and run its schedules and sensors, until Ctrl-C.
+
+    The UI has no password: leave it on 127.0.0.1, or put a proxy in front.
+
+    Parameters
+    ----------
+    port
+        Where it listens.
+    host
+        The address it listens on.
+    """
+    settings = load_settings()
+    with contextlib.ExitStack() as stack:
+        extra: dict[str, str] = {}
+        if settings.is_sample:
+            settings, _, _ = stack.enter_context(serve_sample(settings))
+            extra = sample_environment(settings)
+        print(f"Dagster's UI: http://{host}:{port}  (Ctrl-C ends it; history in {dagster_home(settings)})", flush=True)
+        environment = {**os.environ, "DAGSTER_HOME": str(dagster_home(settings)), **extra}
+        process = subprocess.Popen(dagster_dev(host, port), env=environment)
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            return process.wait()  # the terminal's Ctrl-C has reached dagster too
+
+
+def dagster_dev(host: str, port: int) -> list[str]:
+    """The command line of `dagster dev` for this project."""
+    workspace = Path(__file__).parents[2] / "workspace.yaml"
+    where = ["-w", str(workspace)] if workspace.exists() else ["-m", "ci_metrics.definitions"]
+    return [sys.executable, "-m", "dagster", "dev", *where, "-h", host, "-p", str(port)]
+
+
+def sample_environment(settings: Settings) -> Mapping[str, str]:
+    """What a child process needs to see the same sample GitHub."""
+    assert settings.github_token is not None, "sample settings carry the sample's token"
+    return {
+        "CI_METRICS_SAMPLE": "true",
+        "GITHUB_API_URL": settings.github_api_url,
+        "GITHUB_TOKEN": settings.github_token.get_secret_value(),
+        "REPO": ",".join(settings.repo),
+        "ENABLE_ERROR_CLASSIFICATION": "true",
+        "CI_METRICS_HOME": str(settings.ci_metrics_home.absolute()),
+    }

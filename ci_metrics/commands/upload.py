@@ -1,0 +1,140 @@
+"""`ci-metrics upload`: the main job, for the sample day or for the last hours of a repository.
+
+Belongs here: choosing the hours, launching, printing the summary. Does not: the chain itself (`orchestration/`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+
+from ci_metrics.commands.sample_mode import serve_sample
+from ci_metrics.orchestration.in_process import run_hours
+from ci_metrics.orchestration.instance import open_instance
+from ci_metrics.orchestration.jobs import INGEST
+from ci_metrics.orchestration.messages import classification_enabled
+from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start, last_closed_hour
+from ci_metrics.orchestration.summary import Summary, summarise
+from ci_metrics.orchestration.workplace import Workplace, classifier_in_words
+from ci_metrics.settings import Settings, load_settings
+
+
+def upload(*, from_: str = "", to: str = "", quiet: bool = False, json_: bool = False) -> int:
+    """Take what happened in GitHub Actions, find out why jobs failed, write the documents.
+
+    With no settings at all: the sample GitHub's day. With GITHUB_TOKEN and REPO: the last HOURS_BACK closed hours.
+
+    Parameters
+    ----------
+    from_
+        First hour, like 2026-03-02T05 (UTC). Default: HOURS_BACK hours before --to.
+    to
+        Last hour. Default: the hour that has just closed.
+    quiet
+        Print only the summary.
+    json_
+        Print only the summary, as one JSON object.
+    """
+    settings = load_settings()
+    if not settings.is_sample:
+        return _run(settings, *_hours(settings, from_, to), quiet=quiet or json_, as_json=json_)
+    with serve_sample(settings) as (sample, first, last):
+        if not (quiet or json_):
+            print(f"No REPO is set, so this is the sample GitHub: {', '.join(sample.repo)}, {first} to {last}.")
+        return _run(sample, from_ or first, to or last, quiet=quiet or json_, as_json=json_)
+
+
+def _hours(settings: Settings, from_: str, to: str) -> tuple[str, str]:
+    last = to or last_closed_hour(datetime.now(UTC))
+    first = from_ or hour_key(max(hour_start(last) - (settings.hours_back - 1) * HOUR, settings.partitions_start))
+    return first, last
+
+
+def _run(settings: Settings, first: str, last: str, *, quiet: bool, as_json: bool) -> int:
+    began = time.monotonic()
+    if not quiet:
+        print(classification_enabled(classifier_in_words(settings)) if settings.enable_error_classification else _off_text())
+    with open_instance(settings) as instance:
+        result = run_hours(settings, instance, INGEST, first, last, quiet=quiet)
+    seconds = time.monotonic() - began
+    workplace = Workplace(settings)
+    hours = _keys(first, last)
+    summary = summarise(workplace.store, hours)
+    if as_json:
+        print(json.dumps({**dataclasses.asdict(summary), "seconds": round(seconds, 1), "success": result.success}))
+    else:
+        show(summary, settings, first, last, seconds)
+    if not result.success:
+        failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+        print(f"ci-metrics: the run failed: {_first_line(failures)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _keys(first: str, last: str) -> list[str]:
+    from ci_metrics.orchestration.partitions import hours_between
+
+    return hours_between(first, last)
+
+
+def _off_text() -> str:
+    return "Error classification is off. Set ENABLE_ERROR_CLASSIFICATION=true to learn why jobs fail."
+
+
+def _first_line(failures: list[object]) -> str:
+    for failure in failures:
+        text = getattr(getattr(failure, "cause", None), "message", "") or getattr(failure, "message", "") or str(failure)
+        for line in str(text).splitlines():
+            if line.strip():
+                return line.strip()
+    return "see the run in Dagster's UI (make ui)"
+
+
+def show(summary: Summary, settings: Settings, first: str, last: str, seconds: float) -> None:
+    """Print what a person wants to know, and what to type next."""
+    console = Console(highlight=False)
+    console.print()
+    console.print(f"[bold]{summary.runs} runs[/] ({summary.attempts} attempts), {summary.jobs} jobs, [bold]{summary.failed_jobs} failed[/]", end="")
+    console.print(f"   {first} to {last} UTC, {summary.hours} hours")
+    if summary.by_category or summary.by_state:
+        grid = Table.grid(padding=(0, 6))
+        grid.add_row(_counts("Category", summary.by_category), _counts("State", summary.by_state))
+        console.print(grid)
+    if summary.causes:
+        causes = Table("Jobs", "Category", "The line that proves it", title="The biggest causes", title_justify="left", expand=True)
+        for cause in summary.causes:
+            causes.add_row(str(cause.jobs), cause.error_type, _escaped(cause.quote))
+        console.print(causes)
+    for what, why in summary.problems.items():
+        console.print(f"⚠️ {_escaped(what)}: {_escaped(why)}")
+    if summary.unfinished_hours:
+        console.print(f"⚠️ {len(summary.unfinished_hours)} hours are unfinished and will be redone: {', '.join(summary.unfinished_hours[:6])}")
+    unchanged = summary.documents - summary.written
+    console.print(f"{summary.written} documents written, {unchanged} unchanged, in {Workplace(settings).index_location}")
+    if summary.cost_usd:
+        console.print(f"The model cost ${summary.cost_usd:.4f}.")
+    console.print(f"Took {seconds:.1f} s.")
+    console.print()
+    console.print("Next:  [bold]make ui[/]  the assets, their history and backfills in Dagster's UI")
+    console.print("       [bold]make report[/]  one HTML page: rates, causes, flaky jobs")
+    if settings.is_sample:
+        console.print("       your own repository:  [bold]export GITHUB_TOKEN=... REPO=owner/name ENABLE_ERROR_CLASSIFICATION=true; make run[/]")
+
+
+def _counts(title: str, counts: dict[str, int]) -> Table:
+    table = Table(title, "", box=None, pad_edge=False)
+    for name, n in counts.items():
+        table.add_row(name, str(n))
+    return table
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,111 @@
+"""What a person wants to know of a range of hours, after a run.
+
+What belongs here: counting stored rows into one record. Does not: printing it (`commands/upload.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ci_metrics.models import Job, Run
+from ci_metrics.orchestration.lateness import is_unfinished
+from ci_metrics.orchestration.rows import JobVerdicts, JudgedError
+from ci_metrics.orchestration.store import HourStore
+
+#: How many of the biggest causes are shown.
+MOST_CAUSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One group of failures: how often, what, and one line that proves it."""
+
+    group: str
+    jobs: int
+    error_type: str
+    headline: str
+    quote: str
+    example: str  # the address of one of its jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A range of hours in numbers. `documents` counts what the index holds of them."""
+
+    hours: int
+    runs: int = 0
+    attempts: int = 0
+    jobs: int = 0
+    failed_jobs: int = 0
+    documents: int = 0
+    written: int = 0
+    unfinished_hours: tuple[str, ...] = ()
+    problems: dict[str, str] = field(default_factory=dict)
+    by_category: dict[str, int] = field(default_factory=dict)
+    by_state: dict[str, int] = field(default_factory=dict)
+    causes: tuple[Cause, ...] = ()
+    cost_usd: float = 0.0
+
+
+def summarise(store: HourStore, hours: Iterable[str]) -> Summary:
+    """Count what is stored of these hours; an hour that is not stored yet counts as unfinished."""
+    keys = list(hours)
+    runs: list[Run] = []
+    jobs: dict[tuple[int, int], Job] = {}
+    rows: list[JobVerdicts] = []
+    documents = written = 0
+    unfinished: list[str] = []
+    problems: dict[str, str] = {}
+    for hour in keys:
+        runs += store.read_or_none("workflow_runs", hour, Run)
+        jobs.update({(job.job_id, job.run_attempt): job for job in store.read_or_none("workflow_jobs", hour, Job)})
+        rows += store.read_or_none("classifications", hour, JobVerdicts)
+        status = store.status(hour) or {}
+        indexed = status.get("indexed_documents", {})
+        documents += int(indexed.get("documents", 0))
+        written += int(indexed.get("written", 0))
+        for part in status.values():
+            problems.update(part.get("problems") or {})
+        if is_unfinished(status):
+            unfinished.append(hour)
+    roots = [row.judged[0] for row in rows if row.judged]
+    return Summary(
+        hours=len(keys),
+        runs=len({(run.repo, run.run_id) for run in runs}),
+        attempts=len(runs),
+        jobs=len(jobs),
+        failed_jobs=sum(job.failed for job in jobs.values()),
+        documents=documents,
+        written=written,
+        unfinished_hours=tuple(unfinished),
+        problems=problems,
+        by_category=dict(Counter(root.verdict.error_type for root in roots if root.verdict.error_type).most_common()),
+        by_state=dict(Counter(row.state for row in rows).most_common()),
+        causes=_causes(rows, jobs),
+        cost_usd=sum(judged.verdict.usage.cost_usd for row in rows for judged in row.judged),
+    )
+
+
+def _causes(rows: Iterable[JobVerdicts], jobs: dict[tuple[int, int], Job]) -> tuple[Cause, ...]:
+    groups: dict[str, list[tuple[JobVerdicts, JudgedError]]] = defaultdict(list)
+    for row in rows:
+        # A generic fingerprint ("exit code 1") is many causes, so it is never shown as one.
+        if row.judged and not row.judged[0].error.generic and row.judged[0].verdict.error_type:
+            groups[row.judged[0].error.group].append((row, row.judged[0]))
+    biggest = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_CAUSES]
+    return tuple(_cause(group, members, jobs) for group, members in biggest)
+
+
+def _cause(group: str, members: list[tuple[JobVerdicts, JudgedError]], jobs: dict[tuple[int, int], Job]) -> Cause:
+    row, judged = members[0]
+    quotes = judged.verdict.evidence
+    return Cause(
+        group=group,
+        jobs=len(members),
+        error_type=judged.verdict.error_type or "",
+        headline=judged.error.headline,
+        quote=quotes[0].text.strip() if quotes else judged.error.headline,
+        example=jobs[row.key].html_url if row.key in jobs else "",
+    )

@@ -1,0 +1,89 @@
+"""The files of hours: whole or not there, and equal to what was put in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ci_metrics.errors import ContractError, NotFoundError
+from ci_metrics.models import Annotation, Job, Step
+from ci_metrics.orchestration.store import HourStore, log_path
+
+HOUR = "2026-03-02T05"
+MOMENT = datetime(2026, 3, 2, 5, 1, 2, tzinfo=UTC)
+
+
+def job(number: int) -> Job:
+    return Job(
+        repo="o/r", run_id=1, run_attempt=1, job_id=number, name="build (ä, “x”)", workflow_name="CI", status="completed",
+        conclusion="failure", created_at=MOMENT, started_at=None, completed_at=MOMENT, runner_id=None, runner_name=None,
+        labels=("a", "b"), head_branch="main", head_sha="f" * 40, html_url="https://example.com/1",
+        steps=(Step(number=1, name="Run", status="completed", conclusion=None, started_at=None, completed_at=MOMENT),),
+        annotations=(Annotation(level="failure", message="m"),),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> HourStore:
+    return HourStore(tmp_path / "hours")
+
+
+def test_records_come_back_equal_with_their_nested_parts_and_missing_times(store: HourStore) -> None:
+    jobs = [job(1), job(2)]
+    store.write("workflow_jobs", HOUR, jobs, Job, {"settled": [[1, 1]]})
+    assert store.read("workflow_jobs", HOUR, Job) == jobs
+    assert store.notes("workflow_jobs", HOUR) == {"settled": [[1, 1]]}
+
+
+def test_an_empty_hour_is_an_hour(store: HourStore) -> None:
+    store.write("workflow_jobs", HOUR, [], Job, {})
+    assert store.exists("workflow_jobs", HOUR)
+    assert store.read("workflow_jobs", HOUR, Job) == []
+
+
+def test_a_missing_hour_says_what_to_materialize(store: HourStore) -> None:
+    with pytest.raises(NotFoundError, match=f"Materialize workflow_jobs for {HOUR} first"):
+        store.read("workflow_jobs", HOUR, Job)
+
+
+def test_rows_of_an_older_shape_are_refused_with_advice_not_guessed(store: HourStore) -> None:
+    store.write("workflow_jobs", HOUR, [Annotation(level="notice", message="m")], Annotation, {})
+    with pytest.raises(ContractError, match="Materialize the hour again"):
+        store.read("workflow_jobs", HOUR, Job)
+
+
+def test_a_log_is_stored_whole_or_not_at_all(store: HourStore, tmp_path: Path) -> None:
+    with store.log_writer(HOUR, "7-1") as write:
+        for part in (b"first\n", b"second\n"):
+            write(part)
+    with store.open_log(HOUR, log_path("7-1")) as log:
+        assert log.read() == b"first\nsecond\n"
+    with pytest.raises(RuntimeError), store.log_writer(HOUR, "8-1") as write:
+        write(b"half")
+        raise RuntimeError("the connection broke")
+    left = sorted(path.name for path in (tmp_path / "hours" / "job_logs" / HOUR).iterdir())
+    assert left == ["7-1.log.zst"]
+
+
+def test_an_object_store_address_works_like_a_folder() -> None:
+    store = HourStore("memory://hours-test")
+    store.write("workflow_jobs", HOUR, [job(1)], Job, {"n": 1})
+    store.note_status(HOUR, "workflow_runs", {"runs": 1}, MOMENT)
+    with store.log_writer(HOUR, "7-1") as write:
+        write(b"x\n")
+    assert store.read("workflow_jobs", HOUR, Job) == [job(1)]
+    assert store.hours() == [HOUR]
+    with store.open_log(HOUR, log_path("7-1")) as log:
+        assert log.read() == b"x\n"
+
+
+def test_parts_of_an_hours_status_do_not_overwrite_each_other(store: HourStore) -> None:
+    store.note_status(HOUR, "workflow_runs", {"unfinished": 2}, MOMENT)
+    store.note_status(HOUR, "job_logs", {"logs": {}}, MOMENT)
+    status = store.status(HOUR)
+    assert status is not None
+    assert status["workflow_runs"]["unfinished"] == 2
+    assert set(status) == {"workflow_runs", "job_logs"}
+    assert store.status("2026-03-02T06") is None
