@@ -1,0 +1,252 @@
+"""The sample GitHub's API port: sockets, tokens, limits, ETags, faults, the admin address.
+
+What belongs here: HTTP around `server_routes.py`. Does not: what an address answers, fields, the log storage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import parse_qsl, urlsplit
+
+from ci_metrics.sample.faults import Fault
+from ci_metrics.sample.server_question import Question, Reply, missing
+from ci_metrics.sample.server_routes import answer, kind_of
+
+if TYPE_CHECKING:
+    from ci_metrics.sample.server import SampleGitHub
+
+_HTML_PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in to continue</title></head><body>Proxy login</body></html>\n"
+
+
+class Http(BaseHTTPRequestHandler):
+    """What both ports share: keep-alive, one write for an answer, no chatter on standard error."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "SampleGitHub"
+    timeout = 120
+    wbufsize = -1  # head and body leave together
+
+    def setup(self) -> None:
+        """Answer at once: without this, small answers wait for the client's delayed acknowledgement."""
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().setup()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing; `server.stats` counts."""
+
+    def send_bytes(self, status: int, headers: Mapping[str, str], body: bytes, *, cut: bool = False) -> None:
+        """One answer in one write; `cut` promises all of the body, sends half and hangs up."""
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != 304:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if status != 304:
+            self.wfile.write(body[: len(body) // 2] if cut else body)
+        self.wfile.flush()
+        if cut:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close the connection without more words."""
+        self.close_connection = True
+        try:
+            self.request.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # the client was faster
+
+    def handle(self) -> None:
+        """Serve until the client goes; a client that goes away is no error of ours."""
+        try:
+            super().handle()
+        except (ConnectionError, TimeoutError):
+            self.close_connection = True
+
+
+class QuietServer(ThreadingHTTPServer):
+    """Threads that die with the program and a queue long enough for a burst of clients."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+    sample: SampleGitHub
+
+
+class ApiHandler(Http):
+    """Requests to the API."""
+
+    server: QuietServer
+    _kinds_free: ClassVar[frozenset[str]] = frozenset({"rate_limit", "token", "unknown"})
+
+    def do_GET(self) -> None:
+        """Read something."""
+        self._serve()
+
+    def do_POST(self) -> None:
+        """Make something: a comment, an installation token, an admin order."""
+        self._serve()
+
+    def do_PATCH(self) -> None:
+        """Change a comment."""
+        self._serve()
+
+    def do_DELETE(self) -> None:
+        """Only the admin address has something to delete: the faults."""
+        self._serve()
+
+    def _serve(self) -> None:
+        sample = self.server.sample
+        parts = urlsplit(self.path)
+        length = int(self.headers.get("Content-Length") or 0)
+        raw = self.rfile.read(length) if length else b""
+        try:
+            body = json.loads(raw) if raw else {}
+        except ValueError:
+            self._reply("unknown", missing("Problems parsing JSON", 400))
+            return
+        if parts.path.startswith("/_sample/"):
+            self._admin(parts.path.removeprefix("/_sample/"), body)
+            return
+        path = parts.path.removeprefix(sample.base_path) if parts.path.startswith(sample.base_path) else ""
+        kind = self._kind(path)
+        fault = sample.faults.strike(kind)
+        if sample.faults.latency:
+            time.sleep(sample.faults.latency)
+        if fault is not None and fault.kind == "hang":
+            time.sleep(fault.seconds or 0)
+            fault = None
+        if fault is not None and fault.kind not in ("cut",):
+            sample.gate.count(kind, counted=fault.kind != "break")
+            self._fail(fault)
+            return
+        self._answer(kind, path, dict(parse_qsl(parts.query)), body if isinstance(body, dict) else {}, fault)
+        if kind == "runs" and sample.faults.drift:
+            sample.clock.advance(sample.faults.drift)
+
+    def _kind(self, path: str) -> str:
+        if path == "/rate_limit":
+            return "rate_limit"
+        if path.startswith("/app/installations/") and path.endswith("/access_tokens") and self.command == "POST":
+            return "token"
+        return kind_of(self.command, path) or "unknown"
+
+    def _answer(self, kind: str, path: str, query: dict[str, str], body: dict[str, Any], cut: Fault | None) -> None:
+        sample, gate = self.server.sample, self.server.sample.gate
+        authorization = self.headers.get("Authorization", "")
+        if kind == "token":
+            self._reply(kind, self._token(path, authorization), cut=cut is not None)
+            return
+        login = gate.login(authorization)
+        if login is None:
+            self._reply(kind, missing("Bad credentials" if authorization else "Requires authentication", 401))
+            return
+        if kind == "rate_limit":
+            self._reply(kind, self._rate_limit(login), login=login)
+            return
+        if not gate.spend(login):
+            gate.count(kind, counted=False)
+            self._send(missing(f"API rate limit exceeded for user ID {login}.", 403), login)
+            return
+        if kind == "unknown":
+            self._reply(kind, missing(), login=login)
+            return
+        question = Question(
+            method=self.command,
+            base=sample.api_url,
+            path=path,
+            query=query,
+            body=body,
+            moment=sample.world.at(sample.clock.now()),
+            faults=sample.faults,
+            comments=sample.comments,
+            login=login,
+            log_url=sample.signed_log_url,
+        )
+        self._reply(kind, answer(kind, question), login=login, cut=cut is not None)
+
+    def _token(self, path: str, authorization: str) -> Reply:
+        number = path.split("/")[3]
+        got = self.server.sample.gate.installation_token(authorization, int(number) if number.isdigit() else 0)
+        if isinstance(got, str):
+            return missing(got, 404 if got == "Integration not found" else 401)
+        token, expires = got
+        when = datetime.fromtimestamp(expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        permissions = {"actions": "read", "checks": "read", "metadata": "read"}
+        return Reply(201, {"token": token, "expires_at": when, "permissions": permissions})
+
+    def _rate_limit(self, login: str) -> Reply:
+        gate = self.server.sample.gate
+        used, reset = gate.rate(login)
+        core = {"limit": gate.quota, "remaining": gate.quota - used, "reset": reset, "used": used}
+        search = {"limit": 30, "remaining": 30, "reset": reset, "used": 0}
+        return Reply(200, {"resources": {"core": core, "search": search}, "rate": core})
+
+    def _reply(self, kind: str, reply: Reply, *, login: str = "", cut: bool = False) -> None:
+        """Count it, compare ETags, send it."""
+        gate = self.server.sample.gate
+        free = kind in self._kinds_free or reply.status == 401
+        etag = None
+        if reply.status == 200 and reply.value is not None and kind != "rate_limit":
+            digest = hashlib.sha256(json.dumps(reply.value).encode()).hexdigest()
+            etag = f'W/"{digest}"'
+        if etag is not None and self.headers.get("If-None-Match") == etag and self.command == "GET":
+            gate.refund(login)
+            gate.count(kind, counted=False, not_modified=True)
+            self._send(Reply(304, None, reply.headers), login, etag)
+            return
+        gate.count(kind, counted=not free)
+        self._send(reply, login, etag, cut=cut)
+
+    def _send(self, reply: Reply, login: str, etag: str | None = None, *, cut: bool = False) -> None:
+        headers = {"X-GitHub-Api-Version-Selected": "2022-11-28", **reply.headers}
+        if login:
+            used, reset = self.server.sample.gate.rate(login)
+            quota = self.server.sample.gate.quota
+            headers |= {"x-ratelimit-limit": str(quota), "x-ratelimit-remaining": str(quota - used)}
+            headers |= {"x-ratelimit-used": str(used), "x-ratelimit-reset": str(reset), "x-ratelimit-resource": "core"}
+        if etag is not None:
+            headers |= {"ETag": etag, "Cache-Control": "private, max-age=60, s-maxage=60"}
+        if reply.value is not None:
+            headers["Content-Type"] = "application/json; charset=utf-8"
+        body = b"" if reply.value is None else json.dumps(reply.value).encode()
+        self.send_bytes(reply.status, headers, body, cut=cut)
+
+    def _fail(self, fault: Fault) -> None:
+        wall, seconds = self.server.sample.gate.wall(), fault.seconds
+        match fault.kind:
+            case "break":
+                self.hang_up()
+            case "html":
+                self.send_bytes(200, {"Content-Type": "text/html; charset=utf-8"}, _HTML_PAGE)
+            case "shape":
+                self._send(Reply(200, {}), "")
+            case "primary_limit":
+                reset = str(int(wall + (seconds or 0)) + 1)
+                limits = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "0", "x-ratelimit-used": "5000"}
+                limits |= {"x-ratelimit-reset": reset, "x-ratelimit-resource": "core"}
+                reply = missing("API rate limit exceeded for user ID 1.", 403)
+                self._send(Reply(403, reply.value, limits), "")
+            case "secondary_limit":
+                status = fault.status if fault.status in (403, 429) else 403
+                said = missing("You have exceeded a secondary rate limit. Please wait a few minutes.", status)
+                self._send(Reply(status, said.value, {} if seconds is None else {"retry-after": f"{seconds:g}"}), "")
+            case _:
+                self._send(missing("Server Error", fault.status), "")
+
+    def _admin(self, what: str, body: Any) -> None:
+        """`/_sample/stats`, `/_sample/faults`, `/_sample/clock`: for programs that have the server in another process."""
+        sample = self.server.sample
+        try:
+            value = sample.admin(self.command, what, body)
+        except (TypeError, ValueError, KeyError) as error:
+            self._send(missing(f"{type(error).__name__}: {error}", 422), "")
+            return
+        self._send(missing() if value is None else Reply(200, value), "")

@@ -1,0 +1,79 @@
+"""The sample GitHub's log storage: another host, as at GitHub, that knows signatures and no tokens.
+
+What belongs here: signing an address for a minute, serving a log from it. Does not: which job has a log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import time
+from urllib.parse import parse_qs, urlsplit
+
+from ci_metrics.sample.server_http import Http, QuietServer
+
+#: How long a signed address is good, in seconds (GitHub's documentation of "Download job logs for a workflow run").
+SIGNED_SECONDS = 60
+
+
+def sign(secret: bytes, job_id: int, expires: int) -> str:
+    """The signature of one job's address until `expires` (Unix seconds)."""
+    return hmac.new(secret, f"{job_id}:{expires}".encode(), hashlib.sha256).hexdigest()
+
+
+class LogHandler(Http):
+    """Requests to the log storage."""
+
+    server: QuietServer
+
+    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+        """Serve a log, or a range of it."""
+        sample = self.server.sample
+        fault = sample.faults.strike("log_storage")
+        sample.gate.count("log_storage", counted=False)
+        if sample.faults.latency:
+            time.sleep(sample.faults.latency)
+        if fault is not None and fault.kind == "break":
+            self.hang_up()
+            return
+        if fault is not None and fault.kind == "html":
+            self.send_bytes(200, {"Content-Type": "text/html"}, b"<!DOCTYPE html><html>Proxy login</html>")
+            return
+        if fault is not None and fault.kind == "status":
+            self._refuse(fault.status, "ServerBusy")
+            return
+        if self.headers.get("Authorization"):
+            self._refuse(400, "InvalidAuthenticationInfo")  # GitHub's storage does so: a token must not come here
+            return
+        parts = urlsplit(self.path)
+        query = parse_qs(parts.query)
+        found = re.fullmatch(r"/logs/(\d+)", parts.path)
+        expires, signature = query.get("se", ["0"])[0], query.get("sig", [""])[0]
+        if found is None or not expires.isdigit():
+            self._refuse(404, "BlobNotFound")
+            return
+        job_id = int(found.group(1))
+        good = hmac.compare_digest(signature, sign(sample.secret, job_id, int(expires)))
+        if not good or int(expires) < sample.gate.wall():
+            self._refuse(403, "AuthenticationFailed")
+            return
+        log = sample.read_log(job_id)
+        if log is None:
+            self._refuse(404, "BlobNotFound")
+            return
+        headers = {"Content-Type": "text/plain; charset=utf-8", "Accept-Ranges": "bytes", "ETag": f'"{len(log):x}"'}
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        status = 200
+        if asked is not None and int(asked.group(1)) < len(log):
+            start = int(asked.group(1))
+            headers["Content-Range"] = f"bytes {start}-{len(log) - 1}/{len(log)}"
+            status, log = 206, log[start:]
+        elif asked is not None:
+            self.send_bytes(416, {"Content-Range": f"bytes */{len(log)}"}, b"")
+            return
+        self.send_bytes(status, headers, log, cut=fault is not None and fault.kind == "cut")
+
+    def _refuse(self, status: int, code: str) -> None:
+        body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code></Error>'.encode()
+        self.send_bytes(status, {"Content-Type": "application/xml"}, body)
