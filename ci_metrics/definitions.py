@@ -14,17 +14,17 @@ from ci_metrics.orchestration.checks import build_checks
 from ci_metrics.orchestration.jobs import build_check_job, build_jobs
 from ci_metrics.orchestration.partitions import hourly_partitions
 from ci_metrics.orchestration.run_logger import people_logger
-from ci_metrics.orchestration.schedules import build_schedules
+from ci_metrics.orchestration.schedules import HOURLY, build_schedules
 from ci_metrics.orchestration.sensors import build_sensors
 from ci_metrics.orchestration.workplace import Workplace, workplace_resource
 from ci_metrics.settings import Settings, load_settings
 
 
-def build_definitions(*, settings: Settings | None = None, **resources: Any) -> dg.Definitions:
+def build_definitions(*, settings: Settings | None = None, cron: str = HOURLY, **resources: Any) -> dg.Definitions:
     """Fresh definitions.
 
-    `settings` replaces the environment for everything (tests, the command line); other keywords replace resources by
-    name. Raises SettingsError when a setting is wrong: the code location then shows that one message.
+    `settings` replaces the environment for everything (tests, the command line); `cron` says when the hourly schedule
+    ticks; other keywords replace resources by name. Raises SettingsError when a setting is wrong: the code location then shows that one message.
     """
     given = settings or load_settings()
     partitions = hourly_partitions(given.partitions_start)
@@ -36,7 +36,7 @@ def build_definitions(*, settings: Settings | None = None, **resources: Any) -> 
         assets=assets,
         asset_checks=build_checks(partitions),
         jobs=[*jobs, check_job],
-        schedules=build_schedules(jobs[0], check_job),
+        schedules=build_schedules(jobs[0], check_job, cron),
         sensors=build_sensors(jobs[0]),
         resources={"ci": workplace, **resources},
         executor=dg.in_process_executor,

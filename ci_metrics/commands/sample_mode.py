@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pydantic import SecretStr
+
 from ci_metrics.orchestration.partitions import hour_key, last_closed_hour
 from ci_metrics.sample.scenario import sample_world
-from ci_metrics.sample.server import SampleServer
+from ci_metrics.sample.server import SAMPLE_TOKEN, SampleGitHub
 from ci_metrics.settings import Settings
 
 
@@ -18,7 +20,7 @@ from ci_metrics.settings import Settings
 def serve_sample(settings: Settings) -> Iterator[tuple[Settings, str, str]]:
     """Serve the sample world while the block runs; yields settings that point at it, and its first and last hour."""
     world = sample_world()
-    with SampleServer(world) as server:
+    with SampleGitHub(world) as server:
         yield (
             sample_settings(settings, server.api_url, world.repos),
             hour_key(world.start),
@@ -28,13 +30,11 @@ def serve_sample(settings: Settings) -> Iterator[tuple[Settings, str, str]]:
 
 def sample_settings(settings: Settings, api_url: str, repos: tuple[str, ...]) -> Settings:
     """The settings with the sample GitHub in place of the real one, and classification on."""
-    from pydantic import SecretStr
-
     return settings.model_copy(
         update={
             "ci_metrics_sample": True,
             "github_api_url": api_url,
-            "github_token": SecretStr("sample-token"),
+            "github_token": SecretStr(SAMPLE_TOKEN),
             "repo": repos,
             "enable_error_classification": True,
         }

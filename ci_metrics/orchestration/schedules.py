@@ -8,9 +8,10 @@ from __future__ import annotations
 import dagster as dg
 
 from ci_metrics.orchestration.partitions import last_closed_hour
+from ci_metrics.orchestration.workplace import Workplace
 
 #: Minutes past the hour: GitHub's listing is complete a little after the hour has closed.
-MINUTE = 15
+HOURLY = "15 * * * *"
 
 
 def build_schedules(
@@ -21,12 +22,14 @@ def build_schedules(
     @dg.schedule(
         name="hourly",
         job=ingest,
-        cron_schedule=f"{MINUTE} * * * *",
+        cron_schedule=cron,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="At :15, the hour that has just closed.",
     )
-    def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    def hourly(context: dg.ScheduleEvaluationContext, ci: dg.ResourceParam[Workplace]) -> dg.RunRequest | dg.SkipReason:
+        if ci.settings.is_sample:
+            return dg.SkipReason("No REPO is set: the sample GitHub has no new hours.")
         key = last_closed_hour(context.scheduled_execution_time)
         # The tick is in the run key: asking for the hour again later is a new run, not a repeat to be dropped.
         tick = context.scheduled_execution_time.strftime("%Y-%m-%dT%H:%M")

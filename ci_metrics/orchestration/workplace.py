@@ -20,14 +20,15 @@ from ci_metrics.github import GitHub, open_github
 from ci_metrics.github.conditional import SqliteConditionalCache
 from ci_metrics.index import open_index
 from ci_metrics.index.base import DocumentIndex
+from ci_metrics.logs import EXTRACTOR_VERSION, FINGERPRINT_VERSION
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.settings import SECRETS, Settings, load_settings
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.model_client import open_model
-from ci_metrics.verdicts.rules import RulesClassifier
+from ci_metrics.verdicts.rules import RULES_VERSION, RulesClassifier
 from ci_metrics.verdicts.taxonomy import Taxonomy, load_taxonomy
-from ci_metrics.verdicts.versions import classifier_version
+from ci_metrics.verdicts.versions import StageVersions, stage_versions
 
 #: Requests to GitHub under way at once; the client's limiter bounds their rate.
 FETCH_THREADS = 8
@@ -67,6 +68,11 @@ class Workplace:
         return load_taxonomy(self.settings.taxonomy_file)
 
     @cached_property
+    def verdicts(self) -> IndexVerdictStore:
+        """The verdict index: what humans and models said of each distinct error."""
+        return IndexVerdictStore(self.index)
+
+    @cached_property
     def judge(self) -> Judge:
         """Gives verdicts: human, stored, model, rules."""
         model = open_model(self.settings, self.taxonomy) if self.settings.uses_model else None
@@ -76,14 +82,14 @@ class Workplace:
             settings=self.settings,
             taxonomy=self.taxonomy,
             rules=RulesClassifier(self.taxonomy),
-            store=IndexVerdictStore(self.index),
+            store=self.verdicts,
             model=model,
         )
 
     @property
     def classifier_version(self) -> str:
         """Changes whenever the same log could get another verdict."""
-        return classifier_version(self.settings, self.taxonomy)
+        return versions_in_force(self.settings, self.taxonomy).classifier
 
     def now(self) -> datetime:
         """The present moment, UTC."""
@@ -115,6 +121,17 @@ def workplace_resource() -> dg.ResourceDefinition:
             if name not in SECRETS
         },
         description="Settings (the environment's names), and GitHub, the store, the index and the judge opened from them.",
+    )
+
+
+def versions_in_force(settings: Settings, taxonomy: Taxonomy) -> StageVersions:
+    """One hash per stage, as the settings choose them."""
+    return stage_versions(
+        extractor=EXTRACTOR_VERSION,
+        fingerprint=FINGERPRINT_VERSION,
+        rules=RULES_VERSION,
+        taxonomy=taxonomy,
+        model=settings.anthropic_model if settings.uses_model else None,
     )
 
 

@@ -15,9 +15,9 @@ from ci_metrics.orchestration.assets import (
     workflow_jobs,
     workflow_runs,
 )
+from ci_metrics.orchestration.workplace import versions_in_force
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.taxonomy import load_taxonomy
-from ci_metrics.verdicts.versions import classifier_version
 
 
 def build_assets(partitions: dg.PartitionsDefinition, settings: Settings) -> list[dg.AssetsDefinition]:
@@ -26,6 +26,6 @@ def build_assets(partitions: dg.PartitionsDefinition, settings: Settings) -> lis
     jobs = workflow_jobs.build(partitions, runs)
     logs = job_logs.build(partitions, jobs)
     errors = extracted_errors.build(partitions, logs)
-    version = classifier_version(settings, load_taxonomy(settings.taxonomy_file))
+    version = versions_in_force(settings, load_taxonomy(settings.taxonomy_file)).classifier
     verdicts = classifications.build(partitions, errors, version)
     return [runs, jobs, logs, errors, verdicts, indexed_documents.build(partitions, verdicts)]

@@ -16,15 +16,12 @@ from ci_metrics.orchestration.assets.extracted_errors import extract_job
 from ci_metrics.orchestration.hourly import each_hour
 from ci_metrics.orchestration.metadata import plot, table, table_schema
 from ci_metrics.orchestration.partitions import backfill_policy
-from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts, JudgedError
+from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
 from ci_metrics.orchestration.workplace import Workplace
-from ci_metrics.verdicts.judge import JudgeRequest
+from ci_metrics.verdicts.judge import JudgeRequest, unsettled
+from ci_metrics.verdicts.reuse import human_key, subject_of
 
 NAME = "classifications"
-
-#: States that the next tick tries again.
-OPEN_STATES = frozenset({"pending", "llm_failed"})
-
 
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, code_version: str) -> dg.AssetsDefinition:
     """The asset on these partitions; `code_version` is the classifier's."""
@@ -70,7 +67,7 @@ def judge_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
                 spent += judged.verdict.usage
     ci.store.write(NAME, hour, rows, JobVerdicts, {"version": version})
     states = Counter(row.state for row in rows)
-    still_open = sum(states[state] for state in OPEN_STATES)
+    still_open = sum(_open(row) for row in rows)
     ci.store.note_status(hour, NAME, {"version": version, "open": still_open, "states": dict(states)}, ci.now())
     roots = [row.judged[0].verdict for row in rows if row.judged]
     types = Counter(verdict.error_type for verdict in roots if verdict.error_type)
@@ -104,30 +101,35 @@ def _off(row: JobExtraction) -> JobVerdicts:
     return _row(row, "off", judged)
 
 
+def _open(row: JobVerdicts) -> bool:
+    """Whether the next tick should try again."""
+    return any(unsettled(judged.verdict) for judged in row.judged)
+
+
 def _still_holding(
-    ci: Workplace, extractions: list[JobExtraction], before: Mapping[tuple[int, int], JobVerdicts]
-) -> dict[tuple[int, int], JobVerdicts]:
+    ci: Workplace, extractions: list[JobExtraction], before: Mapping[JobKey, JobVerdicts]
+) -> dict[JobKey, JobVerdicts]:
     """The rows that need no new look: same extraction, same classifier, nothing open, and no human said otherwise since."""
-    version = ci.classifier_version
-    same = {
-        row.key: before[row.key]
-        for row in extractions
-        if row.key in before
-        and before[row.key].digest == row.digest
-        and before[row.key].state not in (*OPEN_STATES, "off")
-    }
-    humans = ci.judge.human_types({judged.error.fingerprint for row in same.values() for judged in row.judged})
-    return {key: row for key, row in same.items() if all(_holds(judged, version, humans) for judged in row.judged)}
+    same = [(row, before[row.key]) for row in extractions if row.key in before and before[row.key].digest == row.digest]
+    same = [(row, kept) for row, kept in same if kept.state != "off" and not _open(kept)]
+    keys = {human_key(subject_of(error, row.extraction)) for row, _ in same for error in row.extraction.errors}
+    humans = {key: stored.verdict.error_type for key, stored in ci.verdicts.get(sorted(keys)).items()}
+    held: dict[JobKey, JobVerdicts] = {}
+    for row, kept in same:
+        version = ci.judge.version_for(row.extraction)
+        said = [humans.get(human_key(subject_of(error, row.extraction))) for error in row.extraction.errors]
+        if len(said) == len(kept.judged) and all(map(_holds, kept.judged, said, [version] * len(said))):
+            held[row.key] = kept
+    return held
 
 
-def _holds(judged: JudgedError, version: str, humans: Mapping[str, str]) -> bool:
-    said = humans.get(judged.error.fingerprint)
-    if said is not None or judged.verdict.source == "human":
-        return judged.verdict.source == "human" and judged.verdict.error_type == said
+def _holds(judged: JudgedError, human: str | None, version: str) -> bool:
+    if human is not None or judged.verdict.source == "human":
+        return judged.verdict.source == "human" and judged.verdict.error_type == human
     return judged.verdict.classifier_version == version
 
 
-def _judge(ci: Workplace, hour: str, due: list[JobExtraction]) -> dict[tuple[int, int], JobVerdicts]:
+def _judge(ci: Workplace, hour: str, due: list[JobExtraction]) -> dict[JobKey, JobVerdicts]:
     """Ask the judge for every error of these jobs at once, so that equal errors are asked once."""
     if not due:
         return {}
@@ -144,6 +146,7 @@ def _judge(ci: Workplace, hour: str, due: list[JobExtraction]) -> dict[tuple[int
                     error=error,
                     job=job,
                     run=runs.get((row.run_id, row.run_attempt)),
+                    annotations=job.annotations,
                     primary=error.step_number not in seen_steps,
                     larger=lambda budget, row=row, job=job: extract_job(ci.store, hour, job, row.log, budget),  # type: ignore[misc]
                 )
@@ -175,7 +178,7 @@ def _row(row: JobExtraction, state: ErrorState, judged: tuple[JudgedError, ...])
     )
 
 
-def _moves(before: Mapping[tuple[int, int], JobVerdicts], rows: list[JobVerdicts]) -> list[tuple[str, str]]:
+def _moves(before: Mapping[JobKey, JobVerdicts], rows: list[JobVerdicts]) -> list[tuple[str, str]]:
     """(from, to) of every job whose root verdict was already there and changed."""
     pairs = [(_word(before[row.key]), _word(row)) for row in rows if row.key in before]
     return [pair for pair in pairs if pair[0] != pair[1]]
