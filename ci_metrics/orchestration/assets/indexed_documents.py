@@ -1,0 +1,155 @@
+"""`indexed_documents`: the contract's documents of the hour, in the index.
+
+What belongs here: which documents have to be written, and saying so. Does not: what a document holds (`index/documents.py`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from ci_metrics.index.base import Document, Where
+from ci_metrics.index.documents import JobOutcome, Provenance, digest, job_document, step_documents, workflow_document
+from ci_metrics.models import Job, JobLog, Run
+from ci_metrics.orchestration.hourly import each_hour
+from ci_metrics.orchestration.messages import (
+    LineBuffer,
+    classifying,
+    job_annotations,
+    posted,
+    processing_job,
+    processing_workflow,
+    verdict_lines,
+)
+from ci_metrics.orchestration.metadata import plot, table_schema
+from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
+from ci_metrics.orchestration.workplace import Workplace
+
+NAME = "indexed_documents"
+
+
+def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The asset on these partitions."""
+
+    @dg.asset(
+        name=NAME,
+        deps=[upstream],
+        partitions_def=partitions,
+        backfill_policy=backfill_policy(),
+        group_name="documents",
+        kinds={"opensearch"},
+        owners=["team:ci"],
+        pool="index",
+        metadata={"dagster/column_schema": table_schema(IndexedDocument)},
+        description=(
+            "One document per attempt of each workflow, job and step, with the verdict on what failed, upserted under its "
+            "deterministic id. Only documents that differ from what the index holds are written."
+        ),
+    )
+    def indexed_documents(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
+        each_hour(context, lambda hour: index_hour(ci, hour, context))
+
+    return indexed_documents
+
+
+def index_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
+    """Write the hour's documents and commit the list of them; returns the metadata. Raises IndexWriteError for refused ones."""
+    hour_rows = _HourRows(ci, hour)
+    documents = list(hour_rows.documents(Provenance(partition=hour, dagster_run_id=context.run_id)))
+    rows = [IndexedDocument(kind=document.kind, id=document.id, digest=digest(document)) for document in documents]
+    held = _held(ci, hour)
+    due = [document for document, row in zip(documents, rows, strict=True) if held.get((row.kind, row.id)) != row.digest]
+    written = ci.index.upsert(due)
+    ci.store.write(NAME, hour, rows, IndexedDocument, {"location": ci.index.location})
+    _say(context, hour, hour_rows, {document.id for document in due})
+    counts = Counter(document.kind for document in documents)
+    ci.store.note_status(hour, NAME, {"documents": len(documents), "written": len(due)}, ci.now())
+    return {
+        "dagster/row_count": len(documents),
+        "documents": len(documents),
+        "written": len(due),
+        "created": written.created,
+        "updated": written.updated,
+        "unchanged": len(documents) - len(due),
+        "index": ci.index.location,
+        "by_kind": plot(counts),
+        "failed_jobs": dg.MetadataValue.json([document.id for document in documents if "s_error_state" in document.body][:200]),
+    }
+
+
+def classified_or_stated(ci: Workplace, hour: str) -> list[str]:
+    """Failed jobs of the hour that no row gives a state: what the blocking check refuses."""
+    stated = {row.key for row in ci.store.read("classifications", hour, JobVerdicts)}
+    jobs = ci.store.read("workflow_jobs", hour, Job)
+    return [f"job {job.job_id} has no state" for job in jobs if job.failed and job.finished and (job.job_id, job.run_attempt) not in stated]
+
+
+class _HourRows:
+    """The stored rows of an hour, tied together."""
+
+    def __init__(self, ci: Workplace, hour: str) -> None:
+        self.runs = ci.store.read("workflow_runs", hour, Run)
+        self.jobs: dict[tuple[int, int], list[Job]] = {}
+        for job in ci.store.read("workflow_jobs", hour, Job):
+            self.jobs.setdefault((job.run_id, job.run_attempt), []).append(job)
+        self.verdicts = {row.key: row for row in ci.store.read("classifications", hour, JobVerdicts)}
+        self.logs = {(log.job_id, log.run_attempt): log for log in ci.store.read("job_logs", hour, JobLog)}
+
+    def outcome(self, job: Job) -> JobOutcome | None:
+        """What is known of a failed job's cause; None for a job that has not failed."""
+        row = self.verdicts.get((job.job_id, job.run_attempt))
+        if row is None:
+            return None
+        log = self.logs.get((job.job_id, job.run_attempt))
+        return JobOutcome(
+            state=row.state,
+            verdicts=tuple((judged.error, judged.verdict) for judged in row.judged),
+            log_state=log.state if log else "unavailable",
+        )
+
+    def documents(self, provenance: Provenance) -> Iterator[Document]:
+        """Every document of the hour."""
+        for run in self.runs:
+            jobs = self.jobs.get((run.run_id, run.run_attempt), [])
+            yield workflow_document(run, jobs, provenance)
+            for job in jobs:
+                outcome = self.outcome(job)
+                yield job_document(run, job, outcome, provenance)
+                yield from step_documents(run, job, outcome, provenance)
+
+
+def _held(ci: Workplace, hour: str) -> dict[tuple[str, str], str]:
+    """Digests of what the index already holds of the hour; empty when it is another index, or lost documents since."""
+    if ci.store.notes(NAME, hour).get("location") != ci.index.location:
+        return {}
+    rows = ci.store.read_or_none(NAME, hour, IndexedDocument)
+    ci.index.refresh()
+    for kind, n in Counter(row.kind for row in rows).items():
+        if ci.index.count_by(kind, "s_partition", Where(equals={"s_partition": hour})).get(hour, 0) < n:  # type: ignore[arg-type]
+            return {}
+    return {(row.kind, row.id): row.digest for row in rows}
+
+
+def _say(context: dg.AssetExecutionContext, hour: str, rows: _HourRows, written: set[str]) -> None:
+    """The contract's messages, as few log events: what failed in full, what passed in one line a run."""
+    buffer = LineBuffer(context.log.info)
+    for run in rows.runs:
+        jobs = rows.jobs.get((run.run_id, run.run_attempt), [])
+        buffer.add(processing_workflow(run.workflow_name, run.run_id))
+        for job in jobs:
+            buffer.add(processing_job(job.name))
+            if job.annotations:
+                buffer.add(job_annotations(job.annotations))
+            row = rows.verdicts.get((job.job_id, job.run_attempt))
+            if row is not None and row.state != "off":
+                buffer.add(classifying(job.name), *verdict_lines(row.state, row.judged[0].verdict if row.judged else None))
+            document_id = f"github-job-{job.job_id}-attempt-{job.run_attempt}"
+            if document_id in written:
+                buffer.add(posted(document_id))
+    total = sum(len(jobs) for jobs in rows.jobs.values())
+    buffer.add(f"✅ {hour}: {len(rows.runs)} workflow attempts, {total} jobs, {len(written)} documents written")
+    buffer.flush()
