@@ -1,0 +1,161 @@
+"""What documents say of errors: the error fields of failed jobs and failed steps.
+
+What belongs here: which part of an error and its verdict goes into which field. Does not: how a verdict came about, the
+verdict index (`verdict_documents.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ci_metrics.index.base import Body
+from ci_metrics.index.bodies import present
+from ci_metrics.models import (
+    FAILED_CONCLUSIONS,
+    ErrorState,
+    ExtractedError,
+    Job,
+    Step,
+    Usage,
+    Verdict,
+)
+
+#: States in which somebody has said something: only then is there a source and a confidence.
+_SAID = frozenset({"classified", "unknown"})
+
+#: States of a job in which a step of it cannot be looked at either.
+_SHARED_WITH_STEPS = frozenset({"no_log", "pending", "llm_failed"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOutcome:
+    """What classification says of one failed job: its state and its errors with their verdicts, root cause first.
+
+    `flaky_suspected` and `flaky_confirmed` come from history; None: not known, and the fields stay absent.
+    """
+
+    state: ErrorState
+    verdicts: tuple[tuple[ExtractedError, Verdict], ...] = ()
+    flaky_suspected: bool | None = None
+    flaky_confirmed: bool | None = None
+
+
+def job_error_fields(job: Job, outcome: JobOutcome) -> Body:
+    """The error fields of a failed job: its root cause's, and all of them in `errors`. {} when the state is `off`."""
+    if outcome.state == "off":
+        return {}
+    return {
+        "s_error_state": outcome.state,
+        **_root_fields(job, outcome.state, outcome.verdicts),
+        **spent(verdict.usage for _, verdict in outcome.verdicts),
+        **_flaky(outcome),
+        "errors": [_nested(job, error, verdict) for error, verdict in outcome.verdicts],
+    }
+
+
+def step_error_fields(job: Job, step: Step, outcome: JobOutcome) -> Body:
+    """The error fields of a failed step: its own error's; `no_error_found` where the job's errors lie in other steps."""
+    if outcome.state == "off":
+        return {}
+    own = [(error, verdict) for error, verdict in outcome.verdicts if _stands_in(error, step, job)]
+    if not own:
+        shared: ErrorState = (
+            outcome.state if not outcome.verdicts and outcome.state in _SHARED_WITH_STEPS else "no_error_found"
+        )
+        return {"s_error_state": shared, **spent(()), **_flaky(outcome)}
+    state = own[0][1].state
+    return {
+        "s_error_state": state,
+        **_root_fields(job, state, own),
+        **spent(verdict.usage for _, verdict in own),
+        **_flaky(outcome),
+    }
+
+
+def log_url(job: Job, error: ExtractedError) -> str | None:
+    """The error's line on GitHub's page of the job; its step's first line when the line within the step is not known.
+
+    GitHub counts the lines of each step from 1, so a line of the raw log would point at another one.
+    """
+    if not job.html_url or error.step_number is None:
+        return job.html_url or None
+    return f"{job.html_url}#step:{error.step_number}:{error.step_line or 1}"
+
+
+def _stands_in(error: ExtractedError, step: Step, job: Job) -> bool:
+    if error.step_number is not None:
+        return error.step_number == step.number
+    if error.step is not None:
+        return error.step == step.name
+    # An annotation does not say its step; where only one failed there is no doubt.
+    return [other.number for other in job.steps if other.conclusion in FAILED_CONCLUSIONS] == [step.number]
+
+
+def _root_fields(job: Job, state: ErrorState, verdicts: Sequence[tuple[ExtractedError, Verdict]]) -> Body:
+    if not verdicts:
+        return {}
+    # The state says which verdict decided it: the first of that state.
+    error, verdict = next((pair for pair in verdicts if pair[1].state == state), verdicts[0])
+    return _fields(job, state, error, verdict)
+
+
+def _nested(job: Job, error: ExtractedError, verdict: Verdict) -> Body:
+    return present(
+        {
+            "s_error_state": verdict.state,
+            **_fields(job, verdict.state, error, verdict),
+            **spent([verdict.usage]),
+            "s_step_name": error.step,
+        }
+    )
+
+
+def _fields(job: Job, state: ErrorState, error: ExtractedError, verdict: Verdict) -> Body:
+    return {
+        **verdict_fields(state, verdict),
+        **evidence_fields(error, verdict),
+        "s_error_log_url": log_url(job, error),
+        "s_error_fingerprint": error.fingerprint or verdict.fingerprint,
+        "s_error_group": error.group,
+        "b_error_generic": True if error.generic else None,
+    }
+
+
+def verdict_fields(state: ErrorState, verdict: Verdict) -> Body:
+    """What a verdict says, as far as its state lets it: no type unless classified, no source where nobody said anything."""
+    said = state in _SAID
+    return {
+        "s_error_type": verdict.error_type if state == "classified" else None,
+        "s_error_summary": verdict.summary,
+        "f_error_confidence": verdict.confidence if said else None,
+        "s_error_source": verdict.source if said else None,
+        "s_suggested_fix": verdict.suggested_fix,
+        "s_classifier_version": verdict.classifier_version,
+        "s_model": verdict.model,
+    }
+
+
+def evidence_fields(error: ExtractedError | None, verdict: Verdict) -> Body:
+    """The quoted lines and the first one's number; without a quote the line of the error's headline."""
+    if verdict.evidence:
+        return {
+            "s_error_evidence": "\n".join(evidence.text for evidence in verdict.evidence),
+            "l_error_line": verdict.evidence[0].line,
+        }
+    return {"l_error_line": error.line if error is not None else None}
+
+
+def spent(usages: Iterable[Usage]) -> Body:
+    """Tokens and dollars together; zeros when there are none."""
+    total = sum(usages, Usage())
+    return {
+        "l_prompt_tokens": total.prompt_tokens,
+        "l_completion_tokens": total.completion_tokens,
+        "l_cached_tokens": total.cached_tokens,
+        "f_cost_usd": total.cost_usd,
+    }
+
+
+def _flaky(outcome: JobOutcome) -> Body:
+    return {"b_flaky_suspected": outcome.flaky_suspected, "b_flaky_confirmed": outcome.flaky_confirmed}

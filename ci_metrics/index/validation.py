@@ -1,0 +1,76 @@
+"""Whether a body is what the table of fields promises: the embedded index refuses what OpenSearch's strict mappings refuse.
+
+What belongs here: checking bodies and naming what is wrong. Does not: writing them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ci_metrics.errors import IndexWriteError
+from ci_metrics.index.base import Body, Kind
+from ci_metrics.index.fields import ERROR_FIELDS, Field, fields_of
+
+#: Documents named in one error's text; the rest is counted.
+NAMED_FAILURES = 20
+
+#: The one form in which we write times, so that their order is that of their text.
+_DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ\Z")
+
+_LONG = 2**63
+
+
+def problem_of(kind: Kind, body: Body) -> str | None:
+    """What is wrong with the body, naming the field; None when nothing is."""
+    return _problem(fields_of(kind), body)
+
+
+def write_error(location: str, failures: Sequence[tuple[str, str]]) -> IndexWriteError:
+    """One error for all refused documents: (id, reason) each."""
+    named = "; ".join(f"{id_}: {reason}" for id_, reason in failures[:NAMED_FAILURES])
+    more = f"; and {len(failures) - NAMED_FAILURES} more" if len(failures) > NAMED_FAILURES else ""
+    count = "1 document was" if len(failures) == 1 else f"{len(failures)} documents were"
+    return IndexWriteError(f"{count} refused by {location}: {named}{more}")
+
+
+def _problem(fields: Mapping[str, Field], body: Mapping[str, Any]) -> str | None:
+    for name, value in body.items():
+        field = fields.get(name)
+        if field is None:
+            return f"unknown field [{name}] (mappings are strict)"
+        if value is None:
+            continue
+        if field.type == "nested":
+            for entry in value if isinstance(value, list) else [value]:
+                if not isinstance(entry, dict):
+                    return f"field [{name}] of type [nested] cannot hold {_shown(entry)}"
+                inner = _problem(ERROR_FIELDS, entry)
+                if inner is not None:
+                    return f"in [{name}]: {inner}"
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            if not _fits(field, item):
+                return f"field [{name}] of type [{field.type}] cannot hold {_shown(item)}"
+    return None
+
+
+def _fits(field: Field, value: object) -> bool:
+    match field.type:
+        case "keyword" | "text":
+            return isinstance(value, str)
+        case "long":
+            return isinstance(value, int) and not isinstance(value, bool) and -_LONG <= value < _LONG
+        case "float":
+            return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        case "boolean":
+            return isinstance(value, bool)
+        case _:
+            return isinstance(value, str) and _DATE.match(value) is not None
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}… ({type(value).__name__})"
