@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     # Classification
     enable_error_classification: Truth = False
     anthropic_api_key: SecretStr | None = None
-    anthropic_model: str = "claude-haiku-4-5"
+    anthropic_model: str = "claude-haiku-5-5"
     stronger_model: str | None = None
     api_format: Literal["anthropic", "openai"] = "anthropic"
     api_base_url: str | None = None
