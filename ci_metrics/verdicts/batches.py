@@ -1,0 +1,308 @@
+"""Message batches: many questions at half the price, answered within a day, collected by a later tick.
+
+What belongs here: submitting in chunks, collecting, asking again what expired, finding a batch again after a crash.
+Does not: the endpoint's wire format (the client), what is asked (`judge.py`), the sensor that calls `collect`.
+
+A crash at any point loses nothing: a record is written before a batch is sent; one that was sent without its id
+having been noted is found again among the endpoint's newest batches by its time and size, or sent anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from ci_metrics.errors import CiMetricsError, NotFoundError
+from ci_metrics.models import Annotation, Usage
+from ci_metrics.settings import Settings
+from ci_metrics.verdicts.answers import better, check_reply
+from ci_metrics.verdicts.batch_ledger import (
+    BatchItem,
+    BatchLedger,
+    BatchRecord,
+    keys_of,
+    unpack_verdict,
+)
+from ci_metrics.verdicts.budget import Budget, utc_now
+from ci_metrics.verdicts.model_client import BatchClient, BatchResult, ModelClient
+from ci_metrics.verdicts.prompt import Prompt
+from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, VerdictStore, with_threshold
+from ci_metrics.verdicts.schema import AnswerProblemError
+from ci_metrics.verdicts.taxonomy import Taxonomy
+
+_log = logging.getLogger(__name__)
+
+# The API takes 100,000 requests and 256 MB a batch; smaller chunks end sooner and lose less when one fails.
+MOST_REQUESTS = 5_000
+MOST_BYTES = 100_000_000
+
+#: A question is put into a batch so many times; then it goes the normal way.
+MOST_TRIES = 3
+
+# A batch whose id was not noted is looked for among those created within this time of its record.
+_SAME_BATCH_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchAsk:
+    """One question for a batch."""
+
+    item: BatchItem
+    prompt: Prompt
+    usd: float = 0.0  # about what it costs
+
+
+@dataclass(slots=True, kw_only=True)
+class Submitted:
+    """What became of a submission: the keys under way, and why the others are not."""
+
+    keys: set[str] = field(default_factory=set)
+    batches: int = 0
+    why: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Collected:
+    """What a look at all open batches brought."""
+
+    verdicts: int = 0
+    unproven: int = 0  # answers that cannot be used: these errors go the normal way next time
+    resubmitted: int = 0
+    failed: dict[str, str] = field(default_factory=dict)  # key -> why, given up: the normal way next time
+    still_open: int = 0
+    partitions: set[str] = field(default_factory=set)  # hours whose documents can be written anew
+    usage: Usage = field(default_factory=Usage)
+
+
+class Batches:
+    """The message batches of one model, under way and ended."""
+
+    OWNER = "batch"
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        taxonomy: Taxonomy,
+        model: ModelClient,
+        store: VerdictStore,
+        ledger: BatchLedger,
+        budget: Budget | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        most_requests: int = MOST_REQUESTS,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        """An endpoint without batches, or MODEL_BATCHES=false, leaves everything to the normal path."""
+        self._settings, self._taxonomy, self._store, self._ledger = settings, taxonomy, store, ledger
+        self._client: BatchClient | None = model if settings.model_batches and isinstance(model, BatchClient) else None
+        self._model = model
+        self._clock = clock
+        self._budget = budget or Budget(settings.max_usd_per_hour, clock=clock, spent_elsewhere=store.spent_since)
+        self._most_requests, self._most_bytes = most_requests, most_bytes
+
+    @property
+    def available(self) -> bool:
+        """Whether there are batches here at all."""
+        return self._client is not None
+
+    def waiting(self) -> set[str]:
+        """The keys of verdicts that batches will bring."""
+        return keys_of(self._ledger.records())
+
+    def submit(self, asks: Sequence[BatchAsk]) -> Submitted:
+        """Put questions into batches, as far as this hour's money goes; those already under way are left out."""
+        result = Submitted()
+        if self._client is None:
+            result.why = "this endpoint has no batches"
+            return result
+        under_way = self.waiting()
+        affordable = []
+        for ask in asks:
+            if ask.item.key in under_way:
+                result.keys.add(ask.item.key)
+            elif self._budget.reserve(ask.usd):
+                affordable.append(ask)
+            else:
+                result.why = "MAX_USD_PER_HOUR is spent for this hour"
+        for chunk in self._chunks(affordable):
+            usd = sum(ask.usd for ask in chunk)
+            try:
+                self._send([ask.item for ask in chunk], {a.item.system: a.prompt.system for a in chunk}, usd)
+            except CiMetricsError as error:
+                self._budget.settle(usd, 0.0)
+                result.why = f"the batch could not be submitted: {error}"
+                _log.warning("⚠️ %s", result.why)
+                continue
+            self._budget.settle(usd, usd)
+            result.keys |= {ask.item.key for ask in chunk}
+            result.batches += 1
+        return result
+
+    def collect(self) -> Collected:
+        """Look at every open batch; keep the verdicts of those that ended; send again what expired.
+
+        Safe to call at any time and again after a crash in the middle: a verdict written twice is the same verdict.
+        """
+        result = Collected()
+        if self._client is None:
+            return result
+        for record in self._ledger.records():
+            try:
+                self._collect_one(record, result)
+            except CiMetricsError as error:
+                result.still_open += 1
+                _log.warning("⚠️ The batch %s could not be collected: %s", record.remote_id or record.id, error)
+        return result
+
+    def _collect_one(self, record: BatchRecord, result: Collected) -> None:
+        assert self._client is not None
+        if record.state == "submitting":
+            record = self._found_again(record)
+        try:
+            state = self._client.batch_state(record.remote_id)
+        except NotFoundError:
+            self._again(record, record.items, result, "the endpoint does not know the batch any more")
+            return
+        if not state.ended:
+            result.still_open += 1
+            return
+        items = {item.custom_id: item for item in record.items}
+        retry: list[BatchItem] = []
+        for outcome in self._client.batch_results(record.remote_id):
+            item = items.pop(outcome.custom_id, None)
+            if item is None:
+                continue
+            result.partitions.update(item.partitions)
+            if outcome.reply is not None:
+                self._keep(item, outcome, result)
+            elif outcome.retry:
+                retry.append(item)
+            else:
+                result.failed[item.key] = outcome.detail or outcome.outcome
+        retry.extend(items.values())  # those the results do not mention
+        self._again(record, retry, result, "expired, or failed at the endpoint, too often")
+
+    def _keep(self, item: BatchItem, outcome: BatchResult, result: Collected) -> None:
+        reply = outcome.reply
+        assert reply is not None
+        result.usage = result.usage + reply.usage
+        first = unpack_verdict(item.first) if item.first else None
+        try:
+            verdict = check_reply(
+                reply,
+                categories=item.categories,
+                taxonomy=self._taxonomy,
+                lines=item.lines,
+                annotations=[Annotation(level="", title=t, message=m) for t, m in item.annotations],
+            )
+        except AnswerProblemError as problem:
+            result.unproven += 1
+            _log.info("The batch's answer for %s cannot be used: %s", item.key, problem)
+            if first is None:
+                return
+            verdict = first
+        spent = reply.usage + first.usage if first else reply.usage
+        verdict = replace(
+            better(first, verdict), usage=spent, fingerprint=item.fingerprint, classifier_version=item.version
+        )
+        stored = self._store.get([item.key]).get(item.key)
+        hours = {*(stored.partitions if stored else ()), *item.partitions}
+        kept = StoredVerdict(
+            key=item.key,
+            verdict=with_threshold(verdict, self._settings.confidence_threshold),
+            group=item.group,
+            created_at=self._clock(),
+            partitions=tuple(sorted(hours)[-MOST_PARTITIONS:]),
+            calls=2 if first else 1,
+            owner=self.OWNER,
+        )
+        self._store.put([kept])
+        result.verdicts += 1
+
+    def _again(self, record: BatchRecord, items: Iterable[BatchItem], result: Collected, why: str) -> None:
+        """Send items anew, those tried too often not; then the old record is done."""
+        again = []
+        for item in items:
+            if item.tries >= MOST_TRIES:
+                result.failed[item.key] = why
+                result.partitions.update(item.partitions)
+            else:
+                again.append(replace(item, tries=item.tries + 1))
+        if again:
+            self._send(again, record.systems, 0.0, replaces=record)
+            result.resubmitted += len(again)
+            result.still_open += 1
+        else:
+            self._ledger.write(replace(record, state="done"))
+
+    def _send(
+        self, items: Sequence[BatchItem], systems: dict[str, str], usd: float, *, replaces: BatchRecord | None = None
+    ) -> None:
+        """Note, send, note the id. A resubmission takes the old record's place, so that no item is in two."""
+        assert self._client is not None
+        now = self._clock().timestamp()
+        record = BatchRecord(
+            id=replaces.id if replaces else uuid.uuid4().hex,
+            state="submitting",
+            model=self._model.model,
+            created_at=now,
+            estimated_usd=usd,
+            remote_id=replaces.remote_id if replaces else "",  # the ended one: not to be taken for the new one
+            systems={key: systems[key] for key in {item.system for item in items}},
+            items=tuple(items),
+        )
+        self._ledger.write(record)
+        try:
+            self._create(record)
+        except CiMetricsError:
+            if replaces is None:
+                self._ledger.write(replace(record, state="done"))
+                raise
+            _log.warning("⚠️ The batch %s could not be sent again now; the next look tries anew", record.id)
+
+    def _create(self, record: BatchRecord) -> BatchRecord:
+        assert self._client is not None
+        prompts = [
+            (
+                item.custom_id,
+                Prompt(
+                    system=record.systems[item.system],
+                    user=item.user,
+                    schema=item.schema,
+                    categories=item.categories,
+                ),
+            )
+            for item in record.items
+        ]
+        sent = replace(record, state="open", remote_id=self._client.create_batch(prompts))
+        self._ledger.write(sent)
+        return sent
+
+    def _found_again(self, record: BatchRecord) -> BatchRecord:
+        """The record of a batch whose id was never noted: found at the endpoint, or sent now."""
+        assert self._client is not None
+        known = {other.remote_id for other in self._ledger.records()}
+        for state in self._client.recent_batches():
+            near = abs(state.created_at - record.created_at) <= _SAME_BATCH_SECONDS
+            if near and state.id not in known and state.total == len(record.items):
+                found = replace(record, state="open", remote_id=state.id)
+                self._ledger.write(found)
+                return found
+        return self._create(record)
+
+    def _chunks(self, asks: Sequence[BatchAsk]) -> Iterable[list[BatchAsk]]:
+        assert self._client is not None
+        chunk: list[BatchAsk] = []
+        size = 0
+        for ask in asks:
+            bytes_ = self._client.request_bytes(ask.prompt)
+            if chunk and (len(chunk) >= self._most_requests or size + bytes_ > self._most_bytes):
+                yield chunk
+                chunk, size = [], 0
+            chunk.append(ask)
+            size += bytes_
+        if chunk:
+            yield chunk

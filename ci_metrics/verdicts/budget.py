@@ -1,0 +1,81 @@
+"""MAX_USD_PER_HOUR: dollars spent on a model in the current hour, across processes.
+
+What belongs here: reserving before a call, settling after it. Does not: prices (`prices.py`), what happens to what
+cannot be afforded (`judge.py` leaves it pending).
+
+The hour is the UTC clock hour, so that a later tick of the hourly schedule has money again. What other processes
+spent in it is read from where verdicts are kept, at most once a minute.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+_REREAD = timedelta(minutes=1)
+
+
+def utc_now() -> datetime:
+    """The time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class Budget:
+    """Dollars for one clock hour. `limit` None: no limit, everything is only counted."""
+
+    def __init__(
+        self,
+        limit: float | None,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        spent_elsewhere: Callable[[datetime], float] | None = None,
+    ) -> None:
+        """`spent_elsewhere(since)`: dollars that stored verdicts created since then cost, this process's included."""
+        self.limit = limit
+        self._clock, self._spent_elsewhere = clock, spent_elsewhere
+        self._lock = threading.Lock()
+        self._hour: datetime | None = None
+        self._own = 0.0
+        self._known = 0.0  # spent by everyone when last looked
+        self._own_then = 0.0
+        self._reserved = 0.0
+        self._read_at: datetime | None = None
+
+    def reserve(self, dollars: float) -> bool:
+        """Set `dollars` aside for one call; False when the hour cannot afford it. Settle what was reserved."""
+        with self._lock:
+            self._turn()
+            if self.limit is not None and dollars > 0 and self._spent() + self._reserved + dollars > self.limit:
+                return False
+            self._reserved += dollars
+            return True
+
+    def settle(self, reserved: float, spent: float) -> None:
+        """A call for which `reserved` was set aside is over and cost `spent` dollars."""
+        with self._lock:
+            self._turn()
+            self._reserved = max(0.0, self._reserved - reserved)
+            self._own += spent
+
+    @property
+    def spent(self) -> float:
+        """Dollars spent in the current hour, as far as this process knows."""
+        with self._lock:
+            self._turn()
+            return self._spent()
+
+    def _turn(self) -> None:
+        now = self._clock()
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        if hour != self._hour:
+            self._hour, self._own, self._known, self._own_then, self._read_at = hour, 0.0, 0.0, 0.0, None
+        if self.limit is None or self._spent_elsewhere is None:
+            return
+        if self._read_at is None or now - self._read_at >= _REREAD:
+            # The index may lag and holds no call that gave no verdict: never less than this process's own count.
+            self._known = max(self._spent_elsewhere(hour), self._own)
+            self._own_then, self._read_at = self._own, now
+
+    def _spent(self) -> float:
+        return self._known + (self._own - self._own_then)

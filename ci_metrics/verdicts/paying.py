@@ -1,0 +1,163 @@
+"""Asking about several errors at once, each by one process only, and keeping each verdict as soon as it is there.
+
+What belongs here: claims, threads, writing to the store. Does not: which errors are asked about (`judge.py`), how one
+is (`asking.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+
+from ci_metrics.errors import CiMetricsError
+from ci_metrics.models import Verdict
+from ci_metrics.verdicts.asking import Asked, Asker
+from ci_metrics.verdicts.groups import Decided, Group
+from ci_metrics.verdicts.request import JudgeRequest
+from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, VerdictStore, with_threshold
+
+_log = logging.getLogger(__name__)
+
+# A claim outlives the longest time one error's asking can take; a process that died gives way after it.
+_CLAIM_SECONDS = 600.0
+_LOOK_EVERY_SECONDS = 1.0
+_MOST_WORKERS = 32
+
+_DECIDED: dict[str, Decided] = {
+    "answered": "asked",
+    "unproven": "rules",
+    "pending": "pending",
+    "failed": "failed",
+}
+
+
+class Payer:
+    """Gets verdicts for groups from the model."""
+
+    def __init__(
+        self,
+        *,
+        asker: Asker,
+        store: VerdictStore | None,
+        threshold: float,
+        max_rpm: int,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`threshold`: CONFIDENCE_THRESHOLD, below which a kept verdict holds its type as a guess."""
+        self._asker, self._store, self._threshold = asker, store, threshold
+        self._workers = min(_MOST_WORKERS, max(4, max_rpm // 10))
+        self._clock, self._sleep = clock, sleep
+        self._lock = threading.Lock()
+        self.owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self.paid_twice = 0
+
+    def ask_all(self, groups: Sequence[Group], requests: Sequence[JudgeRequest], rules: Sequence[Verdict]) -> None:
+        """Decide the groups, as far as money and the endpoint allow."""
+        began = self._clock()
+        elsewhere: list[Group] = []
+
+        def one(group: Group) -> None:
+            if not self._try(group, requests[group.lead], rules[group.lead], began):
+                with self._lock:
+                    elsewhere.append(group)
+
+        queue = list(groups)
+        while queue and not any(group.calls for group in groups):
+            one(queue.pop(0))  # alone, so that it fills the prompt cache for the others
+            if len(groups) - len(queue) >= 3:
+                break
+        if queue:
+            with ThreadPoolExecutor(min(self._workers, len(queue)), thread_name_prefix="ask") as pool:
+                list(pool.map(one, queue))
+        self._wait_for(elsewhere, requests, rules, began)
+
+    def _try(self, group: Group, request: JudgeRequest, rules: Verdict, began: datetime) -> bool:
+        """Ask about one error unless another process is doing so; whether it is decided now."""
+        store = self._store
+        if store is None:
+            self._ask(group, request, rules)
+            return True
+        if not store.claim(group.key, self.owner, _CLAIM_SECONDS):
+            return False
+        try:
+            stored = store.get([group.key]).get(group.key)
+            if stored is not None and stored.calls and stored.created_at >= began and stored.owner != self.owner:
+                take(group, stored)
+                return True
+            before = self._clock()
+            asked = self._ask(group, request, rules)
+            if asked.outcome in ("answered", "unproven"):
+                self._keep(group, request, rules, before)
+        finally:
+            store.release(group.key, self.owner)
+        return True
+
+    def _ask(self, group: Group, request: JudgeRequest, rules: Verdict) -> Asked:
+        asked = self._asker.ask(request, rules, first=group.first)
+        group.decided = _DECIDED[asked.outcome]
+        group.verdict, group.why, group.usage, group.calls = asked.verdict, asked.why, asked.usage, asked.calls
+        return asked
+
+    def _keep(self, group: Group, request: JudgeRequest, rules: Verdict, before: datetime) -> None:
+        """Write what was paid for at once: an interrupted hour finds it again."""
+        if self._store is None:
+            return
+        now = self._store.get([group.key]).get(group.key)
+        if now is not None and now.calls and now.created_at >= before and now.owner != self.owner:
+            with self._lock:
+                self.paid_twice += 1
+        verdict = group.verdict or replace(rules, detail=group.why, usage=group.usage)
+        hours = {*(now.partitions if now else ()), *group.partitions}
+        kept = StoredVerdict(
+            key=group.key,
+            verdict=with_threshold(verdict, self._threshold),
+            group=request.error.group if request.error else "",
+            created_at=self._clock(),
+            partitions=tuple(sorted(hours)[-MOST_PARTITIONS:]),
+            calls=group.calls,
+            owner=self.owner,
+        )
+        try:
+            self._store.put([kept])
+        except CiMetricsError as error:
+            # The verdict still goes into this hour's documents; only its reuse is lost.
+            _log.warning("⚠️ The verdict %s could not be kept: %s", group.key, error)
+
+    def _wait_for(
+        self, groups: list[Group], requests: Sequence[JudgeRequest], rules: Sequence[Verdict], began: datetime
+    ) -> None:
+        """Wait for verdicts that other processes are finding out; take over what they gave up."""
+        store = self._store
+        waited = 0.0
+        while groups and store is not None and waited <= _CLAIM_SECONDS:
+            found = store.get([group.key for group in groups])
+            left = []
+            for group in groups:
+                stored = found.get(group.key)
+                if stored is not None and stored.calls and stored.created_at >= began:
+                    take(group, stored)
+                elif not self._try(group, requests[group.lead], rules[group.lead], began):
+                    left.append(group)
+            groups = left
+            if groups:
+                self._sleep(_LOOK_EVERY_SECONDS)
+                waited += _LOOK_EVERY_SECONDS
+        for group in groups:
+            group.decided, group.why = "pending", "another process has been asking about it for too long"
+
+
+def take(group: Group, stored: StoredVerdict) -> None:
+    """Let a stored verdict decide the group. Where the model proved nothing, the rules decide on the log at hand."""
+    if stored.verdict.source in ("model", "human"):
+        group.decided, group.verdict = "reused", stored.verdict
+    else:
+        group.primary, group.why = False, stored.verdict.detail

@@ -1,0 +1,47 @@
+"""One failure to be judged, as the caller hands it over.
+
+What belongs here: the record, and getting more of its log. Does not: any decision.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ci_metrics.errors import CiMetricsError
+from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeRequest:
+    """One failure to be judged. All its texts are redacted already.
+
+    `primary`: whether a model may be asked (a job's root cause, each failed step's first error); others get what is
+    known or the rules. `larger` extracts again with a budget of so many characters. `history`: what other attempts
+    say, in a sentence; without it no model may say "flaky". `fresh`: ask again although a stored verdict would do.
+    """
+
+    extraction: Extraction
+    error: ExtractedError | None
+    job: Job | None = None
+    run: Run | None = None
+    annotations: Sequence[Annotation] = ()
+    primary: bool = True
+    larger: Callable[[int], Extraction] | None = None
+    history: str = ""
+    fresh: bool = False
+
+
+def larger_extraction(request: JudgeRequest, budget: int) -> Extraction | None:
+    """The same failure with an excerpt of up to `budget` characters; None when there is none to be had."""
+    if request.larger is None:
+        return None
+    try:
+        extraction = request.larger(budget)
+    except (CiMetricsError, OSError) as error:
+        _log.warning("⚠️ No larger excerpt: %s", error)
+        return None
+    return extraction if extraction.state == "errors" else None

@@ -1,0 +1,130 @@
+"""Once per distinct error: what is kept of a verdict, when it may be used again, and how it fits another failure.
+
+What belongs here: the `VerdictStore` protocol, the keys, the tests for reuse. Does not: any store's implementation
+(verdicts do not know the index), asking a model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from ci_metrics.models import ExtractedError, Extraction, Job, Run, Usage, Verdict
+from ci_metrics.settings import Settings
+from ci_metrics.verdicts.quotes import moved_evidence
+
+#: How an hour is named: as Dagster names an hourly partition.
+PARTITION_FORMAT = "%Y-%m-%d-%H:%M"
+
+#: An hour's name is kept with a verdict so that it never pays twice; so many of them.
+MOST_PARTITIONS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredVerdict:
+    """A verdict as it is kept, by its key."""
+
+    key: str
+    verdict: Verdict
+    group: str = ""
+    created_at: datetime
+    partitions: tuple[str, ...] = ()  # the hours that asked for it
+    calls: int = 0  # how often a model was asked for it: 0 for rules and humans
+    owner: str = ""  # the process that wrote it
+
+
+class VerdictStore(Protocol):
+    """Where verdicts are kept, shared by all processes."""
+
+    def get(self, keys: Sequence[str]) -> Mapping[str, StoredVerdict]:
+        """Those of the keys that are there."""
+
+    def put(self, verdicts: Sequence[StoredVerdict]) -> None:
+        """Write them, replacing those of the same key."""
+
+    def claim(self, key: str, owner: str, ttl: float) -> bool:
+        """Say that `owner` is about to find this verdict out, for `ttl` seconds; False when another one is.
+
+        Claiming again what one holds is True and renews it.
+        """
+
+    def release(self, key: str, owner: str) -> None:
+        """Give a claim back; nothing happens when another one holds it."""
+
+    def serve(self, partitions: Mapping[str, Sequence[str]]) -> None:
+        """Note, for each of these keys, all the hours that its verdict has served."""
+
+    def spent_since(self, since: datetime) -> float:
+        """US dollars that verdicts created since then cost."""
+
+
+def subject_of(error: ExtractedError, extraction: Extraction) -> str:
+    """What is asked once: the fingerprint; for a generic one, which says nothing of the cause, the excerpt's text too.
+
+    "Process completed with exit code 1" is not one error because its line is one line.
+    """
+    if not error.generic:
+        return error.fingerprint
+    text = "\n".join(line.text for line in extraction.lines) or extraction.excerpt
+    return f"{error.fingerprint}.{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:12]}"
+
+
+def verdict_key(subject: str, classifier_version: str) -> str:
+    """The id of a verdict's document."""
+    return f"{subject}-{classifier_version}"
+
+
+def human_key(subject: str) -> str:
+    """The id of a human's verdict: of no classifier version, so it outlives all of them."""
+    return f"{subject}-human"
+
+
+def partition_of(run: Run | None, job: Job | None) -> str:
+    """The hour a failure belongs to: its run's creation; "" when unknown."""
+    when = run.created_at if run is not None else job.created_at if job is not None else None
+    if when is None:
+        return ""
+    return when.astimezone(UTC).replace(minute=0, second=0, microsecond=0).strftime(PARTITION_FORMAT)
+
+
+def reusable(stored: StoredVerdict, *, partitions: set[str], now: datetime, settings: Settings) -> bool:
+    """Whether a stored verdict of the right version answers for a failure in one of `partitions`.
+
+    An hour that already asked for it takes it whatever its age and confidence: the same logs would be paid for again.
+    Any other hour takes it within CLASSIFICATION_CACHE_TTL_HOURS and from MIN_CONFIDENCE_FOR_REUSE on. What the rules
+    said without a model being asked is not reused: they are free and quote the log at hand.
+    """
+    if stored.calls == 0 or stored.verdict.state not in ("classified", "unknown"):
+        return False
+    if partitions & set(stored.partitions):
+        return True
+    fresh = now - stored.created_at <= timedelta(hours=settings.classification_cache_ttl_hours)
+    return fresh and stored.verdict.confidence >= settings.min_confidence_for_reuse
+
+
+def with_threshold(verdict: Verdict, threshold: float) -> Verdict:
+    """Below CONFIDENCE_THRESHOLD the type is withheld and kept as the guess; from it on, a kept guess is the type.
+
+    A human's verdict is not withheld.
+    """
+    if verdict.source == "human":
+        return verdict
+    if verdict.state == "unknown" and verdict.guess is not None and verdict.confidence >= threshold:
+        return replace(verdict, state="classified", error_type=verdict.guess, guess=None)
+    if verdict.state == "classified" and verdict.confidence < threshold:
+        return replace(verdict, state="unknown", error_type=None, guess=verdict.error_type)
+    return verdict
+
+
+def for_another(verdict: Verdict, extraction: Extraction, error: ExtractedError) -> Verdict:
+    """The same verdict for another failure of the same error: free, and quoting the lines of that failure's log."""
+    return replace(
+        verdict,
+        source="human" if verdict.source == "human" else "reused",
+        usage=Usage(),
+        evidence=moved_evidence(verdict.evidence, extraction, error),
+        fingerprint=error.fingerprint,
+    )
