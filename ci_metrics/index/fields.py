@@ -136,6 +136,9 @@ FIELDS: tuple[Field, ...] = (
     Field("s_note", "text", _VERDICTS, "What the person who gave the verdict noted."),
     Field("s_claimed_by", "keyword", _VERDICTS, "The process that is asking a model about this error right now."),
     Field("ts_claim_time", "date", _VERDICTS, "When it began to; an old claim may be taken over."),
+    Field("ts_claimed_until", "date", _VERDICTS, "When its claim ends, if it does not give it back before."),
+    Field("l_model_calls", "long", _VERDICTS, "How often a model was asked for this verdict; 0 for rules and people."),
+    Field("s_partitions", "keyword", _VERDICTS, "The hours whose failures this verdict has served.", many=True),
 )  # fmt: skip
 
 _BY_KIND: Mapping[Kind, Mapping[str, Field]] = {
