@@ -9,6 +9,7 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -19,7 +20,7 @@ from ci_metrics.orchestration.in_process import run_hours
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.messages import classification_enabled
-from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start, last_closed_hour
+from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start, hours_between, last_closed_hour
 from ci_metrics.orchestration.summary import Summary, summarise
 from ci_metrics.orchestration.workplace import Workplace, classifier_in_words
 from ci_metrics.settings import Settings, load_settings
@@ -59,13 +60,16 @@ def _hours(settings: Settings, from_: str, to: str) -> tuple[str, str]:
 def _run(settings: Settings, first: str, last: str, *, quiet: bool, as_json: bool) -> int:
     began = time.monotonic()
     if not quiet:
-        print(classification_enabled(classifier_in_words(settings)) if settings.enable_error_classification else _off_text())
+        print(
+            classification_enabled(classifier_in_words(settings))
+            if settings.enable_error_classification
+            else _off_text()
+        )
     with open_instance(settings) as instance:
         result = run_hours(settings, instance, INGEST, first, last, quiet=quiet)
     seconds = time.monotonic() - began
     workplace = Workplace(settings)
-    hours = _keys(first, last)
-    summary = summarise(workplace.store, hours)
+    summary = summarise(workplace.store, hours_between(first, last))
     if as_json:
         print(json.dumps({**dataclasses.asdict(summary), "seconds": round(seconds, 1), "success": result.success}))
     else:
@@ -77,19 +81,15 @@ def _run(settings: Settings, first: str, last: str, *, quiet: bool, as_json: boo
     return 0
 
 
-def _keys(first: str, last: str) -> list[str]:
-    from ci_metrics.orchestration.partitions import hours_between
-
-    return hours_between(first, last)
-
-
 def _off_text() -> str:
     return "Error classification is off. Set ENABLE_ERROR_CLASSIFICATION=true to learn why jobs fail."
 
 
-def _first_line(failures: list[object]) -> str:
+def _first_line(failures: Sequence[object]) -> str:
     for failure in failures:
-        text = getattr(getattr(failure, "cause", None), "message", "") or getattr(failure, "message", "") or str(failure)
+        text = (
+            getattr(getattr(failure, "cause", None), "message", "") or getattr(failure, "message", "") or str(failure)
+        )
         for line in str(text).splitlines():
             if line.strip():
                 return line.strip()
@@ -100,23 +100,30 @@ def show(summary: Summary, settings: Settings, first: str, last: str, seconds: f
     """Print what a person wants to know, and what to type next."""
     console = Console(highlight=False)
     console.print()
-    console.print(f"[bold]{summary.runs} runs[/] ({summary.attempts} attempts), {summary.jobs} jobs, [bold]{summary.failed_jobs} failed[/]", end="")
+    console.print(
+        f"[bold]{summary.runs} runs[/] ({summary.attempts} attempts), {summary.jobs} jobs, [bold]{summary.failed_jobs} failed[/]",
+        end="",
+    )
     console.print(f"   {first} to {last} UTC, {summary.hours} hours")
     if summary.by_category or summary.by_state:
         grid = Table.grid(padding=(0, 6))
         grid.add_row(_counts("Category", summary.by_category), _counts("State", summary.by_state))
         console.print(grid)
     if summary.causes:
-        causes = Table("Jobs", "Category", "The line that proves it", title="The biggest causes", title_justify="left", expand=True)
+        causes = Table(
+            "Jobs", "Category", "The line that proves it", title="The biggest causes", title_justify="left", expand=True
+        )
         for cause in summary.causes:
             causes.add_row(str(cause.jobs), cause.error_type, _escaped(cause.quote))
         console.print(causes)
     for what, why in summary.problems.items():
         console.print(f"⚠️ {_escaped(what)}: {_escaped(why)}")
     if summary.unfinished_hours:
-        console.print(f"⚠️ {len(summary.unfinished_hours)} hours are unfinished and will be redone: {', '.join(summary.unfinished_hours[:6])}")
+        console.print(
+            f"⚠️ {len(summary.unfinished_hours)} hours are unfinished and will be redone: {', '.join(summary.unfinished_hours[:6])}"
+        )
     unchanged = summary.documents - summary.written
-    console.print(f"{summary.written} documents written, {unchanged} unchanged, in {Workplace(settings).index_location}")
+    console.print(f"{summary.written} documents written, {unchanged} unchanged, in {_escaped(summary.location)}")
     if summary.cost_usd:
         console.print(f"The model cost ${summary.cost_usd:.4f}.")
     console.print(f"Took {seconds:.1f} s.")
@@ -124,7 +131,9 @@ def show(summary: Summary, settings: Settings, first: str, last: str, seconds: f
     console.print("Next:  [bold]make ui[/]  the assets, their history and backfills in Dagster's UI")
     console.print("       [bold]make report[/]  one HTML page: rates, causes, flaky jobs")
     if settings.is_sample:
-        console.print("       your own repository:  [bold]export GITHUB_TOKEN=... REPO=owner/name ENABLE_ERROR_CLASSIFICATION=true; make run[/]")
+        console.print(
+            "       your own repository:  [bold]export GITHUB_TOKEN=... REPO=owner/name ENABLE_ERROR_CLASSIFICATION=true; make run[/]"
+        )
 
 
 def _counts(title: str, counts: dict[str, int]) -> Table:

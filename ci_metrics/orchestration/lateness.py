@@ -72,15 +72,14 @@ def plan(
 ) -> list[HourRange]:
     """The hours to redo now, at most `most_ranges` ranges of a day each: missing ones first, then unfinished, then swept.
 
-    `worked_on` are the hours that have a status; `start` is the first hour of the partition set. Before the first hour
-    that was ever worked on nothing is missing: history further back is a person's decision (a backfill).
+    `worked_on` are the hours that have a status; `start` is the first hour of the partition set. Before the oldest hour
+    of the last 30 days that was worked on nothing is missing: history is a person's decision (a backfill).
     """
-    known = set(worked_on)
+    oldest = hour_key(max(start, now - RERUN_LIMIT))
+    known = {key for key in worked_on if key >= oldest}
     if not known:
         return []
-    newest = last_closed_hour(now)
-    oldest = hour_key(max(start, now - RERUN_LIMIT))
-    window = hours_between(max(min(known), oldest), newest)
+    window = hours_between(min(known), last_closed_hour(now))
     missing = [key for key in window if key not in known]
     unfinished: list[str] = []
     sweep: list[str] = []

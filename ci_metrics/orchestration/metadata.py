@@ -22,7 +22,7 @@ def table_schema(kind: type) -> dg.TableSchema:
     return dg.TableSchema(columns=[dg.TableColumn(name=field.name, type=str(field.type)) for field in schema_of(kind)])
 
 
-def plot(counts: Mapping[str, int]) -> dg.MarkdownMetadataValue:
+def plot(counts: Mapping[Any, int]) -> dg.MarkdownMetadataValue:
     """Bars, longest first, as markdown."""
     if not counts:
         return dg.MetadataValue.md("_nothing to show_")

@@ -10,14 +10,14 @@ import dagster as dg
 from ci_metrics.orchestration.partitions import last_closed_hour
 from ci_metrics.orchestration.workplace import Workplace
 
-#: Minutes past the hour: GitHub's listing is complete a little after the hour has closed.
+#: At :15: GitHub's listing is complete a little after the hour has closed.
 HOURLY = "15 * * * *"
 
 
 def build_schedules(
-    ingest: dg.UnresolvedAssetJobDefinition, check: dg.UnresolvedAssetJobDefinition
+    ingest: dg.UnresolvedAssetJobDefinition, check: dg.UnresolvedAssetJobDefinition, cron: str = HOURLY
 ) -> list[dg.ScheduleDefinition]:
-    """The hourly ingestion, and the hourly look whether anything is being indexed at all."""
+    """The hourly ingestion (`cron` says when), and the hourly look whether anything is being indexed at all."""
 
     @dg.schedule(
         name="hourly",

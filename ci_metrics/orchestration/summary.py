@@ -41,6 +41,7 @@ class Summary:
     failed_jobs: int = 0
     documents: int = 0
     written: int = 0
+    location: str = ""  # of the index
     unfinished_hours: tuple[str, ...] = ()
     problems: dict[str, str] = field(default_factory=dict)
     by_category: dict[str, int] = field(default_factory=dict)
@@ -56,6 +57,7 @@ def summarise(store: HourStore, hours: Iterable[str]) -> Summary:
     jobs: dict[tuple[int, int], Job] = {}
     rows: list[JobVerdicts] = []
     documents = written = 0
+    location = ""
     unfinished: list[str] = []
     problems: dict[str, str] = {}
     for hour in keys:
@@ -66,6 +68,7 @@ def summarise(store: HourStore, hours: Iterable[str]) -> Summary:
         indexed = status.get("indexed_documents", {})
         documents += int(indexed.get("documents", 0))
         written += int(indexed.get("written", 0))
+        location = indexed.get("index", location)
         for part in status.values():
             problems.update(part.get("problems") or {})
         if is_unfinished(status):
@@ -79,6 +82,7 @@ def summarise(store: HourStore, hours: Iterable[str]) -> Summary:
         failed_jobs=sum(job.failed for job in jobs.values()),
         documents=documents,
         written=written,
+        location=location,
         unfinished_hours=tuple(unfinished),
         problems=problems,
         by_category=dict(Counter(root.verdict.error_type for root in roots if root.verdict.error_type).most_common()),

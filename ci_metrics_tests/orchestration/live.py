@@ -64,7 +64,9 @@ class LiveDagster:
     def backfill(self, assets: tuple[str, ...], hours: list[str]) -> str:
         """Launch a backfill of these assets and hours; its id."""
         selection = [{"path": [name]} for name in assets]
-        launched = self.query(LAUNCH, p={"assetSelection": selection, "partitionNames": hours})["launchPartitionBackfill"]
+        launched = self.query(LAUNCH, p={"assetSelection": selection, "partitionNames": hours})[
+            "launchPartitionBackfill"
+        ]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
         return str(launched["backfillId"])
 
@@ -72,7 +74,11 @@ class LiveDagster:
         """Its final status."""
         return wait_for(
             lambda: next(
-                (s for s in [self.query(BACKFILL, id=backfill)["partitionBackfillOrError"]["status"]] if s not in ("REQUESTED", "CANCELING")),
+                (
+                    s
+                    for s in [self.query(BACKFILL, id=backfill)["partitionBackfillOrError"]["status"]]
+                    if s not in ("REQUESTED", "CANCELING")
+                ),
                 None,
             ),
             seconds,
@@ -109,7 +115,11 @@ def dagster_dev(home: Path, environment: Mapping[str, str]) -> Iterator[LiveDags
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)]
     with (home / "dev.log").open("wb") as log:
         process = subprocess.Popen(
-            command, env={**os.environ, **environment, "DAGSTER_HOME": str(home)}, stdout=log, stderr=log, start_new_session=True
+            command,
+            env={**os.environ, **environment, "DAGSTER_HOME": str(home)},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         url = f"http://127.0.0.1:{port}"
@@ -127,7 +137,11 @@ def dagster_dev(home: Path, environment: Mapping[str, str]) -> Iterator[LiveDags
 def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
     assert process.poll() is None, "dagster dev ended by itself: see dev.log"
     try:
-        ready = httpx.post(f"{url}/graphql", json={"query": "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"}, timeout=5)
+        ready = httpx.post(
+            f"{url}/graphql",
+            json={"query": "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"},
+            timeout=5,
+        )
         return bool(ready.status_code == 200 and ready.json()["data"]["repositoriesOrError"].get("nodes"))
     except httpx.HTTPError:
         return False

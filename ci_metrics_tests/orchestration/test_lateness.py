@@ -26,6 +26,11 @@ def test_a_fresh_installation_redoes_nothing_by_itself() -> None:
     assert plan(NOW, [], {}.get, START) == []
 
 
+def test_a_backfill_of_old_history_does_not_pull_in_all_that_lies_between() -> None:
+    known = all_seen("2026-01-05T00", "2026-01-05T23", NOW)
+    assert plan(NOW, known, known.get, START) == []
+
+
 def test_hours_missed_in_a_downtime_longer_than_dagsters_five_ticks_are_caught_up() -> None:
     known = all_seen("2026-03-09T00", "2026-03-09T10", NOW)
     ranges = plan(NOW, known, known.get, START, most_ranges=9)
@@ -41,9 +46,18 @@ def test_the_hour_that_is_still_open_is_never_asked_for() -> None:
 
 @pytest.mark.parametrize(
     ("age_hours", "waited_minutes", "due"),
-    [(2, 10, False), (2, 16, True), (30, 60, False), (30, 130, True), (24 * 10, 60 * 5, False), (24 * 10, 60 * 25, True)],
+    [
+        (2, 10, False),
+        (2, 16, True),
+        (30, 60, False),
+        (30, 130, True),
+        (24 * 10, 60 * 5, False),
+        (24 * 10, 60 * 25, True),
+    ],
 )
-def test_an_unfinished_hour_is_asked_again_less_often_the_older_it_is(age_hours: int, waited_minutes: int, due: bool) -> None:
+def test_an_unfinished_hour_is_asked_again_less_often_the_older_it_is(
+    age_hours: int, waited_minutes: int, due: bool
+) -> None:
     key = hour_key(NOW - timedelta(hours=age_hours))
     known = all_seen(key, "2026-03-10T11", NOW)
     known[key] = status(NOW - timedelta(minutes=waited_minutes), unfinished=1)

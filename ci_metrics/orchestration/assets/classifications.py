@@ -23,6 +23,7 @@ from ci_metrics.verdicts.reuse import human_key, subject_of
 
 NAME = "classifications"
 
+
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, code_version: str) -> dg.AssetsDefinition:
     """The asset on these partitions; `code_version` is the classifier's."""
 

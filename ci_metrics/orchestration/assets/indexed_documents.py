@@ -13,7 +13,7 @@ import dagster as dg
 
 from ci_metrics.index.base import Document, Where
 from ci_metrics.index.documents import JobOutcome, Provenance, digest, job_document, step_documents, workflow_document
-from ci_metrics.models import Job, JobLog, Run
+from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.hourly import each_hour
 from ci_metrics.orchestration.messages import (
     LineBuffer,
@@ -62,12 +62,16 @@ def index_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
     documents = list(hour_rows.documents(Provenance(partition=hour, dagster_run_id=context.run_id)))
     rows = [IndexedDocument(kind=document.kind, id=document.id, digest=digest(document)) for document in documents]
     held = _held(ci, hour)
-    due = [document for document, row in zip(documents, rows, strict=True) if held.get((row.kind, row.id)) != row.digest]
+    due = [
+        document for document, row in zip(documents, rows, strict=True) if held.get((row.kind, row.id)) != row.digest
+    ]
     written = ci.index.upsert(due)
     ci.store.write(NAME, hour, rows, IndexedDocument, {"location": ci.index.location})
     _say(context, hour, hour_rows, {document.id for document in due})
     counts = Counter(document.kind for document in documents)
-    ci.store.note_status(hour, NAME, {"documents": len(documents), "written": len(due)}, ci.now())
+    ci.store.note_status(
+        hour, NAME, {"documents": len(documents), "written": len(due), "index": ci.index.location}, ci.now()
+    )
     return {
         "dagster/row_count": len(documents),
         "documents": len(documents),
@@ -77,7 +81,9 @@ def index_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
         "unchanged": len(documents) - len(due),
         "index": ci.index.location,
         "by_kind": plot(counts),
-        "failed_jobs": dg.MetadataValue.json([document.id for document in documents if "s_error_state" in document.body][:200]),
+        "failed_jobs": dg.MetadataValue.json(
+            [document.id for document in documents if "s_error_state" in document.body][:200]
+        ),
     }
 
 
@@ -85,7 +91,11 @@ def classified_or_stated(ci: Workplace, hour: str) -> list[str]:
     """Failed jobs of the hour that no row gives a state: what the blocking check refuses."""
     stated = {row.key for row in ci.store.read("classifications", hour, JobVerdicts)}
     jobs = ci.store.read("workflow_jobs", hour, Job)
-    return [f"job {job.job_id} has no state" for job in jobs if job.failed and job.finished and (job.job_id, job.run_attempt) not in stated]
+    return [
+        f"job {job.job_id} has no state"
+        for job in jobs
+        if job.failed and job.finished and (job.job_id, job.run_attempt) not in stated
+    ]
 
 
 class _HourRows:
@@ -97,19 +107,13 @@ class _HourRows:
         for job in ci.store.read("workflow_jobs", hour, Job):
             self.jobs.setdefault((job.run_id, job.run_attempt), []).append(job)
         self.verdicts = {row.key: row for row in ci.store.read("classifications", hour, JobVerdicts)}
-        self.logs = {(log.job_id, log.run_attempt): log for log in ci.store.read("job_logs", hour, JobLog)}
 
     def outcome(self, job: Job) -> JobOutcome | None:
         """What is known of a failed job's cause; None for a job that has not failed."""
         row = self.verdicts.get((job.job_id, job.run_attempt))
         if row is None:
             return None
-        log = self.logs.get((job.job_id, job.run_attempt))
-        return JobOutcome(
-            state=row.state,
-            verdicts=tuple((judged.error, judged.verdict) for judged in row.judged),
-            log_state=log.state if log else "unavailable",
-        )
+        return JobOutcome(state=row.state, verdicts=tuple((judged.error, judged.verdict) for judged in row.judged))
 
     def documents(self, provenance: Provenance) -> Iterator[Document]:
         """Every document of the hour."""
@@ -146,7 +150,9 @@ def _say(context: dg.AssetExecutionContext, hour: str, rows: _HourRows, written:
                 buffer.add(job_annotations(job.annotations))
             row = rows.verdicts.get((job.job_id, job.run_attempt))
             if row is not None and row.state != "off":
-                buffer.add(classifying(job.name), *verdict_lines(row.state, row.judged[0].verdict if row.judged else None))
+                buffer.add(
+                    classifying(job.name), *verdict_lines(row.state, row.judged[0].verdict if row.judged else None)
+                )
             document_id = f"github-job-{job.job_id}-attempt-{job.run_attempt}"
             if document_id in written:
                 buffer.add(posted(document_id))
