@@ -24,7 +24,8 @@ def build_definitions(*, settings: Settings | None = None, cron: str = HOURLY, *
     """Fresh definitions.
 
     `settings` replaces the environment for everything (tests, the command line); `cron` says when the hourly schedule
-    ticks; other keywords replace resources by name. Raises SettingsError when a setting is wrong: the code location then shows that one message.
+    ticks; other keywords replace resources by name. Raises SettingsError when a setting is wrong: the code location then
+    shows that one message.
     """
     given = settings or load_settings()
     partitions = hourly_partitions(given.partitions_start)

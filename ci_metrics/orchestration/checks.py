@@ -95,9 +95,7 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
         partitions_def=partitions,
         description="The hour's verdicts are of the classifier now in force.",
     )
-    def judged_by_this_version(
-        context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]
-    ) -> dg.AssetCheckResult:
+    def judged_by_this_version(ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
         if not ci.settings.enable_error_classification:
             return dg.AssetCheckResult(passed=True, metadata={"classification": "off"})
         now = ci.classifier_version

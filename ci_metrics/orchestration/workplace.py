@@ -17,15 +17,15 @@ import dagster as dg
 from upath import UPath
 
 from ci_metrics.github import GitHub, open_github
-from ci_metrics.github.conditional import SqliteConditionalCache
-from ci_metrics.index import open_index
+from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.open import open_index
 from ci_metrics.logs import EXTRACTOR_VERSION, FINGERPRINT_VERSION
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.settings import SECRETS, Settings, load_settings
 from ci_metrics.verdicts.judge import Judge
-from ci_metrics.verdicts.model_client import open_model
+from ci_metrics.verdicts.model_client import build_client
 from ci_metrics.verdicts.rules import RULES_VERSION, RulesClassifier
 from ci_metrics.verdicts.taxonomy import Taxonomy, load_taxonomy
 from ci_metrics.verdicts.versions import StageVersions, stage_versions
@@ -51,7 +51,7 @@ class Workplace:
     def github(self) -> GitHub:
         """The GitHub client, with the conditional cache of this machine."""
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
-        cache = self._closing.enter_context(SqliteConditionalCache(self.settings.data_dir / "github-cache.sqlite"))
+        cache = self._closing.enter_context(SQLiteConditionalCache(self.settings.data_dir / "github-cache.sqlite"))
         return self._closing.enter_context(open_github(self.settings, cache=cache))
 
     @cached_property
@@ -75,15 +75,12 @@ class Workplace:
     @cached_property
     def judge(self) -> Judge:
         """Gives verdicts: human, stored, model, rules."""
-        model = open_model(self.settings, self.taxonomy) if self.settings.uses_model else None
-        if model is not None:
-            self._closing.callback(model.close)
         return Judge(
             settings=self.settings,
             taxonomy=self.taxonomy,
             rules=RulesClassifier(self.taxonomy),
             store=self.verdicts,
-            model=model,
+            model=build_client(self.settings) if self.settings.uses_model else None,
         )
 
     @property

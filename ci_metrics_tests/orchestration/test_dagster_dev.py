@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_the_asset_graph_shows_the_lineage(live: LiveDagster) -> None:
     nodes = {
         n["assetKey"]["path"][0]: [d["path"][0] for d in n["dependencyKeys"]] for n in live.query(GRAPH)["assetNodes"]
     }
-    for upstream, downstream in zip(ASSETS, ASSETS[1:], strict=False):
+    for upstream, downstream in pairwise(ASSETS):
         assert upstream in nodes[downstream]
 
 

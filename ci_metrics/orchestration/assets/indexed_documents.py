@@ -12,7 +12,8 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.index.base import Document, Where
-from ci_metrics.index.documents import JobOutcome, Provenance, digest, job_document, step_documents, workflow_document
+from ci_metrics.index.documents import Provenance, digest, job_document, step_documents, workflow_document
+from ci_metrics.index.error_fields import JobOutcome
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.hourly import each_hour
 from ci_metrics.orchestration.messages import (

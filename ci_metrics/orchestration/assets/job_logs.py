@@ -65,11 +65,11 @@ def fetch_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
             )
     requests = 0
     if asked:
-        before = ci.github.requests.snapshot()
+        before = ci.github.requests
         with ThreadPoolExecutor(FETCH_THREADS) as pool:
             for log in pool.map(lambda job: _fetch(ci, hour, job), asked):
                 manifest[log.job_id, log.run_attempt] = log
-        requests = ci.github.requests.since(before).total
+        requests = (ci.github.requests - before).total
     logs = sorted(manifest.values(), key=lambda log: (log.repo, log.run_id, log.run_attempt, log.job_id))
     ci.store.write(NAME, hour, logs, JobLog, {})
     states = Counter(log.state for log in logs)

@@ -62,7 +62,7 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
     problems: dict[str, str] = {}
     requests = (0, 0)
     if due:
-        before = ci.github.requests.snapshot()
+        before = ci.github.requests
         with ThreadPoolExecutor(FETCH_THREADS) as pool:
             for run, outcome in zip(due, pool.map(lambda run: _try_fetch(ci.github, run), due), strict=True):
                 if isinstance(outcome, CiMetricsError):
@@ -76,7 +76,7 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
                 stored.update({(job.job_id, job.run_attempt): job for job in outcome})
                 if run.finished and all(job.finished for job in outcome):
                     settled.add((run.run_id, run.run_attempt))
-        spent = ci.github.requests.since(before)
+        spent = ci.github.requests - before
         requests = (spent.total, spent.counted)
     jobs = sorted(stored.values(), key=lambda job: (job.repo, job.run_id, job.run_attempt, job.job_id))
     ci.store.write(NAME, hour, jobs, Job, {"settled": sorted(settled)})

@@ -49,7 +49,7 @@ def build(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
 
 def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
     """Fetch one hour's runs and commit them; returns the metadata. Raises when not one repository could be fetched."""
-    before = ci.github.requests.snapshot()
+    before = ci.github.requests
     kept = ci.store.read_or_none(NAME, hour, Run)
     rows: dict[tuple[str, int, int], Run] = {(run.repo, run.run_id, run.run_attempt): run for run in kept}
     fetches: list[RepoFetch] = []
@@ -73,7 +73,7 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
         raise problems[0]
     runs = sorted(rows.values(), key=lambda run: (run.repo, run.created_at, run.run_id, run.run_attempt))
     ci.store.write(NAME, hour, runs, Run, {"fetches": [asdict(fetch) for fetch in fetches]})
-    spent = ci.github.requests.since(before)
+    spent = ci.github.requests - before
     unfinished = sum(fetch.unfinished for fetch in fetches)
     failing = {fetch.repo: fetch.problem for fetch in fetches if fetch.problem}
     ci.store.note_status(hour, NAME, {"runs": len(runs), "unfinished": unfinished, "problems": failing}, ci.now())
