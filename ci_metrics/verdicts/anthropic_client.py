@@ -100,11 +100,16 @@ class AnthropicClient:
             mode, without = self._known.mode(model), self._known.without(model)
             body = self._body(prompt, model, max_tokens)
             try:
-                return self._call(lambda body=body: self._sdk.messages.create(**body))  # type: ignore[misc]
+                message = self._call(lambda body=body: self._sdk.messages.create(**body))  # type: ignore[misc]
             except _RefusedError as refused:
                 sent = [name for name in _OPTIONAL if name not in without]
                 if not self._known.learn(model, str(refused), mode=mode, sent=sent, words=_OPTIONAL):
                     raise refused.error from None
+                continue
+            # A proxy's page with status 200 comes back as a string; the SDK does not check what it parses.
+            if isinstance(message, Message) and isinstance(message.content, list) and message.usage:
+                return message
+            raise TransientError(f"{self._base_url}: the answer is no message: {str(message)[:120]}")
 
     def _body(self, prompt: Prompt, model: str, max_tokens: int) -> dict[str, Any]:
         mode, without = self._known.mode(model), self._known.without(model)

@@ -105,7 +105,11 @@ class OpenAIClient:
             except (openai.APIConnectionError, openai.APIResponseValidationError, json.JSONDecodeError) as error:
                 raise TransientError(f"{self._base_url}: {type(error).__name__}: {error}") from None
             # A proxy's page with status 200 comes back as a string, some gateways' errors without choices.
-            if not isinstance(completion, ChatCompletion) or not completion.choices:
+            if (
+                not isinstance(completion, ChatCompletion)
+                or not completion.choices
+                or not completion.choices[0].message
+            ):
                 raise TransientError(f"{self._base_url}: the answer is no chat completion: {str(completion)[:120]}")
             return completion
 

@@ -62,7 +62,7 @@ class Payer:
 
     def ask_all(self, groups: Sequence[Group], requests: Sequence[JudgeRequest], rules: Sequence[Verdict]) -> None:
         """Decide the groups, as far as money and the endpoint allow."""
-        began = self._clock()
+        began = self._clock().replace(microsecond=0)  # stores keep whole seconds
         elsewhere: list[Group] = []
 
         def one(group: Group) -> None:
@@ -93,7 +93,7 @@ class Payer:
             if stored is not None and stored.calls and stored.created_at >= began and stored.owner != self.owner:
                 take(group, stored)
                 return True
-            before = self._clock()
+            before = self._clock().replace(microsecond=0)
             asked = self._ask(group, request, rules)
             if asked.outcome in ("answered", "unproven"):
                 self._keep(group, request, rules, before)
@@ -104,7 +104,10 @@ class Payer:
     def _ask(self, group: Group, request: JudgeRequest, rules: Verdict) -> Asked:
         asked = self._asker.ask(request, rules, first=group.first)
         group.decided = _DECIDED[asked.outcome]
-        group.verdict, group.why, group.usage, group.calls = asked.verdict, asked.why, asked.usage, asked.calls
+        group.why, group.usage, group.calls = asked.why, asked.usage, asked.calls
+        if asked.verdict is not None:
+            same = {"fingerprint": rules.fingerprint, "classifier_version": rules.classifier_version}
+            group.verdict = replace(asked.verdict, **same)  # type: ignore[arg-type]
         return asked
 
     def _keep(self, group: Group, request: JudgeRequest, rules: Verdict, before: datetime) -> None:

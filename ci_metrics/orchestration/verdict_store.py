@@ -1,0 +1,112 @@
+"""The verdict index as the store of verdicts: what verdicts need of an index, over any `DocumentIndex`.
+
+What belongs here: stored verdict <-> document, claims as documents of their own. Does not: when a verdict is reused
+(`verdicts/reuse.py`). The verdicts' package does not know the index, so the two meet here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from ci_metrics.index.base import Body, Document, DocumentIndex, Where
+from ci_metrics.index.bodies import present
+from ci_metrics.index.times import iso
+from ci_metrics.index.verdict_documents import verdict_document, verdict_of
+from ci_metrics.verdicts.budget import utc_now
+from ci_metrics.verdicts.reuse import StoredVerdict
+
+
+class IndexVerdictStore:
+    """A `VerdictStore` in a `DocumentIndex`.
+
+    A claim is a document with the id `{key}-claim`, made only if that id is free. One that has run out is removed by
+    whoever sees it first and may be made anew; two processes that do so within the same moment may both get it, and
+    then both pay for one verdict.
+    """
+
+    def __init__(self, index: DocumentIndex, *, clock: Callable[[], datetime] = utc_now) -> None:
+        """`index` must be ready (`ensure`)."""
+        self._index, self._clock = index, clock
+
+    def get(self, keys: Sequence[str]) -> Mapping[str, StoredVerdict]:
+        """See VerdictStore. A document that holds a claim only is none of them."""
+        bodies = self._index.get("verdicts", list(dict.fromkeys(keys)))
+        return {key: _stored(key, body) for key, body in bodies.items() if "s_error_state" in body}
+
+    def put(self, verdicts: Sequence[StoredVerdict]) -> None:
+        """See VerdictStore."""
+        self._index.upsert([_document(stored) for stored in verdicts])
+
+    def serve(self, partitions: Mapping[str, Sequence[str]]) -> None:
+        """See VerdictStore."""
+        self._index.update("verdicts", {key: {"s_partitions": list(hours)} for key, hours in partitions.items()})
+
+    def claim(self, key: str, owner: str, ttl: float) -> bool:
+        """See VerdictStore."""
+        now = self._clock()
+        until = now + timedelta(seconds=ttl)
+        body: Body = {
+            "@timestamp": iso(now),
+            "s_claimed_by": owner,
+            "ts_claim_time": iso(now),
+            "ts_claimed_until": iso(until),
+        }
+        claim = Document("verdicts", _claim_id(key), body)
+        if self._index.create(claim):
+            return True
+        held = self._index.get("verdicts", [claim.id]).get(claim.id)
+        if held is None:
+            return self._index.create(claim)
+        if held.get("s_claimed_by") == owner:
+            self._index.upsert([claim])
+            return True
+        if _moment(str(held["ts_claimed_until"])) > now:
+            return False
+        return self._index.delete("verdicts", [claim.id]) == 1 and self._index.create(claim)
+
+    def release(self, key: str, owner: str) -> None:
+        """See VerdictStore."""
+        held = self._index.get("verdicts", [_claim_id(key)]).get(_claim_id(key))
+        if held is not None and held.get("s_claimed_by") == owner:
+            self._index.delete("verdicts", [_claim_id(key)])
+
+    def spent_since(self, since: datetime) -> float:
+        """See VerdictStore."""
+        where = Where(ranges={"@timestamp": (iso(since), None)}, exists=("f_cost_usd",))
+        found = self._index.scan("verdicts", where, fields=("f_cost_usd",))
+        return sum(float(document.body.get("f_cost_usd") or 0.0) for document in found)
+
+
+def _claim_id(key: str) -> str:
+    return f"{key}-claim"
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _document(stored: StoredVerdict) -> Document:
+    body = verdict_document(stored.verdict, judged_at=stored.created_at).body
+    body |= {
+        "s_error_group": stored.group,
+        "s_partitions": list(stored.partitions),
+        "l_model_calls": stored.calls,
+        "s_claimed_by": stored.owner,
+    }
+    return Document("verdicts", stored.key, present(body))
+
+
+def _stored(key: str, body: Body) -> StoredVerdict:
+    verdict = verdict_of(Document("verdicts", key, body))
+    calls = body.get("l_model_calls")
+    hours = body.get("s_partitions") or ()
+    return StoredVerdict(
+        key=key,
+        verdict=verdict,
+        group=str(body.get("s_error_group") or ""),
+        created_at=_moment(str(body["@timestamp"])),
+        partitions=tuple([hours] if isinstance(hours, str) else hours),
+        calls=int(calls) if calls is not None else int(verdict.source == "model"),
+        owner=str(body.get("s_claimed_by") or ""),
+    )

@@ -1,0 +1,166 @@
+"""Made-up failures to judge, and stand-ins for what surrounds a judge: a clock, rules, a store in memory.
+
+What belongs here: test data. Does not: a model (`model_server.py`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from ci_metrics.models import Evidence, ExtractedError, Extraction, Job, LogLine, Verdict
+from ci_metrics.settings import Settings, load_settings
+from ci_metrics.verdicts.request import JudgeRequest
+from ci_metrics.verdicts.reuse import StoredVerdict
+from ci_metrics_tests.verdicts.model_server import KEY, ModelServer
+
+NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+def extraction_of(text: str, *, headline_line: int, fingerprint: str, generic: bool = False) -> Extraction:
+    """An extraction whose lines are those of `text`, from line 100 on."""
+    lines = tuple(LogLine(100 + i, line) for i, line in enumerate(text.splitlines()))
+    headline = next((line.text for line in lines if line.number == headline_line), "")
+    error = ExtractedError(
+        headline=headline,
+        line=headline_line,
+        spans=((headline_line, headline_line),),
+        lines=tuple(line for line in lines if line.number == headline_line),
+        step="Run tests",
+        step_number=4,
+        fingerprint=fingerprint,
+        group=f"g-{fingerprint}",
+        generic=generic,
+    )
+    return Extraction(
+        state="errors",
+        excerpt="\n".join(line.text for line in lines),
+        lines=lines,
+        spans=((100, 99 + len(lines)),),
+        errors=(error,),
+        failed_step="Run tests",
+        failed_step_number=4,
+        total_lines=99 + len(lines),
+        version="e-test",
+    )
+
+
+def failure(
+    number: int = 1,
+    *,
+    text: str = "",
+    fingerprint: str = "",
+    job_id: int = 1,
+    hour: datetime = NOON,
+    generic: bool = False,
+    **more: object,
+) -> JudgeRequest:
+    """A failed assertion numbered `number`; the same number is the same error."""
+    text = text or f"$ run-tests\nAssertionError: case {number} expected 3, got 4\n1 failed, 20 passed"
+    extraction = extraction_of(text, headline_line=101, fingerprint=fingerprint or f"f1-{number:04d}", generic=generic)
+    return JudgeRequest(extraction=extraction, error=extraction.errors[0], job=job(job_id, hour), **more)  # type: ignore[arg-type]
+
+
+def job(job_id: int = 1, hour: datetime = NOON) -> Job:
+    """A failed job created in that hour."""
+    return Job(
+        repo="acme/shop",
+        run_id=7,
+        run_attempt=1,
+        job_id=job_id,
+        name="unit tests",
+        workflow_name="CI",
+        status="completed",
+        conclusion="failure",
+        created_at=hour + timedelta(minutes=7),
+        started_at=None,
+        completed_at=None,
+        runner_id=None,
+        runner_name=None,
+        labels=("ubuntu-latest",),
+        head_branch="main",
+        head_sha="0" * 40,
+        html_url="",
+    )
+
+
+class Clock:
+    """A clock that stands until it is told to go on."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class FixedRules:
+    """Rules that always say the same, quoting the error's line."""
+
+    def __init__(self, error_type: str | None = "runtime_error", confidence: float = 0.6) -> None:
+        self.error_type, self.confidence = error_type, confidence
+
+    def judge(self, extraction: Extraction, error: ExtractedError | None = None, job: Job | None = None) -> Verdict:
+        if extraction.state != "errors" or error is None:
+            state = "no_log" if extraction.state == "no_log" else "no_error_found"
+            return Verdict(state=state, error_type=None, confidence=0.0, summary="nothing there")
+        return Verdict(
+            state="classified" if self.error_type else "unknown",
+            error_type=self.error_type,
+            confidence=self.confidence,
+            summary=f"rules saw: {error.headline}",
+            evidence=(Evidence(error.line, error.headline),) if error.line else (),
+            source="rules",
+            rule="test-rule",
+        )
+
+
+class MemoryStore:
+    """A verdict store for one process, with real claims."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.kept: dict[str, StoredVerdict] = {}
+        self.claims: dict[str, tuple[str, datetime]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, keys: Sequence[str]) -> Mapping[str, StoredVerdict]:
+        return {key: self.kept[key] for key in keys if key in self.kept}
+
+    def put(self, verdicts: Sequence[StoredVerdict]) -> None:
+        self.kept.update({v.key: replace(v, created_at=v.created_at.replace(microsecond=0)) for v in verdicts})
+
+    def serve(self, partitions: Mapping[str, Sequence[str]]) -> None:
+        for key, hours in partitions.items():
+            self.kept[key] = replace(self.kept[key], partitions=tuple(hours))
+
+    def claim(self, key: str, owner: str, ttl: float) -> bool:
+        with self._lock:
+            held = self.claims.get(key)
+            if held is not None and held[0] != owner and held[1] > self.clock():
+                return False
+            self.claims[key] = owner, self.clock() + timedelta(seconds=ttl)
+            return True
+
+    def release(self, key: str, owner: str) -> None:
+        with self._lock:
+            if self.claims.get(key, ("",))[0] == owner:
+                del self.claims[key]
+
+    def spent_since(self, since: datetime) -> float:
+        return sum(v.verdict.usage.cost_usd for v in self.kept.values() if v.created_at >= since)
+
+
+def settings_for(server: ModelServer, **given: object) -> Settings:
+    """Settings that ask the model server."""
+    fmt = given.get("api_format", "anthropic")
+    values = {
+        "enable_error_classification": True,
+        "anthropic_api_key": KEY,
+        "api_base_url": server.url + ("/v1" if fmt == "openai" else ""),
+        "max_rpm": 100_000,
+        "max_tpm": 100_000_000,
+    }
+    return load_settings({}, **{**values, **given})
