@@ -2,3 +2,22 @@
 
 Belongs here: everything that speaks HTTP to GitHub. Does not: Dagster, files of the project, the text of a log, documents.
 """
+
+from ci_metrics.github.client import GitHub, RepoAccess, open_github
+from ci_metrics.github.conditional import ConditionalCache, KeptAnswer, SQLiteConditionalCache
+from ci_metrics.github.counts import RequestCount
+from ci_metrics.github.records import RateLimit, annotation_from_json, job_from_json, run_from_json
+
+__all__ = [
+    "ConditionalCache",
+    "GitHub",
+    "KeptAnswer",
+    "RateLimit",
+    "RepoAccess",
+    "RequestCount",
+    "SQLiteConditionalCache",
+    "annotation_from_json",
+    "job_from_json",
+    "open_github",
+    "run_from_json",
+]

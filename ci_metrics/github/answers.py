@@ -1,0 +1,116 @@
+"""What an answer of GitHub's means: fine, wait so long, ask again later, or never.
+
+What belongs here: from status, headers and body to one of this project's errors, with advice. Does not: sending, waiting.
+Facts: GitHub's "Rate limits for the REST API" and "Best practices for using the REST API".
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import httpx
+
+from ci_metrics.errors import AuthenticationError, CiMetricsError, NotFoundError, PermanentError, TransientError
+
+
+def place(url: str) -> str:
+    """An address as messages show it: no query, because log addresses carry a signature there."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}{parts.path}"
+
+
+def wait_asked_for(response: httpx.Response, repeated: int = 0) -> float | None:
+    """Seconds to wait before any further request, when this answer is about a rate limit; None when it is not.
+
+    `repeated`: how many such answers this request got before. A secondary limit that names no time: at least a minute,
+    doubled each time.
+    """
+    if response.status_code not in (403, 429):
+        return None
+    retry_after = response.headers.get("retry-after")
+    if retry_after is not None:
+        seconds = _seconds(retry_after)
+        if seconds is not None:
+            return seconds
+    if response.headers.get("x-ratelimit-remaining") == "0":
+        reset = until_reset(response)
+        if reset is not None:
+            return reset
+    about_limits = "rate limit" in message_of(response).lower() or "abuse" in message_of(response).lower()
+    return 60.0 * 2**repeated if about_limits or response.status_code == 429 else None
+
+
+def until_reset(response: httpx.Response) -> float | None:
+    """Seconds until the quota is full again, measured on GitHub's own clock; None when the answer does not say."""
+    reset = response.headers.get("x-ratelimit-reset", "")
+    if not reset.isdigit():
+        return None
+    parsed = email.utils.parsedate_tz(response.headers.get("date", ""))
+    now = email.utils.mktime_tz(parsed) if parsed is not None else time.time()
+    return max(int(reset) - now, 0) + 1.0
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return max(float(text), 0.0)
+    except ValueError:
+        when = email.utils.parsedate_tz(text)
+        return None if when is None else max(email.utils.mktime_tz(when) - time.time(), 0.0)
+
+
+def message_of(response: httpx.Response) -> str:
+    """GitHub's own words for what was wrong; empty when the body is not its JSON."""
+    try:
+        value = json.loads(response.content)
+    except ValueError:
+        return ""
+    message = value.get("message") if isinstance(value, Mapping) else None
+    return message if isinstance(message, str) else ""
+
+
+def error_of(response: httpx.Response, url: str) -> CiMetricsError:
+    """The error for an answer that is neither good nor about a rate limit."""
+    status, said = response.status_code, message_of(response)
+    what = f"GitHub answered {status}{f' “{said}”' if said else ''} to {place(url)}"
+    if status == 401:
+        return AuthenticationError(
+            f"{what}. The token is wrong, expired or revoked: set a valid GITHUB_TOKEN, or check GITHUB_APP_ID, "
+            "GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID"
+        )
+    if status == 403 and "x-github-sso" in response.headers:
+        return AuthenticationError(f"{what}. Authorise the token for the organisation's single sign-on")
+    if status == 403:
+        return AuthenticationError(
+            f"{what}. The token lacks a permission: it needs to read Actions, Checks, Pull requests and Metadata of the "
+            "repository (classic tokens: scope “repo”)"
+        )
+    if status in (404, 410):
+        advice = (
+            "It is gone"
+            if status == 410
+            else "It does not exist, or the token may not see it: check REPO and the token"
+        )
+        return NotFoundError(f"{what}. {advice}", status=status)
+    if status >= 500 or status == 408:
+        return TransientError(f"{what}. GitHub has trouble; what is missing is fetched later")
+    return PermanentError(what)
+
+
+def json_of(response: httpx.Response, url: str) -> object:
+    """The JSON of a good answer. Raises TransientError when it is something else: a proxy's page is not an empty list."""
+    kind = response.headers.get("content-type", "no content type")
+    try:
+        if "json" not in kind:
+            raise ValueError(kind)
+        value: object = json.loads(response.content)
+    except ValueError:
+        start = response.content[:80].decode("utf-8", "replace").replace("\n", " ")
+        raise TransientError(
+            f"{place(url)} answered {response.status_code} with {kind} where JSON was expected: “{start}”. "
+            "Is there a proxy or a sign-in page between here and GitHub, or is GITHUB_API_URL wrong?"
+        ) from None
+    return value
