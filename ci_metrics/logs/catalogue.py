@@ -21,29 +21,29 @@ Matching takes linear time by construction: hyperscan runs automata, it never ba
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import hyperscan
 
 from ci_metrics.errors import ContractError
 
-Role = Literal["cause", "veto", "wrapper", "start", "end", "pass", "fail", "context"]
-_ROLES = frozenset({"cause", "veto", "wrapper", "start", "end", "pass", "fail", "context"})
+Role = Literal["cause", "veto", "quiet", "wrapper", "hint", "start", "end", "after", "script", "whole", "pass", "fail"]
+_ROLES = frozenset(get_args(Role))
 
 #: Colour codes, with or without their escape character.
-COLOUR = r"(?:\x1b?\[[0-9;]{0,12}[mGKJ])*"
-#: What may stand before the first character of a line: job and step columns, timestamp, colour codes, the runner's markers.
-START = (
-    r"^(?:[^\t\n]{1,100}\t[^\t\n]{1,100}\t)?(?:\xef\xbb\xbf)?(?:\d{4}-\d\d-\d\dT[\d:.]{8,20}Z ?)?"
-    + COLOUR
-    + r"(?:##\[(?:error|warning)\])?"
-    + COLOUR
-)
+COLOUR = r"(?:\x1b?\[[0-9;]*[mGKJ])*"
+#: The start of a line as people see it: behind a timestamp, a colour code, a carriage return, a byte-order mark, the runner's
+#: markers. Only the last characters of those, of bounded length: an unbounded prefix keeps the engine from looking for the
+#: pattern's literal first, which is what makes it fast.
+START = r"(?:^|\dZ |[\d\[][mKGJ]|\r|\xbf|##\[error\]|##\[warning\])"
+#: A `^` that means the start of a line, not the complement of a class.
+_BEGINS = re.compile(r"(^|[|(]|\(\?:)\^")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +56,41 @@ class Pattern:
     weight: float
     role: Role
     ignore_case: bool
+    root: int
     prints: str
     fires: tuple[str, ...]
     silent: tuple[str, ...]
 
     @property
-    def expression(self) -> str:
-        """The regular expression as the engine takes it: the start of a line and colour codes spelt out."""
-        regex = self.regex.replace("<c>", COLOUR)
-        return START + regex[1:] if regex.startswith("^") else regex
+    def expressions(self) -> tuple[str, ...]:
+        """What the engine takes: one expression for each alternative, the start of a line and colour codes spelt out."""
+        return tuple(
+            _BEGINS.sub(lambda found: found.group(1) + START, each.replace("<c>", COLOUR)) for each in _alternatives(self.regex)
+        )
+
+
+def _alternatives(regex: str) -> list[str]:
+    """`regex` split at its outermost ``|``: the engine finds a literal to look for in each, which it cannot in their sum."""
+    parts, depth, in_class, at, begin = [], 0, False, 0, 0
+    while at < len(regex):
+        char = regex[at]
+        if char == "\\":
+            at += 1
+        elif in_class:
+            in_class = char != "]"
+        elif char == "[":
+            in_class = True
+        elif char in "()":
+            depth += 1 if char == "(" else -1
+        elif char == "|" and depth == 0:
+            parts.append(regex[begin:at])
+            begin = at + 1
+        at += 1
+    return [*parts, regex[begin:]]
 
 
 def _pattern(family: str, row: dict[str, Any]) -> Pattern:
-    allowed = {"id", "regex", "weight", "role", "ignore_case", "prints", "fires", "silent"}
+    allowed = {"id", "regex", "weight", "role", "ignore_case", "root", "prints", "fires", "silent"}
     if unknown := sorted(set(row) - allowed):
         raise ContractError(
             f"patterns/{family}: {row.get('id')!r} has unknown keys {unknown}; allowed are {sorted(allowed)}"
@@ -85,6 +107,7 @@ def _pattern(family: str, row: dict[str, Any]) -> Pattern:
         weight=float(row.get("weight", 0)),
         role=role,
         ignore_case=bool(row.get("ignore_case", False)),
+        root=int(row.get("root", 0)),
         prints=row.get("prints", ""),
         fires=tuple(row["fires"]),
         silent=tuple(row.get("silent", ())),
@@ -107,7 +130,7 @@ def patterns() -> tuple[Pattern, ...]:
 @cache
 def patterns_version() -> str:
     """A short hash of every pattern that can change a result."""
-    text = "\n".join(f"{p.id} {p.expression} {p.weight} {p.role} {p.ignore_case}" for p in patterns())
+    text = "\n".join(f"{p.id} {p.expressions} {p.weight} {p.role} {p.ignore_case} {p.root}" for p in patterns())
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -119,22 +142,24 @@ def engine() -> Any:
 
 def compiled(chosen: Sequence[Pattern]) -> Any:
     """A database over `chosen`; ContractError names the first pattern that the engine refuses."""
+    expressions, ids, flags = [], [], []
+    for number, pattern in enumerate(chosen):
+        for expression in pattern.expressions:
+            expressions.append(expression.encode())
+            ids.append(number)
+            flags.append(hyperscan.HS_FLAG_MULTILINE | (hyperscan.HS_FLAG_CASELESS if pattern.ignore_case else 0))
     database = hyperscan.Database()
-    flags = [hyperscan.HS_FLAG_MULTILINE | (hyperscan.HS_FLAG_CASELESS if p.ignore_case else 0) for p in chosen]
-    expressions = [p.expression.encode() for p in chosen]
     try:
-        database.compile(expressions=expressions, ids=list(range(len(chosen))), elements=len(chosen), flags=flags)
+        database.compile(expressions=expressions, ids=ids, elements=len(ids), flags=flags)
     except hyperscan.error as error:
-        raise ContractError(f"patterns: the engine refused {_first_refused(chosen)}: {error}") from error
+        refused = next((e for e in expressions if not _accepted(e)), b"the set as a whole")
+        raise ContractError(f"patterns: the engine refused {refused.decode()}: {error}") from error
     return database
 
 
-def _first_refused(chosen: Sequence[Pattern]) -> str:
-    for p in chosen:
-        try:
-            hyperscan.Database().compile(
-                expressions=[p.expression.encode()], ids=[0], elements=1, flags=[hyperscan.HS_FLAG_MULTILINE]
-            )
-        except hyperscan.error:
-            return repr(p.id)
-    return "the set as a whole"
+def _accepted(expression: bytes) -> bool:
+    try:
+        hyperscan.Database().compile(expressions=[expression], ids=[0], elements=1, flags=[hyperscan.HS_FLAG_MULTILINE])
+    except hyperscan.error:
+        return False
+    return True
