@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeGuard
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.models import Verdict
@@ -62,11 +63,10 @@ class Payer:
 
     def ask_all(self, groups: Sequence[Group], requests: Sequence[JudgeRequest], rules: Sequence[Verdict]) -> None:
         """Decide the groups, as far as money and the endpoint allow."""
-        began = self._clock().replace(microsecond=0)  # stores keep whole seconds
         elsewhere: list[Group] = []
 
         def one(group: Group) -> None:
-            if not self._try(group, requests[group.lead], rules[group.lead], began):
+            if not self._try(group, requests[group.lead], rules[group.lead]):
                 with self._lock:
                     elsewhere.append(group)
 
@@ -78,9 +78,9 @@ class Payer:
         if queue:
             with ThreadPoolExecutor(min(self._workers, len(queue)), thread_name_prefix="ask") as pool:
                 list(pool.map(one, queue))
-        self._wait_for(elsewhere, requests, rules, began)
+        self._wait_for(elsewhere, requests, rules)
 
-    def _try(self, group: Group, request: JudgeRequest, rules: Verdict, began: datetime) -> bool:
+    def _try(self, group: Group, request: JudgeRequest, rules: Verdict) -> bool:
         """Ask about one error unless another process is doing so; whether it is decided now."""
         store = self._store
         if store is None:
@@ -90,13 +90,12 @@ class Payer:
             return False
         try:
             stored = store.get([group.key]).get(group.key)
-            if stored is not None and stored.calls and stored.created_at >= began and stored.owner != self.owner:
+            if _news(stored, seen=group.stored):
                 take(group, stored)
                 return True
-            before = self._clock().replace(microsecond=0)
             asked = self._ask(group, request, rules)
             if asked.outcome in ("answered", "unproven"):
-                self._keep(group, request, rules, before)
+                self._keep(group, request, rules, seen=stored)
         finally:
             store.release(group.key, self.owner)
         return True
@@ -110,12 +109,12 @@ class Payer:
             group.verdict = replace(asked.verdict, **same)  # type: ignore[arg-type]
         return asked
 
-    def _keep(self, group: Group, request: JudgeRequest, rules: Verdict, before: datetime) -> None:
+    def _keep(self, group: Group, request: JudgeRequest, rules: Verdict, *, seen: StoredVerdict | None) -> None:
         """Write what was paid for at once: an interrupted hour finds it again."""
         if self._store is None:
             return
         now = self._store.get([group.key]).get(group.key)
-        if now is not None and now.calls and now.created_at >= before and now.owner != self.owner:
+        if _news(now, seen=seen):
             with self._lock:
                 self.paid_twice += 1
         verdict = group.verdict or replace(rules, detail=group.why, usage=group.usage)
@@ -135,9 +134,7 @@ class Payer:
             # The verdict still goes into this hour's documents; only its reuse is lost.
             _log.warning("⚠️ The verdict %s could not be kept: %s", group.key, error)
 
-    def _wait_for(
-        self, groups: list[Group], requests: Sequence[JudgeRequest], rules: Sequence[Verdict], began: datetime
-    ) -> None:
+    def _wait_for(self, groups: list[Group], requests: Sequence[JudgeRequest], rules: Sequence[Verdict]) -> None:
         """Wait for verdicts that other processes are finding out; take over what they gave up."""
         store = self._store
         waited = 0.0
@@ -146,9 +143,9 @@ class Payer:
             left = []
             for group in groups:
                 stored = found.get(group.key)
-                if stored is not None and stored.calls and stored.created_at >= began:
+                if _news(stored, seen=group.stored):
                     take(group, stored)
-                elif not self._try(group, requests[group.lead], rules[group.lead], began):
+                elif not self._try(group, requests[group.lead], rules[group.lead]):
                     left.append(group)
             groups = left
             if groups:
@@ -156,6 +153,11 @@ class Payer:
                 waited += _LOOK_EVERY_SECONDS
         for group in groups:
             group.decided, group.why = "pending", "another process has been asking about it for too long"
+
+
+def _news(now: StoredVerdict | None, *, seen: StoredVerdict | None) -> TypeGuard[StoredVerdict]:
+    """Whether somebody has asked a model and written the answer since we last looked."""
+    return now is not None and now.calls > 0 and (seen is None or replace(seen, partitions=now.partitions) != now)
 
 
 def take(group: Group, stored: StoredVerdict) -> None:

@@ -1,0 +1,167 @@
+"""The verdict index as a store of verdicts: over the real embedded index."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ci_metrics.index.embedded import EmbeddedIndex
+from ci_metrics.models import Evidence, Usage, Verdict
+from ci_metrics.orchestration.verdict_store import IndexVerdictStore
+from ci_metrics.verdicts.judge import Judge
+from ci_metrics.verdicts.reuse import StoredVerdict, human_key, verdict_key
+from ci_metrics_tests.verdicts.failures import NOON, Clock, FixedRules, failure, settings_for
+from ci_metrics_tests.verdicts.model_server import KEY, ModelServer
+
+VERDICT = Verdict(
+    state="classified",
+    error_type="timeout",
+    confidence=0.91,
+    summary="The test waited 30 s.",
+    evidence=(Evidence(7, "Timeout >30.0s"), Evidence(9, "1 failed")),
+    suggested_fix="Raise it.",
+    source="model",
+    fingerprint="f1-abc",
+    classifier_version="c123",
+    model="claude-haiku-5-5",
+    usage=Usage(6000, 120, 5200, 0.0008),
+)
+STORED = StoredVerdict(
+    key=verdict_key("f1-abc", "c123"),
+    verdict=VERDICT,
+    group="g1-abc",
+    created_at=NOON,
+    partitions=("2026-11-20-12:00",),
+    calls=2,
+    owner="host-1",
+)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[EmbeddedIndex]:
+    index = EmbeddedIndex(tmp_path / "index.sqlite")
+    index.ensure()
+    yield index
+    index.close()
+
+
+@pytest.fixture
+def store(index: EmbeddedIndex, clock: Clock) -> IndexVerdictStore:
+    return IndexVerdictStore(index, clock=clock)
+
+
+def test_what_is_put_is_got(store: IndexVerdictStore) -> None:
+    store.put([STORED])
+    assert store.get([STORED.key, "nothing"]) == {STORED.key: STORED}
+
+
+def test_a_verdict_is_found_under_the_contracts_id(store: IndexVerdictStore, index: EmbeddedIndex) -> None:
+    store.put([STORED])
+    body = index.get("verdicts", ["f1-abc-c123"])["f1-abc-c123"]
+    assert body["s_error_type"] == "timeout"
+    assert body["f_cost_usd"] == 0.0008
+    assert body["l_model_calls"] == 2
+
+
+def test_hours_served_are_noted(store: IndexVerdictStore) -> None:
+    store.put([STORED])
+    store.serve({STORED.key: ["2026-11-20-12:00", "2026-11-21-01:00"]})
+    assert store.get([STORED.key])[STORED.key].partitions == ("2026-11-20-12:00", "2026-11-21-01:00")
+
+
+def test_one_of_many_gets_a_claim(store: IndexVerdictStore) -> None:
+    won: list[int] = []
+    barrier = threading.Barrier(8)
+
+    def claim(number: int) -> None:
+        barrier.wait()
+        if store.claim("k", f"p{number}", 60):
+            won.append(number)
+
+    threads = [threading.Thread(target=claim, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+
+
+def test_a_claim_can_be_renewed_given_back_and_taken_over_when_it_ran_out(
+    store: IndexVerdictStore, clock: Clock
+) -> None:
+    assert store.claim("k", "a", 60)
+    assert store.claim("k", "a", 60)
+    assert not store.claim("k", "b", 60)
+    store.release("k", "b")  # not b's to give back
+    assert not store.claim("k", "b", 60)
+    store.release("k", "a")
+    assert store.claim("k", "b", 60)
+    clock.now += timedelta(seconds=61)
+    assert store.claim("k", "a", 60)
+
+
+def test_a_claim_is_no_verdict(store: IndexVerdictStore) -> None:
+    store.claim(STORED.key, "a", 60)
+    assert store.get([STORED.key, f"{STORED.key}-claim"]) == {}
+
+
+def test_dollars_are_counted_from_a_moment_on(store: IndexVerdictStore) -> None:
+    store.put([STORED])
+    assert store.spent_since(NOON) == pytest.approx(0.0008)
+    assert store.spent_since(NOON + timedelta(seconds=1)) == 0
+
+
+def test_two_judges_over_one_index_pay_once_and_a_humans_word_holds(
+    store: IndexVerdictStore, index: EmbeddedIndex, clock: Clock
+) -> None:
+    from ci_metrics.verdicts.anthropic_client import AnthropicClient
+    from ci_metrics.verdicts.limiter import Limiter
+    from ci_metrics.verdicts.taxonomy import load_taxonomy
+
+    with ModelServer() as server:
+        limiter = Limiter(rpm=10_000, tpm=10**9)
+        client = AnthropicClient(api_key=KEY, model="claude-haiku-5-5", base_url=server.url, limiter=limiter)
+        settings = settings_for(server)
+
+        def judge() -> Judge:
+            return Judge(
+                settings=settings,
+                taxonomy=load_taxonomy(None),
+                rules=FixedRules(),
+                store=IndexVerdictStore(index, clock=clock),
+                model=client,
+                clock=clock,
+            )
+
+        results: list[list[Verdict]] = []
+        requests = [failure(n) for n in range(6)]
+        threads = [threading.Thread(target=lambda: results.append(judge().judge(requests))) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(server.prompts) == 6
+        assert [{v.error_type for v in verdicts} for verdicts in results] == [{"assertion_failure"}] * 2
+
+        human = Verdict(
+            state="classified",
+            error_type="timeout",
+            confidence=1.0,
+            summary="It hangs.",
+            source="human",
+            fingerprint="f1-0003",
+            classifier_version="human",
+        )
+        store.put([StoredVerdict(key=human_key("f1-0003"), verdict=human, created_at=NOON)])
+        [verdict] = judge().judge([failure(3)])
+        assert (verdict.source, verdict.error_type) == ("human", "timeout")
+        client.close()

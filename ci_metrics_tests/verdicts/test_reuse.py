@@ -1,0 +1,238 @@
+"""Once per distinct error: within an hour, across hours, across processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ci_metrics.errors import TransientError
+from ci_metrics.verdicts.judge import Judge
+from ci_metrics_tests.verdicts.failures import NOON, Clock, FixedRules, MemoryStore, failure
+from ci_metrics_tests.verdicts.model_server import ModelServer, answer_of
+
+MakeJudge = Callable[..., Judge]
+LATER = NOON + timedelta(hours=5)
+
+
+def test_another_hour_reuses_what_one_hour_paid_for(make_judge: MakeJudge, server: ModelServer) -> None:
+    make_judge().judge([failure(1)])
+    [verdict] = make_judge().judge([failure(1, job_id=2, hour=LATER)])
+    assert (verdict.source, verdict.error_type, verdict.usage.cost_usd) == ("reused", "assertion_failure", 0.0)
+    assert len(server.prompts) == 1
+
+
+@pytest.mark.parametrize(("hours", "asked_again"), [(167, False), (168, False), (169, True)])
+def test_a_verdict_is_fresh_for_as_many_hours_as_the_setting_says(
+    make_judge: MakeJudge, server: ModelServer, clock: Clock, hours: int, asked_again: bool
+) -> None:
+    make_judge().judge([failure(1)])
+    clock.now += timedelta(hours=hours)
+    make_judge().judge([failure(1, hour=LATER)])
+    assert len(server.prompts) == 1 + asked_again
+
+
+@pytest.mark.parametrize(("confidence", "asked_again"), [(0.79, True), (0.8, False), (0.95, False)])
+def test_another_hour_reuses_only_what_was_sure_enough(
+    make_judge: MakeJudge, server: ModelServer, confidence: float, asked_again: bool
+) -> None:
+    server.answer = lambda user: {**answer_of(user), "confidence": confidence}
+    make_judge().judge([failure(1)])
+    make_judge().judge([failure(1, hour=LATER)])
+    assert len(server.prompts) == 1 + asked_again
+
+
+def test_an_hour_never_pays_twice_however_old_or_unsure_its_verdict(
+    make_judge: MakeJudge, server: ModelServer, clock: Clock
+) -> None:
+    server.answer = lambda user: {**answer_of(user), "confidence": 0.4}
+    make_judge().judge([failure(1)])
+    clock.now += timedelta(days=29)
+    [verdict] = make_judge().judge([failure(1)])
+    assert (verdict.source, verdict.confidence) == ("reused", 0.4)
+    assert len(server.prompts) == 1
+
+
+def test_an_hour_that_reused_a_verdict_keeps_it_after_the_ttl(
+    make_judge: MakeJudge, server: ModelServer, clock: Clock
+) -> None:
+    make_judge().judge([failure(1)])
+    make_judge().judge([failure(1, hour=LATER)])
+    clock.now += timedelta(days=20)
+    make_judge().judge([failure(1, hour=LATER)])
+    assert len(server.prompts) == 1
+
+
+def test_an_interrupted_hour_pays_only_for_what_it_had_not(
+    make_judge: MakeJudge, server: ModelServer, store: MemoryStore
+) -> None:
+    class Interrupted(MemoryStore):
+        def put(self, verdicts: Any) -> None:
+            super().put(verdicts)
+            if len(self.kept) == 4:
+                raise KeyboardInterrupt
+
+    half = Interrupted(store.clock)
+    requests = [failure(n) for n in range(10)]
+    with pytest.raises(KeyboardInterrupt):
+        make_judge(store=half, max_rpm=1).judge(requests)
+    paid = len(server.prompts)
+    kept = set(half.kept)
+    assert len(kept) >= 4
+    store.kept = dict(half.kept)
+    make_judge().judge(requests)
+    assert len(server.prompts) == paid + 10 - len(kept)
+
+
+def test_what_the_model_could_not_prove_is_not_paid_for_again(make_judge: MakeJudge, server: ModelServer) -> None:
+    server.fault("bad_quotes")
+    make_judge().judge([failure(1)])
+    [verdict] = make_judge().judge([failure(1)])
+    assert verdict.source == "rules"
+    assert "no quoted line" in verdict.detail
+    assert len(server.prompts) == 1
+
+
+def test_what_failed_is_not_kept(make_judge: MakeJudge, server: ModelServer, store: MemoryStore) -> None:
+    server.fault("not_json", "not_json")
+    make_judge().judge([failure(1)])
+    assert store.kept == {}
+    assert store.claims == {}
+
+
+def test_another_model_taxonomy_or_extractor_asks_anew(
+    make_judge: MakeJudge, server: ModelServer, make_client: Any
+) -> None:
+    make_judge().judge([failure(1)])
+    make_judge(model=make_client(model="claude-sonnet-5-5")).judge([failure(1)])
+    request = failure(1)
+    make_judge().judge([replace(request, extraction=replace(request.extraction, version="e-next"))])
+    assert len(server.prompts) == 3
+
+
+def test_fresh_passes_over_a_stored_verdict(make_judge: MakeJudge, server: ModelServer) -> None:
+    make_judge().judge([failure(1)])
+    [verdict] = make_judge().judge([failure(1, fresh=True)])
+    assert verdict.source == "model"
+    assert len(server.prompts) == 2
+
+
+def test_a_generic_fingerprint_does_not_make_two_errors_one(make_judge: MakeJudge, server: ModelServer) -> None:
+    one = failure(text="$ a\nProcess completed with exit code 1.", fingerprint="f1-exit1", generic=True)
+    two = failure(text="$ b\nProcess completed with exit code 1.", fingerprint="f1-exit1", generic=True)
+    same = failure(text="$ a\nProcess completed with exit code 1.", fingerprint="f1-exit1", generic=True, job_id=3)
+    verdicts = make_judge().judge([one, two, same])
+    assert [v.source for v in verdicts] == ["model", "model", "reused"]
+    assert {v.fingerprint for v in verdicts} == {"f1-exit1"}
+    assert len(server.prompts) == 2
+
+
+def test_rules_verdicts_are_kept_but_never_taken_for_a_models(
+    make_judge: MakeJudge, server: ModelServer, store: MemoryStore
+) -> None:
+    make_judge(model_policy="unsure", rules=FixedRules(confidence=0.95)).judge([failure(1)])
+    [kept] = store.kept.values()
+    assert (kept.verdict.source, kept.calls) == ("rules", 0)
+    [verdict] = make_judge().judge([failure(1)])
+    assert verdict.source == "model"
+    [kept] = store.kept.values()
+    assert (kept.verdict.source, kept.calls, kept.partitions) == ("model", 1, ("2026-11-20-12:00",))
+
+
+# Two processes
+
+
+def test_while_another_process_asks_one_waits_and_takes_its_verdict(
+    make_judge: MakeJudge, server: ModelServer, store: MemoryStore
+) -> None:
+    first = make_judge()
+    first.judge([failure(1)])
+    [(key, kept)] = store.kept.items()
+    store.kept.clear()
+    store.claim(key, "another process", 600)
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 3:
+            store.put([replace(kept, verdict=replace(kept.verdict, confidence=0.3), owner="another process")])
+
+    [verdict] = make_judge(sleep=sleep).judge([failure(1)])
+    assert (verdict.source, verdict.confidence) == ("reused", 0.3)
+    assert len(server.prompts) == 1
+    assert len(naps) == 3
+
+
+def test_a_claim_that_was_given_up_or_ran_out_is_taken_over(
+    make_judge: MakeJudge, server: ModelServer, store: MemoryStore, clock: Clock
+) -> None:
+    make_judge(model_policy="unsure", rules=FixedRules(confidence=0.95)).judge([failure(1)])
+    [key] = store.kept
+    store.claim(key, "a process that died", 600)
+
+    def sleep(seconds: float) -> None:
+        clock.now += timedelta(seconds=200)
+
+    [verdict] = make_judge(sleep=sleep).judge([failure(1)])
+    assert verdict.source == "model"
+    assert len(server.prompts) == 1
+
+
+def test_nobody_waits_for_ever_for_another_process(make_judge: MakeJudge, store: MemoryStore) -> None:
+    make_judge(model_policy="unsure", rules=FixedRules(confidence=0.95)).judge([failure(1)])
+    [key] = store.kept
+    store.claim(key, "a process that hangs", 10**7)
+    naps: list[float] = []
+    [verdict] = make_judge(sleep=naps.append).judge([failure(1)])
+    assert verdict.state == "pending"
+    assert sum(naps) < 700
+
+
+def test_paying_twice_is_counted(make_judge: MakeJudge, store: MemoryStore) -> None:
+    judge = make_judge()
+
+    class Raced(MemoryStore):
+        """Another process that had no claim writes the same verdict in the meantime."""
+
+        def get(self, keys: Any) -> Any:
+            found = super().get(keys)
+            if self.claims and len(keys) == 1:
+                self.looks = getattr(self, "looks", 0) + 1
+                if self.looks == 2:
+                    [kept] = store.kept.values()
+                    return {keys[0]: replace(kept, owner="another process")}
+            return found
+
+    judge.judge([failure(1)])
+    raced = make_judge(store=Raced(store.clock))
+    raced.judge([failure(1)])
+    assert raced.stats.paid_twice == 1
+
+
+def test_a_store_that_cannot_be_written_loses_no_verdict(make_judge: MakeJudge, store: MemoryStore) -> None:
+    class ReadOnly(MemoryStore):
+        def put(self, verdicts: Any) -> None:
+            raise TransientError("the index is read-only")
+
+    [verdict] = make_judge(store=ReadOnly(store.clock)).judge([failure(1)])
+    assert verdict.source == "model"
+
+
+def test_a_store_that_cannot_be_read_stops_before_anything_is_paid(
+    make_judge: MakeJudge, store: MemoryStore, server: ModelServer
+) -> None:
+    class Down(MemoryStore):
+        def get(self, keys: Any) -> Any:
+            raise TransientError("the index is down")
+
+    with pytest.raises(TransientError):
+        make_judge(store=Down(store.clock)).judge([failure(1)])
+    assert server.requests == []
+
+
+def test_without_a_store_distinct_errors_are_still_asked_once(make_judge: MakeJudge, server: ModelServer) -> None:
+    make_judge(store=None).judge([failure(1), failure(1, job_id=2)])
+    assert len(server.prompts) == 1
