@@ -13,8 +13,10 @@ from pathlib import Path
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.sample.record.recipes import Recipe, load_recipes
 from ci_metrics.sample.record.runner import Recording, record
+from ci_metrics.sample.record.scrub import Places, scrub
 
 DATA = Path(__file__).parents[1] / "data"
+_NOWHERE = Places(Path("/nowhere/project"), Path("/nowhere/temp"), Path("/nowhere/home"))
 
 
 def main(arguments: list[str]) -> int:
@@ -65,7 +67,12 @@ def _store(data: Path, recipe: Recipe, recording: Recording, recipes: dict[str, 
 
 
 def _entry(recipe: Recipe, recording: Recording) -> dict[str, object]:
-    entry: dict[str, object] = {"slug": recipe.slug, "step": recipe.step, "tool": recipe.tool, "command": recipe.run.strip()}
+    entry: dict[str, object] = {
+        "slug": recipe.slug,
+        "step": recipe.step,
+        "tool": recipe.tool,
+        "command": scrub(recipe.run.strip(), _NOWHERE),
+    }
     if recipe.kind == "passing":
         return entry
     entry |= {
@@ -80,6 +87,8 @@ def _entry(recipe: Recipe, recording: Recording) -> dict[str, object]:
         entry["before"] = recipe.before
     if recipe.annotations:
         entry["annotations"] = recipe.annotations
+    if recipe.runner_says:
+        entry["runner_says"] = recipe.runner_says
     if recipe.note:
         entry["note"] = recipe.note
     return entry

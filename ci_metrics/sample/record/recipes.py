@@ -51,6 +51,7 @@ class Recipe:
     user: Literal["", "nobody"] = ""  # run without root's privileges
     conclusion: Literal["failure", "timed_out", "cancelled"] = "failure"
     annotations: tuple[Mapping[str, Any], ...] = ()
+    runner_says: tuple[str, ...] = ()  # what a runner writes below the output, in place of the exit code
     note: str = ""
 
 
@@ -78,6 +79,7 @@ def _recipe(raw: Mapping[str, Any]) -> Recipe:
     values = dict(raw)
     for name in ("marks", "before"):
         values[name] = tuple(tuple(item) for item in raw.get(name, ()))
+    values["runner_says"] = tuple(raw.get("runner_says", ()))
     values["annotations"] = tuple(raw.get("annotations", ()))
     return Recipe(**values)
 

@@ -17,7 +17,9 @@ REGISTRY = "packages.example.com"
 #: Stands for the local servers that misbehave on purpose (servers.py).
 ARTIFACTS = "artifacts.widgets.example"
 
-_URL_HOST = re.compile(r"(https?:\\*/\\*/)[A-Za-z0-9.-]*(?:pypi|pythonhosted|npmjs|maven|debian|crates|golang)[A-Za-z0-9.-]*")
+_URL_HOST = re.compile(
+    r"(https?:\\*/\\*/)[A-Za-z0-9.-]*(?:pypi|pythonhosted|npmjs|maven|debian|crates|golang)[A-Za-z0-9.-]*"
+)
 _BARE_HOST = re.compile(
     r"\b(?:(?:[a-z0-9-]+\.)*(?:pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|maven\.(?:org|apache\.org)|debian\.org)"
     r"|(?:static\.|index\.)?crates\.io|(?:proxy|sum)\.golang\.org)\b"
@@ -48,9 +50,12 @@ def scrub(text: str, places: Places) -> str:
 def _replacements(places: Places) -> Iterator[tuple[str, str]]:
     yield str(places.project), "/home/runner/work/widgets/widgets"
     yield str(places.temp), "/home/runner/work/_temp"
+    yield "../../home/tools", "../../../../../opt/hostedtoolcache/Python/3.11.7/x64"
+    yield "../../home/", "../../../"
     yield str(places.home / "tools"), "/opt/hostedtoolcache/Python/3.11.7/x64"
     yield str(places.home), "/home/runner"
     yield str(places.project.parent), "/home/runner/work/widgets"
+    yield "127.0.0.1:$PORT", ARTIFACTS
     for port in places.ports:
         for host in ("127.0.0.1", "localhost"):
             yield f"{host}:{port}", ARTIFACTS

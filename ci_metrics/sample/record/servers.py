@@ -18,7 +18,8 @@ from ci_metrics.errors import ContractError
 
 _HEAD = b"HTTP/1.1 %s\r\nServer: front\r\nContent-Type: text/plain\r\n"
 _ANSWERS = {
-    "503": _HEAD % b"503 Service Unavailable" + b"Content-Length: 21\r\nConnection: close\r\n\r\nno healthy upstream\r\n",
+    "503": _HEAD % b"503 Service Unavailable"
+    + b"Content-Length: 21\r\nConnection: close\r\n\r\nno healthy upstream\r\n",
     "403": _HEAD % b"403 Forbidden" + b"Content-Length: 11\r\nConnection: close\r\n\r\nforbidden\r\n",
     "401": _HEAD % b"401 Unauthorized" + b"Content-Length: 9\r\nConnection: close\r\n\r\nno token\n",
     "cut": _HEAD % b"200 OK" + b"Content-Length: 5242880\r\nConnection: close\r\n\r\n" + b"x" * 70_000,
