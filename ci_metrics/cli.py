@@ -17,6 +17,7 @@ from ci_metrics.errors import CiMetricsError, SettingsError
 COMMANDS = {
     "extract": "ci_metrics.commands.judge_files:extract",
     "classify": "ci_metrics.commands.judge_files:classify",
+    "report": "ci_metrics.commands.report:report",
 }
 
 

@@ -64,6 +64,7 @@ class Failure:
     fix: str
     model: str
     cost: float
+    asked: bool  # whether a model was asked for this very document
     flaky: str  # "confirmed", "suspected" or ""
     partition: str
     other_errors: int  # errors of the same job besides its root cause
@@ -122,6 +123,7 @@ def failure_of(document: Document) -> Failure:
         fix=text("s_suggested_fix"),
         model=text("s_model"),
         cost=float(body.get("f_cost_usd") or 0),
+        asked=bool(body.get("l_prompt_tokens")),
         flaky=flaky,
         partition=text("s_partition"),
         other_errors=max(0, len(errors) - 1),

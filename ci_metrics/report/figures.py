@@ -4,20 +4,22 @@ What belongs here: counting jobs, failures, lost time, waiting, spending. Does n
 `flaky.py`), showing (`html.py`, `charts.py`).
 
 One pass over narrow documents; only failures are kept, so that a quarter of a million jobs cost no memory.
-Lost time is the duration of failed attempts and of the re-runs they caused: of every job of a later attempt.
+Lost time (`lost_time.py`) is blamed on the failure that caused it, so it stands in that failure's bucket and category.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import quantiles
 
 from ci_metrics.index.base import Document, DocumentIndex
-from ci_metrics.report.failures import ENDED, FAILED, FIELDS, Failure, failure_of, is_failure
+from ci_metrics.report.attempts import runs_that_ran_again
+from ci_metrics.report.failures import ENDED, FIELDS, Failure, failure_of, is_failure
+from ci_metrics.report.lost_time import lost_seconds
 from ci_metrics.report.window import TIME, Window, moment_of
 
 #: How many of a runner pool's longest waits are listed.
@@ -102,6 +104,7 @@ class Figures:
     cancelled: int  # without a cause of their own
     unfinished: int
     lost: float
+    lost_by_failure: Mapping[str, float]  # by document id
     buckets: tuple[Bucket, ...]
     types: tuple[Row, ...]  # classified failures, most lost first
     states: dict[str, int]  # of every job whose cause was looked for
@@ -127,6 +130,11 @@ class Figures:
         return sum(1 for failure in self.failures if failure.state != "classified")
 
 
+def workflow_name(repo: str, workflow: str) -> str:
+    """How a repository's workflow is named in tables."""
+    return f"{repo} · {workflow}"
+
+
 def share(part: float, whole: float) -> float | None:
     """`part` of `whole`, 0 to 1; None when there is no whole."""
     return part / whole if whole else None
@@ -134,15 +142,18 @@ def share(part: float, whole: float) -> float | None:
 
 def collect(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> Figures:
     """Count the jobs of a stretch, of these repositories (none: all)."""
-    return tally(index.scan("jobs", window.where(repos), fields=(*FIELDS, "l_queue_time_sec")), window)
-
-
-def tally(documents: Iterable[Document], window: Window) -> Figures:
-    """Count jobs' documents; those outside the stretch are left out."""
     count = _Count(window)
-    for document in documents:
+    for document in index.scan("jobs", window.where(repos), fields=FIELDS):
         count.add(document)
-    return count.figures()
+    return count.figures(lost_by_failure(index, count.failures))
+
+
+def lost_by_failure(index: DocumentIndex, failures: Iterable[Failure]) -> dict[str, float]:
+    """Seconds lost to each failure, by document id: its own, and those of the re-runs it caused."""
+    lost = {failure.id: failure.duration for failure in failures}
+    runs = {failure.run_id for failure in failures}
+    again = lost_seconds(runs_that_ran_again(index, runs))
+    return {id_: again.get(id_, seconds) for id_, seconds in lost.items()}
 
 
 class _Count:
@@ -158,7 +169,6 @@ class _Count:
         self.spend = Spend()
         self.failures: list[Failure] = []
         self.passed = self.failed = self.cancelled = self.unfinished = 0
-        self.lost = 0.0
 
     def add(self, document: Document) -> None:
         body = document.body
@@ -167,7 +177,7 @@ class _Count:
             return
         bucket = self.buckets[self.window.bucket_of(when)]
         self.repos.add(str(body["s_repo"]))
-        name = f"{body['s_repo']} · {body.get('s_workflow_name', '')}"
+        name = workflow_name(str(body["s_repo"]), str(body.get("s_workflow_name") or ""))
         workflow = self.workflows.setdefault(name, Row(name))
         status = body.get("s_status")
         failed = is_failure(body)
@@ -185,10 +195,6 @@ class _Count:
             self.cancelled += 1
         elif status not in ENDED:
             self.unfinished += 1
-        lost = lost_seconds(body)
-        self.lost += lost
-        bucket.lost += lost
-        workflow.lost += lost
         if "s_error_state" in body or failed:
             self.states[str(body.get("s_error_state") or "off")] += 1
         self._add_wait(document, when)
@@ -199,9 +205,7 @@ class _Count:
         if failure.group:
             bucket.by_group[failure.group] += 1
         if failure.type:
-            row = self.types.setdefault(failure.type, Row(failure.type))
-            row.failed += 1
-            row.lost += failure.duration
+            self.types.setdefault(failure.type, Row(failure.type)).failed += 1
 
     def _add_wait(self, document: Document, when: datetime) -> None:
         body = document.body
@@ -232,7 +236,13 @@ class _Count:
         if body.get("s_model"):
             self.spend.models[str(body["s_model"])] += 1
 
-    def figures(self) -> Figures:
+    def figures(self, lost: Mapping[str, float]) -> Figures:
+        for failure in self.failures:
+            seconds = lost[failure.id]
+            self.buckets[self.window.bucket_of(failure.when)].lost += seconds
+            self.workflows[workflow_name(failure.repo, failure.workflow)].lost += seconds
+            if failure.type:
+                self.types[failure.type].lost += seconds
         queues = [self._queue(pool, waits) for pool, waits in self.waits.items()]
         return Figures(
             window=self.window,
@@ -240,7 +250,7 @@ class _Count:
             failed=self.failed,
             cancelled=self.cancelled,
             unfinished=self.unfinished,
-            lost=self.lost,
+            lost=sum(lost.values()),
             buckets=tuple(self.buckets.values()),
             types=tuple(sorted(self.types.values(), key=lambda row: (-row.failed, row.name))),
             states=dict(self.states.most_common()),
@@ -248,19 +258,10 @@ class _Count:
             queues=tuple(sorted(queues, key=lambda queue: (-queue.p90, queue.name))),
             spend=self.spend,
             repos=tuple(sorted(self.repos)),
+            lost_by_failure=dict(lost),
             failures=tuple(sorted(self.failures, key=lambda failure: (failure.when, failure.id), reverse=True)),
         )
 
     def _queue(self, pool: str, waits: array[float]) -> Queue:
         tenths = quantiles(waits, n=10, method="inclusive") if len(waits) > 1 else [waits[0]] * 9
         return Queue(pool, len(waits), tenths[4], tenths[8], max(waits), tuple(self.longest[pool]))
-
-
-def lost_seconds(body: dict[str, object]) -> float:
-    """What one job's document cost in vain: its duration, when it failed or ran again because an earlier attempt had."""
-    again = int(str(body.get("l_run_attempt") or 1)) > 1
-    return (
-        float(str(body.get("l_duration_sec") or 0))
-        if again or body.get("s_status") in FAILED or is_failure(body)
-        else 0.0
-    )

@@ -1,0 +1,27 @@
+"""Opening the index for commands that only read it.
+
+Belongs here: that, and the message when there is nothing to read yet. Does not: what is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ci_metrics.errors import NotFoundError
+from ci_metrics.index.open import EMBEDDED_FILE, open_index
+from ci_metrics.index.base import DocumentIndex
+from ci_metrics.settings import Settings
+
+
+@contextmanager
+def reading_index(settings: Settings) -> Iterator[DocumentIndex]:
+    """The index that the settings name, closed afterwards. Raises NotFoundError when the embedded one was never written."""
+    file = settings.data_dir / EMBEDDED_FILE
+    if not settings.uses_opensearch and not file.exists():
+        raise NotFoundError(f"there is no index at {file} yet. Run “ci-metrics upload” first (or “make run”)")
+    index = open_index(settings)
+    try:
+        yield index
+    finally:
+        index.close()

@@ -1,0 +1,50 @@
+"""`ci-metrics report`: the HTML report.
+
+Belongs here: options, where the file goes. Does not: the report (`ci_metrics.report.html`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ci_metrics.commands.reading import reading_index
+from ci_metrics.errors import PermanentError
+from ci_metrics.report.html import build_report, render
+from ci_metrics.report.window import asked_window
+from ci_metrics.report.words import minutes, number, percent
+from ci_metrics.settings import load_settings
+
+
+def report(*, from_: str | None = None, to: str | None = None, repo: str = "", out: Path | None = None) -> None:
+    """Make one HTML file of what failed, why, and what it cost. It needs no network to be read.
+
+    Parameters
+    ----------
+    from_
+        Start: 2026-11-20, 2026-11-20T05:30 (UTC), or 36h, 7d, 2w before now. Default: the last four weeks in the index.
+    to
+        End, written the same way; a date alone means its whole day. Default: now.
+    repo
+        Only this repository (owner/name); several separated by commas.
+    out
+        The file. Default: report.html beside the data under CI_METRICS_HOME.
+    """
+    now = datetime.now(UTC)
+    settings = load_settings()
+    window = asked_window(from_, to, now)
+    repos = tuple(part.strip() for part in repo.split(",") if part.strip())
+    with reading_index(settings) as index:
+        made = build_report(index, now, window=window, repos=repos)
+    file = (out or settings.data_dir / "report.html").absolute()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(render(made), encoding="utf-8")
+    except OSError as error:
+        raise PermanentError(f"cannot write {file}: {error.strerror}. Choose another file with --out") from error
+    figures = made.figures
+    print(
+        f"{figures.window}: {number(figures.failed)} of {number(figures.jobs)} jobs failed ({percent(figures.rate)}), "
+        f"{minutes(figures.lost)} lost, {number(len(made.causes))} causes"
+    )
+    print(f"Report: {file.as_uri()}")

@@ -1,0 +1,181 @@
+"""The report as one HTML file: no network, readable on a phone and in the dark, every string from CI escaped.
+
+What belongs here: assembling a `Report` and rendering the templates. Does not: counting (`figures.py`, `groups.py`), drawing
+(`charts.py`), wording of tiles and notices (`report_parts.py`).
+
+What jinja2 is given as markup is made here and nowhere else: the style sheet, the script, the charts. All else is text and is
+escaped; addresses become links only when they are http(s).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from ci_metrics import __version__
+from ci_metrics.index.base import DocumentIndex
+from ci_metrics.report import charts, words
+from ci_metrics.report.failures import Failure, web_url
+from ci_metrics.report.figures import Figures, collect, workflow_name
+from ci_metrics.report.flaky import Flakiest, flakiest
+from ci_metrics.report.groups import groups
+from ci_metrics.report.period import oldest_failure
+from ci_metrics.report.report_parts import (
+    Cause,
+    causes_of,
+    history_is_young,
+    notices,
+    states,
+    tiles,
+)
+from ci_metrics.report.window import Window, default_window, newest_document
+
+#: What is shown of long lists. The rest is one `ci-metrics search` or `ci-metrics top` away, and the page says so.
+MOST_CAUSES = 10
+MOST_NEW = 25
+MOST_FLAKY = 10
+MOST_QUEUES = 8
+MOST_WORKFLOWS = 20
+MOST_FAILURES = 1_000
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything the page shows."""
+
+    figures: Figures
+    before: Figures | None  # of the equally long stretch before; None when history does not reach back so far
+    causes: tuple[Cause, ...]
+    flaky: Flakiest
+    newest: datetime | None  # the newest job's end, in or after the stretch
+    history_begins: datetime | None
+    location: str  # of the index; passwords masked
+    now: datetime
+
+
+def build_report(
+    index: DocumentIndex, now: datetime, *, window: Window | None = None, repos: Sequence[str] = ()
+) -> Report:
+    """Read the index. `window` None: the last four weeks that it knows of."""
+    window = window or default_window(index, now, repos)
+    where = window.where(repos)
+    figures = collect(index, window, repos)
+    begins = oldest_failure(index)
+    return Report(
+        figures=figures,
+        before=collect(index, window.before, repos) if begins and begins < window.before.start + DAY else None,
+        causes=causes_of(groups(index, where), figures),
+        flaky=flakiest(index, where),
+        newest=newest_document(index),
+        history_begins=begins,
+        location=index.location,
+        now=now,
+    )
+
+
+def render(report: Report) -> str:
+    """The whole page."""
+    figures = report.figures
+    types = [row.name for row in figures.types]
+    script = _template_text("script.html").strip()
+    body = script.removeprefix("<script>").removesuffix("</script>")
+    queues = figures.queues[:MOST_QUEUES]
+    young = history_is_young(report.history_begins, figures.window)
+    return (
+        _environment(types, figures.window)
+        .get_template("report.html")
+        .render(
+            f=figures,
+            css=Markup(_template_text("report.css")),
+            script=Markup(script),
+            script_hash=base64.b64encode(hashlib.sha256(body.encode()).digest()).decode(),
+            tiles=tiles(figures, report.before, report.causes, report.flaky),
+            notices=notices(figures, report.newest, report.now),
+            charts={
+                "rate": _markup(charts.failure_rate(figures)),
+                "lost": _markup(charts.lost_minutes(figures)),
+                "kinds": _markup(charts.failures_by_category(figures, types)),
+                "queue": _markup(charts.queue_times(queues)) if queues else None,
+                "spend": _markup(charts.model_spend(figures)) if figures.spend.asked else None,
+            },
+            groups=report.causes,
+            causes=report.causes[:MOST_CAUSES],
+            new_causes=sorted(
+                (c for c in report.causes if c.group.new), key=lambda c: c.group.first_seen, reverse=True
+            )[:MOST_NEW],
+            history_is_young=young,
+            history_begins=report.history_begins,
+            flaky=[("By error", report.flaky.tests[:MOST_FLAKY]), ("By job", report.flaky.jobs[:MOST_FLAKY])],
+            queues=queues,
+            workflows=figures.workflows[:MOST_WORKFLOWS],
+            states=states(figures),
+            failures=figures.failures[:MOST_FAILURES],
+            newest=report.newest,
+            location=report.location,
+            now=report.now,
+            version=__version__,
+        )
+    )
+
+
+def _environment(types: Sequence[str], window: Window) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ci_metrics.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+    def bucket_of(when: datetime) -> str:
+        return words.hour(window.bucket_of(when))
+
+    filters: dict[str, Callable[..., Any]] = {
+        "minutes": words.minutes,
+        "percent": words.percent,
+        "dollars": words.dollars,
+        "number": words.number,
+        "moment": words.moment,
+        "spoken": words.spoken,
+        "some": words.some,
+        "bucket_key": lambda bucket: words.hour(bucket.start),
+        "bucket_of": bucket_of,
+        "colour": lambda name: charts.colour_of(types, name),
+        "workflow_name": _workflow_of,
+        "linked": _linked,
+    }
+    environment.filters.update(filters)
+    return environment
+
+
+def _workflow_of(failure: Failure) -> str:
+    return workflow_name(failure.repo, failure.workflow)
+
+
+def _linked(text: str, url: str) -> Markup:
+    """The text, as a link where the address is http(s)."""
+    safe = web_url(url)
+    if not safe:
+        return escape(text)
+    return Markup('<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>').format(safe, text)
+
+
+def _markup(chart: charts.Chart) -> dict[str, Markup]:
+    # The SVG's texts were escaped by the XML serialiser (svg.py).
+    return {"wide": Markup(chart.wide), "narrow": Markup(chart.narrow)}
+
+
+@cache
+def _template_text(name: str) -> str:
+    return files("ci_metrics.report").joinpath("templates", name).read_text(encoding="utf-8")
