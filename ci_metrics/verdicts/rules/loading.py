@@ -25,7 +25,7 @@ Kind = Literal["cause", "mark", "noise"]
 
 _RULE_KEYS = frozenset(
     {
-        "id", "category", "priority", "regex", "kind", "scope", "tool", "headline", "fix", "tags", "needs", "unless",
+        "id", "category", "priority", "regex", "kind", "scope", "tool", "headline", "fix", "tags", "needs", "unless", "mutes",
         "fires", "silent", "printed_by",
     }
 )  # fmt: skip
@@ -37,7 +37,7 @@ class Rule:
     """One rule.
 
     `kind`: "cause" names a category; "mark" only makes itself known to other rules' `needs` and `unless`; "noise" takes a
-    line out of the running for every cause rule. `scope`: "line" for lines of the log, "step" for the failed step's name
+    line out of the running, for the ids, tags and families in `mutes`, or for all when that is empty. `scope`: "line" for lines of the log, "step" for the failed step's name
     (a fallback, never confident). `priority`: 0 to 100, how surely a match *is* the cause when it stands in the failing
     part of a log. `needs`/`unless`: ids or tags of which at least one / none must also match somewhere in the excerpt.
     """
@@ -56,6 +56,7 @@ class Rule:
     tags: frozenset[str]
     needs: frozenset[str]
     unless: frozenset[str]
+    mutes: frozenset[str]
     fires: tuple[str, ...]
     silent: tuple[str, ...]
 
@@ -102,7 +103,7 @@ def load_rules() -> tuple[Rule, ...]:
         raise ContractError(f"rules: id “{twice[0]}” is there twice")
     known = set(ids).union(*(rule.tags for rule in rules), {rule.family for rule in rules})
     for rule in rules:
-        for other in rule.needs | rule.unless:
+        for other in rule.needs | rule.unless | rule.mutes:
             if other not in known:
                 raise ContractError(f"rules: “{rule.id}” refers to “{other}”, which is no id, tag or family")
     return tuple(rules)
@@ -157,6 +158,7 @@ def _rule(name: str, family: str, file: dict[str, object], entry: dict[str, obje
         tags=frozenset(_list(entry, "tags")) | frozenset(_list(file, "tags")),
         needs=frozenset(_list(entry, "needs")),
         unless=frozenset(_list(entry, "unless")),
+        mutes=frozenset(_list(entry, "mutes")),
         fires=tuple(_list(entry, "fires")),
         silent=tuple(_list(entry, "silent")),
     )

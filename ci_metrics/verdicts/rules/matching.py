@@ -27,6 +27,9 @@ _PREFIX = re.compile(
     r"\s*"
 )
 
+#: Colour codes, also those whose escape character some archive dropped.
+_COLOUR = re.compile(r"\x1b\[[0-9;]{0,12}[A-Za-z]|\[[0-9;]{1,12}[mK]|\[[mK](?!\w)")
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -58,6 +61,8 @@ def _compiled(scope: str) -> _Compiled:
 
 def bare(text: str) -> str:
     """The line as rules see it: without indentation and the prefixes that wrap a tool's own words; capped."""
+    if "[" in text:
+        text = _COLOUR.sub("", text)
     prefix = _PREFIX.match(text)
     text = text[prefix.end() :] if prefix else text
     if len(text) > _HEAD + _TAIL:

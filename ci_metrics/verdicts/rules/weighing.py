@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from ci_metrics.verdicts.rules.loading import Rule
 from ci_metrics.verdicts.rules.matching import Hit
 
 #: Added to a priority for where the match stands: in the root cause's block, in another error's, only in the context.
@@ -50,6 +51,11 @@ def _calibration() -> tuple[tuple[float, float], ...]:
     return tuple((float(score), float(right)) for score, right in content["points"])
 
 
+def names(rule: Rule) -> tuple[str, ...]:
+    """What other rules may call this one by."""
+    return (rule.id, rule.family, *rule.tags)
+
+
 def outranks(first: str, second: str) -> bool:
     """Whether category `first` is the cause when both it and `second` have about equally strong signs."""
     order = _precedence()[1]
@@ -58,12 +64,13 @@ def outranks(first: str, second: str) -> bool:
 
 def decide(hits: Sequence[Hit], places: Sequence[float]) -> Decision | None:
     """The decision over `hits`; `places[i]` is what line `i`'s place adds to a priority. None when nothing competes."""
-    present = {name for hit in hits for name in (hit.rule.id, hit.rule.family, *hit.rule.tags)}
-    noise = {hit.index for hit in hits if hit.rule.kind == "noise"}
+    present = {name for hit in hits for name in names(hit.rule)}
+    noise = [hit for hit in hits if hit.rule.kind == "noise"]
+    muted = {(hit.index, name) for hit in noise for name in hit.rule.mutes or ("",)}
     best: dict[str, Candidate] = {}
     for hit in hits:
         rule = hit.rule
-        if rule.kind != "cause" or hit.index in noise:
+        if rule.kind != "cause" or any((hit.index, name) in muted for name in ("", *names(rule))):
             continue
         if (rule.needs and not rule.needs & present) or rule.unless & present:
             continue
