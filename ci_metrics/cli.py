@@ -15,8 +15,11 @@ from ci_metrics.errors import CiMetricsError, SettingsError
 
 #: subcommand -> "module:function", loaded only when typed, so that each starts fast.
 COMMANDS = {
+    "upload": "ci_metrics.commands.upload:upload",
+    "ui": "ci_metrics.commands.ui:ui",
     "extract": "ci_metrics.commands.judge_files:extract",
     "classify": "ci_metrics.commands.judge_files:classify",
+    "sample": "ci_metrics.sample.serve:serve",
     "report": "ci_metrics.commands.report:report",
 }
 

@@ -11,8 +11,11 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ci_metrics.commands.sample_mode import serve_sample
@@ -22,11 +25,18 @@ from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.messages import classification_enabled
 from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start, hours_between, last_closed_hour
 from ci_metrics.orchestration.summary import Summary, summarise
-from ci_metrics.orchestration.workplace import Workplace, classifier_in_words
+from ci_metrics.orchestration.workplace import OnHour, Workplace, classifier_in_words, say_nothing
 from ci_metrics.settings import Settings, load_settings
 
 
-def upload(*, from_: str = "", to: str = "", quiet: bool = False, json_: bool = False) -> int:
+def upload(
+    *,
+    from_: Annotated[str, Parameter(name="--from")] = "",
+    to: str = "",
+    quiet: bool = False,
+    verbose: bool = False,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
     """Take what happened in GitHub Actions, find out why jobs failed, write the documents.
 
     With no settings at all: the sample GitHub's day. With GITHUB_TOKEN and REPO: the last HOURS_BACK closed hours.
@@ -39,16 +49,28 @@ def upload(*, from_: str = "", to: str = "", quiet: bool = False, json_: bool = 
         Last hour. Default: the hour that has just closed.
     quiet
         Print only the summary.
+    verbose
+        Print what passed, too.
     json_
         Print only the summary, as one JSON object.
     """
     settings = load_settings()
+    talk = Talk(quiet=quiet or json_, verbose=verbose, as_json=json_)
     if not settings.is_sample:
-        return _run(settings, *_hours(settings, from_, to), quiet=quiet or json_, as_json=json_)
+        return run(settings, *_hours(settings, from_, to), talk)
     with serve_sample(settings) as (sample, first, last):
-        if not (quiet or json_):
+        if not talk.quiet:
             print(f"No REPO is set, so this is the sample GitHub: {', '.join(sample.repo)}, {first} to {last}.")
-        return _run(sample, from_ or first, to or last, quiet=quiet or json_, as_json=json_)
+        return run(sample, from_ or first, to or last, talk)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Talk:
+    """How much is printed."""
+
+    quiet: bool = False
+    verbose: bool = False
+    as_json: bool = False
 
 
 def _hours(settings: Settings, from_: str, to: str) -> tuple[str, str]:
@@ -57,20 +79,23 @@ def _hours(settings: Settings, from_: str, to: str) -> tuple[str, str]:
     return first, last
 
 
-def _run(settings: Settings, first: str, last: str, *, quiet: bool, as_json: bool) -> int:
-    began = time.monotonic()
-    if not quiet:
+def run(settings: Settings, first: str, last: str, talk: Talk) -> int:
+    """Do the main job for the hours `first` to `last` and print the summary; the exit code."""
+    began, since = time.monotonic(), datetime.now(UTC).replace(microsecond=0)
+    if not talk.quiet:
         print(
             classification_enabled(classifier_in_words(settings))
             if settings.enable_error_classification
             else _off_text()
         )
     with open_instance(settings) as instance:
-        result = run_hours(settings, instance, INGEST, first, last, quiet=quiet)
+        result = run_hours(
+            settings, instance, INGEST, first, last, quiet=talk.quiet, verbose=talk.verbose, on_hour=_progress(talk)
+        )
     seconds = time.monotonic() - began
     workplace = Workplace(settings)
-    summary = summarise(workplace.store, hours_between(first, last))
-    if as_json:
+    summary = summarise(workplace.store, hours_between(first, last), since)
+    if talk.as_json:
         print(json.dumps({**dataclasses.asdict(summary), "seconds": round(seconds, 1), "success": result.success}))
     else:
         show(summary, settings, first, last, seconds)
@@ -79,6 +104,21 @@ def _run(settings: Settings, first: str, last: str, *, quiet: bool, as_json: boo
         print(f"ci-metrics: the run failed: {_first_line(failures)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _progress(talk: Talk) -> OnHour:
+    """Progress per asset and hour: a line that moves on a terminal, one line an asset elsewhere."""
+    if talk.quiet:
+        return say_nothing
+    moving = sys.stdout.isatty()
+
+    def on_hour(asset: str, hour: str, done: int, total: int) -> None:
+        if moving:
+            print(f"\r\x1b[K⏳ {asset} {done}/{total} hours {hour}", end="" if hour else "\n", flush=True)
+        elif not hour:
+            print(f"⏳ {asset} {done}/{total} hours", flush=True)
+
+    return on_hour
 
 
 def _off_text() -> str:
@@ -114,16 +154,16 @@ def show(summary: Summary, settings: Settings, first: str, last: str, seconds: f
             "Jobs", "Category", "The line that proves it", title="The biggest causes", title_justify="left", expand=True
         )
         for cause in summary.causes:
-            causes.add_row(str(cause.jobs), cause.error_type, _escaped(cause.quote))
+            causes.add_row(str(cause.jobs), cause.error_type, escape(cause.quote))
         console.print(causes)
     for what, why in summary.problems.items():
-        console.print(f"⚠️ {_escaped(what)}: {_escaped(why)}")
+        console.print(f"⚠️ {escape(what)}: {escape(why)}")
     if summary.unfinished_hours:
         console.print(
             f"⚠️ {len(summary.unfinished_hours)} hours are unfinished and will be redone: {', '.join(summary.unfinished_hours[:6])}"
         )
     unchanged = summary.documents - summary.written
-    console.print(f"{summary.written} documents written, {unchanged} unchanged, in {_escaped(summary.location)}")
+    console.print(f"{summary.written} documents written, {unchanged} unchanged, in {escape(summary.location)}")
     if summary.cost_usd:
         console.print(f"The model cost ${summary.cost_usd:.4f}.")
     console.print(f"Took {seconds:.1f} s.")
@@ -141,9 +181,3 @@ def _counts(title: str, counts: dict[str, int]) -> Table:
     for name, n in counts.items():
         table.add_row(name, str(n))
     return table
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

@@ -4,8 +4,6 @@ What belongs here: checks over stored hours and the index. Does not: producing a
 called once, so each looks at all of the run's hours.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 
@@ -29,12 +27,11 @@ SILENT_HOURS = 6
 _KINDS: tuple[Kind, ...] = ("workflows", "jobs", "steps")
 
 
-def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
-    """All checks, on the assets' partitions."""
+def build_checks() -> list[dg.AssetChecksDefinition]:
+    """All checks. They have no partitions of their own: the run that calls them says which hours it made."""
 
     @dg.asset_check(
         asset="workflow_jobs",
-        partitions_def=partitions,
         blocking=True,
         description="No run attempt and no job is stored twice.",
     )
@@ -49,7 +46,6 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
 
     @dg.asset_check(
         asset="indexed_documents",
-        partitions_def=partitions,
         blocking=True,
         description="The index holds every document of the hour, and every failed job's document has its state.",
     )
@@ -68,21 +64,15 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
                 wrong += [f"{hour} {problem}" for problem in classified_or_stated(ci, hour)]
         return dg.AssetCheckResult(passed=not wrong, metadata={"problems": len(wrong), "first": "; ".join(wrong[:5])})
 
-    @dg.asset_check(
-        asset="classifications", partitions_def=partitions, description="The share of failures that nothing fits."
-    )
+    @dg.asset_check(asset="classifications", description="The share of failures that nothing fits.")
     def unknown_share(context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
         return _share(_states(ci, context.partition_keys), "unknown", MOST_UNKNOWN)
 
-    @dg.asset_check(
-        asset="classifications", partitions_def=partitions, description="The share of failures whose model call failed."
-    )
+    @dg.asset_check(asset="classifications", description="The share of failures whose model call failed.")
     def model_failures(context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
         return _share(_states(ci, context.partition_keys), "llm_failed", MOST_MODEL_FAILURES)
 
-    @dg.asset_check(
-        asset="job_logs", partitions_def=partitions, description="The share of failed jobs whose log is not there."
-    )
+    @dg.asset_check(asset="job_logs", description="The share of failed jobs whose log is not there.")
     def missing_logs(context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
         states = Counter(
             log.state for hour in context.partition_keys for log in ci.store.read("job_logs", hour, JobLog)
@@ -92,7 +82,6 @@ def build_checks(partitions: dg.PartitionsDefinition) -> list[dg.AssetChecksDefi
 
     @dg.asset_check(
         asset="classifications",
-        partitions_def=partitions,
         description="The hour's verdicts are of the classifier now in force.",
     )
     def judged_by_this_version(ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:

@@ -11,12 +11,13 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.errors import CiMetricsError
+from ci_metrics.orchestration.workplace import Workplace
 
 #: What an asset does for one hour: returns the hour's metadata.
 HourWork = Callable[[str], Mapping[str, Any]]
 
 
-def each_hour(context: dg.AssetExecutionContext, work: HourWork) -> None:
+def each_hour(context: dg.AssetExecutionContext, ci: Workplace, work: HourWork) -> None:
     """Do `work` for each of the run's hours, oldest first, and put its metadata on that hour's own event.
 
     A failing hour ends the run, but the hours before it stay: their files are committed, and because Dagster marks no
@@ -24,7 +25,9 @@ def each_hour(context: dg.AssetExecutionContext, work: HourWork) -> None:
     what could be retried was, inside.
     """
     done: dict[str, Mapping[str, Any]] = {}
-    for hour in context.partition_keys:
+    asset, hours = context.asset_key.to_user_string(), list(context.partition_keys)
+    for hour in hours:
+        ci.on_hour(asset, hour, len(done), len(hours))
         try:
             done[hour] = work(hour)
         except CiMetricsError as error:
@@ -32,9 +35,8 @@ def each_hour(context: dg.AssetExecutionContext, work: HourWork) -> None:
                 context.log_event(
                     dg.AssetMaterialization(context.asset_key, partition=finished, metadata=dict(metadata))
                 )
-            kept = f"{len(done)} of {len(context.partition_keys)} hours are done and kept"
-            raise dg.Failure(
-                f"{context.asset_key.to_user_string()}, hour {hour}: {error} ({kept})", allow_retries=False
-            ) from error
+            kept = f"{len(done)} of {len(hours)} hours are done and kept"
+            raise dg.Failure(f"{asset}, hour {hour}: {error} ({kept})", allow_retries=False) from error
+    ci.on_hour(asset, "", len(done), len(hours))
     for hour, metadata in done.items():
         context.add_asset_metadata(dict(metadata), partition_key=hour)

@@ -12,6 +12,7 @@ import dagster as dg
 from ci_metrics.definitions import build_definitions
 from ci_metrics.orchestration.instance import own_pid_tag
 from ci_metrics.orchestration.sensors import RANGE_END, RANGE_START
+from ci_metrics.orchestration.workplace import OnHour, Workplace, say_nothing
 from ci_metrics.settings import Settings
 
 
@@ -23,14 +24,17 @@ def run_hours(
     last: str,
     *,
     quiet: bool = False,
+    verbose: bool = False,
+    on_hour: OnHour = say_nothing,
     tags: Mapping[str, str] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Execute `job` for the hours `first` to `last` (keys, inclusive) as one run, with its history kept in `instance`.
 
-    `quiet` silences what the assets say on the console (not in the run log). The result says whether it succeeded.
+    `quiet` silences what the assets say on the console (not in the run log), `verbose` adds what passed; `on_hour` hears
+    of progress. The result says whether it succeeded.
     """
-    definitions = build_definitions(settings=settings)
-    level = "CRITICAL" if quiet else "INFO"
+    definitions = build_definitions(settings=settings, ci=Workplace(settings, on_hour))
+    level = "CRITICAL" if quiet else "DEBUG" if verbose else "INFO"
     return definitions.resolve_job_def(job).execute_in_process(
         instance=instance,
         tags={RANGE_START: first, RANGE_END: last, **own_pid_tag(), **(tags or {})},

@@ -9,12 +9,15 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+# What define_asset_job returns; Dagster exports no public name for it.
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
 #: A backfill or run of the queue must not starve the hour at hand.
 INGEST = "ingest_hours"
 RECLASSIFY = "reclassify_hours"
 
 
-def build_jobs(assets: Sequence[dg.AssetsDefinition]) -> list[dg.UnresolvedAssetJobDefinition]:
+def build_jobs(assets: Sequence[dg.AssetsDefinition]) -> list[UnresolvedAssetJobDefinition]:
     """`ingest_hours`: the whole chain. `reclassify_hours`: verdicts and documents again, with no request to GitHub."""
     whole = dg.AssetSelection.assets(*assets)
     return [
@@ -27,7 +30,7 @@ def build_jobs(assets: Sequence[dg.AssetsDefinition]) -> list[dg.UnresolvedAsset
     ]
 
 
-def build_check_job() -> dg.UnresolvedAssetJobDefinition:
+def build_check_job() -> UnresolvedAssetJobDefinition:
     """`check_silence`: only the check that something is being indexed."""
     key = dg.AssetCheckKey(dg.AssetKey("indexed_documents"), "something_indexed")
     return dg.define_asset_job(

@@ -3,8 +3,6 @@
 What belongs here: the logger definition. Does not: the messages (`messages.py`).
 """
 
-from __future__ import annotations
-
 import logging
 import sys
 
@@ -12,11 +10,11 @@ import dagster as dg
 
 
 class _OnlyWhatWasSaid(logging.Filter):
-    """Drops engine events; keeps messages of assets, and every error."""
+    """Drops Dagster's own events: what failed is said once, at the end, by the command."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         meta = getattr(record, "dagster_meta", None) or {}
-        return record.levelno >= logging.ERROR or not meta.get("dagster_event")
+        return not meta.get("dagster_event")
 
 
 class _JustTheMessage(logging.Formatter):

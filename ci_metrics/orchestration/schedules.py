@@ -3,10 +3,9 @@
 What belongs here: schedules. Does not: late data (`sensors.py`).
 """
 
-from __future__ import annotations
-
 import dagster as dg
 
+from ci_metrics.orchestration.jobs import UnresolvedAssetJobDefinition
 from ci_metrics.orchestration.partitions import last_closed_hour
 from ci_metrics.orchestration.workplace import Workplace
 
@@ -15,7 +14,7 @@ HOURLY = "15 * * * *"
 
 
 def build_schedules(
-    ingest: dg.UnresolvedAssetJobDefinition, check: dg.UnresolvedAssetJobDefinition, cron: str = HOURLY
+    ingest: UnresolvedAssetJobDefinition, check: UnresolvedAssetJobDefinition, cron: str = HOURLY
 ) -> list[dg.ScheduleDefinition]:
     """The hourly ingestion (`cron` says when), and the hourly look whether anything is being indexed at all."""
 

@@ -3,12 +3,11 @@
 What belongs here: sensors, thin over `lateness.py`. Does not: the decisions.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 
 import dagster as dg
 
+from ci_metrics.orchestration.jobs import UnresolvedAssetJobDefinition
 from ci_metrics.orchestration.lateness import HourRange, plan
 from ci_metrics.orchestration.workplace import Workplace
 
@@ -28,7 +27,7 @@ _BUSY = [
 ]
 
 
-def build_sensors(ingest: dg.UnresolvedAssetJobDefinition) -> list[dg.SensorDefinition]:
+def build_sensors(ingest: UnresolvedAssetJobDefinition) -> list[dg.SensorDefinition]:
     """The sensor `late_data`."""
 
     @dg.sensor(

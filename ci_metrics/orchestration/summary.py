@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.lateness import is_unfinished
@@ -50,8 +51,8 @@ class Summary:
     cost_usd: float = 0.0
 
 
-def summarise(store: HourStore, hours: Iterable[str]) -> Summary:
-    """Count what is stored of these hours; an hour that is not stored yet counts as unfinished."""
+def summarise(store: HourStore, hours: Iterable[str], since: datetime) -> Summary:
+    """Count what is stored of these hours; `written` counts since a moment. An hour not stored yet counts as unfinished."""
     keys = list(hours)
     runs: list[Run] = []
     jobs: dict[tuple[int, int], Job] = {}
@@ -67,7 +68,8 @@ def summarise(store: HourStore, hours: Iterable[str]) -> Summary:
         status = store.status(hour) or {}
         indexed = status.get("indexed_documents", {})
         documents += int(indexed.get("documents", 0))
-        written += int(indexed.get("written", 0))
+        if "at" in indexed and datetime.fromisoformat(indexed["at"]) >= since:
+            written += int(indexed.get("written", 0))
         location = indexed.get("index", location)
         for part in status.values():
             problems.update(part.get("problems") or {})

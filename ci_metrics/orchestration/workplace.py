@@ -9,7 +9,7 @@ Secrets have no field on purpose: a resource's configuration is stored with ever
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -34,12 +34,21 @@ from ci_metrics.verdicts.versions import StageVersions, stage_versions
 FETCH_THREADS = 8
 
 
+#: Told (asset, hour, hours done, hours in all) as an asset goes on: progress for a terminal, not for the run log.
+OnHour = Callable[[str, str, int, int], None]
+
+
+def say_nothing(asset: str, hour: str, done: int, total: int) -> None:
+    """The default: nobody listens."""
+
+
 class Workplace:
     """Opens each part when it is first asked for, so that an asset touches only what it needs (no token for a reclassification)."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Nothing is opened yet."""
+    def __init__(self, settings: Settings, on_hour: OnHour = say_nothing) -> None:
+        """Nothing is opened yet. `on_hour` hears of each hour that an asset begins, and of the end (with no hour)."""
         self.settings = settings
+        self.on_hour = on_hour
         self._closing = contextlib.ExitStack()
 
     @cached_property

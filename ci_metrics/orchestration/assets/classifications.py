@@ -3,8 +3,6 @@
 What belongs here: asking the judge, keeping verdicts that still hold. Does not: how a verdict is reached (`verdicts/`).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -45,7 +43,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
         ),
     )
     def classifications(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, lambda hour: judge_hour(ci, hour))
+        each_hour(context, ci, lambda hour: judge_hour(ci, hour))
 
     return classifications
 

@@ -3,8 +3,6 @@
 What belongs here: handing logs and annotations to the extractor. Does not: what an error looks like (`logs/`).
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections import Counter
@@ -45,7 +43,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         ),
     )
     def extracted_errors(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, lambda hour: extract_hour(ci, hour))
+        each_hour(context, ci, lambda hour: extract_hour(ci, hour))
 
     return extracted_errors
 

@@ -3,8 +3,6 @@
 What belongs here: which documents have to be written, and saying so. Does not: what a document holds (`index/documents.py`).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -52,7 +50,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         ),
     )
     def indexed_documents(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, lambda hour: index_hour(ci, hour, context))
+        each_hour(context, ci, lambda hour: index_hour(ci, hour, context))
 
     return indexed_documents
 
@@ -140,12 +138,14 @@ def _held(ci: Workplace, hour: str) -> dict[tuple[str, str], str]:
 
 
 def _say(context: dg.AssetExecutionContext, hour: str, rows: _HourRows, written: set[str]) -> None:
-    """The contract's messages, as few log events: what failed in full, what passed in one line a run."""
-    buffer = LineBuffer(context.log.info)
+    """The contract's messages, as few log events: at info what failed, at debug also what passed."""
+    loud, soft = LineBuffer(context.log.info), LineBuffer(context.log.debug)
     for run in rows.runs:
         jobs = rows.jobs.get((run.run_id, run.run_attempt), [])
+        buffer = loud if any(job.failed for job in jobs) else soft
         buffer.add(processing_workflow(run.workflow_name, run.run_id))
         for job in jobs:
+            buffer = loud if job.failed else soft
             buffer.add(processing_job(job.name))
             if job.annotations:
                 buffer.add(job_annotations(job.annotations))
@@ -158,5 +158,6 @@ def _say(context: dg.AssetExecutionContext, hour: str, rows: _HourRows, written:
             if document_id in written:
                 buffer.add(posted(document_id))
     total = sum(len(jobs) for jobs in rows.jobs.values())
-    buffer.add(f"✅ {hour}: {len(rows.runs)} workflow attempts, {total} jobs, {len(written)} documents written")
-    buffer.flush()
+    loud.add(f"✅ {hour}: {len(rows.runs)} workflow attempts, {total} jobs, {len(written)} documents written")
+    loud.flush()
+    soft.flush()

@@ -3,8 +3,6 @@
 What belongs here: deciding which logs to ask for, and storing them. Does not: reading them.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +41,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         ),
     )
     def job_logs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, lambda hour: fetch_hour(ci, hour))
+        each_hour(context, ci, lambda hour: fetch_hour(ci, hour))
 
     return job_logs
 

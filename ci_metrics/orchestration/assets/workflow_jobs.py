@@ -3,8 +3,6 @@
 What belongs here: deciding which attempts to ask for, and redacting annotations before they are stored. Does not: logs.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +42,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         ),
     )
     def workflow_jobs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, lambda hour: fetch_hour(ci, hour, context))
+        each_hour(context, ci, lambda hour: fetch_hour(ci, hour, context))
 
     return workflow_jobs
 

@@ -3,8 +3,6 @@
 What belongs here: fetching runs and keeping what cannot be fetched now. Does not: jobs, logs.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -42,7 +40,7 @@ def build(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         ),
     )
     def workflow_runs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, lambda hour: fetch_hour(ci, hour, context))
+        each_hour(context, ci, lambda hour: fetch_hour(ci, hour, context))
 
     return workflow_runs
 

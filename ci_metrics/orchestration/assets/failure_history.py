@@ -1,0 +1,126 @@
+"""`failure_history`: what history says of the hour's failures, in the documents and as a table.
+
+What belongs here: bringing flaky flags up to date, and storing the hour's new and spiking groups. Does not: deciding either
+(`report/flakiness.py`, `report/groups.py`).
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from ci_metrics.index.base import Where
+from ci_metrics.orchestration.hourly import each_hour
+from ci_metrics.orchestration.metadata import plot, table, table_schema
+from ci_metrics.orchestration.new_failures import NAME, NewFailure, rows_of
+from ci_metrics.orchestration.partitions import backfill_policy, hour_start
+from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.report.flaky import STORM_TYPES
+from ci_metrics.report.flaky_flags import FLAKY_TYPE, TEST_TYPES, FlagRules, update_flags
+from ci_metrics.report.groups import Group, groups
+from ci_metrics.report.period import oldest_failure
+from ci_metrics.verdicts.taxonomy import Taxonomy
+
+
+def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The asset on these partitions; `upstream` writes the documents."""
+
+    @dg.asset(
+        name=NAME,
+        deps=[upstream],
+        partitions_def=partitions,
+        backfill_policy=backfill_policy(),
+        group_name="history",
+        kinds={"opensearch", "parquet"},
+        owners=["team:ci"],
+        pool="index",
+        metadata={"dagster/column_schema": table_schema(NewFailure)},
+        description=(
+            "What the indexed history says of the hour's failures: which groups are new or spiking (the `new_failures` "
+            "table), and which failures are flaky: those flags are set in the documents, other hours' too. Computed from "
+            "documents, so doing an hour again changes nothing."
+        ),
+    )
+    def failure_history(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
+        each_hour(context, lambda hour: follow_hour(ci, hour))
+
+    return failure_history
+
+
+def follow_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
+    """Bring the hour's flags and table up to date; returns the metadata."""
+    ci.index.refresh()
+    before = ci.store.notes(NAME, hour).get("fingerprints", [])
+    flags = update_flags(ci.index, hour, rules=flag_rules(ci.taxonomy), before=before)
+    found = groups(ci.index, Where(equals={"s_partition": hour}))
+    rows = rows_of(hour, found)
+    oldest = oldest_failure(ci.index)
+    compared = oldest is not None and oldest < hour_start(hour)
+    notes = {"fingerprints": list(flags.fingerprints), "compared": compared}
+    ci.store.write(NAME, hour, rows, NewFailure, notes)
+    kinds = Counter(row.kind for row in rows)
+    ci.store.note_status(hour, NAME, {"new": kinds["new"], "spiking": kinds["spiking"]}, ci.now())
+    return {
+        "dagster/row_count": len(rows),
+        "groups": len(found),
+        "new_groups": kinds["new"],
+        "spiking_groups": kinds["spiking"],
+        "compared_with_history": compared,
+        "flaky_suspected": len(flags.suspected),
+        "flaky_confirmed": len(flags.confirmed),
+        "in_an_outage": flags.stormy,
+        "documents_changed": flags.changed,
+        "documents_changed_in_other_hours": flags.changed_elsewhere,
+        "lost_minutes": round(sum(group.lost_minutes for group in found), 1),
+        "lost_minutes_by_category": plot(_minutes(found)),
+        "new_failures": table(
+            [
+                {
+                    "is": row.kind,
+                    "type": row.error_type,
+                    "failures": row.count,
+                    "runs": row.runs,
+                    "headline": row.headline,
+                    "example": row.examples[0],
+                }
+                for row in rows
+            ],
+            ("is", "type", "failures", "runs", "headline", "example"),
+        ),
+        "groups_seen": table(
+            [
+                {
+                    "group": group.id,
+                    "type": group.error_type,
+                    "failures": group.count,
+                    "first seen": f"{group.first_seen:%Y-%m-%d %H:%M}",
+                    "last seen": f"{group.last_seen:%Y-%m-%d %H:%M}",
+                    "lost minutes": round(group.lost_minutes, 1),
+                    "headline": group.headline,
+                }
+                for group in found
+            ],
+            ("group", "type", "failures", "first seen", "last seen", "lost minutes", "headline"),
+        ),
+    }
+
+
+def flag_rules(taxonomy: Taxonomy) -> FlagRules:
+    """What the taxonomy in force calls an outage, a test's failure and a flaky test: a project's kinds of the ten count as theirs."""
+
+    def kinds_of(parents: frozenset[str]) -> frozenset[str]:
+        return frozenset(name for name in taxonomy.names if taxonomy.parent_of(name) in parents)
+
+    return FlagRules(
+        storm_types=kinds_of(STORM_TYPES) or STORM_TYPES,
+        test_types=kinds_of(TEST_TYPES),
+        flaky_type=FLAKY_TYPE if taxonomy.get(FLAKY_TYPE) else None,
+    )
+
+
+def _minutes(found: list[Group]) -> dict[str, int]:
+    lost: Counter[str] = Counter()
+    for group in found:
+        lost[group.error_type or "not classified"] += round(group.lost_minutes)
+    return {name: minutes for name, minutes in lost.items() if minutes}
