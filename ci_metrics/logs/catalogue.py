@@ -57,6 +57,7 @@ class Pattern:
     role: Role
     ignore_case: bool
     root: int
+    opens: bool
     prints: str
     fires: tuple[str, ...]
     silent: tuple[str, ...]
@@ -90,7 +91,7 @@ def _alternatives(regex: str) -> list[str]:
 
 
 def _pattern(family: str, row: dict[str, Any]) -> Pattern:
-    allowed = {"id", "regex", "weight", "role", "ignore_case", "root", "prints", "fires", "silent"}
+    allowed = {"id", "regex", "weight", "role", "ignore_case", "root", "opens", "prints", "fires", "silent"}
     if unknown := sorted(set(row) - allowed):
         raise ContractError(
             f"patterns/{family}: {row.get('id')!r} has unknown keys {unknown}; allowed are {sorted(allowed)}"
@@ -108,6 +109,7 @@ def _pattern(family: str, row: dict[str, Any]) -> Pattern:
         role=role,
         ignore_case=bool(row.get("ignore_case", False)),
         root=int(row.get("root", 0)),
+        opens=bool(row.get("opens", False)),
         prints=row.get("prints", ""),
         fires=tuple(row["fires"]),
         silent=tuple(row.get("silent", ())),
@@ -130,7 +132,7 @@ def patterns() -> tuple[Pattern, ...]:
 @cache
 def patterns_version() -> str:
     """A short hash of every pattern that can change a result."""
-    text = "\n".join(f"{p.id} {p.expressions} {p.weight} {p.role} {p.ignore_case} {p.root}" for p in patterns())
+    text = "\n".join(f"{p.id} {p.expressions} {p.weight} {p.role} {p.ignore_case} {p.root} {p.opens}" for p in patterns())
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

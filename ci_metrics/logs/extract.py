@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from ci_metrics.logs import catalogue, fingerprint
+from ci_metrics.logs import catalogue, fingerprint, structure
+from ci_metrics.logs.background import Background
 from ci_metrics.logs.lines import text_of
 from ci_metrics.logs.redact import redact
-from ci_metrics.logs.regions import Line, Memory, hits, spread, weigh
+from ci_metrics.logs.regions import Line, Memory, spread, weigh
+from ci_metrics.logs.scan import BLOCK, Block, hits, islands, pieces
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, LogLine, Span
 
 EXTRACTOR_VERSION = "e1-" + catalogue.patterns_version()
 
 #: Characters of an excerpt, unless more or less is asked for.
 DEFAULT_BUDGET = 12_000
+FLOOR, SEED, SEEDS, SEED_DECAY, OTHER, AFTER, NEAR, TOP = 0.22, 4.6, 20, 0.95, 0.55, 0.35, 0.2, 250
 
 
 def extract(
@@ -25,60 +28,77 @@ def extract(
     *,
     job: Job | None = None,
     annotations: Sequence[Annotation] = (),
+    background: Background | None = None,
     budget: int = DEFAULT_BUDGET,
 ) -> Extraction:
     """What the log says of the job's failure, root cause first, in at most about `budget` characters."""
-    raw = data if isinstance(data, bytes) else data.read()
-    if not raw.strip():
-        return Extraction(state="no_log", version=EXTRACTOR_VERSION, log_bytes=len(raw))
     memory = Memory()
-    patterns = catalogue.patterns()
-    anchors, walls, ends, verdict, github = [], set(), [], "", False
-    for hit in hits(raw):
-        roles = {patterns[i].role for i in hit.ids}
-        hit.weight = weigh(raw, hit, memory)
-        if "start" in roles:
-            walls.add(hit.start)
-        if "end" in roles:
-            ends.append(hit)
-        if "pass" in roles or "fail" in roles:
-            verdict = "pass" if "pass" in roles else "fail"
-        if hit.weight >= 1.5:
-            anchors.append(hit)
-    best = max((a.weight for a in anchors), default=0.0)
-    if verdict == "pass" or (best < 5 and not ends and verdict != "fail"):
-        return Extraction(
-            state="no_error_found", version=EXTRACTOR_VERSION, log_bytes=len(raw), total_lines=raw.count(b"\n")
-        )
+    blocks: list[Block] = []
+    size, newlines, last = 0, 0, b"\n"
+    for piece in pieces(data):
+        block = Block(piece, size, newlines + 1, hits(piece))
+        for hit in block.hits:
+            hit.weight = weigh(piece, hit, memory)
+        large = size or len(piece) >= BLOCK
+        size += len(piece)
+        newlines += piece.count(b"\n")
+        last = piece[-1:]
+        blocks += islands(block) if large else [block]
+    total = newlines + (last != b"\n")
+    if not any(block.data.strip() for block in blocks):
+        return Extraction(state="no_log", version=EXTRACTOR_VERSION, log_bytes=size)
+    shape = structure.read(blocks)
+    failing = shape.failing()
+    stop = max((at for at, _, _ in shape.ends), default=size)
+    best = 0.0
+    for block in blocks:
+        for hit in block.hits:
+            if hit.weight:
+                at = block.offset + hit.start
+                if failing and shape.segment(at) not in failing:
+                    hit.weight *= OTHER if at < stop else AFTER
+                elif shape.after is not None and at > shape.after:
+                    hit.weight *= AFTER
+                hit.weight *= 1 - NEAR * max(0.0, 1 - at / max(stop, 1))
+                best = max(best, hit.weight)
+    if shape.verdict == "pass" or (shape.whole and not failing) or (best < 4.5 and not failing and shape.verdict != "fail"):
+        return Extraction(state="no_error_found", version=EXTRACTOR_VERSION, log_bytes=size, total_lines=total)
     lines: dict[int, Line] = {}
-    anchors = sorted(anchors, key=lambda a: -a.weight)[:400]
-    floor = max(1.0, 0.2 * best)
-    spread(raw, anchors, walls, lines, floor)
-    for end in ends[-3:] or [None]:
-        stop, score = (end.start - 1 if end else len(raw.rstrip())), 5.0
-        for _ in range(20):
-            if stop <= 0:
+    floor = max(1.0, FLOOR * best)
+    ranked = sorted((h.weight for b in blocks for h in b.hits), reverse=True)
+    least = max(floor, ranked[min(TOP, len(ranked)) - 1] if ranked else 0)
+    for block in blocks:
+        walls = {at - block.offset for at in shape.walls if 0 <= at - block.offset < len(block.data)}
+        spread(block, [h for h in block.hits if h.weight >= least], walls, lines, floor)
+    tails = [(b, h.start - 1) for _, b, h in shape.ends[-3:]] or [(blocks[-1], len(blocks[-1].data.rstrip()))]
+    for block, end in tails:
+        score = SEED
+        for _ in range(SEEDS):
+            if end <= 0:
                 break
-            start = raw.rfind(b"\n", 0, stop) + 1
-            line = lines.get(start) or Line(start, stop, text_of(raw[start:stop]), 0.0)
+            start = block.data.rfind(b"\n", 0, end) + 1
+            line = lines.get(block.offset + start) or Line(
+                block.offset + start, text_of(block.data[start:end]), 0.0, block.offset + end
+            )
             line.score = max(line.score, score)
-            lines[start] = line
-            score *= 0.93
-            stop = start - 1
-    chosen, size = [], 0
-    for line in sorted(lines.values(), key=lambda each: (-each.score, each.start)):
+            lines[block.offset + start] = line
+            score *= SEED_DECAY
+            end = start - 1
+    chosen, used = [], 0
+    for line in sorted(lines.values(), key=lambda each: (-each.score, each.at)):
         if line.score < floor:
             break
-        if size + len(line.text) > budget:
+        if used + len(line.text) > budget:
             continue
-        size += len(line.text) + 1
+        used += len(line.text) + 1
         chosen.append(line)
-    chosen.sort(key=lambda each: each.start)
-    at = number = 0
-    out, text, spans, count = [], [], [], 0
+    chosen.sort(key=lambda each: each.at)
+    _number(chosen, blocks)
+    out: list[LogLine] = []
+    text: list[str] = []
+    spans: list[Span] = []
+    count = 0
     for line in chosen:
-        number += raw.count(b"\n", at, line.start)
-        at, line.number = line.start, number + 1
         clean, masked = redact(line.text)
         count += masked
         if spans and spans[-1][1] == line.number - 1:
@@ -86,7 +106,7 @@ def extract(
         else:
             first = spans[-1][1] + 1 if spans else 1
             if line.number > first:
-                text.append(f"[… lines {first}-{line.number - 1} left out …]")
+                text.append(f"[… {line.number - first} lines …]")
             spans.append((line.number, line.number))
         out.append(LogLine(line.number, clean))
         text.append(clean)
@@ -96,11 +116,24 @@ def extract(
         lines=tuple(out),
         spans=tuple(spans),
         errors=_errors(chosen, spans),
-        total_lines=raw.count(b"\n") + (not raw.endswith(b"\n")),
-        log_bytes=len(raw),
+        total_lines=total,
+        log_bytes=size,
         redactions=count,
         version=EXTRACTOR_VERSION,
     )
+
+
+def _number(chosen: list[Line], blocks: list[Block]) -> None:
+    """Fill in line numbers; `chosen` is in order."""
+    waiting = iter(chosen)
+    line = next(waiting, None)
+    for block in blocks:
+        at, number = 0, block.line
+        while line is not None and line.at < block.offset + len(block.data):
+            here = line.at - block.offset
+            number += block.data.count(b"\n", at, here)
+            at, line.number = here, number
+            line = next(waiting, None)
 
 
 def _errors(chosen: list[Line], spans: list[Span]) -> tuple[ExtractedError, ...]:

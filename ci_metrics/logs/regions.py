@@ -1,43 +1,32 @@
-"""Lines of a block of a log scored: hits of the patterns, spread to the lines around them.
+"""Lines scored: what a match is worth in its place, and what its neighbours get of that.
 
-Belongs here: bytes of a log in, scored lines out. Does not: steps, budgets, errors.
+Belongs here: hits in, scored lines out. Does not: steps (`structure.py`), budgets (`excerpt.py`), errors (`findings.py`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from ci_metrics.logs import catalogue
 from ci_metrics.logs.lines import text_of
+from ci_metrics.logs.scan import Block, Hit
 
 _DIGITS = b"0123456789"
-#: Scores below this are never worth their characters.
-FLOOR = 1.0
-
-
-@dataclass(slots=True)
-class Hit:
-    """One line that patterns matched."""
-
-    start: int  # offset of the line's first byte
-    end: int  # offset of its newline, or of the end of the data
-    ids: list[int]
-    weight: float = 0.0
 
 
 @dataclass(slots=True)
 class Line:
-    """One line with its score; `number` is filled in when the line is chosen."""
+    """One line with its score."""
 
-    start: int
-    end: int
+    at: int  # offset in the log
     text: str
     score: float
-    own: float = 0.0
+    end: int = 0  # offset of its newline in the log
+    own: float = 0.0  # its own weight, before neighbours
     ids: tuple[int, ...] = ()
-    number: int = 0
+    number: int = 0  # filled in when the line is chosen
 
 
 @dataclass(slots=True)
@@ -45,89 +34,87 @@ class Memory:
     """What was seen so far in the log: it makes repeated lines count less."""
 
     shapes: Counter[bytes] = field(default_factory=Counter)
-    patterns: Counter[int] = field(default_factory=Counter)
+    kinds: Counter[tuple[int, ...]] = field(default_factory=Counter)
 
 
-def hits(data: bytes) -> Iterator[Hit]:
-    """Every line of `data` that a pattern matches, in order."""
-    found: list[tuple[int, int]] = []
-    catalogue.engine().scan(data, match_event_handler=lambda i, _from, to, _flags, _context: found.append((to, i)))
-    found.sort()
-    hit: Hit | None = None
-    for to, number in found:
-        if hit is not None and to <= hit.end:
-            if number not in hit.ids:
-                hit.ids.append(number)
-            continue
-        if hit is not None:
-            yield hit
-        start = data.rfind(b"\n", 0, to) + 1
-        end = data.find(b"\n", to)
-        hit = Hit(start, len(data) if end < 0 else end, [number])
-    if hit is not None:
-        yield hit
+@cache
+def _worth(ids: tuple[int, ...]) -> tuple[float, bool]:
+    """The weight of a line that matches the patterns `ids`, before repeats, and whether it opens a block."""
+    patterns = [catalogue.patterns()[i] for i in ids]
+    best = max((p.weight for p in patterns), default=0.0)
+    roles = {p.role for p in patterns}
+    if "veto" in roles:
+        best = 0.0 if best < 7 else best * 0.6
+    if "quiet" in roles and best < 8.8:
+        best *= 0.45
+    return best, any(p.opens and p.weight >= 5 for p in patterns)
+
+
+SHAPE_DECAY, KIND_DECAY, LEAST = 0.3, 0.02, 0.3
 
 
 def weigh(data: bytes, hit: Hit, memory: Memory) -> float:
     """The hit's weight: its strongest pattern, less what vetoes and repeats take away."""
-    patterns = catalogue.patterns()
-    best, veto = 0.0, False
-    for i in hit.ids:
-        pattern = patterns[i]
-        if pattern.role == "veto":
-            veto = True
-        best = max(best, pattern.weight)
-    if veto and best < 7:
+    worth, _ = _worth(hit.ids)
+    if worth < 1.0:
         return 0.0
-    shape = data[hit.start : min(hit.end, hit.start + 160)].translate(None, _DIGITS)
-    seen = memory.shapes[shape]
+    head = data[hit.start : min(hit.end, hit.start + 110)]
+    shape = head.translate(None, _DIGITS)
+    seen, kind = memory.shapes[shape], memory.kinds[hit.ids]
     memory.shapes[shape] += 1
-    return best * 0.85 ** min(seen, 12)
+    memory.kinds[hit.ids] += 1
+    return worth * max(LEAST, 1 / (1 + SHAPE_DECAY * seen) / (1 + KIND_DECAY * kind))
 
 
-_STACK = ("at ", "| ", "+ ", "> ", "- ", "^", "~", "E ", "Caused", "...", "#", "=", "_", "*", "[")
+_STACK = ("at ", "| ", "+ ", "> ", "- ", "^", "~", "E ", "Caused", "...", "#", "=", "_", "*", "[", "File ")
+#: How much of a line's score the next one takes over: blank, indented, stack-like, other; and the same inside a block.
+DECAYS = (0.9, 0.93, 0.9, 0.78)
+INSIDE = (0.985, 0.985, 0.985, 0.95)
+UP = 0.86
 
 
-def decay(text: str) -> float:
-    """How much of a line's score the next line, `text`, takes over."""
+def _kind(text: str) -> int:
     if not text:
-        return 0.9
+        return 0
     if text[0] in " \t":
-        return 0.93
-    if text.startswith(_STACK):
-        return 0.88
-    return 0.75
+        return 1
+    return 2 if text.startswith(_STACK) else 3
 
 
-def spread(data: bytes, anchors: list[Hit], walls: set[int], lines: dict[int, Line], floor: float) -> None:
+def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, Line], floor: float) -> None:
     """Give every anchor's neighbours their share, into `lines` (by offset); `walls` are lines that start another step."""
+    data, base = block.data, block.offset
+    size = len(data)
     for anchor in sorted(anchors, key=lambda a: -a.weight):
-        line = lines.get(anchor.start)
+        line = lines.get(base + anchor.start)
         if line is None:
-            lines[anchor.start] = line = Line(
-                anchor.start, anchor.end, text_of(data[anchor.start : anchor.end]), anchor.weight
-            )
+            text = text_of(data[anchor.start : anchor.end])
+            lines[base + anchor.start] = line = Line(base + anchor.start, text, anchor.weight, base + anchor.end)
         line.score = max(line.score, anchor.weight)
-        line.own, line.ids = max(line.own, anchor.weight), tuple(anchor.ids)
+        line.own, line.ids = max(line.own, anchor.weight), anchor.ids
+        steps = INSIDE if _worth(anchor.ids)[1] else DECAYS
         score, at = anchor.weight, anchor.end + 1
-        while at < len(data):
-            known = lines.get(at)
+        while at < size:
+            known = lines.get(base + at)
             if known is None:
                 end = data.find(b"\n", at)
-                end = len(data) if end < 0 else end
-                known = Line(at, end, text_of(data[at:end]), 0.0)
-            score *= decay(known.text) * (0.2 if at in walls else 1.0)
+                end = size if end < 0 else end
+                known = Line(base + at, text_of(data[at:end]), 0.0, base + end)
+            score *= steps[_kind(known.text)]
+            if at in walls:
+                score *= 0.2
             if score < floor or known.score >= score:
                 break
-            lines[at], known.score = known, score
-            at = known.end + 1
-        score, end = anchor.weight, anchor.start - 1
-        below = line.text
+            lines[base + at], known.score = known, score
+            at = known.end - base + 1
+        score, end, below = anchor.weight, anchor.start - 1, line.text
         while end > 0:
+            if end + 1 in walls:
+                score *= 0.2
             start = data.rfind(b"\n", 0, end) + 1
-            known = lines.get(start) or Line(start, end, text_of(data[start:end]), 0.0)
-            score *= 0.8 * decay(below) / 0.9 * (0.2 if start in walls else 1.0)
+            known = lines.get(base + start) or Line(base + start, text_of(data[start:end]), 0.0, base + end)
+            score *= UP * DECAYS[_kind(below)]
             if score < floor or known.score >= score:
                 break
-            lines[start], known.score = known, score
+            lines[base + start], known.score = known, score
             below, end = known.text, start - 1

@@ -1,0 +1,113 @@
+"""A log in blocks, each scanned once: which lines any pattern matches.
+
+Belongs here: reading bytes in pieces that end at line ends, the engine's matches as lines, what is kept of a log that is too
+large to keep. Does not: what a match is worth (`regions.py`), what it says of steps (`structure.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import nlargest
+from typing import BinaryIO
+
+from ci_metrics.logs import catalogue
+
+#: Bytes of a log that are kept whole; of larger ones only the surroundings of the best matches are.
+BLOCK = 8 << 20
+#: Matches of one block whose surroundings are kept, and how many bytes around each.
+KEPT_HITS, KEPT_BEFORE, KEPT_AFTER = 300, 3_000, 9_000
+#: The head and the tail of a block that are always kept: a step may begin or end there.
+KEPT_ENDS = 16_000
+
+
+@dataclass(slots=True)
+class Hit:
+    """One line that patterns matched."""
+
+    start: int  # offset of the line's first byte in its block
+    end: int  # offset of its newline, or of the block's end
+    ids: tuple[int, ...]  # numbers of the patterns, ascending
+    weight: float = 0.0
+
+
+@dataclass(slots=True)
+class Block:
+    """Consecutive lines of a log."""
+
+    data: bytes
+    offset: int  # of its first byte in the log
+    line: int  # number of its first line
+    hits: list[Hit]
+
+
+def pieces(source: bytes | BinaryIO) -> Iterator[bytes]:
+    """The log in pieces of about `BLOCK` bytes that end at line ends (or anywhere, inside a line longer than that)."""
+    if isinstance(source, bytes):
+        at = 0
+        while at < len(source):
+            cut = len(source)
+            if cut - at > BLOCK:
+                cut = source.rfind(b"\n", at, at + BLOCK) + 1 or at + BLOCK
+            yield source if at == 0 and cut == len(source) else source[at:cut]
+            at = cut
+        return
+    rest = b""
+    while piece := source.read(BLOCK):
+        piece = rest + piece
+        cut = piece.rfind(b"\n") + 1 or len(piece)
+        rest = piece[cut:]
+        yield piece[:cut]
+    if rest:
+        yield rest
+
+
+def hits(data: bytes) -> list[Hit]:
+    """Every line of `data` that a pattern matches, in order."""
+    matches: list[tuple[int, int]] = []
+    add = matches.append
+    catalogue.engine().scan(data, match_event_handler=lambda number, _from, to, _flags, _context: add((to, number)))
+    matches.sort()
+    found: list[Hit] = []
+    start, end, ids = 0, -1, set[int]()
+    for to, number in matches:
+        if to <= end:
+            ids.add(number)
+            continue
+        if ids:
+            found.append(Hit(start, end, tuple(sorted(ids))))
+        start = data.rfind(b"\n", max(end, 0), to - 1) + 1 or max(end, 0)
+        end = data.find(b"\n", to)
+        if end < 0:
+            end = len(data)
+        ids = {number}
+    if ids:
+        found.append(Hit(start, end, tuple(sorted(ids))))
+    return found
+
+
+def islands(block: Block) -> Iterator[Block]:
+    """What is kept of a block of a large log: its ends and the surroundings of its weightiest hits."""
+    data, size = block.data, len(block.data)
+    spans = [(0, min(size, KEPT_ENDS)), (max(0, size - KEPT_ENDS), size)]
+    spans += [(max(0, h.start - KEPT_BEFORE), min(size, h.end + KEPT_AFTER)) for h in nlargest(KEPT_HITS, block.hits, key=lambda h: h.weight)]
+    spans.sort()
+    merged: list[list[int]] = []
+    for first, last in spans:
+        first = data.rfind(b"\n", 0, first) + 1
+        last = data.find(b"\n", last) + 1 or size
+        if merged and first <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], last)
+        else:
+            merged.append([first, last])
+    at, line, next_hit = 0, block.line, 0
+    for first, last in merged:
+        line += data.count(b"\n", at, first)
+        at = first
+        inside = []
+        while next_hit < len(block.hits) and block.hits[next_hit].start < last:
+            hit = block.hits[next_hit]
+            if hit.start >= first:
+                inside.append(Hit(hit.start - first, hit.end - first, hit.ids, hit.weight))
+            next_hit += 1
+        yield Block(data[first:last], block.offset + first, line, inside)
