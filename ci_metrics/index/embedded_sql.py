@@ -12,9 +12,18 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ci_metrics.errors import ContractError
 from ci_metrics.index.base import Kind, Where
-from ci_metrics.index.fields import ERROR_FIELDS, IGNORE_ABOVE, KINDS, Field, exact_field, fields_of, text_fields
+from ci_metrics.index.fields import (
+    ERROR_FIELDS,
+    IGNORE_ABOVE,
+    KINDS,
+    Field,
+    countable_field,
+    exact_field,
+    fields_of,
+    known_field,
+    text_fields,
+)
 from ci_metrics.index.times import bound
 
 #: Fields with an index of their own, where a kind has them.
@@ -82,9 +91,7 @@ def condition(kind: Kind, where: Where | None) -> tuple[str, list[Any]]:
 
 def present_sql(kind: Kind, name: str) -> str:
     """Whether a document has the field. Raises ContractError when no document of the kind can have it."""
-    field = fields_of(kind).get(name)
-    if field is None:
-        raise ContractError(f"{kind} have no field “{name}”. docs/documents.md lists those they have")
+    field = known_field(kind, name)
     if field.many:
         return f"EXISTS (SELECT 1 FROM {_each(field)} WHERE length(value) <= {IGNORE_ABOVE})"
     return f"{value_sql(field)} IS NOT NULL"
@@ -92,7 +99,7 @@ def present_sql(kind: Kind, name: str) -> str:
 
 def counting_sql(kind: Kind, by: str, where: Where | None) -> tuple[str, list[Any]]:
     """(value, count) rows of a field's values. Raises ContractError on a field that cannot be counted by."""
-    field = exact_field(kind, by)
+    field = countable_field(kind, by)
     clause, parameters = condition(kind, where)
     if field.many:
         values = f"SELECT DISTINCT document.id, element.value FROM {table_of(kind)} AS document, {_each(field)} AS element{clause}"

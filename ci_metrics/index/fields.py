@@ -154,15 +154,27 @@ def fields_of(kind: Kind) -> Mapping[str, Field]:
     return _BY_KIND[kind]
 
 
-def exact_field(kind: Kind, name: str) -> Field:
-    """The field, when it can be compared, counted and sorted by. Raises ContractError: no such field, or a text or nested one."""
+def known_field(kind: Kind, name: str) -> Field:
+    """The field. Raises ContractError when documents of the kind have none of that name."""
     field = _BY_KIND[kind].get(name)
     if field is None:
         raise ContractError(f"{kind} have no field “{name}”. docs/documents.md lists those they have")
+    return field
+
+
+def exact_field(kind: Kind, name: str) -> Field:
+    """The field, when it can be compared and sorted by. Raises ContractError when there is none or it is text or nested."""
+    field = known_field(kind, name)
     if field.type in ("text", "nested"):
-        raise ContractError(
-            f"“{name}” is {field.type}: it can be searched for words, not compared, counted or sorted by"
-        )
+        raise ContractError(f"“{name}” is {field.type}: it can be searched for words, not compared or sorted by")
+    return field
+
+
+def countable_field(kind: Kind, name: str) -> Field:
+    """The field, when its values can be counted. Raises ContractError when there is none or each value is its own."""
+    field = exact_field(kind, name)
+    if field.type in ("float", "date"):
+        raise ContractError(f"“{name}” is a {field.type}: count documents in a range of it instead")
     return field
 
 

@@ -1,13 +1,28 @@
-"""Settings -> the index they name."""
+"""Settings -> the index they name.
+
+What belongs here: choosing the index and where each kind of document goes. Does not: reading or writing.
+"""
 
 from __future__ import annotations
 
-from ci_metrics.index.base import DocumentIndex
+from typing import TYPE_CHECKING
+
+from ci_metrics.errors import SettingsError
+from ci_metrics.index.base import DocumentIndex, Kind
 from ci_metrics.index.embedded import EmbeddedIndex
-from ci_metrics.settings import Settings
+from ci_metrics.settings import Settings, mask_url, split_index_url
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
 
 #: The embedded index's file, in the settings' data folder.
 EMBEDDED_FILE = "index.sqlite"
+
+#: What OpenSearch allows in no index name.
+_NOT_IN_NAMES = frozenset(' "*\\<>|,/?#:')
+
+#: Seconds that one request to OpenSearch may take.
+REQUEST_SECONDS = 60
 
 
 def open_index(settings: Settings) -> DocumentIndex:
@@ -15,9 +30,60 @@ def open_index(settings: Settings) -> DocumentIndex:
 
     Raises SettingsError when ERROR_CLASSIFICATION_INDEX is neither an index name nor an index address.
     """
-    if not settings.uses_opensearch:
+    if settings.workflow_index is None or settings.job_index is None or settings.steps_index is None:
         return EmbeddedIndex(settings.data_dir / EMBEDDED_FILE)
-    # Its import costs 0.2 s, which the embedded index need not pay.
-    from ci_metrics.index.opensearch import opensearch_from_settings
+    return _open_opensearch(
+        settings,
+        {
+            "workflows": settings.workflow_index,
+            "jobs": settings.job_index,
+            "steps": settings.steps_index,
+            "verdicts": _verdict_address(settings.error_classification_index, settings.job_index),
+        },
+    )
 
-    return opensearch_from_settings(settings)
+
+def _open_opensearch(settings: Settings, addresses: dict[Kind, str]) -> DocumentIndex:
+    # Imported here: it costs 0.2 s, which users of the embedded index need not pay.
+    from ci_metrics.index.opensearch import OpenSearchIndex, Target
+
+    clients: dict[tuple[str, tuple[str, str] | None], OpenSearch] = {}
+    targets: dict[Kind, Target] = {}
+    for kind, address in addresses.items():
+        host, index, auth = split_index_url(address)
+        if auth is None and settings.opensearch_username is not None and settings.opensearch_password is not None:
+            auth = (settings.opensearch_username, settings.opensearch_password.get_secret_value())
+        if (host, auth) not in clients:
+            clients[host, auth] = _client(host, auth)
+        targets[kind] = Target(clients[host, auth], host, index)
+    return OpenSearchIndex(targets)
+
+
+def _client(host: str, auth: tuple[str, str] | None) -> OpenSearch:
+    """Certificates are checked, against SSL_CERT_FILE where it is set; a request is repeated on 502, 503, 504 and timeouts."""
+    from opensearchpy import OpenSearch
+
+    return OpenSearch(
+        host,
+        http_auth=auth,
+        verify_certs=True,
+        timeout=REQUEST_SECONDS,
+        max_retries=3,
+        retry_on_timeout=True,
+        http_compress=host.startswith("https:"),
+    )
+
+
+def _verdict_address(name_or_address: str, job_address: str) -> str:
+    """A bare name means: beside the jobs, with the same user."""
+    host, index, _ = split_index_url(name_or_address)
+    if host.startswith(("http://", "https://")) and index and "/" not in index:
+        return name_or_address
+    allowed = name_or_address == name_or_address.lower() and not set(name_or_address) & _NOT_IN_NAMES
+    if allowed and not name_or_address.startswith(("_", "-", "+", ".")):
+        return f"{job_address.rstrip('/').rpartition('/')[0]}/{name_or_address}"
+    raise SettingsError(
+        "ERROR_CLASSIFICATION_INDEX",
+        f"“{mask_url(name_or_address)}” is neither an index name nor an index address",
+        "Write a lower-case name (the index is then beside the jobs) or https://host:9200/name",
+    )

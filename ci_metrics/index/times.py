@@ -6,9 +6,6 @@ from datetime import UTC, datetime
 
 from ci_metrics.errors import ContractError
 
-#: The same form in OpenSearch's words, for aggregations.
-OPENSEARCH_FORMAT = "yyyy-MM-dd'T'HH:mm:ss'Z'"
-
 
 def iso(moment: datetime) -> str:
     """`2026-03-02T05:00:00Z`. A naive datetime is refused with a ContractError: whose midnight would it be?"""

@@ -1,16 +1,18 @@
-"""Words of a text, as OpenSearch's built-in `pattern` analyzer makes them, so that both indices find the same."""
+"""Words of a text, as our OpenSearch analyzer (`mappings.py`) makes them, so that both indices find the same."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-_WORD = re.compile(r"\w+", re.ASCII)
+from ci_metrics.index.mappings import WORD_CHARACTERS
+
+_WORD = re.compile(r"\w+")
 
 
 def words_of(text: str) -> frozenset[str]:
-    """Runs of ASCII letters, digits and underscores, in lower case."""
-    return frozenset(word.lower() for word in _WORD.findall(text))
+    """Runs of letters, digits and underscores, in lower case, cut at a length."""
+    return frozenset(word.lower()[:WORD_CHARACTERS] for word in _WORD.findall(text))
 
 
 def has_all(wanted: frozenset[str], texts: Iterable[str]) -> bool:
