@@ -70,7 +70,8 @@ def extract(
     for block in blocks:
         walls = {at - block.offset for at in shape.walls if 0 <= at - block.offset < len(block.data)}
         spread(block, [h for h in block.hits if h.weight >= least], walls, lines, floor)
-    tails = [(b, h.start - 1) for _, b, h in shape.ends[-3:]] or [(blocks[-1], len(blocks[-1].data.rstrip()))]
+    picked = shape.ends if len(shape.ends) <= 4 else [*shape.ends[:2], *shape.ends[-2:]]
+    tails = [(b, h.start - 1) for _, b, h in picked] or [(blocks[-1], len(blocks[-1].data.rstrip()))]
     for block, end in tails:
         score = SEED
         for _ in range(SEEDS):
@@ -93,6 +94,9 @@ def extract(
         used += len(line.text) + 1
         chosen.append(line)
     chosen.sort(key=lambda each: each.at)
+    ends = {line.end + 1 for line in chosen if line.text}
+    begins = {line.at for line in chosen if line.text}
+    chosen = [line for line in chosen if line.text or (line.at in ends and line.end + 1 in begins)]
     _number(chosen, blocks)
     out: list[LogLine] = []
     text: list[str] = []

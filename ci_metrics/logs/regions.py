@@ -68,14 +68,19 @@ def weigh(data: bytes, hit: Hit, memory: Memory) -> float:
 
 _STACK = ("at ", "| ", "+ ", "> ", "- ", "^", "~", "E ", "Caused", "...", "#", "=", "_", "*", "[", "File ")
 #: How much of a line's score the next one takes over: blank, indented, stack-like, other; and the same inside a block.
-DECAYS = (0.9, 0.93, 0.9, 0.78)
-INSIDE = (0.985, 0.985, 0.985, 0.95)
+DECAYS = (0.9, 0.93, 0.9, 0.78, 0.6)
+INSIDE = (0.985, 0.985, 0.985, 0.95, 0.7)
 UP = 0.86
+
+
+_DULL = ("[INFO]", "[WARNING]", "Downloading", "Downloaded", " > git ", "Get:", "Fetched ", "remote: ", "INFO", "DEBUG")
 
 
 def _kind(text: str) -> int:
     if not text:
         return 0
+    if text.startswith(_DULL):
+        return 4
     if text[0] in " \t":
         return 1
     return 2 if text.startswith(_STACK) else 3
