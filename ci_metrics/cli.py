@@ -21,6 +21,8 @@ COMMANDS = {
     "classify": "ci_metrics.commands.judge_files:classify",
     "sample": "ci_metrics.sample.serve:serve",
     "report": "ci_metrics.commands.report:report",
+    "search": "ci_metrics.commands.search:search",
+    "top": "ci_metrics.commands.top:top",
 }
 
 

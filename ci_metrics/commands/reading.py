@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ci_metrics.errors import NotFoundError
-from ci_metrics.index.open import EMBEDDED_FILE, open_index
 from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.open import EMBEDDED_FILE, open_index
 from ci_metrics.settings import Settings
 
 

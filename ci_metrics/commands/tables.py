@@ -1,0 +1,77 @@
+"""Rows for people and for scripts: a table on a terminal, JSON lines' sober sister, CSV.
+
+Belongs here: printing rows of plain values. Does not: which rows.
+
+Text from CI is data: on a terminal control characters are shown as `·`, in CSV a leading `=`, `+`, `-` or `@` gets an
+apostrophe before it, so that no spreadsheet runs it as a formula. JSON is exact.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+#: Switches for scripts, without a "--no-" form.
+Switch = Annotated[bool, Parameter(negative="")]
+
+Row = Mapping[str, Any]
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def print_json(rows: Sequence[Row]) -> None:
+    """One JSON array."""
+    print(json.dumps(rows, ensure_ascii=False, indent=2, default=str))
+
+
+def print_csv(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """A header and a line a row; absent values are empty."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_harmless(row.get(column)) for column in columns] for row in rows)
+
+
+def print_table(rows: Sequence[Sequence[Any]], headings: Sequence[str], title: str) -> None:
+    """A table as wide as the terminal: numbers to the right, text in the last column."""
+    table = Table(
+        title=Text(title), title_justify="left", title_style="bold", header_style="dim", box=SIMPLE_HEAD, pad_edge=False
+    )
+    for heading in headings[:-1]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column(headings[-1], overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(value)) for value in row))
+    Console(highlight=False).print(table)
+
+
+def print_cards(cards: Sequence[Sequence[str]], title: str) -> None:
+    """A few lines for each: the first is the heading, the rest is indented; addresses are never broken."""
+    console = Console(highlight=False)
+    console.print(Text(title, style="bold"))
+    for heading, *lines in cards:
+        console.print()
+        console.print(Text(printable(heading), style="bold cyan"))
+        for line in lines:
+            address = line.startswith(("https://", "http://"))
+            text = Text(printable(line), style="dim" if address else "")
+            console.print(text if address else Padding(text, (0, 0, 0, 2)), soft_wrap=address)
+
+
+def printable(value: object) -> str:
+    """The value as text that cannot steer a terminal; line ends stay."""
+    text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() or c == "\n" else "·" for c in text.replace("\t", "    "))
+
+
+def _harmless(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -1,0 +1,96 @@
+"""`ci-metrics top`: what fails most.
+
+Belongs here: options and columns. Does not: counting (`ci_metrics.report.top`).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from ci_metrics.commands.reading import reading_index
+from ci_metrics.commands.tables import Switch, print_csv, print_json, print_table
+from ci_metrics.report.top import TopRow
+from ci_metrics.report.top import top as top_rows
+from ci_metrics.report.window import asked_window, default_window
+from ci_metrics.report.words import minutes, moment, percent, spoken
+from ci_metrics.settings import load_settings
+
+What = Literal["groups", "types", "states", "repos", "workflows", "jobs", "steps", "branches", "runners", "events"]
+
+COLUMNS = ("name", "failed", "jobs", "failure_rate", "share", "lost_minutes", "last_seen", "error_type", "headline")
+
+
+def top(
+    what: What = "groups",
+    *,
+    from_: str | None = None,
+    to: str | None = None,
+    repo: str = "",
+    limit: int = 10,
+    json: Switch = False,
+    csv: Switch = False,
+) -> None:
+    """Count failures by one thing, most first, with their rate and the time they cost.
+
+    Parameters
+    ----------
+    what
+        What to count by.
+    from_
+        Start: 2026-11-20, 2026-11-20T05:30 (UTC), or 36h, 7d, 2w before now. Default: the last four weeks in the index.
+    to
+        End, written the same way; a date alone means its whole day.
+    repo
+        Only this repository (owner/name); several separated by commas.
+    limit
+        At most so many; 0 for all.
+    json
+        A JSON array.
+    csv
+        A header and a line for each row.
+    """
+    now = datetime.now(UTC)
+    repos = tuple(part.strip() for part in repo.split(",") if part.strip())
+    with reading_index(load_settings()) as index:
+        window = asked_window(from_, to, now) or default_window(index, now, repos)
+        rows = top_rows(index, what, window.where(repos), limit or None)
+    if json:
+        print_json([_plain(row) for row in rows])
+    elif csv:
+        print_csv([_plain(row) for row in rows], COLUMNS)
+    elif not rows:
+        print(f"No failure in {window}.")
+    else:
+        rated = any(row.jobs is not None for row in rows)
+        headings = [
+            "Failed",
+            *(["Rate"] if rated else []),
+            "Share",
+            "Lost",
+            "Last",
+            what.removesuffix("s").capitalize(),
+        ]
+        print_table([_cells(row, what, rated) for row in rows], headings, f"What fails most, by {what}: {window}")
+
+
+def _cells(row: TopRow, what: What, rated: bool) -> list[object]:
+    rate = [percent(row.rate)] if rated else []
+    last = moment(row.last_seen) if row.last_seen else ""
+    said = f"{spoken(row.error_type)}: {row.headline}" if row.headline else spoken(row.error_type)
+    name = f"{said}\n{row.name}" if what == "groups" else f"{row.name}\n  {said}"
+    return [row.failed, *rate, percent(row.share), minutes(row.lost_minutes * 60), last, name]
+
+
+def _plain(row: TopRow) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "failed": row.failed,
+        "jobs": row.jobs,
+        "failure_rate": None if row.rate is None else round(row.rate, 4),
+        "share": round(row.share, 4),
+        "lost_minutes": round(row.lost_minutes, 1),
+        "last_seen": row.last_seen.isoformat() if row.last_seen else None,
+        "error_type": row.error_type,
+        "headline": row.headline,
+    }

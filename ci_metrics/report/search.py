@@ -1,0 +1,104 @@
+"""Finding failures: the filters of `ci-metrics search`, answered alike by both indices.
+
+What belongs here: filters to conditions, wildcards, what to suggest when a name does not exist. Does not: printing.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
+from itertools import islice
+
+from ci_metrics.errors import SettingsError
+from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
+from ci_metrics.report.attempts import MAYBE_FAILED, narrowed
+from ci_metrics.report.failures import FIELDS, is_failure
+from ci_metrics.report.window import TIME, Window
+
+_WILD = "*?"
+
+#: The fields that steps do not have, or only they do.
+_ONLY_JOBS = frozenset({"errors", "l_queue_time_sec", "s_runner_labels", "s_runner_prefix"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What is looked for; "" means anything. Names may hold `*` and `?`; `text` is words, all of which must occur."""
+
+    type: str = field(default="", metadata={"field": "s_error_type"})
+    state: str = field(default="", metadata={"field": "s_error_state"})
+    group: str = field(default="", metadata={"field": "s_error_group"})
+    repo: str = field(default="", metadata={"field": "s_repo"})
+    workflow: str = field(default="", metadata={"field": "s_workflow_name"})
+    job: str = field(default="", metadata={"field": "s_job_name"})
+    branch: str = field(default="", metadata={"field": "s_branch"})
+    pr: str = field(default="", metadata={"field": "s_pr_id"})
+    step: str = field(default="", metadata={"field": "s_step_name"})
+    text: str = ""
+    window: Window | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Steps are looked at when a step is asked for: a failed step's document carries its own error."""
+        return "steps" if self.step else "jobs"
+
+
+def search(index: DocumentIndex, filters: Filters, limit: int | None = None) -> list[Document]:
+    """The failed jobs (or steps) that fit, newest first, at most `limit`.
+
+    Raises SettingsError naming the option when a name does not occur in the index at all.
+    """
+    return list(islice(matching(index, filters), limit))
+
+
+def matching(index: DocumentIndex, filters: Filters) -> Iterator[Document]:
+    """As `search`, one by one."""
+    where = conditions(index, filters)
+    wanted = fields_of_kind(filters.kind)
+    for document in index.scan(filters.kind, where, fields=wanted, sort="-" + TIME):
+        if is_failure(document.body):
+            yield document
+
+
+def conditions(index: DocumentIndex, filters: Filters) -> Where:
+    """The filters as conditions on documents. Raises SettingsError as `search`."""
+    where = Where(
+        equals={"s_status": MAYBE_FAILED},
+        text=filters.text,
+        ranges=filters.window.where().ranges if filters.window else {},
+    )
+    for option in fields(filters):
+        name = option.metadata.get("field")
+        asked = getattr(filters, option.name)
+        if not name or not asked:
+            continue
+        if name == "s_error_state" and asked == "off":
+            where = Where(equals=where.equals, ranges=where.ranges, text=where.text, missing=("s_error_state",))
+        else:
+            where = narrowed(where, equals={name: _values(index, filters.kind, name, option.name, asked)})
+    return where
+
+
+def fields_of_kind(kind: Kind) -> tuple[str, ...]:
+    """The fields to read of a kind."""
+    return FIELDS if kind == "jobs" else tuple(name for name in FIELDS if name not in _ONLY_JOBS)
+
+
+def _values(index: DocumentIndex, kind: Kind, name: str, option: str, asked: str) -> tuple[str, ...]:
+    """The index's own values that an asked name stands for: of documents that may have failed."""
+    wild = any(character in asked for character in _WILD)
+    if not wild and next(index.scan(kind, Where(equals={name: asked}), fields=(name,), limit=1), None):
+        return (asked,)
+    there = index.count_by(kind, name, Where(equals={"s_status": MAYBE_FAILED}))
+    found = tuple(
+        sorted(v for v in there if (fnmatchcase(v.lower(), asked.lower()) if wild else v.lower() == asked.lower()))
+    )
+    if found:
+        return found
+    near = difflib.get_close_matches(asked, there, n=3, cutoff=0.4) or sorted(there, key=lambda v: -there[v])[:3]
+    advice = f"There is {', '.join(f'“{value}”' for value in near)}" if near else "No failed job has one"
+    if not wild and near:
+        advice += "; * and ? stand for any text"
+    raise SettingsError(f"--{option}", f"no failure has “{asked}”", advice)
