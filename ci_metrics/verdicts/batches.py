@@ -123,7 +123,7 @@ class Batches:
         for ask in asks:
             if ask.item.key in under_way:
                 result.keys.add(ask.item.key)
-            elif self._budget.reserve(ask.usd):
+            elif self._budget.reserve(ask.usd, wait=False):
                 affordable.append(ask)
             else:
                 result.why = "MAX_USD_PER_HOUR is spent for this hour"

@@ -34,7 +34,7 @@ class Budget:
         """`spent_elsewhere(since)`: dollars that stored verdicts created since then cost, this process's included."""
         self.limit = limit
         self._clock, self._spent_elsewhere = clock, spent_elsewhere
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._hour: datetime | None = None
         self._own = 0.0
         self._known = 0.0  # spent by everyone when last looked
@@ -42,21 +42,29 @@ class Budget:
         self._reserved = 0.0
         self._read_at: datetime | None = None
 
-    def reserve(self, dollars: float) -> bool:
-        """Set `dollars` aside for one call; False when the hour cannot afford it. Settle what was reserved."""
+    def reserve(self, dollars: float, *, wait: bool = True) -> bool:
+        """Set `dollars` aside for one call; False when the hour cannot afford it. Settle what was reserved.
+
+        Estimates are larger than what calls cost. So with `wait`, when only the reservations of other threads stand in
+        the way, this waits until they are settled. A thread that holds a reservation must not wait for another one.
+        """
         with self._lock:
-            self._turn()
-            if self.limit is not None and dollars > 0 and self._spent() + self._reserved + dollars > self.limit:
-                return False
-            self._reserved += dollars
-            return True
+            while True:
+                self._turn()
+                if self.limit is None or dollars <= 0 or self._spent() + self._reserved + dollars <= self.limit:
+                    self._reserved += dollars
+                    return True
+                if not wait or self._reserved <= 0 or self._spent() + dollars > self.limit:
+                    return False
+                self._lock.wait()
 
     def settle(self, reserved: float, spent: float) -> None:
         """A call for which `reserved` was set aside is over and cost `spent` dollars."""
         with self._lock:
             self._turn()
-            self._reserved = max(0.0, self._reserved - reserved)
+            self._reserved = 0.0 if self._reserved - reserved < 1e-12 else self._reserved - reserved
             self._own += spent
+            self._lock.notify_all()
 
     @property
     def spent(self) -> float:

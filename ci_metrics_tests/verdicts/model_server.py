@@ -87,7 +87,7 @@ class ModelServer:
 
     def __enter__(self) -> ModelServer:
         handler = type("Handler", (_Handler,), {"owner": self})
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._http = _Server(("127.0.0.1", 0), handler)
         self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -246,6 +246,11 @@ class ModelServer:
 
 def _user(body: dict[str, Any]) -> str:
     return str(body["messages"][-1]["content"])
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that gave up waiting is no news here."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,0 +1,264 @@
+"""Money and pace: what may be spent in an hour, and how fast calls may leave."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ci_metrics.errors import ContractError
+from ci_metrics.verdicts.budget import Budget
+from ci_metrics.verdicts.judge import Judge, unsettled
+from ci_metrics.verdicts.limiter import Limiter
+from ci_metrics.verdicts.prices import Tokens, load_prices
+from ci_metrics_tests.verdicts.failures import NOON, Clock, MemoryStore, failure
+from ci_metrics_tests.verdicts.model_server import ModelServer
+
+MakeJudge = Callable[..., Judge]
+
+
+def test_a_spent_budget_leaves_the_rest_pending_and_a_later_hour_does_it(
+    make_judge: MakeJudge, server: ModelServer, clock: Clock
+) -> None:
+    requests = [failure(n) for n in range(30)]
+    judge = make_judge(max_usd_per_hour=0.003)
+    first = judge.judge(requests)
+    pending = [v for v in first if v.state == "pending"]
+    assert 0 < len(pending) < 30
+    assert all(v.error_type is None and "MAX_USD_PER_HOUR" in v.detail and unsettled(v) for v in pending)
+    assert judge.stats.usage.cost_usd <= 0.003
+    hours = 1
+    while any(v.state == "pending" for v in first) and hours < 40:
+        clock.now += timedelta(hours=1)
+        first = judge.judge(requests)
+        hours += 1
+    assert {v.state for v in first} == {"classified"}
+    assert len(server.prompts) == 30
+
+
+def test_the_budget_is_one_for_all_processes_of_the_hour(make_judge: MakeJudge, server: ModelServer) -> None:
+    make_judge(max_usd_per_hour=0.003).judge([failure(n) for n in range(30)])
+    asked = len(server.prompts)
+    verdicts = make_judge(max_usd_per_hour=0.003).judge([failure(n) for n in range(100, 130)])
+    assert len(server.prompts) <= asked + 1
+    assert sum(v.state == "pending" for v in verdicts) >= 29
+
+
+def test_no_budget_at_all_asks_nothing_but_a_free_model(
+    make_judge: MakeJudge, server: ModelServer, make_client: Any, tmp_path: Path
+) -> None:
+    [verdict] = make_judge(max_usd_per_hour=0).judge([failure(1)])
+    assert (verdict.state, server.requests) == ("pending", [])
+    prices = tmp_path / "prices.toml"
+    prices.write_text('[models."house-model"]\ninput = 0\noutput = 0\n')
+    free = make_client(model="house-model", prices=load_prices(prices))
+    [verdict] = make_judge(model=free, max_usd_per_hour=0).judge([failure(2)])
+    assert (verdict.source, verdict.usage.cost_usd) == ("model", 0.0)
+    assert verdict.usage.prompt_tokens > 0
+
+
+def test_what_is_reserved_counts_until_it_is_settled() -> None:
+    budget = Budget(1.0, clock=Clock())
+    assert budget.reserve(0.6)
+    assert not budget.reserve(0.6, wait=False)
+    assert not budget.reserve(1.1)
+    budget.settle(0.6, 0.1)
+    assert budget.reserve(0.6)
+    assert budget.spent == pytest.approx(0.1)
+
+
+def test_other_threads_reservations_are_waited_for_not_taken_for_money_spent() -> None:
+    budget = Budget(1.0, clock=Clock())
+    budget.reserve(0.9)
+    got: list[bool] = []
+    thread = threading.Thread(target=lambda: got.append(budget.reserve(0.5)))
+    thread.start()
+    budget.settle(0.9, 0.01)
+    thread.join(10)
+    assert got == [True]
+
+
+def test_spending_elsewhere_and_here_are_added_not_mixed_up() -> None:
+    clock, elsewhere = Clock(), [0.0]
+    budget = Budget(1.0, clock=clock, spent_elsewhere=lambda since: elsewhere[0])
+    budget.reserve(0.3)
+    budget.settle(0.3, 0.3)
+    elsewhere[0] = 0.7  # 0.3 of it ours, 0.4 another process's
+    clock.now += timedelta(minutes=2)
+    assert budget.spent == pytest.approx(0.7)
+    budget.settle(0, 0.2)
+    assert budget.spent == pytest.approx(0.9)
+    assert not budget.reserve(0.2)
+    clock.now = NOON + timedelta(hours=1)
+    elsewhere[0] = 0.0
+    assert budget.spent == 0
+    assert budget.reserve(0.2)
+
+
+def test_a_second_question_that_cannot_be_paid_keeps_the_first_answer(
+    make_judge: MakeJudge, server: ModelServer
+) -> None:
+    from ci_metrics_tests.verdicts.failures import extraction_of
+    from ci_metrics_tests.verdicts.model_server import answer_of
+
+    server.answer = lambda user: {**answer_of(user), "confidence": 0.5}
+    more = extraction_of(
+        "$ run-tests\nAssertionError: case 1\n" + "more\n" * 40_000, headline_line=101, fingerprint="f1-0001"
+    )
+    [verdict] = make_judge(max_usd_per_hour=0.0015).judge([failure(1, larger=lambda budget: more)])
+    assert (verdict.source, verdict.confidence) == ("model", 0.5)
+    assert len(server.prompts) == 1
+
+
+# Pace
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+
+
+@pytest.mark.parametrize(("rpm", "calls", "minutes"), [(50, 50, 0), (50, 51, 1), (50, 101, 2), (1, 3, 2)])
+def test_no_minute_sees_more_calls_than_allowed(rpm: int, calls: int, minutes: int) -> None:
+    time = Time()
+    limiter = Limiter(rpm=rpm, tpm=10**9, clock=lambda: time.now, sleep=time.sleep)
+    for _ in range(calls):
+        limiter.acquire(10)
+    assert time.now == 60 * minutes
+
+
+def test_no_minute_sees_more_tokens_than_allowed_and_estimates_are_corrected() -> None:
+    time = Time()
+    limiter = Limiter(rpm=1000, tpm=10_000, clock=lambda: time.now, sleep=time.sleep)
+    settle = limiter.acquire(9_000)
+    settle(2_000)
+    limiter.acquire(8_000)
+    assert time.now == 0
+    limiter.acquire(1_000)
+    assert time.now == 60
+
+
+def test_a_call_larger_than_the_limit_goes_out_alone() -> None:
+    time = Time()
+    limiter = Limiter(rpm=1000, tpm=10_000, clock=lambda: time.now, sleep=time.sleep)
+    limiter.acquire(50_000)
+    limiter.acquire(50_000)
+    assert time.now == 60
+
+
+def test_a_pause_holds_for_every_thread() -> None:
+    time = Time()
+    lock = threading.Lock()
+    left: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        with lock:
+            time.now = max(time.now, 30.0)
+
+    limiter = Limiter(rpm=1000, tpm=10**9, clock=lambda: time.now, sleep=sleep)
+    limiter.pause(30)
+
+    def call() -> None:
+        limiter.acquire(1)
+        left.append(time.now)
+
+    threads = [threading.Thread(target=call) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert left == [30.0] * 5
+
+
+# Prices
+
+
+def test_every_shipped_price_has_a_source_and_the_table_its_date() -> None:
+    prices = load_prices()
+    assert prices.checked == "2026-11-23"
+    assert {"anthropic", "openai"} <= set(prices.sources)
+    assert prices.find("claude-haiku-5-5")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "batch", "dollars"),
+    [
+        (Tokens(1_000_000 // 10, 0, 0, 0), False, 0.01),
+        (Tokens(0, 100_000, 0, 0), False, 0.001),
+        (Tokens(0, 0, 100_000, 0), False, 0.0125),
+        (Tokens(0, 0, 0, 1_000_000), False, 0.5),
+        (Tokens(0, 0, 0, 1_000_000), True, 0.25),
+        (Tokens(100_001, 0, 0, 0), False, 0.0500005),
+        (Tokens(1, 100_000, 0, 1_000_000), False, 0.005 + 2.5 + 0.0000005),
+    ],
+)
+def test_dollars_by_the_table(tokens: Tokens, batch: bool, dollars: float) -> None:
+    price = load_prices().find("claude-haiku-5-5")
+    assert price is not None
+    assert price.cost(tokens, batch=batch) == pytest.approx(dollars)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "claude-haiku-4-5",
+        "claude-haiku-4-5-20251001",
+        "anthropic/claude-haiku-4-5",
+        "aws/anthropic/claude-haiku-4-5",
+        "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+        "anthropic.claude-haiku-4-5",
+        "claude-haiku-4-5@20251001",
+        "Claude-Haiku-4-5",
+    ],
+)
+def test_a_providers_spelling_finds_the_price(name: str) -> None:
+    prices = load_prices()
+    assert prices.find(name) == prices.models["claude-haiku-4-5"]
+
+
+@pytest.mark.parametrize("name", ["claude-haiku-4", "claude-haiku-4-5-turbo", "llama3", ""])
+def test_another_models_price_is_not_guessed(name: str) -> None:
+    assert load_prices().find(name) is None
+    assert load_prices().usage(name, Tokens(10, 0, 0, 5)).cost_usd == 0
+
+
+def test_own_prices_win_and_the_others_stay(tmp_path: Path) -> None:
+    file = tmp_path / "prices.toml"
+    file.write_text('[models."claude-haiku-5-5"]\ninput = 9\noutput = 9\n[models.mine]\ninput = 0\noutput = 0\n')
+    prices = load_prices(file)
+    assert prices.models["claude-haiku-5-5"].input == 9
+    assert prices.models["mine"].free
+    assert prices.find("claude-opus-5-5")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("nonsense", "not TOML"),
+        ("a = 1", r"no \[models"),
+        ("[models.x]\ninput = 1\n", "output missing"),
+        ("[models.x]\ninput = 1\noutput = -1\n", "models.x.output: -1"),
+        ('[models.x]\ninput = 1\noutput = "2"\n', "models.x.output"),
+        ("[models.x]\ninput = 1\noutput = nan\n", "models.x.output"),
+        ("[models.x]\ninput = 1\noutput = 2\ncached = 1\n", "models.x.cached: not a known field"),
+    ],
+)
+def test_a_wrong_price_file_is_named_with_its_field(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "prices.toml"
+    file.write_text(text)
+    with pytest.raises(ContractError, match=says):
+        load_prices(file)
+
+
+def test_the_memory_store_sums_what_the_budget_reads(make_judge: MakeJudge, store: MemoryStore) -> None:
+    judge = make_judge()
+    judge.judge([failure(n) for n in range(3)])
+    assert store.spent_since(NOON) == pytest.approx(judge.stats.usage.cost_usd)
