@@ -43,7 +43,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         ),
     )
     def failure_history(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, lambda hour: follow_hour(ci, hour))
+        each_hour(context, ci, lambda hour: follow_hour(ci, hour))
 
     return failure_history
 
