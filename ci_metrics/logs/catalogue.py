@@ -37,7 +37,7 @@ Role = Literal["cause", "veto", "quiet", "wrapper", "hint", "start", "end", "aft
 _ROLES = frozenset(get_args(Role))
 
 #: Colour codes, with or without their escape character.
-COLOUR = r"(?:\x1b?\[[0-9;]*[mGKJ])*"
+COLOUR = r"(?:(?:\x1b|\^\[)?\[[0-9;]*[mGKJ])*"
 #: The start of a line as people see it: behind a timestamp, a colour code, a carriage return, a byte-order mark, the runner's
 #: markers. Only the last characters of those, of bounded length: an unbounded prefix keeps the engine from looking for the
 #: pattern's literal first, which is what makes it fast.
