@@ -15,6 +15,7 @@ from ci_metrics.errors import CiMetricsError, SettingsError
 
 #: subcommand -> "module:function", loaded only when typed, so that each starts fast.
 COMMANDS = {
+    "doctor": "ci_metrics.commands.doctor:doctor",
     "upload": "ci_metrics.commands.upload:upload",
     "ui": "ci_metrics.commands.ui:ui",
     "extract": "ci_metrics.commands.judge_files:extract",

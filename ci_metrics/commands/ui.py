@@ -31,7 +31,7 @@ def ui(*, port: int = 3000, host: str = "127.0.0.1") -> int:
     """
     settings = load_settings()
     with contextlib.ExitStack() as stack:
-        extra: dict[str, str] = {}
+        extra: Mapping[str, str] = {}
         if settings.is_sample:
             settings, _, _ = stack.enter_context(serve_sample(settings))
             extra = sample_environment(settings)

@@ -11,7 +11,7 @@ import functools
 import types
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
@@ -30,7 +30,7 @@ _SCALARS: dict[Any, pa.DataType] = {
 
 
 @functools.cache
-def schema_of(kind: type) -> pa.Schema:
+def schema_of(kind: Any) -> pa.Schema:
     """The Arrow schema of a dataclass. Raises TypeError for a field whose type has no place in a table."""
     return pa.schema(_fields(kind))
 
@@ -43,7 +43,7 @@ def table_of(records: Sequence[Any], kind: type) -> pa.Table:
 def records_of(table: pa.Table, kind: type[T]) -> list[T]:
     """The records of a table that `table_of` made. Raises ContractError when its rows do not fit the record any more."""
     try:
-        rows: list[T] = _adapter(kind).validate_python(table.to_pylist())
+        rows: list[T] = _adapter(cast(Any, kind)).validate_python(table.to_pylist())
         return rows
     except ValidationError as error:
         first = error.errors()[0]

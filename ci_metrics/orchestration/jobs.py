@@ -12,7 +12,9 @@ import dagster as dg
 # What define_asset_job returns; Dagster exports no public name for it.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-#: A backfill or run of the queue must not starve the hour at hand.
+__all__ = ["INGEST", "RECLASSIFY", "UnresolvedAssetJobDefinition", "build_check_job", "build_jobs"]
+
+#: Names of jobs, as schedules, sensors and commands launch them.
 INGEST = "ingest_hours"
 RECLASSIFY = "reclassify_hours"
 

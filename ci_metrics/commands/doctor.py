@@ -1,0 +1,157 @@
+"""`ci-metrics doctor`: is each connection there, and what is missing for what?
+
+Belongs here: asking each part whether it answers, and saying so. Does not: repairing anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Annotated, Literal
+
+import httpx
+from cyclopts import Parameter
+
+from ci_metrics.errors import CiMetricsError, SettingsError
+from ci_metrics.github import GitHub, open_github
+from ci_metrics.index.open import open_index
+from ci_metrics.settings import Settings, load_settings
+from ci_metrics.verdicts.taxonomy import load_taxonomy
+
+#: The vendors' own endpoints, when API_BASE_URL is not set.
+DEFAULT_ENDPOINTS = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
+
+#: Seconds that a model's endpoint may take to answer.
+PATIENCE = 10.0
+
+_SIGNS = {"ok": "✅", "missing": "▫️", "wrong": "❌"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look found: `ok`, `missing` (not set, and what then does its work), or `wrong` (and what to do)."""
+
+    part: str
+    state: Literal["ok", "missing", "wrong"]
+    says: str
+
+
+def doctor(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
+    """Check the settings and each connection: GitHub and its remaining quota, the index, the model.
+
+    Costs nothing: no model is asked a question. Exit code 0 when nothing is wrong, else 1.
+
+    Parameters
+    ----------
+    json_
+        Print one JSON object a finding.
+    """
+    findings = list(look())
+    for finding in findings:
+        print(json.dumps(asdict(finding)) if json_ else f"{_SIGNS[finding.state]} {finding.part}: {finding.says}")
+    return 1 if any(finding.state == "wrong" for finding in findings) else 0
+
+
+def look() -> Iterator[Finding]:
+    """All findings; with wrong settings there is only that one."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        yield Finding("settings", "wrong", str(error))
+        return
+    yield Finding("settings", "ok", f"read; local data lives in {settings.ci_metrics_home}")
+    yield from _guarded("GitHub", lambda: _github(settings))
+    yield from _guarded("index", lambda: _index(settings))
+    yield from _guarded("classification", lambda: _classification(settings))
+
+
+def _guarded(part: str, ask: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from ask()
+    except CiMetricsError as error:
+        yield Finding(part, "wrong", str(error))
+
+
+def _github(settings: Settings) -> Iterator[Finding]:
+    if settings.is_sample:
+        yield Finding(
+            "GitHub",
+            "missing",
+            "no REPO is set, so the sample GitHub is used. Set GITHUB_TOKEN and REPO=owner/name for your own",
+        )
+        return
+    with open_github(settings, cache=None) as github:
+        for repo in settings.repo:
+            yield from _guarded(f"GitHub {repo}", partial(_repository, github, repo))
+        quota = github.rate_limit()
+        if quota is not None:
+            yield Finding(
+                "GitHub quota", "ok", f"{quota.remaining} of {quota.limit} requests left until {quota.reset_at:%H:%M} UTC"
+            )
+
+
+def _repository(github: GitHub, repo: str) -> Iterator[Finding]:
+    yield Finding(f"GitHub {repo}", "ok", f"readable, {github.check_repo(repo).runs} workflow runs")
+
+
+def _index(settings: Settings) -> Iterator[Finding]:
+    index = open_index(settings)
+    try:
+        index.ensure()
+        kind = (
+            "OpenSearch"
+            if settings.uses_opensearch
+            else "the embedded index (no WORKFLOW_INDEX, JOB_INDEX, STEPS_INDEX set)"
+        )
+        yield Finding("index", "ok", f"{kind} answers at {index.location}")
+    finally:
+        index.close()
+
+
+def _classification(settings: Settings) -> Iterator[Finding]:
+    if not settings.enable_error_classification and not settings.is_sample:
+        yield Finding("classification", "missing", "off. Set ENABLE_ERROR_CLASSIFICATION=true to learn why jobs fail")
+        return
+    taxonomy = load_taxonomy(settings.taxonomy_file)
+    yield Finding("classification", "ok", f"on, {len(taxonomy.names)} categories")
+    if settings.anthropic_api_key is None:
+        yield Finding("model", "missing", "no ANTHROPIC_API_KEY, so the embedded classifier answers")
+        return
+    yield _model(settings, settings.anthropic_api_key.get_secret_value())
+
+
+def _model(settings: Settings, key: str) -> Finding:
+    """Asks the endpoint for the model's description: free, and it proves address, key and name."""
+    base = settings.api_base_url or DEFAULT_ENDPOINTS[settings.api_format]
+    if settings.api_format == "anthropic":
+        url, headers = (
+            f"{base}/v1/models/{settings.anthropic_model}",
+            {"x-api-key": key, "anthropic-version": "2023-06-01"},
+        )
+    else:
+        url, headers = f"{base}/models", {"authorization": f"Bearer {key}"}
+    try:
+        answer = httpx.get(url, headers=headers, timeout=PATIENCE)
+    except httpx.HTTPError as error:
+        return Finding(
+            "model", "wrong", f"{base} does not answer ({type(error).__name__}). Check API_BASE_URL and the network"
+        )
+    if answer.status_code in (401, 403):
+        return Finding(
+            "model",
+            "wrong",
+            f"{base} refuses the key (HTTP {answer.status_code}). Check ANTHROPIC_API_KEY and API_FORMAT",
+        )
+    if answer.status_code == 404:
+        return Finding(
+            "model",
+            "wrong",
+            f"{base} does not know {settings.anthropic_model} (HTTP 404). Check ANTHROPIC_MODEL and API_BASE_URL",
+        )
+    if answer.is_error:
+        return Finding(
+            "model", "wrong", f"{base} answers HTTP {answer.status_code}. Try again later, or check API_BASE_URL"
+        )
+    return Finding("model", "ok", f"{settings.anthropic_model} at {base}, {settings.max_rpm} requests a minute at most")
