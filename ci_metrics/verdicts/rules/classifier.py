@@ -31,7 +31,7 @@ class RulesClassifier:
         root = error or (extraction.errors[0] if extraction.errors else None)
         lines, places = _lines(extraction, error)
         hits = match_lines([bare(line.text) for line in lines])
-        decision = decide(hits, places) or self._by_step(extraction, error, job)
+        decision = decide(hits, places, [line.number for line in lines]) or self._by_step(extraction, error, job)
         fingerprint = root.fingerprint if root else ""
         if decision is None:
             seen = root.headline if root else (lines[-1].text if lines else "")
@@ -52,7 +52,7 @@ class RulesClassifier:
         if not name and job is not None:
             name = next((step.name for step in job.steps if step.conclusion == "failure"), None)
         hits = match_lines([bare(name)], "step") if name else []
-        return decide(hits, [CONTEXT])
+        return decide(hits, [CONTEXT], [0])
 
     def _verdict(self, decision: Decision, line: LogLine, root: ExtractedError | None) -> Verdict:
         rule = decision.winner.hit.rule

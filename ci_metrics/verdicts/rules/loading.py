@@ -25,11 +25,11 @@ Kind = Literal["cause", "mark", "noise"]
 
 _RULE_KEYS = frozenset(
     {
-        "id", "category", "priority", "regex", "kind", "scope", "tool", "headline", "fix", "tags", "needs", "unless", "mutes",
+        "id", "category", "priority", "regex", "kind", "scope", "tool", "headline", "fix", "tags", "needs", "unless", "mutes", "near",
         "fires", "silent", "printed_by",
     }
 )  # fmt: skip
-_FILE_KEYS = frozenset({"family", "tool", "printed_by", "tags", "rule"})
+_FILE_KEYS = frozenset({"family", "tool", "printed_by", "tags", "near", "rule"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,7 @@ class Rule:
     needs: frozenset[str]
     unless: frozenset[str]
     mutes: frozenset[str]
+    near: int
     fires: tuple[str, ...]
     silent: tuple[str, ...]
 
@@ -159,9 +160,16 @@ def _rule(name: str, family: str, file: dict[str, object], entry: dict[str, obje
         needs=frozenset(_list(entry, "needs")),
         unless=frozenset(_list(entry, "unless")),
         mutes=frozenset(_list(entry, "mutes")),
+        near=_number(entry.get("near", file.get("near", 0)), where),
         fires=tuple(_list(entry, "fires")),
         silent=tuple(_list(entry, "silent")),
     )
+
+
+def _number(value: object, where: str) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ContractError(f"{where}: {value!r} must be a whole number, 0 or more")
+    return value
 
 
 def _only(entry: dict[str, object], keys: frozenset[str], where: str) -> None:

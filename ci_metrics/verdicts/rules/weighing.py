@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,12 @@ from ci_metrics.verdicts.rules.matching import Hit
 
 #: Added to a priority for where the match stands: in the root cause's block, in another error's, only in the context.
 FIRST, OTHER, CONTEXT = 6.0, 3.0, 0.0
+
+
+#: Taken from a match that stands too far above the place where its command failed (rules with `near`).
+FAR = 32.0
+#: The tag of rules that mark such a place.
+END = "end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +69,15 @@ def outranks(first: str, second: str) -> bool:
     return order.index(first) < order.index(second)
 
 
-def decide(hits: Sequence[Hit], places: Sequence[float]) -> Decision | None:
-    """The decision over `hits`; `places[i]` is what line `i`'s place adds to a priority. None when nothing competes."""
+def decide(hits: Sequence[Hit], places: Sequence[float], numbers: Sequence[int]) -> Decision | None:
+    """The decision over `hits`; None when nothing competes.
+
+    `places[i]` is what the place of line `i` adds to a priority, `numbers[i]` its number in the raw log (0: not in it).
+    """
     present = {name for hit in hits for name in names(hit.rule)}
     noise = [hit for hit in hits if hit.rule.kind == "noise"]
     muted = {(hit.index, name) for hit in noise for name in hit.rule.mutes or ("",)}
+    ends = sorted({numbers[hit.index] for hit in hits if END in hit.rule.tags} | {max(numbers, default=0)})
     best: dict[str, Candidate] = {}
     for hit in hits:
         rule = hit.rule
@@ -74,7 +85,7 @@ def decide(hits: Sequence[Hit], places: Sequence[float]) -> Decision | None:
             continue
         if (rule.needs and not rule.needs & present) or rule.unless & present:
             continue
-        score = rule.priority + places[hit.index]
+        score = rule.priority + places[hit.index] - (FAR if _far(hit, numbers, ends) else 0.0)
         if rule.category not in best or score > best[rule.category].score:
             best[rule.category] = Candidate(hit, score)
     if not best:
@@ -88,6 +99,14 @@ def decide(hits: Sequence[Hit], places: Sequence[float]) -> Decision | None:
             winner = other
     rival = next((c for c in ranked if c is not winner), None)
     return Decision(winner, rival)
+
+
+def _far(hit: Hit, numbers: Sequence[int], ends: Sequence[int]) -> bool:
+    number = numbers[hit.index]
+    if not hit.rule.near or not number:
+        return False
+    at = bisect_left(ends, number)
+    return at < len(ends) and ends[at] - number > hit.rule.near
 
 
 def confidence(decision: Decision) -> float:
