@@ -25,11 +25,21 @@ if TYPE_CHECKING:
 _HTML_PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in to continue</title></head><body>Proxy login</body></html>\n"
 
 
+class QuietServer(ThreadingHTTPServer):
+    """Threads that die with the program and a queue long enough for a burst of clients."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+    sample: SampleGitHub
+
+
 class Http(BaseHTTPRequestHandler):
     """What both ports share: keep-alive, one write for an answer, no chatter on standard error."""
 
     protocol_version = "HTTP/1.1"
     server_version = "SampleGitHub"
+    server: QuietServer
     timeout = 120
     wbufsize = -1  # head and body leave together
 
@@ -37,6 +47,10 @@ class Http(BaseHTTPRequestHandler):
         """Answer at once: without this, small answers wait for the client's delayed acknowledgement."""
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().setup()
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The `Date` of answers by the server's own idea of the machine's time: limits end relative to it."""
+        return super().date_time_string(self.server.sample.gate.wall() if timestamp is None else timestamp)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing; `server.stats` counts."""
@@ -71,19 +85,9 @@ class Http(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
-class QuietServer(ThreadingHTTPServer):
-    """Threads that die with the program and a queue long enough for a burst of clients."""
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-    sample: SampleGitHub
-
-
 class ApiHandler(Http):
     """Requests to the API."""
 
-    server: QuietServer
     _kinds_free: ClassVar[frozenset[str]] = frozenset({"rate_limit", "token", "unknown"})
 
     def do_GET(self) -> None:
@@ -193,19 +197,19 @@ class ApiHandler(Http):
         """Count it, compare ETags, send it."""
         gate = self.server.sample.gate
         free = kind in self._kinds_free or reply.status == 401
-        etag = None
-        if reply.status == 200 and reply.value is not None and kind != "rate_limit":
-            digest = hashlib.sha256(json.dumps(reply.value).encode()).hexdigest()
-            etag = f'W/"{digest}"'
+        body = b"" if reply.value is None else json.dumps(reply.value).encode()
+        etag = f'W/"{hashlib.sha256(body).hexdigest()}"' if reply.status == 200 and kind != "rate_limit" else None
         if etag is not None and self.headers.get("If-None-Match") == etag and self.command == "GET":
             gate.refund(login)
             gate.count(kind, counted=False, not_modified=True)
             self._send(Reply(304, None, reply.headers), login, etag)
             return
         gate.count(kind, counted=not free)
-        self._send(reply, login, etag, cut=cut)
+        self._send(reply, login, etag, body, cut=cut)
 
-    def _send(self, reply: Reply, login: str, etag: str | None = None, *, cut: bool = False) -> None:
+    def _send(
+        self, reply: Reply, login: str, etag: str | None = None, body: bytes | None = None, *, cut: bool = False
+    ) -> None:
         headers = {"X-GitHub-Api-Version-Selected": "2022-11-28", **reply.headers}
         if login:
             used, reset = self.server.sample.gate.rate(login)
@@ -216,7 +220,8 @@ class ApiHandler(Http):
             headers |= {"ETag": etag, "Cache-Control": "private, max-age=60, s-maxage=60"}
         if reply.value is not None:
             headers["Content-Type"] = "application/json; charset=utf-8"
-        body = b"" if reply.value is None else json.dumps(reply.value).encode()
+        if body is None:
+            body = b"" if reply.value is None else json.dumps(reply.value).encode()
         self.send_bytes(reply.status, headers, body, cut=cut)
 
     def _fail(self, fault: Fault) -> None:
