@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ci_metrics.errors import ContractError
 from ci_metrics.models import Evidence, Usage, Verdict
+from ci_metrics.verdicts.prompt import Prompt
 
 _FORMAT = 1
 
@@ -37,7 +38,11 @@ class BatchItem:
     lines: dict[int, str]  # that may be quoted
     annotations: tuple[tuple[str, str], ...] = ()  # title, message
     tries: int = 1
-    first: dict[str, Any] | None = None  # an earlier answer of low confidence: type, confidence, ..., usage
+    first: dict[str, Any] | None = None  # an earlier answer of low confidence, packed
+
+    def prompt(self, systems: Mapping[str, str]) -> Prompt:
+        """The question as it is sent."""
+        return Prompt(system=systems[self.system], user=self.user, schema=self.schema, categories=self.categories)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -265,18 +265,7 @@ class Batches:
 
     def _create(self, record: BatchRecord) -> BatchRecord:
         assert self._client is not None
-        prompts = [
-            (
-                item.custom_id,
-                Prompt(
-                    system=record.systems[item.system],
-                    user=item.user,
-                    schema=item.schema,
-                    categories=item.categories,
-                ),
-            )
-            for item in record.items
-        ]
+        prompts = [(item.custom_id, item.prompt(record.systems)) for item in record.items]
         sent = replace(record, state="open", remote_id=self._client.create_batch(prompts))
         self._ledger.write(sent)
         return sent

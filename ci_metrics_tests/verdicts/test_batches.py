@@ -1,0 +1,353 @@
+"""Message batches: submitted, collected, sent again, and found again after a crash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from anthropic.types.messages import MessageBatch, MessageBatchIndividualResponse
+
+from ci_metrics.errors import ContractError, TransientError
+from ci_metrics.verdicts.batch_ledger import BatchRecord, FileBatchLedger
+from ci_metrics.verdicts.batches import Batches
+from ci_metrics.verdicts.judge import Judge, unsettled
+from ci_metrics.verdicts.model_client import ModelClient
+from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics_tests.verdicts.failures import NOON, Clock, MemoryStore, extraction_of, failure, settings_for
+from ci_metrics_tests.verdicts.model_server import ModelServer, answer_of
+
+MakeJudge = Callable[..., Judge]
+
+
+class Desk:
+    """One process's judge and batches over the shared store and ledger; `again()` is the next process."""
+
+    def __init__(self, parts: dict[str, Any], make_judge: MakeJudge, make_client: Callable[..., ModelClient]) -> None:
+        self._parts, self._make_judge, self._make_client = parts, make_judge, make_client
+        self.again()
+
+    def again(self, **given: Any) -> Desk:
+        settings = settings_for(self._parts["server"], **given.pop("settings", {}))
+        client = self._make_client(**given.pop("client", {}))
+        self.batches = Batches(
+            settings=settings,
+            taxonomy=load_taxonomy(None),
+            model=client,
+            store=self._parts["store"],
+            ledger=FileBatchLedger(self._parts["folder"]),
+            clock=self._parts["clock"],
+            **given,
+        )
+        self.judge = self._make_judge(model=client, batches=self.batches)
+        return self
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "batches"
+
+
+@pytest.fixture
+def desk(
+    server: ModelServer,
+    store: MemoryStore,
+    clock: Clock,
+    folder: Path,
+    make_judge: MakeJudge,
+    make_client: Callable[..., ModelClient],
+) -> Iterator[Desk]:
+    # The endpoint's batches are created at the real time; the ledger's must lie near it.
+    from datetime import UTC, datetime
+
+    clock.now = datetime.now(UTC).replace(microsecond=0)
+    yield Desk({"server": server, "store": store, "clock": clock, "folder": folder}, make_judge, make_client)
+
+
+REQUESTS = [failure(n % 6, job_id=n, hour=NOON + timedelta(hours=n % 2)) for n in range(12)]
+
+
+def test_history_is_pending_then_collected_at_half_price_then_reused(
+    desk: Desk, server: ModelServer, store: MemoryStore
+) -> None:
+    verdicts = desk.judge.judge(REQUESTS, defer_to_batches=True)
+    assert {v.state for v in verdicts} == {"pending"}
+    assert all(unsettled(v) and v.error_type is None for v in verdicts)
+    assert server.prompts == []
+    [batch] = server.batches.values()
+    assert len(batch.requests) == 6
+    assert desk.batches.collect().still_open == 1
+
+    server.end_batches()
+    collected = desk.batches.collect()
+    assert (collected.verdicts, collected.still_open, collected.failed) == (6, 0, {})
+    assert collected.partitions == {"2026-11-20-12:00", "2026-11-20-13:00"}
+
+    verdicts = desk.judge.judge(REQUESTS, defer_to_batches=True)
+    assert {(v.state, v.source, v.error_type) for v in verdicts} == {("classified", "reused", "assertion_failure")}
+    assert server.prompts == []
+
+    price = desk.judge._asker.client.prices.models["claude-haiku-5-5"]  # type: ignore[union-attr]
+    full = sum(
+        m["usage"]["input_tokens"] * price.input
+        + m["usage"]["cache_creation_input_tokens"] * (price.cache_write or 0)
+        + m["usage"]["cache_read_input_tokens"] * (price.cache_read or 0)
+        + m["usage"]["output_tokens"] * price.output
+        for m in server.sent
+    )
+    assert collected.usage.cost_usd == pytest.approx(full / 1_000_000 / 2)
+    assert sum(v.verdict.usage.cost_usd for v in store.kept.values()) == pytest.approx(collected.usage.cost_usd)
+
+
+def test_the_servers_batches_are_what_the_sdk_says_they_are(desk: Desk, server: ModelServer) -> None:
+    server.outcome = lambda custom_id, position: ["succeeded", "errored", "expired", "canceled"][position % 4]
+    desk.judge.judge(REQUESTS, defer_to_batches=True)
+    server.end_batches()
+    [batch] = server.batches.values()
+    MessageBatch.model_validate(server.batch_info(batch))
+    for position, request in enumerate(batch.requests):
+        MessageBatchIndividualResponse.model_validate(server.batch_line(request, position))
+
+
+def test_a_batchs_requests_are_those_that_would_have_been_asked(desk: Desk, server: ModelServer) -> None:
+    desk.judge.judge([failure(1)], defer_to_batches=True)
+    [batch] = server.batches.values()
+    server.requests.clear()
+    desk.again(settings={"model_batches": False}).judge.judge([failure(2)])
+    [params], asked = [r["params"] for r in batch.requests], server.requests[0]["body"]
+    assert {k: v for k, v in params.items() if k != "messages"} == {k: v for k, v in asked.items() if k != "messages"}
+    assert json.dumps(batch.requests[0]["custom_id"]).strip('"').isalnum()
+
+
+def test_what_waits_is_not_submitted_or_asked_again(desk: Desk, server: ModelServer) -> None:
+    desk.judge.judge(REQUESTS, defer_to_batches=True)
+    again = desk.again().judge.judge(REQUESTS, defer_to_batches=True)
+    now = desk.judge.judge(REQUESTS)
+    assert {v.state for v in [*again, *now]} == {"pending"}
+    assert len(server.batches) == 1
+    assert server.prompts == []
+
+
+def test_batches_stay_below_the_apis_limits(desk: Desk, server: ModelServer) -> None:
+    desk.again(most_requests=4).judge.judge(REQUESTS, defer_to_batches=True)
+    assert [len(b.requests) for b in server.batches.values()] == [4, 2]
+    server.end_batches()
+    assert desk.batches.collect().verdicts == 6
+
+
+def test_batches_stay_below_the_apis_size(desk: Desk, server: ModelServer) -> None:
+    most = 3 * 40_000
+    desk.again(most_bytes=most).judge.judge(REQUESTS, defer_to_batches=True)
+    sizes = [len(json.dumps(b.requests)) for b in server.batches.values()]
+    assert len(sizes) > 1
+    assert max(sizes) <= most
+
+
+@pytest.mark.parametrize("kind", ["expired", "canceled"])
+def test_what_expired_is_sent_again_and_arrives(desk: Desk, server: ModelServer, kind: str) -> None:
+    server.outcome = lambda custom_id, position: kind if position < 2 and len(server.batches) == 1 else "succeeded"
+    desk.judge.judge(REQUESTS, defer_to_batches=True)
+    server.end_batches()
+    first = desk.batches.collect()
+    assert (first.verdicts, first.resubmitted) == (4, 2)
+    assert [len(b.requests) for b in server.batches.values()] == [6, 2]
+    server.end_batches()
+    second = desk.again().batches.collect()
+    assert (second.verdicts, second.resubmitted, second.still_open) == (2, 0, 0)
+
+
+def test_what_expires_for_ever_is_given_up_and_said_then_asked_the_normal_way(desk: Desk, server: ModelServer) -> None:
+    server.outcome = lambda custom_id, position: "expired"
+    desk.judge.judge([failure(1)], defer_to_batches=True)
+    failed: dict[str, str] = {}
+    for _ in range(5):
+        server.end_batches()
+        failed |= desk.batches.collect().failed
+    assert len(server.batches) == 3
+    assert len(failed) == 1
+    assert desk.batches.waiting() == set()
+    [verdict] = desk.judge.judge([failure(1)])
+    assert verdict.source == "model"
+
+
+def test_what_the_endpoint_finds_wrong_is_not_sent_again(desk: Desk, server: ModelServer) -> None:
+    server.outcome = lambda custom_id, position: "errored" if position == 0 else "succeeded"
+    desk.judge.judge(REQUESTS, defer_to_batches=True)
+    server.end_batches()
+    collected = desk.batches.collect()
+    assert collected.verdicts == 5
+    assert ["too long" in why for why in collected.failed.values()] == [True]
+    assert len(server.batches) == 1
+
+
+def test_an_unproved_answer_is_no_verdict_and_goes_the_normal_way(
+    desk: Desk, server: ModelServer, store: MemoryStore
+) -> None:
+    server.answer = lambda user: {**answer_of(user), "quotes": [{"line": 3, "text": "nobody printed this"}]}
+    desk.judge.judge([failure(1)], defer_to_batches=True)
+    server.end_batches()
+    collected = desk.batches.collect()
+    assert (collected.verdicts, collected.unproven, store.kept) == (0, 1, {})
+    server.answer = answer_of
+    [verdict] = desk.judge.judge([failure(1)])
+    assert verdict.source == "model"
+
+
+def test_an_unsure_answer_is_asked_again_with_more_context_and_both_are_paid(
+    desk: Desk, server: ModelServer, store: MemoryStore
+) -> None:
+    server.answer = lambda user: {**answer_of(user), "confidence": 0.9 if "and more" in user else 0.5}
+    more = extraction_of("$ run-tests\nAssertionError: case 1\nand more", headline_line=101, fingerprint="f1-0001")
+    request = failure(1, larger=lambda budget: more)
+    desk.judge.judge([request], defer_to_batches=True)
+    server.end_batches()
+    desk.batches.collect()
+    [verdict] = desk.judge.judge([request], defer_to_batches=True)
+    assert verdict.state == "pending"
+    server.end_batches()
+    desk.batches.collect()
+    [verdict] = desk.judge.judge([request], defer_to_batches=True)
+    assert (verdict.source, verdict.confidence) == ("reused", 0.9)
+    [kept] = store.kept.values()
+    assert kept.calls == 2
+    assert kept.verdict.usage.prompt_tokens > 2 * 4096
+    assert len(server.batches) == 2
+
+
+# Crashes
+
+
+def test_a_crash_before_the_batch_was_sent_sends_it_once(desk: Desk, server: ModelServer, folder: Path) -> None:
+    server.fault(*["500"] * 3)
+    ledger = FileBatchLedger(folder)
+    before = ledger.write
+
+    class CrashError(Exception):
+        pass
+
+    def crash(record: BatchRecord) -> None:
+        before(record)
+        raise CrashError
+
+    desk.batches._ledger.write = crash  # type: ignore[method-assign]
+    with pytest.raises(CrashError):
+        desk.judge.judge(REQUESTS, defer_to_batches=True)
+    assert server.batches == {}
+    server._faults.clear()
+    desk.again()
+    assert len(desk.batches.waiting()) == 6
+    desk.batches.collect()
+    assert len(server.batches) == 1
+    server.end_batches()
+    assert desk.batches.collect().verdicts == 6
+
+
+def test_a_batch_whose_id_was_never_noted_is_found_again_not_paid_twice(
+    desk: Desk, server: ModelServer, folder: Path
+) -> None:
+    ledger = FileBatchLedger(folder)
+    before, writes = ledger.write, []
+
+    class CrashError(Exception):
+        pass
+
+    def crash(record: BatchRecord) -> None:
+        writes.append(record)
+        if record.state == "open":
+            raise CrashError
+        before(record)
+
+    desk.batches._ledger.write = crash  # type: ignore[method-assign]
+    with pytest.raises(CrashError):
+        desk.judge.judge(REQUESTS, defer_to_batches=True)
+    assert len(server.batches) == 1
+    desk.again()
+    server.end_batches()
+    assert desk.batches.collect().verdicts == 6
+    assert len(server.batches) == 1
+
+
+def test_a_crash_while_collecting_loses_and_repeats_nothing(
+    desk: Desk, server: ModelServer, store: MemoryStore
+) -> None:
+    desk.judge.judge(REQUESTS, defer_to_batches=True)
+    server.end_batches()
+    put, count = store.put, [0]
+
+    def failing(verdicts: Any) -> None:
+        count[0] += 1
+        if count[0] == 3:
+            raise TransientError("the index went away")
+        put(verdicts)
+
+    store.put = failing  # type: ignore[method-assign]
+    assert desk.batches.collect().still_open == 1
+    store.put = put  # type: ignore[method-assign]
+    desk.again().batches.collect()
+    assert len(store.kept) == 6
+    assert len(server.batches) == 1
+    assert {v.source for v in desk.judge.judge(REQUESTS)} == {"reused"}
+
+
+def test_a_batch_the_endpoint_forgot_is_sent_again(desk: Desk, server: ModelServer) -> None:
+    desk.judge.judge(REQUESTS, defer_to_batches=True)
+    server.batches.clear()
+    assert desk.batches.collect().resubmitted == 6
+    server.end_batches()
+    assert desk.batches.collect().verdicts == 6
+
+
+def test_an_endpoint_that_is_down_keeps_everything_waiting(desk: Desk, server: ModelServer) -> None:
+    desk.judge.judge(REQUESTS, defer_to_batches=True)
+    server.end_batches()
+    server.has_batches = False
+    collected = desk.batches.collect()
+    assert collected.verdicts == 0
+
+
+def test_a_batch_that_cannot_be_submitted_is_said_and_tried_again_later(desk: Desk, server: ModelServer) -> None:
+    server.fault("500", "500", "500")
+    verdicts = desk.judge.judge([failure(1)], defer_to_batches=True)
+    assert verdicts[0].state == "pending"
+    assert "could not be submitted" in verdicts[0].detail
+    assert desk.batches.waiting() == set()
+    desk.judge.judge([failure(1)], defer_to_batches=True)
+    assert len(server.batches) == 1
+
+
+# Without batches
+
+
+@pytest.mark.parametrize("given", [{"client": {"api_format": "openai"}}, {"settings": {"model_batches": False}}])
+def test_where_there_are_no_batches_the_normal_path_is_taken(
+    desk: Desk, server: ModelServer, given: dict[str, Any]
+) -> None:
+    verdicts = desk.again(**given).judge.judge(REQUESTS, defer_to_batches=True)
+    assert {v.state for v in verdicts} == {"classified"}
+    assert len(server.prompts) == 6
+    assert server.batches == {}
+
+
+def test_the_hours_money_limits_what_is_submitted(desk: Desk, server: ModelServer) -> None:
+    verdicts = desk.again(settings={"max_usd_per_hour": 0.0012}).judge.judge(REQUESTS, defer_to_batches=True)
+    assert {v.state for v in verdicts} == {"pending"}
+    [batch] = server.batches.values()
+    assert 0 < len(batch.requests) < 6
+
+
+def test_a_plan_says_what_it_would_cost_without_asking(desk: Desk, server: ModelServer, store: MemoryStore) -> None:
+    plan = desk.judge.plan(REQUESTS)
+    assert (plan.distinct, plan.to_ask) == (6, 6)
+    assert plan.tokens > 6 * 4096
+    assert 0 < plan.usd < 0.01
+    assert (server.requests, store.kept) == ([], {})
+
+
+def test_a_broken_record_is_named(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "x.json").write_text("{")
+    with pytest.raises(ContractError, match=r"x\.json"):
+        FileBatchLedger(folder).records()
