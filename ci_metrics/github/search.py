@@ -54,11 +54,12 @@ def _search(transport: Transport, repo: str, low: datetime, high: datetime, foun
     params = {"created": f"{_stamp(low)}..{_stamp(high)}"}
     for repeat in range(_REPEATS + 1):
         here: set[int] = set()
-        listed, total = 0, 0
+        totals: list[int] = []
+        listed = 0
         for page in transport.pages("runs", f"/repos/{repo}/actions/runs", "workflow_runs", params):
-            total = page.total if page.total is not None else 0
-            if total > _CAP:
-                return -(-total // _AIM)
+            totals.append(page.total or 0)
+            if totals[-1] > _CAP:
+                return -(-totals[-1] // _AIM)
             for item in page.items:
                 run = run_from_json(item, repo)
                 found[run.run_id] = run
@@ -66,10 +67,13 @@ def _search(transport: Transport, repo: str, low: datetime, high: datetime, foun
             listed += len(page.items)
         if listed >= _CAP:
             return 2  # GitHub may say 1,000 when it means "at least"
-        if len(here) >= total:
+        shrunk = any(later < earlier for earlier, later in pairwise(totals))
+        if not shrunk and len(here) >= totals[0]:
             return 1
-        _log.info("%s: %d of %d runs on the pages, reading them again (%d)", repo, len(here), total, repeat + 1)
-    _log.warning("⚠️ %s: GitHub says there are %d runs in %s but lists %d", repo, total, params["created"], len(here))
+        _log.info("%s: %d of %d runs on the pages, reading them again (%d)", repo, len(here), totals[0], repeat + 1)
+    _log.warning(
+        "⚠️ %s: GitHub says there are %d runs in %s but lists %d", repo, totals[0], params["created"], len(here)
+    )
     return 1
 
 

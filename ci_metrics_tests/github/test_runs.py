@@ -1,0 +1,175 @@
+"""Runs, attempts and jobs come whole: all pages, each once, each attempt's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from ci_metrics.errors import ContractError, NotFoundError
+from ci_metrics.sample.faults import Fault, Faults
+from ci_metrics.sample.scaling import scaled_world
+from ci_metrics.sample.server import SampleGitHub
+from ci_metrics_tests.github.worlds import HOUR, REPO, START, at, attempt, client, job, run, world
+
+
+def test_an_hour_holds_its_first_second_and_not_its_last() -> None:
+    edges = world(
+        run(1, [attempt(1, [])], begin=-1 / 60),
+        run(2, [attempt(1, [])], begin=0),
+        run(3, [attempt(1, [])], begin=60 - 1 / 60),
+        run(4, [attempt(1, [])], begin=60),
+    )
+    with SampleGitHub(edges) as server, client(server) as github:
+        hours = [github.runs_created(REPO, START + n * HOUR, START + (n + 1) * HOUR) for n in (-1, 0, 1, 2)]
+    assert [[found.run_id for found in hour] for hour in hours] == [[1], [2, 3], [4], []]
+
+
+def test_several_pages_of_runs_come_whole_oldest_first() -> None:
+    made = scaled_world(runs=230, jobs=0)
+    with SampleGitHub(made) as server, client(server) as github:
+        found = github.runs_created(made.repos[0], made.start, made.end)
+        assert github.requests.by_kind == {"runs": 3}
+    assert [r.run_id for r in found] == [r.run_id for r in made.runs]
+
+
+@pytest.mark.parametrize("says_a_thousand", [False, True], ids=["says how many", "says 1,000"])
+def test_an_hour_of_more_than_a_thousand_runs_comes_whole(says_a_thousand: bool) -> None:
+    made = scaled_world(runs=2350, jobs=0)
+    with SampleGitHub(made) as server, client(server) as github:
+        server.faults.capped_total = says_a_thousand
+        found = github.runs_created(made.repos[0], made.start, made.end)
+    assert [r.run_id for r in found] == [r.run_id for r in made.runs]
+
+
+def test_runs_that_begin_while_the_pages_are_read_push_none_out_and_double_none() -> None:
+    made = scaled_world(runs=600, jobs=0)
+    halfway = made.start + timedelta(minutes=30)
+    with SampleGitHub(made) as server, client(server) as github:
+        server.clock.set(halfway)
+        server.faults.drift = 60  # ten new runs after each page
+        found = github.runs_created(made.repos[0], made.start, made.end)
+        assert server.clock.now() >= halfway + timedelta(minutes=3)
+    then = [r.run_id for r in made.runs if r.created_at <= halfway]
+    ids = [r.run_id for r in found]
+    assert len(ids) == len(set(ids))
+    assert set(then) <= set(ids)
+
+
+def test_a_run_that_vanishes_between_pages_hides_no_other() -> None:
+    """A deleted run moves the others to earlier pages, past the reader."""
+    made = scaled_world(runs=250, jobs=0)
+    newest_first = [r.run_id for r in reversed(made.runs)]
+    rest = replace(made, runs=tuple(r for r in made.runs if r.run_id not in newest_first[:5]))
+
+    class Deleting(Faults):
+        """Deletes the five newest runs once the first page has been asked for."""
+
+        def strike(self, kind: str) -> Fault | None:
+            if server.stats.total["runs"] == 1:
+                server.world = rest
+            return super().strike(kind)
+
+    with SampleGitHub(made, faults=Deleting()) as server, client(server) as github:
+        found = {r.run_id for r in github.runs_created(made.repos[0], made.start, made.end)}
+    assert {r.run_id for r in rest.runs} <= found
+
+
+def test_each_attempt_has_its_own_times_actor_conclusion_and_jobs() -> None:
+    first = attempt(1, [job(11, "build"), job(12, "test", conclusion="failure")])
+    again = attempt(2, [job(13, "test", begin=20, end=24)], begin=19, failed_only=True, actor="someone-else")
+    whole = attempt(3, [job(14, "build", begin=40, end=44), job(15, "test", begin=40, end=45)], begin=39)
+    with SampleGitHub(world(run(1, [first, again, whole]))) as server, client(server) as github:
+        (latest,) = github.runs_created(REPO, START, START + HOUR)
+        attempts = github.attempts(latest)
+        jobs = [[(j.job_id, j.run_attempt, j.conclusion) for j in github.jobs(found)] for found in attempts]
+    assert [(a.run_attempt, a.conclusion, a.actor) for a in attempts] == [
+        (1, "failure", "dev-1"),
+        (2, "success", "someone-else"),
+        (3, "success", "dev-3"),
+    ]
+    assert [a.run_started_at for a in attempts] == [at(0), at(19), at(39)]
+    assert {a.created_at for a in attempts} == {START}
+    assert jobs == [
+        [(11, 1, "success"), (12, 1, "failure")],
+        [(13, 2, "success")],
+        [(14, 3, "success"), (15, 3, "success")],
+    ]
+
+
+def test_attempts_that_are_known_are_not_asked_for_again() -> None:
+    attempts = [attempt(n, [job(10 + n, "test", begin=n * 10, end=n * 10 + 5)], begin=n * 10 - 9) for n in (1, 2, 3)]
+    with SampleGitHub(world(run(1, attempts))) as server, client(server) as github:
+        (latest,) = github.runs_created(REPO, START, START + HOUR)
+        found = github.attempts(latest, known={1})
+        assert [a.run_attempt for a in found] == [2, 3]
+        assert github.requests.by_kind == {"runs": 1, "attempt": 1}
+
+
+def test_an_attempt_that_github_no_longer_has_does_not_lose_the_others() -> None:
+    attempts = [attempt(n, [], begin=n * 10 - 9) for n in (1, 2)]
+    with SampleGitHub(world(run(1, attempts))) as server, client(server) as github:
+        (latest,) = github.runs_created(REPO, START, START + HOUR)
+        server.faults.add(Fault(kind="status", status=404, on="attempt"))
+        assert [a.run_attempt for a in github.attempts(latest)] == [2]
+
+
+def test_a_matrix_of_more_than_a_hundred_jobs_comes_whole() -> None:
+    jobs = [job(100 + n, f"test ({n})") for n in range(256)]
+    with SampleGitHub(world(run(1, [attempt(1, jobs)]))) as server, client(server) as github:
+        (latest,) = github.runs_created(REPO, START, START + HOUR)
+        found = github.jobs(latest)
+        assert github.requests.by_kind["jobs"] == 3
+    assert [j.job_id for j in found] == [j.job_id for j in jobs]
+
+
+def test_a_run_that_is_still_going_is_seen_so_and_done_later() -> None:
+    going = run(1, [attempt(1, [job(11, "build"), job(12, "test", begin=2, end=90)])])
+    with SampleGitHub(world(going, opens=10)) as server, client(server) as github:
+        (before,) = github.runs_created(REPO, START, START + HOUR)
+        jobs = github.jobs(before)
+        server.clock.set(at(95))
+        (after,) = github.runs_created(REPO, START, START + HOUR)
+        later = github.jobs(after)
+    assert (before.finished, before.conclusion) == (False, None)
+    assert [(j.finished, [s.status for s in j.steps]) for j in jobs] == [
+        (True, ["completed", "completed"]),
+        (False, ["completed", "in_progress"]),
+    ]
+    assert jobs[1].completed_at is None
+    assert (after.finished, after.conclusion) == (True, "success")
+    assert [j.finished for j in later] == [True, True]
+
+
+def test_several_repositories_do_not_mix() -> None:
+    made = scaled_world(runs=20, jobs=1, repos=4)
+    with SampleGitHub(made) as server, client(server) as github:
+        for repo in made.repos:
+            found = github.runs_created(repo, made.start, made.end)
+            assert {r.repo for r in found} == {repo}
+            assert [r.run_id for r in found] == [r.run_id for r in made.runs if r.repo == repo]
+        with pytest.raises(NotFoundError, match=r"404 .*check REPO and the token"):
+            github.runs_created("acme/nothing", made.start, made.end)
+
+
+def test_the_api_may_live_below_a_path_as_on_enterprise() -> None:
+    made = scaled_world(runs=130, jobs=2, failure_share=0.5)
+    with SampleGitHub(made, base_path="/api/v3") as server, client(server) as github:
+        assert server.api_url.endswith("/api/v3")
+        found = github.runs_created(made.repos[0], made.start, made.end)
+        assert len(found) == 130
+        assert len(github.jobs(found[0])) == 2
+
+
+def test_pages_that_point_to_another_host_are_not_followed_with_the_token() -> None:
+    made = scaled_world(runs=130, jobs=0)
+    with SampleGitHub(made) as server, client(server) as github:
+        real = SampleGitHub.api_url.fget
+        assert real is not None
+        try:
+            SampleGitHub.api_url = property(lambda self: real(self).replace("127.0.0.1", "localhost"))  # type: ignore[method-assign,assignment]
+            with pytest.raises(ContractError, match="another host"):
+                github.runs_created(made.repos[0], made.start, made.end)
+        finally:
+            SampleGitHub.api_url = property(real)  # type: ignore[method-assign,assignment]
