@@ -86,8 +86,10 @@ def _accept(listener: socket.socket, behaviour: str, context: ssl.SSLContext | N
 def _self_signed(scratch: Path) -> ssl.SSLContext:
     key, certificate = scratch / "tls.key", scratch / "tls.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-        + ["-keyout", str(key), "-out", str(certificate)],
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
         check=True,
         capture_output=True,
     )

@@ -1,0 +1,207 @@
+"""The sample day: 24 fixed hours of three repositories, the same on every machine.
+
+What belongs here: plans -> the world's records, with ids, commits and times; what is true of each failed job. Does not:
+the plans themselves, a job's log (`scenario_jobs.py`), serving it.
+
+Everything derives from the recordings and the plans by hashing names: no clock, no random numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from ci_metrics.models import FAILED_CONCLUSIONS
+from ci_metrics.sample.scenario_jobs import JobPlan, JobScript, number, recorded
+from ci_metrics.sample.scenario_plan import PEOPLE, REPOS, WORKFLOWS, RunPlan, ordinary_runs
+from ci_metrics.sample.scenario_special import special_runs
+from ci_metrics.sample.truth import JobTruth
+from ci_metrics.sample.world import AttemptSpec, JobSpec, PullSpec, RunSpec, World
+
+#: The day's first moment.
+START = datetime(2026, 3, 2, tzinfo=UTC)
+#: A clock that nobody sets stands here: the last hour is closed, one run of it is still going.
+OPENS_AT = START + timedelta(days=1, minutes=20)
+#: Two weeks later: the last re-run is over and nothing changes any more.
+SETTLED_AT = START + timedelta(days=15)
+
+_TITLES = (
+    "Show an error page for every code",
+    "Keep the basket between visits",
+    "Retry downloads three times",
+    "Bump the actions",
+    "Sort widgets by size",
+    "Explain what went wrong in the log",
+    "Remove the old exporter",
+    "Cache what does not change",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The world of the day and what is true of its failed jobs."""
+
+    world: World
+    truth: tuple[JobTruth, ...]
+
+
+def sample_world() -> World:
+    """The day as the sample GitHub serves it."""
+    return sample_day().world
+
+
+@cache
+def sample_day() -> Day:
+    """The day with its truth; built once a process (a second or so)."""
+    plans = [*ordinary_runs(), *special_runs()]
+    timed = sorted(((_created(plan, place), place, plan) for place, plan in enumerate(plans)), key=lambda t: t[:2])
+    builder = _Builder()
+    runs = tuple(builder.run(plan, created) for created, _, plan in timed)
+    world = World(
+        runs=runs,
+        start=START,
+        end=START + timedelta(days=1),
+        opens_at=OPENS_AT,
+        pulls=tuple(builder.pulls.values()),
+        settled_at=SETTLED_AT,
+    )
+    world.check()
+    return Day(world, tuple(builder.truth))
+
+
+def _created(plan: RunPlan, place: int) -> datetime:
+    minute = plan.minute if plan.minute >= 0 else number(f"minute {place}", 60)
+    return START + timedelta(hours=plan.hour, minutes=minute, seconds=number(f"second {place}", 60))
+
+
+class _Builder:
+    """Gives out ids and commits in the order of the runs, and collects pull requests and truth on the way."""
+
+    def __init__(self) -> None:
+        self.pulls: dict[tuple[str, str | None, str], PullSpec] = {}
+        self.truth: list[JobTruth] = []
+        self._runs = 0
+        self._jobs = 0
+        self._numbers: dict[tuple[str, str], int] = {}
+
+    def run(self, plan: RunPlan, created_at: datetime) -> RunSpec:
+        self._runs += 1
+        run_id = 22_600_000_000 + self._runs * 7_919
+        head_repo = plan.repo if plan.head_repo == "" else plan.head_repo
+        sha = hashlib.sha1(f"{plan.repo} {plan.branch} {run_id}".encode(), usedforsecurity=False).hexdigest()
+        author = PEOPLE[number(f"author {plan.repo} {plan.branch}", len(PEOPLE))]
+        title = plan.title or _TITLES[number(f"title {plan.repo} {plan.branch}", len(_TITLES))]
+        pull_numbers: tuple[int, ...] = ()
+        if plan.event == "pull_request":
+            pull = self._pull(plan, head_repo, sha, title, author, created_at)
+            pull_numbers = (pull.number,) if pull is not None and head_repo == plan.repo else ()
+        attempts = [self._attempt(plan, plan.jobs, 1, run_id, sha, created_at, author)]
+        for at, later in enumerate(plan.later, 2):
+            attempts.append(
+                self._attempt(plan, later.jobs, at, run_id, sha, created_at + later.after, author, later.failed_only)
+            )
+        counted = (plan.repo, plan.workflow)
+        self._numbers[counted] = self._numbers.get(counted, 400) + 1
+        return RunSpec(
+            repo=plan.repo,
+            run_id=run_id,
+            workflow_id=7100 + REPOS.index(plan.repo) * 10 + list(WORKFLOWS).index(plan.workflow),
+            workflow_name=plan.workflow,
+            workflow_path=f".github/workflows/{WORKFLOWS[plan.workflow]}",
+            event=plan.event,
+            head_branch=plan.branch,
+            head_sha=sha,
+            head_repo=head_repo,
+            check_suite_id=58_100_000_000 + self._runs * 611,
+            run_number=self._numbers[counted],
+            display_title=title if plan.event != "schedule" else plan.workflow,
+            created_at=created_at,
+            attempts=tuple(attempts),
+            pull_numbers=pull_numbers,
+        )
+
+    def _attempt(
+        self,
+        plan: RunPlan,
+        jobs: Sequence[JobPlan],
+        attempt: int,
+        run_id: int,
+        sha: str,
+        created_at: datetime,
+        actor: str,
+        failed_only: bool = False,
+    ) -> AttemptSpec:
+        specs: list[JobSpec] = []
+        for job in sorted(jobs, key=lambda j: j.after):
+            self._jobs += 1
+            ends = [spec.completed_at for spec in specs if spec.completed_at is not None]
+            script = JobScript(
+                plan=job,
+                job_id=65_300_000_000 + self._jobs * 1_013,
+                repo=plan.repo,
+                sha=sha,
+                branch=plan.branch,
+                created_at=max(ends) + timedelta(seconds=1)
+                if job.after and ends
+                else created_at + timedelta(seconds=2),
+                recorded=recorded(job.fails),
+            )
+            specs.append(script.spec())
+            if script.conclusion in FAILED_CONCLUSIONS:
+                self.truth.append(_truth(script, run_id, attempt))
+        return AttemptSpec(
+            number=attempt,
+            actor=actor,
+            created_at=created_at,
+            jobs=tuple(specs),
+            failed_only=failed_only,
+            conclusion=plan.conclusion if attempt == 1 else None,
+        )
+
+    def _pull(
+        self, plan: RunPlan, head_repo: str | None, sha: str, title: str, author: str, created_at: datetime
+    ) -> PullSpec | None:
+        """The pull request of a branch, opened when it is first met. A fork's `main` has two, so it stays ambiguous."""
+        if head_repo is None:
+            return None
+        key = (plan.repo, head_repo, plan.branch)
+        if key not in self.pulls:
+            fork = head_repo != plan.repo
+            for base in ("main", "release/2") if fork and plan.branch == "main" else ("main",):
+                self.pulls[(*key[:2], plan.branch if base == "main" else f"{plan.branch} {base}")] = PullSpec(
+                    repo=plan.repo,
+                    number=310 + 7 * len(self.pulls),
+                    title=title,
+                    author=head_repo.partition("/")[0] if fork else author,
+                    head_repo=head_repo,
+                    head_branch=plan.branch,
+                    head_sha=sha,
+                    created_at=created_at - timedelta(minutes=3),
+                    base_branch=base,
+                )
+        return self.pulls[key]
+
+
+def _truth(script: JobScript, run_id: int, attempt: int) -> JobTruth:
+    failure = script.recorded
+    missing = script.plan.answer != "stored" or failure is None
+    step = next((s for s in script.steps() if s.conclusion in ("failure", "cancelled")), None)
+    return JobTruth(
+        repo=script.repo,
+        run_id=run_id,
+        run_attempt=attempt,
+        job_id=script.job_id,
+        job_name=script.plan.name,
+        conclusion=script.conclusion,
+        state="no_log" if missing or failure is None else failure.state,
+        category=None if missing or failure is None else failure.category,
+        step=step.name if step else None,
+        step_number=step.number if step else None,
+        marks=script.marks(),
+        slug=failure.slug if failure else "",
+        flaky=script.plan.flaky,
+        completed_at=script.spec().completed_at or script.created_at,
+    )
