@@ -20,7 +20,7 @@ EXTRACTOR_VERSION = "e1-" + catalogue.patterns_version()
 
 #: Characters of an excerpt, unless more or less is asked for.
 DEFAULT_BUDGET = 12_000
-FLOOR, SEED, SEEDS, SEED_DECAY, OTHER, AFTER, NEAR, TOP = 0.22, 4.6, 20, 0.95, 0.55, 0.35, 0.2, 250
+FLOOR, SEED, SEEDS, SEED_DECAY, OTHER, AFTER, NEAR, TOP, END, SCRIPT, HEADER, GAP = 0.22, 4.6, 20, 0.95, 0.55, 0.35, 0.2, 250, 20.0, 8, 3.0, 90
 
 
 def extract(
@@ -70,21 +70,7 @@ def extract(
     for block in blocks:
         walls = {at - block.offset for at in shape.walls if 0 <= at - block.offset < len(block.data)}
         spread(block, [h for h in block.hits if h.weight >= least], walls, lines, floor)
-    picked = shape.ends if len(shape.ends) <= 4 else [*shape.ends[:2], *shape.ends[-2:]]
-    tails = [(b, h.start - 1) for _, b, h in picked] or [(blocks[-1], len(blocks[-1].data.rstrip()))]
-    for block, end in tails:
-        score = SEED
-        for _ in range(SEEDS):
-            if end <= 0:
-                break
-            start = block.data.rfind(b"\n", 0, end) + 1
-            line = lines.get(block.offset + start) or Line(
-                block.offset + start, text_of(block.data[start:end]), 0.0, block.offset + end
-            )
-            line.score = max(line.score, score)
-            lines[block.offset + start] = line
-            score *= SEED_DECAY
-            end = start - 1
+    _seed(shape, blocks, lines, best)
     chosen, used = [], 0
     for line in sorted(lines.values(), key=lambda each: (-each.score, each.at)):
         if line.score < floor:
@@ -94,9 +80,7 @@ def extract(
         used += len(line.text) + 1
         chosen.append(line)
     chosen.sort(key=lambda each: each.at)
-    ends = {line.end + 1 for line in chosen if line.text}
-    begins = {line.at for line in chosen if line.text}
-    chosen = [line for line in chosen if line.text or (line.at in ends and line.end + 1 in begins)]
+    chosen = _joined(chosen, blocks)
     _number(chosen, blocks)
     out: list[LogLine] = []
     text: list[str] = []
@@ -125,6 +109,80 @@ def extract(
         redactions=count,
         version=EXTRACTOR_VERSION,
     )
+
+
+def _seed(shape: structure.Structure, blocks: list[Block], lines: dict[int, Line], best: float) -> None:
+    """Lines that count for where they stand: before the end of what failed, and what the failing step was asked to do."""
+    picked = shape.ends if len(shape.ends) <= 4 else [*shape.ends[:2], *shape.ends[-2:]]
+    tails = [(b, h.start - 1) for _, b, h in picked] or [(blocks[-1], len(blocks[-1].data.rstrip()))]
+    for block, end in tails:
+        score = SEED
+        for _ in range(SEEDS):
+            if end <= 0:
+                break
+            start = block.data.rfind(b"\n", 0, end) + 1
+            _raise(lines, block, start, end, score)
+            score *= SEED_DECAY
+            end = start - 1
+    for _, block, hit in picked:
+        _raise(lines, block, hit.start, hit.end, END)
+    if shape.job_name and picked:
+        block, hit = shape.job_name
+        _raise(lines, block, hit.start, hit.end, END)
+    if shape.github:
+        for number in sorted(shape.failing())[-2:]:
+            _script(shape.starts[number], blocks, lines)
+
+
+def _script(at: int, blocks: list[Block], lines: dict[int, Line]) -> None:
+    block = next((b for b in blocks if b.offset <= at < b.offset + len(b.data)), None)
+    if block is None or not at:
+        return
+    start = at - block.offset
+    for _ in range(SCRIPT):
+        end = block.data.find(b"\n", start)
+        if end < 0:
+            return
+        if start + block.offset != at and b"[36;1m" not in block.data[start : start + 60]:
+            return
+        _raise(lines, block, start, end, HEADER)
+        start = end + 1
+
+
+def _raise(lines: dict[int, Line], block: Block, start: int, end: int, score: float) -> None:
+    line = lines.get(block.offset + start)
+    if line is None:
+        line = lines[block.offset + start] = Line(
+            block.offset + start, text_of(block.data[start:end]), 0.0, block.offset + end
+        )
+    line.score = max(line.score, score)
+
+
+def _joined(chosen: list[Line], blocks: list[Block]) -> list[Line]:
+    """`chosen` (in order) without blank lines at the ends of a run, and with gaps filled that a mark would not shorten."""
+    runs: list[list[Line]] = []
+    for line in chosen:
+        if runs and runs[-1][-1].end + 1 == line.at:
+            runs[-1].append(line)
+        else:
+            runs.append([line])
+    out: list[Line] = []
+    for run in runs:
+        while run and not run[-1].text:
+            run.pop()
+        while run and not run[0].text:
+            run.pop(0)
+        if not run:
+            continue
+        if out and 0 < run[0].at - out[-1].end - 1 <= GAP:
+            block = next(b for b in blocks if b.offset <= run[0].at < b.offset + len(b.data))
+            at = out[-1].end + 1
+            while block.offset <= at < run[0].at:
+                end = block.data.find(b"\n", at - block.offset) + block.offset
+                out.append(Line(at, text_of(block.data[at - block.offset : end - block.offset]), 0.0, end))
+                at = end + 1
+        out += run
+    return out
 
 
 def _number(chosen: list[Line], blocks: list[Block]) -> None:

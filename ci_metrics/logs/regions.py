@@ -44,7 +44,7 @@ def _worth(ids: tuple[int, ...]) -> tuple[float, bool]:
     best = max((p.weight for p in patterns), default=0.0)
     roles = {p.role for p in patterns}
     if "veto" in roles:
-        best = 0.0 if best < 7 else best * 0.6
+        best = 0.0 if best < 6.5 else best * 0.9
     if "quiet" in roles and best < 8.8:
         best *= 0.45
     return best, any(p.opens and p.weight >= 5 for p in patterns)

@@ -23,6 +23,7 @@ class Structure:
     verdict: str = ""  # the log's own: "pass", "fail" or ""
     whole: bool = False  # it begins as GitHub's complete job logs do
     github: bool = False
+    job_name: tuple[Block, Hit] | None = None  # the line on which the runner names the job
     walls: set[int] = field(default_factory=set)
 
     def segment(self, at: int) -> int:
@@ -55,6 +56,8 @@ def read(blocks: list[Block]) -> Structure:
                     found.verdict = role
                 elif role == "whole":
                     found.whole = found.github = True
+                    if b"Complete job name" in block.data[hit.start : hit.end]:
+                        found.job_name = (block, hit)
                 elif role == "after" and found.ends and found.after is None:
                     found.after = at
                 if i == error_line:
