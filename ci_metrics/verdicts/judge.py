@@ -93,14 +93,18 @@ class Judge:
         clock: Callable[[], datetime] = utc_now,
         budget: Budget | None = None,
         batches: Batches | None = None,
+        redact: Callable[[str], tuple[str, int]] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`batches`: the message batches under way, for `judge(..., defer=True)`.
+        """`batches`: the message batches under way, for `judge(..., defer_to_batches=True)`.
+
+        `redact` masks secrets in a text and counts them. What an extraction holds is masked already; annotations and
+        names are not, and annotations are not sent at all without it.
 
         Raises SettingsError when MAX_USD_PER_HOUR is set and a model has no price: such a limit could not be kept.
         """
         self._settings, self._taxonomy, self._rules, self._store = settings, taxonomy, rules, store
-        self._clock, self._batches = clock, batches
+        self._clock, self._batches, self._redact = clock, batches, redact
         self._prompt_version = prompt_version(taxonomy) if model is not None else ""
         self._model_name = model.model if model is not None else ""
         self._asker: Asker | None = None
@@ -142,6 +146,9 @@ class Judge:
         asking = [g for g in groups if self._asks(g, requests[g.lead], rules[g.lead])]
         if asking and self._asker is not None and self._payer is not None:
             self._asker.start_pass()
+            requests = list(requests)
+            for group in asking:
+                requests[group.lead] = requests[group.lead].redacted(self._redact)
             if self._batches is not None:
                 versions = [self.version_for(r.extraction) for r in requests]
                 asking = defer(asking, requests, rules, versions, self._batches, self._asker, submit=defer_to_batches)

@@ -192,15 +192,25 @@ def build_client(settings: Settings, *, limiter: Limiter | None = None) -> Model
     """
     if not settings.uses_model or settings.anthropic_api_key is None:
         return None
+    limiter = limiter or Limiter(rpm=settings.max_rpm, tpm=settings.max_tpm)
+    return _client(settings, settings.anthropic_api_key.get_secret_value(), limiter)
+
+
+def client_to_show(settings: Settings) -> ModelClient:
+    """A client that renders requests as the settings' own would, with no key: it cannot ask."""
+    return _client(settings, "no-key", Limiter(rpm=1, tpm=1))
+
+
+def _client(settings: Settings, key: str, limiter: Limiter) -> ModelClient:
     from ci_metrics.verdicts.anthropic_client import AnthropicClient  # the SDKs take a second to import
     from ci_metrics.verdicts.openai_client import OpenAIClient
 
     kind = AnthropicClient if settings.api_format == "anthropic" else OpenAIClient
     client: ModelClient = kind(
-        api_key=settings.anthropic_api_key.get_secret_value(),
+        api_key=key,
         model=settings.anthropic_model,
         base_url=settings.api_base_url,
-        limiter=limiter or Limiter(rpm=settings.max_rpm, tpm=settings.max_tpm),
+        limiter=limiter,
         prices=load_prices(settings.prices_file),
     )
     return client

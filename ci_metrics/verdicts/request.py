@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeRequest:
-    """One failure to be judged. All its texts are redacted already.
+    """One failure to be judged. Its extraction is redacted already; the other texts may not be.
 
     `primary`: whether a model may be asked (a job's root cause, each failed step's first error); others get what is
     known or the rules. `larger` extracts again with a budget of so many characters. `history`: what other attempts
@@ -33,6 +33,19 @@ class JudgeRequest:
     larger: Callable[[int], Extraction] | None = None
     history: str = ""
     fresh: bool = False
+
+    def redacted(self, redact: Callable[[str], tuple[str, int]] | None) -> JudgeRequest:
+        """The same, with all texts that do not come from the extraction masked; without `redact`, without annotations."""
+        if redact is None:
+            return replace(self, annotations=())
+
+        def mask(text: str) -> str:
+            return redact(text)[0]
+
+        notes = [replace(a, message=mask(a.message), title=mask(a.title)) for a in self.annotations]
+        job = self.job and replace(self.job, name=mask(self.job.name), workflow_name=mask(self.job.workflow_name))
+        error = self.error and replace(self.error, step=self.error.step and mask(self.error.step))
+        return replace(self, annotations=notes, job=job, error=error, history=mask(self.history))
 
 
 def larger_extraction(request: JudgeRequest, budget: int) -> Extraction | None:

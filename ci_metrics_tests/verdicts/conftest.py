@@ -69,8 +69,9 @@ def make_judge(
             "clock": clock,
             "taxonomy": load_taxonomy(None),
             "sleep": lambda seconds: None,
+            "redact": lambda text: (text, 0),
         }
-        for name in ("rules", "store", "model", "batches", "budget", "taxonomy", "sleep"):
+        for name in ("rules", "store", "model", "batches", "budget", "taxonomy", "sleep", "redact"):
             if name in given:
                 parts[name] = given.pop(name)
         if "model" not in parts:

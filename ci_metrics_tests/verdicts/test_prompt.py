@@ -191,3 +191,22 @@ def test_the_schema_keeps_to_what_every_endpoint_accepts() -> None:
                 walk(value)
 
     walk(answer_schema(TEN.names))
+
+
+def mask(text: str) -> tuple[str, int]:
+    return text.replace("hunter2", "****"), text.count("hunter2")
+
+
+@pytest.mark.parametrize("redact", [mask, None])
+def test_no_secret_of_an_annotation_or_a_name_is_sent(
+    make_judge: Callable[..., Judge], server: ModelServer, redact: Any
+) -> None:
+    request = failure(
+        1, annotations=[Annotation(level="failure", title="hunter2", message="login with hunter2 failed")]
+    )
+    assert request.job is not None
+    request = replace(request, job=replace(request.job, name="deploy"), history="passed with hunter2" if redact else "")
+    [verdict] = make_judge(redact=redact).judge([request])
+    assert verdict.source == "model"
+    assert "hunter2" not in str(server.requests)
+    assert ("login with ****" in server.prompts[0]) == (redact is not None)
