@@ -12,8 +12,10 @@ import dagster as dg
 from ci_metrics.models import ErrorState, Job, Run, Usage
 from ci_metrics.orchestration.assets.extracted_errors import extract_job
 from ci_metrics.orchestration.hourly import each_hour
+from ci_metrics.orchestration.job_labels import with_job_labels
 from ci_metrics.orchestration.metadata import plot, table, table_schema
 from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.reclassify_filter import Only, only_of
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
 from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.verdicts.judge import JudgeRequest, unsettled
@@ -43,13 +45,14 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
         ),
     )
     def classifications(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: judge_hour(ci, hour))
+        only = only_of(context.run.tags)
+        each_hour(context, ci, lambda hour: judge_hour(ci, hour, only))
 
     return classifications
 
 
-def judge_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
-    """Judge the hour's errors and commit the verdicts; returns the metadata."""
+def judge_hour(ci: Workplace, hour: str, only: Only | None = None) -> Mapping[str, Any]:
+    """Judge the hour's errors and commit the verdicts; returns the metadata. `only`: verdicts it does not want stay."""
     extractions = ci.store.read("extracted_errors", hour, JobExtraction)
     before = {row.key: row for row in ci.store.read_or_none(NAME, hour, JobVerdicts)}
     rows = [_off(row) for row in extractions]
@@ -57,10 +60,11 @@ def judge_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
     version = "off"
     if ci.settings.enable_error_classification:
         version = ci.classifier_version
-        held = _still_holding(ci, extractions, before)
+        held = still_holding(ci, extractions, before, only)
         due = [row for row in extractions if row.key not in held]
         fresh = _judge(ci, hour, due)
-        rows = [held.get(row.key) or fresh[row.key] for row in extractions]
+        rows = with_job_labels(ci.verdicts, [held.get(row.key) or fresh[row.key] for row in extractions])
+        version = version if only is None else _oldest_version(rows, version)
         for row in fresh.values():
             for judged in row.judged:
                 spent += judged.verdict.usage
@@ -105,10 +109,13 @@ def _open(row: JobVerdicts) -> bool:
     return any(unsettled(judged.verdict) for judged in row.judged)
 
 
-def _still_holding(
-    ci: Workplace, extractions: list[JobExtraction], before: Mapping[JobKey, JobVerdicts]
+def still_holding(
+    ci: Workplace, extractions: list[JobExtraction], before: Mapping[JobKey, JobVerdicts], only: Only | None
 ) -> dict[JobKey, JobVerdicts]:
-    """The rows that need no new look: same extraction, same classifier, nothing open, and no human said otherwise since."""
+    """The rows that need no new look: same extraction, same classifier, nothing open, and no human said otherwise since.
+
+    With `only`, whatever it does not want holds as long as the extraction is the same.
+    """
     same = [(row, before[row.key]) for row in extractions if row.key in before and before[row.key].digest == row.digest]
     same = [(row, kept) for row, kept in same if kept.state != "off" and not _open(kept)]
     keys = {human_key(subject_of(error, row.extraction)) for row, _ in same for error in row.extraction.errors}
@@ -117,7 +124,8 @@ def _still_holding(
     for row, kept in same:
         version = ci.judge.version_for(row.extraction)
         said = [humans.get(human_key(subject_of(error, row.extraction))) for error in row.extraction.errors]
-        if len(said) == len(kept.judged) and all(map(_holds, kept.judged, said, [version] * len(said))):
+        spared = only is not None and not any(said) and not only.wants(kept)
+        if spared or (len(said) == len(kept.judged) and all(map(_holds, kept.judged, said, [version] * len(said)))):
             held[row.key] = kept
     return held
 
@@ -132,6 +140,16 @@ def _judge(ci: Workplace, hour: str, due: list[JobExtraction]) -> dict[JobKey, J
     """Ask the judge for every error of these jobs at once, so that equal errors are asked once."""
     if not due:
         return {}
+    verdicts = iter(ci.judge.judge(requests_for(ci, hour, due)))
+    judged = {
+        row.key: tuple(JudgedError(error=error, verdict=next(verdicts)) for error in row.extraction.errors)
+        for row in due
+    }
+    return {row.key: _row(row, _state(row, judged[row.key]), judged[row.key]) for row in due}
+
+
+def requests_for(ci: Workplace, hour: str, due: list[JobExtraction]) -> list[JudgeRequest]:
+    """What the judge is asked about these jobs of the hour: one request an error, in order."""
     jobs = {(job.job_id, job.run_attempt): job for job in ci.store.read("workflow_jobs", hour, Job)}
     runs = {(run.run_id, run.run_attempt): run for run in ci.store.read("workflow_runs", hour, Run)}
     requests: list[JudgeRequest] = []
@@ -151,12 +169,13 @@ def _judge(ci: Workplace, hour: str, due: list[JobExtraction]) -> dict[JobKey, J
                 )
             )
             seen_steps.add(error.step_number)
-    verdicts = iter(ci.judge.judge(requests))
-    judged = {
-        row.key: tuple(JudgedError(error=error, verdict=next(verdicts)) for error in row.extraction.errors)
-        for row in due
-    }
-    return {row.key: _row(row, _state(row, judged[row.key]), judged[row.key]) for row in due}
+    return requests
+
+
+def _oldest_version(rows: list[JobVerdicts], version: str) -> str:
+    """What the hour is of when some verdicts were spared: an older version as long as one of them is, so that it stays stale."""
+    verdicts = [judged.verdict for row in rows for judged in row.judged if judged.verdict.source != "human"]
+    return min({verdict.classifier_version for verdict in verdicts} - {version, ""}, default=version)
 
 
 def _state(row: JobExtraction, judged: tuple[JudgedError, ...]) -> ErrorState:
