@@ -19,11 +19,12 @@ COMMANDS = {
     "upload": "ci_metrics.commands.upload:upload",
     "ui": "ci_metrics.commands.ui:ui",
     "extract": "ci_metrics.commands.judge_files:extract",
-    "classify": "ci_metrics.commands.judge_files:classify",
+    "classify": "ci_metrics.commands.classify_files:classify",
     "sample": "ci_metrics.sample.serve:serve",
     "report": "ci_metrics.commands.report:report",
     "search": "ci_metrics.commands.search:search",
     "top": "ci_metrics.commands.top:top",
+    "pr-comment": "ci_metrics.commands.pr_comment:pr_comment",
 }
 
 

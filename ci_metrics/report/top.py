@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
-from ci_metrics.report.attempts import MAYBE_FAILED, narrowed
+from ci_metrics.report.attempts import MAYBE_FAILED, first_line, narrowed
 from ci_metrics.report.failures import Failure, failure_of, is_failure
 from ci_metrics.report.figures import lost_by_failure
 from ci_metrics.report.groups import groups
@@ -45,8 +45,9 @@ class TopRow:
     lost_minutes: float = 0
     last_seen: datetime | None = None
     error_type: str = ""  # the most common
-    headline: str = ""  # a quote or summary of the newest failure
+    headline: str = ""  # a quote or summary of the newest failure of that type
     types: Counter[str] = field(default_factory=Counter)
+    newest: dict[str, tuple[datetime, str]] = field(default_factory=dict)  # by type: when, headline
 
     @property
     def rate(self) -> float | None:
@@ -99,12 +100,12 @@ def _add(row: TopRow, failure: Failure, lost: float, total: int) -> None:
     row.share = row.failed / total
     row.lost_minutes += lost / 60
     row.types[failure.type or failure.state] += 1
+    row.last_seen = max(row.last_seen or failure.when, failure.when)
+    kind = failure.type or failure.state
+    if kind not in row.newest or failure.when >= row.newest[kind][0]:
+        row.newest[kind] = (failure.when, first_line(failure.quote or failure.summary))
     row.error_type = min(row.types, key=lambda name: (-row.types[name], name))
-    if row.last_seen is None or failure.when > row.last_seen:
-        row.last_seen = failure.when
-        row.headline = next(
-            (line.strip() for line in (failure.quote or failure.summary).splitlines() if line.strip()), ""
-        )
+    row.headline = row.newest[row.error_type][1]
 
 
 def _passed(index: DocumentIndex, kind: Kind, names: tuple[str, ...], where: Where) -> Counter[str]:

@@ -1,0 +1,67 @@
+"""`ci-metrics pr-comment`: the one comment on a pull request that says why its CI failed.
+
+Belongs here: options, the switch, which hours are unfinished. Does not: what it says (`ci_metrics.report.pr_comment`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from upath import UPath
+
+from ci_metrics.commands.reading import reading_index
+from ci_metrics.errors import SettingsError
+from ci_metrics.orchestration.lateness import is_unfinished
+from ci_metrics.orchestration.store import HourStore
+from ci_metrics.report.pr_comment_client import PullRequestClient
+from ci_metrics.report.pr_posting import post, preview
+from ci_metrics.report.pull_request import read_pull_request
+from ci_metrics.settings import Settings, load_settings
+
+
+def pr_comment(*, pr: int, repo: str, base: str = "", dry_run: bool = False) -> None:
+    """Write or update the comment. Needs ENABLE_PR_COMMENTS=true and PR_COMMENT_TOKEN.
+
+    Parameters
+    ----------
+    pr
+        The pull request's number.
+    repo
+        Its repository, owner/name.
+    base
+        The branch it goes to, for “also failing on the base branch”. Default: what GitHub says; in a dry run what the index suggests.
+    dry_run
+        Only print it. Asks nothing of GitHub and needs no token.
+    """
+    settings = load_settings()
+    now = datetime.now(UTC)
+    if not dry_run and (not settings.enable_pr_comments or settings.pr_comment_token is None):
+        raise SettingsError(
+            "ENABLE_PR_COMMENTS",
+            "not true: comments are off",
+            "Set it to true and set PR_COMMENT_TOKEN, or look with --dry-run",
+        )
+    with reading_index(settings) as index:
+        hours = read_pull_request(index, repo, pr, base=base, now=now).partitions
+        gaps = unfinished_hours(settings, hours)
+        if dry_run:
+            pull, body = preview(index, repo, pr, base=base, now=now, gaps=gaps)
+            said = (
+                body
+                if pull.failed
+                else f"{body}\n(Only where an earlier comment says otherwise; good news gets no new one.)"
+            )
+            print(said)
+            return
+        assert settings.pr_comment_token is not None
+        with PullRequestClient(settings.github_api_url, settings.pr_comment_token.get_secret_value()) as client:
+            posted = post(index, client, repo, pr, base=base, now=now, gaps=gaps)
+    print(f"{repo}#{pr}: {posted.done}{f', {posted.url}' if posted.url else ''}")
+
+
+def unfinished_hours(settings: Settings, hours: Iterable[str]) -> list[str]:
+    """In words, those of these hours that are known not to be finished: another look at them would find more."""
+    store = HourStore(UPath(settings.hours_url or settings.data_dir / "hours"))
+    open_hours = [hour for hour in hours if is_unfinished(store.status(hour) or {})]
+    return [f"the hour {hour} (UTC) is not finished" for hour in open_hours]

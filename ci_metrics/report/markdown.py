@@ -1,0 +1,55 @@
+"""Text from CI inside GitHub's markdown: shown as it is, and nothing more.
+
+What belongs here: making text inert. Does not: what a comment says (`pr_comment.py`).
+
+GitHub looks for mentions, references and addresses in the *rendered* text, so a backslash or an entity before `@` does not
+help. What does is to break the word with a zero-width space. In code blocks GitHub looks for none of these.
+"""
+
+from __future__ import annotations
+
+import re
+
+_BREAK = "\u200b"
+
+#: @user and @org/team; #123 and owner/repo#123; GH-123; commit ids; addresses; www hosts; e-mail is covered by @.
+_LIVE = re.compile(
+    r"(@|#)(?=\w)|(?<=\bGH)(-)(?=\d)|(://)|(?<=\bwww)(\.)|\b(?=[0-9a-f]*\d)([0-9a-f])(?=[0-9a-f]{6,39}\b)",
+    re.IGNORECASE,
+)
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>&:$^=])")
+_HTML = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+
+
+def plain(text: str, most: int = 400) -> str:
+    """One line of text that renders as itself: no markdown, no HTML, no mention, no reference, no link. Cut at `most`."""
+    flat = " ".join(printable(text).split())
+    if len(flat) > most:
+        flat = flat[: most - 1] + "…"
+    broken = _LIVE.sub(lambda found: found[0] + _BREAK, flat)
+    return _MARKDOWN.sub(lambda found: _HTML.get(found[1], "\\" + found[1]), broken)
+
+
+def fenced(text: str, most_lines: int = 8, most: int = 700) -> str:
+    """A code block that the text cannot leave: its fence is longer than any run of backticks in it. Cuts are marked."""
+    lines = [printable(line).rstrip() for line in text.splitlines()]
+    shown = lines[:most_lines]
+    cut = "\n".join(shown)
+    if len(cut) > most or len(lines) > most_lines:
+        cut = cut[:most] + " …"
+    longest = max((len(run) for run in re.findall(r"`+", cut)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{cut}\n{fence}"
+
+
+def printable(text: str) -> str:
+    """Without control characters, and without those that reorder or hide text."""
+    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
+
+
+def link(words: str, url: str) -> str:
+    """A markdown link; just the words when the address is not plain http(s) (`failures.web_url` gives "" then)."""
+    if not url:
+        return words
+    return f"[{words}]({url.replace('(', '%28').replace(')', '%29')})"
