@@ -149,7 +149,7 @@ class JobScript:
                 line = 40 + number(f"{self.job_id} line", 200)
                 exit_code = f"Process completed with exit code {self.recorded.exit_code}."
                 made.append(AnnotationSpec(level="failure", message=exit_code, start_line=line))
-        if number(f"{self.job_id} old", 9) == 0:
+        if not self.plan.annotations and number(f"{self.job_id} old", 9) == 0:
             made.append(AnnotationSpec(level="warning", message=_OLD_NODE))
         return tuple(made)
 

@@ -5,8 +5,8 @@ What belongs here: who runs what, where, in which hour. Does not: ids, commits, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ci_metrics.sample.recordings import Failure, failures
@@ -32,7 +32,9 @@ _LINT_WORDS = ("Lint", "Format", "Spelling", "Clippy", "Vet", "Type check", "Che
 _DOCS_WORDS = ("Docs", "Doctests", "Render", "Check the release notes", "Build the manual")
 
 #: Recordings that only the special runs use.
-SPECIAL = frozenset({"pytest-slow-cache", "all-green-gate", "curl-503", "pip-dns", "npm-dns", "deadlocked-step"})
+SPECIAL = frozenset(
+    {"pytest-slow-cache", "pytest-assert", "all-green-gate", "curl-503", "pip-dns", "npm-dns", "deadlocked-step"}
+)
 
 #: Steps that pass before the failing one, for each repository and kind of tool.
 _WARM_UP = {
@@ -108,6 +110,17 @@ def passing_job(repo: str, key: str) -> JobPlan:
     return JobPlan(name=name, passes=((_PASSING_STEP.get(slug, "Check"), slug),))
 
 
+def _distinct(jobs: Iterable[JobPlan]) -> Iterator[JobPlan]:
+    """The same jobs with names of their own, as GitHub wants them within a run."""
+    names: set[str] = set()
+    for job in jobs:
+        name, place = job.name, 2
+        while name in names:
+            name, place = f"{job.name} #{place}", place + 1
+        names.add(name)
+        yield replace(job, name=name)
+
+
 def _job_name(failure: Failure) -> str:
     kind = failure.step.lower()
     place = number(f"name {failure.slug}", 5)
@@ -151,7 +164,7 @@ def _ordinary(repo: str, workflow: str, slugs: tuple[str, ...], hour: int, place
     jobs = [failing_job(slug, repo) for slug in slugs]
     wanted = number(f"passing jobs {place}", 4) + (0 if jobs else 1)
     jobs += [passing_job(repo, f"{place} {n}") for n in range(wanted)]
-    unique = tuple({job.name: job for job in jobs}.values())
+    unique = tuple(_distinct(jobs))
     if workflow == "CI" and len(slugs) > 1 and place % 3 == 0:
         unique = (*unique, failing_job("all-green-gate", repo, name="all green", after=True, seconds=2))
     event = "push"
