@@ -31,7 +31,7 @@ class RulesClassifier:
         root = error or (extraction.errors[0] if extraction.errors else None)
         lines, places = _lines(extraction, error)
         hits = match_lines([bare(line.text) for line in lines])
-        decision = decide(hits, places, [line.number for line in lines]) or self._by_step(extraction, error, job)
+        decision = decide(hits, places, [line.number for line in lines], _marked(lines)) or self._by_step(extraction, error, job)
         fingerprint = root.fingerprint if root else ""
         if decision is None:
             seen = root.headline if root else (lines[-1].text if lines else "")
@@ -107,6 +107,11 @@ def _evidence(root: ExtractedError | None) -> tuple[Evidence, ...]:
     if root is None or root.line is None:
         return ()
     return tuple(Evidence(line.number, line.text) for line in root.lines if line.number == root.line)
+
+
+def _marked(lines: list[LogLine]) -> set[int]:
+    """Numbers of the lines the runner marked as errors."""
+    return {line.number for line in lines if line.text.lstrip().startswith("##[error]")}
 
 
 def _shown(root: ExtractedError | None) -> LogLine:

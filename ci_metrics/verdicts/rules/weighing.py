@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import tomllib
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -24,10 +24,14 @@ from ci_metrics.verdicts.rules.matching import Hit
 FIRST, OTHER, CONTEXT = 6.0, 3.0, 0.0
 
 
+#: Taken from a match below the last place where anything failed: clean-up, uploads, dumps of other services' logs.
+AFTER, SLACK = 15.0, 3
 #: Taken from a match that stands too far above the place where its command failed (rules with `near`).
 FAR = 32.0
 #: The tag of rules that mark such a place.
 END = "end"
+#: The tag of rules for a test runner's summary.
+SUMMARY = "test-summary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,19 @@ class Decision:
     rival: Candidate | None
 
 
+@dataclass(frozen=True, slots=True)
+class Precedence:
+    """`precedence.toml`: the order of categories, within which margin it counts, and what a test summary takes away."""
+
+    order: tuple[str, ...]
+    margin: float
+    shadow: Mapping[str, float]
+
+
 @cache
-def _precedence() -> tuple[float, tuple[str, ...]]:
+def _precedence() -> Precedence:
     content = tomllib.loads(files("ci_metrics.verdicts.rules").joinpath("precedence.toml").read_text(encoding="utf-8"))
-    return float(content["margin"]), tuple(content["order"])
+    return Precedence(tuple(content["order"]), float(content["margin"]), content["under_a_test_summary"])
 
 
 @cache
@@ -65,48 +78,56 @@ def names(rule: Rule) -> tuple[str, ...]:
 
 def outranks(first: str, second: str) -> bool:
     """Whether category `first` is the cause when both it and `second` have about equally strong signs."""
-    order = _precedence()[1]
+    order = _precedence().order
     return order.index(first) < order.index(second)
 
 
-def decide(hits: Sequence[Hit], places: Sequence[float], numbers: Sequence[int]) -> Decision | None:
+def decide(
+    hits: Sequence[Hit], places: Sequence[float], numbers: Sequence[int], marked: Collection[int] = ()
+) -> Decision | None:
     """The decision over `hits`; None when nothing competes.
 
-    `places[i]` is what the place of line `i` adds to a priority, `numbers[i]` its number in the raw log (0: not in it).
+    `places[i]` is what the place of line `i` adds to a priority, `numbers[i]` its number in the raw log (0: not in it);
+    `marked`: numbers of the lines that the runner itself marked as errors.
     """
     present = {name for hit in hits for name in names(hit.rule)}
-    noise = [hit for hit in hits if hit.rule.kind == "noise"]
-    muted = {(hit.index, name) for hit in noise for name in hit.rule.mutes or ("",)}
-    ends = sorted({numbers[hit.index] for hit in hits if END in hit.rule.tags} | {max(numbers, default=0)})
+    muted = {(h.index, name) for h in hits if h.rule.kind == "noise" for name in h.rule.mutes or ("",)}
+    ends = sorted({numbers[hit.index] for hit in hits if END in hit.rule.tags}.union(marked))
+    last = max(numbers, default=0)
+    shadow = _precedence().shadow
+    summary = max((numbers[h.index] for h in hits if SUMMARY in h.rule.tags and (h.index, "") not in muted), default=-1)
     best: dict[str, Candidate] = {}
     for hit in hits:
-        rule = hit.rule
+        rule, number = hit.rule, numbers[hit.index]
         if rule.kind != "cause" or any((hit.index, name) in muted for name in ("", *names(rule))):
             continue
         if (rule.needs and not rule.needs & present) or rule.unless & present:
             continue
-        score = rule.priority + places[hit.index] - (FAR if _far(hit, numbers, ends) else 0.0)
+        score = rule.priority + places[hit.index]
+        if rule.near and number and _distance(number, ends, last) > rule.near:
+            score -= FAR
+        if ends and number > ends[-1] + SLACK:
+            score -= AFTER
+        if rule.category in shadow and 0 < number < summary:
+            score -= shadow[rule.category]
         if rule.category not in best or score > best[rule.category].score:
             best[rule.category] = Candidate(hit, score)
     if not best:
         return None
     ranked = sorted(best.values(), key=lambda candidate: -candidate.score)
-    margin = _precedence()[0]
     winner = ranked[0]
     for other in ranked[1:]:
-        close = other.score >= ranked[0].score - margin
+        close = other.score >= ranked[0].score - _precedence().margin
         if close and outranks(other.hit.rule.category, winner.hit.rule.category):
             winner = other
     rival = next((c for c in ranked if c is not winner), None)
     return Decision(winner, rival)
 
 
-def _far(hit: Hit, numbers: Sequence[int], ends: Sequence[int]) -> bool:
-    number = numbers[hit.index]
-    if not hit.rule.near or not number:
-        return False
+def _distance(number: int, ends: Sequence[int], last: int) -> int:
+    """Lines from `number` down to the next place where something failed, or to the end."""
     at = bisect_left(ends, number)
-    return at < len(ends) and ends[at] - number > hit.rule.near
+    return (ends[at] if at < len(ends) else last) - number
 
 
 def confidence(decision: Decision) -> float:

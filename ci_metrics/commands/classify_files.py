@@ -1,0 +1,67 @@
+"""`ci-metrics classify`: what kind of failure each log file shows, by the embedded classifier.
+
+Belongs here: wiring extraction and rules for files, and printing. Does not: extracting, judging, reading files.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ci_metrics.commands.log_files import read_job, read_logs
+from ci_metrics.logs import extract
+from ci_metrics.models import Verdict
+from ci_metrics.settings import load_settings
+from ci_metrics.verdicts.rules import RulesClassifier
+from ci_metrics.verdicts.taxonomy import load_taxonomy
+
+
+def classify(
+    *files: str,
+    json_lines: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    job: Path | None = None,
+) -> None:
+    """Print what kind of failure each log shows, why, and which lines prove it. No network.
+
+    Parameters
+    ----------
+    files: job logs; `-` reads standard input, `*.gz` is unpacked
+    json_lines: one JSON object a file, in order
+    job: the job's JSON as GitHub's API returns it, to name the steps
+    """
+    settings = load_settings()
+    classifier = RulesClassifier(load_taxonomy(settings.taxonomy_file))
+    record = read_job(job) if job is not None else None
+    for name, data in read_logs(files):
+        extraction = extract(data, job=record, annotations=record.annotations if record else ())
+        verdict = classifier.judge(extraction, job=record)
+        print(json.dumps(as_row(name, verdict), ensure_ascii=False) if json_lines else as_text(name, verdict))
+
+
+def as_row(name: str, verdict: Verdict) -> dict[str, object]:
+    """The object that scripts parse (contract, "Command output")."""
+    return {
+        "file": name,
+        "state": verdict.state,
+        "error_type": verdict.error_type,
+        "confidence": verdict.confidence,
+        "summary": verdict.summary,
+        "evidence": [{"line": quote.line, "text": quote.text} for quote in verdict.evidence],
+        "suggested_fix": verdict.suggested_fix,
+        "source": verdict.source,
+        "fingerprint": verdict.fingerprint,
+    }
+
+
+def as_text(name: str, verdict: Verdict) -> str:
+    """The same for people."""
+    if verdict.error_type is None:
+        return f"{name}: {verdict.state}" + (f"\n   {verdict.summary}" if verdict.summary else "")
+    shown = [f"{name}: {verdict.error_type} ({verdict.confidence:.0%} confidence)", f"   Summary: {verdict.summary}"]
+    shown += [f"   line {quote.line}: {quote.text.strip()[:200]}" for quote in verdict.evidence]
+    if verdict.suggested_fix:
+        shown.append(f"   Hint: {verdict.suggested_fix}")
+    return "\n".join(shown)
