@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-_COMMAND = re.compile(r"^::(error|warning|notice|debug)[^:]*(?::[^:][^:]*)*?::(.*)$")
+_COMMAND = re.compile(r"^::(error|warning|notice|debug)(?: (.*?))?::(.*)$")
 _SCRIPT = re.compile(r"_temp/[0-9a-f]{8}-[0-9a-f-]{27}\.sh")
 _PROCESS = re.compile(r"(\.sh: line \d+: +)\d{4,6}( )")
 _SECONDS = re.compile(r"\b(\d+)\.(\d{2,3})( ?s\b| ?sec\b| ?seconds\b)")
@@ -127,7 +127,16 @@ def command_header(command: str) -> tuple[str, ...]:
 def as_shown(line: str) -> str:
     """A printed line as the runner shows it: a workflow command such as `::error file=a::text` becomes `##[error]text`."""
     found = _COMMAND.match(line)
-    return f"##[{found[1]}]{found[2]}" if found else line
+    return f"##[{found[1]}]{found[3]}" if found else line
+
+
+def said_commands(lines: Sequence[str]) -> Iterator[tuple[str, dict[str, str], str]]:
+    """The workflow commands among printed lines that become annotations: (level, properties, message)."""
+    for line in lines:
+        found = _COMMAND.match(line)
+        if found and found[1] != "debug":
+            pairs = (part.partition("=") for part in (found[2] or "").split(","))
+            yield found[1], {name.strip(): value for name, _, value in pairs}, found[3]
 
 
 def varied(lines: Sequence[str], repo: str, key: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from ci_metrics.sample.log_format import (
     complete_lines,
     post_lines,
     render,
+    said_commands,
     setup_lines,
     varied,
 )
@@ -149,6 +150,7 @@ class JobScript:
                 line = 40 + number(f"{self.job_id} line", 200)
                 exit_code = f"Process completed with exit code {self.recorded.exit_code}."
                 made.append(AnnotationSpec(level="failure", message=exit_code, start_line=line))
+                made += list(_commanded(self.recorded))
         if not self.plan.annotations and number(f"{self.job_id} old", 9) == 0:
             made.append(AnnotationSpec(level="warning", message=_OLD_NODE))
         return tuple(made)
@@ -208,3 +210,15 @@ class JobScript:
 def recorded(slug: str) -> Failure | None:
     """The recorded failure called `slug`, or None when a job does not fail with one."""
     return failures()[slug] if slug else None
+
+
+def _commanded(failure: Failure) -> Iterator[AnnotationSpec]:
+    """The annotations that the failing command asked for itself."""
+    for level, said, message in said_commands(failure.lines):
+        yield AnnotationSpec(
+            level="failure" if level == "error" else "warning" if level == "warning" else "notice",
+            message=message,
+            title=said.get("title", ""),
+            path=said.get("file", ".github").removeprefix("/home/runner/work/widgets/widgets/"),
+            start_line=int(said.get("line", "1")),
+        )

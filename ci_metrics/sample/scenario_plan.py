@@ -162,7 +162,7 @@ def ordinary_runs() -> Iterator[RunPlan]:
 
 def _ordinary(repo: str, workflow: str, slugs: tuple[str, ...], hour: int, place: int) -> RunPlan:
     jobs = [failing_job(slug, repo) for slug in slugs]
-    wanted = number(f"passing jobs {place}", 4) + (0 if jobs else 1)
+    wanted = number(f"passing jobs {place}", 3) + (0 if jobs else 1)
     jobs += [passing_job(repo, f"{place} {n}") for n in range(wanted)]
     unique = tuple(_distinct(jobs))
     if workflow == "CI" and len(slugs) > 1 and place % 3 == 0:
