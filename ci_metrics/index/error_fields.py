@@ -24,9 +24,6 @@ from ci_metrics.models import (
 #: States in which somebody has said something: only then is there a source and a confidence.
 _SAID = frozenset({"classified", "unknown"})
 
-#: States of a job in which a step of it cannot be looked at either.
-_SHARED_WITH_STEPS = frozenset({"no_log", "pending", "llm_failed"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOutcome:
@@ -60,9 +57,8 @@ def step_error_fields(job: Job, step: Step, outcome: JobOutcome) -> Body:
         return {}
     own = [(error, verdict) for error, verdict in outcome.verdicts if _stands_in(error, step, job)]
     if not own:
-        shared: ErrorState = (
-            outcome.state if not outcome.verdicts and outcome.state in _SHARED_WITH_STEPS else "no_error_found"
-        )
+        # Nothing was found in the job (or could be looked at): the same holds for its steps.
+        shared: ErrorState = "no_error_found" if outcome.verdicts or outcome.state == "classified" else outcome.state
         return {"s_error_state": shared, **spent(()), **_flaky(outcome)}
     state = own[0][1].state
     return {

@@ -19,7 +19,7 @@ from opensearchpy.exceptions import OpenSearchException
 from ci_metrics.errors import TransientError
 from ci_metrics.index.base import Body, Document, Kind, Where, Written
 from ci_metrics.index.fields import KINDS, countable_field
-from ci_metrics.index.opensearch_errors import RETRYABLE, explained, explanation, reason_of
+from ci_metrics.index.opensearch_errors import RETRYABLE, explained, explanation, reason_of, trouble
 from ci_metrics.index.opensearch_query import query_of, sort_of
 from ci_metrics.index.opensearch_setup import exact_names, prepare
 from ci_metrics.index.validation import write_error
@@ -134,7 +134,11 @@ class OpenSearchIndex:
         for start in range(0, len(ids), IDS):
             with explained(target.label):
                 answer = target.client.mget(index=target.index, body={"ids": list(ids[start : start + IDS])})
-            found.update({hit["_id"]: hit["_source"] for hit in answer["docs"] if hit.get("found")})
+            for hit in answer["docs"]:
+                if "error" in hit:
+                    raise trouble(hit["error"], target.label)
+                if hit["found"]:
+                    found[hit["_id"]] = hit["_source"]
         return found
 
     def scan(

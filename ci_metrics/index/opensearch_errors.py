@@ -23,6 +23,9 @@ from ci_metrics import errors
 RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
+_NOT_THERE = "It is made at the first upload; check the index name"
+
+
 @contextmanager
 def explained(where: str) -> Iterator[None]:
     """Turn what opensearch-py raises inside into our exceptions; `where` names the index for people."""
@@ -58,6 +61,13 @@ def explanation(error: OpenSearchException, where: str) -> errors.CiMetricsError
             return errors.PermanentError(f"{where}: HTTP {error.status_code} ({_text(error)})")
         case _:
             return errors.PermanentError(f"{where}: {error}")
+
+
+def trouble(error: Mapping[str, Any], where: str) -> errors.PermanentError:
+    """Our exception for an error that stands inside an answer, in the place of one document."""
+    if error.get("type") == "index_not_found_exception":
+        return errors.NotFoundError(f"{where}: {reason_of(error)}. {_NOT_THERE}")
+    return errors.PermanentError(f"{where}: {reason_of(error)}")
 
 
 def reason_of(error: object) -> str:

@@ -99,17 +99,19 @@ def _complete(client: OpenSearch, kind: Kind, index: str, mapping: Mapping[str, 
             f"index {index} has other mappings than the documents need: {'; '.join(conflicts)}. Name a new index in "
             f"{SETTING[kind]}, or reindex the old one into it after the first upload"
         )
-    analyzer = _analyzer(client, index)
     absent = [field for name, field in fields_of(kind).items() if name not in properties]
-    lacking: dict[str, Any] = properties_of(absent, analyzer)
-    nested = properties.get("errors")
-    if "errors" in fields_of(kind) and nested is not None:
-        inner = [field for name, field in ERROR_FIELDS.items() if name not in nested.get("properties", {})]
-        if inner:
-            lacking["errors"] = {"type": "nested", "properties": properties_of(inner, analyzer)}
-    if lacking:
-        client.indices.put_mapping(index=index, body={"properties": lacking})
-        logger.info("Index %s got the fields it lacked: %s", index, ", ".join(lacking))
+    inner = []
+    if "errors" in properties and "errors" in fields_of(kind):
+        known = properties["errors"].get("properties", {})
+        inner = [field for name, field in ERROR_FIELDS.items() if name not in known]
+    if not absent and not inner:
+        return
+    analyzer = _analyzer(client, index)
+    lacking = properties_of(absent, analyzer)
+    if inner:
+        lacking["errors"] = {"type": "nested", "properties": properties_of(inner, analyzer)}
+    client.indices.put_mapping(index=index, body={"properties": lacking})
+    logger.info("Index %s got the fields it lacked: %s", index, ", ".join(lacking))
 
 
 def _analyzer(client: OpenSearch, index: str) -> str:
