@@ -106,6 +106,15 @@ class GitHub:
             found.append(replace(earlier, created_at=run.created_at))
         return [*found, run]
 
+    def job(self, repo: str, job_id: int) -> Job:
+        """One job with its steps, without its annotations; one request. Raises NotFoundError."""
+        return job_from_json(self._transport.get("job", f"/repos/{repo}/actions/jobs/{job_id}").value, repo)
+
+    def attempt(self, repo: str, run_id: int, number: int) -> Run:
+        """One attempt of a run; one request. Raises NotFoundError."""
+        path = f"/repos/{repo}/actions/runs/{run_id}/attempts/{number}"
+        return run_from_json(self._transport.get("attempt", path).value, repo)
+
     def jobs(self, run: Run) -> list[Job]:
         """The jobs that this attempt ran itself, with their steps, each once.
 
