@@ -6,6 +6,8 @@ What belongs here: stored verdict <-> document, claims as documents of their own
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -61,7 +63,7 @@ class IndexVerdictStore:
         if held.get("s_claimed_by") == owner:
             self._index.upsert([claim])
             return True
-        if _moment(str(held["ts_claimed_until"])) > now:
+        if _moment(str(held["ts_claimed_until"])) > now and not _died(str(held.get("s_claimed_by", ""))):
             return False
         return self._index.delete("verdicts", [claim.id]) == 1 and self._index.create(claim)
 
@@ -80,6 +82,21 @@ class IndexVerdictStore:
 
 def _claim_id(key: str) -> str:
     return f"{key}-claim"
+
+
+def _died(owner: str) -> bool:
+    """Whether the owner (`host/pid/…`) was a process of this machine that runs no more: then nobody need wait for it."""
+    host, _, rest = owner.partition("/")
+    pid = rest.partition("/")[0]
+    if os.name != "posix" or host != socket.gethostname() or not pid.isdigit():
+        return False  # elsewhere, asking whether a process lives is not harmless
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _moment(text: str) -> datetime:

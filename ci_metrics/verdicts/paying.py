@@ -12,8 +12,9 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeGuard
@@ -27,9 +28,11 @@ from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, VerdictSto
 
 _log = logging.getLogger(__name__)
 
-# A claim outlives the longest time one error's asking can take; a process that died gives way after it.
-_CLAIM_SECONDS = 600.0
+# A claim is renewed as long as its process lives: one that was killed gives way after a minute.
+_CLAIM_SECONDS = 60.0
+_RENEW_EVERY_SECONDS = 20.0
 _LOOK_EVERY_SECONDS = 1.0
+_WAIT_SECONDS = 600.0
 _MOST_WORKERS = 32
 
 _DECIDED: dict[str, Decided] = {
@@ -58,11 +61,17 @@ class Payer:
         self._workers = min(_MOST_WORKERS, max(4, max_rpm // 10))
         self._clock, self._sleep = clock, sleep
         self._lock = threading.Lock()
-        self.owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self._held: set[str] = set()
+        self._claims = threading.Lock()  # so that no claim is renewed after it was given back
+        self.owner = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:6]}"
         self.paid_twice = 0
 
     def ask_all(self, groups: Sequence[Group], requests: Sequence[JudgeRequest], rules: Sequence[Verdict]) -> None:
         """Decide the groups, as far as money and the endpoint allow."""
+        with self._renewing():
+            self._ask_all(groups, requests, rules)
+
+    def _ask_all(self, groups: Sequence[Group], requests: Sequence[JudgeRequest], rules: Sequence[Verdict]) -> None:
         elsewhere: list[Group] = []
 
         def one(group: Group) -> None:
@@ -88,6 +97,7 @@ class Payer:
             return True
         if not store.claim(group.key, self.owner, _CLAIM_SECONDS):
             return False
+        self._held.add(group.key)
         try:
             stored = store.get([group.key]).get(group.key)
             if _news(stored, seen=group.stored):
@@ -97,8 +107,40 @@ class Payer:
             if asked.outcome in ("answered", "unproven"):
                 self._keep(group, request, rules, seen=stored)
         finally:
-            store.release(group.key, self.owner)
+            with self._claims:
+                self._held.discard(group.key)
+                store.release(group.key, self.owner)
         return True
+
+    @contextmanager
+    def _renewing(self) -> Iterator[None]:
+        """Renew the claims held, in the background, until the block ends."""
+        store = self._store
+        if store is None:
+            yield
+            return
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(_RENEW_EVERY_SECONDS):
+                for key in tuple(self._held):
+                    with self._claims:
+                        if key in self._held:
+                            self._renew(store, key)
+
+        thread = threading.Thread(target=renew, name="claims", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _renew(self, store: VerdictStore, key: str) -> None:
+        try:
+            store.claim(key, self.owner, _CLAIM_SECONDS)
+        except CiMetricsError as error:
+            _log.warning("⚠️ The claim on %s could not be renewed: %s", key, error)
 
     def _ask(self, group: Group, request: JudgeRequest, rules: Verdict) -> Asked:
         asked = self._asker.ask(request, rules, first=group.first)
@@ -138,7 +180,7 @@ class Payer:
         """Wait for verdicts that other processes are finding out; take over what they gave up."""
         store = self._store
         waited = 0.0
-        while groups and store is not None and waited <= _CLAIM_SECONDS:
+        while groups and store is not None and waited <= _WAIT_SECONDS:
             found = store.get([group.key for group in groups])
             left = []
             for group in groups:

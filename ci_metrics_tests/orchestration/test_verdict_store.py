@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -107,6 +111,17 @@ def test_a_claim_can_be_renewed_given_back_and_taken_over_when_it_ran_out(
     assert store.claim("k", "b", 60)
     clock.now += timedelta(seconds=61)
     assert store.claim("k", "a", 60)
+
+
+def test_a_claim_of_a_process_that_died_here_holds_nobody_up(store: IndexVerdictStore) -> None:
+    died = subprocess.Popen([sys.executable, "-c", ""])
+    died.wait()
+    host = socket.gethostname()
+    assert store.claim("k", f"{host}/{died.pid}/abc", 600)
+    assert store.claim("k", f"{host}/{os.getpid()}/def", 600)
+    assert not store.claim("k", "somebody else", 600)
+    assert store.claim("other", f"another-host/{died.pid}/abc", 600)
+    assert not store.claim("other", f"{host}/{os.getpid()}/def", 600)
 
 
 def test_a_claim_is_no_verdict(store: IndexVerdictStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -236,3 +237,26 @@ def test_a_store_that_cannot_be_read_stops_before_anything_is_paid(
 def test_without_a_store_distinct_errors_are_still_asked_once(make_judge: MakeJudge, server: ModelServer) -> None:
     make_judge(store=None).judge([failure(1), failure(1, job_id=2)])
     assert len(server.prompts) == 1
+
+
+def test_a_claim_is_renewed_while_its_process_asks_and_given_back_afterwards(
+    make_judge: MakeJudge, server: ModelServer, store: MemoryStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ci_metrics.verdicts.paying._RENEW_EVERY_SECONDS", 0.005)
+    ends: list[Any] = []
+
+    def slowly(user: str) -> dict[str, Any]:
+        for _ in range(4):
+            clock.now += timedelta(seconds=50)
+            [(_, until)] = store.claims.values()
+            for _ in range(400):
+                if next(iter(store.claims.values()))[1] > until:
+                    break
+                time.sleep(0.005)
+            ends.append(next(iter(store.claims.values()))[1] > clock.now)
+        return answer_of(user)
+
+    server.answer = slowly
+    make_judge().judge([failure(1)])
+    assert ends == [True] * 4
+    assert store.claims == {}
