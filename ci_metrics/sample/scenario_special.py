@@ -52,7 +52,7 @@ def _nightly_matrix() -> Iterator[RunPlan]:
                     jobs.append(failing_job("pytest-timeout", WIDGETS, name=name))
                 else:
                     jobs.append(JobPlan(name=name, passes=_TESTS, waits=5 + shard))
-    jobs.append(failing_job("all-green-gate", WIDGETS, name="all green", after=True, seconds=2))
+    jobs.append(failing_job("all-green-gate", WIDGETS, name="all green", after=True))
     yield RunPlan(repo=WIDGETS, workflow="Nightly", hour=2, minute=17, event="schedule", jobs=tuple(jobs))
 
 
