@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 
 from ci_metrics.orchestration.codec import schema_of
 
@@ -36,8 +35,7 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], most: int =
     """The first rows as a markdown table; says how many more there are."""
     if not rows:
         return dg.MetadataValue.md("_no rows_")
-    frame = pd.DataFrame(list(rows[:most]), columns=list(columns)).astype(str)
-    cells = [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+    cells = [["" if row.get(name) is None else _cell(str(row[name])) for name in columns] for row in rows[:most]]
     lines = [" | ".join(columns), " | ".join("---" for _ in columns), *(" | ".join(row) for row in cells)]
     more = [f"\n_and {len(rows) - most} more_"] if len(rows) > most else []
     return dg.MetadataValue.md("\n".join([*(f"| {line} |" for line in lines), *more]))
