@@ -1,0 +1,77 @@
+"""`daily_report`: the HTML report of the week that ends with each day, linked from Dagster.
+
+What belongs here: one file a day and its metadata. Does not: the report (`report/html.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from ci_metrics.orchestration.hourly import each_hour
+from ci_metrics.orchestration.metadata import plot
+from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.report.html import build_report, render
+from ci_metrics.report.window import Window
+
+NAME = "daily_report"
+
+#: Days that each report looks at, the day itself included.
+DAYS = 7
+
+DAY_FORMAT = "%Y-%m-%d"
+
+
+def daily_partitions(start: datetime) -> dg.DailyPartitionsDefinition:
+    """UTC days from the day of `start` on."""
+    return dg.DailyPartitionsDefinition(start_date=start.strftime(DAY_FORMAT), timezone="UTC", fmt=DAY_FORMAT)
+
+
+def build(start: datetime, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The asset on days from `start` on; `upstream` is the hourly asset that writes the documents."""
+
+    @dg.asset(
+        name=NAME,
+        deps=[upstream],
+        partitions_def=daily_partitions(start),
+        backfill_policy=backfill_policy(),
+        group_name="history",
+        kinds={"html"},
+        owners=["team:ci"],
+        pool="index",
+        description=(
+            f"One HTML file: what failed in the {DAYS} days that end with this one, why, and what it cost. Read from the "
+            "index as it is now, so making a day again shows what is known by now."
+        ),
+    )
+    def daily_report(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
+        each_hour(context, ci, lambda day: report_day(ci, day))
+
+    return daily_report
+
+
+def report_day(ci: Workplace, day: str) -> Mapping[str, Any]:
+    """Make one day's file beside the hours' files; returns the metadata."""
+    end = datetime.strptime(day, DAY_FORMAT).replace(tzinfo=UTC) + timedelta(days=1)
+    ci.index.refresh()
+    made = build_report(ci.index, ci.now(), window=Window(end - timedelta(days=DAYS), end))
+    target = ci.store.root / NAME / f"{day}.html"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(render(made), encoding="utf-8")
+    figures = made.figures
+    return {
+        "report": dg.MetadataValue.url(target.as_uri()),
+        "path": dg.MetadataValue.path(str(target)),
+        "jobs": figures.jobs,
+        "failed_jobs": figures.failed,
+        "failure_rate": round(figures.rate or 0.0, 4),
+        "lost_minutes": round(figures.lost / 60, 1),
+        "new_groups": sum(cause.group.new for cause in made.causes),
+        "unexplained": figures.unexplained,
+        "cost_usd": round(figures.spend.cost, 4),
+        "by_category": plot({row.name: row.failed for row in figures.types}),
+    }

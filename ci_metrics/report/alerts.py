@@ -1,0 +1,150 @@
+"""Alerts: what is worth telling a chat room, as messages; pure.
+
+What belongs here: events, their keys (once per event), their wording, Slack's JSON. Does not: finding them
+(`orchestration/alert_sensor.py`), sending them (`webhook.py`).
+
+Slack's webhook format is understood by Mattermost, Rocket.Chat and others. Text from CI is inert in it: `&`, `<` and `>` are
+escaped (so no `<!channel>` and no link), quotes stand in a code block that they cannot close.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from ci_metrics.report.failures import web_url
+from ci_metrics.report.markdown import printable
+from ci_metrics.report.words import minutes, some, spoken
+
+#: Sent events are remembered so long: longer than any of them can come up again.
+REMEMBER = timedelta(days=60)
+
+#: More group alerts than this at once become one message: in an outage nobody reads twenty.
+MOST_AT_ONCE = 5
+
+_HEADER, _SECTION = 150, 2_900  # Slack's limits: 150 and 3,000 characters
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One event. `key` names it for ever: what was sent under it is not sent again."""
+
+    key: str
+    title: str
+    quote: str = ""
+    facts: tuple[str, ...] = ()
+    link: str = ""
+
+
+def group_alert(
+    kind: Literal["new", "spiking"],
+    *,
+    hour: str,
+    group: str,
+    error_type: str,
+    headline: str,
+    count: int,
+    lost_minutes: float,
+    repos: Sequence[str],
+    jobs: Sequence[str],
+    link: str = "",
+) -> Alert:
+    """A group of failures never seen before, or far more often than usual. A group is new once, and spikes once a day."""
+    key = f"new:{group}" if kind == "new" else f"spiking:{group}:{hour[:10]}"
+    what = spoken(error_type)
+    title = f"New failure: {what}" if kind == "new" else f"Spiking failure: {what}"
+    failed = f"{count} job{'s' if count != 1 else ''} failed with it in the hour {hour} UTC"
+    facts = (failed, f"{minutes(lost_minutes * 60)} lost", f"in {some(repos)}", f"jobs: {some(jobs)}")
+    return Alert(key, title, headline, facts, web_url(link))
+
+
+def silence_alert(newest: str, hours: int) -> Alert:
+    """Nothing was indexed for hours. Once per silence: `newest` is the newest indexed hour, "" when there is none."""
+    last = f"the newest indexed hour is {newest} UTC" if newest else "no hour was ever indexed"
+    return Alert(
+        f"silence:{newest}",
+        f"CI metrics: nothing indexed for {hours} hours",
+        facts=(last, "look at the hourly schedule, the token and the index in Dagster"),
+    )
+
+
+def budget_alert(spent_in: str, waiting: int, limit: float | None) -> Alert:
+    """The model's money for a clock hour is spent; `waiting` failures stay pending. Once per clock hour."""
+    money = f" of ${limit:g}" if limit is not None else ""
+    return Alert(
+        f"budget:{spent_in}",
+        f"CI metrics: the model budget{money} is spent",
+        facts=(
+            f"{waiting} failure{'s' if waiting != 1 else ''} wait for a verdict since the hour {spent_in} UTC",
+            "they are judged in later hours; MAX_USD_PER_HOUR sets the limit",
+        ),
+    )
+
+
+def digest(alerts: Sequence[Alert]) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+    """The messages to send, each with the keys it covers: one an alert, or one for all when there are many."""
+    if len(alerts) <= MOST_AT_ONCE:
+        return [((alert.key,), slack_message(alert)) for alert in alerts]
+    lines = [f"{alert.title}{f': {alert.quote}' if alert.quote else ''}" for alert in alerts[:20]]
+    if len(alerts) > len(lines):
+        lines.append(f"and {len(alerts) - len(lines)} more")
+    together = Alert("", f"CI metrics: {len(alerts)} alerts", "\n".join(lines), ("ci-metrics report shows them all",))
+    return [(tuple(alert.key for alert in alerts), slack_message(together))]
+
+
+def slack_message(alert: Alert) -> dict[str, Any]:
+    """Slack's JSON for one alert: a plain fallback text, and blocks."""
+    blocks: list[dict[str, Any]] = [{"type": "header", "text": _plain_text(alert.title, _HEADER)}]
+    if alert.quote:
+        code = _escaped(_cut(printable(alert.quote).strip().replace("`", "'"), _SECTION // 2))
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"```{code}```"}})
+    if alert.facts:
+        blocks.append({"type": "context", "elements": [_plain_text(fact, 600) for fact in alert.facts]})
+    if alert.link:
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"<{_escaped(alert.link)}|Open the log>"}})
+    fallback = ". ".join(
+        part for part in (alert.title, alert.quote.splitlines()[0] if alert.quote else "", *alert.facts) if part
+    )
+    return {"text": _escaped(_cut(" ".join(printable(fallback).split()), _SECTION // 2)), "blocks": blocks}
+
+
+class Sent:
+    """Which events were sent, and when: a sensor's cursor."""
+
+    def __init__(self, cursor: str | None) -> None:
+        """Read a cursor; an empty or foreign one means that nothing was sent."""
+        self._at: dict[str, str] = {}
+        try:
+            found = json.loads(cursor or "{}")
+        except ValueError:
+            found = {}
+        if isinstance(found, Mapping) and isinstance(found.get("sent"), Mapping):
+            self._at = {str(key): str(at) for key, at in found["sent"].items()}
+
+    def unsent(self, alerts: Iterable[Alert]) -> list[Alert]:
+        """Those that were not sent, each once."""
+        return list({alert.key: alert for alert in alerts if alert.key not in self._at}.values())
+
+    def note(self, keys: Iterable[str], now: datetime) -> None:
+        """These were sent now."""
+        self._at.update(dict.fromkeys(keys, now.isoformat(timespec="seconds")))
+
+    def cursor(self, now: datetime) -> str:
+        """The new cursor; what is too old to come up again is forgotten."""
+        oldest = (now - REMEMBER).isoformat(timespec="seconds")
+        return json.dumps({"sent": {key: at for key, at in sorted(self._at.items()) if at >= oldest}})
+
+
+def _plain_text(text: str, most: int) -> dict[str, Any]:
+    return {"type": "plain_text", "text": _cut(" ".join(printable(text).split()), most), "emoji": False}
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
