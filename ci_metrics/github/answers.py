@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import re
 import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -114,3 +115,25 @@ def json_of(response: httpx.Response, url: str) -> object:
             "Is there a proxy or a sign-in page between here and GitHub, or is GITHUB_API_URL wrong?"
         ) from None
     return value
+
+
+def next_of(link: str) -> str | None:
+    """The address of the next page in a `Link` header."""
+    found = re.search(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?', link)
+    return found.group(1) if found else None
+
+
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
+
+
+def no_answer(error: httpx.RequestError, url: str) -> CiMetricsError:
+    """The error for a request that got no (whole) answer."""
+    said = str(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return PermanentError(
+            f"{place(url)}: its certificate is not trusted here ({said}). Behind a company's proxy, point SSL_CERT_FILE to its "
+            "certificate"
+        )
+    return TransientError(f"No whole answer from {place(url)}: {said}")

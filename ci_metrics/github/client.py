@@ -21,6 +21,7 @@ from ci_metrics.github.counts import Counts, RequestCount
 from ci_metrics.github.download import LogDownloads
 from ci_metrics.github.fields import Fields
 from ci_metrics.github.limiter import Limiter, shared_limiter
+from ci_metrics.github.patience import Patience
 from ci_metrics.github.records import (
     Pull,
     RateLimit,
@@ -31,7 +32,7 @@ from ci_metrics.github.records import (
     rate_limit_from_json,
     run_from_json,
 )
-from ci_metrics.github.transport import Patience, Transport, is_loopback
+from ci_metrics.github.transport import Transport, is_loopback
 from ci_metrics.models import Annotation, Job, JobLog, Run
 from ci_metrics.settings import Settings
 

@@ -13,10 +13,11 @@ from urllib.parse import urljoin
 import httpx
 
 from ci_metrics.errors import NotFoundError, TransientError
-from ci_metrics.github.answers import place
+from ci_metrics.github.answers import no_answer, place
 from ci_metrics.github.cap import CappedLog
 from ci_metrics.github.counts import STORAGE
-from ci_metrics.github.transport import Transport, is_loopback, no_answer, retrying
+from ci_metrics.github.patience import retrying
+from ci_metrics.github.transport import Transport, is_loopback
 from ci_metrics.models import Job, JobLog, LogState
 
 _CHUNK = 256 * 1024

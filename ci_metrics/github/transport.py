@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,32 +17,21 @@ from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import httpx
-import tenacity
 
 from ci_metrics import __version__
-from ci_metrics.errors import CiMetricsError, ContractError, PermanentError, RateLimitedError, TransientError
-from ci_metrics.github.answers import error_of, json_of, place, until_reset, wait_asked_for
+from ci_metrics.errors import ContractError, PermanentError, RateLimitedError, TransientError
+from ci_metrics.github.answers import error_of, json_of, next_of, no_answer, origin, place, until_reset, wait_asked_for
 from ci_metrics.github.auth import Credentials
 from ci_metrics.github.conditional import ConditionalCache, KeptAnswer
 from ci_metrics.github.counts import Counts
 from ci_metrics.github.limiter import Limiter
+from ci_metrics.github.patience import Patience, retrying
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
-#: Times one request is sent before its 5xx or broken connection is given up, and seconds between: random, growing.
-ATTEMPTS = 5
 _MAX_REDIRECTS = 3
 _MAX_PAGES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long, in seconds, one request may wait for limits, all of a client's may, and the longest pause between retries."""
-
-    request: float = 300.0
-    total: float = 1800.0
-    retry: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +42,6 @@ class Answer:
     items: list[object]
     total: int | None
     next_url: str | None
-
-
-def retrying(patience: Patience, sleep: Callable[[float], None]) -> tenacity.Retrying:
-    """Again after a TransientError, `ATTEMPTS` times in all, with growing random pauses; never after a used-up limit."""
-    return tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(ATTEMPTS),
-        wait=tenacity.wait_random_exponential(multiplier=0.5, max=patience.retry),
-        retry=tenacity.retry_if_exception(
-            lambda e: isinstance(e, TransientError) and not isinstance(e, RateLimitedError)
-        ),
-        sleep=sleep,
-        reraise=True,
-    )
 
 
 def is_loopback(url: str) -> bool:
@@ -190,7 +165,7 @@ class Transport:
             raise TransientError(f"{place(url)} answered with JSON that has not {wanted} in it: {str(value)[:80]}")
         total = holder.get("total_count")
         next_url = next_of(link)
-        if next_url is not None and _origin(next_url) != _origin(self.api_url):
+        if next_url is not None and origin(next_url) != origin(self.api_url):
             raise ContractError(
                 f"{place(url)}: the next page is said to be at {place(next_url)}, another host: the token is not sent there. "
                 "Is GITHUB_API_URL the host's own name?"
@@ -209,7 +184,7 @@ class Transport:
         follow: bool = True,
     ) -> httpx.Response:
         """One exchange, with the waits that GitHub asks for, one renewal of the token, and moves within the same host."""
-        left, limits, moves, renewed = self.patience.request, 0, 0, False
+        left, limits, moves, renewed = min(self.patience.request, self._patience_left()), 0, 0, False
         while True:
             response = self._exchange(kind, method, url, left, again, headers or {}, authorization)
             wait = wait_asked_for(response, limits)
@@ -220,7 +195,7 @@ class Transport:
                 renewed = again = True
             elif follow and 300 < response.status_code < 400 and response.status_code != 304:
                 target, moves = urljoin(url, response.headers.get("location", "")), moves + 1
-                if _origin(target) != _origin(self.api_url) or moves > _MAX_REDIRECTS:
+                if origin(target) != origin(self.api_url) or moves > _MAX_REDIRECTS:
                     raise PermanentError(f"{place(url)} points to {place(target)}: not followed with a token")
                 url = target
             elif response.status_code >= 400:
@@ -256,36 +231,19 @@ class Transport:
         lengthened = self.limiter.pause(seconds)
         with self._lock:
             self._waited += lengthened
-            spent = self._waited > self.patience.total
+        spent = self._patience_left() <= 0
         if left < 0 or spent:
-            why = "the waits add up to too much" if spent else f"longer than {self.patience.request:.0f} s"
+            why = "the waits add up to too much" if spent else "longer than this program waits"
             raise RateLimitedError(
                 f"GitHub's rate limit was met at {place(url)}: wait {seconds:.0f} s, {why}. What is missing is fetched later",
                 retry_after=seconds,
             )
         _log.warning("⏳ GitHub's rate limit was met: all requests wait %.0f s", seconds)
 
+    def _patience_left(self) -> float:
+        """Seconds that this client may still wait in all."""
+        with self._lock:
+            return max(self.patience.total - self._waited, 0.0)
+
     def _absolute(self, path: str) -> str:
         return self.api_url + path if path.startswith("/") else path
-
-
-def next_of(link: str) -> str | None:
-    """The address of the next page in a `Link` header."""
-    found = re.search(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?', link)
-    return found.group(1) if found else None
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port
-
-
-def no_answer(error: httpx.RequestError, url: str) -> CiMetricsError:
-    """The error for a request that got no (whole) answer."""
-    said = str(error) or type(error).__name__
-    if "CERTIFICATE_VERIFY_FAILED" in said:
-        return PermanentError(
-            f"{place(url)}: its certificate is not trusted here ({said}). Behind a company's proxy, point SSL_CERT_FILE to its "
-            "certificate"
-        )
-    return TransientError(f"No whole answer from {place(url)}: {said}")

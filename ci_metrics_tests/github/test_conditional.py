@@ -1,0 +1,137 @@
+"""What has not changed costs no quota; what has changed is seen at once; the cache stays within its bounds."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ci_metrics.github import GitHub, KeptAnswer, SQLiteConditionalCache
+from ci_metrics.sample.faults import Fault
+from ci_metrics.sample.scaling import scaled_world
+from ci_metrics.sample.server import SampleGitHub
+from ci_metrics.sample.world import World
+from ci_metrics_tests.github.worlds import HOUR, REPO, START, attempt, client, job, run, world
+
+
+def sweep(github: GitHub, made: World) -> int:
+    """Ask for everything of an hour but logs; how many jobs there were."""
+    jobs = 0
+    for repo in made.repos:
+        for latest in github.runs_created(repo, made.start, made.end):
+            for one in github.attempts(latest):
+                found = github.jobs(one)
+                github.annotations(repo, one, found)
+                jobs += len(found)
+    return jobs
+
+
+def test_when_nothing_has_changed_no_request_counts(tmp_path: Path) -> None:
+    made = scaled_world(runs=12, jobs=110, failure_share=0.02, repos=2)
+    with SampleGitHub(made) as server, SQLiteConditionalCache(tmp_path / "cache.sqlite") as cache:
+        with client(server, cache=cache) as github:
+            assert sweep(github, made) == 1320
+        server.reset_stats()
+        with client(server, cache=cache) as github:  # as a later process would
+            assert sweep(github, made) == 1320
+            spent = github.requests
+        assert server.stats.counted.total() == spent.counted == 0
+        assert spent.not_modified == spent.total > 50
+
+
+def test_what_has_changed_is_seen_and_only_that_costs(tmp_path: Path) -> None:
+    late = attempt(2, [job(12, "test", begin=90, end=95)], begin=89)
+    first = attempt(1, [job(11, "test", conclusion="failure")])
+    made = world(run(1, [first, late]), run(2, [attempt(1, [job(21, "test")])]), opens=60)
+    with SampleGitHub(made) as server, SQLiteConditionalCache(tmp_path / "cache.sqlite") as cache:
+        with client(server, cache=cache) as github:
+            assert sweep(github, made) == 2
+        server.clock.advance(3600)
+        server.reset_stats()
+        with client(server, cache=cache) as github:
+            assert sweep(github, made) == 3
+            found = github.runs_created(REPO, START, START + HOUR)
+        assert [(r.run_id, r.run_attempt, r.conclusion) for r in found] == [(1, 2, "success"), (2, 1, "success")]
+        # The listing, run 1's first attempt, its new jobs, its suite. Run 2 and the first attempt's jobs cost nothing.
+        assert dict(server.stats.counted) | {} == {"runs": 1, "attempt": 1, "jobs": 1, "check_runs": 1}
+
+
+def test_a_wrong_answer_is_never_kept(tmp_path: Path) -> None:
+    made = scaled_world(runs=2, jobs=1)
+    with SampleGitHub(made) as server, SQLiteConditionalCache(tmp_path / "cache.sqlite") as cache:
+        server.faults.add(Fault(kind="shape", on="runs", times=3))
+        with client(server, cache=cache) as github:
+            for _ in range(2):
+                assert len(github.runs_created(made.repos[0], made.start, made.end)) == 2
+
+
+def test_answers_to_one_identity_are_not_shown_to_another(tmp_path: Path) -> None:
+    with SQLiteConditionalCache(tmp_path / "cache.sqlite") as cache:
+        cache.put("token-1", "https://a/x", KeptAnswer('"1"', b"[1]", "<l>"))
+        assert cache.get("token-1", "https://a/x") == KeptAnswer('"1"', b"[1]", "<l>")
+        assert cache.get("token-2", "https://a/x") is None
+        cache.put("token-1", "https://a/x", KeptAnswer('"2"', b"[2]"))
+        assert cache.get("token-1", "https://a/x") == KeptAnswer('"2"', b"[2]")
+
+
+def test_the_file_stays_within_its_bound_and_the_newest_stay(tmp_path: Path) -> None:
+    import random
+
+    noise = random.Random(1)
+    with SQLiteConditionalCache(tmp_path / "cache.sqlite", max_bytes=100_000) as cache:
+        for number in range(200):
+            cache.put("me", f"https://a/{number}", KeptAnswer("e", noise.randbytes(5_000)))
+        there = [number for number in range(200) if cache.get("me", f"https://a/{number}") is not None]
+    assert 10 <= len(there) <= 30
+    assert (tmp_path / "cache.sqlite").stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("damage", [b"this is no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_damaged_file_is_replaced_because_it_is_only_a_cache(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "cache.sqlite"
+    path.write_bytes(damage)
+    with SQLiteConditionalCache(path) as cache:
+        assert cache.get("me", "https://a") is None
+        cache.put("me", "https://a", KeptAnswer("e", b"[]"))
+        assert cache.get("me", "https://a") is not None
+
+
+def _fill(path: Path, worker: int) -> None:
+    with SQLiteConditionalCache(path) as cache, ThreadPoolExecutor(4) as pool:
+        list(
+            pool.map(lambda n: cache.put(f"w{worker}", f"u{n}", KeptAnswer(str(n), json.dumps(n).encode())), range(200))
+        )
+
+
+def test_threads_and_processes_share_it_and_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_fill, args=(path, n)) for n in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    with SQLiteConditionalCache(path) as cache:
+        kept = [cache.get(f"w{worker}", f"u{n}") for worker in range(2) for n in range(200)]
+    assert [json.loads(answer.body) if answer else None for answer in kept] == [*range(200), *range(200)]
+
+
+def test_a_clocks_change_back_is_a_change_too(tmp_path: Path) -> None:
+    """The same world at an earlier time has another answer: an ETag is compared, not believed."""
+    made = world(run(1, [attempt(1, [replace(job(11, "test", end=30))])]), opens=60)
+    with (
+        SampleGitHub(made) as server,
+        SQLiteConditionalCache(tmp_path / "c.sqlite") as cache,
+        client(server, cache=cache) as github,
+    ):
+        states = []
+        for minutes in (-40, 40):
+            server.clock.advance(60 * minutes)
+            (latest,) = github.runs_created(REPO, START, START + HOUR)
+            states.append(latest.status)
+    assert states == ["in_progress", "completed"]

@@ -1,0 +1,271 @@
+"""Trouble: limits are waited out in bounds, what passes is asked again, what does not pass says what to do."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from ci_metrics.errors import (
+    AuthenticationError,
+    CiMetricsError,
+    NotFoundError,
+    PermanentError,
+    RateLimitedError,
+    TransientError,
+)
+from ci_metrics.github import open_github
+from ci_metrics.github.answers import next_of, wait_asked_for
+from ci_metrics.github.limiter import Limiter, shared_limiter
+from ci_metrics.github.patience import Patience
+from ci_metrics.sample.faults import Fault, FaultKind
+from ci_metrics.sample.scaling import scaled_world
+from ci_metrics.sample.server import SampleGitHub
+from ci_metrics_tests.github.worlds import FakeTime, client, settings_for
+
+WORLD = scaled_world(runs=3, jobs=2, failure_share=0.5)
+(NAME,) = WORLD.repos
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "status", "status": 500},
+        {"kind": "status", "status": 502, "times": 4},
+        {"kind": "status", "status": 503},
+        {"kind": "status", "status": 408},
+        {"kind": "break"},
+        {"kind": "break", "times": 3},
+        {"kind": "cut"},
+        {"kind": "html"},
+        {"kind": "shape"},
+    ],
+    ids=str,
+)
+def test_trouble_that_passes_costs_a_repetition_and_nothing_else(fault: dict[str, object]) -> None:
+    with SampleGitHub(WORLD) as server, client(server) as github:
+        server.faults.add(Fault(on="runs", **fault))  # type: ignore[arg-type]
+        found = github.runs_created(NAME, WORLD.start, WORLD.end)
+        assert len(found) == 3
+        assert github.requests.retried == fault.get("times", 1)
+
+
+@pytest.mark.parametrize("kind", ["status", "break", "cut", "html", "shape"])
+def test_trouble_that_does_not_pass_ends_in_an_error_and_never_in_an_empty_list(kind: FaultKind) -> None:
+    with SampleGitHub(WORLD) as server, client(server) as github:
+        server.faults.add(Fault(kind=kind, on="runs", status=502, times=None))
+        with pytest.raises(TransientError):
+            github.runs_created(NAME, WORLD.start, WORLD.end)
+        assert github.requests.total == 5
+
+
+def test_a_proxys_page_is_named_as_what_it_is() -> None:
+    with SampleGitHub(WORLD) as server, client(server) as github:
+        server.faults.add(Fault(kind="html", on="runs", times=None))
+        with pytest.raises(TransientError, match=r"text/html.*JSON was expected.*Sign in to continue.*proxy"):
+            github.runs_created(NAME, WORLD.start, WORLD.end)
+
+
+def test_nobody_there_is_a_passing_error_that_names_the_host() -> None:
+    server = SampleGitHub(WORLD)
+    server.stop()
+    with client(server) as github, pytest.raises(TransientError, match=r"127\.0\.0\.1"):
+        github.check_repo(NAME)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "advice"),
+    [
+        (401, AuthenticationError, "set a valid GITHUB_TOKEN"),
+        (403, AuthenticationError, "needs to read Actions, Checks"),
+        (404, NotFoundError, "check REPO and the token"),
+        (410, NotFoundError, "gone"),
+        (422, PermanentError, "422"),
+        (451, PermanentError, "451"),
+    ],
+)
+def test_what_cannot_pass_is_asked_once_and_says_what_to_do(
+    status: int, error: type[CiMetricsError], advice: str
+) -> None:
+    with SampleGitHub(WORLD) as server, client(server) as github:
+        server.faults.add(Fault(kind="status", status=status, on="runs", times=None))
+        with pytest.raises(error, match=advice) as caught:
+            github.runs_created(NAME, WORLD.start, WORLD.end)
+        assert github.requests.total == 1
+        assert server.token not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "waited"),
+    [
+        ({"kind": "secondary_limit", "seconds": 40, "status": 403}, (40, 40)),
+        ({"kind": "secondary_limit", "seconds": 40, "status": 429}, (40, 40)),
+        ({"kind": "secondary_limit", "status": 403}, (60, 60)),
+        ({"kind": "secondary_limit", "status": 403, "times": 2}, (180, 180)),  # a minute, then two
+        ({"kind": "primary_limit", "seconds": 100}, (100, 103)),
+    ],
+    ids=str,
+)
+def test_a_limit_is_waited_out_as_long_as_github_says(fault: dict[str, object], waited: tuple[int, int]) -> None:
+    time = FakeTime()
+    with SampleGitHub(WORLD) as server, client(server, time=time) as github:
+        server.faults.add(Fault(on="runs", **fault))  # type: ignore[arg-type]
+        assert len(github.runs_created(NAME, WORLD.start, WORLD.end)) == 3
+    assert waited[0] <= time.slept <= waited[1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "retry_after"),
+    [
+        ({"kind": "primary_limit", "seconds": 3000}, 3000),
+        ({"kind": "secondary_limit", "seconds": 301}, 301),
+        ({"kind": "secondary_limit", "seconds": 20, "times": None}, 20),  # 20 s again and again: 300 s, then enough
+        ({"kind": "secondary_limit", "times": None}, 240),
+    ],
+    ids=str,
+)
+def test_a_limit_that_lasts_longer_than_we_wait_is_an_error_that_says_when_to_come_back(
+    fault: dict[str, object], retry_after: float
+) -> None:
+    time = FakeTime()
+    with SampleGitHub(WORLD) as server, client(server, time=time) as github:
+        server.faults.add(Fault(on="runs", **fault))  # type: ignore[arg-type]
+        with pytest.raises(RateLimitedError) as caught:
+            github.runs_created(NAME, WORLD.start, WORLD.end)
+    assert retry_after <= caught.value.retry_after <= retry_after + 3
+    assert time.slept <= 300
+
+
+def test_while_a_long_pause_is_on_no_request_is_sent_at_all() -> None:
+    with SampleGitHub(WORLD) as server, client(server) as github:
+        server.faults.add(Fault(kind="primary_limit", seconds=3000, on="runs"))
+        for _ in range(5):
+            with pytest.raises(RateLimitedError):
+                github.runs_created(NAME, WORLD.start, WORLD.end)
+        assert server.stats.total.total() == 1
+
+
+def test_all_waits_of_a_client_together_are_bounded() -> None:
+    time = FakeTime()
+    with SampleGitHub(WORLD) as server, client(server, time=time, patience=Patience(300, 1000, 0.01)) as github:
+        server.faults.add(Fault(kind="secondary_limit", seconds=200, on="runs", times=None, every=2))
+        met = 0
+        for _ in range(20):
+            try:
+                github.runs_created(NAME, WORLD.start, WORLD.end)
+            except RateLimitedError:
+                met += 1
+        assert met == 16  # four times 200 s were waited out
+    assert time.slept == 800
+
+
+def test_the_last_request_of_the_quota_pauses_before_github_has_to_refuse() -> None:
+    now, time = [1_000_000.0], FakeTime()
+    with SampleGitHub(WORLD, quota=3, wall=lambda: now[0]) as server, client(server, time=time) as github:
+        for _ in range(3):
+            github.runs_created(NAME, WORLD.start, WORLD.end)
+        with pytest.raises(RateLimitedError, match="3601 s"):
+            github.runs_created(NAME, WORLD.start, WORLD.end)
+        assert server.stats.total["runs"] == 3
+        now[0] += 3600
+        time.now += 3601
+        assert len(github.runs_created(NAME, WORLD.start, WORLD.end)) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "message", "expected"),
+    [
+        (200, {}, "", None),
+        (403, {}, "Resource not accessible by personal access token", None),
+        (403, {"retry-after": "7"}, "", 7.0),
+        (429, {"retry-after": "0"}, "", 0.0),
+        (429, {}, "", 60.0),
+        (403, {}, "You have exceeded a secondary rate limit", 60.0),
+        (403, {}, "You have triggered an abuse detection mechanism", 60.0),
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1760000100", "date": "Thu, 09 Oct 2025 08:53:20 GMT"}, "", 101.0),
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1", "date": "Thu, 09 Oct 2025 08:53:20 GMT"}, "", 1.0),
+        (403, {"x-ratelimit-remaining": "12", "x-ratelimit-reset": "1760000100"}, "no", None),
+    ],
+)  # fmt: skip
+def test_headers_say_how_long_to_wait(
+    status: int, headers: dict[str, str], message: str, expected: float | None
+) -> None:
+    assert wait_asked_for(httpx.Response(status, headers=headers, json={"message": message})) == expected
+
+
+def test_no_more_requests_at_once_than_the_limiter_allows_and_none_above_its_rate() -> None:
+    time = FakeTime()
+    limiter = Limiter(concurrency=3, per_minute=50, clock=time, sleep=time.sleep)
+    inside, most, starts, lock = 0, 0, [], threading.Lock()
+
+    def one(_: int) -> None:
+        nonlocal inside, most
+        with limiter.slot(300):
+            with lock:
+                inside += 1
+                most = max(most, inside)
+                starts.append(time.now)
+            with lock:
+                inside -= 1
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(one, range(200)))
+    assert most <= 3
+    starts.sort()
+    assert all(later - earlier >= 59 for earlier, later in zip(starts, starts[50:], strict=False))
+
+
+def test_two_clients_of_one_identity_share_their_limits() -> None:
+    with SampleGitHub(WORLD) as server:
+        settings = settings_for(server)
+        with open_github(settings) as one, open_github(settings) as two:
+            server.faults.add(Fault(kind="primary_limit", seconds=3000, on="runs"))
+            for github in (one, two):
+                with pytest.raises(RateLimitedError):
+                    github.runs_created(NAME, WORLD.start, WORLD.end)
+            assert server.stats.total["runs"] == 1
+    assert shared_limiter("https://a", "me") is shared_limiter("https://a", "me")
+    assert shared_limiter("https://a", "me") is not shared_limiter("https://a", "you")
+
+
+def test_requests_are_counted_by_what_they_cost() -> None:
+    with SampleGitHub(WORLD) as server, client(server) as github:
+        before = github.requests
+        github.runs_created(NAME, WORLD.start, WORLD.end)
+        quota = github.rate_limit()
+        spent = github.requests - before
+        assert (spent.total, spent.counted, spent.not_modified, spent.retried) == (2, 1, 0, 0)
+        assert spent.by_kind == {"rate_limit": 1, "runs": 1}
+        assert quota is not None
+        assert (quota.limit, quota.remaining, spent.remaining) == (5000, 4999, 4999)
+        assert spent.counted == server.stats.counted.total()
+
+
+def test_a_server_without_rate_limits_says_none() -> None:
+    with SampleGitHub(WORLD) as server, client(server) as github:
+        server.faults.add(Fault(kind="status", status=404, on="rate_limit"))
+        assert github.rate_limit() is None
+
+
+def test_a_check_of_the_repository_says_what_the_token_sees() -> None:
+    with SampleGitHub(WORLD) as server, client(server) as github:
+        seen = github.check_repo(NAME)
+        assert (seen.repo, seen.private, seen.runs) == (NAME, False, 3)
+        with pytest.raises(NotFoundError, match="check REPO"):
+            github.check_repo("acme/nothing")
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        ("", None),
+        ('<https://a/?page=2>; rel="next", <https://a/?page=9>; rel="last"', "https://a/?page=2"),
+        ('<https://a/?page=1>; rel="prev", <https://a/?page=1>; rel="first"', None),
+        ('<https://a/?page=1>; rel="prev", <https://a/?page=3&x=a,b>; rel="next"', "https://a/?page=3&x=a,b"),
+        ("<https://a/2>; rel=next", "https://a/2"),
+    ],
+)
+def test_the_next_page_is_found_in_the_link_header(link: str, expected: str | None) -> None:
+    assert next_of(link) == expected
