@@ -6,23 +6,27 @@ Belongs here: wiring extraction and rules for files, and printing. Does not: ext
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from ci_metrics.commands.log_files import read_job, read_logs
-from ci_metrics.logs import extract
-from ci_metrics.models import Verdict
-from ci_metrics.settings import load_settings
+from ci_metrics.logs import extract, redact
+from ci_metrics.models import Extraction, Job, Verdict
+from ci_metrics.settings import Settings, load_settings
+from ci_metrics.verdicts.request import primary_requests
 from ci_metrics.verdicts.rules import RulesClassifier
-from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.verdicts.show_request import render_request
+from ci_metrics.verdicts.taxonomy import Taxonomy, load_taxonomy
 
 
 def classify(
     *files: str,
     json_lines: Annotated[bool, Parameter(name="--json", negative="")] = False,
     job: Path | None = None,
+    show_request: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Print what kind of failure each log shows, why, and which lines prove it. No network.
 
@@ -31,14 +35,36 @@ def classify(
     files: job logs; `-` reads standard input, `*.gz` is unpacked
     json_lines: one JSON object a file, in order
     job: the job's JSON as GitHub's API returns it, to name the steps
+    show_request: print, instead of a verdict, exactly what would be sent to a model for each log; nothing is sent
     """
     settings = load_settings()
-    classifier = RulesClassifier(load_taxonomy(settings.taxonomy_file))
+    taxonomy = load_taxonomy(settings.taxonomy_file)
+    classifier = RulesClassifier(taxonomy)
     record = read_job(job) if job is not None else None
     for name, data in read_logs(files):
         extraction = extract(data, job=record, annotations=record.annotations if record else ())
+        if show_request:
+            for shown in requests_of(extraction, record, settings, taxonomy, classifier):
+                print(json.dumps({"file": name, **shown}, ensure_ascii=False, indent=None if json_lines else 2))
+            continue
         verdict = classifier.judge(extraction, job=record)
         print(json.dumps(as_row(name, verdict), ensure_ascii=False) if json_lines else as_text(name, verdict))
+
+
+def requests_of(
+    extraction: Extraction, job: Job | None, settings: Settings, taxonomy: Taxonomy, classifier: RulesClassifier
+) -> Iterator[dict[str, object]]:
+    """The first question about each error that a model would be asked about; one with neither address nor body if none is."""
+    none: dict[str, object] = {"url": None, "body": None}
+    asked = 0
+    for request in primary_requests(extraction, job):
+        rules = classifier.judge(extraction, request.error, job)
+        shown = render_request(request, settings=settings, taxonomy=taxonomy, rules=rules, redact=redact)
+        if shown is not None:
+            asked += 1
+            yield shown
+    if not asked:
+        yield none
 
 
 def as_row(name: str, verdict: Verdict) -> dict[str, object]:

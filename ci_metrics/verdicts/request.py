@@ -48,6 +48,21 @@ class JudgeRequest:
         return replace(self, annotations=notes, job=job, error=error, history=mask(self.history))
 
 
+def primary_requests(extraction: Extraction, job: Job | None = None) -> list[JudgeRequest]:
+    """The errors of one log that a model may be asked about: the root cause, and each failed step's first error."""
+    requests: list[JudgeRequest] = []
+    steps: set[int | None] = set()
+    for error in extraction.errors:
+        if error.step_number not in steps:
+            steps.add(error.step_number)
+            requests.append(
+                JudgeRequest(
+                    extraction=extraction, error=error, job=job, annotations=job.annotations if job is not None else ()
+                )
+            )
+    return requests
+
+
 def larger_extraction(request: JudgeRequest, budget: int) -> Extraction | None:
     """The same failure with an excerpt of up to `budget` characters; None when there is none to be had."""
     if request.larger is None:
