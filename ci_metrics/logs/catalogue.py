@@ -33,7 +33,9 @@ import hyperscan
 
 from ci_metrics.errors import ContractError
 
-Role = Literal["cause", "veto", "quiet", "wrapper", "hint", "start", "end", "after", "script", "whole", "pass", "fail"]
+Role = Literal[
+    "cause", "title", "veto", "quiet", "wrapper", "hint", "start", "end", "after", "script", "whole", "pass", "fail"
+]
 _ROLES = frozenset(get_args(Role))
 
 #: Colour codes, with or without their escape character.
@@ -66,7 +68,8 @@ class Pattern:
     def expressions(self) -> tuple[str, ...]:
         """What the engine takes: one expression for each alternative, the start of a line and colour codes spelt out."""
         return tuple(
-            _BEGINS.sub(lambda found: found.group(1) + START, each.replace("<c>", COLOUR)) for each in _alternatives(self.regex)
+            _BEGINS.sub(lambda found: found.group(1) + START, each.replace("<c>", COLOUR))
+            for each in _alternatives(self.regex)
         )
 
 
@@ -132,7 +135,9 @@ def patterns() -> tuple[Pattern, ...]:
 @cache
 def patterns_version() -> str:
     """A short hash of every pattern that can change a result."""
-    text = "\n".join(f"{p.id} {p.expressions} {p.weight} {p.role} {p.ignore_case} {p.root} {p.opens}" for p in patterns())
+    text = "\n".join(
+        f"{p.id} {p.expressions} {p.weight} {p.role} {p.ignore_case} {p.root} {p.opens}" for p in patterns()
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

@@ -8,19 +8,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from ci_metrics.logs import catalogue, fingerprint, structure
+from ci_metrics.logs import annotated, catalogue, excerpt, steps
 from ci_metrics.logs.background import Background
-from ci_metrics.logs.lines import text_of
-from ci_metrics.logs.redact import redact
-from ci_metrics.logs.regions import Line, Memory, spread, weigh
-from ci_metrics.logs.scan import BLOCK, Block, hits, islands, pieces
-from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, LogLine, Span
+from ci_metrics.logs.findings import errors_of
+from ci_metrics.logs.reading import Reading, read_log
+from ci_metrics.logs.redact import redact_lines
+from ci_metrics.logs.steps import StepRange
+from ci_metrics.models import FAILED_CONCLUSIONS, Annotation, Extraction, Job, LogLine, Span, Step
 
+__all__ = ["DEFAULT_BUDGET", "EXTRACTOR_VERSION", "extract", "read_log"]
+
+#: Changes whenever the same log could give another excerpt or other errors.
 EXTRACTOR_VERSION = "e1-" + catalogue.patterns_version()
 
-#: Characters of an excerpt, unless more or less is asked for.
+#: Characters of log lines in an excerpt, unless more or less is asked for; marks of what was left out come on top.
 DEFAULT_BUDGET = 12_000
-FLOOR, SEED, SEEDS, SEED_DECAY, OTHER, AFTER, NEAR, TOP, END, SCRIPT, HEADER, GAP = 0.22, 4.6, 20, 0.95, 0.55, 0.35, 0.2, 250, 20.0, 8, 3.0, 90
+#: Without a word from the log's structure, a match must weigh this much to be an error.
+SURE = 4.5
 
 
 def extract(
@@ -31,195 +35,110 @@ def extract(
     background: Background | None = None,
     budget: int = DEFAULT_BUDGET,
 ) -> Extraction:
-    """What the log says of the job's failure, root cause first, in at most about `budget` characters."""
-    memory = Memory()
-    blocks: list[Block] = []
-    size, newlines, last = 0, 0, b"\n"
-    for piece in pieces(data):
-        block = Block(piece, size, newlines + 1, hits(piece))
-        for hit in block.hits:
-            hit.weight = weigh(piece, hit, memory)
-        large = size or len(piece) >= BLOCK
-        size += len(piece)
-        newlines += piece.count(b"\n")
-        last = piece[-1:]
-        blocks += islands(block) if large else [block]
-    total = newlines + (last != b"\n")
-    if not any(block.data.strip() for block in blocks):
-        return Extraction(state="no_log", version=EXTRACTOR_VERSION, log_bytes=size)
-    shape = structure.read(blocks)
-    failing = shape.failing()
-    stop = max((at for at, _, _ in shape.ends), default=size)
-    best = 0.0
-    for block in blocks:
-        for hit in block.hits:
-            if hit.weight:
-                at = block.offset + hit.start
-                if failing and shape.segment(at) not in failing:
-                    hit.weight *= OTHER if at < stop else AFTER
-                elif shape.after is not None and at > shape.after:
-                    hit.weight *= AFTER
-                hit.weight *= 1 - NEAR * max(0.0, 1 - at / max(stop, 1))
-                best = max(best, hit.weight)
-    if shape.verdict == "pass" or (shape.whole and not failing) or (best < 4.5 and not failing and shape.verdict != "fail"):
-        return Extraction(state="no_error_found", version=EXTRACTOR_VERSION, log_bytes=size, total_lines=total)
-    lines: dict[int, Line] = {}
-    floor = max(1.0, FLOOR * best)
-    ranked = sorted((h.weight for b in blocks for h in b.hits), reverse=True)
-    least = max(floor, ranked[min(TOP, len(ranked)) - 1] if ranked else 0)
-    for block in blocks:
-        walls = {at - block.offset for at in shape.walls if 0 <= at - block.offset < len(block.data)}
-        spread(block, [h for h in block.hits if h.weight >= least], walls, lines, floor)
-    _seed(shape, blocks, lines, best)
-    chosen, used = [], 0
-    for line in sorted(lines.values(), key=lambda each: (-each.score, each.at)):
-        if line.score < floor:
-            break
-        if used + len(line.text) > budget:
-            continue
-        used += len(line.text) + 1
-        chosen.append(line)
-    chosen.sort(key=lambda each: each.at)
-    chosen = _joined(chosen, blocks)
-    _number(chosen, blocks)
-    out: list[LogLine] = []
-    text: list[str] = []
-    spans: list[Span] = []
-    count = 0
-    for line in chosen:
-        clean, masked = redact(line.text)
-        count += masked
-        if spans and spans[-1][1] == line.number - 1:
-            spans[-1] = (spans[-1][0], line.number)
-        else:
-            first = spans[-1][1] + 1 if spans else 1
-            if line.number > first:
-                text.append(f"[… {line.number - first} lines …]")
-            spans.append((line.number, line.number))
-        out.append(LogLine(line.number, clean))
-        text.append(clean)
+    """What a job's log says of its failure, root cause first, in about `budget` characters.
+
+    `job` names the steps and says which failed; `annotations` are those of its check run (the job's own when none are given);
+    `background` holds what the last passing run of the same job printed too. The log may be bytes or a binary file that is read
+    to its end, in memory that does not grow with it.
+    """
+    reading = read_log(data)
+    ranges = steps.aligned(reading.headers(), job.steps) if job else []
+    step = steps.reason(job.steps) if job else None
+    noted = annotated.errors_of(annotations or (job.annotations if job else ()), step)
+    if reading.empty:
+        state = "errors" if noted else "no_log"
+        return Extraction(
+            state=state, errors=noted, log_bytes=reading.size, version=EXTRACTOR_VERSION, **_named(step, None)
+        )
+    failing = _failing(reading, ranges, step)
+    best = excerpt.place(reading, failing)
+    if background is not None:
+        best = background.dim(reading)
+    if not _failed(reading, job, failing, best):
+        state = "errors" if noted else "no_error_found"
+        return Extraction(
+            state=state,
+            errors=noted,
+            total_lines=reading.lines,
+            log_bytes=reading.size,
+            version=EXTRACTOR_VERSION,
+            **_named(step, None),
+        )
+    lines, floor = excerpt.scored(reading, failing, best)
+    chosen = excerpt.choose(reading, lines.values(), floor, budget)
+    texts, masked = redact_lines([line.text for line in chosen])
+    shown = {line.number: text for line, text in zip(chosen, texts, strict=True)}
+
+    def step_of(at: int) -> tuple[str | None, int | None]:
+        for found in reversed(ranges):
+            if found.start <= at:
+                return found.step.name, found.step.number
+        return (None, None) if ranges else (reading.structure.name(at), None)
+
+    errors = annotated.merged(errors_of(chosen, shown, step_of), noted, step)
+    spans = excerpt.spans_of(shown)
+    guess = errors[0].step if errors and step is None else None
     return Extraction(
         state="errors",
-        excerpt="\n".join(text),
-        lines=tuple(out),
-        spans=tuple(spans),
-        errors=_errors(chosen, spans),
-        total_lines=total,
-        log_bytes=size,
-        redactions=count,
+        excerpt=excerpt.rendered(list(shown.items()), reading.lines),
+        lines=tuple(LogLine(number, text) for number, text in shown.items()),
+        spans=spans,
+        errors=errors,
+        omitted=_omitted(reading, ranges, step, spans),
+        total_lines=reading.lines,
+        log_bytes=reading.size,
+        redactions=masked,
         version=EXTRACTOR_VERSION,
+        **_named(step, guess),
     )
 
 
-def _seed(shape: structure.Structure, blocks: list[Block], lines: dict[int, Line], best: float) -> None:
-    """Lines that count for where they stand: before the end of what failed, and what the failing step was asked to do."""
-    picked = shape.ends if len(shape.ends) <= 4 else [*shape.ends[:2], *shape.ends[-2:]]
-    tails = [(b, h.start - 1) for _, b, h in picked] or [(blocks[-1], len(blocks[-1].data.rstrip()))]
-    for block, end in tails:
-        score = SEED
-        for _ in range(SEEDS):
-            if end <= 0:
-                break
-            start = block.data.rfind(b"\n", 0, end) + 1
-            _raise(lines, block, start, end, score)
-            score *= SEED_DECAY
-            end = start - 1
-    for _, block, hit in picked:
-        _raise(lines, block, hit.start, hit.end, END)
-    if shape.job_name and picked:
-        block, hit = shape.job_name
-        _raise(lines, block, hit.start, hit.end, END)
-    if shape.github:
-        for number in sorted(shape.failing())[-2:]:
-            _script(shape.starts[number], blocks, lines)
+def _named(step: Step | None, guess: str | None) -> dict[str, object]:
+    return {"failed_step": step.name if step else guess, "failed_step_number": step.number if step else None}
 
 
-def _script(at: int, blocks: list[Block], lines: dict[int, Line]) -> None:
-    block = next((b for b in blocks if b.offset <= at < b.offset + len(b.data)), None)
-    if block is None or not at:
-        return
-    start = at - block.offset
-    for _ in range(SCRIPT):
-        end = block.data.find(b"\n", start)
-        if end < 0:
-            return
-        if start + block.offset != at and b"[36;1m" not in block.data[start : start + 60]:
-            return
-        _raise(lines, block, start, end, HEADER)
-        start = end + 1
+def _failing(reading: Reading, ranges: list[StepRange], step: Step | None) -> set[int]:
+    """The segments that failed: of the step that GitHub names, else what the log itself marks."""
+    structure = reading.structure
+    if step is not None:
+        found = next((i for i, r in enumerate(ranges) if r.step.number == step.number), None)
+        if found is not None:
+            start = ranges[found].start
+            stop = ranges[found + 1].start if found + 1 < len(ranges) else reading.size + 1
+            structure.starts = [0, *(at for at in structure.starts if 0 < at <= start or at >= stop)]
+            return {structure.segment(start)}
+    return structure.failing()
 
 
-def _raise(lines: dict[int, Line], block: Block, start: int, end: int, score: float) -> None:
-    line = lines.get(block.offset + start)
-    if line is None:
-        line = lines[block.offset + start] = Line(
-            block.offset + start, text_of(block.data[start:end]), 0.0, block.offset + end
-        )
-    line.score = max(line.score, score)
+def _failed(reading: Reading, job: Job | None, failing: set[int], best: float) -> bool:
+    """Whether the log tells of a failure at all: a log that passed gives nothing, however often it says "error"."""
+    structure = reading.structure
+    if job is not None and job.conclusion is not None:
+        return job.conclusion in FAILED_CONCLUSIONS and (bool(failing) or best >= excerpt.FLOOR)
+    if structure.verdict == "pass" or (structure.whole and not failing):
+        return False
+    return bool(failing) or structure.verdict == "fail" or best >= SURE
 
 
-def _joined(chosen: list[Line], blocks: list[Block]) -> list[Line]:
-    """`chosen` (in order) without blank lines at the ends of a run, and with gaps filled that a mark would not shorten."""
-    runs: list[list[Line]] = []
-    for line in chosen:
-        if runs and runs[-1][-1].end + 1 == line.at:
-            runs[-1].append(line)
-        else:
-            runs.append([line])
-    out: list[Line] = []
-    for run in runs:
-        while run and not run[-1].text:
-            run.pop()
-        while run and not run[0].text:
-            run.pop(0)
-        if not run:
+def _omitted(reading: Reading, ranges: list[StepRange], step: Step | None, spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    """Line ranges of the failing step (of the whole log where that is not known) that are not in the excerpt."""
+    first, last = 1, reading.lines
+    if step is not None:
+        for i, found in enumerate(ranges):
+            if found.step.number == step.number:
+                kept = [r.start for r in ranges[i : i + 2] if reading.block(r.start)]
+                numbers = [number for _, number in reading.numbered(kept)]
+                if numbers:
+                    first = numbers[0]
+                    last = numbers[1] - 1 if len(numbers) > 1 else reading.lines
+    gaps: list[Span] = []
+    following = first
+    for begin, end in spans:
+        if end < first or begin > last:
             continue
-        if out and 0 < run[0].at - out[-1].end - 1 <= GAP:
-            block = next(b for b in blocks if b.offset <= run[0].at < b.offset + len(b.data))
-            at = out[-1].end + 1
-            while block.offset <= at < run[0].at:
-                end = block.data.find(b"\n", at - block.offset) + block.offset
-                out.append(Line(at, text_of(block.data[at - block.offset : end - block.offset]), 0.0, end))
-                at = end + 1
-        out += run
-    return out
-
-
-def _number(chosen: list[Line], blocks: list[Block]) -> None:
-    """Fill in line numbers; `chosen` is in order."""
-    waiting = iter(chosen)
-    line = next(waiting, None)
-    for block in blocks:
-        at, number = 0, block.line
-        while line is not None and line.at < block.offset + len(block.data):
-            here = line.at - block.offset
-            number += block.data.count(b"\n", at, here)
-            at, line.number = here, number
-            line = next(waiting, None)
-
-
-def _errors(chosen: list[Line], spans: list[Span]) -> tuple[ExtractedError, ...]:
-    found = []
-    for first, last in spans:
-        block = [line for line in chosen if first <= line.number <= last]
-        head = max(block, key=lambda line: (line.own, -line.number))
-        headline = redact(head.text)[0].strip()
-        if not headline:
-            continue
-        found.append(
-            (
-                head.own,
-                ExtractedError(
-                    headline=headline,
-                    line=head.number,
-                    spans=((first, last),),
-                    lines=tuple(LogLine(line.number, redact(line.text)[0]) for line in block),
-                    step=None,
-                    step_number=None,
-                    fingerprint=fingerprint.fingerprint(headline),
-                    group=fingerprint.group(headline),
-                ),
-            )
-        )
-    found.sort(key=lambda pair: -pair[0])
-    return tuple(error for _, error in found)
+        if begin > following:
+            gaps.append((following, begin - 1))
+        following = max(following, end + 1)
+    if following <= last:
+        gaps.append((following, last))
+    return tuple(gaps)

@@ -25,3 +25,13 @@ def redact(text: str) -> tuple[str, int]:
     if not _HINT.search(text):
         return text, 0
     return _TOKENS.subn(MASK, text)
+
+
+def redact_lines(texts: list[str]) -> tuple[list[str], int]:
+    """`texts` with every secret masked, also those that run over several lines, and how many were masked."""
+    out, count = [], 0
+    for text in texts:
+        clean, masked = redact(text)
+        out.append(clean)
+        count += masked
+    return out, count

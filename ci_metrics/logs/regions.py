@@ -50,7 +50,8 @@ def _worth(ids: tuple[int, ...]) -> tuple[float, bool]:
     return best, any(p.opens and p.weight >= 5 for p in patterns)
 
 
-SHAPE_DECAY, KIND_DECAY, LEAST = 0.3, 0.02, 0.3
+#: How fast repeats of a line's shape and of its kind count less, and the least share that remains: of a flood its head is kept.
+SHAPE_DECAY, KIND_DECAY, LEAST = 0.384, 0.032, 0.3
 
 
 def weigh(data: bytes, hit: Hit, memory: Memory) -> float:
@@ -67,10 +68,10 @@ def weigh(data: bytes, hit: Hit, memory: Memory) -> float:
 
 
 _STACK = ("at ", "| ", "+ ", "> ", "- ", "^", "~", "E ", "Caused", "...", "#", "=", "_", "*", "[", "File ")
-#: How much of a line's score the next one takes over: blank, indented, stack-like, other; and the same inside a block.
-DECAYS = (0.9, 0.93, 0.9, 0.78, 0.6)
-INSIDE = (0.985, 0.985, 0.985, 0.95, 0.7)
-UP = 0.86
+#: How much of a line's score the next one takes over: blank, indented, stack-like, other, dull; and the same inside a block.
+DECAYS = (0.9, 0.951, 0.84, 0.87, 0.3)
+INSIDE = (0.985, 0.985, 0.985, 0.9, 0.52)
+UP = 0.843
 
 
 _DULL = ("[INFO]", "[WARNING]", "Downloading", "Downloaded", " > git ", "Get:", "Fetched ", "remote: ", "INFO", "DEBUG")
@@ -106,7 +107,7 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
                 end = size if end < 0 else end
                 known = Line(base + at, text_of(data[at:end]), 0.0, base + end)
             score *= steps[_kind(known.text)]
-            if at in walls:
+            if base + at in walls:
                 score *= 0.2
             if score < floor or known.score >= score:
                 break
@@ -114,7 +115,7 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
             at = known.end - base + 1
         score, end, below = anchor.weight, anchor.start - 1, line.text
         while end > 0:
-            if end + 1 in walls:
+            if base + end + 1 in walls:
                 score *= 0.2
             start = data.rfind(b"\n", 0, end) + 1
             known = lines.get(base + start) or Line(base + start, text_of(data[start:end]), 0.0, base + end)

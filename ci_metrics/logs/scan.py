@@ -6,7 +6,7 @@ large to keep. Does not: what a match is worth (`regions.py`), what it says of s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 from typing import BinaryIO
@@ -86,11 +86,15 @@ def hits(data: bytes) -> list[Hit]:
     return found
 
 
-def islands(block: Block) -> Iterator[Block]:
-    """What is kept of a block of a large log: its ends and the surroundings of its weightiest hits."""
+def islands(block: Block, ends: Sequence[int]) -> Iterator[Block]:
+    """What is kept of a block of a large log: its ends, the surroundings of its weightiest hits and what lies before `ends`."""
     data, size = block.data, len(block.data)
     spans = [(0, min(size, KEPT_ENDS)), (max(0, size - KEPT_ENDS), size)]
-    spans += [(max(0, h.start - KEPT_BEFORE), min(size, h.end + KEPT_AFTER)) for h in nlargest(KEPT_HITS, block.hits, key=lambda h: h.weight)]
+    spans += [
+        (max(0, h.start - KEPT_BEFORE), min(size, h.end + KEPT_AFTER))
+        for h in nlargest(KEPT_HITS, block.hits, key=lambda h: h.weight)
+    ]
+    spans += [(max(0, at - KEPT_AFTER), at + 1) for at in ends if 0 <= at < size]
     spans.sort()
     merged: list[list[int]] = []
     for first, last in spans:

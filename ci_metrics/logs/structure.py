@@ -1,15 +1,28 @@
 """What a log's own structure says: where steps begin, where they failed, whether the whole went well.
 
-Belongs here: hits with a structural role in, segments and the log's own verdict out. Does not: GitHub's list of steps (`steps.py`).
+Belongs here: hits with a structural role in, segments, headers and the log's own verdict out. Does not: GitHub's list of
+steps (`steps.py`), what lines are worth (`regions.py`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from functools import cache
 
 from ci_metrics.logs import catalogue
+from ci_metrics.logs.lines import step_column, text_of
 from ci_metrics.logs.scan import Block, Hit
+from ci_metrics.logs.steps import Header, stamp
+
+_KINDS = {
+    "github-step-start": "run",
+    "github-container-start": "container",
+    "github-post-start": "post",
+    "github-orphans": "orphans",
+    "github-setup-start": "setup",
+    "github-debug-start": "debug",
+}
 
 
 @dataclass(slots=True)
@@ -17,14 +30,21 @@ class Structure:
     """Segments of a log: a segment runs from one start to the next."""
 
     starts: list[int] = field(default_factory=lambda: [0])  # offsets in the log
-    ends: list[tuple[int, Block, Hit]] = field(default_factory=list)  # lines that say a command failed here
-    marked: set[int] = field(default_factory=set)  # segments with a line that the runner marked as an error
+    headers: list[Header] = field(default_factory=list)  # GitHub's, in order
+    names: dict[int, str] = field(
+        default_factory=dict
+    )  # of steps, by the offset of their start, as far as the log tells
+    ends: list[int] = field(default_factory=list)  # offsets of lines that say a command failed
+    marks: list[int] = field(default_factory=list)  # offsets of lines that GitHub's runner marked as errors
     after: int | None = None  # offset where a service's own phases after the failure begin
     verdict: str = ""  # the log's own: "pass", "fail" or ""
     whole: bool = False  # it begins as GitHub's complete job logs do
-    github: bool = False
-    job_name: tuple[Block, Hit] | None = None  # the line on which the runner names the job
-    walls: set[int] = field(default_factory=set)
+    job_name: int | None = None  # offset of the line on which GitHub's runner names the job
+
+    @property
+    def github(self) -> bool:
+        """Whether GitHub's runner wrote this log."""
+        return self.whole or bool(self.headers) or bool(self.marks)
 
     def segment(self, at: int) -> int:
         """The number of the segment that holds offset `at`."""
@@ -32,35 +52,70 @@ class Structure:
 
     def failing(self) -> set[int]:
         """Segments that say themselves that they failed."""
-        return {self.segment(at) for at, _, _ in self.ends} | self.marked
+        return {self.segment(at) for at in (*self.ends, *self.marks)}
 
+    def name(self, at: int) -> str | None:
+        """The step that holds offset `at`, as far as the log tells."""
+        return self.names.get(self.starts[self.segment(at)])
 
-def read(blocks: list[Block]) -> Structure:
-    """The structure of the log that `blocks` are of."""
-    patterns = catalogue.patterns()
-    roles = [p.role for p in patterns]
-    error_line = next(i for i, p in enumerate(patterns) if p.id == "github-error-line")
-    found = Structure()
-    for block in blocks:
+    def read(self, block: Block) -> None:
+        """Take in the hits of the next block."""
+        roles = _structural()
         for hit in block.hits:
-            for i in hit.ids:
-                role = roles[i]
-                at = block.offset + hit.start
-                if role == "start":
-                    if at:
-                        found.starts.append(at)
-                    found.walls.add(at)
-                elif role == "end":
-                    found.ends.append((at, block, hit))
-                elif role == "pass" or role == "fail":
-                    found.verdict = role
-                elif role == "whole":
-                    found.whole = found.github = True
-                    if b"Complete job name" in block.data[hit.start : hit.end]:
-                        found.job_name = (block, hit)
-                elif role == "after" and found.ends and found.after is None:
-                    found.after = at
-                if i == error_line:
-                    found.github = True
-                    found.marked.add(found.segment(at))
+            for number in hit.ids:
+                if number in roles:
+                    self._take(block, hit, *roles[number])
+
+    def _take(self, block: Block, hit: Hit, name: str, role: str) -> None:
+        at = block.offset + hit.start
+        match role:
+            case "start":
+                self._start(block, hit, at, name)
+            case "end":
+                self.ends.append(at)
+            case "pass" | "fail":
+                self.verdict = role
+            case "after" if self.ends and self.after is None:
+                self.after = at
+            case "whole":
+                self.whole = True
+                if b"Complete job name" in block.data[hit.start : hit.end]:
+                    self.job_name = at
+            case "mark":
+                self.marks.append(at)
+
+    def _start(self, block: Block, hit: Hit, at: int, name: str) -> None:
+        if at and at != self.starts[-1]:
+            self.starts.append(at)
+        kind = _KINDS.get(name)
+        if kind is None:
+            return
+        raw = block.data[hit.start : hit.end]
+        text = text_of(raw)
+        column = step_column(raw)
+        if kind == "run":
+            text = text.removeprefix("##[group]Run ")
+            self.names[at] = "Run " + text
+        elif kind == "container":
+            text = text.removeprefix("##[group]")
+            self.names[at] = text
+        elif kind == "debug":
+            text = text.split(": ", 1)[-1].strip("'")
+            self.names[at] = text
+        elif kind == "orphans":
+            self.names[at] = "Complete job"
+        elif kind == "setup":
+            self.names[at] = "Set up job"
+        if column is not None:
+            self.names[at] = column[1]
+        self.headers.append(Header(at, kind, text, stamp(raw)))
+
+
+@cache
+def _structural() -> dict[int, tuple[str, str]]:
+    """Pattern number -> (id, role) of the patterns that say something of structure."""
+    wanted = {"start", "end", "pass", "fail", "after", "whole"}
+    found = {i: (p.id, p.role) for i, p in enumerate(catalogue.patterns()) if p.role in wanted}
+    mark = next(i for i, p in enumerate(catalogue.patterns()) if p.id == "github-error-line")
+    found[mark] = ("github-error-line", "mark")
     return found

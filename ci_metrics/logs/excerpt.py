@@ -1,0 +1,186 @@
+"""Which lines of a log are worth their characters, and the text made of them.
+
+Belongs here: scored lines and a budget in, chosen lines and the excerpt out. Does not: what a match is worth (`regions.py`),
+which errors the lines make (`findings.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ci_metrics.logs.lines import text_of
+from ci_metrics.logs.reading import Reading
+from ci_metrics.logs.regions import Line, spread
+from ci_metrics.logs.scan import Block
+from ci_metrics.models import Span
+
+#: A line must score this share of the best match to be chosen, whatever the budget.
+FLOOR = 0.22
+#: What a match outside the failing segments counts: before the failure, after it; and how much a match far above it loses.
+BEFORE, AFTER, FAR = 0.44, 0.28, 0.16
+#: Matches whose neighbours are looked at.
+ANCHORS = 350
+#: Score of the last line before the end of what failed, of how many lines, and how it falls from line to line upwards.
+SEED, SEEDS, SEED_DECAY = 4.6, 24, 0.935
+#: Scores of the line that says that a step failed, and of the failing step's header and script; how many lines of those.
+END, HEADER, SCRIPT = 20.0, 3.0, 8
+#: A gap of so many bytes is filled rather than marked.
+GAP = 90
+
+
+def place(reading: Reading, failing: set[int]) -> float:
+    """Weigh the matches anew by where they stand; returns the best weight."""
+    structure, best = reading.structure, 0.0
+    stop = max(structure.ends, default=reading.size) or 1
+    for block in reading.blocks:
+        for hit in block.hits:
+            if not hit.weight:
+                continue
+            at = block.offset + hit.start
+            if failing and structure.segment(at) not in failing:
+                hit.weight *= BEFORE if at < stop else AFTER
+            elif structure.after is not None and at > structure.after:
+                hit.weight *= AFTER
+            hit.weight *= 1 - FAR * max(0.0, 1 - at / stop)
+            best = max(best, hit.weight)
+    return best
+
+
+def scored(reading: Reading, failing: set[int], best: float) -> tuple[dict[int, Line], float]:
+    """Every line that might be chosen, by its offset, and the least score that is worth a line."""
+    floor = max(1.0, FLOOR * best)
+    lines: dict[int, Line] = {}
+    ranked = sorted((h.weight for b in reading.blocks for h in b.hits if h.weight), reverse=True)
+    least = max(floor, ranked[ANCHORS]) if len(ranked) > ANCHORS else floor
+    walls = set(reading.structure.starts)
+    for block in reading.blocks:
+        spread(block, [h for h in block.hits if h.weight >= least], walls, lines, floor)
+    _seed(reading, failing, lines)
+    return lines, floor
+
+
+def _seed(reading: Reading, failing: set[int], lines: dict[int, Line]) -> None:
+    """Lines that count for where they stand: before the end of what failed, and what the failing step was asked to do."""
+    structure = reading.structure
+    ends = structure.ends if len(structure.ends) <= 4 else [*structure.ends[:2], *structure.ends[-2:]]
+    last = reading.blocks[-1]
+    for at in ends or [last.offset + len(last.data.rstrip()) + 1]:
+        block = reading.block(at) or last
+        end, score = min(at - block.offset, len(block.data) + 1) - 1, SEED
+        for _ in range(SEEDS):
+            if end <= 0:
+                break
+            start = block.data.rfind(b"\n", 0, end) + 1
+            _raise(lines, block, start, end, score)
+            score *= SEED_DECAY
+            end = start - 1
+    for at in ends:
+        _raise_line(reading, at, lines, END)
+    if structure.job_name is not None and ends:
+        _raise_line(reading, structure.job_name, lines, END)
+    if structure.github:
+        for number in sorted(failing)[-2:]:
+            _script(reading, structure.starts[number], lines)
+
+
+def _script(reading: Reading, at: int, lines: dict[int, Line]) -> None:
+    """The header of a step and the lines of its script, which the runner prints in colour."""
+    block = reading.block(at)
+    if block is None or not at:
+        return
+    start = at - block.offset
+    for count in range(SCRIPT):
+        end = block.data.find(b"\n", start)
+        if end < 0 or (count and b"[36;1m" not in block.data[start : min(end, start + 60)]):
+            return
+        _raise(lines, block, start, end, HEADER)
+        start = end + 1
+
+
+def _raise_line(reading: Reading, at: int, lines: dict[int, Line], score: float) -> None:
+    block = reading.block(at)
+    if block is not None:
+        end = block.data.find(b"\n", at - block.offset)
+        _raise(lines, block, at - block.offset, len(block.data) if end < 0 else end, score)
+
+
+def _raise(lines: dict[int, Line], block: Block, start: int, end: int, score: float) -> None:
+    at = block.offset + start
+    line = lines.get(at)
+    if line is None:
+        line = lines[at] = Line(at, text_of(block.data[start:end]), 0.0, block.offset + end)
+    line.score = max(line.score, score)
+
+
+def choose(reading: Reading, lines: Iterable[Line], floor: float, budget: int) -> list[Line]:
+    """The best lines that fit `budget` characters, in the log's order, with their numbers."""
+    chosen: list[Line] = []
+    used = 0
+    for line in sorted(lines, key=lambda each: (-each.score, each.at)):
+        if line.score < floor:
+            break
+        size = len(line.text) + 1
+        if used + size <= budget:
+            used += size
+            chosen.append(line)
+    chosen.sort(key=lambda each: each.at)
+    chosen = _joined(reading, chosen)
+    for line, (_, number) in zip(chosen, reading.numbered([line.at for line in chosen]), strict=True):
+        line.number = number
+    return chosen
+
+
+def _joined(reading: Reading, chosen: list[Line]) -> list[Line]:
+    """`chosen` without blank lines at the ends of a run, and with gaps filled that a mark would not shorten."""
+    runs: list[list[Line]] = []
+    for line in chosen:
+        if runs and runs[-1][-1].end + 1 == line.at:
+            runs[-1].append(line)
+        else:
+            runs.append([line])
+    out: list[Line] = []
+    for run in runs:
+        while run and not run[-1].text:
+            run.pop()
+        while run and not run[0].text:
+            run.pop(0)
+        if not run:
+            continue
+        if out and 0 < run[0].at - out[-1].end - 1 <= GAP:
+            block = reading.block(run[0].at)
+            at = out[-1].end + 1
+            while block is not None and block.offset <= at < run[0].at:
+                end = block.data.find(b"\n", at - block.offset) + block.offset
+                out.append(Line(at, text_of(block.data[at - block.offset : end - block.offset]), 0.0, end))
+                at = end + 1
+        out += run
+    return out
+
+
+def spans_of(numbers: Iterable[int]) -> tuple[Span, ...]:
+    """Ascending line numbers as runs."""
+    spans: list[Span] = []
+    for number in numbers:
+        if spans and spans[-1][1] == number - 1:
+            spans[-1] = (spans[-1][0], number)
+        else:
+            spans.append((number, number))
+    return tuple(spans)
+
+
+def rendered(lines: list[tuple[int, str]], total: int) -> str:
+    """Numbered lines as text, with a mark for each stretch that was left out."""
+    parts: list[str] = []
+    following = 1
+    for number, text in lines:
+        if number > following:
+            parts.append(_mark(following, number - 1))
+        parts.append(text)
+        following = number + 1
+    if total >= following:
+        parts.append(_mark(following, total))
+    return "\n".join(parts)
+
+
+def _mark(first: int, last: int) -> str:
+    return f"[… line {first} …]" if first == last else f"[… lines {first}-{last} …]"

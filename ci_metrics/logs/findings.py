@@ -1,0 +1,140 @@
+"""The errors that chosen lines make: blocks, headlines, repeats, root cause first.
+
+Belongs here: chosen lines in, errors out. Does not: choosing lines (`excerpt.py`), what makes two errors the same
+(`fingerprint.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+from ci_metrics.logs import catalogue, fingerprint
+from ci_metrics.logs.excerpt import spans_of
+from ci_metrics.logs.regions import Line
+from ci_metrics.models import ExtractedError, LogLine
+
+#: A line begins an error when its own weight is this share of the best one's, and at least so much.
+SHARE, LEAST = 0.4, 3.2
+#: Errors of one log that are told apart; more are the same flood.
+MOST = 25
+#: What one rank of "comes before the others" is worth, in weight.
+ROOT = 0.9
+
+
+@dataclass(slots=True)
+class _Block:
+    """Consecutive chosen lines about one error."""
+
+    lines: list[Line]
+    head: Line
+    kinds: set[tuple[int, ...]] = field(default_factory=set)
+
+
+@cache
+def _headline_worth(ids: tuple[int, ...]) -> float:
+    """How well a line that matches the patterns `ids` names an error: titles and wrappers say little."""
+    patterns = [catalogue.patterns()[i] for i in ids]
+    roles = {p.role for p in patterns}
+    best = max((p.weight for p in patterns), default=0.0)
+    if "wrapper" in roles or "end" in roles or "hint" in roles:
+        best = min(best, 3.0)
+    return best * 0.3 if "title" in roles else best
+
+
+@cache
+def _root(ids: tuple[int, ...]) -> int:
+    return max((catalogue.patterns()[i].root for i in ids), default=0)
+
+
+@cache
+def _tool(ids: tuple[int, ...]) -> str:
+    named = [p for i in ids if (p := catalogue.patterns()[i]).family != "generic" and p.weight >= 5]
+    return max(named, key=lambda p: p.weight).family if named else ""
+
+
+def errors_of(
+    lines: list[Line], texts: Mapping[int, str], step_of: Callable[[int], tuple[str | None, int | None]]
+) -> tuple[ExtractedError, ...]:
+    """Errors in `lines` (in order), root cause first; `texts` are the redacted lines, `step_of` names the step at an offset."""
+    best = max((line.own for line in lines), default=0.0)
+    threshold = max(LEAST, SHARE * best)
+    blocks = [_Block(run, run[-1]) for run in _runs(lines)]
+    blocks = [part for block in blocks for part in _split(block.lines, threshold)]
+    if not any(block.head.own >= threshold for block in blocks):
+        blocks = sorted(blocks, key=lambda b: -max(line.score for line in b.lines))[:1]
+    else:
+        blocks = [block for block in blocks if block.head.own >= threshold]
+    found: dict[str, tuple[float, ExtractedError]] = {}
+    for block in sorted(blocks, key=lambda b: (-_rank(b), b.head.at)):
+        error = _error(block, texts, step_of)
+        known = found.get(error.fingerprint)
+        if known is not None:
+            first = known[1]
+            found[error.fingerprint] = (known[0], _repeated(first))
+        elif len(found) < MOST:
+            found[error.fingerprint] = (_rank(block), error)
+    return tuple(error for _, error in found.values())
+
+
+def _rank(block: _Block) -> float:
+    """What comes first: weight where it stands, and what is known to cause the rest."""
+    worth = _headline_worth(block.head.ids)
+    share = block.head.own / worth if worth > 0 else 0.0
+    bonus = ROOT * _root(block.head.ids) if share > 0.5 else 0.0
+    return min(worth, block.head.own) + bonus if worth > 3.0 else min(worth, block.head.own) - 2
+
+
+def _runs(lines: list[Line]) -> list[list[Line]]:
+    runs: list[list[Line]] = []
+    for line in lines:
+        if runs and runs[-1][-1].number + 1 == line.number:
+            runs[-1].append(line)
+        else:
+            runs.append([line])
+    return runs
+
+
+def _split(run: list[Line], threshold: float) -> list[_Block]:
+    """A run of lines as one block for each error in it: a kind of line seen again begins the next."""
+    blocks: list[_Block] = []
+    for line in run:
+        begins = line.own >= threshold
+        if not blocks or (begins and line.ids in blocks[-1].kinds and line.number - blocks[-1].head.number > 0):
+            blocks.append(_Block([], line))
+        block = blocks[-1]
+        block.lines.append(line)
+        if begins:
+            block.kinds.add(line.ids)
+            if _headline_worth(line.ids) > _headline_worth(block.head.ids) or block.head.own < threshold:
+                block.head = line
+    return blocks
+
+
+def _error(
+    block: _Block, texts: Mapping[int, str], step_of: Callable[[int], tuple[str | None, int | None]]
+) -> ExtractedError:
+    head = block.head
+    headline = texts[head.number].strip()
+    if not headline:
+        headline = next((texts[line.number].strip() for line in block.lines if texts[line.number].strip()), "")
+    step, number = step_of(head.at)
+    mark = fingerprint.of(headline, [texts[line.number] for line in block.lines])
+    return ExtractedError(
+        headline=headline,
+        line=head.number,
+        spans=spans_of(line.number for line in block.lines),
+        lines=tuple(LogLine(line.number, texts[line.number]) for line in block.lines),
+        step=step,
+        step_number=number,
+        fingerprint=mark.fingerprint,
+        group=mark.group,
+        generic=mark.generic,
+        tool=_tool(head.ids),
+    )
+
+
+def _repeated(error: ExtractedError) -> ExtractedError:
+    """`error`, seen once more."""
+    return replace(error, repeats=error.repeats + 1)

@@ -1,0 +1,76 @@
+"""A whole log, read once: its blocks (or what is kept of them), its structure, its size.
+
+Belongs here: bytes in, a `Reading` out, in memory that does not grow with the log. Does not: judging what was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from ci_metrics.logs.regions import Memory, weigh
+from ci_metrics.logs.scan import BLOCK, Block, hits, islands, pieces
+from ci_metrics.logs.steps import Header
+from ci_metrics.logs.structure import Structure
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read of a log."""
+
+    blocks: list[Block]
+    structure: Structure
+    size: int  # bytes
+    lines: int
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing but white space was in it."""
+        return not any(block.data.strip() for block in self.blocks)
+
+    def headers(self) -> list[Header]:
+        """Lines that may begin a step of GitHub's, in order."""
+        return self.structure.headers
+
+    def block(self, at: int) -> Block | None:
+        """The block that holds offset `at`, or None when that part was not kept."""
+        for block in self.blocks:
+            if block.offset <= at < block.offset + len(block.data):
+                return block
+        return None
+
+    def numbered(self, offsets: list[int]) -> Iterator[tuple[int, int]]:
+        """(offset, 1-based line number) of each of `offsets`, which are starts of kept lines in ascending order."""
+        position = 0
+        for block in self.blocks:
+            at, number, stop = 0, block.line, block.offset + len(block.data)
+            while position < len(offsets) and offsets[position] < stop:
+                here = offsets[position] - block.offset
+                number += block.data.count(b"\n", at, here)
+                at = here
+                yield offsets[position], number
+                position += 1
+
+
+def read_log(source: bytes | BinaryIO) -> Reading:
+    """Scan `source` once, block by block."""
+    memory = Memory()
+    blocks: list[Block] = []
+    structure = Structure()
+    size = newlines = 0
+    last = b"\n"
+    for piece in pieces(source):
+        block = Block(piece, size, newlines + 1, hits(piece))
+        for hit in block.hits:
+            hit.weight = weigh(piece, hit, memory)
+        structure.read(block)
+        large = size or len(piece) >= BLOCK
+        size += len(piece)
+        newlines += piece.count(b"\n")
+        last = piece[-1:]
+        if large:
+            blocks += islands(block, [at - block.offset for at in structure.ends[-8:]])
+        else:
+            blocks.append(block)
+    return Reading(blocks, structure, size, newlines + (last != b"\n"))
