@@ -20,10 +20,15 @@ COMMANDS = {
     "ui": "ci_metrics.commands.ui:ui",
     "extract": "ci_metrics.commands.judge_files:extract",
     "classify": "ci_metrics.commands.classify_files:classify",
+    "evaluate": "ci_metrics.commands.evaluate:evaluate",
     "sample": "ci_metrics.sample.serve:serve",
     "report": "ci_metrics.commands.report:report",
     "search": "ci_metrics.commands.search:search",
     "top": "ci_metrics.commands.top:top",
+    "explain": "ci_metrics.commands.explain:explain",
+    "label": "ci_metrics.commands.label:label",
+    "reclassify": "ci_metrics.commands.history:reclassify",
+    "stale": "ci_metrics.commands.history:stale",
     "pr-comment": "ci_metrics.commands.pr_comment:pr_comment",
 }
 

@@ -1,0 +1,231 @@
+"""`ci-metrics reclassify` and `ci-metrics stale`: history judged again, and which hours need it.
+
+Belongs here: reading arguments, launching, printing. Does not: planning and comparing (`orchestration/reclassification.py`,
+`orchestration/versions_of_hours.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from ci_metrics.errors import ContractError, SettingsError
+from ci_metrics.logs import EXTRACTOR_VERSION
+from ci_metrics.orchestration.in_process import run_hours
+from ci_metrics.orchestration.instance import open_instance
+from ci_metrics.orchestration.jobs import RECLASSIFY
+from ci_metrics.orchestration.partitions import chunks_of, hour_start, hours_between
+from ci_metrics.orchestration.reclassification import Change, Cost, changes_between, cost_of, words_of
+from ci_metrics.orchestration.reclassify_filter import Only
+from ci_metrics.orchestration.versions_of_hours import StaleRange, stale_ranges
+from ci_metrics.orchestration.workplace import Workplace, classifier_in_words
+from ci_metrics.settings import Settings, load_settings
+
+#: States that --type takes too.
+_STATES = ("unknown", "no_error_found", "no_log", "pending", "llm_failed", "off")
+
+
+def reclassify(
+    *,
+    from_: Annotated[str, Parameter(name="--from")] = "",
+    to: str = "",
+    model: str = "",
+    type_: Annotated[list[str] | None, Parameter(name="--type", negative="")] = None,
+    below: float | None = None,
+    repo: Annotated[list[str] | None, Parameter(negative="")] = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Judge stored failures again, with the classifier, model and taxonomy now in force. GitHub is not asked for anything.
+
+    Only verdicts of another version are looked at again; people's verdicts stay.
+
+    Parameters
+    ----------
+    from_
+        First hour, like 2026-03-02T05 (UTC). Default: the first stored one.
+    to
+        Last hour. Default: the last stored one.
+    model
+        Ask this model instead of ANTHROPIC_MODEL.
+    type_
+        Only failures of this category, or in this state ("unknown"); may be given several times.
+    below
+        Only verdicts of a lower confidence.
+    repo
+        Only failures of this repository, owner/name; may be given several times.
+    dry_run
+        Print what it would cost, and do nothing.
+    json_
+        Print the result as one JSON object.
+    """
+    settings = _classifying(load_settings(), model)
+    with contextlib.closing(Workplace(settings)) as ci:
+        only = _only(ci, type_ or [], below, repo or [])
+        hours = _stored_hours(ci, from_, to)
+        if dry_run:
+            cost = cost_of(ci, hours, only)
+            _show_cost(cost, settings, as_json=json_)
+            return 0
+        before = words_of(ci.store, hours)
+    failed = _run(settings, hours, only, quiet=json_)
+    with contextlib.closing(Workplace(settings)) as ci:
+        after = words_of(ci.store, hours)
+    _show_changes(changes_between(before, after), len(hours), len(after), as_json=json_)
+    for first, last in failed:
+        print(
+            f"ci-metrics: the run over {first} to {last} failed: see it in Dagster's UI (ci-metrics ui)",
+            file=sys.stderr,
+        )
+    return 1 if failed else 0
+
+
+def stale(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
+    """List the hours whose logs were read or whose errors were judged by another version than the one in force.
+
+    Parameters
+    ----------
+    json_
+        Print them as one JSON list.
+    """
+    settings = load_settings()
+    if settings.is_sample:
+        settings = settings.model_copy(update={"enable_error_classification": True})
+    with contextlib.closing(Workplace(settings)) as ci:
+        in_force = {"extractor": EXTRACTOR_VERSION}
+        if settings.enable_error_classification:
+            in_force["classifier"] = ci.classifier_version
+        hours = ci.store.hours()
+        found = stale_ranges(ci.store, in_force, hours)
+    if json_:
+        print(json.dumps([dataclasses.asdict(each) for each in found]))
+        return 0
+    if not hours:
+        print("No hour is stored yet. Start with: ci-metrics upload")
+        return 0
+    versions = ", ".join(f"{stage} {version}" for stage, version in in_force.items())
+    if not found:
+        print(f"Nothing is stale: all {len(hours)} stored hours are of the versions in force ({versions}).")
+        return 0
+    _show_stale(found, versions)
+    return 0
+
+
+def _classifying(settings: Settings, model: str) -> Settings:
+    if settings.is_sample:
+        settings = settings.model_copy(update={"enable_error_classification": True})
+    if not settings.enable_error_classification:
+        raise SettingsError(
+            "ENABLE_ERROR_CLASSIFICATION", "false, so there is no classifier to judge with", "Set it to true"
+        )
+    if not model:
+        return settings
+    if not settings.uses_model:
+        raise SettingsError(
+            "--model", f"{model} given, while ANTHROPIC_API_KEY is not set", "Set the key, or leave --model out"
+        )
+    return settings.model_copy(update={"anthropic_model": model})
+
+
+def _only(ci: Workplace, types: list[str], below: float | None, repos: list[str]) -> Only | None:
+    for name in types:
+        if ci.taxonomy.get(name) is None and name not in _STATES:
+            raise SettingsError("--type", f"“{name}”", f"Write one of {', '.join((*ci.taxonomy.names, *_STATES))}")
+    if below is not None and not 0 < below <= 1:
+        raise SettingsError("--below", str(below), "Write a confidence above 0 and up to 1, like 0.7")
+    if not types and below is None and not repos:
+        return None
+    return Only(types=tuple(types), below=below, repos=tuple(repos))
+
+
+def _stored_hours(ci: Workplace, first: str, last: str) -> list[str]:
+    """The stored hours of the range that have errors to judge. Raises ContractError when there are none."""
+    for key in (first, last):
+        if key:
+            hour_start(key)
+    if first and last and not hours_between(first, last):
+        raise SettingsError("--from", f"{first} lies after --to {last}", "Swap them")
+    stored = [hour for hour in ci.store.hours() if (not first or hour >= first) and (not last or hour <= last)]
+    found = [hour for hour in stored if ci.store.exists("extracted_errors", hour)]
+    if not found:
+        between = f" between {first or 'the beginning'} and {last or 'the end'}" if first or last else ""
+        raise ContractError(f"no stored hour{between} in {ci.store.root}. Ingest hours first: ci-metrics upload")
+    return found
+
+
+def _run(settings: Settings, hours: list[str], only: Only | None, *, quiet: bool) -> list[tuple[str, str]]:
+    failed = []
+    with open_instance(settings) as instance:
+        for first, last in chunks_of(hours):
+            if not quiet:
+                print(f"{first} to {last}: judging again, {classifier_in_words(settings)}", flush=True)
+            tags = only.tags() if only is not None else {}
+            if not run_hours(settings, instance, RECLASSIFY, first, last, quiet=True, tags=tags).success:
+                failed.append((first, last))
+    return failed
+
+
+def _show_cost(cost: Cost, settings: Settings, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"dry_run": True, **dataclasses.asdict(cost)}))
+        return
+    table = Table.grid(padding=(0, 2))
+    asked = (
+        f"{settings.anthropic_model} would be asked about" if settings.uses_model else "a model would be asked about"
+    )
+    for name, value in (
+        ("stored hours", f"{cost.hours:,}"),
+        ("failed jobs in them", f"{cost.failed_jobs:,}"),
+        ("would be judged again", f"{cost.due_jobs:,}"),
+        ("distinct errors", f"{cost.distinct_errors:,}"),
+        (asked, f"{cost.to_ask:,}"),
+        ("tokens, about", f"{cost.tokens:,}"),
+        ("dollars, about", f"${cost.usd:,.4f}"),
+    ):
+        table.add_row(name, value)
+    Console(highlight=False).print(table)
+    if not settings.uses_model:
+        print("No model is asked: the embedded classifier answers, for nothing.")
+    print("Nothing was done (--dry-run).")
+
+
+def _show_changes(changes: list[Change], hours: int, jobs: int, *, as_json: bool) -> None:
+    changed = sum(change.jobs for change in changes)
+    if as_json:
+        rows = [{"from": change.before, "to": change.after, "jobs": change.jobs} for change in changes]
+        print(
+            json.dumps(
+                {"dry_run": False, "hours": hours, "failed_jobs": jobs, "changed_jobs": changed, "changed": rows}
+            )
+        )
+        return
+    if changes:
+        table = Table("From", "To", "Jobs")
+        for change in changes:
+            table.add_row(change.before, change.after, str(change.jobs))
+        Console(highlight=False).print(table)
+    print(f"{changed} of {jobs} failed jobs in {hours} hours changed their category or state.")
+
+
+def _show_stale(found: list[StaleRange], versions: str) -> None:
+    table = Table("Stage", "From", "To", "Hours", "Version", title=f"In force: {versions}", title_justify="left")
+    for each in found:
+        table.add_row(each.stage, each.first, each.last, str(each.hours), each.version)
+    Console(highlight=False).print(table)
+    judged = [each for each in found if each.stage == "classifier"]
+    read = [each for each in found if each.stage == "extractor"]
+    if read:
+        print(
+            "Read again:    materialize extracted_errors and what follows it for these hours, in Dagster's UI "
+            "(select extracted_errors+). Stored logs are read; nothing is fetched."
+        )
+    if judged:
+        first, last = min(each.first for each in judged), max(each.last for each in judged)
+        print(f"Judge again:   ci-metrics reclassify --from {first} --to {last}   (--dry-run tells the price)")

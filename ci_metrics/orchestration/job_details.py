@@ -1,0 +1,213 @@
+"""What an explanation needs beyond a job's document: from the stored hour, or from GitHub for a job never ingested.
+
+What belongs here: reading the job's verdict and log lines from its hour's files; fetching and judging one job without storing
+anything. Does not: what is made of it (`report/explain.py`).
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import BinaryIO, cast
+
+from ci_metrics.errors import NotFoundError, SettingsError
+from ci_metrics.index.base import Document
+from ci_metrics.index.documents import Provenance, job_document
+from ci_metrics.index.error_fields import JobOutcome
+from ci_metrics.logs import extract, redact
+from ci_metrics.logs.lines import text_of
+from ci_metrics.models import Extraction, Job, JobLog, LogLine, Run, Verdict
+from ci_metrics.orchestration.partitions import hour_key
+from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
+from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.report.explain import Details
+from ci_metrics.report.job_reference import JobReference
+from ci_metrics.verdicts.judge import Judge, JudgeRequest
+from ci_metrics.verdicts.model_client import build_client
+from ci_metrics.verdicts.reuse import StoredVerdict, VerdictStore
+from ci_metrics.verdicts.rules import RulesClassifier
+
+#: Lines shown before and after a quoted one.
+AROUND = 4
+
+
+class ReadOnlyVerdicts:
+    """A `VerdictStore` that gives what is kept and keeps nothing: for a look that must leave no trace."""
+
+    def __init__(self, store: VerdictStore) -> None:
+        self._store = store
+
+    def get(self, keys: Sequence[str]) -> Mapping[str, StoredVerdict]:
+        """As the store has them."""
+        return self._store.get(keys)
+
+    def put(self, verdicts: Sequence[StoredVerdict]) -> None:
+        """Nothing is kept."""
+
+    def claim(self, key: str, owner: str, ttl: float) -> bool:  # noqa: ARG002 - the protocol names them
+        """Always granted: nobody else is told."""
+        return True
+
+    def release(self, key: str, owner: str) -> None:
+        """Nothing was claimed."""
+
+    def serve(self, partitions: Mapping[str, Sequence[str]]) -> None:
+        """Nothing is noted."""
+
+    def spent_since(self, since: datetime) -> float:
+        """As the store says: the hour's budget holds for people too."""
+        return self._store.spent_since(since)
+
+
+def stored_details(store: HourStore, document: Document) -> Details:
+    """What the stored hour knows of a job; says why when the hour's files are not on this machine."""
+    hour = str(document.body.get("s_partition") or "")
+    key = (int(document.body["s_job_id"]), int(document.body["l_run_attempt"]))
+    verdicts = {row.key: row for row in store.read_or_none("classifications", hour, JobVerdicts)}
+    extractions = {row.key: row for row in store.read_or_none("extracted_errors", hour, JobExtraction)}
+    row, found = verdicts.get(key), extractions.get(key)
+    verdict = row.judged[0].verdict if row is not None and row.judged else None
+    if found is None:
+        return Details(verdict=verdict, why_no_context=f"the files of hour {hour} are not here ({store.root})")
+    extractor = found.extraction.version
+    if found.log.state != "stored":
+        return Details(
+            verdict=verdict, extractor=extractor, log_state=found.log.state, why_no_context=_no_log(found.log)
+        )
+    numbers = _quoted(document, verdict)
+    try:
+        with store.open_log(hour, found.log.path) as source:
+            context = lines_around(cast(BinaryIO, source), numbers)
+    except NotFoundError as error:
+        return Details(verdict=verdict, extractor=extractor, log_state="stored", why_no_context=str(error))
+    return Details(verdict=verdict, extractor=extractor, log_state="stored", context=context)
+
+
+def fetch_job(ci: Workplace, reference: JobReference) -> tuple[Run, Document, Details]:
+    """Fetch one job from GitHub and judge it; nothing is stored.
+
+    Raises SettingsError when it is not clear which repository to ask, or the page is of another host than GITHUB_API_URL;
+    NotFoundError when GitHub has no such job; what the GitHub client raises otherwise.
+    """
+    repo = _repo(ci, reference)
+    job = ci.github.job(repo, int(reference.job_id))
+    run = ci.github.attempt(repo, job.run_id, job.run_attempt)
+    annotations = ci.github.annotations(repo, run, [job] if job.finished else [])
+    redacted = tuple(
+        replace(a, message=redact(a.message)[0], title=redact(a.title)[0]) for a in annotations.get(job.job_id, ())
+    )
+    job = replace(job, annotations=redacted)
+    provenance = Provenance(partition=hour_key(run.created_at), dagster_run_id="")
+    if not job.failed:
+        return run, job_document(run, job, None, provenance), Details()
+    with tempfile.TemporaryFile() as log:
+        kept: BinaryIO = cast(BinaryIO, log)
+        state = ci.github.download_log(job, lambda part: _write(kept, part), ci.settings.max_log_mb << 20)
+        stored = state.state == "stored"
+
+        def read(budget: int) -> Extraction:
+            kept.seek(0)
+            source = kept if stored else io.BytesIO(b"")
+            found = extract(source, job=job, annotations=job.annotations, budget=budget)
+            return found if found.errors or stored else replace(found, state="no_log")
+
+        extraction = read(ci.settings.excerpt_budget)
+        outcome = _judge(ci, run, job, extraction, read)
+        document = job_document(run, job, outcome, provenance)
+        verdict = outcome.verdicts[0][1] if outcome.verdicts else None
+        context: tuple[LogLine, ...] = ()
+        if stored:
+            kept.seek(0)
+            context = lines_around(kept, _quoted(document, verdict))
+    details = Details(
+        verdict=verdict,
+        extractor=extraction.version,
+        context=context,
+        log_state=state.state,
+        why_no_context="" if stored else _no_log(state),
+    )
+    return run, document, details
+
+
+def lines_around(log: BinaryIO, numbers: Collection[int]) -> tuple[LogLine, ...]:
+    """The lines of a raw log with these numbers and `AROUND` on each side, cleaned and redacted."""
+    if not numbers:
+        return ()
+    wanted = {near for number in numbers for near in range(number - AROUND, number + AROUND + 1)}
+    last = max(wanted)
+    found: list[tuple[int, str]] = []
+    for number, raw in enumerate(_raw_lines(log), start=1):
+        if number in wanted:
+            found.append((number, text_of(raw)))
+        if number >= last:
+            break
+    # Together, because a secret may span lines; a line break within a line would shift the numbers.
+    masked, _ = redact("\n".join(text.replace("\n", " ") for _, text in found))
+    return tuple(LogLine(number, text) for (number, _), text in zip(found, masked.split("\n"), strict=True))
+
+
+def _raw_lines(log: BinaryIO) -> Iterator[bytes]:
+    for raw in log:
+        yield raw.rstrip(b"\r\n")
+
+
+def _judge(ci: Workplace, run: Run, job: Job, extraction: Extraction, read: Callable[[int], Extraction]) -> JobOutcome:
+    judge = Judge(
+        settings=ci.settings.model_copy(update={"enable_error_classification": True}),
+        taxonomy=ci.taxonomy,
+        rules=RulesClassifier(ci.taxonomy),
+        store=ReadOnlyVerdicts(ci.verdicts),
+        model=build_client(ci.settings),
+    )
+    requests = [
+        JudgeRequest(
+            extraction=extraction,
+            error=error,
+            job=job,
+            run=run,
+            annotations=job.annotations,
+            primary=n == 0,
+            larger=read,
+        )
+        for n, error in enumerate(extraction.errors)
+    ]
+    verdicts = judge.judge(requests) if requests else []
+    state = verdicts[0].state if verdicts else ("no_log" if extraction.state == "no_log" else "no_error_found")
+    return JobOutcome(state=state, verdicts=tuple(zip(extraction.errors, verdicts, strict=True)))
+
+
+def _repo(ci: Workplace, reference: JobReference) -> str:
+    if reference.repo is None:
+        if len(ci.settings.repo) == 1:
+            return ci.settings.repo[0]
+        raise SettingsError(
+            "JOB",
+            f"{reference.job_id} is not in {ci.index.location}, and a bare id does not say of which repository it is",
+            "Give the address of the job's page on GitHub",
+        )
+    return reference.repo
+
+
+def _quoted(document: Document, verdict: Verdict | None) -> set[int]:
+    if verdict is not None and verdict.evidence:
+        return {evidence.line for evidence in verdict.evidence if evidence.line}
+    line = document.body.get("l_error_line")
+    return {int(line)} if line else set()
+
+
+def _no_log(log: JobLog) -> str:
+    words = {
+        "not_found": "GitHub has no log of this job (404)",
+        "gone": "GitHub has deleted this job's log (410)",
+        "unavailable": "the log could not be fetched",
+    }
+    why = words.get(log.state, f"the log is {log.state}")
+    return f"{why}: {log.detail}" if log.detail else why
+
+
+def _write(sink: BinaryIO, part: bytes) -> None:
+    sink.write(part)

@@ -1,0 +1,99 @@
+"""What a reclassification of stored hours would cost, and what it changed.
+
+What belongs here: planning over stored extractions, comparing stored verdicts before and after. Does not: launching it, printing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ci_metrics.orchestration.assets.classifications import NAME, requests_for, still_holding
+from ci_metrics.orchestration.reclassify_filter import Only
+from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
+from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.verdicts.judge import JudgeRequest
+from ci_metrics.verdicts.reuse import subject_of
+
+#: (hour, job id, attempt) -> category, else state
+Words = Mapping[tuple[str, int, int], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What judging again would take. Tokens and dollars are estimates: second questions are not counted."""
+
+    hours: int
+    failed_jobs: int
+    due_jobs: int  # whose verdict would be looked at again
+    distinct_errors: int
+    to_ask: int  # of these, those a model would be asked about
+    tokens: int
+    usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """So many jobs went from one category (or state) to another."""
+
+    before: str
+    after: str
+    jobs: int
+
+
+def cost_of(ci: Workplace, hours: Iterable[str], only: Only | None) -> Cost:
+    """Look at what is stored, without asking a model or writing anything."""
+    count = failed = due_jobs = to_ask = tokens = 0
+    usd = 0.0
+    seen: set[str] = set()
+    asked_for: set[str] = set()
+    for hour in hours:
+        count += 1
+        extractions = ci.store.read("extracted_errors", hour, JobExtraction)
+        before = {row.key: row for row in ci.store.read_or_none(NAME, hour, JobVerdicts)}
+        held = still_holding(ci, extractions, before, only)
+        due = [row for row in extractions if row.key not in held]
+        failed += len(extractions)
+        due_jobs += len(due)
+        fresh: list[JudgeRequest] = []
+        for request in requests_for(ci, hour, due) if due else []:
+            if request.error is None:
+                continue
+            subject = subject_of(request.error, request.extraction)
+            # An error is asked about once, wherever it is met; only a job's or step's first error is asked about at all.
+            if subject in asked_for or (subject in seen and not request.primary):
+                continue
+            seen.add(subject)
+            if request.primary:
+                asked_for.add(subject)
+            fresh.append(request)
+        if fresh:
+            plan = ci.judge.plan(fresh)
+            to_ask, tokens, usd = to_ask + plan.to_ask, tokens + plan.tokens, usd + plan.usd
+    return Cost(
+        hours=count,
+        failed_jobs=failed,
+        due_jobs=due_jobs,
+        distinct_errors=len(seen),
+        to_ask=to_ask,
+        tokens=tokens,
+        usd=usd,
+    )
+
+
+def words_of(store: HourStore, hours: Iterable[str]) -> Words:
+    """What each failed job of the hours is called now: its category, else its state."""
+    return {
+        (hour, row.job_id, row.run_attempt): (row.judged[0].verdict.error_type if row.judged else None) or row.state
+        for hour in hours
+        for row in store.read_or_none(NAME, hour, JobVerdicts)
+    }
+
+
+def changes_between(before: Words, after: Words) -> list[Change]:
+    """From which to which, most jobs first; a job without an earlier verdict comes from “-”."""
+    moves = Counter((before.get(key, "-"), word) for key, word in after.items() if before.get(key) != word)
+    ordered = sorted(moves.items(), key=lambda item: (-item[1], item[0]))
+    return [Change(before=old, after=new, jobs=jobs) for (old, new), jobs in ordered]
