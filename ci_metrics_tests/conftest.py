@@ -1,7 +1,8 @@
 """Fixtures for all tests: a real OpenSearch, and both indices on it or beside it.
 
-`OPENSEARCH_TEST_URL` (user:password allowed in it) uses a running server; else one is started (deploy/opensearch/). Each test has
-index names of its own and removes them. Without Java or Maven the tests that need it are skipped, under CI they fail.
+`OPENSEARCH_TEST_URL` (user:password allowed in it) uses a running server; else one is started (deploy/opensearch/). Index names
+are of our own making and removed again, so that a server in use is safe. Without Java or Maven the tests that need a server
+are skipped, under CI they fail.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,7 +46,7 @@ def opensearch_url() -> str:
         pytest.skip(reason)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def opensearch_client(opensearch_url: str) -> Iterator[OpenSearch]:
     """A plain client, for looking at the server past our own code."""
     client = OpenSearch(opensearch_url, timeout=60)
@@ -54,39 +56,37 @@ def opensearch_client(opensearch_url: str) -> Iterator[OpenSearch]:
 
 @pytest.fixture
 def opensearch_prefix(opensearch_client: OpenSearch) -> Iterator[str]:
-    """What this test's index names begin with; what has such a name is gone afterwards."""
-    prefix = f"test-{uuid.uuid4().hex[:12]}-"
-    yield prefix
-    names = list(opensearch_client.indices.get(index=f"{prefix}*", ignore=404))
-    if names:
-        opensearch_client.indices.delete(index=",".join(names), ignore=404)
-    templates = opensearch_client.indices.get_index_template()["index_templates"]
-    for name in (template["name"] for template in templates):
-        if prefix in name:
-            opensearch_client.indices.delete_index_template(name=name, ignore=404)
+    """What the names of this test's own indices begin with; none exists yet, and what has such a name is gone afterwards."""
+    with _names_of_our_own(opensearch_client) as prefix:
+        yield prefix
 
 
 @pytest.fixture
 def opensearch_settings(opensearch_url: str, opensearch_prefix: str, tmp_path: Path) -> Settings:
     """Settings whose index addresses are this test's own."""
-    return load_settings(
-        {
-            "WORKFLOW_INDEX": f"{opensearch_url}/{opensearch_prefix}workflows",
-            "JOB_INDEX": f"{opensearch_url}/{opensearch_prefix}jobs",
-            "STEPS_INDEX": f"{opensearch_url}/{opensearch_prefix}steps",
-            "ERROR_CLASSIFICATION_INDEX": f"{opensearch_prefix}error_classifications",
-            "CI_METRICS_HOME": str(tmp_path),
-        }
-    )
+    return _settings(opensearch_url, opensearch_prefix, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def shared_prefix(opensearch_client: OpenSearch) -> Iterator[str]:
+    """What the names of the indices begin with that `opensearch_index` empties rather than makes anew: making takes seconds."""
+    with _names_of_our_own(opensearch_client) as prefix:
+        yield prefix
 
 
 @pytest.fixture
-def opensearch_index(opensearch_settings: Settings) -> Iterator[DocumentIndex]:
-    """An empty index on the real server."""
-    index = open_index(opensearch_settings)
+def opensearch_index(
+    opensearch_url: str, opensearch_client: OpenSearch, shared_prefix: str, tmp_path: Path
+) -> Iterator[DocumentIndex]:
+    """An empty index on the real server; its indices are called `shared_prefix` + workflows, jobs, steps, error_classifications."""
+    index = open_index(_settings(opensearch_url, shared_prefix, tmp_path))
     index.ensure()
     yield index
     index.close()
+    opensearch_client.indices.refresh(index=f"{shared_prefix}*")
+    opensearch_client.delete_by_query(
+        index=f"{shared_prefix}*", body={"query": {"match_all": {}}}, refresh=True, conflicts="proceed"
+    )
 
 
 @pytest.fixture
@@ -102,3 +102,27 @@ def any_index(request: pytest.FixtureRequest) -> DocumentIndex:
     """Each of the two indices in turn, empty: what holds for one holds for the other."""
     index: DocumentIndex = request.getfixturevalue(f"{request.param}_index")
     return index
+
+
+@contextmanager
+def _names_of_our_own(client: OpenSearch) -> Iterator[str]:
+    prefix = f"test-{uuid.uuid4().hex[:12]}-"
+    yield prefix
+    names = list(client.indices.get(index=f"{prefix}*", ignore=404))
+    if names:
+        client.indices.delete(index=",".join(names), ignore=404)
+    for name in client.indices.get_index_template()["index_templates"]:
+        if prefix in name["name"]:
+            client.indices.delete_index_template(name=name["name"], ignore=404)
+
+
+def _settings(url: str, prefix: str, home: Path) -> Settings:
+    return load_settings(
+        {
+            "WORKFLOW_INDEX": f"{url}/{prefix}workflows",
+            "JOB_INDEX": f"{url}/{prefix}jobs",
+            "STEPS_INDEX": f"{url}/{prefix}steps",
+            "ERROR_CLASSIFICATION_INDEX": f"{prefix}error_classifications",
+            "CI_METRICS_HOME": str(home),
+        }
+    )

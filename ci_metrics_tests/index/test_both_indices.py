@@ -219,23 +219,21 @@ def test_fields_narrow_and_sort_orders(filled: DocumentIndex) -> None:
     assert list(filled.scan("jobs", limit=0)) == []
 
 
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda index: list(index.scan("jobs", Where(equals={"s_typo": "x"}))),
-        lambda index: list(index.scan("jobs", Where(equals={"s_error_summary": "x"}))),
-        lambda index: list(index.scan("jobs", Where(ranges={"errors": (1, 2)}))),
-        lambda index: list(index.scan("jobs", Where(exists=["s_step_id"]))),
-        lambda index: list(index.scan("jobs", Where(missing=["s_typo"]))),
-        lambda index: list(index.scan("jobs", sort="s_typo")),
-        lambda index: index.count_by("jobs", "s_error_summary"),
-        lambda index: index.count_by("jobs", "f_error_confidence"),
-        lambda index: index.count_by("jobs", "s_typo"),
-    ],
-)
-def test_a_field_that_cannot_be_asked_for_is_an_error_not_an_empty_answer(any_index: DocumentIndex, ask: Any) -> None:
-    with pytest.raises(ContractError):
-        ask(any_index)
+def test_a_field_that_cannot_be_asked_for_is_an_error_not_an_empty_answer(any_index: DocumentIndex) -> None:
+    asks: list[Any] = [
+        lambda: list(any_index.scan("jobs", Where(equals={"s_typo": "x"}))),
+        lambda: list(any_index.scan("jobs", Where(equals={"s_error_summary": "x"}))),
+        lambda: list(any_index.scan("jobs", Where(ranges={"errors": (1, 2)}))),
+        lambda: list(any_index.scan("jobs", Where(exists=["s_step_id"]))),
+        lambda: list(any_index.scan("jobs", Where(missing=["s_typo"]))),
+        lambda: list(any_index.scan("jobs", sort="s_typo")),
+        lambda: any_index.count_by("jobs", "s_error_summary"),
+        lambda: any_index.count_by("jobs", "f_error_confidence"),
+        lambda: any_index.count_by("jobs", "s_typo"),
+    ]
+    for ask in asks:
+        with pytest.raises(ContractError):
+            ask()
 
 
 def test_counts_by_field(filled: DocumentIndex) -> None:

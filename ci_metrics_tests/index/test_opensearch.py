@@ -34,18 +34,18 @@ from ci_metrics_tests.index.seed_queries import assert_seed_queries
 
 @pytest.mark.opensearch
 def test_the_queries_people_know_give_the_known_truth(
-    opensearch_index: DocumentIndex, opensearch_client: OpenSearch, opensearch_prefix: str
+    opensearch_index: DocumentIndex, opensearch_client: OpenSearch, shared_prefix: str
 ) -> None:
     documents, truth = corpus()
     for _ in range(2):  # the second time changes nothing
         opensearch_index.upsert(documents)
         opensearch_index.refresh()
-        assert_seed_queries(opensearch_client, f"{opensearch_prefix}jobs", truth)
+        assert_seed_queries(opensearch_client, f"{shared_prefix}jobs", truth)
 
 
 @pytest.mark.opensearch
 def test_nested_errors_are_searched_entry_by_entry(
-    opensearch_index: DocumentIndex, opensearch_client: OpenSearch, opensearch_prefix: str
+    opensearch_index: DocumentIndex, opensearch_client: OpenSearch, shared_prefix: str
 ) -> None:
     errors = [{"s_error_type": "timeout", "s_step_name": "A"}, {"s_error_type": "network_error", "s_step_name": "B"}]
     opensearch_index.upsert([Document("jobs", "j1", {"errors": errors})])
@@ -53,13 +53,16 @@ def test_nested_errors_are_searched_entry_by_entry(
     for step, expected in (("A", 1), ("B", 0)):
         musts = [{"term": {"errors.s_error_type": "timeout"}}, {"term": {"errors.s_step_name": step}}]
         query = {"nested": {"path": "errors", "query": {"bool": {"must": musts}}}}
-        assert opensearch_client.count(index=f"{opensearch_prefix}jobs", body={"query": query})["count"] == expected
+        assert opensearch_client.count(index=f"{shared_prefix}jobs", body={"query": query})["count"] == expected
 
 
 @pytest.mark.opensearch
 def test_each_index_has_explicit_strict_mappings_and_a_template_of_its_own(
-    opensearch_index: DocumentIndex, opensearch_client: OpenSearch, opensearch_prefix: str
+    opensearch_settings: Settings, opensearch_client: OpenSearch, opensearch_prefix: str
 ) -> None:
+    index_of_ours = open_index(opensearch_settings)
+    index_of_ours.ensure()
+    index_of_ours.close()
     for name, kind in (
         ("workflows", "workflows"),
         ("jobs", "jobs"),

@@ -7,7 +7,7 @@
 # node when that process ends. --fetch only gets the jars. The node runs in the foreground and logs to standard output.
 #
 # Environment: OPENSEARCH_CACHE (where jars are kept; default .opensearch in the project), OPENSEARCH_JAVA_HOME (a JDK;
-# 21 or newer runs OpenSearch 3, 17 runs OpenSearch 2), OPENSEARCH_HEAP (default 512m).
+# 21 or newer runs OpenSearch 3, 17 runs OpenSearch 2), OPENSEARCH_HEAP (default 512m), OPENSEARCH_JAVA_OPTS (further options for the JVM).
 # Exit codes: 3 no usable JDK, 4 no Maven, 5 the jars could not be fetched.
 set -euo pipefail
 
@@ -70,5 +70,6 @@ fi
 [ -z "$fetch" ] || { echo "$lib"; exit 0; }
 
 mkdir -p "$home"
+# shellcheck disable=SC2086 # options are words
 exec "$best/bin/java" "-Xms$heap" "-Xmx$heap" ${vector[@]+"${vector[@]}"} -Djava.awt.headless=true \
-  -Dlog4j2.disable.jmx=true -cp "$lib/*" "$here/Node.java" "$home" "$port" "$owner"
+  -Dlog4j2.disable.jmx=true ${OPENSEARCH_JAVA_OPTS:-} -cp "$lib/*" "$here/Node.java" "$home" "$port" "$owner"
