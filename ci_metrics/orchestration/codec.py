@@ -37,7 +37,7 @@ def schema_of(kind: Any) -> pa.Schema:
 
 def table_of(records: Sequence[Any], kind: type) -> pa.Table:
     """One row a record, in order."""
-    return pa.Table.from_pylist([dataclasses.asdict(record) for record in records], schema=schema_of(kind))
+    return pa.Table.from_pylist([_plain(record) for record in records], schema=schema_of(kind))
 
 
 def records_of(table: pa.Table, kind: type[T]) -> list[T]:
@@ -51,6 +51,19 @@ def records_of(table: pa.Table, kind: type[T]) -> list[T]:
         raise ContractError(
             f"stored {kind.__name__} rows have another shape ({where}: {first['msg']}). Materialize the hour again"
         ) from error
+
+
+def _plain(value: Any) -> Any:
+    """What `dataclasses.asdict` gives, without its deep copies: records are frozen, so nothing can change under us."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    names = _names(type(value))
+    return {name: _plain(getattr(value, name)) for name in names} if names is not None else value
+
+
+@functools.cache
+def _names(kind: Any) -> tuple[str, ...] | None:
+    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
 
 
 @functools.cache

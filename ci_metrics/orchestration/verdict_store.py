@@ -15,6 +15,7 @@ from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.index.bodies import present
 from ci_metrics.index.times import iso
 from ci_metrics.index.verdict_documents import verdict_document, verdict_of
+from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.budget import utc_now
 from ci_metrics.verdicts.reuse import StoredVerdict
 
@@ -76,8 +77,9 @@ class IndexVerdictStore:
     def spent_since(self, since: datetime) -> float:
         """See VerdictStore."""
         where = Where(ranges={"@timestamp": (iso(since), None)}, exists=("f_cost_usd",))
-        found = self._index.scan("verdicts", where, fields=("f_cost_usd",))
-        return sum(float(document.body.get("f_cost_usd") or 0.0) for document in found)
+        found = self._index.scan("verdicts", where, fields=("f_cost_usd", "s_claimed_by"))
+        bodies = (document.body for document in found)
+        return sum(float(b.get("f_cost_usd") or 0.0) for b in bodies if b.get("s_claimed_by") != Batches.OWNER)
 
 
 def _claim_id(key: str) -> str:
