@@ -30,6 +30,7 @@ class Header:
     kind: str  # run, post, orphans, setup, container, debug
     text: str  # what follows the marker
     second: float | None  # its timestamp in whole seconds since 1970
+    plain: bool | None = None  # run by the default shell, which only steps of a workflow have; actions must name one
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +102,14 @@ def _fit(step: Step, header: Header) -> float:
             return score + (4 if named else 0.5)
         case "debug":
             return score + (7 if _same(name, header.text) else 0.5)
+    if header.plain is not None:
+        score += 0.4 if header.plain else -0.2
     if name in ("Set up job", "Complete job", "Initialize containers", "Stop containers"):
         return score - 8
     if name.startswith("Post "):
         return score - 4
     if name.startswith("Run "):
-        return score + (6 if _same(name[4:], header.text) else -3)
+        return score + (6 if _same(name[4:], header.text) else 0.3)  # people also name their steps "Run tests"
     return score + 1.5
 
 

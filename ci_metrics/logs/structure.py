@@ -108,7 +108,16 @@ class Structure:
             self.names[at] = "Set up job"
         if column is not None:
             self.names[at] = column[1]
-        self.headers.append(Header(at, kind, text, stamp(raw)))
+        self.headers.append(Header(at, kind, text, stamp(raw), _plain(block.data, hit.end) if kind == "run" else None))
+
+
+def _plain(data: bytes, at: int) -> bool | None:
+    """Whether the step whose header ends at `at` runs in the default shell (`bash -e`); None when no shell is named."""
+    begin = data.find(b" shell: ", at, at + 20_000)
+    stop = data.find(b"##[endgroup]", at, at + 20_000)
+    if begin < 0 or begin > stop >= 0:
+        return None
+    return b"bash -e {0}" in data[begin : begin + 80]
 
 
 @cache
