@@ -9,16 +9,24 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+import zstandard
 
 from ci_metrics.errors import ContractError
 from ci_metrics.models import Evidence, Usage, Verdict
 from ci_metrics.verdicts.prompt import Prompt
 
 _FORMAT = 1
+
+# A done batch's estimate counts in the hour in which it was sent; a day is more than enough.
+_KEEP_DONE_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +54,15 @@ class BatchItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchAsk:
+    """One question for a batch."""
+
+    item: BatchItem
+    prompt: Prompt
+    usd: float = 0.0  # about what it costs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRecord:
     """One batch. `submitting`: it may or may not have reached the endpoint; `open`: it did; `done`: all is read."""
 
@@ -55,8 +72,16 @@ class BatchRecord:
     created_at: float  # seconds since the epoch
     remote_id: str = ""
     estimated_usd: float = 0.0
-    systems: dict[str, str] = field(default_factory=dict)
-    items: tuple[BatchItem, ...] = ()
+    keys: tuple[str, ...] = ()  # of the verdicts that it will bring
+    contents: str = ""  # where its questions are kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchContents:
+    """A batch's questions; `systems`: the system prompts by the hash that items name."""
+
+    systems: dict[str, str]
+    items: tuple[BatchItem, ...]
 
 
 class BatchLedger(Protocol):
@@ -65,12 +90,18 @@ class BatchLedger(Protocol):
     def records(self) -> list[BatchRecord]:
         """All that are not done, oldest first."""
 
-    def write(self, record: BatchRecord) -> None:
-        """Write a record, replacing the one of its id, whole or not at all."""
+    def contents(self, record: BatchRecord) -> BatchContents:
+        """A record's questions."""
+
+    def write(self, record: BatchRecord, contents: BatchContents | None = None) -> BatchRecord:
+        """Write a record, replacing the one of its id, whole or not at all; `contents` when they are new. As written."""
+
+    def spent_since(self, since: datetime) -> float:
+        """US dollars that batches sent since then are estimated to cost."""
 
 
 class FileBatchLedger:
-    """One JSON file a batch in a folder, written by atomic rename. A batch that is done keeps no items."""
+    """A folder: one small JSON file a batch, written by atomic rename, and its questions compressed beside it."""
 
     def __init__(self, folder: Path) -> None:
         """`folder` is made when the first record is written."""
@@ -78,23 +109,59 @@ class FileBatchLedger:
 
     def records(self) -> list[BatchRecord]:
         """See BatchLedger. Raises ContractError naming a file that cannot be read."""
-        found = [self._read(path) for path in sorted(self._folder.glob("*.json"))]
-        return sorted((r for r in found if r.state != "done"), key=lambda r: (r.created_at, r.id))
+        return sorted((r for r in self._all() if r.state != "done"), key=lambda r: (r.created_at, r.id))
 
-    def write(self, record: BatchRecord) -> None:
-        """See BatchLedger."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        if record.state == "done":
-            record = replace(record, items=(), systems={})
-        handle, name = tempfile.mkstemp(dir=self._folder, suffix=".part")
+    def contents(self, record: BatchRecord) -> BatchContents:
+        """See BatchLedger. Raises ContractError naming a file that cannot be read."""
+        path = self._folder / record.contents
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"format": _FORMAT, **asdict(record)}, file)
+            data = json.loads(zstandard.decompress(path.read_bytes()))
+            return BatchContents(systems=data["systems"], items=tuple(_item(item) for item in data["items"]))
+        except (OSError, ValueError, KeyError, TypeError, zstandard.ZstdError) as error:
+            raise ContractError(
+                f"{path}: not a batch's questions ({error}). Remove {record.id}.json to drop it."
+            ) from None
+
+    def write(self, record: BatchRecord, contents: BatchContents | None = None) -> BatchRecord:
+        """See BatchLedger. The rename of the record is the commit: files of questions that no record names are removed."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if contents is not None:
+            name = f"{record.id}.{uuid.uuid4().hex[:8]}.zst"
+            data = json.dumps(asdict(contents)).encode()
+            self._replace(name, zstandard.compress(data))
+            record = replace(record, contents=name)
+        if record.state == "done":
+            record = replace(record, contents="", keys=())
+        self._replace(f"{record.id}.json", json.dumps({"format": _FORMAT, **asdict(record)}).encode())
+        for path in self._folder.glob(f"{record.id}.*.zst"):
+            if path.name != record.contents:
+                path.unlink(missing_ok=True)
+        return record
+
+    def spent_since(self, since: datetime) -> float:
+        """See BatchLedger."""
+        return sum(r.estimated_usd for r in self._all() if r.created_at >= since.timestamp())
+
+    def _all(self) -> list[BatchRecord]:
+        found = []
+        for path in sorted(self._folder.glob("*.json")):
+            record = self._read(path)
+            if record.state == "done" and time.time() - record.created_at > _KEEP_DONE_SECONDS:
+                path.unlink(missing_ok=True)
+            else:
+                found.append(record)
+        return found
+
+    def _replace(self, name: str, data: bytes) -> None:
+        handle, part = tempfile.mkstemp(dir=self._folder, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).replace(self._folder / f"{record.id}.json")
+            Path(part).replace(self._folder / name)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            Path(part).unlink(missing_ok=True)
             raise
 
     def _read(self, path: Path) -> BatchRecord:
@@ -102,7 +169,7 @@ class FileBatchLedger:
             data = json.loads(path.read_text("utf-8"))
             if data.pop("format") != _FORMAT:
                 raise ContractError(f"{path}: written by another version of this program. Collect its batch with that.")
-            data["items"] = tuple(_item(item) for item in data["items"])
+            data["keys"] = tuple(data["keys"])
             return BatchRecord(**data)
         except (ValueError, KeyError, TypeError) as error:
             raise ContractError(f"{path}: not a batch record ({error}). Move it away to go on without it.") from None
@@ -126,8 +193,3 @@ def unpack_verdict(data: dict[str, Any]) -> Verdict:
     values["usage"] = Usage(**values["usage"])
     values["evidence"] = tuple(Evidence(**e) for e in values["evidence"])
     return Verdict(**values)
-
-
-def keys_of(records: Sequence[BatchRecord]) -> set[str]:
-    """The verdicts' keys that these batches will bring."""
-    return {item.key for record in records for item in record.items}

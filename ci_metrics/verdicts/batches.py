@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -20,15 +20,15 @@ from ci_metrics.models import Annotation, Usage
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.answers import better, check_reply
 from ci_metrics.verdicts.batch_ledger import (
+    BatchAsk,
+    BatchContents,
     BatchItem,
     BatchLedger,
     BatchRecord,
-    keys_of,
     unpack_verdict,
 )
 from ci_metrics.verdicts.budget import Budget, utc_now
-from ci_metrics.verdicts.model_client import BatchClient, BatchResult, ModelClient
-from ci_metrics.verdicts.prompt import Prompt
+from ci_metrics.verdicts.model_client import BatchClient, BatchResult, BatchState, ModelClient
 from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, VerdictStore, with_threshold
 from ci_metrics.verdicts.schema import AnswerProblemError
 from ci_metrics.verdicts.taxonomy import Taxonomy
@@ -44,15 +44,6 @@ MOST_TRIES = 3
 
 # A batch whose id was not noted is looked for among those created within this time of its record.
 _SAME_BATCH_SECONDS = 900.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchAsk:
-    """One question for a batch."""
-
-    item: BatchItem
-    prompt: Prompt
-    usd: float = 0.0  # about what it costs
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,7 +91,7 @@ class Batches:
         self._client: BatchClient | None = model if settings.model_batches and isinstance(model, BatchClient) else None
         self._model = model
         self._clock = clock
-        self._budget = budget or Budget(settings.max_usd_per_hour, clock=clock, spent_elsewhere=store.spent_since)
+        self.budget = budget or Budget(settings.max_usd_per_hour, clock=clock, spent_elsewhere=self._spent_since)
         self._most_requests, self._most_bytes = most_requests, most_bytes
 
     @property
@@ -110,7 +101,10 @@ class Batches:
 
     def waiting(self) -> set[str]:
         """The keys of verdicts that batches will bring."""
-        return keys_of(self._ledger.records())
+        return {key for record in self._ledger.records() for key in record.keys}
+
+    def _spent_since(self, since: datetime) -> float:
+        return self._store.spent_since(since) + self._ledger.spent_since(since)
 
     def submit(self, asks: Sequence[BatchAsk]) -> Submitted:
         """Put questions into batches, as far as this hour's money goes; those already under way are left out."""
@@ -123,7 +117,7 @@ class Batches:
         for ask in asks:
             if ask.item.key in under_way:
                 result.keys.add(ask.item.key)
-            elif self._budget.reserve(ask.usd, wait=False):
+            elif self.budget.reserve(ask.usd, wait=False):
                 affordable.append(ask)
             else:
                 result.why = "MAX_USD_PER_HOUR is spent for this hour"
@@ -132,11 +126,11 @@ class Batches:
             try:
                 self._send([ask.item for ask in chunk], {a.item.system: a.prompt.system for a in chunk}, usd)
             except CiMetricsError as error:
-                self._budget.settle(usd, 0.0)
+                self.budget.settle(usd, 0.0)
                 result.why = f"the batch could not be submitted: {error}"
                 _log.warning("⚠️ %s", result.why)
                 continue
-            self._budget.settle(usd, usd)
+            self.budget.settle(usd, usd)
             result.keys |= {ask.item.key for ask in chunk}
             result.batches += 1
         return result
@@ -149,29 +143,41 @@ class Batches:
         result = Collected()
         if self._client is None:
             return result
-        for record in self._ledger.records():
+        records = self._ledger.records()
+        states: dict[str, BatchState] = {}
+        if len(records) > 2:  # one request tells of a hundred
             try:
-                self._collect_one(record, result)
+                states = {state.id: state for state in self._client.recent_batches()}
+            except CiMetricsError as error:
+                _log.warning("⚠️ The endpoint does not list its batches: %s", error)
+        for record in records:
+            try:
+                self._collect_one(self._client, record, states, result)
             except CiMetricsError as error:
                 result.still_open += 1
                 _log.warning("⚠️ The batch %s could not be collected: %s", record.remote_id or record.id, error)
         return result
 
-    def _collect_one(self, record: BatchRecord, result: Collected) -> None:
-        assert self._client is not None
+    def _collect_one(
+        self, client: BatchClient, record: BatchRecord, states: Mapping[str, BatchState], result: Collected
+    ) -> None:
+        contents = None
         if record.state == "submitting":
-            record = self._found_again(record)
+            contents = self._ledger.contents(record)
+            record = self._found_again(client, record, contents)
         try:
-            state = self._client.batch_state(record.remote_id)
+            state = states.get(record.remote_id) or client.batch_state(record.remote_id)
         except NotFoundError:
-            self._again(record, record.items, result, "the endpoint does not know the batch any more")
+            contents = contents or self._ledger.contents(record)
+            self._again(record, contents, contents.items, result, "the endpoint does not know the batch any more")
             return
         if not state.ended:
             result.still_open += 1
             return
-        items = {item.custom_id: item for item in record.items}
+        contents = contents or self._ledger.contents(record)
+        items = {item.custom_id: item for item in contents.items}
         retry: list[BatchItem] = []
-        for outcome in self._client.batch_results(record.remote_id):
+        for outcome in client.batch_results(record.remote_id):
             item = items.pop(outcome.custom_id, None)
             if item is None:
                 continue
@@ -183,7 +189,7 @@ class Batches:
             else:
                 result.failed[item.key] = outcome.detail or outcome.outcome
         retry.extend(items.values())  # those the results do not mention
-        self._again(record, retry, result, "expired, or failed at the endpoint, too often")
+        self._again(record, contents, retry, result, "expired, or failed at the endpoint, too often")
 
     def _keep(self, item: BatchItem, outcome: BatchResult, result: Collected) -> None:
         reply = outcome.reply
@@ -222,7 +228,9 @@ class Batches:
         self._store.put([kept])
         result.verdicts += 1
 
-    def _again(self, record: BatchRecord, items: Iterable[BatchItem], result: Collected, why: str) -> None:
+    def _again(
+        self, record: BatchRecord, contents: BatchContents, items: Sequence[BatchItem], result: Collected, why: str
+    ) -> None:
         """Send items anew, those tried too often not; then the old record is done."""
         again = []
         for item in items:
@@ -232,55 +240,49 @@ class Batches:
             else:
                 again.append(replace(item, tries=item.tries + 1))
         if again:
-            self._send(again, record.systems, 0.0, replaces=record)
+            usd = record.estimated_usd * len(again) / len(contents.items)
+            self._send(again, contents.systems, usd, replaces=record)
             result.resubmitted += len(again)
             result.still_open += 1
         else:
             self._ledger.write(replace(record, state="done"))
 
     def _send(
-        self, items: Sequence[BatchItem], systems: dict[str, str], usd: float, *, replaces: BatchRecord | None = None
+        self, items: Sequence[BatchItem], systems: Mapping[str, str], usd: float, *, replaces: BatchRecord | None = None
     ) -> None:
         """Note, send, note the id. A resubmission takes the old record's place, so that no item is in two."""
         assert self._client is not None
-        now = self._clock().timestamp()
+        contents = BatchContents(systems={item.system: systems[item.system] for item in items}, items=tuple(items))
         record = BatchRecord(
             id=replaces.id if replaces else uuid.uuid4().hex,
             state="submitting",
             model=self._model.model,
-            created_at=now,
+            created_at=self._clock().timestamp(),
             estimated_usd=usd,
             remote_id=replaces.remote_id if replaces else "",  # the ended one: not to be taken for the new one
-            systems={key: systems[key] for key in {item.system for item in items}},
-            items=tuple(items),
+            keys=tuple(item.key for item in items),
         )
-        self._ledger.write(record)
+        record = self._ledger.write(record, contents)
         try:
-            self._create(record)
+            self._create(self._client, record, contents)
         except CiMetricsError:
             if replaces is None:
-                self._ledger.write(replace(record, state="done"))
+                self._ledger.write(replace(record, state="done", estimated_usd=0.0))
                 raise
             _log.warning("⚠️ The batch %s could not be sent again now; the next look tries anew", record.id)
 
-    def _create(self, record: BatchRecord) -> BatchRecord:
-        assert self._client is not None
-        prompts = [(item.custom_id, item.prompt(record.systems)) for item in record.items]
-        sent = replace(record, state="open", remote_id=self._client.create_batch(prompts))
-        self._ledger.write(sent)
-        return sent
+    def _create(self, client: BatchClient, record: BatchRecord, contents: BatchContents) -> BatchRecord:
+        prompts = [(item.custom_id, item.prompt(contents.systems)) for item in contents.items]
+        return self._ledger.write(replace(record, state="open", remote_id=client.create_batch(prompts)))
 
-    def _found_again(self, record: BatchRecord) -> BatchRecord:
+    def _found_again(self, client: BatchClient, record: BatchRecord, contents: BatchContents) -> BatchRecord:
         """The record of a batch whose id was never noted: found at the endpoint, or sent now."""
-        assert self._client is not None
         known = {other.remote_id for other in self._ledger.records()}
-        for state in self._client.recent_batches():
+        for state in client.recent_batches():
             near = abs(state.created_at - record.created_at) <= _SAME_BATCH_SECONDS
-            if near and state.id not in known and state.total == len(record.items):
-                found = replace(record, state="open", remote_id=state.id)
-                self._ledger.write(found)
-                return found
-        return self._create(record)
+            if near and state.id not in known and state.total == len(record.keys):
+                return self._ledger.write(replace(record, state="open", remote_id=state.id))
+        return self._create(client, record, contents)
 
     def _chunks(self, asks: Sequence[BatchAsk]) -> Iterable[list[BatchAsk]]:
         assert self._client is not None

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from ci_metrics.models import Verdict
 from ci_metrics.verdicts.asking import Asker
-from ci_metrics.verdicts.batch_ledger import BatchItem, pack_verdict
-from ci_metrics.verdicts.batches import BatchAsk, Batches
+from ci_metrics.verdicts.batch_ledger import BatchAsk, BatchItem, pack_verdict
+from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.groups import Group
 from ci_metrics.verdicts.quotes import lines_of
 from ci_metrics.verdicts.request import JudgeRequest, larger_extraction

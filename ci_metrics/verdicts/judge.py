@@ -113,6 +113,8 @@ class Judge:
         if model is not None:
             _check_prices(model, settings)
             spent = store.spent_since if store is not None else None
+            if batches is not None:
+                budget = budget or batches.budget
             budget = budget or Budget(settings.max_usd_per_hour, clock=clock, spent_elsewhere=spent)
             self._asker = Asker(client=model, settings=settings, taxonomy=taxonomy, budget=budget)
             self._payer = Payer(

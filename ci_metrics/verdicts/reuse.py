@@ -58,7 +58,10 @@ class VerdictStore(Protocol):
         """Note, for each of these keys, all the hours that its verdict has served."""
 
     def spent_since(self, since: datetime) -> float:
-        """US dollars that verdicts created since then cost."""
+        """US dollars that verdicts created since then cost, without those that batches brought.
+
+        A batch's money is spent in the hour in which it is sent; the ledger of batches knows that.
+        """
 
 
 def subject_of(error: ExtractedError, extraction: Extraction) -> str:

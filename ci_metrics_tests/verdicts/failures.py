@@ -150,7 +150,8 @@ class MemoryStore:
                 del self.claims[key]
 
     def spent_since(self, since: datetime) -> float:
-        return sum(v.verdict.usage.cost_usd for v in self.kept.values() if v.created_at >= since)
+        found = [v for v in self.kept.values() if v.created_at >= since and v.owner != "batch"]
+        return sum(v.verdict.usage.cost_usd for v in found)
 
 
 def settings_for(server: ModelServer, **given: object) -> Settings:

@@ -228,8 +228,8 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(desk: Desk, server: Mod
     class CrashError(Exception):
         pass
 
-    def crash(record: BatchRecord) -> None:
-        before(record)
+    def crash(record: BatchRecord, contents: Any = None) -> BatchRecord:
+        before(record, contents)
         raise CrashError
 
     desk.batches._ledger.write = crash  # type: ignore[method-assign]
@@ -254,11 +254,11 @@ def test_a_batch_whose_id_was_never_noted_is_found_again_not_paid_twice(
     class CrashError(Exception):
         pass
 
-    def crash(record: BatchRecord) -> None:
+    def crash(record: BatchRecord, contents: Any = None) -> BatchRecord:
         writes.append(record)
         if record.state == "open":
             raise CrashError
-        before(record)
+        return before(record, contents)
 
     desk.batches._ledger.write = crash  # type: ignore[method-assign]
     with pytest.raises(CrashError):
@@ -351,3 +351,28 @@ def test_a_broken_record_is_named(folder: Path) -> None:
     (folder / "x.json").write_text("{")
     with pytest.raises(ContractError, match=r"x\.json"):
         FileBatchLedger(folder).records()
+
+
+def test_many_batches_are_looked_at_with_few_requests(desk: Desk, server: ModelServer, folder: Path) -> None:
+    desk.again(most_requests=1).judge.judge(REQUESTS, defer_to_batches=True)
+    assert len(server.batches) == 6
+    looks: list[str] = []
+    info = server.batch_info
+    server.batch_info = lambda batch: looks.append(batch.id) or info(batch)  # type: ignore[method-assign, func-returns-value]
+    assert desk.batches.collect().still_open == 6
+    assert sorted(looks) == sorted(server.batches)
+    server.end_batches()
+    assert desk.batches.collect().verdicts == 6
+    assert [path.suffix for path in folder.iterdir()] == [".json"] * 6
+
+
+def test_a_batchs_money_counts_in_the_hour_in_which_it_was_sent(desk: Desk, server: ModelServer, clock: Clock) -> None:
+    desk.again(settings={"max_usd_per_hour": 0.0012})
+    desk.judge.judge(REQUESTS, defer_to_batches=True)
+    spent = desk.batches.budget.spent
+    assert spent > 0.0006
+    assert desk.again(settings={"max_usd_per_hour": 0.0012}).batches.budget.spent == pytest.approx(spent)
+    server.end_batches()
+    clock.now += timedelta(hours=1)
+    assert desk.batches.collect().verdicts > 0
+    assert desk.again(settings={"max_usd_per_hour": 0.0012}).batches.budget.spent == 0
