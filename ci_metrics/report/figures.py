@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import quantiles
@@ -21,6 +21,9 @@ from ci_metrics.report.attempts import runs_that_ran_again
 from ci_metrics.report.failures import ENDED, FIELDS, Failure, failure_of, is_failure
 from ci_metrics.report.lost_time import lost_seconds
 from ci_metrics.report.window import TIME, Window, moment_of
+
+#: Failures -> seconds lost to each, by document id.
+LostOf = Callable[[Sequence[Failure]], Mapping[str, float]]
 
 #: How many of a runner pool's longest waits are listed.
 MOST_WAITS = 5
@@ -142,10 +145,16 @@ def share(part: float, whole: float) -> float | None:
 
 def collect(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> Figures:
     """Count the jobs of a stretch, of these repositories (none: all)."""
+    documents = index.scan("jobs", window.where(repos), fields=FIELDS)
+    return tally(documents, window, lambda failures: lost_by_failure(index, failures))
+
+
+def tally(documents: Iterable[Document], window: Window, lost_of: LostOf) -> Figures:
+    """Count jobs' documents, pure; those outside the stretch are left out. `lost_of` says what each failure cost."""
     count = _Count(window)
-    for document in index.scan("jobs", window.where(repos), fields=FIELDS):
+    for document in documents:
         count.add(document)
-    return count.figures(lost_by_failure(index, count.failures))
+    return count.figures(lost_of(count.failures))
 
 
 def lost_by_failure(index: DocumentIndex, failures: Iterable[Failure]) -> dict[str, float]:

@@ -66,9 +66,11 @@ def _describe(element: ET.Element) -> None:
     href = element.attrib.pop(_XLINK, None) or element.attrib.pop("href", None)
     if element.tag == f"{{{_SVG}}}a":
         element.attrib.clear()
-        if href and href.startswith("#"):
+        # The library makes addresses absolute; ours are all within the page.
+        _, within, fragment = (href or "").partition("#")
+        if within:
             # The table below the chart carries the same links for the keyboard.
-            element.set("href", href)
+            element.set("href", f"#{fragment}")
             element.set("tabindex", "-1")
 
 

@@ -21,6 +21,9 @@ TIME = "@timestamp"
 #: How far back a report looks when nobody says.
 DEFAULT_DAYS = 28
 
+#: With nothing younger than this, the default stretch ends with the newest document, not with now.
+SILENT = timedelta(days=2)
+
 _AGO = re.compile(r"(\d{1,5})\s*(h|d|w)")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _DAY = timedelta(days=1)
@@ -130,7 +133,7 @@ def default_window(index: DocumentIndex, now: datetime, repos: Sequence[str] = (
         end = _midnight_after(now)
         return Window(end - DEFAULT_DAYS * _DAY, end)
     today = _midnight_after(now)
-    end = today if newest > today - DEFAULT_DAYS * _DAY else _midnight_after(newest)
+    end = today if newest > now - SILENT else _midnight_after(newest)
     start = end - DEFAULT_DAYS * _DAY
     oldest = _edge(index, Window(start, end).where(repos), TIME)
     if oldest is not None:

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from ci_metrics.errors import SettingsError
+from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.validation import problem_of
+from ci_metrics.report.figures import collect, tally
+from ci_metrics.report.html import build_report, render
+from ci_metrics.report.window import Window, asked_window, default_window, parse_moment
+from ci_metrics_tests.report.corpus import END, HOSTILE, corpus, hostile_corpus
+
+NOW = END - timedelta(hours=2)
+MONTH = Window(END - timedelta(days=28), END)
+
+
+def test_the_generated_documents_are_what_the_index_takes() -> None:
+    assert [problem for d in [*corpus(), *hostile_corpus()] if (problem := problem_of(d.kind, d.body))] == []
+
+
+def test_figures_are_those_of_a_plain_count(any_index: DocumentIndex) -> None:
+    documents = corpus(10)
+    any_index.upsert(documents)
+    any_index.refresh()
+    figures = collect(any_index, Window(END - timedelta(days=10), END))
+    jobs = [d.body for d in documents if d.kind == "jobs" and d.body["@timestamp"] < "2026-11-23"]
+    failed = [body for body in jobs if body["s_status"] == "failure"]
+    assert (figures.failed, figures.passed) == (len(failed), len(jobs) - len(failed))
+    assert {row.name: row.failed for row in figures.types} == _counts(failed, "s_error_type")
+    assert figures.states == _counts(failed, "s_error_state")
+    assert figures.spend.cost == pytest.approx(sum(body["f_cost_usd"] for body in failed))
+    assert figures.spend.prompt_tokens == sum(body["l_prompt_tokens"] for body in failed)
+    assert sum(bucket.failed for bucket in figures.buckets) == len(failed)
+    assert sum(bucket.lost for bucket in figures.buckets) == pytest.approx(figures.lost)
+    assert sum(row.lost for row in figures.workflows) == pytest.approx(figures.lost)
+    assert [f.when for f in figures.failures] == sorted((f.when for f in figures.failures), reverse=True)
+
+
+def test_a_failure_loses_its_own_time_and_that_of_the_re_run_it_caused(embedded_index: DocumentIndex) -> None:
+    documents = corpus(20)
+    embedded_index.upsert(documents)
+    figures = collect(embedded_index, Window(END - timedelta(days=20), END))
+    jobs = {d.id: d.body for d in documents if d.kind == "jobs"}
+    for failure in figures.failures:
+        own = figures.lost_by_failure[failure.id]
+        again = [
+            body
+            for body in jobs.values()
+            if (body["s_workflow_id"], body["s_job_name"]) == (failure.run_id, failure.job)
+            and body["l_run_attempt"] > failure.attempt
+            and body["s_status"] == "success"
+        ]
+        assert own >= failure.duration + sum(body["l_duration_sec"] for body in again)
+
+
+def test_cancelled_jobs_count_as_failures_only_when_a_cause_was_found() -> None:
+    job = next(d for d in corpus(3) if d.kind == "jobs" and d.body["s_status"] == "success")
+    plain = replace(job, body={**job.body, "s_status": "cancelled", "s_error_state": "no_error_found"})
+    caused = replace(
+        job,
+        id="other",
+        body={**job.body, "s_status": "cancelled", "s_error_state": "classified", "s_error_type": "timeout"},
+    )
+    going = replace(job, id="third", body={**job.body, "s_status": "in_progress"})
+    figures = tally(
+        [plain, caused, going], MONTH, lambda failures: {failure.id: failure.duration for failure in failures}
+    )
+    assert (figures.failed, figures.cancelled, figures.unfinished, figures.passed) == (1, 1, 1, 0)
+
+
+def test_the_report_of_an_empty_index_says_so(embedded_index: DocumentIndex) -> None:
+    embedded_index.ensure()
+    page = render(build_report(embedded_index, NOW))
+    assert "The index holds no job yet" in page
+    assert "Nothing to show" in page
+
+
+def test_both_indices_give_the_same_page(any_index: DocumentIndex, tmp_path: Path) -> None:
+    any_index.upsert(corpus(6))
+    any_index.refresh()
+    page = render(replace(build_report(any_index, NOW), location="somewhere"))
+    from ci_metrics.index.embedded import EmbeddedIndex
+
+    reference = EmbeddedIndex(tmp_path / "reference.sqlite")
+    reference.upsert(corpus(6))
+    assert page == render(replace(build_report(reference, NOW), location="somewhere"))
+    reference.close()
+
+
+def test_numbers_lead_to_lists_and_failures_to_their_log_lines(embedded_index: DocumentIndex) -> None:
+    embedded_index.upsert(corpus())
+    report = build_report(embedded_index, NOW)
+    page = render(report)
+    seen = _Links()
+    seen.feed(page)
+    assert {link for link in seen.links if link.startswith("#")} - {
+        f"#{id_}" for id_ in seen.ids
+    } - seen.chart_links == set()
+    for failure in report.figures.failures:
+        if failure.log_url:
+            assert failure.log_url in seen.links
+    assert len(seen.filters) > 30
+    for key, value in seen.filters:
+        assert any(row.get(f"data-{key}") == value for row in seen.rows), f"{key}={value} leads to an empty list"
+
+
+def test_every_string_from_ci_is_escaped(embedded_index: DocumentIndex) -> None:
+    embedded_index.upsert(hostile_corpus())
+    page = render(build_report(embedded_index, NOW))
+    seen = _Links()
+    seen.feed(page)
+    assert [nasty for nasty in HOSTILE if "<" in nasty and nasty in page] == []
+    assert seen.tags["script"] == 1
+    assert "img" not in seen.tags
+    assert not [link for link in seen.links if not link.startswith(("#", "https://"))]
+    assert not seen.handlers
+    assert "window.hacked" in page  # it is shown, as text
+
+
+def test_the_page_holds_nothing_that_a_network_would_have_to_bring(embedded_index: DocumentIndex) -> None:
+    embedded_index.upsert(corpus(5))
+    page = render(build_report(embedded_index, NOW))
+    assert "default-src 'none'" in page
+    assert not re.search(r"""(src|@import|url\()\s*=?\s*["']?(https?:)?//""", page)
+    assert "xlink" not in page
+    assert not re.search(r"<(link|script|img|iframe)[^>]+(href|src)=.https?:", page)
+
+
+def test_a_quarter_of_unexplained_failures_and_old_data_are_said(embedded_index: DocumentIndex) -> None:
+    documents = corpus(5)
+    for document in documents:
+        if document.kind == "jobs" and document.body["s_status"] == "failure":
+            for name in [n for n in document.body if n.startswith("s_error") or n == "errors"]:
+                del document.body[name]
+            document.body["s_error_state"] = "no_log"
+    embedded_index.upsert(documents)
+    page = render(build_report(embedded_index, END + timedelta(days=1)))
+    assert "100 % of the failures have no category" in page
+    assert "what came after is not here" in page
+
+
+@pytest.mark.parametrize(
+    ("written", "end", "expected"),
+    [
+        ("2026-11-20", False, datetime(2026, 11, 20, tzinfo=UTC)),
+        ("2026-11-20", True, datetime(2026, 11, 21, tzinfo=UTC)),
+        ("2026-11-20T05", False, datetime(2026, 11, 20, 5, tzinfo=UTC)),
+        ("2026-11-20T05:30+02:00", False, datetime(2026, 11, 20, 3, 30, tzinfo=UTC)),
+        ("36h", False, NOW - timedelta(hours=36)),
+        ("7d", False, NOW - timedelta(days=7)),
+        ("2W", False, NOW - timedelta(weeks=2)),
+    ],
+)
+def test_times_are_read_as_people_write_them(written: str, end: bool, expected: datetime) -> None:
+    assert parse_moment(written, NOW, "--from", end=end) == expected
+
+
+@pytest.mark.parametrize(("since", "until"), [("yesterday", None), ("2026-11-20", "2026-11-19"), (None, "13.11.2026")])
+def test_wrong_times_are_refused_with_the_option_named(since: str | None, until: str | None) -> None:
+    with pytest.raises(SettingsError, match=r"--(from|to)"):
+        asked_window(since, until, NOW)
+
+
+def test_without_a_wish_the_window_is_the_last_four_weeks_that_the_index_knows(embedded_index: DocumentIndex) -> None:
+    embedded_index.upsert(corpus(40, per_day=4))
+    assert default_window(embedded_index, NOW) == MONTH
+    assert default_window(embedded_index, END + timedelta(days=300)) == Window(MONTH.start, MONTH.end)
+
+
+def test_a_young_index_has_no_empty_weeks(embedded_index: DocumentIndex) -> None:
+    embedded_index.upsert(corpus(1))
+    window = default_window(embedded_index, END + timedelta(days=3))
+    assert window.start == END - timedelta(days=1)
+    assert window.step == "hour"
+
+
+@pytest.mark.parametrize(
+    ("days", "step", "count"), [(1, "hour", 24), (28, "day", 28), (120, "day", 120), (280, "week", 40)]
+)
+def test_buckets_cover_the_window_and_stay_readable(days: int, step: str, count: int) -> None:
+    window = Window(END - timedelta(days=days), END)
+    buckets = window.buckets()
+    assert (window.step, len(buckets)) == (step, count)
+    assert buckets[0] <= window.start
+    assert window.bucket_of(window.end - timedelta(seconds=1)) == buckets[-1]
+
+
+def _counts(bodies: list[dict[str, object]], name: str) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for body in bodies:
+        if name in body:
+            counts[str(body[name])] = counts.get(str(body[name]), 0) + 1
+    return counts
+
+
+class _Links(HTMLParser):
+    """What a browser would find in the page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: set[str] = set()
+        self.chart_links: set[str] = set()
+        self.ids: set[str] = set()
+        self.filters: set[tuple[str, str]] = set()
+        self.rows: list[dict[str, str]] = []
+        self.tags: dict[str, int] = {}
+        self.handlers: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        from urllib.parse import unquote
+
+        given = {name: value or "" for name, value in attrs}
+        self.tags[tag] = self.tags.get(tag, 0) + 1
+        self.handlers += [name for name in given if name.startswith("on")]
+        if "id" in given:
+            assert given["id"] not in self.ids, f"id {given['id']} twice"
+            self.ids.add(given["id"])
+        for name in ("href", "src"):
+            if name in given and not given[name].startswith("data:"):
+                self.links.add(given[name])
+        if given.get("href", "").startswith("#failures?"):
+            self.chart_links.add(given["href"])
+            self.filters.add(("when", given["href"].partition("when=")[2]))
+        if "data-filter" in given:
+            key, _, value = given["data-filter"].partition("=")
+            self.filters.add((key, unquote(value)))
+        if "data-state" in given:
+            self.rows.append(given)
