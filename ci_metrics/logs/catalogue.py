@@ -13,7 +13,8 @@ A pattern file is one family of tools::
     fires = ["FAILED tests/test_a.py::test_b - assert 1 == 2"]
     silent = ["test_a.py PASSED"]
 
-`role` says what else a line is: `cause` (default), `veto` (generic words on this line mean nothing), `wrapper` (says only
+`opens` marks the first line of a block and `closes` the last one: the lines after or before it belong to it. `root` ranks
+what causes other errors (a full disk, 3) before those. `role` says what else a line is: `cause` (default), `veto` (generic words on this line mean nothing), `wrapper` (says only
 that something before it failed), `start`/`end` of a step, `pass` and `fail` (the whole log's own verdict).
 Matching takes linear time by construction: hyperscan runs automata, it never backtracks.
 """
@@ -60,6 +61,7 @@ class Pattern:
     ignore_case: bool
     root: int
     opens: bool
+    closes: bool
     prints: str
     fires: tuple[str, ...]
     silent: tuple[str, ...]
@@ -94,7 +96,7 @@ def _alternatives(regex: str) -> list[str]:
 
 
 def _pattern(family: str, row: dict[str, Any]) -> Pattern:
-    allowed = {"id", "regex", "weight", "role", "ignore_case", "root", "opens", "prints", "fires", "silent"}
+    allowed = {"id", "regex", "weight", "role", "ignore_case", "root", "opens", "closes", "prints", "fires", "silent"}
     if unknown := sorted(set(row) - allowed):
         raise ContractError(
             f"patterns/{family}: {row.get('id')!r} has unknown keys {unknown}; allowed are {sorted(allowed)}"
@@ -113,6 +115,7 @@ def _pattern(family: str, row: dict[str, Any]) -> Pattern:
         ignore_case=bool(row.get("ignore_case", False)),
         root=int(row.get("root", 0)),
         opens=bool(row.get("opens", False)),
+        closes=bool(row.get("closes", False)),
         prints=row.get("prints", ""),
         fires=tuple(row["fires"]),
         silent=tuple(row.get("silent", ())),
@@ -136,7 +139,7 @@ def patterns() -> tuple[Pattern, ...]:
 def patterns_version() -> str:
     """A short hash of every pattern that can change a result."""
     text = "\n".join(
-        f"{p.id} {p.expressions} {p.weight} {p.role} {p.ignore_case} {p.root} {p.opens}" for p in patterns()
+        f"{p.id} {p.expressions} {p.weight} {p.role} {p.ignore_case} {p.root} {p.opens} {p.closes}" for p in patterns()
     )
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 

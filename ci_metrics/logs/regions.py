@@ -38,8 +38,8 @@ class Memory:
 
 
 @cache
-def _worth(ids: tuple[int, ...]) -> tuple[float, bool]:
-    """The weight of a line that matches the patterns `ids`, before repeats, and whether it opens a block."""
+def _worth(ids: tuple[int, ...]) -> tuple[float, bool, bool]:
+    """The weight of a line that matches the patterns `ids`, before repeats; whether it opens a block, closes one."""
     patterns = [catalogue.patterns()[i] for i in ids]
     best = max((p.weight for p in patterns), default=0.0)
     roles = {p.role for p in patterns}
@@ -47,7 +47,7 @@ def _worth(ids: tuple[int, ...]) -> tuple[float, bool]:
         best = 0.0 if best < 6.5 else best * 0.9
     if "quiet" in roles and best < 8.8:
         best *= 0.45
-    return best, any(p.opens and p.weight >= 5 for p in patterns)
+    return best, any(p.opens for p in patterns), any(p.closes for p in patterns)
 
 
 #: How fast repeats of a line's shape and of its kind count less, and the least share that remains: of a flood its head is kept.
@@ -56,7 +56,7 @@ SHAPE_DECAY, KIND_DECAY, LEAST = 0.384, 0.032, 0.3
 
 def weigh(data: bytes, hit: Hit, memory: Memory) -> float:
     """The hit's weight: its strongest pattern, less what vetoes and repeats take away."""
-    worth, _ = _worth(hit.ids)
+    worth = _worth(hit.ids)[0]
     if worth < 1.0:
         return 0.0
     head = data[hit.start : min(hit.end, hit.start + 110)]
@@ -71,7 +71,7 @@ _STACK = ("at ", "| ", "+ ", "> ", "- ", "^", "~", "E ", "Caused", "...", "#", "
 #: How much of a line's score the next one takes over: blank, indented, stack-like, other, dull; and the same inside a block.
 DECAYS = (0.9, 0.951, 0.84, 0.87, 0.3)
 INSIDE = (0.985, 0.985, 0.985, 0.9, 0.52)
-UP = 0.843
+UP, UP_CLOSED = 0.843, 0.95
 
 
 _DULL = ("[INFO]", "[WARNING]", "Downloading", "Downloaded", " > git ", "Get:", "Fetched ", "remote: ", "INFO", "DEBUG")
@@ -114,12 +114,13 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
             lines[base + at], known.score = known, score
             at = known.end - base + 1
         score, end, below = anchor.weight, anchor.start - 1, line.text
+        up = UP_CLOSED if _worth(anchor.ids)[2] else UP
         while end > 0:
             if base + end + 1 in walls:
                 score *= 0.2
             start = data.rfind(b"\n", 0, end) + 1
             known = lines.get(base + start) or Line(base + start, text_of(data[start:end]), 0.0, base + end)
-            score *= UP * DECAYS[_kind(below)]
+            score *= up * DECAYS[_kind(below)]
             if score < floor or known.score >= score:
                 break
             lines[base + start], known.score = known, score
