@@ -27,6 +27,8 @@ START = PROJECT / "deploy" / "opensearch" / "start.sh"
 #: Where the session keeps its node's data and address; set by the session's first process.
 FOLDER_VARIABLE = "CI_METRICS_TEST_OPENSEARCH"
 
+FOLDER_PREFIX = "ci-metrics-opensearch-"
+
 #: Seconds until the node must answer; the first start also fetches some 70 MB of jars.
 FETCH_SECONDS = 420
 START_SECONDS = 120
@@ -45,7 +47,9 @@ def begin_session() -> None:
     """Called in every process of the session; the first one makes the folder."""
     if FOLDER_VARIABLE not in os.environ:
         memory = Path("/dev/shm")  # each new index syncs its cluster state to the disk, which nobody needs here
-        folder = tempfile.mkdtemp(prefix="ci-metrics-opensearch-", dir=memory if os.access(memory, os.W_OK) else None)
+        parent = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+        _remove_left_over(parent)
+        folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=parent)
         Path(folder, "owner").write_text(str(os.getpid()))
         os.environ[FOLDER_VARIABLE] = folder
 
@@ -75,6 +79,17 @@ def server_url() -> str:
     if "problem" in known:
         raise NoServerError(known["problem"])
     return str(known["url"])
+
+
+def _remove_left_over(parent: Path) -> None:
+    """Folders of sessions that were killed; their nodes ended with them."""
+    for owner in parent.glob(f"{FOLDER_PREFIX}*/owner"):
+        try:
+            os.kill(int(owner.read_text()), 0)
+        except (ProcessLookupError, ValueError):
+            shutil.rmtree(owner.parent, ignore_errors=True)
+        except OSError:
+            continue  # somebody else's
 
 
 def _start(folder: Path) -> dict[str, str | int]:

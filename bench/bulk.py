@@ -1,0 +1,121 @@
+"""How fast documents get into an index: ours against opensearch-py's own `helpers.bulk`, as a ratio in one run.
+
+    python -m bench.bulk [--url http://127.0.0.1:9200] [--documents 20000] [--rounds 3]
+
+Both write the same job documents (with a verdict, a quote and nested errors each) into indices with the same mappings, in turn,
+with the same chunk sizes; the first round warms the server up and is not counted. Without --url a server is started. The
+embedded index writes the same documents for comparison. Figures go to standard output as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from opensearchpy import OpenSearch, helpers
+
+from ci_metrics.index.base import Document
+from ci_metrics.index.documents import job_document
+from ci_metrics.index.embedded import EmbeddedIndex
+from ci_metrics.index.mappings import index_settings, mapping_of
+from ci_metrics.index.open import open_index
+from ci_metrics.index.opensearch import CHUNK_BYTES, CHUNK_DOCUMENTS
+from ci_metrics.settings import load_settings
+from ci_metrics_tests import opensearch_server
+from ci_metrics_tests.index.corpus import PROVENANCE, a_job, a_run, a_verdict, an_error, an_outcome
+
+NAMES = {"WORKFLOW_INDEX": "bench-workflows", "JOB_INDEX": "bench-jobs", "STEPS_INDEX": "bench-steps"}
+PLAIN = "bench-plain"
+VERDICTS = "bench-verdicts"
+
+
+def documents_of(count: int) -> list[Document]:
+    """Job documents of some 3 KB, each different."""
+    run = a_run()
+    return [
+        job_document(
+            run,
+            a_job(job_id=number, name=f"job {number}"),
+            an_outcome(
+                (an_error(fingerprint=f"v1-{number % 500}"), a_verdict(summary=f"Number {number}. " + "word " * 100))
+            ),
+            PROVENANCE,
+        )
+        for number in range(count)
+    ]
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Wall-clock seconds."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def measure(url: str, documents: list[Document], rounds: int) -> dict[str, object]:
+    """Medians over the rounds, and their ratio."""
+    client = OpenSearch(url, timeout=120)
+    settings = load_settings(
+        {**{name: f"{url}/{index}" for name, index in NAMES.items()}, "ERROR_CLASSIFICATION_INDEX": VERDICTS}
+    )
+    ours: list[float] = []
+    theirs: list[float] = []
+    embedded: list[float] = []
+
+    def plain() -> None:
+        actions = ({"_index": PLAIN, "_id": d.id, "_source": d.body} for d in documents)
+        helpers.bulk(client, actions, chunk_size=CHUNK_DOCUMENTS, max_chunk_bytes=CHUNK_BYTES)
+
+    for number in range(rounds + 1):
+        for name in (*NAMES.values(), PLAIN, VERDICTS):
+            client.indices.delete(index=name, ignore=404)
+        client.indices.create(index=PLAIN, body={"settings": index_settings(), "mappings": mapping_of("jobs")})
+        index = open_index(settings)
+        index.ensure()
+        turns = [(ours, lambda index=index: index.upsert(documents)), (theirs, plain)]
+        for figures, work in turns if number % 2 else reversed(turns):
+            figures.append(seconds_of(work))
+        index.close()
+        with tempfile.TemporaryDirectory() as folder:
+            small = EmbeddedIndex(Path(folder) / "index.sqlite")
+            small.ensure()
+            embedded.append(seconds_of(lambda small=small: small.upsert(documents)))
+            small.close()
+    for name in (*NAMES.values(), PLAIN, VERDICTS):
+        client.indices.delete(index=name, ignore=404)
+        client.indices.delete_index_template(name=f"ci-metrics-{name}", ignore=404)
+    client.close()
+    mine, plain_seconds, small_seconds = (statistics.median(figures[1:]) for figures in (ours, theirs, embedded))
+    return {
+        "documents": len(documents),
+        "bytes": sum(len(json.dumps(document.body)) for document in documents),
+        "ours_seconds": round(mine, 3),
+        "opensearch_py_bulk_seconds": round(plain_seconds, 3),
+        "embedded_seconds": round(small_seconds, 3),
+        "ratio": round(mine / plain_seconds, 3),
+    }
+
+
+def main() -> None:
+    """Start a server if none is named, measure, print."""
+    parser = argparse.ArgumentParser(description="Bulk writing against opensearch-py's helpers.bulk")
+    parser.add_argument("--url", default=os.environ.get("OPENSEARCH_TEST_URL", ""))
+    parser.add_argument("--documents", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    opensearch_server.begin_session()
+    try:
+        url = given.url or opensearch_server.server_url()
+        print(json.dumps(measure(url.rstrip("/"), documents_of(given.documents), given.rounds), indent=2))
+    finally:
+        opensearch_server.end_session()
+
+
+if __name__ == "__main__":
+    main()
