@@ -16,7 +16,6 @@ from datetime import datetime
 
 from ci_metrics.index.base import DocumentIndex, Where
 from ci_metrics.report.attempts import (
-    MAYBE_FAILED,
     Attempt,
     attempts_with,
     failed_attempts,
@@ -25,7 +24,7 @@ from ci_metrics.report.attempts import (
     runs_that_ran_again,
 )
 from ci_metrics.report.lost_time import lost_seconds
-from ci_metrics.report.period import Period, period_of
+from ci_metrics.report.period import Period, oldest_failure, period_of
 from ci_metrics.report.window import TIME, moment_of
 
 #: A group is spiking when so many different runs failed with it lately, and so many times more than usual.
@@ -72,7 +71,7 @@ def groups(index: DocumentIndex, where: Where | None = None) -> list[Group]:
             members[attempt.group].append(attempt)
     if not members:
         return []
-    period = period_of(index, chosen, failures)
+    period = period_of(chosen, failures)
     first = first_seen(index, {name: found[0].when for name, found in members.items()}, period)
     lost = losses(index, failures)
     spiking = spikes(index, members, period)
@@ -116,16 +115,17 @@ def spikes(index: DocumentIndex, members: Mapping[str, Sequence[Attempt]], perio
         if not all(attempt.generic for attempt in found)
     }
     candidates = [name for name, runs in recent.items() if runs >= SPIKE_RUNS]
+    if not candidates:
+        return frozenset()
     usual: dict[str, set[str]] = defaultdict(set)
     for attempt in attempts_with(index, "s_error_group", candidates, period.before):
         usual[attempt.group].add(attempt.run_id)
-    return frozenset(
-        name for name in candidates if recent[name] >= SPIKE_FACTOR * len(usual[name]) / max(period.lengths_before, 1.0)
-    )
+    lengths = period.lengths_before(oldest_failure(index))
+    return frozenset(name for name in candidates if recent[name] >= SPIKE_FACTOR * len(usual[name]) / lengths)
 
 
 def _first_ever(index: DocumentIndex, group: str, seen: datetime) -> datetime:
-    where = Where(equals={"s_error_group": group, "s_status": MAYBE_FAILED})
+    where = Where(equals={"s_error_group": group})
     for document in index.scan("jobs", where, fields=(TIME,), sort=TIME, limit=1):
         return min(seen, moment_of(str(document.body[TIME])))
     return seen

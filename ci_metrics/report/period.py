@@ -31,40 +31,45 @@ _KEY = "%Y-%m-%dT%H"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """What was asked for, as a period. `before`: the documents that say what is usual; `lengths_before`: how many times the
-    recent stretch fits into them, no more than history has."""
+    """What was asked for, as a period. `before`: the documents that say what is usual, from the week that ends at
+    `usual_until`; `length`: of the recent stretch that is compared with it."""
 
     new_from: datetime | None  # None: new is what was never seen before these very documents
     recent_from: datetime | None  # None: everything that was found
     before: Where
-    lengths_before: float
+    usual_until: datetime
+    length: timedelta
     everything: bool  # nothing was left out, so that nothing earlier need be looked for
 
     def recent(self, attempt: Attempt) -> bool:
         """Whether an attempt that was found lies in the recent stretch."""
         return self.recent_from is None or attempt.when >= self.recent_from
 
+    def lengths_before(self, oldest: datetime | None) -> float:
+        """How many times the recent stretch fits into the usual one; at least once, and no oftener than history (since `oldest`) has."""
+        since = self.usual_until - USUAL
+        return max((self.usual_until - (max(since, oldest) if oldest else since)) / self.length, 1.0)
+
     def is_new(self, first_seen: datetime, first_here: datetime) -> bool:
         """Whether a group is new: seen first in all history at `first_seen`, and among what was found at `first_here`."""
         return first_seen >= (first_here if self.new_from is None else self.new_from)
 
 
-def period_of(index: DocumentIndex, where: Where, found: Sequence[Attempt]) -> Period:
+def period_of(where: Where, found: Sequence[Attempt]) -> Period:
     """The period of a question; `found`: the failures it found, oldest first, at least one."""
-    oldest = oldest_failure(index) or found[0].when
     partition = where.equals.get("s_partition")
     if isinstance(partition, str):
-        return _hour(where, partition, oldest)
+        return _hour(where, partition)
     start, end = (_moment(bound) for bound in where.ranges.get(TIME, (None, None)))
     until = end or found[-1].when + timedelta(seconds=1)
     recent_from = until - _DAY
-    usual_from = recent_from - USUAL
     return Period(
         new_from=max(until - NEW_FOR, start) if start else until - NEW_FOR,
         recent_from=recent_from,
-        before=narrowed(where, ranges={TIME: (iso(usual_from), iso(recent_from))}),
-        lengths_before=max(recent_from - max(usual_from, oldest), timedelta()) / _DAY,
-        everything=where == Where() or where == Where(ranges={TIME: (None, None)}),
+        before=narrowed(where, ranges={TIME: (iso(recent_from - USUAL), iso(recent_from))}),
+        usual_until=recent_from,
+        length=_DAY,
+        everything=where == Where(),
     )
 
 
@@ -76,18 +81,22 @@ def oldest_failure(index: DocumentIndex) -> datetime | None:
     return None
 
 
-def _hour(where: Where, partition: str, oldest: datetime) -> Period:
+def has_earlier_failures(index: DocumentIndex, partition: str) -> bool:
+    """Whether the index holds failures of hours before this one: without any there is nothing to compare with."""
+    where = Where(equals={"s_status": MAYBE_FAILED}, ranges={"s_partition": (None, partition)})
+    return any(True for _ in index.scan("jobs", where, fields=(TIME,), limit=1))
+
+
+def _hour(where: Where, partition: str) -> Period:
     start = datetime.strptime(partition, _KEY).replace(tzinfo=UTC)
-    usual_from = start - USUAL
     others = {name: value for name, value in where.equals.items() if name != "s_partition"}
-    before = narrowed(
-        replace(where, equals=others), ranges={"s_partition": (usual_from.strftime(_KEY), start.strftime(_KEY))}
-    )
+    week = ((start - USUAL).strftime(_KEY), start.strftime(_KEY))
     return Period(
         new_from=None,
         recent_from=None,
-        before=before,
-        lengths_before=max(start - max(usual_from, oldest), timedelta()) / _HOUR,
+        before=narrowed(replace(where, equals=others), ranges={"s_partition": week}),
+        usual_until=start,
+        length=_HOUR,
         everything=False,
     )
 

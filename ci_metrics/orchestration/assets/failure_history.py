@@ -14,12 +14,12 @@ from ci_metrics.index.base import Where
 from ci_metrics.orchestration.hourly import each_hour
 from ci_metrics.orchestration.metadata import plot, table, table_schema
 from ci_metrics.orchestration.new_failures import NAME, NewFailure, rows_of
-from ci_metrics.orchestration.partitions import backfill_policy, hour_start
+from ci_metrics.orchestration.partitions import backfill_policy
 from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.report.flaky import STORM_TYPES
 from ci_metrics.report.flaky_flags import FLAKY_TYPE, TEST_TYPES, FlagRules, update_flags
 from ci_metrics.report.groups import Group, groups
-from ci_metrics.report.period import oldest_failure
+from ci_metrics.report.period import has_earlier_failures
 from ci_metrics.verdicts.taxonomy import Taxonomy
 
 
@@ -55,8 +55,7 @@ def follow_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
     flags = update_flags(ci.index, hour, rules=flag_rules(ci.taxonomy), before=before)
     found = groups(ci.index, Where(equals={"s_partition": hour}))
     rows = rows_of(hour, found)
-    oldest = oldest_failure(ci.index)
-    compared = oldest is not None and oldest < hour_start(hour)
+    compared = not rows or has_earlier_failures(ci.index, hour)
     notes = {"fingerprints": list(flags.fingerprints), "compared": compared}
     ci.store.write(NAME, hour, rows, NewFailure, notes)
     kinds = Counter(row.kind for row in rows)
