@@ -12,13 +12,16 @@ import re
 
 _BREAK = "\u200b"
 
-#: @user and @org/team; #123 and owner/repo#123; GH-123; commit ids; addresses; www hosts; e-mail is covered by @.
-_LIVE = re.compile(
-    r"(@|#)(?=\w)|(?<=\bGH)(-)(?=\d)|(://)|(?<=\bwww)(\.)|\b(?=[0-9a-f]*\d)([0-9a-f])(?=[0-9a-f]{6,39}\b)",
-    re.IGNORECASE,
-)
+#: @user and @org/team; #123 and owner/repo#123; GH-123; addresses; www hosts. E-mail is covered by @.
+_LIVE = re.compile(r"(?:@|#)(?=\w)|(?<=\bGH)-(?=\d)|://|(?<=\bwww)\.", re.IGNORECASE)
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>&:$^=])")
+#: Commit ids; GitHub links those of seven digits and more, so none may stay in one piece.
+_COMMIT = re.compile(r"\b[0-9a-f]{7,40}\b", re.IGNORECASE)
+_PIECE = 6
+
+#: What markdown reads anywhere; and what it reads only at the start of a line (lists, headings, underlines).
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~<>&$])")
+_AT_START = re.compile(r"^(\d*)([#+\-=.)!])")
 _HTML = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 
@@ -28,7 +31,9 @@ def plain(text: str, most: int = 400) -> str:
     if len(flat) > most:
         flat = flat[: most - 1] + "…"
     broken = _LIVE.sub(lambda found: found[0] + _BREAK, flat)
-    return _MARKDOWN.sub(lambda found: _HTML.get(found[1], "\\" + found[1]), broken)
+    broken = _COMMIT.sub(lambda found: _BREAK.join(re.findall(f".{{1,{_PIECE}}}", found[0])), broken)
+    inert = _MARKDOWN.sub(lambda found: _HTML.get(found[1], "\\" + found[1]), broken)
+    return _AT_START.sub(r"\1\\\2", inert)
 
 
 def fenced(text: str, most_lines: int = 8, most: int = 700) -> str:

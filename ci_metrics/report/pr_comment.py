@@ -53,7 +53,8 @@ def _heading(pull: PullRequest, at: str) -> str:
     known = [job for job in pull.failed if job.on_base]
     jobs = f"{len(pull.failed)} job{'s' if len(pull.failed) > 1 else ''} failed{at}"
     passed = f", {pull.passed} passed" if pull.passed else ""
-    also = f" · {len(known)} of them also on the base branch" if known else ""
+    some = f"{len(known)} of them also" if len(known) < len(pull.failed) else "also"
+    also = f" · {some} on the base branch" if known else ""
     return f"### CI: {jobs}{passed}{also}"
 
 

@@ -95,10 +95,10 @@ def _values(index: DocumentIndex, kind: Kind, name: str, option: str, asked: str
     found = tuple(
         sorted(v for v in there if (fnmatchcase(v.lower(), asked.lower()) if wild else v.lower() == asked.lower()))
     )
-    if found:
-        return found
+    if found or wild:
+        return found or (asked,)  # a pattern that fits nothing finds nothing
     near = difflib.get_close_matches(asked, there, n=3, cutoff=0.4) or sorted(there, key=lambda v: -there[v])[:3]
     advice = f"There is {', '.join(f'“{value}”' for value in near)}" if near else "No failed job has one"
-    if not wild and near:
+    if near:
         advice += "; * and ? stand for any text"
     raise SettingsError(f"--{option}", f"no failure has “{asked}”", advice)

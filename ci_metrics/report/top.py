@@ -75,7 +75,8 @@ def top(index: DocumentIndex, what: str, where: Where, limit: int | None = None)
     kind: Kind = "steps" if what == "steps" else "jobs"
     chosen = narrowed(where, equals={"s_status": MAYBE_FAILED})
     wanted = (*fields_of_kind(kind), *(name for name in names if name not in fields_of_kind(kind)))
-    documents = [d for d in index.scan(kind, chosen, fields=wanted) if is_failure(d.body)]
+    # In one order, so that sums and ties come out the same from every index.
+    documents = sorted((d for d in index.scan(kind, chosen, fields=wanted) if is_failure(d.body)), key=lambda d: d.id)
     failures = {document.id: failure_of(document) for document in documents}
     lost = (
         lost_by_failure(index, failures.values())
