@@ -11,8 +11,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ci_metrics.commands.log_files import read_logs
-from ci_metrics.logs import DEFAULT_BUDGET, extract as extract_log
+from ci_metrics.commands.log_files import opened, read_job
+from ci_metrics.logs import DEFAULT_BUDGET
+from ci_metrics.logs import extract as extract_log
+from ci_metrics.models import Extraction
+
+#: The contract's states; a log with errors prints as the contract's example does.
+_STATES = {"errors": "classified", "no_error_found": "no_error_found", "no_log": "no_log"}
 
 
 def extract(
@@ -21,26 +26,48 @@ def extract(
     job: Path | None = None,
     budget: int = DEFAULT_BUDGET,
 ) -> None:
-    """Print what a model would be sent of each log, and the errors found in it. No network."""
-    for name, data in read_logs(files):
-        result = extract_log(data, budget=budget)
-        state = "classified" if result.state == "errors" else result.state
-        if json_lines:
-            row = {
-                "file": name,
-                "state": state,
-                "excerpt": result.excerpt,
-                "spans": [list(span) for span in result.spans],
-                "errors": [
-                    {
-                        "step": e.step,
-                        "spans": [list(s) for s in e.spans],
-                        "headline": e.headline,
-                        "fingerprint": e.fingerprint,
-                    }
-                    for e in result.errors
-                ],
+    """Print what a model would be sent of each log, and the errors found in it. Uses no network.
+
+    Parameters
+    ----------
+    files
+        Log files, in order; - reads standard input; gzip is unpacked.
+    json_lines
+        One JSON object a file, for scripts.
+    job
+        The job's JSON as GitHub's API returns it: names the steps.
+    budget
+        Characters of log lines to keep.
+    """
+    described = read_job(job)
+    for name in files:
+        with opened(name) as stream:
+            result = extract_log(stream, job=described, budget=budget)
+        print(json.dumps(_row(name, result), ensure_ascii=False) if json_lines else _text(name, result), flush=True)
+
+
+def _row(name: str, result: Extraction) -> dict[str, object]:
+    return {
+        "file": name,
+        "state": _STATES[result.state],
+        "excerpt": result.excerpt,
+        "spans": [list(span) for span in result.spans],
+        "errors": [
+            {
+                "step": error.step,
+                "spans": [list(span) for span in error.spans],
+                "headline": error.headline,
+                "fingerprint": error.fingerprint,
             }
-            print(json.dumps(row, ensure_ascii=False))
-        else:
-            print(f"{name}: {state}, {len(result.errors)} errors\n{result.excerpt}\n")
+            for error in result.errors
+        ],
+    }
+
+
+def _text(name: str, result: Extraction) -> str:
+    head = f"{name}: {len(result.errors)} errors in {result.total_lines} lines, {len(result.excerpt)} characters kept"
+    rows = [
+        f"  {e.line or '-'}: {e.headline[:160]}  [{e.step or 'no step'}] x{e.repeats} {e.fingerprint}"
+        for e in result.errors
+    ]
+    return "\n".join([head, *rows, "", result.excerpt, ""])

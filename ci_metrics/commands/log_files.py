@@ -1,6 +1,6 @@
 """What commands that judge log files share: reading logs, standard input and a job's JSON.
 
-Belongs here: files into bytes and records. Does not: what is printed (`judge_files.py`, `classify_files.py`).
+Belongs here: files into streams, bytes and records. Does not: what is printed (`judge_files.py`, `classify_files.py`).
 """
 
 from __future__ import annotations
@@ -9,34 +9,84 @@ import gzip
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from ci_metrics.errors import ContractError
-from ci_metrics.github import job_from_json
+from ci_metrics.github.records import job_from_json
 from ci_metrics.models import Job
 
 
+@contextmanager
+def opened(name: str) -> Iterator[BinaryIO]:
+    """The log `name` as a stream of its bytes: ``-`` is standard input, gzip is unpacked; ContractError when it cannot be read."""
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        with Path(name).open("rb") as raw:
+            if raw.read(2) == b"\x1f\x8b":
+                raw.seek(0)
+                with gzip.open(raw) as unpacked:
+                    yield unpacked  # type: ignore[misc]  # GzipFile reads bytes as BinaryIO does
+            else:
+                raw.seek(0)
+                yield raw
+    except (OSError, EOFError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ContractError(
+            f"{name}: cannot be read ({why}). Give the path of a log file, or - for standard input"
+        ) from error
+
+
 def read_logs(files: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-    """Each file's name and bytes, in order; ``-`` reads standard input, ``*.gz`` is unpacked; ContractError when one cannot be read."""
+    """Each file's name and bytes, in order; ContractError when one cannot be read."""
     for name in files:
-        if name == "-":
-            yield name, sys.stdin.buffer.read()
-            continue
-        try:
-            raw = Path(name).read_bytes()
-        except OSError as error:
-            raise ContractError(
-                f"{name}: cannot be read ({error.strerror}). Give the path of a log file, or - for standard input"
-            ) from error
-        yield name, gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+        with opened(name) as stream:
+            yield name, stream.read()
 
 
-def read_job(path: Path) -> Job:
-    """A job from its JSON as GitHub's API returns it; ContractError when it cannot be read or is none."""
+def read_job(path: Path | None) -> Job | None:
+    """The job that the file describes as GitHub's API returns it (`actions/jobs/{id}`); ContractError when it does not."""
+    if path is None:
+        return None
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:
-        raise ContractError(f"{path}: cannot be read ({error.strerror}). Give the path of a job's JSON") from error
+        raise ContractError(f"{path}: cannot be read ({error.strerror}). Give a file with one job's JSON") from error
     except ValueError as error:
-        raise ContractError(f"{path}: is not JSON ({error}). Give a job's JSON as GitHub's API returns it") from error
-    return job_from_json(value, "local/files")
+        raise ContractError(f"{path}: is not JSON ({error}). Give one job as GitHub's API returns it") from error
+    if isinstance(value, dict) and "jobs" in value:
+        raise ContractError(f"{path}: holds a list of jobs. Give the one job whose log this is")
+    repo = "/".join(str(value.get("url", "")).split("/repos/")[-1].split("/")[:2]) if isinstance(value, dict) else ""
+    return job_from_json(_completed(value), repo or "unknown/unknown")
+
+
+def _completed(value: object) -> object:
+    """A job cut down to its steps is enough here: what only documents need may be missing."""
+    if not isinstance(value, dict):
+        return value
+    steps = [
+        {"number": number, "status": "completed", "conclusion": None, "started_at": None, "completed_at": None, **step}
+        for number, step in enumerate(value.get("steps") or [], start=1)
+    ]
+    needed = {
+        "id": 0,
+        "run_id": 0,
+        "name": "job",
+        "workflow_name": "",
+        "status": "completed",
+        "conclusion": "failure",
+        "created_at": None,
+        "started_at": None,
+        "completed_at": None,
+        "runner_id": None,
+        "runner_name": None,
+        "labels": [],
+        "head_branch": "",
+        "head_sha": "",
+        "html_url": "",
+        "run_attempt": 1,
+    }
+    return {**needed, **value, "steps": steps}

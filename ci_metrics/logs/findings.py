@@ -19,8 +19,16 @@ from ci_metrics.models import ExtractedError, LogLine
 SHARE, LEAST = 0.4, 3.2
 #: Errors of one log that are told apart; more are the same flood.
 MOST = 25
-#: What one rank of "comes before the others" is worth, in weight.
-ROOT = 0.9
+#: What one rank of "comes before the others" is worth, in weight; below this share of the best weight it is worth nothing.
+ROOT, NEAR = 1.0, 0.55
+#: Occurrences of an error whose lines are kept.
+KEPT = 4
+
+
+#: Lines that go on with an error, whatever they match.
+_INNER = (" ", "\t", "Caused by", "E  ")
+#: Python says so between an exception and the one that it led to.
+_CHAIN = "was the direct cause of the following exception"
 
 
 @dataclass(slots=True)
@@ -36,11 +44,11 @@ class _Block:
 def _headline_worth(ids: tuple[int, ...]) -> float:
     """How well a line that matches the patterns `ids` names an error: titles and wrappers say little."""
     patterns = [catalogue.patterns()[i] for i in ids]
-    roles = {p.role for p in patterns}
-    best = max((p.weight for p in patterns), default=0.0)
-    if "wrapper" in roles or "end" in roles or "hint" in roles:
-        best = min(best, 3.0)
-    return best * 0.3 if "title" in roles else best
+    telling = max((p.weight for p in patterns if p.role not in ("wrapper", "end", "hint")), default=0.0)
+    best = telling if telling > 3.0 else min(3.0, max((p.weight for p in patterns), default=0.0))
+    if any(p.role == "quiet" for p in patterns):
+        best *= 0.6
+    return best * 0.3 if any(p.role == "title" for p in patterns) else best
 
 
 @cache
@@ -66,24 +74,25 @@ def errors_of(
         blocks = sorted(blocks, key=lambda b: -max(line.score for line in b.lines))[:1]
     else:
         blocks = [block for block in blocks if block.head.own >= threshold]
-    found: dict[str, tuple[float, ExtractedError]] = {}
-    for block in sorted(blocks, key=lambda b: (-_rank(b), b.head.at)):
+    found: dict[str, ExtractedError] = {}
+    for block in sorted(blocks, key=lambda b: (-_rank(b, best), b.head.at)):
         error = _error(block, texts, step_of)
         known = found.get(error.fingerprint)
         if known is not None:
-            first = known[1]
-            found[error.fingerprint] = (known[0], _repeated(first))
+            found[error.fingerprint] = _repeated(known, error)
         elif len(found) < MOST:
-            found[error.fingerprint] = (_rank(block), error)
-    return tuple(error for _, error in found.values())
+            found[error.fingerprint] = error
+    return tuple(found.values())
 
 
-def _rank(block: _Block) -> float:
-    """What comes first: weight where it stands, and what is known to cause the rest."""
+def _rank(block: _Block, best: float) -> float:
+    """What comes first, in steps of two: what names a cause, where it stands, and what is known to cause the rest."""
     worth = _headline_worth(block.head.ids)
-    share = block.head.own / worth if worth > 0 else 0.0
-    bonus = ROOT * _root(block.head.ids) if share > 0.5 else 0.0
-    return min(worth, block.head.own) + bonus if worth > 3.0 else min(worth, block.head.own) - 2
+    if worth <= 3.0:
+        return -1.0
+    near = block.head.own >= NEAR * best
+    bonus = ROOT * _root(block.head.ids) if near else 0.0
+    return (worth + bonus) // 2 if near else block.head.own / 100
 
 
 def _runs(lines: list[Line]) -> list[list[Line]]:
@@ -101,7 +110,9 @@ def _split(run: list[Line], threshold: float) -> list[_Block]:
     blocks: list[_Block] = []
     for line in run:
         begins = line.own >= threshold
-        if not blocks or (begins and line.ids in blocks[-1].kinds and line.number - blocks[-1].head.number > 0):
+        again = begins and blocks and line.ids in blocks[-1].kinds and not line.text.startswith(_INNER)
+        chained = again and any(_CHAIN in each.text or "During handling" in each.text for each in blocks[-1].lines[-4:])
+        if not blocks or (again and not chained and blocks[-1].lines[-1].ids != line.ids):
             blocks.append(_Block([], line))
         block = blocks[-1]
         block.lines.append(line)
@@ -135,6 +146,10 @@ def _error(
     )
 
 
-def _repeated(error: ExtractedError) -> ExtractedError:
-    """`error`, seen once more."""
-    return replace(error, repeats=error.repeats + 1)
+def _repeated(error: ExtractedError, again: ExtractedError) -> ExtractedError:
+    """`error`, seen once more: the first few occurrences keep their lines."""
+    repeats = error.repeats + 1
+    if repeats > KEPT:
+        return replace(error, repeats=repeats)
+    lines = tuple(sorted((*error.lines, *again.lines), key=lambda line: line.number))
+    return replace(error, repeats=repeats, lines=lines, spans=spans_of(line.number for line in lines))

@@ -59,6 +59,8 @@ def weigh(data: bytes, hit: Hit, memory: Memory) -> float:
     worth = _worth(hit.ids)[0]
     if worth < 1.0:
         return 0.0
+    if hit.end - hit.start > LONG:
+        worth *= 0.5
     head = data[hit.start : min(hit.end, hit.start + 110)]
     shape = head.translate(None, _DIGITS)
     seen, kind = memory.shapes[shape], memory.kinds[hit.ids]
@@ -66,6 +68,9 @@ def weigh(data: bytes, hit: Hit, memory: Memory) -> float:
     memory.kinds[hit.ids] += 1
     return worth * max(LEAST, 1 / (1 + SHAPE_DECAY * seen) / (1 + KIND_DECAY * kind))
 
+
+#: A line of so many bytes lists many things, some of which happen to be called like errors.
+LONG = 1_500
 
 _STACK = ("at ", "| ", "+ ", "> ", "- ", "^", "~", "E ", "Caused", "...", "#", "=", "_", "*", "[", "File ")
 #: How much of a line's score the next one takes over: blank, indented, stack-like, other, dull; and the same inside a block.
