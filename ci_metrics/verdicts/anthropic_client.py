@@ -17,6 +17,7 @@ from anthropic.types import Message
 from anthropic.types.messages import MessageBatch
 
 from ci_metrics.errors import CiMetricsError, NotFoundError, TransientError
+from ci_metrics.settings import mask_url
 from ci_metrics.verdicts.limiter import Limiter
 from ci_metrics.verdicts.model_client import (
     ANSWER_TOKENS,
@@ -71,7 +72,7 @@ class AnthropicClient:
         self._limiter, self._policy, self._sleep = limiter, policy or RetryPolicy(), sleep
         self._known = Capabilities()
         base = (base_url or DEFAULT_BASE_URL).removesuffix("/").removesuffix("/v1")
-        self._base_url = base
+        self._base_url = mask_url(base)  # as it is shown
         self._sdk = anthropic.Anthropic(api_key=api_key, base_url=base, max_retries=0, timeout=timeout)
 
     def ask(self, prompt: Prompt, *, model: str | None = None, max_tokens: int = ANSWER_TOKENS) -> ModelReply:

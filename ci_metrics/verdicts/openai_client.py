@@ -17,6 +17,7 @@ import openai
 from openai.types.chat import ChatCompletion
 
 from ci_metrics.errors import TransientError
+from ci_metrics.settings import mask_url
 from ci_metrics.verdicts.limiter import Limiter
 from ci_metrics.verdicts.model_client import (
     ANSWER_TOKENS,
@@ -63,8 +64,9 @@ class OpenAIClient:
         self.caches_prefix = False  # some report cached tokens, many have no cache: no warning when none come
         self._limiter, self._policy, self._sleep = limiter, policy or RetryPolicy(), sleep
         self._known = Capabilities()
-        self._base_url = (base_url or DEFAULT_BASE_URL).removesuffix("/")
-        self._sdk = openai.OpenAI(api_key=api_key, base_url=self._base_url, max_retries=0, timeout=timeout)
+        base = (base_url or DEFAULT_BASE_URL).removesuffix("/")
+        self._base_url = mask_url(base)  # as it is shown
+        self._sdk = openai.OpenAI(api_key=api_key, base_url=base, max_retries=0, timeout=timeout)
 
     def ask(self, prompt: Prompt, *, model: str | None = None, max_tokens: int = ANSWER_TOKENS) -> ModelReply:
         """See ModelClient."""

@@ -32,6 +32,11 @@ PROBLEMS: dict[Problem, str] = {
 
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL)
 
+# What a terminal or a page would take for more than text: control characters, and marks that turn the reading direction.
+_UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# A hint needs no address, and a log may have talked the model into one.
+_LINK = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+
 # Longer texts are cut: a document is not the place for an essay, and a model may be talked into one.
 _SUMMARY_CHARS = 600
 _FIX_CHARS = 600
@@ -119,7 +124,7 @@ def read_answer(text: str, categories: Sequence[str]) -> Answer:
         error_type=error_type,
         confidence=float(confidence),
         summary=_cut(_text(data, "summary"), _SUMMARY_CHARS),
-        suggested_fix=_cut(_text(data, "suggested_fix"), _FIX_CHARS),
+        suggested_fix=_cut(_LINK.sub("[link removed]", _text(data, "suggested_fix")), _FIX_CHARS),
         quotes=tuple(_quotes(data.get("quotes"))),
     )
 
@@ -128,7 +133,7 @@ def _text(data: dict[str, Any], key: str) -> str:
     value = data.get(key)
     if not isinstance(value, str):
         raise AnswerProblemError("wrong_shape", f"{key} {value!r}")
-    return " ".join(value.split())
+    return " ".join(_UNPRINTED.sub(" ", value).split())
 
 
 def _cut(text: str, limit: int) -> str:

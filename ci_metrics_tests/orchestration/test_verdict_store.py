@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.reuse import StoredVerdict, human_key, verdict_key
 from ci_metrics_tests.verdicts.failures import NOON, Clock, FixedRules, failure, settings_for
-from ci_metrics_tests.verdicts.model_server import KEY, ModelServer
+from ci_metrics_tests.verdicts.model_server import KEY, ModelServer, answer_of
 
 VERDICT = Verdict(
     state="classified",
@@ -180,3 +181,56 @@ def test_two_judges_over_one_index_pay_once_and_a_humans_word_holds(
         [verdict] = judge().judge([failure(3)])
         assert (verdict.source, verdict.error_type) == ("human", "timeout")
         client.close()
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from ci_metrics.index.embedded import EmbeddedIndex
+from ci_metrics.orchestration.verdict_store import IndexVerdictStore
+from ci_metrics.verdicts.judge import Judge
+from ci_metrics.verdicts.model_client import build_client
+from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.settings import load_settings
+from ci_metrics_tests.verdicts.failures import FixedRules, failure
+from ci_metrics_tests.verdicts.model_server import KEY
+
+settings = load_settings({}, enable_error_classification=True, anthropic_api_key=KEY, api_base_url=sys.argv[2])
+index = EmbeddedIndex(Path(sys.argv[1]))
+judge = Judge(settings=settings, taxonomy=load_taxonomy(None), rules=FixedRules(), store=IndexVerdictStore(index),
+              model=build_client(settings))
+verdicts = judge.judge([failure(n) for n in range(12)])
+print(sorted(v.state for v in verdicts))
+"""
+
+
+def test_a_process_killed_in_the_middle_is_continued_without_paying_again(tmp_path: Path, index: EmbeddedIndex) -> None:
+    with ModelServer() as server:
+        seen = threading.Semaphore(0)
+
+        def answer(user: str) -> dict[str, object]:
+            seen.release()
+            time.sleep(0.1)
+            return answer_of(user)
+
+        server.answer = answer
+        command = [sys.executable, "-c", KILLED, str(tmp_path / "index.sqlite"), server.url]
+        root = Path(__file__).parents[2]
+        first = subprocess.Popen(command, cwd=root)
+        for _ in range(7):
+            assert seen.acquire(timeout=60)
+        first.kill()
+        first.wait()
+        kept = len(index.get("verdicts", [d.id for d in index.scan("verdicts") if "s_error_state" in d.body]))
+        assert 0 < kept < 12
+        paid = -1
+        while paid != len(server.prompts):  # what was on its way when the process died still arrives
+            paid = len(server.prompts)
+            time.sleep(0.3)
+
+        second = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+        assert second.stdout.count("classified") == 12, second.stderr
+        assert len(server.prompts) == paid + 12 - kept
+        documents = list(index.scan("verdicts"))
+        assert len(documents) == 12
+        assert {d.body["s_error_type"] for d in documents} == {"assertion_failure"}

@@ -287,6 +287,15 @@ def test_the_environment_does_not_redirect_the_sdks(monkeypatch: pytest.MonkeyPa
         client.close()
 
 
+@pytest.mark.parametrize("api_format", FORMATS)
+def test_a_password_in_the_address_is_not_shown(make_client: MakeClient, server: ModelServer, api_format: str) -> None:
+    server.fault("400")
+    client = make_client(api_format, base_url=server.url.replace("//", "//user:hunter2@") + "/v1")
+    with pytest.raises(PermanentError) as raised:
+        client.ask(a_prompt())
+    assert "hunter2" not in str(raised.value) + json.dumps(client.render(a_prompt()))
+
+
 @pytest.mark.paid
 @pytest.mark.skipif("CI_METRICS_PAID_TEST_KEY" not in os.environ, reason="CI_METRICS_PAID_TEST_KEY is not set")
 def test_the_real_endpoint_answers_in_the_schema_and_reads_its_cache() -> None:

@@ -73,3 +73,27 @@ def test_the_documents_prices_are_the_tables() -> None:
     assert told == held
     assert load_prices().checked in DOC.read_text()
     assert f"`{load_settings({}).anthropic_model}`" in DOC.read_text()
+
+
+def test_the_command_prints_it_and_sends_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ci_metrics.commands.classify_files import classify
+
+    monkeypatch.chdir(tmp_path)  # no .env of ours
+    monkeypatch.setenv("ANTHROPIC_MODEL", "claude-sonnet-5-5")
+    log = tmp_path / "job.log"
+    lines = [
+        "##[group]Run pytest",
+        "FAILED tests/test_money.py::test_sum - assert 3 == 4",
+        "1 failed, 20 passed in 0.31s",
+        "##[error]Process completed with exit code 1.",
+    ]
+    log.write_text("".join(f"2026-11-20T10:00:0{n}.0000000Z {line}\n" for n, line in enumerate(lines)))
+    classify(str(log), json_lines=True, show_request=True)
+    [line] = capsys.readouterr().out.splitlines()
+    shown = json.loads(line)
+    assert shown["file"] == str(log)
+    assert shown["url"] == "https://api.anthropic.com/v1/messages"
+    assert shown["body"]["model"] == "claude-sonnet-5-5"
+    assert "    2| FAILED tests/test_money.py::test_sum - assert 3 == 4" in shown["body"]["messages"][0]["content"]
