@@ -34,7 +34,7 @@ class Where:
     ranges: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)  # field -> (>= this or None, < that or None)
     exists: Sequence[str] = ()
     missing: Sequence[str] = ()
-    text: str = ""  # all words, case-insensitive, in any of the text fields
+    text: str = ""  # all words, whole and case-insensitive, each in any of the text fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,10 @@ class DocumentIndex(Protocol):
         """Create templates and indices (or tables) where they are missing. Idempotent."""
 
     def upsert(self, documents: Iterable[Document]) -> Written:
-        """Write documents, replacing those of the same id. Raises IndexWriteError naming each refused document and why."""
+        """Write documents, replacing those of the same id; of two with one id the later stays.
+
+        Raises IndexWriteError naming each refused document (the first twenty) and why, after the others were written.
+        """
 
     def create(self, document: Document) -> bool:
         """Write a document only if its id is free; whether it was. Atomic across processes."""
@@ -76,10 +79,17 @@ class DocumentIndex(Protocol):
         sort: str = "",
         limit: int | None = None,
     ) -> Iterator[Document]:
-        """All matching documents; `fields` narrows the body, `sort` is a field name, "-" before it for descending."""
+        """All matching documents; `fields` narrows the body, `sort` is a field name, "-" before it for descending.
+
+        Documents without the sort field come last either way. Raises ContractError on a field that the kind has not or that
+        cannot be compared: a typing error is no empty answer.
+        """
 
     def count_by(self, kind: Kind, by: str, where: Where | None = None) -> dict[str, int]:
-        """How many matching documents have each value of a field; those without it are not counted."""
+        """How many matching documents have each value of a field, most frequent first; those without it are not counted.
+
+        Booleans count as "true" and "false", each element of a list for itself. Raises ContractError as `scan` does.
+        """
 
     def delete(self, kind: Kind, ids: Sequence[str]) -> int:
         """Remove documents; how many there were."""

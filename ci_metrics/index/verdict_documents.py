@@ -1,6 +1,6 @@
 """The documents of the verdict index: one stored verdict per fingerprint and classifier version.
 
-What belongs here: verdict -> document and back, and the claim on a verdict that is being made. Does not: jobs and steps.
+What belongs here: verdict -> document and back. Does not: jobs and steps, when a verdict is stored or reused.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ci_metrics.errors import ContractError
-from ci_metrics.index.base import Body, Document
+from ci_metrics.index.base import Document
 from ci_metrics.index.bodies import present
 from ci_metrics.index.error_fields import evidence_fields, spent, verdict_fields
 from ci_metrics.index.times import iso
@@ -55,19 +55,6 @@ def verdict_document(
         "s_note": note,
     }
     return Document("verdicts", verdict_id(verdict.fingerprint, verdict.classifier_version), present(body))
-
-
-def claim_document(fingerprint: str, classifier_version: str, *, owner: str, claimed_at: datetime) -> Document:
-    """A place holder for a verdict that `owner` is about to get: created only if the id is free, so that two do not both pay."""
-    body: Body = {
-        "@timestamp": iso(claimed_at),
-        "s_error_state": "pending",
-        "s_error_fingerprint": fingerprint,
-        "s_classifier_version": classifier_version,
-        "s_claimed_by": owner,
-        "ts_claim_time": iso(claimed_at),
-    }
-    return Document("verdicts", verdict_id(fingerprint, classifier_version), body)
 
 
 def verdict_of(document: Document) -> Verdict:

@@ -10,7 +10,7 @@ import pytest
 from ci_metrics.errors import ContractError, IndexWriteError
 from ci_metrics.index.base import Document, DocumentIndex, Kind, Where, Written
 from ci_metrics.index.documents import job_document
-from ci_metrics.index.verdict_documents import claim_document, verdict_document, verdict_of
+from ci_metrics.index.verdict_documents import verdict_document, verdict_of
 from ci_metrics_tests.index.corpus import HOUR, a_job, a_run, a_verdict, an_error, corpus, many_jobs
 
 
@@ -272,11 +272,9 @@ def test_twelve_thousand_documents_are_scanned_and_counted_whole(any_index: Docu
 
 
 def test_only_the_first_creates(any_index: DocumentIndex) -> None:
-    mine = claim_document("v1-ffff", "c1", owner="first", claimed_at=HOUR)
-    theirs = claim_document("v1-ffff", "c1", owner="second", claimed_at=HOUR)
-    assert any_index.create(mine) is True
-    assert any_index.create(theirs) is False
-    assert any_index.get("verdicts", [mine.id])[mine.id]["s_claimed_by"] == "first"
+    assert any_index.create(a_doc("v1-ffff-c1", "verdicts", s_claimed_by="first")) is True
+    assert any_index.create(a_doc("v1-ffff-c1", "verdicts", s_claimed_by="second")) is False
+    assert any_index.get("verdicts", ["v1-ffff-c1"])["v1-ffff-c1"]["s_claimed_by"] == "first"
 
 
 def test_update_merges_removes_and_leaves_the_rest(any_index: DocumentIndex) -> None:

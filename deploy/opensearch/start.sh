@@ -70,6 +70,7 @@ fi
 [ -z "$fetch" ] || { echo "$lib"; exit 0; }
 
 mkdir -p "$home"
+[ "$port" = 0 ] || echo "start.sh: OpenSearch will answer at http://127.0.0.1:$port (data in $home); Ctrl-C ends it." >&2
 # shellcheck disable=SC2086 # options are words
 exec "$best/bin/java" "-Xms$heap" "-Xmx$heap" ${vector[@]+"${vector[@]}"} -Djava.awt.headless=true \
   -Dlog4j2.disable.jmx=true ${OPENSEARCH_JAVA_OPTS:-} -cp "$lib/*" "$here/Node.java" "$home" "$port" "$owner"
