@@ -35,8 +35,10 @@ from ci_metrics.verdicts.taxonomy import Taxonomy
 
 _log = logging.getLogger(__name__)
 
-#: A larger excerpt is this many times EXCERPT_BUDGET.
-LARGER_FACTOR = 4
+# A larger excerpt is so many times EXCERPT_BUDGET, but stays below the 100,000 tokens from which the default model
+# costs five times as much and which the smallest contexts hold.
+_LARGER_FACTOR = 4
+_LARGEST_CHARS = 240_000
 
 #: So many failures in a row mean that the endpoint is down: the rest is not tried in this pass.
 _FAILURES_IN_A_ROW = 5
@@ -62,6 +64,11 @@ class Asked:
     why: str = ""
 
 
+def larger_budget(settings: Settings) -> int:
+    """Characters of a larger excerpt."""
+    return max(settings.excerpt_budget, min(settings.excerpt_budget * _LARGER_FACTOR, _LARGEST_CHARS))
+
+
 class Asker:
     """Asks one model (and the stronger one) about failures; safe to use from several threads."""
 
@@ -78,7 +85,7 @@ class Asker:
     @property
     def larger_budget(self) -> int:
         """Characters of a larger excerpt."""
-        return self._settings.excerpt_budget * LARGER_FACTOR
+        return larger_budget(self._settings)
 
     def start_pass(self) -> None:
         """Forget that the endpoint was down: a new pass tries again."""
@@ -222,7 +229,7 @@ class _Tries:
         if self._enlarged or self._request.larger is None:
             return False
         self._enlarged = True
-        extraction = larger_extraction(self._request, self._settings.excerpt_budget * LARGER_FACTOR)
+        extraction = larger_extraction(self._request, larger_budget(self._settings))
         if extraction is None or extraction.lines == self.extraction.lines:
             return False
         self.extraction = extraction

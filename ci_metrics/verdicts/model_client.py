@@ -17,7 +17,14 @@ from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import tenacity
 
-from ci_metrics.errors import AuthenticationError, CiMetricsError, PermanentError, RateLimitedError, TransientError
+from ci_metrics.errors import (
+    AuthenticationError,
+    CiMetricsError,
+    PermanentError,
+    RateLimitedError,
+    SettingsError,
+    TransientError,
+)
 from ci_metrics.models import Usage
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.limiter import Limiter
@@ -162,6 +169,8 @@ def error_for_status(status: int, headers: Mapping[str, str], message: str, *, w
         return AuthenticationError(
             f"{text}. Check ANTHROPIC_API_KEY, API_BASE_URL and that the key may use this model."
         )
+    if status == 404:
+        return PermanentError(f"{text}. Check ANTHROPIC_MODEL, API_BASE_URL and API_FORMAT.")
     retry_after = _retry_after(headers)
     if retry_after is not None and (status == 429 or status >= 500):
         return RateLimitedError(text, retry_after=retry_after)
@@ -188,7 +197,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 def build_client(settings: Settings, *, limiter: Limiter | None = None) -> ModelClient | None:
     """The client that the settings name; None when no model is to be asked.
 
-    Raises ContractError when PRICES_FILE is wrong.
+    Raises ContractError when PRICES_FILE is wrong, SettingsError when the model cannot be one of the endpoint's.
     """
     if not settings.uses_model or settings.anthropic_api_key is None:
         return None
@@ -205,6 +214,16 @@ def _client(settings: Settings, key: str, limiter: Limiter) -> ModelClient:
     from ci_metrics.verdicts.anthropic_client import AnthropicClient  # the SDKs take a second to import
     from ci_metrics.verdicts.openai_client import OpenAIClient
 
+    if (
+        settings.api_format == "openai"
+        and settings.api_base_url is None
+        and settings.anthropic_model.startswith("claude")
+    ):
+        raise SettingsError(
+            "ANTHROPIC_MODEL",
+            f"“{settings.anthropic_model}”, while API_FORMAT=openai and no API_BASE_URL ask OpenAI, which has no such model",
+            "Name one of its models, or set API_BASE_URL to the endpoint that serves it",
+        )
     kind = AnthropicClient if settings.api_format == "anthropic" else OpenAIClient
     client: ModelClient = kind(
         api_key=key,

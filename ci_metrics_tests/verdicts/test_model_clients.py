@@ -14,7 +14,7 @@ import openai
 import pytest
 from anthropic.types import Message
 
-from ci_metrics.errors import AuthenticationError, PermanentError, RateLimitedError, TransientError
+from ci_metrics.errors import AuthenticationError, PermanentError, RateLimitedError, SettingsError, TransientError
 from ci_metrics.settings import load_settings
 from ci_metrics.verdicts.limiter import Limiter
 from ci_metrics.verdicts.model_client import ModelClient, RetryPolicy, build_client
@@ -275,11 +275,24 @@ def test_without_a_key_or_with_classification_off_there_is_no_client() -> None:
     assert build_client(load_settings({"ANTHROPIC_API_KEY": KEY})) is None
 
 
+def test_a_model_that_the_endpoint_cannot_have_is_said_at_start() -> None:
+    environ = {"ENABLE_ERROR_CLASSIFICATION": "true", "ANTHROPIC_API_KEY": KEY, "API_FORMAT": "openai"}
+    with pytest.raises(SettingsError, match=r"ANTHROPIC_MODEL.*claude-haiku-5-5.*API_BASE_URL"):
+        build_client(load_settings(environ))
+
+
+def test_a_model_that_is_not_there_says_what_to_check(make_client: MakeClient, server: ModelServer) -> None:
+    server.fault("404")
+    with pytest.raises(PermanentError, match="ANTHROPIC_MODEL"):
+        make_client().ask(a_prompt())
+
+
 def test_the_environment_does_not_redirect_the_sdks(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ANTHROPIC_BASE_URL", "OPENAI_BASE_URL"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for api_format, host in (("anthropic", "https://api.anthropic.com"), ("openai", "https://api.openai.com")):
         environ = {"ENABLE_ERROR_CLASSIFICATION": "true", "ANTHROPIC_API_KEY": KEY, "API_FORMAT": api_format}
+        environ["ANTHROPIC_MODEL"] = "claude-haiku-5-5" if api_format == "anthropic" else "gpt-6-luna"
         client = build_client(load_settings(environ))
         assert client is not None
         assert client.render(a_prompt())["url"].startswith(host)
