@@ -1,0 +1,54 @@
+"""The sample day, ingested once a test session through Dagster, for the tests that look at what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ci_metrics.commands.sample_mode import sample_settings
+from ci_metrics.orchestration.in_process import run_hours
+from ci_metrics.orchestration.instance import open_instance
+from ci_metrics.orchestration.jobs import INGEST
+from ci_metrics.orchestration.partitions import hour_key, hours_between, last_closed_hour
+from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.sample.scenario import sample_day
+from ci_metrics.sample.server import SampleGitHub
+from ci_metrics.sample.truth import JobTruth
+from ci_metrics.settings import Settings, load_settings
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """The sample day after one run of the chain."""
+
+    settings: Settings
+    server: SampleGitHub
+    workplace: Workplace
+    hours: list[str]
+    truth: tuple[JobTruth, ...]
+    result: dg.ExecuteInProcessResult
+
+    def again(self) -> dg.ExecuteInProcessResult:
+        """Run the same hours once more, as a person would."""
+        with open_instance(self.settings) as instance:
+            return run_hours(self.settings, instance, INGEST, self.hours[0], self.hours[-1], quiet=True)
+
+
+@pytest.fixture(scope="session")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingested]:
+    """Tests that change anything use `again` on their own copy, or restore it: this one is shared."""
+    home: Path = tmp_path_factory.mktemp("day")
+    day = sample_day()
+    with SampleGitHub(day.world) as server:
+        settings = sample_settings(load_settings({"CI_METRICS_HOME": str(home)}), server.api_url, day.world.repos)
+        hours = hours_between(hour_key(day.world.start), last_closed_hour(day.world.end))
+        with open_instance(settings) as instance:
+            result = run_hours(settings, instance, INGEST, hours[0], hours[-1], quiet=True)
+        workplace = Workplace(settings)
+        seen = tuple(t for t in day.truth if t.completed_at <= day.world.opens_at)
+        yield Ingested(settings, server, workplace, hours, seen, result)
+        workplace.close()

@@ -1,0 +1,313 @@
+"""explain, label, reclassify and stale over hours that the real chain has ingested from the sample GitHub."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ci_metrics.cli import build_app
+from ci_metrics.commands.sample_mode import serve_sample
+from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError, SettingsError
+from ci_metrics.index.base import Body, Document, Where
+from ci_metrics.orchestration.assets.failure_history import follow_hour
+from ci_metrics.orchestration.in_process import run_hours
+from ci_metrics.orchestration.instance import open_instance
+from ci_metrics.orchestration.jobs import INGEST
+from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.settings import Settings, load_settings
+
+#: Two hours of the sample day in which the same test fails and passes when it is run again.
+HOURS = ("2026-03-02T06", "2026-03-02T13")
+
+#: An hour that is not ingested.
+ABSENT = "2026-03-02T05"
+
+Run = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with two hours of the sample, as the chain leaves them."""
+    home = tmp_path_factory.mktemp("ingested")
+    with serve_sample(load_settings({"CI_METRICS_HOME": str(home)})) as (settings, _, _):
+        with open_instance(settings) as instance:
+            for hour in HOURS:
+                assert run_hours(settings, instance, INGEST, hour, hour, quiet=True).success
+        ci = Workplace(settings)
+        for hour in HOURS:
+            follow_hour(ci, hour)
+        ci.close()
+    return home
+
+
+@pytest.fixture
+def home(ingested: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, which the commands find by the environment."""
+    copy = tmp_path / "home"
+    shutil.copytree(ingested, copy)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("CI_METRICS_HOME", str(copy))
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.chdir(tmp_path)
+    return copy
+
+
+@pytest.fixture
+def ci(home: Path) -> Workplace:
+    return Workplace(load_settings())
+
+
+def cli(*arguments: str) -> int:
+    result = build_app()(list(arguments), result_action="return_value")
+    return result if isinstance(result, int) else 0
+
+
+def failed(ci: Workplace, **equals: str) -> list[Document]:
+    where = Where(equals={"s_error_state": "classified", **equals}, exists=("s_error_fingerprint",))
+    return [d for d in ci.index.scan("jobs", where) if not d.body.get("b_error_generic")]
+
+
+def flaky(ci: Workplace) -> list[Document]:
+    return failed(ci, s_error_type="flaky_test")
+
+
+def body(ci: Workplace, id_: str) -> Body:
+    return ci.index.get("jobs", [id_])[id_]
+
+
+def test_explain_shows_the_quoted_line_in_its_log_and_the_way_to_dagster(
+    ci: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = flaky(ci)[0]
+    assert cli("explain", document.body["s_job_id"]) == 0
+    shown = capsys.readouterr().out
+    quoted = document.body["s_error_evidence"].split("\n")[0]
+    assert f"> {document.body['l_error_line']} │ {quoted}" in shown
+    assert "flaky_test" in shown and "the log alone" in shown and "Confirmed: a later attempt passed" in shown
+    assert "A hint, not a finding" in shown
+    assert f"/runs/{document.body['s_dagster_run_id']}" in shown
+    assert f"partition={document.body['s_partition']}" in shown
+
+
+def test_explain_in_json_says_the_same(ci: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+    document = flaky(ci)[0]
+    assert cli("explain", document.id, "--json", "--dagster", "https://dagster.corp/") == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["document"], row["error_type"], row["in_index"]) == (document.id, "flaky_test", True)
+    assert row["flaky"]["confirmed"] is True
+    assert [q["line"] for q in row["quotes"] if q["proves"]] == [document.body["l_error_line"]]
+    assert len(row["quotes"]) > 5
+    assert row["why"]["rule"] and row["why"]["extractor_version"]
+    assert row["links"]["dagster_run"].startswith("https://dagster.corp/runs/")
+
+
+def test_explain_without_the_hours_files_says_so(ci: Workplace, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = flaky(ci)[0]
+    shutil.rmtree(home / "sample" / "hours")
+    assert cli("explain", document.id) == 0
+    assert f"the files of hour {document.body['s_partition']} are not here" in capsys.readouterr().out
+
+
+def absent_job(home: Path) -> tuple[str, str]:
+    """The id and page of a failed job of an hour that is not ingested."""
+    with serve_sample(load_settings()) as (settings, _, _):
+        elsewhere = settings.model_copy(update={"ci_metrics_home": home / "elsewhere"})
+        with open_instance(elsewhere) as instance:
+            assert run_hours(elsewhere, instance, INGEST, ABSENT, ABSENT, quiet=True).success
+        ci = Workplace(elsewhere)
+        document = failed(ci)[0]
+        ci.close()
+    return str(document.body["s_job_id"]), str(document.body["s_html_url"])
+
+
+def test_a_job_never_ingested_is_fetched_judged_and_not_stored_unless_asked(
+    ci: Workplace, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job_id, page = absent_job(home)
+    before = [list(ci.index.scan(kind)) for kind in ("jobs", "verdicts")]
+    assert cli("explain", page) == 0
+    shown = capsys.readouterr().out
+    assert "nothing was stored" in shown and "> " in shown
+    assert [list(ci.index.scan(kind)) for kind in ("jobs", "verdicts")] == before
+    assert ABSENT not in ci.store.hours()
+
+    assert cli("explain", page, "--json", "--store") == 0
+    row = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (row["in_index"], row["job_id"], row["partition"]) == (True, job_id, ABSENT)
+    assert failed(ci, s_job_id=job_id)
+
+
+def test_a_job_that_exists_nowhere_is_said_to(home: Path) -> None:
+    with pytest.raises(NotFoundError, match="neither in .* nor at"):
+        cli("explain", "https://github.example/sample-org/widgets/actions/runs/1/job/1")
+    with pytest.raises(SettingsError, match="does not say of which repository"):
+        cli("explain", "1")
+
+
+def everything(ci: Workplace) -> dict[str, Body]:
+    """All jobs' and steps' documents, but for who wrote them."""
+    ci.index.refresh()
+    return {
+        d.id: {name: value for name, value in d.body.items() if name != "s_dagster_run_id"}
+        for kind in ("jobs", "steps")
+        for d in ci.index.scan(kind)  # type: ignore[arg-type]
+    }
+
+
+@pytest.mark.parametrize("how", [(), ("--all-like-it",)])
+def test_a_label_wins_over_a_later_reclassification_and_can_be_withdrawn(
+    how: tuple[str, ...],
+    ci: Workplace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = everything(ci)
+    one, other = flaky(ci)
+    assert cli("label", one.id, "timeout", "--note", "Slow disk.", *how) == 0
+    assert "Labelled timeout" in capsys.readouterr().out
+    types = {True: ("timeout", "timeout"), False: ("timeout", "flaky_test")}[bool(how)]
+    assert (body(ci, one.id)["s_error_type"], body(ci, other.id)["s_error_type"]) == types
+
+    change_the_taxonomy(tmp_path, monkeypatch)
+    assert cli("reclassify") == 0
+    redone = body(ci, one.id)
+    assert redone["s_classifier_version"] != one.body["s_classifier_version"]
+    assert (redone["s_error_type"], redone["s_error_source"], redone["s_error_summary"]) == (
+        "timeout",
+        "human",
+        "Slow disk.",
+    )
+
+    monkeypatch.delenv("TAXONOMY_FILE")
+    assert cli("label", one.id, "--withdraw", *how) == 0
+    assert cli("reclassify") == 0
+    for hour in HOURS:
+        follow_hour(ci, hour)
+    assert everything(ci) == before
+    assert "Withdrawn" in capsys.readouterr().out
+
+
+def test_a_wrong_category_is_refused_with_the_nearest(home: Path, ci: Workplace) -> None:
+    document = flaky(ci)[0]
+    with pytest.raises(SettingsError, match="Did you mean timeout"):
+        cli("label", document.id, "timeouts")
+    with pytest.raises(SettingsError, match="no category given"):
+        cli("label", document.id)
+    with pytest.raises(SettingsError, match="given with a TYPE"):
+        cli("label", document.id, "timeout", "--withdraw")
+    with pytest.raises(NotFoundError, match="job 99 is not in"):
+        cli("label", "99", "timeout")
+
+
+def change_the_taxonomy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bring another classifier version into force, in which assertion failures have another name."""
+    file = folder / "taxonomy.toml"
+    file.write_text(
+        'extends = true\n[[category]]\nname = "red_tests"\ndefinition = "A test failed."\n'
+        'parent = "assertion_failure"\nrules = ["pytest-failed"]\n'
+    )
+    monkeypatch.setenv("TAXONOMY_FILE", str(file))
+
+
+def test_stale_lists_the_hours_of_another_version_until_they_are_judged_again(
+    ci: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli("stale") == 0
+    assert "Nothing is stale: all 2 stored hours" in capsys.readouterr().out
+    old = ci.classifier_version
+    change_the_taxonomy(tmp_path, monkeypatch)
+    assert cli("stale", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(r["stage"], r["first"], r["last"], r["hours"], r["version"]) for r in rows] == [
+        ("classifier", hour, hour, 1, old) for hour in HOURS
+    ]
+    assert cli("stale") == 0
+    assert f"ci-metrics reclassify --from {HOURS[0]} --to {HOURS[1]}" in capsys.readouterr().out
+    assert cli("reclassify", "--json") == 0
+    capsys.readouterr()
+    assert cli("stale", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_reclassify_ends_with_what_changed_from_which_to_which(
+    ci: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_the_taxonomy(tmp_path, monkeypatch)
+    assert cli("reclassify", "--json") == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    renamed = failed(ci, s_error_type="red_tests")
+    assert renamed
+    assert {"from": "assertion_failure", "to": "red_tests", "jobs": result["changed_jobs"]} in result["changed"]
+    assert cli("reclassify") == 0  # nothing is of another version now
+    assert "0 of " in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_dry_run_tells_the_price_and_does_nothing(
+    ci: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = everything(ci)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "not-a-real-key")
+    assert cli("reclassify", "--dry-run", "--json", "--model", "claude-sonnet-4-5") == 0
+    cost = json.loads(capsys.readouterr().out)
+    assert cost["due_jobs"] == cost["failed_jobs"] > cost["distinct_errors"] > 0
+    assert 0 < cost["to_ask"] <= cost["distinct_errors"]
+    assert cost["tokens"] > 1_000 * cost["to_ask"]
+    assert cost["usd"] > 0
+    assert everything(ci) == before
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    assert cli("reclassify", "--dry-run") == 0
+    assert "for nothing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [("--type", "assertion_failure"), ("--type", "timeout", "--type", "unknown"), ("--repo", "sample-org/widgets"), ("--below", "0.9")],
+    ids=" ".join,
+)  # fmt: skip
+def test_only_what_was_chosen_is_judged_again(
+    choice: tuple[str, ...], ci: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = {d.id: d.body for d in failed(ci)}
+    version = ci.classifier_version
+    change_the_taxonomy(tmp_path, monkeypatch)
+    assert cli("reclassify", *choice) == 0
+    new = {id_: body(ci, id_) for id_ in old}
+
+    def chosen(body: Body) -> bool:
+        by_log = body["errors"][0]["s_error_type"]  # history's flaky_test is no verdict on the log
+        if choice[0] == "--type":
+            return by_log in choice[1::2]
+        if choice[0] == "--repo":
+            return bool(body["s_repo"] == choice[1])
+        return float(body["f_error_confidence"]) < 0.9
+
+    assert {id_: b["s_classifier_version"] != version for id_, b in new.items()} == {
+        id_: chosen(b) for id_, b in old.items()
+    }
+    assert any(chosen(b) for b in old.values()) and not all(chosen(b) for b in old.values())
+    if not any("unknown" in word for word in choice):
+        assert cli("stale", "--json") == 0  # what was spared keeps its hour stale
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        (("--from", "yesterday"), ContractError, "is not an hour"),
+        (("--from", "2027-01-01T00"), ContractError, "no stored hour between 2027-01-01T00 and the end"),
+        (("--from", HOURS[1], "--to", HOURS[0]), SettingsError, "Swap them"),
+        (("--type", "flakey"), SettingsError, "“flakey”. Write one of dependency_error"),
+        (("--below", "70"), SettingsError, "Write a confidence above 0"),
+        (("--model", "claude-x"), SettingsError, "ANTHROPIC_API_KEY is not set"),
+    ],
+)
+def test_wrong_arguments_are_one_clear_message(
+    arguments: tuple[str, ...], error: type[CiMetricsError], text: str, home: Path
+) -> None:
+    with pytest.raises(error, match=text):
+        cli("reclassify", *arguments)
