@@ -202,7 +202,10 @@ def build_client(settings: Settings, *, limiter: Limiter | None = None) -> Model
     if not settings.uses_model or settings.anthropic_api_key is None:
         return None
     limiter = limiter or Limiter(rpm=settings.max_rpm, tpm=settings.max_tpm)
-    return _client(settings, settings.anthropic_api_key.get_secret_value(), limiter)
+    key = settings.anthropic_api_key.get_secret_value().strip()
+    if not (key.isascii() and key.isprintable()):
+        raise SettingsError("ANTHROPIC_API_KEY", "has characters that no key has", "Copy the key again, without quotes")
+    return _client(settings, key, limiter)
 
 
 def client_to_show(settings: Settings) -> ModelClient:

@@ -15,7 +15,8 @@ from ci_metrics.verdicts.schema import Quote
 MOST_EVIDENCE = 4
 
 # Characters that some reader might take for the end of a line are shown to a model as a space, so compared as one.
-_BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
+# Half a surrogate pair (GitHub's JSON can hold one) cannot be sent at all.
+_BREAKS = re.compile("[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 
 _LEAST_CHARS = 4
 

@@ -281,6 +281,20 @@ def test_a_model_that_the_endpoint_cannot_have_is_said_at_start() -> None:
         build_client(load_settings(environ))
 
 
+@pytest.mark.parametrize("key", ["“sk-ant-123”", "sk-ant\n123"])
+def test_a_key_that_cannot_be_one_is_said_at_start_and_not_shown(key: str) -> None:
+    environ = {"ENABLE_ERROR_CLASSIFICATION": "true", "ANTHROPIC_API_KEY": key}
+    with pytest.raises(SettingsError, match="ANTHROPIC_API_KEY") as raised:
+        build_client(load_settings(environ))
+    assert "123" not in str(raised.value)
+
+
+@pytest.mark.parametrize("api_format", FORMATS)
+def test_text_that_is_no_text_can_be_sent(make_client: MakeClient, api_format: str) -> None:
+    prompt = a_prompt("$ run\nbad \ud83d half, nul \x00, \ufffd and 你好\nend")
+    assert make_client(api_format).ask(prompt).stop == "end"
+
+
 def test_a_model_that_is_not_there_says_what_to_check(make_client: MakeClient, server: ModelServer) -> None:
     server.fault("404")
     with pytest.raises(PermanentError, match="ANTHROPIC_MODEL"):
