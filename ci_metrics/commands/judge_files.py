@@ -21,7 +21,7 @@ _STATES = {"errors": "classified", "no_error_found": "no_error_found", "no_log":
 
 
 def extract(
-    *files: str,
+    *files: Annotated[str, Parameter(allow_leading_hyphen=True)],
     json_lines: Annotated[bool, Parameter(name="--json", negative="")] = False,
     job: Path | None = None,
     budget: int = DEFAULT_BUDGET,

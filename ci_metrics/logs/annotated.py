@@ -54,9 +54,7 @@ def errors_of(annotations: Sequence[Annotation], step: Step | None) -> tuple[Ext
     return tuple(e for e in ordered if e not in wrappers[1:])
 
 
-def merged(
-    logged: tuple[ExtractedError, ...], noted: tuple[ExtractedError, ...], step: Step | None
-) -> tuple[ExtractedError, ...]:
+def merged(logged: tuple[ExtractedError, ...], noted: tuple[ExtractedError, ...]) -> tuple[ExtractedError, ...]:
     """Both sources, root cause first: an annotation that says why the job ended leads; one that the log says too is dropped."""
     decisive = tuple(e for e in noted if _DECISIVE.search(e.headline))
     said = {_bare(line.text) for error in logged for line in error.lines} | {_bare(e.headline) for e in logged}

@@ -14,8 +14,10 @@ A pattern file is one family of tools::
     silent = ["test_a.py PASSED"]
 
 `opens` marks the first line of a block and `closes` the last one: the lines after or before it belong to it. `root` ranks
-what causes other errors (a full disk, 3) before those. `role` says what else a line is: `cause` (default), `veto` (generic words on this line mean nothing), `wrapper` (says only
-that something before it failed), `start`/`end` of a step, `pass` and `fail` (the whole log's own verdict).
+what causes other errors (a full disk, 3) before those. `role` says what else a line is: `cause` (default), `title` (stands
+above what it announces), `veto` (generic words on this line mean nothing), `quiet` (below an error: debug, info, warning),
+`wrapper` (says only that something before it failed), `hint`, `start`/`end` of a step, `after` (phases behind the failure),
+`whole` (a complete log begins like this), `cut` (a download was cut here), `pass` and `fail` (the log's own verdict).
 Matching takes linear time by construction: hyperscan runs automata, it never backtracks.
 """
 
@@ -35,7 +37,7 @@ import hyperscan
 from ci_metrics.errors import ContractError
 
 Role = Literal[
-    "cause", "title", "veto", "quiet", "wrapper", "hint", "start", "end", "after", "script", "whole", "pass", "fail"
+    "cause", "title", "veto", "quiet", "wrapper", "hint", "start", "end", "after", "whole", "cut", "pass", "fail"
 ]
 _ROLES = frozenset(get_args(Role))
 

@@ -6,6 +6,7 @@ Belongs here: which part is asked when. Does not: how any part works.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
 from ci_metrics.logs import annotated, catalogue, excerpt, steps
@@ -45,25 +46,23 @@ def extract(
     ranges = steps.aligned(reading.headers(), job.steps) if job else []
     step = steps.reason(job.steps) if job else None
     noted = annotated.errors_of(annotations or (job.annotations if job else ()), step)
+    bare = Extraction(
+        state="errors" if noted else "no_log" if reading.empty else "no_error_found",
+        errors=noted,
+        total_lines=reading.lines,
+        log_bytes=reading.size,
+        failed_step=step.name if step else None,
+        failed_step_number=step.number if step else None,
+        version=EXTRACTOR_VERSION,
+    )
     if reading.empty:
-        state = "errors" if noted else "no_log"
-        return Extraction(
-            state=state, errors=noted, log_bytes=reading.size, version=EXTRACTOR_VERSION, **_named(step, None)
-        )
+        return bare
     failing = _failing(reading, ranges, step)
     best = excerpt.place(reading, failing)
     if background is not None:
         best = background.dim(reading)
     if not _failed(reading, job, failing, best):
-        state = "errors" if noted else "no_error_found"
-        return Extraction(
-            state=state,
-            errors=noted,
-            total_lines=reading.lines,
-            log_bytes=reading.size,
-            version=EXTRACTOR_VERSION,
-            **_named(step, None),
-        )
+        return bare
     lines, floor = excerpt.scored(reading, failing, best)
     chosen = excerpt.choose(reading, lines.values(), floor, budget)
     texts, masked = redact_lines([line.text for line in chosen])
@@ -75,26 +74,20 @@ def extract(
                 return found.step.name, found.step.number
         return (None, None) if ranges else (reading.structure.name(at), None)
 
-    errors = annotated.merged(errors_of(chosen, shown, step_of), noted, step)
+    errors = annotated.merged(errors_of(chosen, shown, step_of), noted)
     spans = excerpt.spans_of(shown)
-    guess = errors[0].step if errors and step is None else None
-    return Extraction(
+    return replace(
+        bare,
         state="errors",
         excerpt=excerpt.rendered(list(shown.items()), reading.lines),
         lines=tuple(LogLine(number, text) for number, text in shown.items()),
         spans=spans,
         errors=errors,
         omitted=_omitted(reading, ranges, step, spans),
-        total_lines=reading.lines,
-        log_bytes=reading.size,
+        failed_step=step.name if step else errors[0].step if errors else None,
+        truncated=reading.truncated,
         redactions=masked,
-        version=EXTRACTOR_VERSION,
-        **_named(step, guess),
     )
-
-
-def _named(step: Step | None, guess: str | None) -> dict[str, object]:
-    return {"failed_step": step.name if step else guess, "failed_step_number": step.number if step else None}
 
 
 def _failing(reading: Reading, ranges: list[StepRange], step: Step | None) -> set[int]:

@@ -25,6 +25,11 @@ class Reading:
     lines: int
 
     @property
+    def truncated(self) -> bool:
+        """Whether something of the log was not read: a download was cut, or the log is too large to keep whole."""
+        return self.structure.cut or sum(len(block.data) for block in self.blocks) < self.size
+
+    @property
     def empty(self) -> bool:
         """Whether nothing but white space was in it."""
         return not any(block.data.strip() for block in self.blocks)
