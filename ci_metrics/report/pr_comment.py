@@ -119,4 +119,4 @@ def _flaky_note(job: FailedJob) -> str:
 def _gaps(pull: PullRequest) -> str:
     if not pull.gaps:
         return ""
-    return f"⏳ Not everything is known: {'; '.join(plain(gap, 200) for gap in pull.gaps)}."
+    return f"⏳ Not everything is known: {'; '.join(pull.gaps)}."

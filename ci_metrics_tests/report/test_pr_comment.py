@@ -39,7 +39,7 @@ def run(number: int, sha: str, status: str, hours_ago: float, attempt: int = 1, 
 
 def job(number: int, sha: str, name: str, status: str, error: str = "", attempt: int = 1, **more: object) -> Document:
     """A job document; `error` is its fingerprint, "no_log" a state."""
-    job_id = number * 100_000 + zlib.crc32(name.encode()) % 10_000 + 50_000 * attempt
+    job_id = number * 10_000_000_000 + attempt * 5_000_000_000 + zlib.crc32(name.encode())
     body: Body = {
         "@timestamp": iso(NOW - timedelta(hours=1)), "s_repo": REPO, "s_workflow_id": str(number), "s_workflow_name": "CI",
         "s_branch": "topic", "s_github_event": "pull_request", "s_pr_id": "7", "s_commit_sha": sha, "s_status": status,

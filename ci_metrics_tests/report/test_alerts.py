@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ci_metrics.errors import PermanentError, TransientError
+from ci_metrics.models import ExtractedError, Verdict
+from ci_metrics.orchestration.alert_sensor import build
+from ci_metrics.orchestration.new_failures import NAME, NewFailure
+from ci_metrics.orchestration.partitions import HOUR, hour_key
+from ci_metrics.orchestration.rows import JobVerdicts, JudgedError
+from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.report.alerts import Alert, Sent, budget_alert, digest, group_alert, silence_alert, slack_message
+from ci_metrics.report.webhook import send
+from ci_metrics.settings import Settings, load_settings
+
+NOW = datetime(2026, 11, 20, 12, 5, tzinfo=UTC)
+GROUP = {
+    "hour": "2026-11-20T11", "group": "g1-x", "error_type": "network_error", "headline": "Connection reset by peer", "count": 4,
+    "lost_minutes": 90.0, "repos": ("acme/shop",), "jobs": ("unit", "lint"), "link": "https://github.com/acme/shop/x",
+}  # fmt: skip
+
+
+class _Room:
+    """A chat room's webhook on loopback: keeps what it is told; answers with `statuses` first, then 200."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.statuses: list[int] = []
+        room = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                status = room.statuses.pop(0) if room.statuses else 200
+                if status == 200:
+                    room.told.append(body)
+                self.send_response(status)
+                self.send_header("content-length", "2")
+                self.end_headers()
+                self.wfile.write(b"ok")
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook/secret-part"
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
+        self.thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+    @property
+    def titles(self) -> list[str]:
+        return [message["blocks"][0]["text"]["text"] for message in self.told]
+
+
+@pytest.fixture
+def room() -> Iterator[_Room]:
+    opened = _Room()
+    yield opened
+    opened.close()
+
+
+def test_a_message_names_cause_quote_place_price_and_link() -> None:
+    message = slack_message(group_alert("new", **GROUP))
+    said = json.dumps(message)
+    parts = ["New failure: network error", "```Connection reset by peer```", "4 jobs failed", "1.5 h lost", "acme/shop"]
+    assert [
+        part for part in [*parts, "unit, lint", "<https://github.com/acme/shop/x|Open the log>"] if part not in said
+    ] == []
+    assert message["text"].startswith("New failure: network error. Connection reset by peer")
+
+
+def test_text_from_logs_is_inert_in_a_message() -> None:
+    nasty = "<!channel> <@U123> <https://evil.example|click> ``` & \x1b[31m"
+    message = slack_message(
+        group_alert("new", **{**GROUP, "headline": nasty, "jobs": (nasty,), "link": "javascript:x"})
+    )
+    marked = [block["text"]["text"] for block in message["blocks"] if block.get("text", {}).get("type") == "mrkdwn"]
+    assert len(marked) == 1
+    for text in (message["text"], *marked):
+        assert "<" not in text
+        assert "\x1b" not in text
+    assert marked[0].count("```") == 2
+
+
+def test_long_texts_keep_slacks_limits() -> None:
+    message = slack_message(group_alert("new", **{**GROUP, "headline": "x" * 9_000, "error_type": "y" * 400}))
+    assert len(message["blocks"][0]["text"]["text"]) <= 150
+    assert all(len(block["text"]["text"]) <= 3_000 for block in message["blocks"] if "text" in block)
+
+
+def test_an_event_has_one_key_for_ever() -> None:
+    later = {**GROUP, "hour": "2026-11-20T15", "count": 9}
+    assert group_alert("new", **GROUP).key == group_alert("new", **later).key
+    assert group_alert("spiking", **GROUP).key == group_alert("spiking", **later).key
+    assert group_alert("spiking", **GROUP).key != group_alert("spiking", **{**GROUP, "hour": "2026-11-21T11"}).key
+    assert silence_alert("2026-11-20T05", 6).key != silence_alert("2026-11-20T06", 6).key
+    assert budget_alert("2026-11-20T05", 3, 1.5).key == budget_alert("2026-11-20T05", 9, 1.5).key
+
+
+def test_what_was_sent_is_not_sent_again_and_forgotten_after_two_months() -> None:
+    alerts = [Alert("a", "A"), Alert("b", "B"), Alert("a", "A again")]
+    sent = Sent(None)
+    assert [alert.key for alert in sent.unsent(alerts)] == ["a", "b"]
+    sent.note(["a"], NOW)
+    again = Sent(sent.cursor(NOW))
+    assert [alert.key for alert in again.unsent(alerts)] == ["b"]
+    assert Sent(again.cursor(NOW + timedelta(days=61))).unsent(alerts[:1]) == alerts[:1]
+    assert Sent("not json").unsent(alerts[:1]) == alerts[:1]
+
+
+def test_many_alerts_at_once_become_one_message() -> None:
+    alerts = [Alert(f"k{n}", f"Title {n}", "quote") for n in range(30)]
+    ((keys, message),) = digest(alerts)
+    assert len(keys) == 30
+    assert "30 alerts" in message["text"]
+    assert "and 10 more" in json.dumps(message)
+    assert len(digest(alerts[:5])) == 5
+
+
+def test_a_webhook_is_tried_again_and_its_address_stays_secret(room: _Room) -> None:
+    room.statuses = [503, 500]
+    send(room.url, {"text": "a"})
+    assert room.told == [{"text": "a"}]
+    room.statuses = [500] * 9
+    with pytest.raises(TransientError) as busy:
+        send(room.url, {"text": "b"})
+    room.statuses = [404]
+    with pytest.raises(PermanentError, match="ALERT_WEBHOOK_URL") as refused:
+        send(room.url, {"text": "c"})
+    with pytest.raises(TransientError) as gone:
+        send("http://127.0.0.1:1/secret-part", {"text": "d"})
+    assert not [error for error in (busy, refused, gone) if "secret-part" in str(error.value)]
+
+
+class _Place(Workplace):
+    """A workplace at a fixed time."""
+
+    def now(self) -> datetime:
+        return NOW
+
+
+@pytest.fixture
+def place(room: _Room, tmp_path: Path) -> Iterator[_Place]:
+    made = _Place(_settings(tmp_path, ALERT_WEBHOOK_URL=room.url))
+    yield made
+    made.close()
+
+
+def _settings(home: Path, **more: str) -> Settings:
+    return load_settings(
+        {"CI_METRICS_HOME": str(home), "REPO": "acme/shop", "GITHUB_TOKEN": "x", "MAX_USD_PER_HOUR": "2", **more}
+    )
+
+
+def _tick(place: Workplace, cursor: str | None = None) -> tuple[str, str | None]:
+    """One tick of the sensor: what it says, and its cursor."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"ci": place})
+        result = build().evaluate_tick(context)
+    return str(result.skip_message), result.cursor
+
+
+def _indexed(place: Workplace, hours_ago: int, *rows: NewFailure) -> str:
+    hour = hour_key(NOW - hours_ago * HOUR)
+    place.store.write(NAME, hour, list(rows), NewFailure, {"compared": True})
+    place.store.note_status(hour, "indexed_documents", {}, NOW)
+    return hour
+
+
+def _row(hour: str, group: str, kind: str = "new") -> NewFailure:
+    return NewFailure(
+        hour=hour, group=group, kind=kind, error_type="timeout", headline=f"{group} hangs", step="Run", first_seen=NOW,  # type: ignore[arg-type]
+        last_seen=NOW, count=2, runs=2, lost_minutes=3.0, repos=("acme/shop",), jobs=("unit",), branches=("main",), examples=(),
+    )  # fmt: skip
+
+
+def test_new_and_spiking_groups_are_told_once(place: _Place, room: _Room) -> None:
+    hour = hour_key(NOW - HOUR)
+    _indexed(place, 1, _row(hour, "g1"), _row(hour, "g2", "spiking"))
+    said, cursor = _tick(place)
+    assert said == "2 alerts sent."
+    assert room.titles == ["New failure: timeout", "Spiking failure: timeout"]
+    said, cursor = _tick(place, cursor)
+    assert said == "Nothing new to tell."
+    assert len(room.told) == 2
+
+
+def test_a_backfill_of_old_hours_is_no_alarm(place: _Place, room: _Room) -> None:
+    old = hour_key(NOW - 40 * HOUR)
+    _indexed(place, 40, _row(old, "g1"))
+    _indexed(place, 1)
+    assert _tick(place)[0] == "Nothing new to tell."
+    assert room.told == []
+
+
+def test_silence_is_told_once_until_something_is_indexed_again(place: _Place, room: _Room) -> None:
+    _indexed(place, 9)
+    _, cursor = _tick(place)
+    _, cursor = _tick(place, cursor)
+    assert room.titles == ["CI metrics: nothing indexed for 6 hours"]
+    _indexed(place, 1)
+    assert _tick(place, cursor)[0] == "Nothing new to tell."
+
+
+def test_a_spent_budget_is_told_once_per_hour_of_spending(place: _Place, room: _Room) -> None:
+    hour = _indexed(place, 1)
+    error = ExtractedError(
+        headline="x", line=1, spans=((1, 1),), lines=(), step=None, step_number=None, fingerprint="f1", group="g1"
+    )
+    why = "pending: MAX_USD_PER_HOUR is spent for this hour"
+    verdict = Verdict(state="pending", error_type=None, confidence=0, summary="", detail=why)
+    judged = (JudgedError(error=error, verdict=verdict),)
+    row = JobVerdicts(repo="acme/shop", run_id=1, run_attempt=1, job_id=2, state="pending", judged=judged, digest="d")
+    place.store.write("classifications", hour, [row], JobVerdicts, {})
+    place.store.note_status(hour, "classifications", {"open": 1}, NOW)
+    _, cursor = _tick(place)
+    _tick(place, cursor)
+    assert room.titles == ["CI metrics: the model budget of $2 is spent"]
+
+
+def test_what_could_not_be_sent_is_sent_at_the_next_tick(place: _Place, room: _Room) -> None:
+    hour = hour_key(NOW - HOUR)
+    _indexed(place, 1, _row(hour, "g1"), _row(hour, "g2"))
+    room.statuses = [500] * 3
+    said, cursor = _tick(place)
+    assert "0 of 2 alerts sent, the rest will be tried again: the webhook answered 500" in said
+    said, _ = _tick(place, cursor)
+    assert said == "2 alerts sent."
+    assert len(room.told) == 2
+
+
+def test_without_a_webhook_nobody_is_told(tmp_path: Path) -> None:
+    place = _Place(_settings(tmp_path))
+    assert "ALERT_WEBHOOK_URL is not set" in _tick(place)[0]
+    place.close()
