@@ -33,11 +33,15 @@ def run_hours(
     `quiet` silences what the assets say on the console (not in the run log), `verbose` adds what passed; `on_hour` hears
     of progress. The result says whether it succeeded.
     """
-    definitions = build_definitions(settings=settings, ci=Workplace(settings, on_hour))
+    workplace = Workplace(settings, on_hour)
+    definitions = build_definitions(settings=settings, ci=workplace)
     level = "CRITICAL" if quiet else "DEBUG" if verbose else "INFO"
-    return definitions.resolve_job_def(job).execute_in_process(
-        instance=instance,
-        tags={RANGE_START: first, RANGE_END: last, **own_pid_tag(), **(tags or {})},
-        run_config={"loggers": {"people": {"config": {"log_level": level}}}},
-        raise_on_error=False,
-    )
+    try:
+        return definitions.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            tags={RANGE_START: first, RANGE_END: last, **own_pid_tag(), **(tags or {})},
+            run_config={"loggers": {"people": {"config": {"log_level": level}}}},
+            raise_on_error=False,
+        )
+    finally:
+        workplace.close()

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 import dagster as dg
-import pytest
 
 from ci_metrics.index.base import Where
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
-from ci_metrics.sample.server import SampleGitHub
 from ci_metrics_tests.orchestration.conftest import Ingested
 
 ASSETS = ("workflow_runs", "workflow_jobs", "job_logs", "extracted_errors", "classifications", "indexed_documents")
@@ -39,8 +37,7 @@ def test_the_run_succeeds_and_every_blocking_check_passes(ingested: Ingested) ->
 
 def test_every_hour_of_every_asset_has_its_own_metadata(ingested: Ingested) -> None:
     for asset in ASSETS:
-        events = [e for e in ingested.result.asset_materializations_for_node(asset)]
-        by_hour = {event.partition: event.metadata for event in events}
+        by_hour = {e.partition: e.metadata for e in ingested.result.asset_materializations_for_node(asset)}
         assert sorted(by_hour) == ingested.hours
         rows = {hour: metadata["dagster/row_count"].value for hour, metadata in by_hour.items()}
         assert len(set(rows.values())) > 1, f"{asset}: the same figure on every hour is not that hour's"
@@ -177,8 +174,3 @@ def test_secrets_are_in_no_log_event_and_no_run_configuration(ingested: Ingested
     text = "".join(str(event) for event in ingested.result.all_events)
     assert secret not in text
     assert secret not in str(dg.serialize_value(ingested.result.dagster_run))
-
-
-@pytest.fixture
-def later(ingested: Ingested) -> SampleGitHub:
-    return ingested.server
