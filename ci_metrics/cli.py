@@ -29,6 +29,8 @@ COMMANDS = {
     "label": "ci_metrics.commands.label:label",
     "reclassify": "ci_metrics.commands.history:reclassify",
     "stale": "ci_metrics.commands.history:stale",
+    "dashboards": "ci_metrics.commands.dashboards:dashboards",
+    "browse": "ci_metrics.commands.browse:browse",
     "pr-comment": "ci_metrics.commands.pr_comment:pr_comment",
 }
 

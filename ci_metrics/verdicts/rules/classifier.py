@@ -31,7 +31,9 @@ class RulesClassifier:
         root = error or (extraction.errors[0] if extraction.errors else None)
         lines, places = _lines(extraction, error)
         hits = match_lines([bare(line.text) for line in lines])
-        decision = decide(hits, places, [line.number for line in lines], _marked(lines)) or self._by_step(extraction, error, job)
+        decision = decide(hits, places, [line.number for line in lines], _marked(lines)) or self._by_step(
+            extraction, error, job
+        )
         fingerprint = root.fingerprint if root else ""
         if decision is None:
             seen = root.headline if root else (lines[-1].text if lines else "")

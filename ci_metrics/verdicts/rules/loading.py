@@ -31,15 +31,20 @@ _RULE_KEYS = frozenset(
 )  # fmt: skip
 _FILE_KEYS = frozenset({"family", "tool", "printed_by", "tags", "near", "rule"})
 
+#: A gap of at least 30 characters.
+_FAR = re.compile(r"\.\{[01],(?:[3-9]\d|\d{3,})\}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One rule.
 
     `kind`: "cause" names a category; "mark" only makes itself known to other rules' `needs` and `unless`; "noise" takes a
-    line out of the running, for the ids, tags and families in `mutes`, or for all when that is empty. `scope`: "line" for lines of the log, "step" for the failed step's name
-    (a fallback, never confident). `priority`: 0 to 100, how surely a match *is* the cause when it stands in the failing
-    part of a log. `needs`/`unless`: ids or tags of which at least one / none must also match somewhere in the excerpt.
+    line out of the running, for the ids, tags and families in `mutes`, or for all when that is empty.
+    `scope`: "line" for lines of the log, "step" for the failed step's name (a fallback, never confident).
+    `priority`: 0 to 100, how surely a match *is* the cause when it stands in the failing part of a log.
+    `needs`/`unless`: ids, tags or families of which at least one / none must also match somewhere in the excerpt.
+    `near`: a match further than so many lines above the place where a command failed is most likely noise (0: any distance).
     """
 
     id: str
@@ -63,7 +68,11 @@ class Rule:
 
 
 def by_line(regex: str) -> str:
-    """The same regex for hyperscan over many lines at once: classes that would match a line's end no longer do."""
+    """The same regex for hyperscan over many lines at once.
+
+    Classes that would match a line's end no longer do, and a wide gap (`.{0,80}`) becomes `.*`: counting makes big automata,
+    and no gap leaves its line anyway.
+    """
     out, i, inside = [], 0, False
     while i < len(regex):
         two = regex[i : i + 2]
@@ -75,6 +84,10 @@ def by_line(regex: str) -> str:
             else:
                 out.append(two)
             i += 2
+            continue
+        if not inside and (far := _FAR.match(regex, i)):
+            out.append(".*")
+            i = far.end()
             continue
         if not inside and two == "[^":
             out.append(r"[^\n")

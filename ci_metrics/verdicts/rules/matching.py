@@ -10,9 +10,11 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import hyperscan
 
+from ci_metrics.compiled_patterns import compiled
 from ci_metrics.verdicts.rules.loading import Rule, by_line, load_rules
 
 #: A longer line is matched by its beginning and its end; tools put what matters there.
@@ -41,21 +43,16 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    database: object
+    database: Any
     rules: tuple[Rule, ...]
 
 
 @cache
-def _compiled(scope: str) -> _Compiled:
+def _of_scope(scope: str) -> _Compiled:
     rules = tuple(rule for rule in load_rules() if rule.scope == scope)
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     flags = hyperscan.HS_FLAG_MULTILINE | hyperscan.HS_FLAG_ALLOWEMPTY
-    database.compile(
-        expressions=[by_line(rule.regex).encode() for rule in rules],
-        ids=list(range(len(rules))),
-        elements=len(rules),
-        flags=[flags] * len(rules),
-    )
+    expressions = [by_line(rule.regex).encode() for rule in rules]
+    database = compiled(expressions, range(len(rules)), [flags] * len(rules))
     return _Compiled(database, rules)
 
 
@@ -72,8 +69,8 @@ def bare(text: str) -> str:
 
 def match_lines(lines: Sequence[str], scope: str = "line") -> list[Hit]:
     """Every (rule, line) pair that matches, in the order of the lines, each once. `lines` as `bare` gives them."""
-    compiled = _compiled(scope)
-    if not compiled.rules or not lines:
+    known = _of_scope(scope)
+    if not known.rules or not lines:
         return []
     starts, parts, at = [], [], 0
     for line in lines:
@@ -86,5 +83,5 @@ def match_lines(lines: Sequence[str], scope: str = "line") -> list[Hit]:
     def on_match(rule: int, _start: int, end: int, _flags: int, _context: object) -> None:
         found.add((bisect_right(starts, max(0, end - 1)) - 1, rule))
 
-    compiled.database.scan(b"\n".join(parts), match_event_handler=on_match)  # type: ignore[attr-defined]
-    return [Hit(compiled.rules[rule], index) for index, rule in sorted(found)]
+    known.database.scan(b"\n".join(parts), match_event_handler=on_match)
+    return [Hit(known.rules[rule], index) for index, rule in sorted(found)]

@@ -28,6 +28,8 @@ FIRST, OTHER, CONTEXT = 6.0, 3.0, 0.0
 AFTER, SLACK = 15.0, 3
 #: Taken from a match that stands too far above the place where its command failed (rules with `near`).
 FAR = 32.0
+#: From this priority on, nothing that stands elsewhere makes a match doubtful.
+CERTAIN = 95
 #: The tag of rules that mark such a place.
 END = "end"
 #: The tag of rules for a test runner's summary.
@@ -108,7 +110,7 @@ def decide(
             score -= FAR
         if ends and number > ends[-1] + SLACK:
             score -= AFTER
-        if rule.category in shadow and 0 < number < summary:
+        if rule.category in shadow and 0 < number < summary and rule.priority < CERTAIN:
             score -= shadow[rule.category]
         if rule.category not in best or score > best[rule.category].score:
             best[rule.category] = Candidate(hit, score)

@@ -1,0 +1,90 @@
+"""Hyperscan databases that are compiled once a machine, not once a process.
+
+What belongs here: compiling a set of expressions, and remembering the result on disk. Does not: any expression.
+
+Compiling a few hundred expressions takes seconds, loading the compiled form milliseconds; commands and Dagster's step
+processes start often. The file's name carries a hash of everything that goes in (expressions, flags, the engine's version,
+the processor), the file itself is checked by its own hash, and it is replaced atomically; a cache that cannot be read or
+written costs time, never a result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import hyperscan
+import platformdirs
+
+_LOG = logging.getLogger(__name__)
+_DIGEST = 32  # bytes of the hash in front of the stored database
+
+
+def compiled(
+    expressions: Sequence[bytes], ids: Sequence[int], flags: Sequence[int], *, folder: Path | None = None
+) -> Any:
+    """A block-mode database over `expressions`; `folder` is where it is remembered (default: the user's cache folder).
+
+    Raises hyperscan.error when the engine refuses an expression.
+    """
+    folder = folder or platformdirs.user_cache_path("ci-metrics")
+    path = folder / f"patterns-{_key(expressions, ids, flags)}.hsdb"
+    database = _load(path)
+    if database is None:
+        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        database.compile(expressions=list(expressions), ids=list(ids), elements=len(expressions), flags=list(flags))
+        _store(path, database)
+    return database
+
+
+def _key(expressions: Sequence[bytes], ids: Sequence[int], flags: Sequence[int]) -> str:
+    digest = hashlib.sha256(f"{version('hyperscan')} {platform.machine()} {_processor()}".encode())
+    for expression, number, flag in zip(expressions, ids, flags, strict=True):
+        digest.update(b"%d %d %d " % (number, flag, len(expression)) + expression)
+    return digest.hexdigest()[:24]
+
+
+def _processor() -> str:
+    """What the engine tunes for: a database made for one processor may not run on a lesser one."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def _load(path: Path) -> Any | None:
+    try:
+        stored = path.read_bytes()
+    except OSError:
+        return None
+    digest, body = stored[:_DIGEST], stored[_DIGEST:]
+    if hashlib.sha256(body).digest() != digest:
+        _LOG.debug("%s is damaged and is compiled anew", path)
+        return None
+    try:
+        database = hyperscan.loadb(body, mode=hyperscan.HS_MODE_BLOCK)
+        database.scratch = hyperscan.Scratch(database)  # a loaded database comes without one
+        return database
+    except hyperscan.error as error:
+        _LOG.debug("%s does not load (%s) and is compiled anew", path, error)
+        return None
+
+
+def _store(path: Path, database: Any) -> None:
+    body = hyperscan.dumpb(database)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(body).digest() + body)
+        Path(name).replace(path)
+    except OSError as error:
+        _LOG.debug("%s cannot be written (%s); the patterns are compiled in every process", path, error)

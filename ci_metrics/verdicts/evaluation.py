@@ -1,0 +1,209 @@
+"""How good extractions and verdicts are on labelled logs: the scoring, without reading or printing anything.
+
+What belongs here: the measures and what they mean. Does not: files, tables, the classifier under test.
+
+Labels name the acceptable categories, the best first. *strict*: the verdict is the first; *lenient*: it is any of them.
+Macro-F1 is strict, over the categories that occur as a best label. The calibration error compares confidence with lenient
+correctness in ten equal bins of confidence, weighted by size (expected calibration error).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ci_metrics.models import Evidence, Span
+
+#: Colour codes (also without their escape character, as some archives drop it) and other control characters.
+_NOISE = re.compile(r"(?:\x1b|\^\[)\[[0-9;?]*[A-Za-z]|\[(?:[0-9;]+[A-Za-z]|[mK])|[\x00-\x08\x0b-\x1f]")
+_STAMP = re.compile(
+    r"^(?:[^\t\n]*\t[^\t\n]*\t)?\ufeff?(?:\d{4}-\d\d-\d\dT[\d:.]+Z ?)?"
+    r"(?:##\[(?:end)?(?:group|error|warning|notice|command|section|debug)\])?"
+)
+_SHOWN = 60  # characters by which a line is recognised in an excerpt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One labelled log.
+
+    `expected`: acceptable categories, the best first; empty when the log is not scored for its category. `spans` or
+    `chunk`: the lines, or the text, that a person marked as the cause.
+    """
+
+    id: str
+    source: str
+    project: str
+    format: str
+    log: str
+    expected: tuple[str, ...] = ()
+    spans: tuple[Span, ...] = ()
+    chunk: str = ""
+
+    @property
+    def held_out(self) -> bool:
+        """Whether this case's project is of the quarter that rules are never tuned on (by a hash of its name)."""
+        digest = hashlib.sha256(self.project.encode()).digest()
+        return digest[0] % 2 == 1 and digest[1] % 2 == 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the project said of one case, and the log's own lines to hold its quotes against."""
+
+    case: Case
+    lines: Sequence[str]
+    excerpt: str
+    spans: tuple[Span, ...]
+    error_type: str | None
+    confidence: float
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryScore:
+    """Strict figures of one category."""
+
+    name: str
+    labelled: int
+    right: int
+    wrong: int  # said so of a log whose best label is another
+
+    @property
+    def precision(self) -> float:
+        """Of the verdicts that name it, the share that is right; 0 when there is none."""
+        return self.right / (self.right + self.wrong) if self.right + self.wrong else 0.0
+
+    @property
+    def recall(self) -> float:
+        """Of the logs labelled with it, the share found; 0 when there is none."""
+        return self.right / self.labelled if self.labelled else 0.0
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of both."""
+        total = self.labelled + self.right + self.wrong
+        return 2 * self.right / total if total else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictScores:
+    """How good the verdicts on some answers are. Shares are 0 to 1."""
+
+    scored: int
+    strict: float
+    lenient: float
+    macro_f1: float
+    coverage: float  # share with a verdict at all
+    calibration_error: float
+    quotes: int
+    quotes_on_their_line: float
+    categories: tuple[CategoryScore, ...]
+    confusion: tuple[tuple[str, str, int], ...]  # (best label, verdict, how often), the wrong ones, most frequent first
+    thresholds: tuple[tuple[float, float, float], ...]  # (confidence, share decided at it or above, lenient precision)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractionScores:
+    """How good the excerpts of some answers are."""
+
+    scored: int
+    recall: float  # mean share of the marked lines that the excerpt keeps
+    all_kept: float  # share of cases with every marked line kept
+    characters: float  # mean size of an excerpt
+
+
+def score_verdicts(answers: Sequence[Answer]) -> VerdictScores | None:
+    """The verdicts' scores over the answers whose case has a label; None when there is none."""
+    scored = [answer for answer in answers if answer.case.expected]
+    if not scored:
+        return None
+    count = len(scored)
+    categories = _categories(scored)
+    named = [category for category in categories if category.labelled]
+    wrong = Counter(
+        (a.case.expected[0], a.error_type or "no verdict") for a in scored if a.error_type not in a.case.expected
+    )
+    quotes = [(quote, answer.lines) for answer in answers for quote in answer.evidence]
+    standing = sum(_stands(quote, lines) for quote, lines in quotes)
+    return VerdictScores(
+        scored=count,
+        strict=sum(a.error_type == a.case.expected[0] for a in scored) / count,
+        lenient=sum(_right(a) for a in scored) / count,
+        macro_f1=sum(category.f1 for category in named) / len(named),
+        coverage=sum(a.error_type is not None for a in scored) / count,
+        calibration_error=_calibration_error(scored),
+        quotes=len(quotes),
+        quotes_on_their_line=standing / len(quotes) if quotes else 1.0,
+        categories=categories,
+        confusion=tuple((label, said, times) for (label, said), times in wrong.most_common()),
+        thresholds=tuple(_decided(scored, at / 100) for at in (50, 60, 70, 80, 85, 90, 95)),
+    )
+
+
+def score_extractions(answers: Sequence[Answer]) -> ExtractionScores | None:
+    """The excerpts' scores over the answers whose case has marked lines; None when there is none."""
+    kept = [(share, len(answer.excerpt)) for answer in answers if (share := _kept(answer)) is not None]
+    if not kept:
+        return None
+    count = len(kept)
+    return ExtractionScores(
+        count,
+        sum(share for share, _ in kept) / count,
+        sum(share == 1 for share, _ in kept) / count,
+        sum(size for _, size in kept) / count,
+    )
+
+
+def _right(answer: Answer) -> bool:
+    return answer.error_type in answer.case.expected
+
+
+def _categories(scored: Sequence[Answer]) -> tuple[CategoryScore, ...]:
+    names = sorted({a.case.expected[0] for a in scored} | {a.error_type for a in scored if a.error_type})
+    made = []
+    for name in names:
+        labelled = [a for a in scored if a.case.expected[0] == name]
+        said = [a for a in scored if a.error_type == name]
+        right = sum(a.case.expected[0] == name for a in said)
+        made.append(CategoryScore(name, len(labelled), right, len(said) - right))
+    return tuple(made)
+
+
+def _calibration_error(scored: Sequence[Answer]) -> float:
+    decided = [a for a in scored if a.error_type is not None]
+    bins: dict[int, list[Answer]] = {}
+    for answer in decided:
+        bins.setdefault(min(9, int(answer.confidence * 10)), []).append(answer)
+    gap = sum(abs(sum(a.confidence for a in each) - sum(_right(a) for a in each)) for each in bins.values())
+    return gap / len(decided) if decided else 0.0
+
+
+def _decided(scored: Sequence[Answer], threshold: float) -> tuple[float, float, float]:
+    kept = [a for a in scored if a.error_type is not None and a.confidence >= threshold]
+    return threshold, len(kept) / len(scored), sum(_right(a) for a in kept) / len(kept) if kept else 1.0
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", _NOISE.sub("", text)).strip()
+
+
+def _stands(quote: Evidence, lines: Sequence[str]) -> bool:
+    return 0 < quote.line <= len(lines) and _plain(quote.text) in _plain(lines[quote.line - 1])
+
+
+def _kept(answer: Answer) -> float | None:
+    """The share of the marked lines that the excerpt keeps: in its spans, and their text really in it."""
+    shown = "\n".join(_plain(_STAMP.sub("", line)) for line in answer.excerpt.split("\n"))
+    if answer.case.chunk:
+        marked = [line for line in map(_plain, answer.case.chunk.splitlines()) if line]
+        return sum(line in shown for line in marked) / len(marked) if marked else None
+    wanted = {number for first, last in answer.case.spans for number in range(first, last + 1)}
+    if not wanted:
+        return None
+    have = {number for first, last in answer.spans for number in range(first, last + 1)}
+    there = [n for n in wanted & have if n <= len(answer.lines)]
+    return sum(_plain(_STAMP.sub("", answer.lines[n - 1]))[:_SHOWN] in shown for n in there) / len(wanted)
