@@ -13,7 +13,7 @@ from ci_metrics.commands.dashboards import dashboards, index_names
 from ci_metrics.index.base import DocumentIndex, Kind
 from ci_metrics.index.mappings import mapping_of
 from ci_metrics.report.dashboards.saved_objects import DEFAULT_INDICES, as_ndjson, saved_objects
-from ci_metrics.settings import Settings, load_settings
+from ci_metrics.settings import load_settings
 from ci_metrics_tests.report.corpus import corpus
 
 OBJECTS = saved_objects()
@@ -70,11 +70,11 @@ def test_every_field_exists_in_the_mappings_and_fits_its_aggregation(chart: dict
 
 @pytest.mark.opensearch
 def test_every_chart_finds_something_on_a_real_server(
-    opensearch_index: DocumentIndex, opensearch_client: OpenSearch, opensearch_settings: Settings
+    opensearch_index: DocumentIndex, opensearch_client: OpenSearch, shared_prefix: str
 ) -> None:
     opensearch_index.upsert(corpus(10))
     opensearch_index.refresh()
-    names = index_names(opensearch_settings)
+    names = {kind: shared_prefix + name for kind, name in DEFAULT_INDICES.items()}
     for chart in CHARTS:
         if _kind(chart) == "verdicts":
             continue  # the corpus has none
