@@ -20,12 +20,14 @@ from ci_metrics.github import GitHub, open_github
 from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
-from ci_metrics.logs import EXTRACTOR_VERSION, FINGERPRINT_VERSION
+from ci_metrics.logs import EXTRACTOR_VERSION, FINGERPRINT_VERSION, redact
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.settings import SECRETS, Settings, load_settings
+from ci_metrics.verdicts.batch_ledger import FileBatchLedger
+from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.judge import Judge
-from ci_metrics.verdicts.model_client import build_client
+from ci_metrics.verdicts.model_client import ModelClient, build_client
 from ci_metrics.verdicts.rules import RULES_VERSION, RulesClassifier
 from ci_metrics.verdicts.taxonomy import Taxonomy, load_taxonomy
 from ci_metrics.verdicts.versions import StageVersions, stage_versions
@@ -82,6 +84,27 @@ class Workplace:
         return IndexVerdictStore(self.index)
 
     @cached_property
+    def model(self) -> ModelClient | None:
+        """The model that the settings name; None when none is asked."""
+        client = build_client(self.settings)
+        if client is not None:
+            self._closing.callback(client.close)
+        return client
+
+    @cached_property
+    def batches(self) -> Batches | None:
+        """The message batches under way; None without a model, or when the settings want none."""
+        if self.model is None or not self.settings.model_batches:
+            return None
+        return Batches(
+            settings=self.settings,
+            taxonomy=self.taxonomy,
+            model=self.model,
+            store=self.verdicts,
+            ledger=FileBatchLedger(self.settings.data_dir / "batches"),
+        )
+
+    @cached_property
     def judge(self) -> Judge:
         """Gives verdicts: human, stored, model, rules."""
         return Judge(
@@ -89,7 +112,9 @@ class Workplace:
             taxonomy=self.taxonomy,
             rules=RulesClassifier(self.taxonomy),
             store=self.verdicts,
-            model=build_client(self.settings) if self.settings.uses_model else None,
+            model=self.model,
+            batches=self.batches,
+            redact=redact,
         )
 
     @property

@@ -38,6 +38,11 @@ class Ingested:
             return run_hours(self.settings, instance, INGEST, self.hours[0], self.hours[-1], quiet=True)
 
 
+def why_failed(result: dg.ExecuteInProcessResult) -> str:
+    """The text of each failed step, for an assertion's message."""
+    return "\n".join(str(e.event_specific_data) for e in result.all_events if e.is_step_failure)
+
+
 @pytest.fixture(scope="session")
 def ingested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingested]:
     """Tests that change anything use `again` on their own copy, or restore it: this one is shared."""

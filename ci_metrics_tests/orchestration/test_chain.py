@@ -9,7 +9,7 @@ import dagster as dg
 from ci_metrics.index.base import Where
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
-from ci_metrics_tests.orchestration.conftest import Ingested
+from ci_metrics_tests.orchestration.conftest import Ingested, why_failed
 
 ASSETS = ("workflow_runs", "workflow_jobs", "job_logs", "extracted_errors", "classifications", "indexed_documents")
 
@@ -28,7 +28,7 @@ def verdicts_of(day: Ingested) -> dict[tuple[int, int], JobVerdicts]:
 
 
 def test_the_run_succeeds_and_every_blocking_check_passes(ingested: Ingested) -> None:
-    assert ingested.result.success
+    assert ingested.result.success, why_failed(ingested.result)
     checks = {e.check_name: e.passed for e in ingested.result.get_asset_check_evaluations()}
     assert checks["ids_unique"]
     assert checks["documents_complete"]
