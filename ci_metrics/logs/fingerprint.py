@@ -68,7 +68,7 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     ("tool", r"/opt/hostedtoolcache/[^/\s]+/[^/\s]+/[^/\s]+/", "<tool>/"),
     (
         "worker",
-        r"\[gw\d+\]|\bgw\d+\b|\bworker[ -]?\d+\b|\bthread[ -]\d+\b|\bprocess[ -]\d+\b|\bpid[ :=]+\d+|==\d+==|\(\d{3,}\)",
+        r"\[gw\d+\]|\bgw\d+\b|\bworker[ -]?\d+\b(?!-)|\bthread[ -]\d+\b|\bprocess[ -]\d+\b|\bpid[ :=]+\d+|==\d+==|\(\d{3,}\)",
         "<worker>",
     ),
     ("size", r"\b\d+(?:[.,]\d+)*\s?(?:[KMGT]i?B|bytes|[kKMGT]b|B)\b", "<size>"),
@@ -104,7 +104,7 @@ _GENERIC = re.compile(
     r"|(?:build|test|tests|job|step|command|script|task|compilation|run)s? (?:failed|failure|failures|aborted|error|errors)\W*"
     r"|(?:the )?operation was cancell?ed\W*|(?:errors?|fail(?:ed|ure|ures)?|fatal|aborted|abort(?:ing)?|killed|failures!)\W*"
     r"|<n> (?:tests? |errors? )?(?:failed|failures?|errors?)\b.{0,60}|finished: \w+\W*|lifecycle\W*|elifecycle\W*.{0,40}"
-    r"|make(?:\[<n>\])?: \*\*\* \[[^\]]*\] error \d+\W*|exit (?:code|status) \d+\W*)$",
+    r"|make(?:\[\d+\])?: \*\*\* \[[^\]]*\] error (?:<n>|\d+)\W*|exit (?:code|status) \d+\W*)$",
     re.IGNORECASE,
 )
 #: Headlines that name the kind of error but not the thing: a line that does is taken along.

@@ -1,37 +1,120 @@
 """Secrets masked, once, where text leaves this package.
 
-Belongs here: what a secret looks like. Does not: where text comes from or goes to. Line breaks are never touched.
+Belongs here: what a secret looks like. Does not: where text comes from or goes to.
+
+Masking is idempotent and never touches line breaks, so line numbers stay true. What is masked is the secret alone: the name in
+front of it stays, because it helps to understand the failure.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 
 MASK = "[REDACTED]"
 
-#: Tokens that their issuer made recognisable.
-_TOKENS = re.compile(
-    r"gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{40,255}|glpat-[\w-]{20,}|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
-    r"|xox[abeoprs]-[A-Za-z0-9-]{10,}|npm_[A-Za-z0-9]{36}|pypi-[\w-]{50,}|sk-(?:ant-|proj-)?[\w-]{20,}"
-    r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}|AIza[0-9A-Za-z_-]{35}|dop_v1_[0-9a-f]{64}|SG\.[\w-]{20,}\.[\w-]{30,}"
+#: Tokens that their issuers made recognisable: GitHub, GitLab, AWS, Google, Slack, npm, PyPI, Anthropic, OpenAI, Stripe, SendGrid,
+#: DigitalOcean, Hugging Face, Docker, Databricks, Azure storage, JSON web tokens.
+_TOKENS = (
+    r"gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{30,255}|gl(?:pat|ptt|dt|cbt|rt)-[\w-]{20,}"
+    r"|\b(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{16}\b|AIza[0-9A-Za-z_-]{35}|ya29\.[\w-]{20,}"
+    r"|xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-\d-[\w-]{20,}|https://hooks\.slack\.com/services/[\w/]{20,}"
+    r"|npm_[A-Za-z0-9]{36}|pypi-[\w-]{40,}|\bsk-(?:ant-|proj-|svcacct-)?[\w-]{20,}|\b(?:sk|rk)_(?:live|test)_[0-9A-Za-z]{16,}"
+    r"|SG\.[\w-]{16,}\.[\w-]{16,}|do[op]_v1_[0-9a-f]{64}|\bhf_[A-Za-z0-9]{30,}|dckr_pat_[\w-]{20,}|\bdapi[0-9a-f]{32}\b"
+    r"|AccountKey=[A-Za-z0-9+/=]{40,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}|sq0[a-z]{3}-[\w-]{22,}|\bage-secret-key-1[0-9a-z]{50,}"
 )
+#: user:password@ of an address: the password.
+_ADDRESS = r"(?P<scheme>[a-zA-Z][\w+.-]{1,20}://[^\s:/@'\"]{0,100}:)(?P<password>[^\s/@'\"]{1,200})(?=@)"
+#: Authorization headers.
+_HEADER = r"(?P<header>(?:[Pp]roxy-)?[Aa]uthorization['\"]?\s*[:=]\s*['\"]?(?:[Bb]asic|[Bb]earer|[Tt]oken|AWS4-HMAC-SHA256)?\s*)(?P<credential>[\w+/=.~-]{8,})|(?P<bearer>\b[Bb]earer\s+)(?P<token>[\w+/=.~-]{16,})"
+#: Options and variables whose name says that a secret follows.
+_NAMED = (
+    r"(?P<name>(?:[\w.-]{0,60}(?:password|passwd|passphrase|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credential|auth[_-]?key"
+    r"|client[_-]?secret|connection[_-]?string|pwd))[\w.-]{0,30}['\"]?\s{0,3}(?:=>|=|:(?!:))\s{0,3}['\"]?|--?(?:password|token|secret|api-key|pass)[ =]['\"]?)"
+    r"(?P<value>[^\s'\",;&)}\]]{6,500})"
+)
+_KNOWN = re.compile(_TOKENS)
+_SECRET = re.compile(f"(?P<known>{_TOKENS})|{_ADDRESS}|{_HEADER}|(?i:{_NAMED})")
+#: Without one of these in a line there is nothing to look for.
 _HINT = re.compile(
-    r"gh[pousr]_|github_pat_|glpat-|AKIA|ASIA|xox|npm_|pypi-|sk-|eyJ|AIza|dop_v1|SG\.|://|uthorization|-----|[=:]"
+    r"gh[pousr]_|github_pat_|gl\w{2,3}-|A(?:KIA|SIA|ROA|IDA|Iza)|ya29|xox|xapp|hooks\.slack|npm_|pypi-|sk[-_]|rk_|SG\.|do[op]_v1|hf_|dckr_|dapi|eyJ|sq0"
+    r"|age-secret|://[^\s/]*@|(?i:authorization|bearer |passw|passphrase|pwd|secret|token|key|credential|connection|-pass)"
+)
+_BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9 ]+ )?PRIVATE KEY(?: BLOCK)?-----")
+_END = re.compile(r"-----END (?:[A-Z0-9 ]+ )?PRIVATE KEY(?: BLOCK)?-----")
+_BASE64 = re.compile(r"^[\s\w+/=:,.-]{1,120}$")
+#: Values that are names of secrets, masks or words rather than secrets.
+_HARMLESS = re.compile(
+    r"^(?:\*+|\[?REDACTED\]?|<[^>]*>?|\$[\w{(].*|%\w+%|\{\{.*|true|false|null|none|nil|undefined|required|missing|invalid|expired|not|is|was|the|and|empty"
+    r"|unset|set|string|str|error|failed|found|provided|x+|\.+|/.*|~/.*|[\w.-]+\.(?:py|js|ts|go|rb|java|json|ya?ml|toml|txt|pem|key|env)(?::\d+)?:?|\[.*)$",
+    re.IGNORECASE,
 )
 
 
 def redact(text: str) -> tuple[str, int]:
-    """`text` with every secret masked, and how many were masked. Line breaks stay where they are."""
-    if not _HINT.search(text):
-        return text, 0
-    return _TOKENS.subn(MASK, text)
+    """`text` (one line or more) with every secret masked, and how many were masked."""
+    lines, count = redact_lines(text.split("\n"))
+    return "\n".join(lines), count
 
 
 def redact_lines(texts: list[str]) -> tuple[list[str], int]:
-    """`texts` with every secret masked, also those that run over several lines, and how many were masked."""
-    out, count = [], 0
+    """`texts` with every secret masked, also keys that run over several of them, and how many were masked."""
+    out: list[str] = []
+    count = 0
+    inside = False
     for text in texts:
-        clean, masked = redact(text)
-        out.append(clean)
-        count += masked
+        if inside:
+            end = _END.search(text)
+            if end:
+                inside = False
+                out.append(text[end.start() :])
+            elif _BASE64.match(text) or not text:
+                out.append(MASK if text.strip() else text)
+            else:  # the key was cut: what follows is the log again
+                inside = False
+                out.append(text)
+            continue
+        if "-----BEGIN" in text and (begin := _BEGIN.search(text)):
+            count += 1
+            end = _END.search(text, begin.end())
+            inside = end is None
+            rest = text[end.start() :] if end else ""
+            out.append(text[: begin.end()] + (MASK if text[begin.end() :].strip() or end else "") + rest)
+            continue
+        if _HINT.search(text):
+            before = text.count(MASK)
+            text = _SECRET.sub(_masked, text)
+            count += text.count(MASK) - before
+        out.append(text)
     return out, count
+
+
+def _masked(found: re.Match[str]) -> str:
+    if found.group("known"):
+        return MASK
+    if found.group("password") is not None:
+        return found.group("scheme") + (found.group("password") if _HARMLESS.match(found.group("password")) else MASK)
+    if found.group("credential") is not None:
+        return found.group("header") + MASK
+    if found.group("token") is not None:
+        return found.group("bearer") + MASK
+    value = found.group("value")
+    return found.group("name") + (MASK if _secret(value, found.group("name")) else _KNOWN.sub(MASK, value))
+
+
+def _secret(value: str, name: str) -> bool:
+    """Whether the value behind a telling name looks like a secret and not like a word."""
+    if _HARMLESS.match(value) or MASK in value:
+        return False
+    if re.search(r"passw|passphrase|pwd|secret", name, re.IGNORECASE) and re.search(r"[=]|--", name):
+        return True
+    if value.isalpha() and (value.islower() or value.isupper() or value.istitle()):
+        return False
+    return len(value) >= 8 and _entropy(value) >= 2.75 and bool(re.search(r"\d", value) or len(value) >= 20)
+
+
+def _entropy(value: str) -> float:
+    """Bits of information a character of `value` carries."""
+    total = len(value)
+    return -sum(n / total * math.log2(n / total) for n in Counter(value).values())
