@@ -18,7 +18,7 @@ from rich.table import Table
 
 from ci_metrics.errors import ContractError, SettingsError
 from ci_metrics.logs import EXTRACTOR_VERSION
-from ci_metrics.orchestration.in_process import run_hours
+from ci_metrics.launch import run_hours
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import RECLASSIFY
 from ci_metrics.orchestration.partitions import chunks_of, hour_start, hours_between

@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ci_metrics.commands.sample_mode import serve_sample
-from ci_metrics.orchestration.in_process import run_hours
+from ci_metrics.launch import run_hours
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.messages import classification_enabled

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from ci_metrics.commands.sample_mode import sample_settings
-from ci_metrics.orchestration.in_process import run_hours
+from ci_metrics.launch import run_hours
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key, hours_between, last_closed_hour
@@ -40,7 +40,8 @@ class Ingested:
 
 def why_failed(result: dg.ExecuteInProcessResult) -> str:
     """The text of each failed step, for an assertion's message."""
-    return "\n".join(str(e.event_specific_data) for e in result.all_events if e.is_step_failure)
+    failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    return "\n".join(f"{(error.cause or error).message} {(error.cause or error).stack[-2:]}" for error in failures if error)
 
 
 @pytest.fixture(scope="session")

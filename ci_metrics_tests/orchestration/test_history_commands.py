@@ -14,7 +14,7 @@ from ci_metrics.commands.sample_mode import serve_sample
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError, SettingsError
 from ci_metrics.index.base import Body, Document, Where
 from ci_metrics.orchestration.assets.failure_history import follow_hour
-from ci_metrics.orchestration.in_process import run_hours
+from ci_metrics.launch import run_hours
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.workplace import Workplace
