@@ -124,6 +124,7 @@ def next_of(link: str) -> str | None:
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port: a token goes to one origin only."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port
 
