@@ -8,9 +8,12 @@ from __future__ import annotations
 from ci_metrics.models import Evidence, ExtractedError, Extraction, Job, LogLine, Verdict
 from ci_metrics.verdicts.rules.loading import Rule
 from ci_metrics.verdicts.rules.matching import bare, match_lines
-from ci_metrics.verdicts.rules.weighing import CONTEXT, FIRST, OTHER, Decision, confidence, decide
+from ci_metrics.verdicts.rules.weighing import CONTEXT, FIRST, OTHER, SURE, Decision, confidence, decide
 from ci_metrics.verdicts.taxonomy import Taxonomy
 
+#: The tag of rules that know a gate which only repeats that another job failed.
+AGGREGATE = "aggregate"
+_NEEDED = "This job only reports that a job it needs did not succeed; the cause stands there."
 _QUOTE = 300  # characters of a line that a summary repeats
 
 
@@ -31,9 +34,12 @@ class RulesClassifier:
         root = error or (extraction.errors[0] if extraction.errors else None)
         lines, places = _lines(extraction, error)
         hits = match_lines([bare(line.text) for line in lines])
-        decision = decide(hits, places, [line.number for line in lines], _marked(lines)) or self._by_step(
-            extraction, error, job
-        )
+        total = extraction.total_lines if error is None else 0  # one error alone was found to be one already
+        numbers = [line.number for line in lines]
+        decision = decide(hits, places, numbers, marked=_marked(lines), total=total)
+        if AGGREGATE in {tag for hit in hits for tag in hit.rule.tags} and not _cause_of_its_own(decision):
+            return Verdict(state="no_error_found", error_type=None, confidence=0.0, summary=_NEEDED)
+        decision = decision or self._by_step(extraction, error, job)
         fingerprint = root.fingerprint if root else ""
         if decision is None:
             seen = root.headline if root else (lines[-1].text if lines else "")
@@ -103,6 +109,11 @@ def _lines(extraction: Extraction, error: ExtractedError | None) -> tuple[list[L
             lines.append(LogLine(0, found.headline))
             worth.append(FIRST if rank == 0 else OTHER)
     return lines, worth
+
+
+def _cause_of_its_own(decision: Decision | None) -> bool:
+    """Whether a gate's log names a cause beyond the jobs it looks at: only a rule that is sure can say so."""
+    return decision is not None and decision.winner.hit.rule.priority >= SURE
 
 
 def _evidence(root: ExtractedError | None) -> tuple[Evidence, ...]:

@@ -28,6 +28,8 @@ FIRST, OTHER, CONTEXT = 6.0, 3.0, 0.0
 AFTER, SLACK = 15.0, 3
 #: Taken from a match that stands too far above the place where its command failed (rules with `near`).
 FAR = 32.0
+#: Rules below this say nothing when no line of the excerpt says that a command failed, unless the log breaks off there.
+SURE = 66
 #: From this priority on, nothing that stands elsewhere makes a match doubtful.
 CERTAIN = 95
 #: The tag of rules that mark such a place.
@@ -85,12 +87,17 @@ def outranks(first: str, second: str) -> bool:
 
 
 def decide(
-    hits: Sequence[Hit], places: Sequence[float], numbers: Sequence[int], marked: Collection[int] = ()
+    hits: Sequence[Hit],
+    places: Sequence[float],
+    numbers: Sequence[int],
+    *,
+    marked: Collection[int] = (),
+    total: int = 0,
 ) -> Decision | None:
     """The decision over `hits`; None when nothing competes.
 
     `places[i]` is what the place of line `i` adds to a priority, `numbers[i]` its number in the raw log (0: not in it);
-    `marked`: numbers of the lines that the runner itself marked as errors.
+    `marked`: numbers of the lines that the runner itself marked as errors; `total`: how many lines the log has.
     """
     present = {name for hit in hits for name in names(hit.rule)}
     muted = {(h.index, name) for h in hits if h.rule.kind == "noise" for name in h.rule.mutes or ("",)}
@@ -102,6 +109,8 @@ def decide(
     for hit in hits:
         rule, number = hit.rule, numbers[hit.index]
         if rule.kind != "cause" or any((hit.index, name) in muted for name in ("", *names(rule))):
+            continue
+        if not ends and rule.scope == "line" and rule.priority < SURE and 0 < number < total - SLACK:
             continue
         if (rule.needs and not rule.needs & present) or rule.unless & present:
             continue
