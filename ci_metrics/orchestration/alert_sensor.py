@@ -6,8 +6,6 @@ the request (`report/webhook.py`).
 It asks GitHub and the models nothing. Only the newest hours are looked at, so that a backfill of old history is no alarm.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime
 

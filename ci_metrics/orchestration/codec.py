@@ -57,7 +57,7 @@ def _plain(value: Any) -> Any:
     """What `dataclasses.asdict` gives, without its deep copies: records are frozen, so nothing can change under us."""
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    names = _names(type(value))
+    names = _names(cast(Any, type(value)))
     return {name: _plain(getattr(value, name)) for name in names} if names is not None else value
 
 

@@ -19,7 +19,7 @@ from ci_metrics.index.documents import Provenance, job_document
 from ci_metrics.index.error_fields import JobOutcome
 from ci_metrics.logs import extract, redact
 from ci_metrics.logs.lines import text_of
-from ci_metrics.models import Extraction, Job, JobLog, LogLine, Run, Verdict
+from ci_metrics.models import ErrorState, Extraction, Job, JobLog, LogLine, Run, Verdict
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
@@ -27,7 +27,6 @@ from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.report.explain import Details
 from ci_metrics.report.job_reference import JobReference
 from ci_metrics.verdicts.judge import Judge, JudgeRequest
-from ci_metrics.verdicts.model_client import build_client
 from ci_metrics.verdicts.reuse import StoredVerdict, VerdictStore
 from ci_metrics.verdicts.rules import RulesClassifier
 
@@ -116,7 +115,7 @@ def fetch_job(ci: Workplace, reference: JobReference) -> tuple[Run, Document, De
             return found if found.errors or stored else replace(found, state="no_log")
 
         extraction = read(ci.settings.excerpt_budget)
-        outcome = _judge(ci, run, job, extraction, read)
+        outcome = _judge(ci, run, job, extraction, state, read)
         document = job_document(run, job, outcome, provenance)
         verdict = outcome.verdicts[0][1] if outcome.verdicts else None
         context: tuple[LogLine, ...] = ()
@@ -155,13 +154,16 @@ def _raw_lines(log: BinaryIO) -> Iterator[bytes]:
         yield raw.rstrip(b"\r\n")
 
 
-def _judge(ci: Workplace, run: Run, job: Job, extraction: Extraction, read: Callable[[int], Extraction]) -> JobOutcome:
+def _judge(
+    ci: Workplace, run: Run, job: Job, extraction: Extraction, log: JobLog, read: Callable[[int], Extraction]
+) -> JobOutcome:
     judge = Judge(
         settings=ci.settings.model_copy(update={"enable_error_classification": True}),
         taxonomy=ci.taxonomy,
         rules=RulesClassifier(ci.taxonomy),
         store=ReadOnlyVerdicts(ci.verdicts),
-        model=build_client(ci.settings),
+        model=ci.model,
+        redact=redact,
     )
     requests = [
         JudgeRequest(
@@ -176,7 +178,10 @@ def _judge(ci: Workplace, run: Run, job: Job, extraction: Extraction, read: Call
         for n, error in enumerate(extraction.errors)
     ]
     verdicts = judge.judge(requests) if requests else []
-    state = verdicts[0].state if verdicts else ("no_log" if extraction.state == "no_log" else "no_error_found")
+    if log.http_status in (404, 410) or extraction.state == "no_log":  # as the chain states it
+        state: ErrorState = "no_log"
+    else:
+        state = verdicts[0].state if verdicts else "no_error_found"
     return JobOutcome(state=state, verdicts=tuple(zip(extraction.errors, verdicts, strict=True)))
 
 

@@ -12,24 +12,38 @@ import dagster as dg
 # What define_asset_job returns; Dagster exports no public name for it.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-__all__ = ["INGEST", "RECLASSIFY", "UnresolvedAssetJobDefinition", "build_check_job", "build_jobs"]
+__all__ = ["INGEST", "RECLASSIFY", "UnresolvedAssetJobDefinition", "build_check_job", "build_jobs", "build_report_job"]
 
 #: Names of jobs, as schedules, sensors and commands launch them.
 INGEST = "ingest_hours"
 RECLASSIFY = "reclassify_hours"
 
 
+#: What a reclassification leaves alone.
+_FETCHED_OR_READ = frozenset({"workflow_runs", "workflow_jobs", "job_logs", "extracted_errors"})
+
+
 def build_jobs(assets: Sequence[dg.AssetsDefinition]) -> list[UnresolvedAssetJobDefinition]:
     """`ingest_hours`: the whole chain. `reclassify_hours`: verdicts and documents again, with no request to GitHub."""
     whole = dg.AssetSelection.assets(*assets)
+    judged = [asset for asset in assets if asset.key.to_user_string() not in _FETCHED_OR_READ]
     return [
         dg.define_asset_job(INGEST, selection=whole, description="The whole chain for one hour, or a range of hours."),
         dg.define_asset_job(
             RECLASSIFY,
-            selection=dg.AssetSelection.assets("classifications").downstream(),
+            selection=dg.AssetSelection.assets(*judged),
             description="Judge stored errors again and write the documents again. Asks GitHub for nothing.",
         ),
     ]
+
+
+def build_report_job(assets: Sequence[dg.AssetsDefinition]) -> UnresolvedAssetJobDefinition:
+    """`daily_reports`: what is made once a day."""
+    return dg.define_asset_job(
+        "daily_reports",
+        selection=dg.AssetSelection.assets(*assets),
+        description="The HTML report of the week that ends with a day.",
+    )
 
 
 def build_check_job() -> UnresolvedAssetJobDefinition:

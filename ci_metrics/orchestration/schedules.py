@@ -3,8 +3,11 @@
 What belongs here: schedules. Does not: late data (`sensors.py`).
 """
 
+from datetime import timedelta
+
 import dagster as dg
 
+from ci_metrics.orchestration.assets.daily_report import DAY_FORMAT
 from ci_metrics.orchestration.jobs import UnresolvedAssetJobDefinition
 from ci_metrics.orchestration.partitions import last_closed_hour
 from ci_metrics.orchestration.workplace import Workplace
@@ -14,9 +17,12 @@ HOURLY = "15 * * * *"
 
 
 def build_schedules(
-    ingest: UnresolvedAssetJobDefinition, check: UnresolvedAssetJobDefinition, cron: str = HOURLY
+    ingest: UnresolvedAssetJobDefinition,
+    check: UnresolvedAssetJobDefinition,
+    report: UnresolvedAssetJobDefinition,
+    cron: str = HOURLY,
 ) -> list[dg.ScheduleDefinition]:
-    """The hourly ingestion (`cron` says when), and the hourly look whether anything is being indexed at all."""
+    """The hourly ingestion (`cron` says when), the look whether anything is being indexed, and the daily report."""
 
     @dg.schedule(
         name="hourly",
@@ -45,4 +51,18 @@ def build_schedules(
     def is_anything_indexed(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
 
-    return [hourly, is_anything_indexed]
+    @dg.schedule(
+        name="daily",
+        job=report,
+        cron_schedule="30 0 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="At 00:30 UTC, the report of the week that ended with yesterday.",
+    )
+    def daily(context: dg.ScheduleEvaluationContext, ci: dg.ResourceParam[Workplace]) -> dg.RunRequest | dg.SkipReason:
+        if ci.settings.is_sample:
+            return dg.SkipReason("No REPO is set: the sample GitHub has no new days.")
+        day = (context.scheduled_execution_time - timedelta(days=1)).strftime(DAY_FORMAT)
+        return dg.RunRequest(run_key=day, partition_key=day)
+
+    return [hourly, is_anything_indexed, daily]

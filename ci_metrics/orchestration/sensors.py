@@ -9,6 +9,7 @@ import dagster as dg
 
 from ci_metrics.orchestration.jobs import UnresolvedAssetJobDefinition
 from ci_metrics.orchestration.lateness import HourRange, plan
+from ci_metrics.orchestration.partitions import chunks_of
 from ci_metrics.orchestration.workplace import Workplace
 
 #: Dagster's own tags for a run over a range of partitions.
@@ -27,8 +28,10 @@ _BUSY = [
 ]
 
 
-def build_sensors(ingest: UnresolvedAssetJobDefinition) -> list[dg.SensorDefinition]:
-    """The sensor `late_data`."""
+def build_sensors(
+    ingest: UnresolvedAssetJobDefinition, reclassify: UnresolvedAssetJobDefinition
+) -> list[dg.SensorDefinition]:
+    """The sensors `late_data` and `message_batches`."""
 
     @dg.sensor(
         name="late_data",
@@ -56,7 +59,31 @@ def build_sensors(ingest: UnresolvedAssetJobDefinition) -> list[dg.SensorDefinit
             return dg.SkipReason("Every hour is there, finished and recently swept.")
         return dg.SensorResult(run_requests=[request_for(hours, now) for hours in ranges])
 
-    return [late_data]
+    @dg.sensor(
+        name="message_batches",
+        job=reclassify,
+        minimum_interval_seconds=INTERVAL,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Collects the message batches that have ended: keeps their verdicts, sends expired questions again, and has the "
+            "documents of their hours written anew."
+        ),
+    )
+    def message_batches(
+        context: dg.SensorEvaluationContext, ci: dg.ResourceParam[Workplace]
+    ) -> dg.SensorResult | dg.SkipReason:
+        if ci.batches is None:
+            return dg.SkipReason("No model is asked in batches (ANTHROPIC_API_KEY, MODEL_BATCHES).")
+        found = ci.batches.collect()
+        for key, why in found.failed.items():
+            context.log.warning(f"⚠️ {key}: {why}")
+        if not found.partitions:
+            return dg.SkipReason(f"{found.still_open} questions are still open.")
+        now = ci.now()
+        ranges = [HourRange(first, last, "unfinished") for first, last in chunks_of(sorted(found.partitions))]
+        return dg.SensorResult(run_requests=[request_for(hours, now) for hours in ranges])
+
+    return [late_data, message_batches]
 
 
 def request_for(hours: HourRange, tick: datetime) -> dg.RunRequest:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import dagster as dg
@@ -21,6 +21,7 @@ from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
 from ci_metrics.logs import EXTRACTOR_VERSION, FINGERPRINT_VERSION, redact
+from ci_metrics.orchestration.partitions import hour_start
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.settings import SECRETS, Settings, load_settings
@@ -35,6 +36,9 @@ from ci_metrics.verdicts.versions import StageVersions, stage_versions
 #: Requests to GitHub under way at once; the client's limiter bounds their rate.
 FETCH_THREADS = 8
 
+
+#: Hours older than this are history: their verdicts may wait for a message batch.
+HISTORY = timedelta(hours=24)
 
 #: Told (asset, hour, hours done, hours in all) as an asset goes on: progress for a terminal, not for the run log.
 OnHour = Callable[[str, str, int, int], None]
@@ -121,6 +125,10 @@ class Workplace:
     def classifier_version(self) -> str:
         """Changes whenever the same log could get another verdict."""
         return versions_in_force(self.settings, self.taxonomy).classifier
+
+    def may_wait(self, hour: str) -> bool:
+        """Whether an hour's verdicts may come from a message batch (half price, within a day): history may, today may not."""
+        return self.batches is not None and not self.settings.is_sample and self.now() - hour_start(hour) > HISTORY
 
     def now(self) -> datetime:
         """The present moment, UTC."""

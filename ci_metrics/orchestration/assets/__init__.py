@@ -9,7 +9,9 @@ import dagster as dg
 
 from ci_metrics.orchestration.assets import (
     classifications,
+    daily_report,
     extracted_errors,
+    failure_history,
     indexed_documents,
     job_logs,
     workflow_jobs,
@@ -21,11 +23,17 @@ from ci_metrics.verdicts.taxonomy import load_taxonomy
 
 
 def build_assets(partitions: dg.PartitionsDefinition, settings: Settings) -> list[dg.AssetsDefinition]:
-    """The whole chain, in order."""
+    """The hourly chain, in order."""
     runs = workflow_runs.build(partitions)
     jobs = workflow_jobs.build(partitions, runs)
     logs = job_logs.build(partitions, jobs)
     errors = extracted_errors.build(partitions, logs)
     version = versions_in_force(settings, load_taxonomy(settings.taxonomy_file)).classifier
     verdicts = classifications.build(partitions, errors, version)
-    return [runs, jobs, logs, errors, verdicts, indexed_documents.build(partitions, verdicts)]
+    documents = indexed_documents.build(partitions, verdicts)
+    return [runs, jobs, logs, errors, verdicts, documents, failure_history.build(partitions, documents)]
+
+
+def build_daily_assets(settings: Settings, history: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
+    """What is made once a day from the hours."""
+    return [daily_report.build(settings.partitions_start, history)]

@@ -140,7 +140,7 @@ def _judge(ci: Workplace, hour: str, due: list[JobExtraction]) -> dict[JobKey, J
     """Ask the judge for every error of these jobs at once, so that equal errors are asked once."""
     if not due:
         return {}
-    verdicts = iter(ci.judge.judge(requests_for(ci, hour, due)))
+    verdicts = iter(ci.judge.judge(requests_for(ci, hour, due), defer_to_batches=ci.may_wait(hour)))
     judged = {
         row.key: tuple(JudgedError(error=error, verdict=next(verdicts)) for error in row.extraction.errors)
         for row in due
@@ -179,6 +179,10 @@ def _oldest_version(rows: list[JobVerdicts], version: str) -> str:
 
 
 def _state(row: JobExtraction, judged: tuple[JudgedError, ...]) -> ErrorState:
+    # A log that GitHub no longer has is no_log whatever the annotations say (contract); a job that never had one because
+    # it never started is explained by its annotations alone.
+    if row.log.http_status in (404, 410):
+        return "no_log"
     if judged:
         return judged[0].verdict.state
     return "no_log" if row.extraction.state == "no_log" else "no_error_found"

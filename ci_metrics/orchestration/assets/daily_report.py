@@ -3,8 +3,6 @@
 What belongs here: one file a day and its metadata. Does not: the report (`report/html.py`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -58,7 +58,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
 def index_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
     """Write the hour's documents and commit the list of them; returns the metadata. Raises IndexWriteError for refused ones."""
     hour_rows = _HourRows(ci, hour)
-    documents = list(hour_rows.documents(Provenance(partition=hour, dagster_run_id=context.run_id)))
+    documents = list(hour_rows.documents(Provenance(partition=hour, dagster_run_id=context.run.run_id)))
     rows = [IndexedDocument(kind=document.kind, id=document.id, digest=digest(document)) for document in documents]
     held = _held(ci, hour)
     due = [
