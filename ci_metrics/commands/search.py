@@ -114,6 +114,6 @@ def _card(failure: Failure) -> list[str]:
     category = spoken(failure.type or failure.state)
     flaky = f"  flaky: {failure.flaky}" if failure.flaky else ""
     quote = first_line(failure.quote)
-    lines = [f"{place}  ({failure.branch}{f', #{failure.pr}' if failure.pr else ''})", failure.summary]
+    lines = [f"{place}  ({failure.branch}{f', #{failure.pr}' if failure.pr else ''})", failure.cause]
     lines += [f"│ {quote}" if quote else "", failure.link]
     return [f"{moment(failure.when)}  {category}{flaky}", *(line for line in lines if line)]

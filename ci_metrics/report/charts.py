@@ -8,6 +8,7 @@ A drawing costs some 15 kB where Vega's own scripts would cost 800.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ from ci_metrics.report.words import hour, minutes, percent
 
 #: Pixels of a whole row, of half a row, and of a phone.
 WIDE, HALF, NARROW = 996, 468, 316
+
+#: Pixels that a label on the time axis needs.
+_LABEL = 52
 
 #: How many category colours the style sheet has.
 COLOURS = 12
@@ -50,17 +54,16 @@ def colour_of(types: Sequence[str], name: str) -> int:
 def failure_rate(figures: Figures) -> Chart:
     """Failed jobs as a share of those that passed or failed, over time."""
     rows = [
-        {**_at(figures.window, bucket), "rate": bucket.rate, "what": _rate_words(figures.window, bucket)}
+        {**_at(bucket), "rate": bucket.rate, "what": _rate_words(figures.window, bucket)}
         for bucket in figures.buckets
         if bucket.rate is not None
     ]
     most = max((float(row["rate"]) for row in rows), default=0)
     label = f"Failure rate over time, {figures.window}: {percent(figures.rate)} overall, at most {percent(most)}"
-    order = [figures.window.label(bucket.start) for bucket in figures.buckets]
 
     def draw(width: int) -> alt.TopLevelMixin:
         base = alt.Chart(alt.InlineData(rows)).encode(
-            x=_x(order, width),
+            x=_x(figures, width),
             y=alt.Y("rate:Q", title=None, axis=alt.Axis(format="%", tickCount=4), scale=alt.Scale(domainMin=0)),
         )
         area = base.mark_area(color=_BAD, opacity=0.14, interpolate="monotone", aria=False)
@@ -76,7 +79,7 @@ def failure_rate(figures: Figures) -> Chart:
 def failures_by_category(figures: Figures, types: Sequence[str]) -> Chart:
     """Failed jobs over time, stacked by category; what has none is last."""
     rows = [
-        {**_at(figures.window, b), "n": n, "kind": kind, "what": f"{figures.window.label(b.start)}: {n} {kind}"}
+        {**_at(b), "n": n, "kind": kind, "what": f"{figures.window.label(b.start)}: {n} {kind}"}
         for b in figures.buckets
         for kind, n in b.by_type.items()
     ]
@@ -88,7 +91,7 @@ def lost_minutes(figures: Figures) -> Chart:
     """Minutes of failed attempts and of re-runs, over time."""
     rows = [
         {
-            **_at(figures.window, b),
+            **_at(b),
             "n": b.lost / 60,
             "what": f"{figures.window.label(b.start)}: {minutes(b.lost)} lost",
         }
@@ -100,18 +103,21 @@ def lost_minutes(figures: Figures) -> Chart:
 
 def model_spend(figures: Figures) -> Chart:
     """US dollars paid for verdicts, over time."""
-    rows = [
-        {**_at(figures.window, b), "n": b.cost, "what": f"{figures.window.label(b.start)}: ${b.cost:.4f}"}
-        for b in figures.buckets
-    ]
+    rows = [{**_at(b), "n": b.cost, "what": f"{figures.window.label(b.start)}: ${b.cost:.4f}"} for b in figures.buckets]
     label = f"Model spend over time, {figures.window}: ${figures.spend.cost:.2f} in all"
     return _bars("spend", label, figures, rows, _ACCENT, "US dollars", height=150)
 
 
 def queue_times(queues: Sequence[Queue]) -> Chart:
     """Median and 90th percentile of waiting, per pool of runners."""
+    seconds = max((q.p90 for q in queues), default=0) < 180
     rows = [
-        {"pool": q.name, "kind": kind, "n": value / 60, "what": f"{q.name}: {kind} {minutes(value)}"}
+        {
+            "pool": q.name,
+            "kind": kind,
+            "n": value if seconds else value / 60,
+            "what": f"{q.name}: {kind} {minutes(value)}",
+        }
         for q in queues
         for kind, value in (("median", q.median), ("90 %", q.p90))
     ]
@@ -127,7 +133,9 @@ def queue_times(queues: Sequence[Queue]) -> Chart:
             axis=alt.Axis(labelLimit=width // 3, ticks=False, domain=False, grid=False),
         )
         base = alt.Chart(alt.InlineData(rows)).encode(
-            x=alt.X("n:Q", title="minutes", axis=alt.Axis(tickCount=4)), y=y, description="what:N"
+            x=alt.X("n:Q", title="seconds" if seconds else "minutes", axis=alt.Axis(tickCount=4)),
+            y=y,
+            description="what:N",
         )
         p90 = base.mark_bar(color=_SOFT, height=14).transform_filter("datum.kind == '90 %'")
         median = base.mark_bar(color=_ACCENT, height=6).transform_filter("datum.kind == 'median'")
@@ -139,14 +147,13 @@ def queue_times(queues: Sequence[Queue]) -> Chart:
 def _bars(
     name: str, label: str, figures: Figures, rows: list[dict[str, Any]], colour: str, title: str, height: int = 190
 ) -> Chart:
-    order = [figures.window.label(bucket.start) for bucket in figures.buckets]
 
     def draw(width: int) -> alt.TopLevelMixin:
         chart = (
             alt.Chart(alt.InlineData(rows))
             .mark_bar(color=colour)
             .encode(
-                x=_x(order, width),
+                x=_x(figures, width),
                 y=alt.Y("n:Q", title=title, axis=alt.Axis(tickCount=4)),
                 href="href:N",
                 description="what:N",
@@ -158,7 +165,6 @@ def _bars(
 
 
 def _stacked(name: str, label: str, figures: Figures, rows: list[dict[str, Any]], types: Sequence[str]) -> Chart:
-    order = [figures.window.label(bucket.start) for bucket in figures.buckets]
     kinds = sorted({str(row["kind"]) for row in rows}, key=lambda kind: (kind not in types, _place(types, kind), kind))
     colours = [_KINDS[colour_of(types, kind)] for kind in kinds]
     for row in rows:
@@ -169,7 +175,7 @@ def _stacked(name: str, label: str, figures: Figures, rows: list[dict[str, Any]]
             alt.Chart(alt.InlineData(rows))
             .mark_bar(stroke=_CARD, strokeWidth=0.7)
             .encode(
-                x=_x(order, width),
+                x=_x(figures, width),
                 y=alt.Y("sum(n):Q", title="failed jobs", axis=alt.Axis(tickCount=4, format="d"), stack="zero"),
                 color=alt.Color("kind:N", legend=None, scale=alt.Scale(domain=kinds, range=colours)),
                 order="place:Q",
@@ -186,9 +192,9 @@ def _place(types: Sequence[str], kind: str) -> int:
     return types.index(kind) if kind in types else len(types)
 
 
-def _at(window: Window, bucket: Bucket) -> dict[str, Any]:
+def _at(bucket: Bucket) -> dict[str, Any]:
     """A bucket's place on the axis, and the link to its failures."""
-    return {"x": window.label(bucket.start), "href": f"#failures?when={hour(bucket.start)}"}
+    return {"x": hour(bucket.start), "href": f"#failures?when={hour(bucket.start)}"}
 
 
 def _rate_words(window: Window, bucket: Bucket) -> str:
@@ -196,11 +202,21 @@ def _rate_words(window: Window, bucket: Bucket) -> str:
     return f"{window.label(bucket.start)}: {percent(bucket.rate)} ({bucket.failed} of {of} jobs failed)"
 
 
-def _x(order: list[str], width: int) -> alt.X:
+def _x(figures: Figures, width: int) -> alt.X:
     """The time axis, as words: labels are UTC on every machine, and as many as fit."""
-    every = max(1, -(-len(order) * 58 // width))
-    shown = order[::every]
-    axis = alt.Axis(values=shown, labelAngle=0, title=None, ticks=False, grid=False, labelOverlap=True)
+    window, starts = figures.window, [bucket.start for bucket in figures.buckets]
+    order = [hour(start) for start in starts]
+    every = max(1, -(-len(order) * _LABEL // width))
+    labels = {hour(start): window.tick(start) for start in starts[::every]}
+    axis = alt.Axis(
+        values=list(labels),
+        labelExpr=f"{json.dumps(labels)}[datum.value]",
+        labelAngle=0,
+        title=None,
+        ticks=False,
+        grid=False,
+        labelOverlap=True,
+    )
     return alt.X("x:O", sort=order, axis=axis, scale=alt.Scale(domain=order, paddingInner=0.25))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ci_metrics.index.base import Document
 from ci_metrics.report.window import TIME, moment_of
+from ci_metrics.report.words import without_quote
 
 #: GitHub's conclusions that mean "this did not work". A cancelled job joins them only when a cause was found: most are
 #: cancelled by a newer push or by a person, and would drown the failures.
@@ -68,6 +69,11 @@ class Failure:
     flaky: str  # "confirmed", "suspected" or ""
     partition: str
     other_errors: int  # errors of the same job besides its root cause
+
+    @property
+    def cause(self) -> str:
+        """The summary, without the quote that is shown beside it."""
+        return without_quote(self.summary, self.quote)
 
     @property
     def link(self) -> str:

@@ -100,7 +100,7 @@ def render(report: Report) -> str:
             css=Markup(_template_text("report.css")),
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(body.encode()).digest()).decode(),
-            tiles=tiles(figures, report.before, report.causes, report.flaky),
+            tiles=tiles(figures, report.before, report.causes, report.flaky, young=young),
             notices=notices(figures, report.newest, report.now),
             charts={
                 "rate": _markup(charts.failure_rate(figures)),

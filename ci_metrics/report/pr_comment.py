@@ -93,7 +93,7 @@ def _failure(jobs: Sequence[FailedJob], base: str) -> str:
 def _cause(job: FailedJob) -> str:
     failure = job.failure
     if failure.summary:
-        return plain(failure.summary)
+        return plain(failure.cause)
     if failure.state == "no_log":
         return "GitHub has no log of this job, so its cause is not known."
     if failure.state in ("pending", "llm_failed"):

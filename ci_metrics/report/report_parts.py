@@ -72,10 +72,13 @@ class Cause:
     spark: Markup
 
 
-def tiles(figures: Figures, before: Figures | None, causes: Sequence[Cause], flaky: Flakiest) -> list[Tile]:
+def tiles(
+    figures: Figures, before: Figures | None, causes: Sequence[Cause], flaky: Flakiest, *, young: bool
+) -> list[Tile]:
     """The numbers of the morning question: what fails, what it costs, what is new, flaky, unexplained.
 
-    `before`: the equally long stretch before; None when history does not reach back so far.
+    `before`: the equally long stretch before; None when history does not reach back so far. `young`: history has no week
+    to compare with, so nothing is called new.
     """
     new = [cause for cause in causes if cause.group.new]
     spiking = sum(cause.group.spiking for cause in causes)
@@ -83,6 +86,9 @@ def tiles(figures: Figures, before: Figures | None, causes: Sequence[Cause], fla
     rate_change = None if figures.rate is None or before is None or before.rate is None else figures.rate - before.rate
     lost_change = figures.lost / before.lost - 1 if before and before.lost else None
     unexplained = figures.unexplained
+    news = Tile("New causes", number(len(new)), f"this week{f'; {spiking} spiking' if spiking else ''}", "#new")
+    if young:
+        news = Tile("Causes", number(len(causes)), "history begins here", "#causes")
     return [
         Tile(
             "Failure rate",
@@ -100,7 +106,7 @@ def tiles(figures: Figures, before: Figures | None, causes: Sequence[Cause], fla
             _change(lost_change, " %"),
             _tone(lost_change),
         ),
-        Tile("New causes", number(len(new)), f"this week{f'; {spiking} spiking' if spiking else ''}", "#new"),
+        news,
         Tile("Flaky failures", number(sum(row.failures for row in flaky.jobs)), f"{minutes(burnt)} burnt", "#flaky"),
         Tile("Unexplained", number(unexplained), f"of {number(figures.failed)} failures", "#states"),
         Tile("Model spend", dollars(figures.spend.cost), f"{number(figures.spend.asked)} failures asked about", "#spend"),
@@ -143,7 +149,7 @@ def causes_of(found: Iterable[Group], figures: Figures) -> tuple[Cause, ...]:
         Cause(
             place,
             group,
-            newest[group.id].summary if group.id in newest else "",
+            newest[group.id].cause if group.id in newest else "",
             newest[group.id].link if group.id in newest else "",
             _spark([bucket.by_group[group.id] for bucket in figures.buckets]),
         )

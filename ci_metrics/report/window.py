@@ -73,8 +73,12 @@ class Window:
             found.append(found[-1] + _STEPS[self.step])
         return found
 
+    def tick(self, bucket: datetime) -> str:
+        """A bucket as an axis shows it: shorter than its label."""
+        return bucket.strftime("%H:00" if self.step == "hour" and bucket.hour else "%d %b")
+
     def label(self, bucket: datetime) -> str:
-        """A bucket as an axis shows it."""
+        """A bucket in words."""
         return bucket.strftime("%d %b %H:00" if self.step == "hour" else "%d %b")
 
     def __str__(self) -> str:

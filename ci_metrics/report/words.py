@@ -56,3 +56,11 @@ def some(values: Sequence[str], most: int = 3) -> str:
     """The first values, and how many more there are."""
     more = len(values) - most
     return ", ".join(values[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def without_quote(summary: str, quote: str) -> str:
+    """A summary that ends with the quoted line, without it: where both are shown, once is enough."""
+    said, opened, rest = summary.partition(": “")
+    first = " ".join(quote.split("\n", 1)[0].split())
+    ending = " ".join(rest.removesuffix(".").removesuffix("”").split()).removesuffix("…")
+    return f"{said}." if opened and ending and first.startswith(ending) else summary

@@ -14,6 +14,7 @@ from ci_metrics.index.validation import problem_of
 from ci_metrics.report.figures import collect, tally
 from ci_metrics.report.html import build_report, render
 from ci_metrics.report.window import Window, asked_window, default_window, parse_moment
+from ci_metrics.report.words import without_quote
 from ci_metrics_tests.report.corpus import END, HOSTILE, corpus, hostile_corpus
 
 NOW = END - timedelta(hours=2)
@@ -189,6 +190,24 @@ def test_buckets_cover_the_window_and_stay_readable(days: int, step: str, count:
     assert (window.step, len(buckets)) == (step, count)
     assert buckets[0] <= window.start
     assert window.bucket_of(window.end - timedelta(seconds=1)) == buckets[-1]
+
+
+@pytest.mark.parametrize(
+    ("summary", "quote", "shown"),
+    [
+        ("pytest reports failed tests: “E assert 1 == 2”", "E       assert 1 == 2", "pytest reports failed tests."),
+        ("pytest reports failed tests: “E assert 1 …”", "E       assert 1 == 2", "pytest reports failed tests."),
+        (
+            "A sum is wrong: “E assert 1 == 2”, says pytest",
+            "E assert 1 == 2",
+            "A sum is wrong: “E assert 1 == 2”, says pytest",
+        ),
+        ("The linker was killed.", "collect2: killed", "The linker was killed."),
+        ("", "", ""),
+    ],
+)
+def test_a_summary_that_only_repeats_the_quote_is_shown_without_it(summary: str, quote: str, shown: str) -> None:
+    assert without_quote(summary, quote) == shown
 
 
 def _counts(bodies: list[dict[str, object]], name: str) -> dict[str, int]:
