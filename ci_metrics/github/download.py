@@ -7,6 +7,7 @@ when it has expired.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from urllib.parse import urljoin
 
@@ -30,6 +31,9 @@ class LogDownloads:
     def __init__(self, transport: Transport) -> None:
         """`transport` asks GitHub for the addresses."""
         self._transport = transport
+        # These log each address at INFO or DEBUG, and a log's address carries the signature that opens it.
+        for name in ("httpx", "httpcore"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._client = httpx.Client(
             timeout=httpx.Timeout(60, connect=15), trust_env=not is_loopback(transport.api_url), follow_redirects=False
         )

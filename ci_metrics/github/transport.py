@@ -189,6 +189,7 @@ class Transport:
             response = self._exchange(kind, method, url, left, again, headers or {}, authorization)
             wait = wait_asked_for(response, limits)
             if wait is not None:
+                wait = max(wait, min(2.0**limits, 60.0))  # "retry after 0" again and again must come to an end too
                 left, limits, again = left - wait, limits + 1, True
                 self._pause(wait, left, url)
             elif response.status_code == 401 and authorization is None and not renewed and self.credentials.renew():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 
 import pytest
@@ -94,6 +95,14 @@ def test_a_log_that_cannot_be_had_now_is_a_state_and_not_for_ever(kind: str) -> 
         assert server.stats.total["log"] <= 5
         server.faults.clear()
         assert fetch(github)[0].state == "stored"
+
+
+def test_the_signature_of_a_logs_address_stands_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with serving(BIG) as server, client(server) as github:
+        server.faults.add(Fault(kind="cut", on="log_storage"))
+        assert fetch(github)[0].state == "stored"
+    assert "sig=" not in caplog.text
 
 
 def test_a_token_that_may_not_read_logs_is_an_error_that_says_what_it_needs() -> None:
