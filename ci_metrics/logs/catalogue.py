@@ -70,9 +70,9 @@ class Pattern:
 
     @property
     def expressions(self) -> tuple[str, ...]:
-        """What the engine takes: one expression for each alternative, the start of a line and colour codes spelt out."""
+        """What the engine takes: one expression for each alternative, the start of a line and colour codes spelt out, and allowed at the end."""
         return tuple(
-            _BEGINS.sub(lambda found: found.group(1) + START, each.replace("<c>", COLOUR))
+            _BEGINS.sub(lambda found: found.group(1) + START, each.replace(r"\r?$", r"<c>\r?$").replace("<c>", COLOUR))
             for each in _alternatives(self.regex)
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import hyperscan
@@ -13,9 +14,14 @@ from ci_metrics.logs import catalogue
 STAMP = "2024-05-01T10:11:12.1234567Z "
 
 
+@cache
+def database(pattern: catalogue.Pattern) -> hyperscan.Database:
+    return catalogue.compiled([pattern])
+
+
 def matches(pattern: catalogue.Pattern, text: str) -> bool:
     found: list[int] = []
-    catalogue.compiled([pattern]).scan(text.encode(), match_event_handler=lambda *_: found.append(1))
+    database(pattern).scan(text.encode(), match_event_handler=lambda *_: found.append(1))
     return bool(found)
 
 

@@ -1,0 +1,111 @@
+"""How fast logs are extracted, beside `grep -E -i -c` over the same bytes in the same run.
+
+    python bench/extraction_speed.py [FILE...]     # log files (gzip is unpacked); sample data is made when none are given
+
+Prints MB/s of one core: grep, the scan alone, the whole extraction. Best of three rounds each, taken in turn, by CPU time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import random
+import resource
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from ci_metrics.logs import extract
+from ci_metrics.logs.scan import hits
+
+#: The words of the comparison: the generic ones that the patterns hold too.
+WORDS = (
+    "error|fail|fatal|exception|panic|traceback|assert|timed? ?out|killed|denied|refused|no space|cannot|undefined|unable|missing"
+    "|invalid|not found|unexpected|abort|crash|warning"
+)
+
+
+def sample(megabytes: int, seed: int = 7) -> list[bytes]:
+    """Made-up job logs of about a third of a megabyte each: a build, tests that pass, one failure."""
+    made = random.Random(seed)
+    logs, total = [], 0
+    while total < megabytes << 20:
+        lines = [
+            "Current runner version: '2.320.0'",
+            "##[group]Run make test",
+            "\x1b[36;1mmake test\x1b[0m",
+            "##[endgroup]",
+        ]
+        for _ in range(made.randint(1500, 4500)):
+            name = f"module_{made.randint(1, 400)}/part_{made.randint(1, 90)}"
+            lines.append(
+                made.choice(
+                    (
+                        f"[{made.randint(1, 99)}%] Building CXX object src/{name}.cpp.o",
+                        f"tests/{name}.py::test_{made.randint(1, 999)} PASSED",
+                        f"Downloading https://repo.example/{name}-{made.randint(1, 9)}.jar ({made.randint(1, 900)} kB)",
+                        f"gcc -O2 -Wall -Iinclude -c src/{name}.c -o build/{name}.o",
+                        f"DEBUG {name}: cache miss for key {made.getrandbits(64):016x}",
+                    )
+                )
+            )
+        lines += [
+            "=================================== FAILURES ===================================",
+            f"______________________________ test_{made.randint(1, 99)} ______________________________",
+            ">       assert total == 3",
+            "E       assert 4 == 3",
+            f"FAILED tests/test_{made.randint(1, 99)}.py::test_total - assert 4 == 3",
+            "=========== 1 failed, 812 passed in 12.31s ===========",
+            "##[error]Process completed with exit code 1.",
+            "Cleaning up orphan processes",
+        ]
+        text = "\n".join(
+            f"2024-05-01T10:{i // 3000:02}:{i // 50 % 60:02}.{i % 10**7:07}Z {line}" for i, line in enumerate(lines)
+        )
+        logs.append(text.encode() + b"\n")
+        total += len(logs[-1])
+    return logs
+
+
+def cpu(work) -> float:
+    """Seconds of CPU that `work()` takes, those of child processes included."""
+    before = time.process_time(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    work()
+    after = time.process_time(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    children = (after[1].ru_utime + after[1].ru_stime) - (before[1].ru_utime + before[1].ru_stime)
+    return after[0] - before[0] + children
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("--megabytes", type=int, default=40, help="of sample data when no files are given")
+    options = parser.parse_args()
+    raw = [f.read_bytes() for f in options.files] or sample(options.megabytes)
+    logs = [gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data for data in raw]
+    size = sum(map(len, logs)) / 1e6
+    begin = time.perf_counter()
+    extract(b"error: warm up\n")
+    print(f"{len(logs)} logs, {size:.1f} MB; compiling the patterns took {time.perf_counter() - begin:.2f} s")
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"\n".join(logs))
+        file.flush()
+        # a pipe, because grep stops at the first match when its output is thrown away
+        command = ["grep", "-E", "-i", "-c", WORDS, file.name]
+        jobs = {
+            "grep -E -i -c": lambda: subprocess.run(command, stdout=subprocess.PIPE, check=False),
+            "scan": lambda: [hits(log) for log in logs],
+            "extract": lambda: [extract(log) for log in logs],
+        }
+        best = dict.fromkeys(jobs, float("inf"))
+        for _ in range(3):
+            for name, work in jobs.items():
+                best[name] = min(best[name], cpu(work))
+    for name, seconds in best.items():
+        print(f"{name:16} {size / seconds:8.1f} MB/s   {best['grep -E -i -c'] / seconds:6.2f} of grep")
+
+
+if __name__ == "__main__":
+    main()
