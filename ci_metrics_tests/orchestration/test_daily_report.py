@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ci_metrics.orchestration.assets.daily_report import NAME, build
+from ci_metrics.orchestration.partitions import hourly_partitions
+from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.settings import load_settings
+from ci_metrics_tests.report.corpus import END, corpus
+
+# The exact pin of Dagster is our answer to what it calls beta.
+pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@dg.asset(partitions_def=hourly_partitions(START))
+def documents() -> None:
+    """Stands for the asset that writes the documents."""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Workplace:
+    """A workplace whose index holds three weeks."""
+    made = Workplace(load_settings({"CI_METRICS_HOME": str(tmp_path)}))
+    made.index.upsert(corpus(21))
+    return made
+
+
+def test_a_range_of_days_gives_one_report_a_day_linked_from_dagster(place: Workplace) -> None:
+    report = build(START, documents)
+    tags = {"dagster/asset_partition_range_start": "2026-11-18", "dagster/asset_partition_range_end": "2026-11-20"}
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [report, documents], selection=[report], instance=instance, resources={"ci": place}, tags=tags
+        )
+        events = result.asset_materializations_for_node(NAME)
+    assert [event.partition for event in events] == ["2026-11-18", "2026-11-19", "2026-11-20"]
+    for event in events:
+        file = Path(str(event.metadata["path"].value))
+        end = datetime.fromisoformat(f"{event.partition}T00:00:00+00:00") + timedelta(days=1)
+        page = file.read_text(encoding="utf-8")
+        assert f"{end - timedelta(days=7):%d %b %Y} to {end - timedelta(days=1):%d %b %Y}" in page
+        assert event.metadata["report"].value == file.as_uri()
+        assert int(event.metadata["failed_jobs"].value) > 0
+    assert datetime(2026, 11, 21, tzinfo=UTC) < END
+    place.close()
+
+
+def test_a_day_without_documents_gives_a_report_that_says_so(place: Workplace) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [build(START - timedelta(days=90), documents), documents],
+            selection=[NAME],
+            partition_key="2026-08-20",
+            instance=instance,
+            resources={"ci": place},
+        )
+        (event,) = result.asset_materializations_for_node(NAME)
+    assert "Nothing to show" in Path(str(event.metadata["path"].value)).read_text(encoding="utf-8")
+    place.close()
