@@ -24,8 +24,8 @@ test: .venv/dev.done ## lint, types, import rules, all tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-opensearch: .venv/dev.done ## a real OpenSearch server on this machine, from Maven artifacts (needs Java 21+ and Maven)
-	@$(BIN)/python deploy/opensearch/serve.py
+opensearch: .venv/dev.done ## a real OpenSearch server on this machine, from Maven artifacts (needs Java 17 or newer, and Maven)
+	@deploy/opensearch/start.sh --port 9200
 
 .venv/run.done: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
