@@ -18,7 +18,7 @@ from ci_metrics.github.answers import no_answer, place
 from ci_metrics.github.cap import CappedLog
 from ci_metrics.github.counts import STORAGE
 from ci_metrics.github.patience import retrying
-from ci_metrics.github.transport import Transport, is_loopback
+from ci_metrics.github.transport import Transport, certificates, is_loopback
 from ci_metrics.models import Job, JobLog, LogState
 
 _CHUNK = 256 * 1024
@@ -35,7 +35,10 @@ class LogDownloads:
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self._client = httpx.Client(
-            timeout=httpx.Timeout(60, connect=15), trust_env=not is_loopback(transport.api_url), follow_redirects=False
+            verify=certificates(),
+            timeout=httpx.Timeout(60, connect=15),
+            trust_env=not is_loopback(transport.api_url),
+            follow_redirects=False,
         )
 
     def close(self) -> None:

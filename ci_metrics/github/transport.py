@@ -9,10 +9,12 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -42,6 +44,12 @@ class Answer:
     items: list[object]
     total: int | None
     next_url: str | None
+
+
+@cache
+def certificates() -> ssl.SSLContext:
+    """The trusted certificates, read once: that takes longer than many requests. SSL_CERT_FILE counts."""
+    return httpx.create_ssl_context()
 
 
 def is_loopback(url: str) -> bool:
@@ -75,6 +83,7 @@ class Transport:
         self._lock = threading.Lock()
         self._waited = 0.0
         self._client = httpx.Client(
+            verify=certificates(),
             timeout=httpx.Timeout(60, connect=15),
             limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
             trust_env=not is_loopback(api_url),

@@ -97,7 +97,7 @@ class SampleGitHub:
         """Serve in threads of this process."""
         for name, server in (("sample-github-api", self._api), ("sample-github-logs", self._storage)):
             thread = threading.Thread(
-                target=server.serve_forever, kwargs={"poll_interval": 0.05}, name=name, daemon=True
+                target=server.serve_forever, kwargs={"poll_interval": 0.02}, name=name, daemon=True
             )
             thread.start()
             self._threads.append(thread)
