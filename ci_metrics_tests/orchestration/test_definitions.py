@@ -79,6 +79,7 @@ def test_the_schedule_asks_for_the_last_closed_hour_with_the_tick_in_its_run_key
         context = dg.build_schedule_context(
             instance=instance,
             scheduled_execution_time=tick,
+            repository_def=built.get_repository_def(),
             resources={"ci": Workplace(load_settings({"CI_METRICS_HOME": str(tmp_path), **settings}))},
         )
         schedule = built.resolve_schedule_def("hourly")
