@@ -1,4 +1,4 @@
-"""How many requests of GitHub's quota an hour of CI costs: `python bench/requests.py [--runs 100 --jobs 30 --latency 0.1]`.
+"""How many requests of GitHub's quota an hour of CI costs: `python bench/github_requests.py [--runs 100 --jobs 30 --latency 0.1]`.
 
 Serves a generated hour (100 runs x 30 jobs, 10 % failed) on loopback, fetches all that the pipeline fetches, then asks again
 while nothing has changed. Fails when a job costs more than 0.3 requests, or when the second time costs any of the quota.
