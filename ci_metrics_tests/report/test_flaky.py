@@ -6,9 +6,10 @@ import pytest
 
 from ci_metrics.index.base import Document, DocumentIndex, Where
 from ci_metrics.report.attempts import attempt_of
+from ci_metrics.report.flakiness import storms
 from ci_metrics.report.flaky import evidence_for, flakiest
 from ci_metrics.report.flaky_flags import FlagRules, update_flags
-from ci_metrics_tests.report.history_documents import job, step_of
+from ci_metrics_tests.report.history_documents import attempts, job, step_of
 
 HOUR, NEXT, LATER = "2026-03-02T05", "2026-03-02T06", "2026-03-03T05"
 
@@ -47,7 +48,7 @@ NOT_FLAKY: dict[str, list[Document]] = {
         job(1, fingerprint="f1-a", commit="same"),
         job(2, attempt=2, commit="same", status="success"),
     ],
-    "it passed before, not later": [job(1, status="success"), job(1, attempt=2, fingerprint="f1-a")],
+    "it passed before, not later": [job(1, attempt=2, status="success"), job(1, attempt=3, fingerprint="f1-a")],
     "it never passed": [job(1, fingerprint="f1-a"), job(1, attempt=2, fingerprint="f1-a")],
     "a generic fingerprint": flake(1, fingerprint="f1-exit", generic=True),
     "no fingerprint": [job(1), job(1, attempt=2, status="success")],
@@ -144,6 +145,12 @@ def test_an_outage_is_not_flakiness(documents: list[Document], flagged: int, emb
     done = update_flags(embedded_index, HOUR)
     assert len(done.suspected) == flagged
     assert done.stormy == (6 if flagged == 0 else 0)
+
+
+def test_only_the_categories_of_an_outage_make_one() -> None:
+    failures = attempts(*(job(n, at=n, fingerprint="f1-a", type="network_error") for n in range(5)))
+    assert set(storms(failures, {"network_error"}).values()) == {5}
+    assert storms(failures, {"infrastructure_error"}) == {}
 
 
 def test_an_outage_that_shows_only_with_the_next_hour_takes_flags_back(any_index: DocumentIndex) -> None:
