@@ -64,7 +64,8 @@ class Precedence:
 
 
 @cache
-def _precedence() -> Precedence:
+def precedence() -> Precedence:
+    """The table of `precedence.toml`."""
     content = tomllib.loads(files("ci_metrics.verdicts.rules").joinpath("precedence.toml").read_text(encoding="utf-8"))
     return Precedence(tuple(content["order"]), float(content["margin"]), content["under_a_test_summary"])
 
@@ -82,7 +83,7 @@ def names(rule: Rule) -> tuple[str, ...]:
 
 def outranks(first: str, second: str) -> bool:
     """Whether category `first` is the cause when both it and `second` have about equally strong signs."""
-    order = _precedence().order
+    order = precedence().order
     return order.index(first) < order.index(second)
 
 
@@ -103,7 +104,7 @@ def decide(
     muted = {(h.index, name) for h in hits if h.rule.kind == "noise" for name in h.rule.mutes or ("",)}
     ends = sorted({numbers[hit.index] for hit in hits if END in hit.rule.tags}.union(marked))
     last = max(numbers, default=0)
-    shadow = _precedence().shadow
+    shadow = precedence().shadow
     summary = max((numbers[h.index] for h in hits if SUMMARY in h.rule.tags and (h.index, "") not in muted), default=-1)
     best: dict[str, Candidate] = {}
     for hit in hits:
@@ -128,7 +129,7 @@ def decide(
     ranked = sorted(best.values(), key=lambda candidate: -candidate.score)
     winner = ranked[0]
     for other in ranked[1:]:
-        close = other.score >= ranked[0].score - _precedence().margin
+        close = other.score >= ranked[0].score - precedence().margin
         if close and outranks(other.hit.rule.category, winner.hit.rule.category):
             winner = other
     rival = next((c for c in ranked if c is not winner), None)

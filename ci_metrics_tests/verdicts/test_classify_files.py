@@ -1,0 +1,83 @@
+"""`ci-metrics classify`: what scripts parse, as the contract has it."""
+
+import gzip
+import io
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ci_metrics.commands.classify_files import classify
+from ci_metrics.errors import ContractError
+
+STAMP = "2026-01-01T10:00:00.1234567Z "
+LOG = "\n".join(
+    STAMP + line
+    for line in (
+        "##[group]Run pytest",
+        "pytest",
+        "##[endgroup]",
+        "FAILED tests/test_money.py::test_sum - assert 3 == 4",
+        "=== 1 failed in 0.12s ===",
+        "##[error]Process completed with exit code 1.",
+        "",
+    )
+)
+
+
+def rows(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_one_json_object_a_file_in_order_with_the_promised_fields(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed, passed = tmp_path / "failed.log.gz", tmp_path / "passed.log"
+    failed.write_bytes(gzip.compress(LOG.encode()))
+    passed.write_text(f"{STAMP}all is well\n{STAMP}Cleaning up orphan processes\n")
+    classify(str(failed), str(passed), json_lines=True)
+    first, second = rows(capsys)
+    assert list(first) == [
+        "file", "state", "error_type", "confidence", "summary", "evidence", "suggested_fix", "source", "fingerprint",
+    ]  # fmt: skip
+    assert (first["file"], first["state"], first["error_type"], first["source"]) == (
+        str(failed),
+        "classified",
+        "assertion_failure",
+        "rules",
+    )
+    assert isinstance(first["evidence"], list)
+    for quote in first["evidence"]:
+        assert quote["text"] in LOG.split("\n")[quote["line"] - 1]
+    assert (second["state"], second["error_type"], second["evidence"]) == ("no_error_found", None, [])
+
+
+def test_standard_input_is_a_dash(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(LOG.encode())))
+    classify("-", json_lines=True)
+    assert rows(capsys)[0]["error_type"] == "assertion_failure"
+
+
+def test_people_get_sentences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "failed.log"
+    path.write_text(LOG)
+    classify(str(path))
+    printed = capsys.readouterr().out
+    assert "assertion_failure (" in printed and "% confidence)" in printed
+    assert "Summary: pytest reports failed tests" in printed and "Hint: " in printed
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ContractError, match=r"nope\.log"):
+        classify(str(tmp_path / "nope.log"))
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "[]"])
+def test_a_wrong_job_file_is_named(tmp_path: Path, text: str) -> None:
+    job, log = tmp_path / "job.json", tmp_path / "a.log"
+    job.write_text(text)
+    log.write_text(LOG)
+    with pytest.raises(ContractError):
+        classify(str(log), job=job)
