@@ -146,16 +146,27 @@ def patterns_version() -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
+#: Roles that say something of a line only beside a pattern of another role.
+BESIDE = frozenset({"veto", "quiet", "title"})
+
+
 @cache
 def engine() -> Any:
-    """The compiled database over all patterns: pattern number i is `patterns()[i]`. Compiled once a process, on first use."""
-    return compiled(patterns())
+    """The database of the patterns that are looked for everywhere. Compiled once a process, on first use; ids are `patterns()`'s."""
+    return compiled(patterns(), [i for i, p in enumerate(patterns()) if p.role not in BESIDE])
 
 
-def compiled(chosen: Sequence[Pattern]) -> Any:
-    """A database over `chosen`; ContractError names the first pattern that the engine refuses."""
+@cache
+def beside() -> Any:
+    """The database of the patterns that are looked for only in lines that another pattern matched."""
+    return compiled(patterns(), [i for i, p in enumerate(patterns()) if p.role in BESIDE])
+
+
+def compiled(chosen: Sequence[Pattern], numbers: Sequence[int] | None = None) -> Any:
+    """A database over `chosen` (those of `numbers`, where given); ContractError names what the engine refuses."""
     expressions, ids, flags = [], [], []
-    for number, pattern in enumerate(chosen):
+    for number in range(len(chosen)) if numbers is None else numbers:
+        pattern = chosen[number]
         for expression in pattern.expressions:
             expressions.append(expression.encode())
             ids.append(number)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
+from itertools import accumulate
 from typing import BinaryIO
 
 from ci_metrics.logs import catalogue
@@ -19,6 +20,8 @@ BLOCK = 8 << 20
 KEPT_HITS, KEPT_BEFORE, KEPT_AFTER = 300, 3_000, 9_000
 #: The head and the tail of a block that are always kept: a step may begin or end there.
 KEPT_ENDS = 16_000
+#: Bytes of a line that is looked at for what takes weight from its other matches.
+HEAD = 400
 
 
 @dataclass(slots=True)
@@ -83,7 +86,30 @@ def hits(data: bytes) -> list[Hit]:
         ids = {number}
     if ids:
         found.append(Hit(start, end, tuple(sorted(ids))))
+    _beside(data, found)
     return found
+
+
+def _beside(data: bytes, found: list[Hit]) -> None:
+    """Add to each hit the patterns that only say something beside others: one scan over the heads of all lines that were hit."""
+    if not found:
+        return
+    heads = [data[hit.start : min(hit.end, hit.start + HEAD)] for hit in found]
+    matches: list[tuple[int, int]] = []
+    add = matches.append
+    catalogue.beside().scan(b"\n".join(heads), match_event_handler=lambda n, _from, to, _flags, _context: add((to, n)))
+    if not matches:
+        return
+    matches.sort()
+    ends = list(accumulate(len(head) + 1 for head in heads))
+    line = 0
+    extra: dict[int, set[int]] = {}
+    for to, number in matches:
+        while to >= ends[line]:
+            line += 1
+        extra.setdefault(line, set()).add(number)
+    for line, numbers in extra.items():
+        found[line].ids = tuple(sorted({*found[line].ids, *numbers}))
 
 
 def islands(block: Block, ends: Sequence[int]) -> Iterator[Block]:
