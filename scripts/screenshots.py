@@ -12,7 +12,13 @@ from playwright.sync_api import Page, sync_playwright
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 HOUR = "2026-03-02T14"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def main(url: str) -> None:
@@ -21,9 +27,10 @@ def main(url: str) -> None:
         chromium = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         page = chromium.new_page(viewport={"width": 1500, "height": 900})
         for name, path in {
-            "graph": "/asset-groups",
+            "graph": "/assets/failure_history?view=lineage&lineageScope=upstream&lineageDepth=6",
             "materialization": f"/assets/classifications?view=partitions&partition={HOUR}",
         }.items():
+            page.set_viewport_size({"width": 1500, "height": 560 if name == "graph" else 900})
             _save(page, f"{url}{path}", IMAGES / f"{name}.png")
         chromium.close()
 
