@@ -20,8 +20,8 @@ from rich.text import Text
 from ci_metrics.commands.sample_mode import serve_sample
 from ci_metrics.errors import CiMetricsError, NotFoundError, SettingsError
 from ci_metrics.index.base import Document
-from ci_metrics.orchestration.assets.failure_history import flag_rules
 from ci_metrics.launch import run_hours
+from ci_metrics.orchestration.assets.failure_history import flag_rules
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.job_details import fetch_job, stored_details
 from ci_metrics.orchestration.jobs import INGEST

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ci_metrics.errors import ContractError, SettingsError
-from ci_metrics.logs import EXTRACTOR_VERSION
 from ci_metrics.launch import run_hours
+from ci_metrics.logs import EXTRACTOR_VERSION
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import RECLASSIFY
 from ci_metrics.orchestration.partitions import chunks_of, hour_start, hours_between
@@ -78,7 +78,8 @@ def reclassify(
     failed = _run(settings, hours, only, quiet=json_)
     with contextlib.closing(Workplace(settings)) as ci:
         after = words_of(ci.store, hours)
-    _show_changes(changes_between(before, after), len(hours), len(after), as_json=json_)
+    waiting = sum(1 for word in after.values() if word == "pending")
+    _show_changes(changes_between(before, after), len(hours), len(after), waiting, as_json=json_)
     for first, last in failed:
         print(
             f"ci-metrics: the run over {first} to {last} failed: see it in Dagster's UI (ci-metrics ui)",
@@ -187,24 +188,23 @@ def _show_cost(cost: Cost, settings: Settings, *, as_json: bool) -> None:
         ("distinct errors", f"{cost.distinct_errors:,}"),
         (asked, f"{cost.to_ask:,}"),
         ("tokens, about", f"{cost.tokens:,}"),
-        ("dollars, about", f"${cost.usd:,.4f}"),
+        ("dollars, about", "not known" if cost.usd is None else f"${cost.usd:,.4f}"),
     ):
         table.add_row(name, value)
     Console(highlight=False).print(table)
     if not settings.uses_model:
         print("No model is asked: the embedded classifier answers, for nothing.")
+    if cost.usd is None:
+        print(f"The price of {settings.anthropic_model} is not known: give it in PRICES_FILE.")
     print("Nothing was done (--dry-run).")
 
 
-def _show_changes(changes: list[Change], hours: int, jobs: int, *, as_json: bool) -> None:
+def _show_changes(changes: list[Change], hours: int, jobs: int, waiting: int, *, as_json: bool) -> None:
     changed = sum(change.jobs for change in changes)
     if as_json:
         rows = [{"from": change.before, "to": change.after, "jobs": change.jobs} for change in changes]
-        print(
-            json.dumps(
-                {"dry_run": False, "hours": hours, "failed_jobs": jobs, "changed_jobs": changed, "changed": rows}
-            )
-        )
+        counts = {"hours": hours, "failed_jobs": jobs, "changed_jobs": changed, "pending_jobs": waiting}
+        print(json.dumps({"dry_run": False, **counts, "changed": rows}))
         return
     if changes:
         table = Table("From", "To", "Jobs")
@@ -212,6 +212,10 @@ def _show_changes(changes: list[Change], hours: int, jobs: int, *, as_json: bool
             table.add_row(change.before, change.after, str(change.jobs))
         Console(highlight=False).print(table)
     print(f"{changed} of {jobs} failed jobs in {hours} hours changed their category or state.")
+    if waiting:
+        print(
+            f"{waiting} are pending: a later tick collects them, from a message batch or with the next hour’s budget."
+        )
 
 
 def _show_stale(found: list[StaleRange], versions: str) -> None:

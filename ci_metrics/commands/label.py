@@ -16,8 +16,8 @@ from cyclopts import Parameter
 
 from ci_metrics.errors import CiMetricsError, SettingsError
 from ci_metrics.index.base import Document
-from ci_metrics.orchestration.assets.failure_history import flag_rules
 from ci_metrics.launch import run_hours
+from ci_metrics.orchestration.assets.failure_history import flag_rules
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.job_labels import forget_documents
 from ci_metrics.orchestration.jobs import RECLASSIFY

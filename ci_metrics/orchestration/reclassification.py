@@ -31,7 +31,7 @@ class Cost:
     distinct_errors: int
     to_ask: int  # of these, those a model would be asked about
     tokens: int
-    usd: float
+    usd: float | None  # None: the model's price is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,7 @@ def cost_of(ci: Workplace, hours: Iterable[str], only: Only | None) -> Cost:
         if fresh:
             plan = ci.judge.plan(fresh)
             to_ask, tokens, usd = to_ask + plan.to_ask, tokens + plan.tokens, usd + plan.usd
+    priced = ci.model is None or ci.model.prices.find(ci.model.model) is not None
     return Cost(
         hours=count,
         failed_jobs=failed,
@@ -79,7 +80,7 @@ def cost_of(ci: Workplace, hours: Iterable[str], only: Only | None) -> Cost:
         distinct_errors=len(seen),
         to_ask=to_ask,
         tokens=tokens,
-        usd=usd,
+        usd=usd if priced else None,
     )
 
 
