@@ -1,0 +1,105 @@
+"""Report, search, top, comment, frames and alerts on the sample day, as the chain wrote it, from both indices."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.orchestration.alert_sensor import events
+from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.report.alerts import slack_message
+from ci_metrics.report.failures import is_failure
+from ci_metrics.report.html import build_report, render
+from ci_metrics.report.pr_comment_client import PullRequestClient
+from ci_metrics.report.pr_posting import post
+from ci_metrics.report.search import Filters, search
+from ci_metrics.report.top import BY, top
+from ci_metrics.report.window import default_window
+from ci_metrics_tests.orchestration.conftest import Ingested
+
+
+@pytest.fixture
+def index(ingested: Ingested, any_index: DocumentIndex) -> DocumentIndex:
+    """The sample day's documents, in each of the indices."""
+    for kind in ("workflows", "jobs", "steps", "verdicts"):
+        any_index.upsert(ingested.workplace.index.scan(kind))
+    any_index.refresh()
+    return any_index
+
+
+@pytest.fixture
+def failed(ingested: Ingested) -> list[Document]:
+    """Every failed job of the sample day."""
+    return [document for document in ingested.workplace.index.scan("jobs") if is_failure(document.body)]
+
+
+def test_the_report_tells_every_failure_of_the_sample_day_with_its_link(
+    index: DocumentIndex, ingested: Ingested, failed: list[Document]
+) -> None:
+    report = build_report(index, ingested.server.world.opens_at)
+    page = render(report)
+    assert {failure.id for failure in report.figures.failures} == {document.id for document in failed}
+    assert sum(row.failed for row in report.figures.types) == sum("s_error_type" in d.body for d in failed)
+    assert report.causes
+    assert report.flaky.tests, "the sample has failures that passed on re-run"
+    assert not [d.id for d in failed if d.body.get("s_error_log_url", d.body["s_html_url"]) not in page]
+
+
+def test_search_and_top_agree_with_the_documents(
+    index: DocumentIndex, ingested: Ingested, failed: list[Document]
+) -> None:
+    assert {d.id for d in search(index, Filters())} == {d.id for d in failed}
+    types = Counter(d.body["s_error_type"] for d in failed if "s_error_type" in d.body)
+    window = default_window(index, ingested.server.world.opens_at)
+    assert {row.name: row.failed for row in top(index, "types", window.where())} == types
+    for name in types:
+        assert len(search(index, Filters(type=name))) == types[name]
+    assert all(top(index, what, window.where(), 3) for what in BY)
+
+
+def test_the_comment_on_a_sample_pull_request_is_made_once(ingested: Ingested, index: DocumentIndex) -> None:
+    now = ingested.server.world.opens_at
+    made = 0
+    with PullRequestClient(ingested.server.api_url, ingested.server.token) as client:
+        for pull in ingested.server.world.pulls:
+            first = post(index, client, pull.repo, pull.number, now=now, gaps=())
+            again = post(index, client, pull.repo, pull.number, now=now, gaps=())
+            made += first.done == "created"
+            assert (first.done, again.done) in {
+                ("created", "unchanged"),
+                ("unchanged", "unchanged"),  # the other index has made it
+                ("nothing to say", "nothing to say"),
+                ("closed", "closed"),
+            }
+            assert len(ingested.server.comments.of(pull.repo, pull.number)) <= 1
+    assert made or any(ingested.server.comments.of(pull.repo, pull.number) for pull in ingested.server.world.pulls)
+
+
+def test_pandas_frames_hold_the_sample_day(index: DocumentIndex, failed: list[Document]) -> None:
+    script = Path(__file__).parents[2] / "docs" / "examples" / "frames.py"
+    spec = importlib.util.spec_from_file_location("frames_on_sample", script)
+    assert spec is not None and spec.loader is not None
+    frames = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(frames)
+    jobs = frames.frame(index, "jobs")
+    assert len(jobs) == sum(1 for _ in index.scan("jobs"))
+    assert set(jobs.index) >= {document.id for document in failed}
+    assert not frames.lost_by_category(jobs).empty
+
+
+def test_new_groups_of_the_sample_day_are_worth_an_alarm(ingested: Ingested) -> None:
+    class ThatNight(Workplace):
+        def now(self):  # type: ignore[no-untyped-def]
+            return ingested.server.world.end + timedelta(hours=1)
+
+    place = ThatNight(ingested.settings)
+    found = list(events(place))
+    place.close()
+    assert found
+    assert {alert.key.partition(":")[0] for alert in found} <= {"new", "spiking"}
+    assert all(slack_message(alert)["blocks"] for alert in found)
