@@ -12,6 +12,7 @@ import json
 import sys
 from typing import Annotated
 
+import dagster as dg
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
@@ -80,9 +81,9 @@ def reclassify(
         after = words_of(ci.store, hours)
     waiting = sum(1 for word in after.values() if word == "pending")
     _show_changes(changes_between(before, after), len(hours), len(after), waiting, as_json=json_)
-    for first, last in failed:
+    for (first, last), why in failed.items():
         print(
-            f"ci-metrics: the run over {first} to {last} failed: see it in Dagster's UI (ci-metrics ui)",
+            f"ci-metrics: the run over {first} to {last} failed: {why} (more in Dagster's UI: ci-metrics ui)",
             file=sys.stderr,
         )
     return 1 if failed else 0
@@ -161,16 +162,31 @@ def _stored_hours(ci: Workplace, first: str, last: str) -> list[str]:
     return found
 
 
-def _run(settings: Settings, hours: list[str], only: Only | None, *, quiet: bool) -> list[tuple[str, str]]:
-    failed = []
+def _run(settings: Settings, hours: list[str], only: Only | None, *, quiet: bool) -> dict[tuple[str, str], str]:
+    """Launch one run a range of hours; the ranges that failed, and why."""
+    failed = {}
     with open_instance(settings) as instance:
         for first, last in chunks_of(hours):
             if not quiet:
                 print(f"{first} to {last}: judging again, {classifier_in_words(settings)}", flush=True)
             tags = only.tags() if only is not None else {}
-            if not run_hours(settings, instance, RECLASSIFY, first, last, quiet=True, tags=tags).success:
-                failed.append((first, last))
+            result = run_hours(settings, instance, RECLASSIFY, first, last, quiet=True, tags=tags)
+            if not result.success:
+                failed[first, last] = why_failed(result)
     return failed
+
+
+def why_failed(result: dg.ExecuteInProcessResult) -> str:
+    """The steps that failed, each with the first line of its innermost error."""
+    reasons = []
+    for event in result.all_events:
+        error = event.step_failure_data.error if event.is_step_failure else None
+        while error is not None and error.cause is not None:
+            error = error.cause
+        if error is not None:
+            lines = [line.strip() for line in error.message.splitlines() if line.strip()]
+            reasons.append(f"{event.step_key}: {lines[0] if lines else 'no message'}")
+    return "; ".join(reasons) or "no step says why"
 
 
 def _show_cost(cost: Cost, settings: Settings, *, as_json: bool) -> None:
