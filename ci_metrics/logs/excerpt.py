@@ -15,13 +15,13 @@ from ci_metrics.logs.scan import Block
 from ci_metrics.models import Span
 
 #: A line must score this share of the best match to be chosen, whatever the budget.
-FLOOR = 0.22
+FLOOR = 0.176
 #: What a match outside the failing segments counts: before the failure, after it; and how much a match far above it loses.
 BEFORE, AFTER, FAR = 0.44, 0.28, 0.16
 #: Matches whose neighbours are looked at.
 ANCHORS = 350
 #: Score of the last line before the end of what failed, of how many lines, and how it falls from line to line upwards.
-SEED, SEEDS, SEED_DECAY = 4.6, 24, 0.935
+SEED, SEEDS, SEED_DECAY = 2.21, 24, 0.968
 #: Scores of the line that says that a step failed, and of the failing step's header and script; how many lines of those.
 END, HEADER, SCRIPT = 20.0, 3.0, 8
 #: A gap of so many bytes is filled rather than marked.

@@ -18,6 +18,10 @@ from dataclasses import dataclass
 FINGERPRINT_VERSION = "1"
 
 
+#: Characters of a line that count; what names a failure stands before them.
+LONGEST = 300
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """What identifies an error."""
@@ -123,7 +127,7 @@ _NAMING = re.compile(
 
 def normalised(text: str) -> str:
     """`text` without what varies from run to run."""
-    text = _SPACE.sub(" ", _TAIL.sub("", _FRONT.sub("", text.strip())))
+    text = _SPACE.sub(" ", _TAIL.sub("", _FRONT.sub("", text[:LONGEST].strip())))
     return _NORMAL.sub(_replaced, text)
 
 
@@ -152,7 +156,7 @@ def of(headline: str, lines: Sequence[str]) -> Mark:
     generic = bool(_GENERIC.match(text)) or not re.search(r"[A-Za-z]{3}", text)
     parts = [text]
     if generic or _THIN.match(text):
-        naming = next((n for line in lines if _NAMING.search(line) and (n := normalised(line)) != text), "")
+        naming = next((n for line in lines[:60] if _NAMING.search(line) and (n := normalised(line)) != text), "")
         if naming and not _GENERIC.match(naming):
             parts.append(naming)
             generic = False

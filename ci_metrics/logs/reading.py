@@ -32,7 +32,7 @@ class Reading:
     @property
     def empty(self) -> bool:
         """Whether nothing but white space was in it."""
-        return not any(block.data.strip() for block in self.blocks)
+        return not any(block.data.strip(b"\xef\xbb\xbf \t\r\n") for block in self.blocks)
 
     def headers(self) -> list[Header]:
         """Lines that may begin a step of GitHub's, in order."""

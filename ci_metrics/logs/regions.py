@@ -51,7 +51,7 @@ def _worth(ids: tuple[int, ...]) -> tuple[float, bool, bool]:
 
 
 #: How fast repeats of a line's shape and of its kind count less, and the least share that remains: of a flood its head is kept.
-SHAPE_DECAY, KIND_DECAY, LEAST = 0.384, 0.032, 0.3
+SHAPE_DECAY, KIND_DECAY, LEAST = 0.384, 0.04, 0.3
 
 
 def weigh(data: bytes, hit: Hit, memory: Memory) -> float:
@@ -74,9 +74,9 @@ LONG = 1_500
 
 _STACK = ("at ", "| ", "+ ", "> ", "- ", "^", "~", "E ", "Caused", "...", "#", "=", "_", "*", "[", "File ")
 #: How much of a line's score the next one takes over: blank, indented, stack-like, other, dull; and the same inside a block.
-DECAYS = (0.9, 0.951, 0.84, 0.87, 0.3)
+DECAYS = (0.95, 0.976, 0.84, 0.87, 0.3)
 INSIDE = (0.985, 0.985, 0.985, 0.9, 0.52)
-UP, UP_CLOSED = 0.843, 0.95
+UP, UP_CLOSED = 0.945, 0.95
 
 
 _DULL = ("[INFO]", "[WARNING]", "Downloading", "Downloaded", " > git ", "Get:", "Fetched ", "remote: ", "INFO", "DEBUG")
