@@ -8,13 +8,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ci_metrics.commands.reading import reading_index
-from ci_metrics.commands.tables import Switch, print_cards, print_csv, print_json
+from ci_metrics.commands.tables import NotNegative, Switch, print_cards, print_csv, print_json
 from ci_metrics.report.attempts import first_line
 from ci_metrics.report.failures import Failure, failure_of
 from ci_metrics.report.search import Filters
 from ci_metrics.report.search import search as search_index
 from ci_metrics.report.window import asked_window
-from ci_metrics.report.words import moment, spoken
+from ci_metrics.report.words import cut, moment, spoken
 from ci_metrics.settings import load_settings
 
 #: The fields in a CSV, in this order, after the document's id.
@@ -39,7 +39,7 @@ def search(
     text: str = "",
     from_: str | None = None,
     to: str | None = None,
-    limit: int = 20,
+    limit: NotNegative = 20,
     json: Switch = False,
     csv: Switch = False,
 ) -> None:
@@ -113,7 +113,7 @@ def _card(failure: Failure) -> list[str]:
     place = " · ".join(part for part in (failure.repo, failure.workflow, failure.job, failure.step) if part)
     category = spoken(failure.type or failure.state)
     flaky = f"  flaky: {failure.flaky}" if failure.flaky else ""
-    quote = first_line(failure.quote)
+    quote = cut(first_line(failure.quote), 200)
     lines = [f"{place}  ({failure.branch}{f', #{failure.pr}' if failure.pr else ''})", failure.cause]
     lines += [f"│ {quote}" if quote else "", failure.link]
     return [f"{moment(failure.when)}  {category}{flaky}", *(line for line in lines if line)]

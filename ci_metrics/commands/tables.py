@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.padding import Padding
@@ -23,6 +23,9 @@ from rich.text import Text
 
 #: Switches for scripts, without a "--no-" form.
 Switch = Annotated[bool, Parameter(negative="")]
+
+#: A count; a negative one is refused by the command line.
+NotNegative = Annotated[int, Parameter(validator=validators.Number(gte=0))]
 
 Row = Mapping[str, Any]
 

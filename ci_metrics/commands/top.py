@@ -9,14 +9,17 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from ci_metrics.commands.reading import reading_index
-from ci_metrics.commands.tables import Switch, print_csv, print_json, print_table
+from ci_metrics.commands.tables import NotNegative, Switch, print_csv, print_json, print_table
 from ci_metrics.report.top import TopRow
 from ci_metrics.report.top import top as top_rows
 from ci_metrics.report.window import asked_window, default_window
-from ci_metrics.report.words import minutes, moment, percent, spoken
+from ci_metrics.report.words import cut, minutes, moment, percent, spoken
 from ci_metrics.settings import load_settings
 
 What = Literal["groups", "types", "states", "repos", "workflows", "jobs", "steps", "branches", "runners", "events"]
+
+#: Characters of a headline that a table shows.
+MOST = 140
 
 COLUMNS = ("name", "failed", "jobs", "failure_rate", "share", "lost_minutes", "last_seen", "error_type", "headline")
 
@@ -27,7 +30,7 @@ def top(
     from_: str | None = None,
     to: str | None = None,
     repo: str = "",
-    limit: int = 10,
+    limit: NotNegative = 10,
     json: Switch = False,
     csv: Switch = False,
 ) -> None:
@@ -77,7 +80,8 @@ def top(
 def _cells(row: TopRow, what: What, rated: bool) -> list[object]:
     rate = [percent(row.rate)] if rated else []
     last = moment(row.last_seen) if row.last_seen else ""
-    said = f"{spoken(row.error_type)}: {row.headline}" if row.headline else spoken(row.error_type)
+    kind = "" if row.error_type == row.name else spoken(row.error_type)
+    said = ": ".join(part for part in (kind, cut(" ".join(row.headline.split()), MOST)) if part)
     name = f"{said}\n{row.name}" if what == "groups" else f"{row.name}\n  {said}"
     return [row.failed, *rate, percent(row.share), minutes(row.lost_minutes * 60), last, name]
 

@@ -149,6 +149,7 @@ def _environment(types: Sequence[str], window: Window) -> Environment:
         "moment": words.moment,
         "spoken": words.spoken,
         "some": words.some,
+        "cut": words.cut,
         "bucket_key": lambda bucket: words.hour(bucket.start),
         "bucket_of": bucket_of,
         "colour": lambda name: charts.colour_of(types, name),

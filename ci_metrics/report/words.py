@@ -64,3 +64,8 @@ def without_quote(summary: str, quote: str) -> str:
     first = " ".join(quote.split("\n", 1)[0].split())
     ending = " ".join(rest.removesuffix(".").removesuffix("”").split()).removesuffix("…")
     return f"{said}." if opened and ending and first.startswith(ending) else summary
+
+
+def cut(text: str, most: int) -> str:
+    """The text, at most so many characters; a cut is marked."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"

@@ -41,7 +41,8 @@ class Cause:
 
 CAUSES = (
     Cause("g1-conn-reset", "network_error", "The connection to the artefact store was reset while a wheel was being downloaded.",
-          "ConnectionResetError: [Errno 104] Connection reset by peer while fetching store.internal/wheels/", "Install dependencies", (0, 1, 2), 7),
+          "ConnectionResetError: [Errno 104] Connection reset by peer while fetching store.internal/wheels/",
+          "Install dependencies", (0, 1, 2), 7),
     Cause("g1-assert-price", "assertion_failure", "A rounding test expects 19.99 and gets 19.98 since the switch to decimal prices.",
           "E       AssertionError: assert Decimal('19.98') == Decimal('19.99')", "Run unit tests", (0,), 9, 0.35),
     Cause("g1-oom-link", "resource_exhaustion", "The linker was killed: the runner's memory ran out while linking the debug build.",
