@@ -339,6 +339,11 @@ def test_one_error_of_several_is_judged_by_its_own_lines_alone() -> None:
     assert verdict.evidence[0].line == 99
 
 
+def test_the_root_cause_is_judged_by_the_whole_excerpt_whether_asked_for_as_the_job_or_as_its_first_error() -> None:
+    whole = extraction("Expected 3 but was 4 maybe", "FAILED a.py::b - assert 1", END)
+    assert CLASSIFIER.judge(whole, whole.errors[0]) == CLASSIFIER.judge(whole)
+
+
 def test_an_annotation_is_judged_too_and_quotes_no_line_of_the_log() -> None:
     note = ExtractedError(
         headline="The job running on runner r has exceeded the maximum execution time of 360 minutes.",

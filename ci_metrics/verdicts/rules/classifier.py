@@ -24,13 +24,17 @@ class RulesClassifier:
         self._taxonomy = taxonomy
 
     def judge(self, extraction: Extraction, error: ExtractedError | None = None, job: Job | None = None) -> Verdict:
-        """The verdict on a job's root cause, or on `error` alone when it is given.
+        """The verdict on a job's root cause, or on `error` alone when another of the job's errors is given.
 
+        The root cause (no `error`, or the extraction's first) is judged by everything the excerpt shows: a summary, the goal
+        that failed or the runner's last word often stands in another block than the first error.
         `job` adds its annotations and the failed step's name. Never raises for what a log says; where nothing fits the
         state is "unknown" and the summary says what was seen.
         """
         if error is None and extraction.state != "errors":
             return Verdict(state=extraction.state, error_type=None, confidence=0.0, summary="")
+        if error is not None and extraction.errors and error == extraction.errors[0]:
+            error = None
         root = error or (extraction.errors[0] if extraction.errors else None)
         lines, places = _lines(extraction, error)
         hits = match_lines([bare(line.text) for line in lines])
