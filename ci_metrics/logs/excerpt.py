@@ -15,7 +15,7 @@ from ci_metrics.logs.scan import Block
 from ci_metrics.models import Span
 
 #: A line must score this share of the best match to be chosen, whatever the budget.
-FLOOR = 0.176
+FLOOR = 0.22
 #: What a match outside the failing segments counts: before the failure, after it; and how much a match far above it loses.
 BEFORE, AFTER, FAR = 0.44, 0.28, 0.16
 #: Matches whose neighbours are looked at.
