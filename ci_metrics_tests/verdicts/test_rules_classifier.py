@@ -292,6 +292,15 @@ def test_a_gate_that_only_repeats_other_jobs_has_no_cause_of_its_own() -> None:
         assert judged(line, END).state == "no_error_found"
 
 
+def test_a_cancelled_job_has_no_cause_of_its_own_unless_the_log_names_one() -> None:
+    cancelled = judged("fail-on-cache-miss: false", "##[error]The operation was canceled.")
+    assert cancelled.state == "no_error_found" and "cancelled" in cancelled.summary
+    timed_out = judged(
+        "The job has exceeded the maximum execution time of 6h0m0s", "##[error]The operation was canceled."
+    )
+    assert timed_out.error_type == "timeout"
+
+
 def test_a_gate_with_a_cause_of_its_own_is_judged_by_it() -> None:
     assert judged("Some checks failed", "FAILED a.py::b - assert 1", END).error_type == "assertion_failure"
 

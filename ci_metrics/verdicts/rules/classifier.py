@@ -11,9 +11,8 @@ from ci_metrics.verdicts.rules.matching import bare, match_lines
 from ci_metrics.verdicts.rules.weighing import CONTEXT, FIRST, OTHER, SURE, Decision, confidence, decide
 from ci_metrics.verdicts.taxonomy import Taxonomy
 
-#: The tag of rules that know a gate which only repeats that another job failed.
+#: The tag of rules that know a job without a cause of its own: cancelled, or a gate that repeats that another job failed.
 AGGREGATE = "aggregate"
-_NEEDED = "This job only reports that a job it needs did not succeed; the cause stands there."
 _QUOTE = 300  # characters of a line that a summary repeats
 
 
@@ -41,8 +40,9 @@ class RulesClassifier:
         total = extraction.total_lines if error is None else 0  # one error alone was found to be one already
         numbers = [line.number for line in lines]
         decision = decide(hits, places, numbers, marked=_marked(lines), total=total)
-        if AGGREGATE in {tag for hit in hits for tag in hit.rule.tags} and not _cause_of_its_own(decision):
-            return Verdict(state="no_error_found", error_type=None, confidence=0.0, summary=_NEEDED)
+        gate = next((hit.rule.headline for hit in hits if AGGREGATE in hit.rule.tags), None)
+        if gate is not None and not _cause_of_its_own(decision):
+            return Verdict(state="no_error_found", error_type=None, confidence=0.0, summary=gate)
         decision = decision or self._by_step(extraction, error, job)
         fingerprint = root.fingerprint if root else ""
         if decision is None:
