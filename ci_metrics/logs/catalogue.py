@@ -17,7 +17,8 @@ A pattern file is one family of tools::
 what causes other errors (a full disk, 3) before those. `role` says what else a line is: `cause` (default), `title` (stands
 above what it announces), `veto` (generic words on this line mean nothing), `quiet` (below an error: debug, info, warning),
 `wrapper` (says only that something before it failed), `hint`, `start`/`end` of a step, `after` (phases behind the failure),
-`whole` (a complete log begins like this), `cut` (a download was cut here), `pass` and `fail` (the log's own verdict).
+`whole` (a complete log begins like this), `cut` (a download was cut here), `good` (a tool says that all went well),
+`pass` and `fail` (the log's own verdict).
 Matching takes linear time by construction: hyperscan runs automata, it never backtracks.
 """
 
@@ -37,7 +38,20 @@ import hyperscan
 from ci_metrics.errors import ContractError
 
 Role = Literal[
-    "cause", "title", "veto", "quiet", "wrapper", "hint", "start", "end", "after", "whole", "cut", "pass", "fail"
+    "cause",
+    "title",
+    "veto",
+    "quiet",
+    "wrapper",
+    "hint",
+    "start",
+    "end",
+    "after",
+    "whole",
+    "cut",
+    "good",
+    "pass",
+    "fail",
 ]
 _ROLES = frozenset(get_args(Role))
 

@@ -14,7 +14,7 @@ from ci_metrics.logs.background import Background
 from ci_metrics.logs.findings import errors_of
 from ci_metrics.logs.reading import Reading, read_log
 from ci_metrics.logs.redact import redact_lines
-from ci_metrics.logs.steps import StepRange
+from ci_metrics.logs.steps import StepRange, stamp
 from ci_metrics.models import FAILED_CONCLUSIONS, Annotation, Extraction, Job, LogLine, Span, Step
 
 __all__ = ["DEFAULT_BUDGET", "EXTRACTOR_VERSION", "extract", "read_log"]
@@ -110,7 +110,11 @@ def _failed(reading: Reading, job: Job | None, failing: set[int], best: float) -
         return job.conclusion in FAILED_CONCLUSIONS and (bool(failing) or best >= excerpt.FLOOR)
     if structure.verdict == "pass" or (structure.whole and not failing):
         return False
-    return bool(failing) or structure.verdict == "fail" or best >= SURE
+    if failing or structure.verdict == "fail":
+        return True
+    last = max((b.offset + h.start for b in reading.blocks for h in b.hits if h.weight >= SURE), default=-1)
+    plain = stamp(reading.blocks[0].data[:40]) is None  # of a fragment of GitHub's nobody knows how it went on
+    return best >= SURE and not (plain and structure.good > last)
 
 
 def _omitted(reading: Reading, ranges: list[StepRange], step: Step | None, spans: tuple[Span, ...]) -> tuple[Span, ...]:

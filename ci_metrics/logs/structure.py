@@ -38,6 +38,7 @@ class Structure:
     marks: list[int] = field(default_factory=list)  # offsets of lines that GitHub's runner marked as errors
     after: int | None = None  # offset where a service's own phases after the failure begin
     verdict: str = ""  # the log's own: "pass", "fail" or ""
+    good: int = -1  # offset of the last line on which a tool says that all went well
     cut: bool = False  # a cap of the download cut it, and left its mark
     whole: bool = False  # it begins as GitHub's complete job logs do
     job_name: int | None = None  # offset of the line on which GitHub's runner names the job
@@ -82,6 +83,8 @@ class Structure:
                 self.whole = True
                 if b"Complete job name" in block.data[hit.start : hit.end]:
                     self.job_name = at
+            case "good":
+                self.good = at
             case "cut":
                 self.cut = True
             case "mark":
@@ -126,7 +129,7 @@ def _plain(data: bytes, at: int) -> bool | None:
 @cache
 def _structural() -> dict[int, tuple[str, str]]:
     """Pattern number -> (id, role) of the patterns that say something of structure."""
-    wanted = {"start", "end", "pass", "fail", "after", "whole", "cut"}
+    wanted = {"start", "end", "pass", "fail", "after", "whole", "cut", "good"}
     found: dict[int, tuple[str, str]] = {
         i: (p.id, p.role) for i, p in enumerate(catalogue.patterns()) if p.role in wanted
     }
