@@ -41,7 +41,10 @@ class Ingested:
 def why_failed(result: dg.ExecuteInProcessResult) -> str:
     """The text of each failed step, for an assertion's message."""
     failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
-    return "\n".join(f"{(error.cause or error).message} {(error.cause or error).stack[-2:]}" for error in failures if error)
+    lines = [f"{(error.cause or error).message} {(error.cause or error).stack[-2:]}" for error in failures if error]
+    checks = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    rest = [str(event.message) for event in result.all_events if event.is_failure]
+    return "\n".join([*rest, *lines, *(f"{check.check_name}: {dict(check.metadata)}" for check in checks)])
 
 
 @pytest.fixture(scope="session")
