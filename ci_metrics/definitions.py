@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from ci_metrics.orchestration import alert_sensor
+from ci_metrics.orchestration import alert_sensor, pr_comment_sensor
 from ci_metrics.orchestration.assets import build_assets, build_daily_assets
 from ci_metrics.orchestration.checks import build_checks
 from ci_metrics.orchestration.history_checks import build_history_checks
@@ -37,15 +37,15 @@ def build_definitions(*, settings: Settings | None = None, cron: str = HOURLY, *
         warnings.simplefilter("ignore", dg.BetaWarning)
         assets = build_assets(partitions, given)
         daily = build_daily_assets(given, assets[-1])
-    jobs = build_jobs(assets)
+    ingest, reextract, reclassify = build_jobs(assets)
     check_job, report_job = build_check_job(), build_report_job(daily)
     workplace = workplace_resource() if settings is None else Workplace(settings)
     return dg.Definitions(
         assets=[*assets, *daily],
         asset_checks=[*build_checks(), *build_history_checks()],
-        jobs=[*jobs, check_job, report_job],
-        schedules=build_schedules(jobs[0], check_job, report_job, cron),
-        sensors=[*build_sensors(jobs[0], jobs[1]), alert_sensor.build()],
+        jobs=[ingest, reextract, reclassify, check_job, report_job],
+        schedules=build_schedules(ingest, check_job, report_job, cron),
+        sensors=[*build_sensors(ingest, reclassify), alert_sensor.build(), pr_comment_sensor.build()],
         resources={"ci": workplace, **resources},
         executor=dg.in_process_executor,
         loggers={"console": dg.colored_console_logger, "people": people_logger},

@@ -21,7 +21,7 @@ from ci_metrics.errors import ContractError, SettingsError
 from ci_metrics.launch import run_hours
 from ci_metrics.logs import EXTRACTOR_VERSION
 from ci_metrics.orchestration.instance import open_instance
-from ci_metrics.orchestration.jobs import RECLASSIFY
+from ci_metrics.orchestration.jobs import RECLASSIFY, REEXTRACT
 from ci_metrics.orchestration.partitions import chunks_of, hour_start, hours_between
 from ci_metrics.orchestration.reclassification import Change, Cost, changes_between, cost_of, words_of
 from ci_metrics.orchestration.reclassify_filter import Only
@@ -41,6 +41,7 @@ def reclassify(
     type_: Annotated[list[str] | None, Parameter(name="--type", negative="")] = None,
     below: float | None = None,
     repo: Annotated[list[str] | None, Parameter(negative="")] = None,
+    read_again: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
@@ -62,6 +63,8 @@ def reclassify(
         Only verdicts of a lower confidence.
     repo
         Only failures of this repository, owner/name; may be given several times.
+    read_again
+        Read the stored logs again first, where the extractor or the budget has changed since.
     dry_run
         Print what it would cost, and do nothing.
     json_
@@ -76,7 +79,7 @@ def reclassify(
             _show_cost(cost, settings, as_json=json_)
             return 0
         before = words_of(ci.store, hours)
-    failed = _run(settings, hours, only, quiet=json_)
+    failed = _run(settings, hours, only, REEXTRACT if read_again else RECLASSIFY, quiet=json_)
     with contextlib.closing(Workplace(settings)) as ci:
         after = words_of(ci.store, hours)
     waiting = sum(1 for word in after.values() if word == "pending")
@@ -162,7 +165,9 @@ def _stored_hours(ci: Workplace, first: str, last: str) -> list[str]:
     return found
 
 
-def _run(settings: Settings, hours: list[str], only: Only | None, *, quiet: bool) -> dict[tuple[str, str], str]:
+def _run(
+    settings: Settings, hours: list[str], only: Only | None, job: str, *, quiet: bool
+) -> dict[tuple[str, str], str]:
     """Launch one run a range of hours; the ranges that failed, and why."""
     failed = {}
     with open_instance(settings) as instance:
@@ -170,7 +175,7 @@ def _run(settings: Settings, hours: list[str], only: Only | None, *, quiet: bool
             if not quiet:
                 print(f"{first} to {last}: judging again, {classifier_in_words(settings)}", flush=True)
             tags = only.tags() if only is not None else {}
-            result = run_hours(settings, instance, RECLASSIFY, first, last, quiet=True, tags=tags)
+            result = run_hours(settings, instance, job, first, last, quiet=True, tags=tags)
             if not result.success:
                 failed[first, last] = why_failed(result)
     return failed
@@ -242,9 +247,9 @@ def _show_stale(found: list[StaleRange], versions: str) -> None:
     judged = [each for each in found if each.stage == "classifier"]
     read = [each for each in found if each.stage == "extractor"]
     if read:
+        first, last = min(each.first for each in read), max(each.last for each in read)
         print(
-            "Read again:    materialize extracted_errors and what follows it for these hours, in Dagster's UI "
-            "(select extracted_errors+). Stored logs are read; nothing is fetched."
+            f"Read again:    ci-metrics reclassify --from {first} --to {last} --read-again   (stored logs; nothing is fetched)"
         )
     if judged:
         first, last = min(each.first for each in judged), max(each.last for each in judged)

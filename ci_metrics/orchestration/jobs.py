@@ -12,23 +12,38 @@ import dagster as dg
 # What define_asset_job returns; Dagster exports no public name for it.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-__all__ = ["INGEST", "RECLASSIFY", "UnresolvedAssetJobDefinition", "build_check_job", "build_jobs", "build_report_job"]
+__all__ = [
+    "INGEST",
+    "RECLASSIFY",
+    "REEXTRACT",
+    "UnresolvedAssetJobDefinition",
+    "build_check_job",
+    "build_jobs",
+    "build_report_job",
+]
 
 #: Names of jobs, as schedules, sensors and commands launch them.
 INGEST = "ingest_hours"
 RECLASSIFY = "reclassify_hours"
+REEXTRACT = "reextract_hours"
 
 
-#: What a reclassification leaves alone.
-_FETCHED_OR_READ = frozenset({"workflow_runs", "workflow_jobs", "job_logs", "extracted_errors"})
+#: What comes from GitHub.
+_FETCHED = frozenset({"workflow_runs", "workflow_jobs", "job_logs"})
 
 
 def build_jobs(assets: Sequence[dg.AssetsDefinition]) -> list[UnresolvedAssetJobDefinition]:
     """`ingest_hours`: the whole chain. `reclassify_hours`: verdicts and documents again, with no request to GitHub."""
     whole = dg.AssetSelection.assets(*assets)
-    judged = [asset for asset in assets if asset.key.to_user_string() not in _FETCHED_OR_READ]
+    read = [asset for asset in assets if asset.key.to_user_string() not in _FETCHED]
+    judged = [asset for asset in read if asset.key.to_user_string() != "extracted_errors"]
     return [
         dg.define_asset_job(INGEST, selection=whole, description="The whole chain for one hour, or a range of hours."),
+        dg.define_asset_job(
+            REEXTRACT,
+            selection=dg.AssetSelection.assets(*read),
+            description="Read stored logs again (a new extractor or fingerprint), then judge and write. Asks GitHub for nothing.",
+        ),
         dg.define_asset_job(
             RECLASSIFY,
             selection=dg.AssetSelection.assets(*judged),

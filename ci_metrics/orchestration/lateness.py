@@ -47,11 +47,14 @@ class HourRange:
 
 def is_unfinished(status: Status) -> bool:
     """Whether an hour's noted status (`HourStore.status`) says that another look would find more."""
-    return any(
-        part.get("unfinished") or part.get("problems") or part.get("open")
-        for part in status.values()
-        if isinstance(part, Mapping)
-    ) or not {"workflow_runs", "indexed_documents"} <= set(status)
+    parts = [part for part in status.values() if isinstance(part, Mapping)]
+    if any(part.get("unfinished") or part.get("problems") or part.get("open") for part in parts):
+        return True
+    if not {"workflow_runs", "indexed_documents", "failure_history"} <= set(status):
+        return True
+    # Documents written anew are bare of flaky flags until their history is looked at again.
+    written, followed = status["indexed_documents"], status["failure_history"]
+    return bool(written.get("written")) and str(followed.get("at", "")) < str(written.get("at", ""))
 
 
 def last_seen(status: Status) -> datetime | None:

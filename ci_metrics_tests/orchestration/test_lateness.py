@@ -15,7 +15,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def status(seen: datetime, **parts: object) -> dict[str, object]:
     at = seen.isoformat()
-    return {"workflow_runs": {"at": at, **parts}, "indexed_documents": {"at": at}}
+    return {"workflow_runs": {"at": at, **parts}, "indexed_documents": {"at": at}, "failure_history": {"at": at}}
 
 
 def all_seen(first: str, last: str, seen: datetime) -> dict[str, dict[str, object]]:
@@ -83,11 +83,14 @@ def test_a_tick_is_bounded_and_prefers_missing_to_unfinished_to_swept() -> None:
 @pytest.mark.parametrize(
     ("parts", "unfinished"),
     [
-        ({"workflow_runs": {"at": "x", "unfinished": 1}, "indexed_documents": {}}, True),
-        ({"workflow_runs": {"problems": {"a/b": "boom"}}, "indexed_documents": {}}, True),
-        ({"workflow_runs": {}, "classifications": {"open": 3}, "indexed_documents": {}}, True),
+        ({"workflow_runs": {"at": "x", "unfinished": 1}, "indexed_documents": {}, "failure_history": {}}, True),
+        ({"workflow_runs": {"problems": {"a/b": "boom"}}, "indexed_documents": {}, "failure_history": {}}, True),
+        ({"workflow_runs": {}, "classifications": {"open": 3}, "indexed_documents": {}, "failure_history": {}}, True),
         ({"workflow_runs": {}}, True),  # the chain broke off before the index
-        ({"workflow_runs": {"unfinished": 0, "problems": {}}, "indexed_documents": {}}, False),
+        ({"workflow_runs": {"unfinished": 0, "problems": {}}, "indexed_documents": {}, "failure_history": {}}, False),
+        # killed between writing documents and looking at their history
+        ({"workflow_runs": {}, "indexed_documents": {"written": 3, "at": "b"}, "failure_history": {"at": "a"}}, True),
+        ({"workflow_runs": {}, "indexed_documents": {"written": 0, "at": "b"}, "failure_history": {"at": "a"}}, False),
     ],
 )
 def test_an_hour_is_unfinished_while_anything_in_it_is_open(parts: dict[str, object], unfinished: bool) -> None:
