@@ -1,0 +1,58 @@
+"""Windows of logs as fixtures: the lines that matter, as they stood, with the errors marked in the text.
+
+Belongs here: bytes of a log in, bytes of a marked window out, and back. Does not: files (`commands/fixture.py`).
+
+A mark is `⟦N⟧ ` before the headline of the Nth error, root cause first. What is between the kept lines is left out without a trace, so
+that a window is a log like any other.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ci_metrics.errors import ContractError
+from ci_metrics.logs.extract import extract
+from ci_metrics.logs.redact import redact
+from ci_metrics.models import Extraction
+
+_MARK = re.compile("^⟦\\d+⟧ ", re.MULTILINE)
+#: Lines of context around the excerpt, tried in turn until the window gives the verdict of the whole.
+_CONTEXTS = (3, 10, 40, 150)
+
+
+def window_of(raw: bytes) -> bytes:
+    """The smallest window that gives the verdict of the whole log, redacted and marked; ContractError when the log shows no error."""
+    whole = extract(raw)
+    if whole.state != "errors":
+        raise ContractError("the log shows no error: there is nothing to make a fixture of")
+    lines = raw.split(b"\n")
+    for context in _CONTEXTS:
+        kept = {1, *(n for first, last in whole.spans for n in range(first - context, last + context + 1))}
+        part = b"\n".join(line for number, line in enumerate(lines, start=1) if number in kept)
+        if same_verdict(extract(part), whole):
+            return marked(redact(part.decode("utf-8", "replace"))[0].encode())
+    return marked(redact(raw.decode("utf-8", "replace"))[0].encode())
+
+
+def same_verdict(one: Extraction, other: Extraction) -> bool:
+    """Whether both name the same root cause in the same step."""
+    if one.state != other.state or bool(one.errors) != bool(other.errors):
+        return False
+    return not one.errors or (one.errors[0].fingerprint, one.errors[0].step) == (
+        other.errors[0].fingerprint,
+        other.errors[0].step,
+    )
+
+
+def marked(raw: bytes) -> bytes:
+    """`raw` with a mark before each error's headline, whatever marks it had."""
+    lines = unmarked(raw).decode("utf-8", "replace").split("\n")
+    for rank, error in enumerate(extract(unmarked(raw)).errors, start=1):
+        if error.line is not None and not lines[error.line - 1].startswith("⟦"):
+            lines[error.line - 1] = f"⟦{rank}⟧ " + lines[error.line - 1]
+    return "\n".join(lines).encode()
+
+
+def unmarked(raw: bytes) -> bytes:
+    """`raw` without marks."""
+    return _MARK.sub("", raw.decode("utf-8", "replace")).encode()

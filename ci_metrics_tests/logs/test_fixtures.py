@@ -1,0 +1,61 @@
+"""Real windows of real failures: the errors stand where their marks are.
+
+Each fixture was printed by a failing command that ran for it. `pytest ci_metrics_tests/logs --rebless` marks them anew;
+`ci-metrics fixture LOG --out FILE` makes one more. The whole logs stand beside them, packed.
+"""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from ci_metrics.errors import ContractError
+from ci_metrics.logs import extract
+from ci_metrics.logs.windows import marked, same_verdict, unmarked, window_of
+
+FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.log"))
+WHOLE = sorted((Path(__file__).parent / "fixtures" / "whole").glob("*.log.gz"))
+
+
+def test_there_are_fixtures_and_each_has_its_whole_log() -> None:
+    assert len(FIXTURES) >= 20
+    assert [f.name for f in FIXTURES] == [w.name.removesuffix(".gz") for w in WHOLE]
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda p: p.stem)
+def test_errors_stand_where_they_are_marked(path: Path, rebless: bool) -> None:
+    seen = marked(path.read_bytes())
+    if rebless:
+        path.write_bytes(seen)
+    assert seen.decode() == path.read_text(encoding="utf-8")
+    assert "⟦1⟧ " in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda p: p.stem)
+def test_a_window_gives_the_verdict_of_the_whole_log(path: Path) -> None:
+    whole = gzip.decompress((path.parent / "whole" / f"{path.name}.gz").read_bytes())
+    assert same_verdict(extract(unmarked(path.read_bytes())), extract(whole))
+
+
+def test_a_log_becomes_a_fixture_whose_secrets_are_masked() -> None:
+    noise = b"compiling a module, all is well\n" * 3000
+    made = window_of(
+        noise
+        + b"fatal: unable to access 'https://bot:s3cr3tPw@git.example/a.git': Could not resolve host: git.example\n"
+        + noise
+    )
+    assert b"s3cr3tPw" not in made
+    assert made.count(b"\n") < 100
+    assert "⟦1⟧ fatal: unable to access".encode() in made
+
+
+def test_a_log_without_an_error_is_refused() -> None:
+    with pytest.raises(ContractError, match="no error"):
+        window_of(b"all is well\n")
+
+
+def test_marks_come_off_as_they_went_on() -> None:
+    raw = b"make\na.c:3:1: error: x undeclared\n"
+    assert unmarked(marked(raw)) == raw
