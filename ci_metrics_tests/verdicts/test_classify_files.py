@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -81,3 +82,37 @@ def test_a_wrong_job_file_is_named(tmp_path: Path, text: str) -> None:
     log.write_text(LOG)
     with pytest.raises(ContractError):
         classify(str(log), job=job)
+
+
+PASSING = sorted((Path(__file__).parent / "passing").glob("*.log"))
+RUNNER = (
+    "Current runner version: '2.319.1'",
+    "Prepare all required actions",
+    "Complete job name: build",
+    "##[group]Run x",
+    "##[endgroup]",
+)
+
+
+def as_github(text: str) -> str:
+    lines = [*RUNNER, *text.splitlines(), "Post job cleanup.", "Cleaning up orphan processes"]
+    return "\n".join(STAMP + line for line in lines)
+
+
+def as_travis(text: str) -> str:
+    return f'$ x\n{text}\nThe command "x" exited with 0.\n\nDone. Your build exited with 0.\n'
+
+
+def as_jenkins(text: str) -> str:
+    return f"Started by user x\n{text}\nFinished: SUCCESS\n"
+
+
+@pytest.mark.parametrize("form", [as_github, as_travis, as_jenkins])
+@pytest.mark.parametrize("path", PASSING, ids=lambda path: path.stem)
+def test_a_log_that_passed_gets_no_verdict(
+    path: Path, form: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "passed.log"
+    log.write_text(form(path.read_text(encoding="utf-8")))
+    classify(str(log), json_lines=True)
+    assert rows(capsys)[0]["error_type"] is None
