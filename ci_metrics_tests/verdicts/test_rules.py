@@ -1,5 +1,6 @@
 """The rules as data: every one behaves on its own examples, and none is so broad that it fires on logs that passed."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,13 @@ def test_matching_all_rules_at_once_finds_what_each_alone_finds_and_never_reache
     together = {(hit.index, hit.rule.id) for hit in match_lines(lines)}
     alone = {(index, name) for index, line in enumerate(lines) for name in fired(line)}
     assert together == alone
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    lines = [bare(line) for rule in RULES if rule.scope == "line" for line in rule.fires]
+    alone = match_lines(lines)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(found == alone for found in pool.map(lambda _: match_lines(lines), range(12)))
 
 
 def test_a_long_line_is_matched_by_its_beginning_and_its_end() -> None:

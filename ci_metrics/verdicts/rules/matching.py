@@ -6,6 +6,7 @@ What belongs here: compiling the rules and finding which of them match which lin
 from __future__ import annotations
 
 import re
+import threading
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ import hyperscan
 
 from ci_metrics.compiled_patterns import compiled
 from ci_metrics.verdicts.rules.loading import Rule, by_line, load_rules
+
+#: A database has one scratch space, which two scans at a time would spoil.
+_SCANNING = threading.Lock()
 
 #: A longer line is matched by its beginning and its end; tools put what matters there.
 _HEAD, _TAIL = 1_500, 500
@@ -83,5 +87,6 @@ def match_lines(lines: Sequence[str], scope: str = "line") -> list[Hit]:
     def on_match(rule: int, _start: int, end: int, _flags: int, _context: object) -> None:
         found.add((bisect_right(starts, max(0, end - 1)) - 1, rule))
 
-    known.database.scan(b"\n".join(parts), match_event_handler=on_match)
+    with _SCANNING:
+        known.database.scan(b"\n".join(parts), match_event_handler=on_match)
     return [Hit(known.rules[rule], index) for index, rule in sorted(found)]
