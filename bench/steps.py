@@ -20,6 +20,7 @@ from ci_metrics.models import Job, Step
 
 
 def moment(line: bytes) -> datetime | None:
+    """The timestamp of a line, to the second."""
     second = stamp(line)
     return None if second is None else datetime.fromtimestamp(second, UTC)
 
@@ -39,9 +40,9 @@ def begin(lines: list[bytes], own: list[bytes], at: int) -> int | None:
     """Where the lines of a step begin in those of the job, from index `at` on."""
     head = [bare(line) for line in own[:3]]
     for i in range(at, len(lines)):
-        if bare(lines[i]) == head[0] and [bare(line) for line in lines[i : i + len(head)]] == head:
-            if abs(fraction(lines[i]) - fraction(own[0])) <= 0.1:
-                return i
+        near = abs(fraction(lines[i]) - fraction(own[0])) <= 0.1
+        if near and [bare(line) for line in lines[i : i + len(head)]] == head:
+            return i
     return None
 
 
@@ -81,6 +82,7 @@ def jobs(archive: Path):
 
 
 def job_of(name: str, rows) -> Job:
+    """A job with the steps of `rows`."""
     return Job(
         repo="a/b",
         run_id=1,
@@ -104,6 +106,7 @@ def job_of(name: str, rows) -> Job:
 
 
 def main() -> None:
+    """Measure every archive of the folder and print shares."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--verbose", action="store_true")
@@ -142,7 +145,7 @@ def main() -> None:
             both += ok
             if options.verbose and not ok:
                 print(
-                    f"{name}: failing step {step.number} {step.name!r}: {offsets[first]}-{offsets[last + 1]}, found {found.get(step.number)}-{end}"
+                    f"{name}: failing step {step.number} {step.name!r}: {offsets[first]}-{offsets[last + 1]}, found {found.get(step.number)}-{end}"  # noqa: E501
                 )
             guess = extract(whole)
             header = (

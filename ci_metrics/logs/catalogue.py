@@ -61,6 +61,8 @@ COLOUR = r"(?:(?:\x1b|\^\[)?\[[0-9;]*[mGKJ])*"
 #: markers. Only the last characters of those, of bounded length: an unbounded prefix keeps the engine from looking for the
 #: pattern's literal first, which is what makes it fast.
 START = r"(?:^|\dZ |[\d\[][mKGJ]|\r|\xbf|##\[error\]|##\[warning\])"
+#: The start of a word: a colour code ends in a letter, which would hide the one behind it.
+WORD = r"(?:\b|[\d\[]m)"
 #: A `^` that means the start of a line, not the complement of a class.
 _BEGINS = re.compile(r"(^|[|(]|\(\?:)\^")
 
@@ -86,9 +88,16 @@ class Pattern:
     def expressions(self) -> tuple[str, ...]:
         """What the engine takes: one expression for each alternative, the start of a line and colour codes spelt out, and allowed at the end."""
         return tuple(
-            _BEGINS.sub(lambda found: found.group(1) + START, each.replace(r"\r?$", r"<c>\r?$").replace("<c>", COLOUR))
+            _BEGINS.sub(
+                lambda found: found.group(1) + START,
+                _word(each).replace(r"\r?$", r"<c>\r?$").replace("<c>", COLOUR),
+            )
             for each in _alternatives(self.regex)
         )
+
+
+def _word(regex: str) -> str:
+    return WORD + regex[2:] if regex.startswith(r"\b") else regex
 
 
 def _alternatives(regex: str) -> list[str]:

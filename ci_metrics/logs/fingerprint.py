@@ -86,7 +86,7 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     ("pinned", r"(?<=[@=])v?\d[\w.+-]*", "keep"),
     (
         "place",
-        r"(?<=[\w)\]'\"]):\d+(?::\d+)?(?=[:\s,)\]]|$)|\bline \d+(?:,? col(?:umn)? \d+)?|\((?:\d+,\d+|\d+:\d+)\)|:\[\d+,\d+\]|, character(?:s)? \d+(?:-\d+)?",
+        r"(?<=[\w)\]'\"]):\d+(?::\d+)?(?=[:\s,)\]]|$)|\bline \d+(?:,? col(?:umn)? \d+)?|\((?:\d+,\d+|\d+:\d+)\)|:\[\d+,\d+\]|, character(?:s)? \d+(?:-\d+)?",  # noqa: E501
         ":<n>",
     ),
     ("hash", r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b", "<id>"),
@@ -95,7 +95,7 @@ _RULES: tuple[tuple[str, str, str], ...] = (
 _NORMAL = re.compile("|".join(f"(?P<r{i}>{pattern})" for i, (_, pattern, _) in enumerate(_RULES)))
 _OWN = [re.compile(pattern) for _, pattern, _ in _RULES]
 _FRONT = re.compile(
-    r"^(?:##\[\w+\]|[\s>|*=#+_-]+|\d+\) |E\s{2,}|\[(?:ERROR|error|FAIL|E)\]\s*|(?:ERROR|Error|error|FATAL|fatal)\s*:\s*(?=\S*(?:Error|error|fatal|FAIL)))+"
+    r"^(?:##\[\w+\]|[\s>|*=#+_-]+|\d+\) |E\s{2,}|\[(?:ERROR|error|FAIL|E)\]\s*|(?:ERROR|Error|error|FATAL|fatal)\s*:\s*(?=\S*(?:Error|error|fatal|FAIL)))+"  # noqa: E501
 )
 _TAIL = re.compile(r"[\s=_*#.…-]+$")
 _SPACE = re.compile(r"\s+")
