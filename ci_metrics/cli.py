@@ -19,6 +19,7 @@ COMMANDS = {
     "upload": "ci_metrics.commands.upload:upload",
     "ui": "ci_metrics.commands.ui:ui",
     "extract": "ci_metrics.commands.judge_files:extract",
+    "fixture": "ci_metrics.commands.fixture:fixture",
     "classify": "ci_metrics.commands.classify_files:classify",
     "evaluate": "ci_metrics.commands.evaluate:evaluate",
     "sample": "ci_metrics.sample.serve:serve",

@@ -56,6 +56,8 @@ def errors_of(annotations: Sequence[Annotation], step: Step | None) -> tuple[Ext
 
 def merged(logged: tuple[ExtractedError, ...], noted: tuple[ExtractedError, ...]) -> tuple[ExtractedError, ...]:
     """Both sources, root cause first: an annotation that says why the job ended leads; one that the log says too is dropped."""
+    if not noted:
+        return logged
     decisive = tuple(e for e in noted if _DECISIVE.search(e.headline))
     said = {_bare(line.text) for error in logged for line in error.lines} | {_bare(e.headline) for e in logged}
     rest = tuple(

@@ -86,7 +86,7 @@ class Pattern:
 
     @property
     def expressions(self) -> tuple[str, ...]:
-        """What the engine takes: one expression for each alternative, the start of a line and colour codes spelt out, and allowed at the end."""
+        """What the engine takes: one expression for each alternative, starts of lines and colour codes spelt out."""
         return tuple(
             _BEGINS.sub(
                 lambda found: found.group(1) + START,
