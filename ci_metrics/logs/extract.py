@@ -15,12 +15,12 @@ from ci_metrics.logs.findings import errors_of
 from ci_metrics.logs.reading import Reading, read_log
 from ci_metrics.logs.redact import redact_lines
 from ci_metrics.logs.steps import StepRange, stamp
-from ci_metrics.models import FAILED_CONCLUSIONS, Annotation, Extraction, Job, LogLine, Span, Step
+from ci_metrics.models import FAILED_CONCLUSIONS, Annotation, ExtractedError, Extraction, Job, LogLine, Span, Step
 
 __all__ = ["DEFAULT_BUDGET", "EXTRACTOR_VERSION", "extract", "read_log"]
 
 #: Changes whenever the same log could give another excerpt or other errors.
-EXTRACTOR_VERSION = "e1-" + catalogue.patterns_version()
+EXTRACTOR_VERSION = "e2-" + catalogue.patterns_version()
 
 #: Characters of log lines in an excerpt, unless more or less is asked for; marks of what was left out come on top.
 DEFAULT_BUDGET = 13_500
@@ -74,7 +74,11 @@ def extract(
                 return found.step.name, found.step.number
         return (None, None) if ranges else (reading.structure.name(at), None)
 
-    errors = annotated.merged(errors_of(chosen, shown, step_of), noted)
+    known = step is not None and any(found.step.number == step.number for found in ranges)
+    inside = (lambda at: reading.structure.segment(at) in failing) if known else None
+    failed_span = _lines_of(reading, ranges, step)
+    errors = annotated.merged(errors_of(chosen, shown, step_of, inside), noted)
+    errors = tuple(_with_step_line(error, failed_span) for error in errors)
     spans = excerpt.spans_of(shown)
     return replace(
         bare,
@@ -83,7 +87,8 @@ def extract(
         lines=tuple(LogLine(number, text) for number, text in shown.items()),
         spans=spans,
         errors=errors,
-        omitted=_omitted(reading, ranges, step, spans),
+        omitted=_omitted(failed_span or (1, reading.lines), spans),
+        failed_span=failed_span,
         failed_step=step.name if step else errors[0].step if errors else None,
         truncated=reading.truncated,
         redactions=masked,
@@ -117,17 +122,29 @@ def _failed(reading: Reading, job: Job | None, failing: set[int], best: float) -
     return best >= SURE and not (plain and structure.good > last)
 
 
-def _omitted(reading: Reading, ranges: list[StepRange], step: Step | None, spans: tuple[Span, ...]) -> tuple[Span, ...]:
-    """Line ranges of the failing step (of the whole log where that is not known) that are not in the excerpt."""
-    first, last = 1, reading.lines
-    if step is not None:
-        for i, found in enumerate(ranges):
-            if found.step.number == step.number:
-                kept = [r.start for r in ranges[i : i + 2] if reading.block(r.start)]
-                numbers = [number for _, number in reading.numbered(kept)]
-                if numbers:
-                    first = numbers[0]
-                    last = numbers[1] - 1 if len(numbers) > 1 else reading.lines
+def _lines_of(reading: Reading, ranges: list[StepRange], step: Step | None) -> Span | None:
+    """The failing step's lines; None where GitHub does not name it or the log does not show it."""
+    if step is None:
+        return None
+    for i, found in enumerate(ranges):
+        if found.step.number == step.number:
+            kept = [r.start for r in ranges[i : i + 2] if reading.block(r.start)]
+            numbers = [number for _, number in reading.numbered(kept)]
+            if numbers:
+                return numbers[0], numbers[1] - 1 if len(numbers) > 1 else reading.lines
+    return None
+
+
+def _with_step_line(error: ExtractedError, failed: Span | None) -> ExtractedError:
+    """The error with its line as GitHub's page counts it: from the step's own first line."""
+    if failed is None or error.line is None or not failed[0] <= error.line <= failed[1]:
+        return error
+    return replace(error, step_line=error.line - failed[0] + 1)
+
+
+def _omitted(of: Span, spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    """Line ranges within `of` that are not in the excerpt."""
+    first, last = of
     gaps: list[Span] = []
     following = first
     for begin, end in spans:

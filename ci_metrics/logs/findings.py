@@ -63,19 +63,21 @@ def _tool(ids: tuple[int, ...]) -> str:
 
 
 def errors_of(
-    lines: list[Line], texts: Mapping[int, str], step_of: Callable[[int], tuple[str | None, int | None]]
+    lines: list[Line],
+    texts: Mapping[int, str],
+    step_of: Callable[[int], tuple[str | None, int | None]],
+    inside: Callable[[int], bool] | None = None,
 ) -> tuple[ExtractedError, ...]:
-    """Errors in `lines` (in order), root cause first; `texts` are the redacted lines, `step_of` names the step at an offset."""
-    best = max((line.own for line in lines), default=0.0)
-    threshold = max(LEAST, SHARE * best)
-    blocks = [_Block(run, run[-1]) for run in _runs(lines)]
-    blocks = [part for block in blocks for part in _split(block.lines, threshold)]
-    if not any(block.head.own >= threshold for block in blocks):
-        blocks = sorted(blocks, key=lambda b: -max(line.score for line in b.lines))[:1]
-    else:
-        blocks = [block for block in blocks if block.head.own >= threshold]
+    """Errors in `lines` (in order), root cause first; `texts` are the redacted lines, `step_of` names the step at an offset.
+
+    `inside` says whether an offset lies in the step that failed, where GitHub names it: what other steps printed comes
+    after it, because a step that passed was no reason to fail.
+    """
+    runs = _runs(lines, inside)
+    ours = [run for run in runs if inside is None or inside(run[0].at)]
+    others = [run for run in runs if inside is not None and not inside(run[0].at)]
     found: dict[str, ExtractedError] = {}
-    for block in sorted(blocks, key=lambda b: (-_rank(b, best), b.head.at)):
+    for block in [*_ordered(ours, needed=True), *_ordered(others, needed=not ours)]:
         error = _error(block, texts, step_of)
         known = found.get(error.fingerprint)
         if known is not None:
@@ -83,6 +85,17 @@ def errors_of(
         elif len(found) < MOST:
             found[error.fingerprint] = error
     return tuple(found.values())
+
+
+def _ordered(runs: list[list[Line]], *, needed: bool) -> list[_Block]:
+    """The blocks of these runs that are errors, root cause first; when `needed`, the best one even if it is none."""
+    best = max((line.own for run in runs for line in run), default=0.0)
+    threshold = max(LEAST, SHARE * best)
+    blocks = [part for run in runs for part in _split(run, threshold)]
+    errors = [block for block in blocks if block.head.own >= threshold]
+    if not errors and needed:
+        errors = sorted(blocks, key=lambda b: -max(line.score for line in b.lines))[:1]
+    return sorted(errors, key=lambda b: (-_rank(b, best), b.head.at))
 
 
 def _rank(block: _Block, best: float) -> float:
@@ -95,10 +108,12 @@ def _rank(block: _Block, best: float) -> float:
     return (worth + bonus) // 2 if near else block.head.own / 100
 
 
-def _runs(lines: list[Line]) -> list[list[Line]]:
+def _runs(lines: list[Line], inside: Callable[[int], bool] | None) -> list[list[Line]]:
+    """Lines that follow each other, without a step's end between them."""
     runs: list[list[Line]] = []
     for line in lines:
-        if runs and runs[-1][-1].number + 1 == line.number:
+        follows = runs and runs[-1][-1].number + 1 == line.number
+        if follows and (inside is None or inside(runs[-1][-1].at) == inside(line.at)):
             runs[-1].append(line)
         else:
             runs.append([line])

@@ -105,7 +105,9 @@ def _lines(extraction: Extraction, error: ExtractedError | None) -> tuple[list[L
         for line in found.lines:
             texts.setdefault(line.number, line)
             places[line.number] = max(places.get(line.number, CONTEXT), FIRST if rank == 0 else OTHER)
-    numbers = sorted(texts)
+    step = extraction.failed_span
+    # What a step printed that passed is no reason for another's failure, however much it looks like one.
+    numbers = [number for number in sorted(texts) if step is None or step[0] <= number <= step[1]]
     lines = [texts[number] for number in numbers]
     worth = [places[number] for number in numbers]
     for rank, found in enumerate(extraction.errors):
