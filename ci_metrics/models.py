@@ -157,7 +157,9 @@ class ExtractedError:
     source: Literal["log", "annotation"] = "log"
     tool: str = ""  # the family of tools that printed it, where known
     repeats: int = 1  # near-identical blocks that were collapsed into this one
-    step_line: int | None = None  # the headline's line within its step's log, from 1, as GitHub's page numbers it; None: not known
+    step_line: int | None = (
+        None  # the headline's line within its step's log, from 1, as GitHub's page numbers it; None: not known
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

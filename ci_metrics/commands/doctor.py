@@ -88,7 +88,9 @@ def _github(settings: Settings) -> Iterator[Finding]:
         quota = github.rate_limit()
         if quota is not None:
             yield Finding(
-                "GitHub quota", "ok", f"{quota.remaining} of {quota.limit} requests left until {quota.reset_at:%H:%M} UTC"
+                "GitHub quota",
+                "ok",
+                f"{quota.remaining} of {quota.limit} requests left until {quota.reset_at:%H:%M} UTC",
             )
 
 
