@@ -6,11 +6,12 @@ Names are the environment's own; attributes are the same in lower case. An empty
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -144,11 +145,10 @@ class Settings(BaseSettings):
     def _http_url(cls, value: str | None, info: Any) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise _WrongError(
-                info.field_name.upper(), f"“{value}” is not an http(s) address", "Write it like https://host/path"
-            )
+        parts = _parts(value)
+        if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
+            seen = f"“{mask_url(value)}” is not an http(s) address"
+            raise _WrongError(info.field_name.upper(), seen, "Write it like https://host/path")
         return value.rstrip("/")
 
     @field_validator("workflow_index", "job_index", "steps_index", mode="after")
@@ -156,19 +156,16 @@ class Settings(BaseSettings):
     def _index_url(cls, value: str | None, info: Any) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
-        name = parts.path.strip("/")
-        if parts.scheme not in ("http", "https") or not parts.hostname or not name or "/" in name:
+        parts = _parts(value)
+        name = parts.path.strip("/") if parts is not None else ""
+        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or not name or "/" in name:
             seen = f"“{mask_url(value)}” is not an index address"
             raise _WrongError(
                 info.field_name.upper(), seen, "Write https://host:9200/index-name (user:password@host is allowed)"
             )
         if name != name.lower() or name.startswith(("_", "-", "+")):
-            raise _WrongError(
-                info.field_name.upper(),
-                f"index name “{name}”",
-                "OpenSearch wants lower case, not starting with _, - or +",
-            )
+            advice = "OpenSearch wants lower case, not starting with _, - or +"
+            raise _WrongError(info.field_name.upper(), f"index name “{name}”", advice)
         return value
 
     @field_validator("partitions_start", mode="after")
@@ -208,23 +205,14 @@ class Settings(BaseSettings):
         )
         has_auth = self.github_token is not None or self.github_app_id is not None
         if self.repo and not has_auth:
-            raise _WrongError(
-                "GITHUB_TOKEN",
-                f"not set, while REPO is {','.join(self.repo)}",
-                "Set GITHUB_TOKEN or the GITHUB_APP_ settings",
-            )
+            seen = f"not set, while REPO is {','.join(self.repo)}"
+            raise _WrongError("GITHUB_TOKEN", seen, "Set GITHUB_TOKEN or the GITHUB_APP_ settings")
         if has_auth and not self.repo:
-            raise _WrongError(
-                "REPO",
-                "not set, while there are GitHub credentials",
-                "Set REPO=owner/name, several separated by commas",
-            )
+            advice = "Set REPO=owner/name, several separated by commas"
+            raise _WrongError("REPO", "not set, while there are GitHub credentials", advice)
         if self.enable_pr_comments and self.pr_comment_token is None:
-            raise _WrongError(
-                "PR_COMMENT_TOKEN",
-                "not set, while ENABLE_PR_COMMENTS is true",
-                "Set a token that may write pull-request comments",
-            )
+            advice = "Set a token that may write pull-request comments"
+            raise _WrongError("PR_COMMENT_TOKEN", "not set, while ENABLE_PR_COMMENTS is true", advice)
         return self
 
     @property
@@ -284,18 +272,22 @@ def _explain(item: Mapping[str, Any]) -> tuple[str, str, str]:
     if isinstance(cause, _WrongError):
         return cause.parts
     name = str(item["loc"][0]).lower() if item["loc"] else "settings"
-    seen = "****" if name in SECRETS else f"“{item.get('input')}”"
+    seen = "****" if name in SECRETS else f"“{mask_url(str(item.get('input')))}”"
     return name.upper(), f"{seen} is not usable", str(item["msg"]).removeprefix("Value error, ")
 
 
 def mask_url(url: str) -> str:
-    """The address with its password, if any, replaced by ****."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.hostname or ""
-    port = f":{parts.port}" if parts.port else ""
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:****@{host}{port}"))
+    """The address with its password, if any, replaced by ****; also where it is no proper address."""
+    return re.sub(r"^((?:[\w+.-]+://)?[^:/@]*):.*@", r"\1:****@", url)
+
+
+def _parts(url: str) -> SplitResult | None:
+    """The address in parts; None when it is none (a port that is no number, a bracket left open)."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port is None or parts.port else None
+    except ValueError:
+        return None
 
 
 def split_index_url(url: str) -> tuple[str, str, tuple[str, str] | None]:

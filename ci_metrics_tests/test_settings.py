@@ -98,6 +98,26 @@ def test_a_secret_is_never_shown_not_in_messages_nor_in_the_settings_own_text() 
         assert secret not in str(caught.value)
 
 
+@pytest.mark.parametrize("variable", ["JOB_INDEX", "GITHUB_API_URL", "API_BASE_URL"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://user:hush-hush@host:no-port/jobs",
+        "https://user:hush-hush@host:99999/jobs",
+        "https://user:hush-hush@[host/jobs",
+        "https://user:hush/hush-hush@host:x/jobs",
+        "user:hush-hush@host/jobs",
+        "ftp://user:hush-hush@host/jobs",
+    ],
+)
+def test_an_address_that_is_none_is_one_message_without_its_password(variable: str, address: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({variable: address})
+    assert str(caught.value).startswith(f"{variable}: ")
+    assert "user:****@" in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
 def test_index_addresses_may_carry_credentials_which_are_masked_when_shown() -> None:
     url = "https://us%40er:p%2Fw@host:9200/jobs"
     assert split_index_url(url) == ("https://host:9200", "jobs", ("us@er", "p/w"))
