@@ -22,6 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 from upath import UPath
@@ -46,21 +47,29 @@ class HourStore:
         return bool(self._file(asset, hour).exists())
 
     def read(self, asset: str, hour: str, kind: type[T]) -> list[T]:
-        """The hour's rows. Raises NotFoundError when the asset has not that hour yet, ContractError on a foreign schema."""
-        return records_of(pq.read_table(io.BytesIO(self._bytes(asset, hour))), kind)
+        """The hour's rows. Raises NotFoundError when the asset has not that hour yet, ContractError when it is foreign or damaged."""
+        data = self._bytes(asset, hour)
+        try:
+            # No threads: an hour is small, and Arrow's pools have been seen to abort the process when it ends.
+            table = pq.ParquetFile(io.BytesIO(data), pre_buffer=False).read(use_threads=False)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ContractError(
+                f"the file of {asset}, hour {hour}, is damaged. Materialize {asset} for it again"
+            ) from error
+        return records_of(table, kind)
 
     def read_or_none(self, asset: str, hour: str, kind: type[T]) -> list[T]:
-        """The hour's rows, none when it has not been made or was made by a version whose rows do not fit: both are simply redone."""
+        """The hour's rows, none when it has not been made, is damaged or is of a version whose rows do not fit: all are simply redone."""
         try:
             return self.read(asset, hour, kind)
         except (NotFoundError, ContractError):
             return []
 
     def notes(self, asset: str, hour: str) -> dict[str, Any]:
-        """What was noted with the hour's rows; {} when there is no such hour."""
+        """What was noted with the hour's rows; {} when there is no such hour or its file is damaged."""
         try:
             found = pq.read_schema(io.BytesIO(self._bytes(asset, hour))).metadata or {}
-        except NotFoundError:
+        except (NotFoundError, pa.ArrowInvalid, OSError):
             return {}
         return dict(json.loads(found.get(_NOTES, b"{}")))
 
@@ -96,7 +105,7 @@ class HourStore:
         """A stored log's raw bytes, streaming. Raises NotFoundError when the file is gone."""
         target = self.root / "job_logs" / hour / path
         if not target.exists():
-            raise NotFoundError(f"the stored log {hour}/{path} is gone. Materialize job_logs for {hour} again")
+            raise NotFoundError(f"the stored log {hour}/{path} has been deleted")
         source = target.open("rb")
         reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
         return io.BufferedReader(reader, buffer_size=1 << 20)
@@ -108,12 +117,14 @@ class HourStore:
         self._put(self.root / "hours" / f"{hour}.json", json.dumps(status, sort_keys=True).encode())
 
     def status(self, hour: str) -> dict[str, Any] | None:
-        """What was noted of an hour; None when it was never worked on."""
+        """What was noted of an hour; None when it was never worked on, {} (so: to be redone) when the file is damaged."""
         path = self.root / "hours" / f"{hour}.json"
         try:
             return dict(json.loads(path.read_bytes()))
         except FileNotFoundError:
             return None
+        except ValueError:
+            return {}
 
     def hours(self) -> list[str]:
         """Every hour that was ever worked on, in order."""

@@ -9,6 +9,7 @@ import pytest
 
 from ci_metrics.errors import ContractError, NotFoundError
 from ci_metrics.models import Annotation, Job, Step
+from ci_metrics.orchestration.lateness import is_unfinished
 from ci_metrics.orchestration.store import HourStore, log_path
 
 HOUR = "2026-03-02T05"
@@ -87,3 +88,24 @@ def test_parts_of_an_hours_status_do_not_overwrite_each_other(store: HourStore) 
     assert status["workflow_runs"]["unfinished"] == 2
     assert set(status) == {"workflow_runs", "job_logs"}
     assert store.status("2026-03-02T06") is None
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"PAR1", b"PAR1" + b"\0" * 200 + b"PAR1", b"not parquet at all, however long it may be"]
+)
+def test_a_damaged_file_is_said_to_be_and_counts_as_not_made(store: HourStore, damage: bytes) -> None:
+    store.write("workflow_jobs", HOUR, [job(1)], Job, {"settled": [[1, 1]]})
+    (Path(str(store.root)) / "workflow_jobs" / f"{HOUR}.parquet").write_bytes(damage)
+    with pytest.raises(ContractError, match="damaged"):
+        store.read("workflow_jobs", HOUR, Job)
+    assert store.read_or_none("workflow_jobs", HOUR, Job) == []
+    assert store.notes("workflow_jobs", HOUR) == {}
+
+
+@pytest.mark.parametrize("damage", [b"", b'{"workflow_runs": {"at": ', b"\xff\xfe"])
+def test_a_damaged_status_means_that_the_hour_is_redone(store: HourStore, damage: bytes) -> None:
+    store.note_status(HOUR, "workflow_runs", {"unfinished": 0}, MOMENT)
+    (Path(str(store.root)) / "hours" / f"{HOUR}.json").write_bytes(damage)
+    assert is_unfinished(store.status(HOUR) or {})
+    store.note_status(HOUR, "workflow_runs", {"unfinished": 0}, MOMENT)
+    assert "workflow_runs" in (store.status(HOUR) or {})
