@@ -51,7 +51,8 @@ def own_pid_tag() -> Mapping[str, str]:
 def _bury_the_dead(instance: dg.DagsterInstance) -> None:
     for run in instance.get_runs(dg.RunsFilter(statuses=_OPEN)):
         pid = run.tags.get(PID_TAG)
-        if pid is None or _alive(int(pid)):
+        # A container's process often has the same id as the one before it; ours has not begun a run yet.
+        if pid is None or (int(pid) != os.getpid() and _alive(int(pid))):
             continue
         instance.report_run_failed(run, f"the process {pid} that executed this run has died")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
