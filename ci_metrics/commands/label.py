@@ -83,13 +83,14 @@ def _give(ci: Workplace, document: Document, error_type: str, *, note: str, all_
         all_like_it=all_like_it,
         user=_user(),
         now=ci.now(),
+        parents=ci.taxonomy.parents,
     )
     forget_documents(ci.store, done.hours, {*done.jobs, *done.steps})
     return done
 
 
 def _withdraw(ci: Workplace, settings: Settings, document: Document, *, all_like_it: bool) -> Labelled:
-    done = take_back(ci.index, document, all_like_it=all_like_it)
+    done = take_back(ci.index, document, all_like_it=all_like_it, parents=ci.taxonomy.parents)
     again = sorted(done.to_judge_again)
     ids = {id_ for hour in again for id_ in done.to_judge_again[hour]}
     forget_documents(ci.store, done.hours, {*done.jobs, *done.steps, *ids})

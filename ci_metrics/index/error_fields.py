@@ -6,8 +6,8 @@ verdict index (`verdict_documents.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ci_metrics.index.base import Body
 from ci_metrics.index.bodies import present
@@ -29,13 +29,15 @@ _SAID = frozenset({"classified", "unknown"})
 class JobOutcome:
     """What classification says of one failed job: its state and its errors with their verdicts, root cause first.
 
-    `flaky_suspected` and `flaky_confirmed` come from history; None: not known, and the fields stay absent.
+    `flaky_suspected` and `flaky_confirmed` come from history; None: not known, and the fields stay absent. `parents`: a
+    project's own category -> the one of the ten that its taxonomy names as its parent.
     """
 
     state: ErrorState
     verdicts: tuple[tuple[ExtractedError, Verdict], ...] = ()
     flaky_suspected: bool | None = None
     flaky_confirmed: bool | None = None
+    parents: Mapping[str, str] = field(default_factory=dict)
 
 
 def job_error_fields(job: Job, outcome: JobOutcome) -> Body:
@@ -44,10 +46,10 @@ def job_error_fields(job: Job, outcome: JobOutcome) -> Body:
         return {}
     return {
         "s_error_state": outcome.state,
-        **_root_fields(job, outcome.state, outcome.verdicts),
+        **_root_fields(job, outcome.state, outcome.verdicts, outcome.parents),
         **spent(verdict.usage for _, verdict in outcome.verdicts),
         **_flaky(outcome),
-        "errors": [_nested(job, error, verdict) for error, verdict in outcome.verdicts],
+        "errors": [_nested(job, error, verdict, outcome.parents) for error, verdict in outcome.verdicts],
     }
 
 
@@ -63,7 +65,7 @@ def step_error_fields(job: Job, step: Step, outcome: JobOutcome) -> Body:
     state = own[0][1].state
     return {
         "s_error_state": state,
-        **_root_fields(job, state, own),
+        **_root_fields(job, state, own, outcome.parents),
         **spent(verdict.usage for _, verdict in own),
         **_flaky(outcome),
     }
@@ -88,28 +90,33 @@ def _stands_in(error: ExtractedError, step: Step, job: Job) -> bool:
     return [other.number for other in job.steps if other.conclusion in FAILED_CONCLUSIONS] == [step.number]
 
 
-def _root_fields(job: Job, state: ErrorState, verdicts: Sequence[tuple[ExtractedError, Verdict]]) -> Body:
+def _root_fields(
+    job: Job, state: ErrorState, verdicts: Sequence[tuple[ExtractedError, Verdict]], parents: Mapping[str, str]
+) -> Body:
     if not verdicts:
         return {}
     # The state says which verdict decided it: the first of that state.
     error, verdict = next((pair for pair in verdicts if pair[1].state == state), verdicts[0])
-    return _fields(job, state, error, verdict)
+    return _fields(job, state, error, verdict, parents)
 
 
-def _nested(job: Job, error: ExtractedError, verdict: Verdict) -> Body:
+def _nested(job: Job, error: ExtractedError, verdict: Verdict, parents: Mapping[str, str]) -> Body:
     return present(
         {
             "s_error_state": verdict.state,
-            **_fields(job, verdict.state, error, verdict),
+            **_fields(job, verdict.state, error, verdict, parents),
             **spent([verdict.usage]),
             "s_step_name": error.step,
         }
     )
 
 
-def _fields(job: Job, state: ErrorState, error: ExtractedError, verdict: Verdict) -> Body:
+def _fields(job: Job, state: ErrorState, error: ExtractedError, verdict: Verdict, parents: Mapping[str, str]) -> Body:
+    said = verdict_fields(state, verdict)
+    kind = said["s_error_type"]
     return {
-        **verdict_fields(state, verdict),
+        **said,
+        "s_error_base_type": parents.get(kind, kind) if kind else None,
         **evidence_fields(error, verdict),
         "s_error_log_url": log_url(job, error),
         "s_error_fingerprint": error.fingerprint or verdict.fingerprint,

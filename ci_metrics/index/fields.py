@@ -92,6 +92,13 @@ FIELDS: tuple[Field, ...] = (
     Field("l_step_number", "long", _STEPS, "The step's number in its job, from 1."),
     # Verdicts
     Field("s_error_type", "keyword", _JUDGED, "Category; absent unless s_error_state is “classified”.", in_errors=True),
+    Field(
+        "s_error_base_type",
+        "keyword",
+        _JOBS_STEPS,
+        "Which of the ten categories s_error_type counts under: the parent that the taxonomy names for it, else itself.",
+        in_errors=True,
+    ),
     Field("s_error_summary", "text", _JUDGED, "The root cause in one to three sentences.", in_errors=True),
     Field("f_error_confidence", "float", _JUDGED, "How sure, 0.0 to 1.0.", in_errors=True),
     Field(

@@ -182,7 +182,8 @@ def _judge(
         state: ErrorState = "no_log"
     else:
         state = verdicts[0].state if verdicts else "no_error_found"
-    return JobOutcome(state=state, verdicts=tuple(zip(extraction.errors, verdicts, strict=True)))
+    pairs = tuple(zip(extraction.errors, verdicts, strict=True))
+    return JobOutcome(state=state, verdicts=pairs, parents=ci.taxonomy.parents)
 
 
 def _repo(ci: Workplace, reference: JobReference) -> str:

@@ -126,15 +126,16 @@ def _wanted(body: Body, said: FlakyEvidence | None, rules: FlagRules) -> Body:
         "b_flaky_suspected": True if suspected else None,
         "b_flaky_confirmed": True if confirmed else None,
         "s_error_type": body.get("s_error_type"),
+        "s_error_base_type": body.get("s_error_base_type"),
     }
     # The nested error keeps what the log alone said, so that the type can be given back when the evidence is gone.
     own = root_error(body).get("s_error_type")
     if rules.flaky_type is None or own is None or body.get("s_error_source") == "human":
         return wanted
     if confirmed and own in rules.test_types and body.get("s_status") == "failure":
-        wanted["s_error_type"] = rules.flaky_type
+        wanted["s_error_type"] = wanted["s_error_base_type"] = rules.flaky_type
     elif body.get("s_error_type") == rules.flaky_type:
-        wanted["s_error_type"] = own
+        wanted["s_error_type"], wanted["s_error_base_type"] = own, root_error(body).get("s_error_base_type")
     return wanted
 
 

@@ -8,7 +8,7 @@ A verdict on one job is kept under the job's document id, one on all failures li
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,7 +24,8 @@ HUMAN_VERSION = "human"
 
 #: What a verdict says in a document, and in the entries of its `errors`.
 _SAID = (
-    "s_error_state", "s_error_type", "s_error_source", "f_error_confidence", "s_error_summary", "s_suggested_fix", "s_model",
+    "s_error_state", "s_error_type", "s_error_base_type", "s_error_source", "f_error_confidence", "s_error_summary",
+    "s_suggested_fix", "s_model",
 )  # fmt: skip
 
 
@@ -51,11 +52,13 @@ def give(
     all_like_it: bool,
     user: str,
     now: datetime,
+    parents: Mapping[str, str] | None = None,
 ) -> Labelled:
     """Keep a person's verdict and put it into the documents.
 
-    `fix`: the hint of that category. Raises ContractError when the job did not fail, or when all like it are meant but its
-    fingerprint is generic or missing, so that nothing is like it.
+    `fix`: the hint of that category. `parents`: own categories -> the one of the ten they count under. Raises ContractError
+    when the job did not fail, or when all like it are meant but its fingerprint is generic or missing, so that nothing is
+    like it.
     """
     body = job.body
     if "s_error_state" not in body:
@@ -84,11 +87,13 @@ def give(
     kept.body.update({"s_error_group": body["s_error_group"]} if "s_error_group" in body else {})
     index.upsert([Document("verdicts", key, kept.body)])
     jobs = _like(index, fingerprint) if all_like_it else [job]
-    fields = verdict_body(verdict, keep_summary=not note)
+    fields = verdict_body(verdict, base_type=_base(error_type, parents), keep_summary=not note)
     return _changed(index, key, jobs, {document.id: fields for document in jobs})
 
 
-def withdraw(index: DocumentIndex, job: Document, *, all_like_it: bool) -> Labelled:
+def withdraw(
+    index: DocumentIndex, job: Document, *, all_like_it: bool, parents: Mapping[str, str] | None = None
+) -> Labelled:
     """Forget a person's verdict; documents get back what the machine had said, where they still know it.
 
     Raises NotFoundError when there is no such verdict: it says which one there is.
@@ -120,7 +125,9 @@ def withdraw(index: DocumentIndex, job: Document, *, all_like_it: bool) -> Label
         if still is None and machine.get("s_error_source") in (None, "human"):
             lost.setdefault(str(document.body.get("s_partition") or ""), []).append(document.id)
         else:
-            wanted[document.id] = {name: machine.get(name) for name in _SAID}
+            kind = machine.get("s_error_type")
+            base = {"s_error_base_type": _base(str(kind), parents)} if kind else {}
+            wanted[document.id] = {name: machine.get(name) for name in _SAID} | base
     done = _changed(index, key, jobs, wanted)
     return Labelled(
         key=done.key,
@@ -132,17 +139,22 @@ def withdraw(index: DocumentIndex, job: Document, *, all_like_it: bool) -> Label
     )
 
 
-def verdict_body(verdict: Verdict, *, keep_summary: bool) -> Body:
+def verdict_body(verdict: Verdict, *, base_type: str, keep_summary: bool) -> Body:
     """The fields of a document that a person's verdict changes; `keep_summary`: the machine's stays."""
     fields: Body = {
         "s_error_state": verdict.state,
         "s_error_type": verdict.error_type,
+        "s_error_base_type": base_type,
         "s_error_source": verdict.source,
         "f_error_confidence": verdict.confidence,
         "s_suggested_fix": verdict.suggested_fix or None,
         "s_model": None,
     }
     return fields if keep_summary else {**fields, "s_error_summary": verdict.summary}
+
+
+def _base(error_type: str, parents: Mapping[str, str] | None) -> str:
+    return (parents or {}).get(error_type, error_type)
 
 
 def _fingerprint(job: Document) -> str:

@@ -72,6 +72,11 @@ class Taxonomy:
         """The category of that name, or None."""
         return next((category for category in self.categories if category.name == name), None)
 
+    @property
+    def parents(self) -> dict[str, str]:
+        """The categories that have a parent, with it."""
+        return {category.name: category.parent for category in self.categories if category.parent}
+
     def parent_of(self, name: str) -> str:
         """The category a dashboard on the ten counts `name` under: its parent, else itself."""
         category = self.get(name)

@@ -49,6 +49,7 @@ def test_a_failed_job_whole() -> None:
     document = job_document(a_run(), job, outcome, PROVENANCE)
     of_the_error = {
         "s_error_type": "assertion_failure",
+        "s_error_base_type": "assertion_failure",
         "s_error_summary": "tests/test_widgets.py expected 4 widgets and got 3.",
         "f_error_confidence": 0.9,
         "s_error_state": "classified",
@@ -308,11 +309,22 @@ def test_a_type_stands_only_where_the_state_is_classified(state: Any) -> None:
         job = job_document(a_run(), a_job(), outcome).body
         step = step_documents(a_run(), a_job(), outcome)[1].body
         for body in (job, step, *job.get("errors", [])):
-            assert "s_error_type" not in body
+            assert not {"s_error_type", "s_error_base_type"} & set(body)
         assert job["s_error_state"] == state
         assert job["l_prompt_tokens"] == 0
         assert step["s_error_state"] == state
         assert ("f_error_confidence" in job) is (state == "unknown" and bool(outcome.verdicts))
+
+
+def test_a_project_s_own_category_stands_beside_the_one_of_the_ten_it_counts_under() -> None:
+    lint = (an_error(step="Step 2", step_number=2), a_verdict(error_type="lint_failure"))
+    other = (an_error(fingerprint="v1-2222", step="Step 3", step_number=3), a_verdict(error_type="timeout"))
+    outcome = an_outcome(lint, other, parents={"lint_failure": "assertion_failure"})
+    job = job_document(a_run(), a_job(), outcome).body
+    step = step_documents(a_run(), a_job(), outcome)[1].body
+    for body in (job, step, job["errors"][0]):
+        assert (body["s_error_type"], body["s_error_base_type"]) == ("lint_failure", "assertion_failure")
+    assert (job["errors"][1]["s_error_type"], job["errors"][1]["s_error_base_type"]) == ("timeout", "timeout")
 
 
 def test_all_errors_are_kept_and_the_state_s_own_leads() -> None:

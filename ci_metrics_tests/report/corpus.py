@@ -217,7 +217,8 @@ def _error_fields(rng: random.Random, cause: Cause, url: str, passed_later: bool
     line = rng.randint(120, 4000)
     source = "model" if asked else rng.choice(("rules", "reused"))
     return {
-        "s_error_state": "classified", "s_error_type": cause.type, "s_error_summary": cause.summary,
+        "s_error_state": "classified", "s_error_type": cause.type, "s_error_base_type": cause.type,
+        "s_error_summary": cause.summary,
         "f_error_confidence": round(min(1.0, cause.confidence + rng.uniform(-0.12, 0.06)), 2), "s_error_source": source,
         "s_error_evidence": cause.quote, "l_error_line": line, "s_error_log_url": f"{url}#step:4:{line - 100}",
         "s_error_fingerprint": f"f1-{cause.group[3:]}", "s_error_group": cause.group, "s_suggested_fix": "Look at the quoted line first.",

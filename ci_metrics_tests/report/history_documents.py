@@ -63,6 +63,7 @@ def job(
         error = {
             "s_error_state": "classified",
             "s_error_type": type,
+            "s_error_base_type": type,
             "s_error_source": "rules",
             "f_error_confidence": 0.9,
             "s_error_summary": f"It failed: {fingerprint}",

@@ -202,7 +202,9 @@ def test_doing_an_hour_again_changes_no_document(embedded_index: DocumentIndex) 
 
 
 def kind(index: DocumentIndex, document: Document) -> object:
-    return index.get(document.kind, [document.id])[document.id].get("s_error_type")
+    body = index.get(document.kind, [document.id])[document.id]
+    assert body["s_error_base_type"] == body["s_error_type"]  # neither is changed without the other
+    return body["s_error_type"]
 
 
 def test_a_confirmed_test_failure_gets_the_type_and_gives_it_back(any_index: DocumentIndex) -> None:

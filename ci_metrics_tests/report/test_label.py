@@ -32,8 +32,9 @@ def label(index: DocumentIndex, document: Document, error_type: str = "timeout",
     return give(index, current, error_type, **given)  # type: ignore[arg-type]
 
 
-def unlabel(index: DocumentIndex, document: Document, *, all_like_it: bool = False) -> Labelled:
-    return withdraw(index, Document("jobs", document.id, body(index, document)), all_like_it=all_like_it)
+def unlabel(index: DocumentIndex, document: Document, *, all_like_it: bool = False, **more: object) -> Labelled:
+    current = Document("jobs", document.id, body(index, document))
+    return withdraw(index, current, all_like_it=all_like_it, **more)  # type: ignore[arg-type]
 
 
 ONE = job(1, fingerprint="f1-a")
@@ -75,6 +76,17 @@ def test_the_verdict_is_kept_where_the_judge_looks_for_it(any_index: DocumentInd
     assert (shared.source, shared.error_type, shared.confidence) == ("human", "timeout", 1.0)
     assert (kept["f1-a-human"]["s_user_alias"], kept["f1-a-human"]["s_note"]) == ("ada", "Seen in the dashboard.")
     assert kept[f"{ONE.id}-human"]["s_error_type"] == "runtime_error"
+
+
+def test_a_label_of_an_own_category_counts_under_its_parent(any_index: DocumentIndex) -> None:
+    write(any_index, ONE)
+    parents = {"lint_failure": "assertion_failure", "slow_test": "timeout"}
+    label(any_index, ONE, "slow_test", all_like_it=True, parents=parents)
+    assert body(any_index, ONE)["s_error_base_type"] == "timeout"
+    label(any_index, ONE, "lint_failure", parents=parents)
+    assert body(any_index, ONE)["s_error_base_type"] == "assertion_failure"
+    unlabel(any_index, ONE, parents=parents)  # the one on all like it counts again
+    assert (body(any_index, ONE)["s_error_type"], body(any_index, ONE)["s_error_base_type"]) == ("slow_test", "timeout")
 
 
 def test_a_withdrawn_label_gives_back_exactly_what_the_machine_had_said(any_index: DocumentIndex) -> None:

@@ -101,6 +101,7 @@ class _HourRows:
     """The stored rows of an hour, tied together."""
 
     def __init__(self, ci: Workplace, hour: str) -> None:
+        self.parents = ci.taxonomy.parents
         self.runs = ci.store.read("workflow_runs", hour, Run)
         self.jobs: dict[tuple[int, int], list[Job]] = {}
         for job in ci.store.read("workflow_jobs", hour, Job):
@@ -112,7 +113,8 @@ class _HourRows:
         row = self.verdicts.get((job.job_id, job.run_attempt))
         if row is None:
             return None
-        return JobOutcome(state=row.state, verdicts=tuple((judged.error, judged.verdict) for judged in row.judged))
+        verdicts = tuple((judged.error, judged.verdict) for judged in row.judged)
+        return JobOutcome(state=row.state, verdicts=verdicts, parents=self.parents)
 
     def documents(self, provenance: Provenance) -> Iterator[Document]:
         """Every document of the hour."""

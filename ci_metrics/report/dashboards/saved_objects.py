@@ -57,7 +57,7 @@ def _charts() -> list[SavedObject]:
             "categories",
             "Failed jobs over time, by category",
             "jobs",
-            over_time("histogram", [_COUNT], split="s_error_type"),
+            over_time("histogram", [_COUNT], split="s_error_base_type"),
             _FAILED,
         ),
         visualization(
