@@ -165,7 +165,7 @@ def show(summary: Summary, settings: Settings, first: str, last: str, seconds: f
     unchanged = summary.documents - summary.written
     console.print(f"{summary.written} documents written, {unchanged} unchanged, in {escape(summary.location)}")
     if summary.cost_usd:
-        console.print(f"The model cost ${summary.cost_usd:.4f}.")
+        console.print(f"The model's verdicts on these hours cost ${summary.cost_usd:.4f} in all.")
     console.print(f"Took {seconds:.1f} s.")
     console.print()
     console.print("Next:  [bold]make ui[/]  the assets, their history and backfills in Dagster's UI")

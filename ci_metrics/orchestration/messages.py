@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ci_metrics.models import Annotation, ErrorState, Verdict
+from ci_metrics.verdicts.judge import unsettled
 
 #: Log events are cut at this many characters, at a line's end.
 EVENT_CHARACTERS = 20_000
@@ -50,11 +51,13 @@ def verdict_lines(state: ErrorState, verdict: Verdict | None) -> list[str]:
         return [
             f"   ✅ Classified as: {verdict.error_type} ({verdict.confidence:.0%} confidence)",
             f"      Summary: {verdict.summary}",
+            *([f"   ⚠️ Error during classification: {verdict.detail}"] if unsettled(verdict) else []),
         ]
     if state == "llm_failed":
         return [f"   ⚠️ Error during classification: {verdict.detail or 'the model gave no usable answer'}"]
     if state == "pending":
-        return [f"   ⏳ Classification pending: {verdict.detail or 'it will be done in a later tick'}"]
+        why = verdict.detail.removeprefix("pending: ") or "it will be done in a later tick"
+        return [f"   ⏳ Classification pending: {why}"]
     return [f"   ❔ Unknown error: {verdict.summary}"]
 
 

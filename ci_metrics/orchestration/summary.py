@@ -14,6 +14,7 @@ from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.lateness import is_unfinished
 from ci_metrics.orchestration.rows import JobVerdicts, JudgedError
 from ci_metrics.orchestration.store import HourStore
+from ci_metrics.verdicts.judge import MODEL_FAILED
 
 #: How many of the biggest causes are shown.
 MOST_CAUSES = 5
@@ -75,6 +76,7 @@ def summarise(store: HourStore, hours: Iterable[str], since: datetime) -> Summar
             problems.update(part.get("problems") or {})
         if is_unfinished(status):
             unfinished.append(hour)
+    problems.update(_failing_model(rows))
     roots = [row.judged[0] for row in rows if row.judged]
     return Summary(
         hours=len(keys),
@@ -92,6 +94,19 @@ def summarise(store: HourStore, hours: Iterable[str], since: datetime) -> Summar
         causes=_causes(rows, jobs),
         cost_usd=sum(judged.verdict.usage.cost_usd for row in rows for judged in row.judged),
     )
+
+
+def _failing_model(rows: Iterable[JobVerdicts]) -> dict[str, str]:
+    """What a person must know of a model that does not answer: documents have verdicts all the same, so nothing else shows it."""
+    verdicts = [judged.verdict for row in rows for judged in row.judged]
+    failed = [v for v in verdicts if v.state == "llm_failed" or v.detail.startswith(MODEL_FAILED)]
+    if not failed:
+        return {}
+    why = failed[0].detail.removeprefix(f"{MODEL_FAILED}: ")
+    instead = sum(v.state != "llm_failed" for v in failed)
+    return {
+        "the model": f"no usable answer on {len(failed)} errors; {instead} have the embedded classifier's verdict until then: {why}"
+    }
 
 
 def _causes(rows: Iterable[JobVerdicts], jobs: dict[tuple[int, int], Job]) -> tuple[Cause, ...]:
