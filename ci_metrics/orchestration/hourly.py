@@ -30,11 +30,13 @@ def each_hour(context: dg.AssetExecutionContext, ci: Workplace, work: HourWork) 
         ci.on_hour(asset, hour, len(done), len(hours))
         try:
             done[hour] = work(hour)
-        except CiMetricsError as error:
+        except Exception as error:
             for finished, metadata in done.items():
                 context.log_event(
                     dg.AssetMaterialization(context.asset_key, partition=finished, metadata=dict(metadata))
                 )
+            if not isinstance(error, CiMetricsError):
+                raise  # a full disk, a mistake of ours: the hours before it are kept all the same
             kept = f"{len(done)} of {len(hours)} hours are done and kept"
             raise dg.Failure(f"{asset}, hour {hour}: {error} ({kept})", allow_retries=False) from error
     ci.on_hour(asset, "", len(done), len(hours))
