@@ -56,7 +56,10 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
     settled = {tuple(pair) for pair in ci.store.notes(NAME, hour).get("settled", [])}
     if not stored:
         settled = set()
-    due = [run for run in runs if run.repo in ci.settings.repo and (run.run_id, run.run_attempt) not in settled]
+    # Of a run that GitHub has no more, what is stored is all there will ever be.
+    deleted = {tuple(pair) for pair in ci.store.notes("workflow_runs", hour).get("deleted", [])}
+    done = settled | deleted
+    due = [run for run in runs if run.repo in ci.settings.repo and (run.run_id, run.run_attempt) not in done]
     problems: dict[str, str] = {}
     requests = (0, 0)
     if due:
@@ -78,7 +81,7 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
         requests = (spent.total, spent.counted)
     jobs = sorted(stored.values(), key=lambda job: (job.repo, job.run_id, job.run_attempt, job.job_id))
     ci.store.write(NAME, hour, jobs, Job, {"settled": sorted(settled)})
-    unfinished = len({job.run_id for job in jobs if not job.finished})
+    unfinished = len({job.run_id for job in jobs if not job.finished and (job.run_id, job.run_attempt) not in deleted})
     ci.store.note_status(hour, NAME, {"jobs": len(jobs), "unfinished": unfinished, "problems": problems}, ci.now())
     failed = [job for job in jobs if job.failed]
     return {

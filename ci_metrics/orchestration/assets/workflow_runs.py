@@ -52,6 +52,7 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
     rows: dict[tuple[str, int, int], Run] = {(run.repo, run.run_id, run.run_attempt): run for run in kept}
     fetches: list[RepoFetch] = []
     problems: list[CiMetricsError] = []
+    deleted: list[tuple[int, int]] = []  # stored, and no longer listed
     for repo in ci.settings.repo:
         known = {key: run for key, run in rows.items() if key[0] == repo}
         try:
@@ -66,11 +67,14 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
             continue
         rows.update({(run.repo, run.run_id, run.run_attempt): run for run in fetched})
         unfinished = len({run.run_id for run in fetched if not run.finished})
-        fetches.append(RepoFetch(repo=repo, runs=len({run.run_id for run in fetched}), unfinished=unfinished))
+        listed = {run.run_id for run in fetched}
+        deleted += sorted((run_id, attempt) for _, run_id, attempt in known if run_id not in listed)
+        fetches.append(RepoFetch(repo=repo, runs=len(listed), unfinished=unfinished))
     if problems and len(problems) == len(ci.settings.repo):
         raise problems[0]
     runs = sorted(rows.values(), key=lambda run: (run.repo, run.created_at, run.run_id, run.run_attempt))
-    ci.store.write(NAME, hour, runs, Run, {"fetches": [asdict(fetch) for fetch in fetches]})
+    notes = {"fetches": [asdict(fetch) for fetch in fetches], "deleted": deleted}
+    ci.store.write(NAME, hour, runs, Run, notes)
     spent = ci.github.requests - before
     unfinished = sum(fetch.unfinished for fetch in fetches)
     failing = {fetch.repo: fetch.problem for fetch in fetches if fetch.problem}
@@ -80,6 +84,7 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
         "runs": len({(run.repo, run.run_id) for run in runs}),
         "attempts": len(runs),
         "unfinished_runs": unfinished,
+        "deleted_attempts": len(deleted),
         "requests": spent.total,
         "requests_counted": spent.counted,
         "problems": dg.MetadataValue.json(failing),
