@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.index.base import Body
@@ -83,3 +84,47 @@ def test_runs_that_were_deleted_before_they_were_done_are_not_waited_for(
     github.clock.set(WORLD.opens_at)
     assert ingest(settings)
     assert not unfinished(settings)
+
+
+def test_a_deleted_log_costs_no_verdict_and_no_hour_when_everything_is_read_anew(settings: Settings) -> None:
+    assert ingest(settings)
+    before = jobs(settings)
+    with contextlib.closing(Workplace(settings)) as ci:
+        logs = sorted((Path(str(ci.store.root)) / "job_logs" / HOUR).glob("*.zst"))
+    assert len(logs) > 1
+    logs[0].unlink()
+    assert ingest(settings.model_copy(update={"excerpt_budget": settings.excerpt_budget - 1000}))
+    assert {name: body.get("s_error_type") for name, body in jobs(settings).items()} == {
+        name: body.get("s_error_type") for name, body in before.items()
+    }
+
+
+def test_a_log_that_is_not_there_yet_is_asked_for_again_and_one_that_never_comes_is_not_for_ever(
+    github: SampleGitHub, settings: Settings
+) -> None:
+    ended = max(job.completed_at for run in WORLD.runs for a in run.attempts for job in a.jobs if job.completed_at)
+    github.faults.add(Fault(kind="status", on="log", status=404, times=None))
+    log_requests = github.stats.total
+    with time_machine.travel(ended + timedelta(minutes=5), tick=True):
+        assert ingest(settings)
+        assert unfinished(settings)
+        assert {body["s_error_state"] for body in jobs(settings).values() if "s_error_state" in body} == {"no_log"}
+    with time_machine.travel(ended + timedelta(hours=3), tick=True):
+        assert not unfinished(settings) or ingest(settings)
+        assert not unfinished(settings)
+        asked = log_requests["log"]
+        assert ingest(settings)
+        assert github.stats.total["log"] == asked, "a log that never came is final"
+
+
+def test_a_log_that_comes_late_is_read(github: SampleGitHub, settings: Settings) -> None:
+    ended = max(job.completed_at for run in WORLD.runs for a in run.attempts for job in a.jobs if job.completed_at)
+    fault = github.faults.add(Fault(kind="status", on="log", status=404, times=None))
+    with time_machine.travel(ended + timedelta(minutes=5), tick=True):
+        assert ingest(settings)
+        assert fault.done
+        github.faults.clear()
+        assert ingest(settings)
+        assert not unfinished(settings)
+    states = {body["s_error_state"] for body in jobs(settings).values() if "s_error_state" in body}
+    assert states == {"classified"}

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, cast
 
 import dagster as dg
 
+from ci_metrics.errors import NotFoundError
 from ci_metrics.logs import EXTRACTOR_VERSION, extract
 from ci_metrics.models import Extraction, Job, JobLog
 from ci_metrics.orchestration.hourly import each_hour
@@ -49,12 +50,12 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
 
 
 def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
-    """Extract the hour's errors and commit them; returns the metadata. What was read before from the same inputs is kept."""
+    """Extract the hour's errors and commit them; returns the metadata. Where nothing changed, or the log is gone, rows are kept."""
     jobs = {(job.job_id, job.run_attempt): job for job in ci.store.read("workflow_jobs", hour, Job)}
     logs = ci.store.read("job_logs", hour, JobLog)
     kept = {row.key: row for row in ci.store.read_or_none(NAME, hour, JobExtraction)}
     rows: list[JobExtraction] = []
-    read = 0
+    read = deleted = 0
     for log in logs:
         job = jobs[log.job_id, log.run_attempt]
         digest = inputs_digest(job, log, ci.settings.excerpt_budget)
@@ -62,6 +63,15 @@ def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
         if before is not None and before.digest == digest:
             rows.append(before)
             continue
+        try:
+            extraction = extract_job(ci.store, hour, job, log, ci.settings.excerpt_budget)
+        except NotFoundError:
+            # Stored logs may be deleted when space is short (docs/operation.md): what was read of them stays.
+            deleted += 1
+            if before is not None:
+                rows.append(before)
+                continue
+            extraction = Extraction(state="no_log", version=EXTRACTOR_VERSION)
         read += 1
         rows.append(
             JobExtraction(
@@ -70,17 +80,19 @@ def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
                 run_attempt=job.run_attempt,
                 job_id=job.job_id,
                 log=log,
-                extraction=extract_job(ci.store, hour, job, log, ci.settings.excerpt_budget),
+                extraction=extraction,
                 digest=digest,
             )
         )
-    ci.store.write(NAME, hour, rows, JobExtraction, {"version": EXTRACTOR_VERSION})
-    ci.store.note_status(hour, NAME, {"version": EXTRACTOR_VERSION}, ci.now())
+    version = min({row.extraction.version for row in rows} - {EXTRACTOR_VERSION}, default=EXTRACTOR_VERSION)
+    ci.store.write(NAME, hour, rows, JobExtraction, {"version": version})
+    ci.store.note_status(hour, NAME, {"version": version}, ci.now())
     sizes = [len(row.extraction.excerpt) for row in rows]
     return {
         "dagster/row_count": len(rows),
         "extractor_version": EXTRACTOR_VERSION,
         "read_now": read,
+        "deleted_logs": deleted,
         "errors": sum(len(row.extraction.errors) for row in rows),
         "mean_excerpt_characters": round(sum(sizes) / len(sizes)) if sizes else 0,
         "redactions": sum(row.extraction.redactions for row in rows),

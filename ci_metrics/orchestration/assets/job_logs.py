@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -20,6 +21,9 @@ from ci_metrics.orchestration.store import log_path
 from ci_metrics.orchestration.workplace import FETCH_THREADS, Workplace
 
 NAME = "job_logs"
+
+#: A log that is missing this long after its job has ended will not come any more.
+LOG_DELAY = timedelta(hours=1)
 
 
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
@@ -53,7 +57,7 @@ def fetch_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
     due = [
         job
         for job in failed
-        if job.repo in ci.settings.repo and not _final(manifest.get((job.job_id, job.run_attempt)))
+        if job.repo in ci.settings.repo and not _final(manifest.get((job.job_id, job.run_attempt)), job, ci.now())
     ]
     asked = [job for job in due if job.steps]
     for job in due:
@@ -71,7 +75,11 @@ def fetch_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
     logs = sorted(manifest.values(), key=lambda log: (log.repo, log.run_id, log.run_attempt, log.job_id))
     ci.store.write(NAME, hour, logs, JobLog, {})
     states = Counter(log.state for log in logs)
-    ci.store.note_status(hour, NAME, {"logs": dict(states), "unfinished": states["unavailable"]}, ci.now())
+    jobs = {(job.job_id, job.run_attempt): job for job in failed}
+    waiting = [
+        log for log in logs if (job := jobs.get((log.job_id, log.run_attempt))) and not _final(log, job, ci.now())
+    ]
+    ci.store.note_status(hour, NAME, {"logs": dict(states), "unfinished": len(waiting)}, ci.now())
     absent = [log for log in logs if log.state != "stored"]
     return {
         "dagster/row_count": len(logs),
@@ -86,8 +94,12 @@ def fetch_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
     }
 
 
-def _final(log: JobLog | None) -> bool:
-    return log is not None and log.state != "unavailable"
+def _final(log: JobLog | None, job: Job, now: datetime) -> bool:
+    """Whether asking again would find nothing else. GitHub stores a log only some time after its job has ended: 404 until then."""
+    if log is None or log.state == "unavailable":
+        return False
+    fresh = job.completed_at is not None and now - job.completed_at < LOG_DELAY
+    return not (log.http_status == 404 and fresh)
 
 
 def _fetch(ci: Workplace, hour: str, job: Job) -> JobLog:
