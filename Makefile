@@ -1,5 +1,6 @@
 # The project's commands. `make help` lists them.
 PYTHON ?= python3
+PORT ?= 3000
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -12,7 +13,7 @@ run: .venv/run.done ## the main job: the sample day, or with GITHUB_TOKEN and RE
 	@$(BIN)/ci-metrics upload
 
 ui: .venv/run.done ## Dagster's UI on the data just made, with its history
-	@$(BIN)/ci-metrics ui
+	@$(BIN)/ci-metrics ui --port $(PORT)
 
 report: .venv/run.done ## the HTML report on the data just made
 	@$(BIN)/ci-metrics report
@@ -31,7 +32,7 @@ opensearch: .venv/dev.done ## a real OpenSearch server on this machine, from Mav
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the locked packages into .venv (about a minute) ..."
 	@$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qqq --no-deps --no-build-isolation -e . 2>/dev/null
 	@touch $@
 
 .venv/dev.done: .venv/run.done requirements-dev.lock

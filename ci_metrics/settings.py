@@ -273,7 +273,28 @@ def _explain(item: Mapping[str, Any]) -> tuple[str, str, str]:
         return cause.parts
     name = str(item["loc"][0]).lower() if item["loc"] else "settings"
     seen = "****" if name in SECRETS else f"“{mask_url(str(item.get('input')))}”"
-    return name.upper(), f"{seen} is not usable", str(item["msg"]).removeprefix("Value error, ")
+    return name.upper(), f"{seen} is not usable", _advice(item)
+
+
+#: pydantic's kinds of errors that people meet, in words of ours.
+_ADVICE = {
+    "int_parsing": "Write a whole number",
+    "int_from_float": "Write a whole number",
+    "float_parsing": "Write a number",
+    "bool_parsing": "Write true or false",
+    "bool_type": "Write true or false",
+}
+
+
+def _advice(item: Mapping[str, Any]) -> str:
+    given = item.get("ctx") or {}
+    limits = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
+    if item["type"] in limits:
+        word, key = limits[item["type"]]
+        return f"Write {word} {given[key]}"
+    if item["type"] == "literal_error":
+        return f"Write one of {given['expected']}"
+    return _ADVICE.get(str(item["type"]), str(item["msg"]).removeprefix("Value error, "))
 
 
 def mask_url(url: str) -> str:

@@ -29,13 +29,18 @@ def serve_sample(settings: Settings) -> Iterator[tuple[Settings, str, str]]:
 
 
 def sample_settings(settings: Settings, api_url: str, repos: tuple[str, ...]) -> Settings:
-    """The settings with the sample GitHub in place of the real one, and classification on."""
+    """The settings with the sample GitHub in place of the real one, and classification on.
+
+    A model is asked about the sample only when classification was switched on, too: a key that merely stands in the
+    environment, for other programs, spends nothing.
+    """
     return settings.model_copy(
         update={
             "ci_metrics_sample": True,
             "github_api_url": api_url,
             "github_token": SecretStr(SAMPLE_TOKEN),
             "repo": repos,
+            "anthropic_api_key": settings.anthropic_api_key if settings.enable_error_classification else None,
             "enable_error_classification": True,
         }
     )

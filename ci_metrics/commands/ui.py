@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from ci_metrics.commands.sample_mode import serve_sample
+from ci_metrics.errors import PermanentError
 from ci_metrics.orchestration.instance import dagster_home
 from ci_metrics.settings import Settings, load_settings
 
@@ -30,6 +33,8 @@ def ui(*, port: int = 3000, host: str = "127.0.0.1") -> int:
         The address it listens on.
     """
     settings = load_settings()
+    if _taken(host, port):
+        raise PermanentError(f"{host}:{port} is in use already. Give another port: ci-metrics ui --port {port + 1}")
     with contextlib.ExitStack() as stack:
         extra: Mapping[str, str] = {}
         if settings.is_sample:
@@ -38,10 +43,18 @@ def ui(*, port: int = 3000, host: str = "127.0.0.1") -> int:
         print(f"Dagster's UI: http://{host}:{port}  (Ctrl-C ends it; history in {dagster_home(settings)})", flush=True)
         environment = {**os.environ, "DAGSTER_HOME": str(dagster_home(settings)), **extra}
         process = subprocess.Popen(dagster_dev(host, port), env=environment)
+        # A service manager ends only us: Dagster's own processes end when theirs is told to.
+        signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
         try:
             return process.wait()
         except KeyboardInterrupt:
             return process.wait()  # the terminal's Ctrl-C has reached dagster too
+
+
+def _taken(host: str, port: int) -> bool:
+    """Whether something answers there already: then Dagster would start its daemon before it notices."""
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
 
 
 def dagster_dev(host: str, port: int) -> list[str]:

@@ -9,16 +9,17 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
+import dagster as dg
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from ci_metrics.commands.sample_mode import serve_sample
+from ci_metrics.errors import ContractError, SettingsError
 from ci_metrics.launch import run_hours
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
@@ -59,9 +60,10 @@ def upload(
     if not settings.is_sample:
         return run(settings, *_hours(settings, from_, to), talk)
     with serve_sample(settings) as (sample, first, last):
+        first, last = checked(settings, from_ or first, to or last)
         if not talk.quiet:
             print(f"No REPO is set, so this is the sample GitHub: {', '.join(sample.repo)}, {first} to {last}.")
-        return run(sample, from_ or first, to or last, talk)
+        return run(sample, first, last, talk)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,6 +78,24 @@ class Talk:
 def _hours(settings: Settings, from_: str, to: str) -> tuple[str, str]:
     last = to or last_closed_hour(datetime.now(UTC))
     first = from_ or hour_key(max(hour_start(last) - (settings.hours_back - 1) * HOUR, settings.partitions_start))
+    return checked(settings, first, last)
+
+
+def checked(settings: Settings, first: str, last: str) -> tuple[str, str]:
+    """The same hours. Raises SettingsError when one is no hour, has not closed, or there is nothing between them."""
+    for option, key in (("--from", first), ("--to", last)):
+        try:
+            hour_start(key)
+        except ContractError as error:
+            raise SettingsError(option, f"“{key}” is not an hour", "Write it like 2026-03-02T05 (UTC)") from error
+    if hour_start(first) < settings.partitions_start:
+        seen = f"{first} lies before PARTITIONS_START, {hour_key(settings.partitions_start)}"
+        raise SettingsError("--from", seen, "Set PARTITIONS_START to an earlier hour")
+    closed = last_closed_hour(datetime.now(UTC))
+    if last > closed:
+        raise SettingsError("--to", f"{last} has not closed yet", f"The newest closed hour (UTC) is {closed}")
+    if first > last:
+        raise SettingsError("--from", f"{first} lies after the last hour, {last}", "Write the earlier hour first")
     return first, last
 
 
@@ -97,11 +117,10 @@ def run(settings: Settings, first: str, last: str, talk: Talk) -> int:
     summary = summarise(workplace.store, hours_between(first, last), since)
     if talk.as_json:
         print(json.dumps({**dataclasses.asdict(summary), "seconds": round(seconds, 1), "success": result.success}))
-    else:
-        show(summary, settings, first, last, seconds)
+    elif result.success or summary.runs:
+        show(summary, settings, first, last, seconds, done=result.success)
     if not result.success:
-        failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
-        print(f"ci-metrics: the run failed: {_first_line(failures)}", file=sys.stderr)
+        print(f"ci-metrics: the run failed: {why_failed(result)}", file=sys.stderr)
         return 1
     return 0
 
@@ -125,19 +144,25 @@ def _off_text() -> str:
     return "Error classification is off. Set ENABLE_ERROR_CLASSIFICATION=true to learn why jobs fail."
 
 
-def _first_line(failures: Sequence[object]) -> str:
-    for failure in failures:
-        text = (
-            getattr(getattr(failure, "cause", None), "message", "") or getattr(failure, "message", "") or str(failure)
-        )
-        for line in str(text).splitlines():
-            if line.strip():
-                return line.strip()
-    return "see the run in Dagster's UI (make ui)"
+def why_failed(result: dg.ExecuteInProcessResult) -> str:
+    """The first failed step in the words of who raised it, without class names."""
+    for event in result.all_events:
+        if not event.is_step_failure:
+            continue
+        said = event.step_failure_data.user_failure_data
+        if said is not None and said.description:
+            return said.description
+        error = event.step_failure_data.error
+        cause = error.cause if error is not None and error.cause is not None else error
+        lines = [line.strip() for line in (cause.message if cause is not None else "").splitlines() if line.strip()]
+        if lines:
+            return lines[0]
+    failed = [check.check_name for check in result.get_asset_check_evaluations() if not check.passed and check.blocking]
+    return f"the check {', '.join(failed)} did not pass" if failed else "see the run in Dagster's UI (make ui)"
 
 
-def show(summary: Summary, settings: Settings, first: str, last: str, seconds: float) -> None:
-    """Print what a person wants to know, and what to type next."""
+def show(summary: Summary, settings: Settings, first: str, last: str, seconds: float, *, done: bool = True) -> None:
+    """Print what a person wants to know, and (when the run is `done`) what to type next."""
     console = Console(highlight=False)
     console.print()
     console.print(
@@ -160,19 +185,24 @@ def show(summary: Summary, settings: Settings, first: str, last: str, seconds: f
         console.print(f"⚠️ {escape(what)}: {escape(why)}")
     if summary.unfinished_hours:
         console.print(
-            f"⚠️ {len(summary.unfinished_hours)} hours are unfinished and will be redone: {', '.join(summary.unfinished_hours[:6])}"
+            f"⚠️ {_hours_are(len(summary.unfinished_hours))} unfinished and will be redone: {', '.join(summary.unfinished_hours[:6])}"
         )
     unchanged = summary.documents - summary.written
-    console.print(f"{summary.written} documents written, {unchanged} unchanged, in {escape(summary.location)}")
+    console.print(
+        f"{summary.written} documents written, {unchanged} unchanged, in {escape(summary.location)}", soft_wrap=True
+    )
     if summary.cost_usd:
         console.print(f"The model's verdicts on these hours cost ${summary.cost_usd:.4f} in all.")
     console.print(f"Took {seconds:.1f} s.")
+    if not done:
+        return
     console.print()
     console.print("Next:  [bold]make ui[/]  the assets, their history and backfills in Dagster's UI")
     console.print("       [bold]make report[/]  one HTML page: rates, causes, flaky jobs")
     if settings.is_sample:
         console.print(
-            "       your own repository:  [bold]export GITHUB_TOKEN=... REPO=owner/name ENABLE_ERROR_CLASSIFICATION=true; make run[/]"
+            "       your own repository:  [bold]export GITHUB_TOKEN=... REPO=owner/name ENABLE_ERROR_CLASSIFICATION=true; make run[/]",
+            soft_wrap=True,
         )
 
 
@@ -181,3 +211,7 @@ def _counts(title: str, counts: dict[str, int]) -> Table:
     for name, n in counts.items():
         table.add_row(name, str(n))
     return table
+
+
+def _hours_are(count: int) -> str:
+    return "1 hour is" if count == 1 else f"{count} hours are"

@@ -14,7 +14,8 @@ class _OnlyWhatWasSaid(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         meta = getattr(record, "dagster_meta", None) or {}
-        return not meta.get("dagster_event")
+        skipped = record.getMessage().startswith(("Dependencies for step", "Execution of"))  # said once, at the end
+        return not meta.get("dagster_event") and not skipped
 
 
 class _JustTheMessage(logging.Formatter):

@@ -120,13 +120,18 @@ def _causes(rows: Iterable[JobVerdicts], jobs: dict[tuple[int, int], Job]) -> tu
 
 
 def _cause(group: str, members: list[tuple[JobVerdicts, JudgedError]], jobs: dict[tuple[int, int], Job]) -> Cause:
-    row, judged = members[0]
-    quotes = judged.verdict.evidence
+    quote = Counter(_quote(judged) for _, judged in members).most_common(1)[0][0]
+    row, judged = next(member for member in members if _quote(member[1]) == quote)
     return Cause(
         group=group,
         jobs=len(members),
         error_type=judged.verdict.error_type or "",
         headline=judged.error.headline,
-        quote=quotes[0].text.strip() if quotes else judged.error.headline,
+        quote=quote,
         example=jobs[row.key].html_url if row.key in jobs else "",
     )
+
+
+def _quote(judged: JudgedError) -> str:
+    quotes = judged.verdict.evidence
+    return quotes[0].text.strip() if quotes else judged.error.headline

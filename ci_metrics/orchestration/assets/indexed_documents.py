@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.index.base import Document, Where
-from ci_metrics.index.documents import Provenance, digest, job_document, step_documents, workflow_document
+from ci_metrics.index.documents import Provenance, digest, job_document, job_id, step_documents, workflow_document
 from ci_metrics.index.error_fields import JobOutcome
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.hourly import each_hour
@@ -140,14 +140,15 @@ def _held(ci: Workplace, hour: str) -> dict[tuple[str, str], str]:
 
 
 def _say(context: dg.AssetExecutionContext, hour: str, rows: _HourRows, written: set[str]) -> None:
-    """The contract's messages, as few log events: at info what failed, at debug also what passed."""
+    """The contract's messages, as few log events: at info what failed and is new, at debug also what passed or is known."""
     loud, soft = LineBuffer(context.log.info), LineBuffer(context.log.debug)
     for run in rows.runs:
         jobs = rows.jobs.get((run.run_id, run.run_attempt), [])
-        buffer = loud if any(job.failed for job in jobs) else soft
+        buffer = loud if any(job.failed and job_id(job) in written for job in jobs) else soft
         buffer.add(processing_workflow(run.workflow_name, run.run_id))
         for job in jobs:
-            buffer = loud if job.failed else soft
+            document_id = job_id(job)
+            buffer = loud if job.failed and document_id in written else soft
             buffer.add(processing_job(job.name))
             if job.annotations:
                 buffer.add(job_annotations(job.annotations))
@@ -156,7 +157,6 @@ def _say(context: dg.AssetExecutionContext, hour: str, rows: _HourRows, written:
                 buffer.add(
                     classifying(job.name), *verdict_lines(row.state, row.judged[0].verdict if row.judged else None)
                 )
-            document_id = f"github-job-{job.job_id}-attempt-{job.run_attempt}"
             if document_id in written:
                 buffer.add(posted(document_id))
     total = sum(len(jobs) for jobs in rows.jobs.values())
