@@ -73,5 +73,6 @@ def sample_environment(settings: Settings) -> Mapping[str, str]:
         "GITHUB_TOKEN": settings.github_token.get_secret_value(),
         "REPO": ",".join(settings.repo),
         "ENABLE_ERROR_CLASSIFICATION": "true",
+        **({} if settings.uses_model else {"ANTHROPIC_API_KEY": ""}),  # see sample_settings
         "CI_METRICS_HOME": str(settings.ci_metrics_home.absolute()),
     }

@@ -77,26 +77,28 @@ class Talk:
 
 def _hours(settings: Settings, from_: str, to: str) -> tuple[str, str]:
     last = to or last_closed_hour(datetime.now(UTC))
-    first = from_ or hour_key(max(hour_start(last) - (settings.hours_back - 1) * HOUR, settings.partitions_start))
+    first = from_ or hour_key(max(_start("--to", last) - (settings.hours_back - 1) * HOUR, settings.partitions_start))
     return checked(settings, first, last)
 
 
 def checked(settings: Settings, first: str, last: str) -> tuple[str, str]:
     """The same hours. Raises SettingsError when one is no hour, has not closed, or there is nothing between them."""
-    for option, key in (("--from", first), ("--to", last)):
-        try:
-            hour_start(key)
-        except ContractError as error:
-            raise SettingsError(option, f"“{key}” is not an hour", "Write it like 2026-03-02T05 (UTC)") from error
-    if hour_start(first) < settings.partitions_start:
+    if _start("--from", first) < settings.partitions_start:
         seen = f"{first} lies before PARTITIONS_START, {hour_key(settings.partitions_start)}"
         raise SettingsError("--from", seen, "Set PARTITIONS_START to an earlier hour")
     closed = last_closed_hour(datetime.now(UTC))
-    if last > closed:
+    if _start("--to", last) > hour_start(closed):
         raise SettingsError("--to", f"{last} has not closed yet", f"The newest closed hour (UTC) is {closed}")
-    if first > last:
+    if hour_start(first) > hour_start(last):
         raise SettingsError("--from", f"{first} lies after the last hour, {last}", "Write the earlier hour first")
     return first, last
+
+
+def _start(option: str, key: str) -> datetime:
+    try:
+        return hour_start(key)
+    except ContractError as error:
+        raise SettingsError(option, f"“{key}” is not an hour", "Write it like 2026-03-02T05 (UTC)") from error
 
 
 def run(settings: Settings, first: str, last: str, talk: Talk) -> int:

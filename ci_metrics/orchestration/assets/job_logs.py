@@ -75,10 +75,7 @@ def fetch_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
     logs = sorted(manifest.values(), key=lambda log: (log.repo, log.run_id, log.run_attempt, log.job_id))
     ci.store.write(NAME, hour, logs, JobLog, {})
     states = Counter(log.state for log in logs)
-    jobs = {(job.job_id, job.run_attempt): job for job in failed}
-    waiting = [
-        log for log in logs if (job := jobs.get((log.job_id, log.run_attempt))) and not _final(log, job, ci.now())
-    ]
+    waiting = [job for job in failed if not _final(manifest.get((job.job_id, job.run_attempt)), job, ci.now())]
     ci.store.note_status(hour, NAME, {"logs": dict(states), "unfinished": len(waiting)}, ci.now())
     absent = [log for log in logs if log.state != "stored"]
     return {
