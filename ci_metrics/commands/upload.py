@@ -23,10 +23,9 @@ from ci_metrics.errors import ContractError, SettingsError
 from ci_metrics.launch import run_hours
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
-from ci_metrics.orchestration.messages import classification_enabled
 from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start, hours_between, last_closed_hour
 from ci_metrics.orchestration.summary import Summary, summarise
-from ci_metrics.orchestration.workplace import OnHour, Workplace, classifier_in_words, say_nothing
+from ci_metrics.orchestration.workplace import OnHour, Workplace, say_nothing
 from ci_metrics.settings import Settings, load_settings
 
 
@@ -104,12 +103,8 @@ def _start(option: str, key: str) -> datetime:
 def run(settings: Settings, first: str, last: str, talk: Talk) -> int:
     """Do the main job for the hours `first` to `last` and print the summary; the exit code."""
     began, since = time.monotonic(), datetime.now(UTC).replace(microsecond=0)
-    if not talk.quiet:
-        print(
-            classification_enabled(classifier_in_words(settings))
-            if settings.enable_error_classification
-            else _off_text()
-        )
+    if not talk.quiet and not settings.enable_error_classification:
+        print(_off_text())  # when it is on, the run itself says so
     with open_instance(settings) as instance:
         result = run_hours(
             settings, instance, INGEST, first, last, quiet=talk.quiet, verbose=talk.verbose, on_hour=_progress(talk)

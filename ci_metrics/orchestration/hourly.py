@@ -11,7 +11,8 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.errors import CiMetricsError
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.messages import classification_enabled
+from ci_metrics.orchestration.workplace import Workplace, classifier_in_words
 
 #: What an asset does for one hour: returns the hour's metadata.
 HourWork = Callable[[str], Mapping[str, Any]]
@@ -42,3 +43,12 @@ def each_hour(context: dg.AssetExecutionContext, ci: Workplace, work: HourWork) 
     ci.on_hour(asset, "", len(done), len(hours))
     for hour, metadata in done.items():
         context.add_asset_metadata(dict(metadata), partition_key=hour)
+
+
+def announce_classifier(context: dg.AssetExecutionContext, ci: Workplace) -> None:
+    """Say in the run log which classifier answers, and why; once a run, whichever of the assets that call this is its first."""
+    first = dg.AssetKey("workflow_runs")
+    if ci.settings.enable_error_classification and (
+        context.asset_key == first or first not in context.job_def.asset_layer.selected_asset_keys
+    ):
+        context.log.info(classification_enabled(classifier_in_words(ci.settings)))

@@ -15,7 +15,7 @@ from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.index.base import Body
 from ci_metrics.launch import run_hours
 from ci_metrics.orchestration.instance import open_instance
-from ci_metrics.orchestration.jobs import INGEST
+from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
 from ci_metrics.orchestration.lateness import is_unfinished
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.workplace import Workplace
@@ -56,6 +56,22 @@ def jobs(settings: Settings) -> dict[str, Body]:
     for body in found.values():
         body.pop("s_dagster_run_id")
     return found
+
+
+@pytest.mark.parametrize(("job", "enabled"), [(INGEST, True), (RECLASSIFY, True), (INGEST, False)])
+def test_the_run_log_says_once_which_classifier_answers(settings: Settings, job: str, enabled: bool) -> None:
+    settings = settings.model_copy(update={"enable_error_classification": enabled})
+    with open_instance(settings) as instance:
+        if job == RECLASSIFY:
+            assert run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True).success
+        run = run_hours(settings, instance, job, HOUR, HOUR, quiet=True)
+        assert run.success
+        said = [
+            r.user_message for r in instance.all_logs(run.run_id) if "Error classification enabled" in r.user_message
+        ]
+    assert len(said) == int(enabled), said
+    if not enabled:
+        assert not [name for body in jobs(settings).values() for name in body if "error" in name]
 
 
 def test_one_failing_repository_loses_nothing_of_the_others_and_is_made_good(

@@ -11,7 +11,7 @@ import dagster as dg
 
 from ci_metrics.models import ErrorState, Job, Run, Usage
 from ci_metrics.orchestration.assets.extracted_errors import extract_job
-from ci_metrics.orchestration.hourly import each_hour
+from ci_metrics.orchestration.hourly import announce_classifier, each_hour
 from ci_metrics.orchestration.job_labels import with_job_labels
 from ci_metrics.orchestration.metadata import plot, table, table_schema
 from ci_metrics.orchestration.partitions import backfill_policy
@@ -45,6 +45,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
         ),
     )
     def classifications(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
+        announce_classifier(context, ci)
         only = only_of(context.run.tags)
         each_hour(context, ci, lambda hour: judge_hour(ci, hour, only))
 

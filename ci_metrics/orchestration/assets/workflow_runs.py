@@ -13,7 +13,7 @@ import dagster as dg
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.models import Run
-from ci_metrics.orchestration.hourly import each_hour
+from ci_metrics.orchestration.hourly import announce_classifier, each_hour
 from ci_metrics.orchestration.metadata import plot, table, table_schema
 from ci_metrics.orchestration.partitions import HOUR, backfill_policy, hour_start
 from ci_metrics.orchestration.rows import RepoFetch
@@ -40,6 +40,7 @@ def build(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         ),
     )
     def workflow_runs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
+        announce_classifier(context, ci)
         each_hour(context, ci, lambda hour: fetch_hour(ci, hour, context))
 
     return workflow_runs
