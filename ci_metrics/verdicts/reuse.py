@@ -16,8 +16,8 @@ from ci_metrics.models import ExtractedError, Extraction, Job, Run, Usage, Verdi
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.quotes import moved_evidence
 
-#: How an hour is named: as Dagster names an hourly partition.
-PARTITION_FORMAT = "%Y-%m-%d-%H:%M"
+#: How an hour is named: as the assets name their partitions (the chain's tests hold the two together).
+PARTITION_FORMAT = "%Y-%m-%dT%H"
 
 #: An hour's name is kept with a verdict so that it never pays twice; so many of them.
 MOST_PARTITIONS = 200

@@ -40,7 +40,7 @@ STORED = StoredVerdict(
     verdict=VERDICT,
     group="g1-abc",
     created_at=NOON,
-    partitions=("2026-11-20-12:00",),
+    partitions=("2026-11-20T12",),
     calls=2,
     owner="host-1",
 )
@@ -79,8 +79,8 @@ def test_a_verdict_is_found_under_the_contracts_id(store: IndexVerdictStore, ind
 
 def test_hours_served_are_noted(store: IndexVerdictStore) -> None:
     store.put([STORED])
-    store.serve({STORED.key: ["2026-11-20-12:00", "2026-11-21-01:00"]})
-    assert store.get([STORED.key])[STORED.key].partitions == ("2026-11-20-12:00", "2026-11-21-01:00")
+    store.serve({STORED.key: ["2026-11-20T12", "2026-11-21T01"]})
+    assert store.get([STORED.key])[STORED.key].partitions == ("2026-11-20T12", "2026-11-21T01")
 
 
 def test_one_of_many_gets_a_claim(store: IndexVerdictStore) -> None:

@@ -84,7 +84,7 @@ def test_history_is_pending_then_collected_at_half_price_then_reused(
     server.end_batches()
     collected = desk.batches.collect()
     assert (collected.verdicts, collected.still_open, collected.failed) == (6, 0, {})
-    assert collected.partitions == {"2026-11-20-12:00", "2026-11-20-13:00"}
+    assert collected.partitions == {"2026-11-20T12", "2026-11-20T13"}
 
     verdicts = desk.judge.judge(REQUESTS, defer_to_batches=True)
     assert {(v.state, v.source, v.error_type) for v in verdicts} == {("classified", "reused", "assertion_failure")}

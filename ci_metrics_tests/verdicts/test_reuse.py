@@ -140,7 +140,7 @@ def test_rules_verdicts_are_kept_but_never_taken_for_a_models(
     [verdict] = make_judge().judge([failure(1)])
     assert verdict.source == "model"
     [kept] = store.kept.values()
-    assert (kept.verdict.source, kept.calls, kept.partitions) == ("model", 1, ("2026-11-20-12:00",))
+    assert (kept.verdict.source, kept.calls, kept.partitions) == ("model", 1, ("2026-11-20T12",))
 
 
 # Two processes

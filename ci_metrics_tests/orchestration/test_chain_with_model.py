@@ -1,0 +1,207 @@
+"""An hour judged by a model, from its stored errors to documents and metadata: what it costs, what waits, what fails."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ci_metrics.commands.upload import Talk, run
+from ci_metrics.definitions import build_definitions
+from ci_metrics.index.base import Body, Where
+from ci_metrics.launch import run_hours
+from ci_metrics.orchestration.instance import open_instance
+from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
+from ci_metrics.orchestration.lateness import is_unfinished
+from ci_metrics.orchestration.partitions import KEY_FORMAT
+from ci_metrics.orchestration.summary import summarise
+from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.sample.scenario import sample_world
+from ci_metrics.sample.server import SAMPLE_TOKEN, SampleGitHub
+from ci_metrics.settings import Settings, load_settings
+from ci_metrics.verdicts.reuse import PARTITION_FORMAT
+from ci_metrics_tests.verdicts.model_server import KEY, ModelServer
+
+#: An hour with a dozen failures.
+HOUR = "2026-03-02T13"
+
+
+@pytest.fixture(scope="module")
+def github() -> Iterator[SampleGitHub]:
+    with SampleGitHub(sample_world()) as server:
+        yield server
+
+
+def settings_of(github: SampleGitHub, home: Path, **more: str) -> Settings:
+    """As for a live repository: its old hours are history, which a sample's never are."""
+    return load_settings(
+        {
+            "CI_METRICS_HOME": str(home), "GITHUB_API_URL": github.api_url, "GITHUB_TOKEN": SAMPLE_TOKEN,
+            "REPO": ",".join(github.world.repos), "ENABLE_ERROR_CLASSIFICATION": "true", **more,
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ingested(github: SampleGitHub, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the hour, judged by the embedded classifier."""
+    home = tmp_path_factory.mktemp("ingested")
+    settings = settings_of(github, home)
+    with open_instance(settings) as instance:
+        assert run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True).success
+    return home
+
+
+class Place:
+    """A copy of the ingested hour, and the model's settings."""
+
+    def __init__(self, github: SampleGitHub, home: Path, url: str) -> None:
+        self._github, self._home, self._url = github, home, url
+
+    def settings(self, **more: str) -> Settings:
+        model = {"ANTHROPIC_API_KEY": KEY, "API_BASE_URL": self._url, "MODEL_BATCHES": "false", "MAX_RPM": "10000"}
+        return settings_of(self._github, self._home, **{**model, **more})
+
+    def judge(self, **more: str) -> dict[str, Any]:
+        """Judge the hour and write its documents; the metadata of `classifications`."""
+        settings = self.settings(**more)
+        with open_instance(settings) as instance:
+            result = run_hours(settings, instance, RECLASSIFY, HOUR, HOUR, quiet=True)
+        assert result.success
+        (made,) = result.asset_materializations_for_node("classifications")
+        return {name: value.value for name, value in made.metadata.items()}
+
+    def failed(self) -> list[Body]:
+        with contextlib.closing(Workplace(self.settings())) as ci:
+            found = ci.index.scan("jobs", Where(equals={"s_partition": HOUR}, exists=("s_error_state",)))
+            return [document.body for document in found]
+
+    def unfinished(self) -> bool:
+        with contextlib.closing(Workplace(self.settings())) as ci:
+            return is_unfinished(ci.store.status(HOUR) or {})
+
+    def problems(self) -> dict[str, str]:
+        with contextlib.closing(Workplace(self.settings())) as ci:
+            return summarise(ci.store, [HOUR], datetime.now(UTC)).problems
+
+
+@pytest.fixture
+def model() -> Iterator[ModelServer]:
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture
+def place(github: SampleGitHub, ingested: Path, tmp_path: Path, model: ModelServer) -> Callable[[str], Place]:
+    home = tmp_path / "home"
+    shutil.copytree(ingested, home)
+    return lambda path="": Place(github, home, model.url + path)
+
+
+@pytest.mark.parametrize(("api_format", "path"), [("anthropic", ""), ("openai", "/v1")])
+def test_documents_and_metadata_say_what_the_model_said_and_cost_and_the_second_time_nothing_is_asked(
+    api_format: str, path: str, place: Callable[[str], Place], model: ModelServer, github: SampleGitHub
+) -> None:
+    here = place(path)
+    github.reset_stats()
+    metadata = here.judge(API_FORMAT=api_format)
+    bodies = here.failed()
+    by_model = [body for body in bodies if body.get("s_error_source") in ("model", "reused")]
+    assert len(by_model) > 5
+    named = {error["s_error_fingerprint"] for body in bodies for error in body["errors"] if error.get("s_model")}
+    assert len(named) == len(model.requests), "one call a distinct error"
+    assert {body["s_model"] for body in by_model} == {"claude-haiku-5-5"}
+    for name, field in (
+        ("prompt_tokens", "l_prompt_tokens"), ("completion_tokens", "l_completion_tokens"), ("cached_tokens", "l_cached_tokens"),
+    ):  # fmt: skip
+        assert metadata[name] == sum(body[field] for body in bodies) > 0, name
+    assert metadata["cost_usd"] == pytest.approx(sum(body["f_cost_usd"] for body in bodies), abs=1e-5)
+    assert 0 < metadata["cost_usd"] < 0.01
+    assert not github.stats.total, "judging again asks GitHub nothing"
+    calls = len(model.requests)
+    assert here.judge(API_FORMAT=api_format)["cost_usd"] == 0
+    assert len(model.requests) == calls
+    assert here.failed() == bodies
+
+
+def test_what_the_money_does_not_reach_is_pending_and_done_in_a_later_run(
+    place: Callable[[str], Place], model: ModelServer
+) -> None:
+    here = place("")
+    here.judge(MAX_USD_PER_HOUR="0.0012")
+    states = Counter(body["s_error_state"] for body in here.failed())
+    assert states["pending"] and states["classified"]
+    assert here.unfinished()
+    calls = len(model.requests)
+    here.judge(MAX_USD_PER_HOUR="0.0012")
+    assert len(model.requests) == calls, "no money, no question"
+    here.judge(MAX_USD_PER_HOUR="5")
+    bodies = here.failed()
+    assert "pending" not in {body["s_error_state"] for body in bodies}
+    assert not here.unfinished()
+    paid = [m["usage"] for m in model.sent]
+    assert sum(body["l_completion_tokens"] for body in bodies) == sum(usage["output_tokens"] for usage in paid)
+
+
+def test_a_model_that_fails_costs_no_document_is_told_and_is_asked_again(
+    place: Callable[[str], Place], model: ModelServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = place("")
+    settings = here.settings(ANTHROPIC_API_KEY="sk-another-key")
+    assert run(settings, HOUR, HOUR, Talk()) == 0
+    said = capsys.readouterr().out
+    assert "⚠️ Error during classification: the model failed" in said
+    assert "⚠️ the model: no usable answer on" in said and "401" in said
+    bodies = here.failed()
+    assert {body.get("s_error_source") for body in bodies} <= {"rules", None}
+    assert any(body["s_error_state"] == "classified" for body in bodies)
+    assert here.unfinished() and here.problems()
+    here.judge()
+    assert "model" in {body.get("s_error_source") for body in here.failed()}
+    assert not here.unfinished() and not here.problems()
+
+
+def test_history_waits_for_its_batch_and_the_sensor_brings_it_into_the_documents(
+    place: Callable[[str], Place], model: ModelServer
+) -> None:
+    here = place("")
+    here.judge(MODEL_BATCHES="true")
+    assert {request["path"] for request in model.requests} == {"/v1/messages/batches"}
+    assert "pending" in {body["s_error_state"] for body in here.failed()}
+    settings = here.settings(MODEL_BATCHES="true")
+    assert tick(settings) == "pending"
+    model.end_batches()
+    request = tick(settings)
+    assert isinstance(request, dg.RunRequest) and request.tags["dagster/asset_partition_range_start"] == HOUR
+    metadata = here.judge(MODEL_BATCHES="true")
+    bodies = here.failed()
+    assert "pending" not in {body["s_error_state"] for body in bodies}
+    assert not any(request["path"] == "/v1/messages" for request in model.requests), "all came from the batch"
+    with contextlib.closing(Workplace(settings)) as ci:
+        verdicts = [document.body for document in ci.index.scan("verdicts") if document.body.get("s_model")]
+    assert sum(body.get("f_cost_usd", 0) for body in verdicts) > 0
+    assert metadata["by_source"] and not here.unfinished()
+
+
+def test_the_verdicts_hours_are_the_assets_partitions() -> None:
+    assert PARTITION_FORMAT == KEY_FORMAT  # the sensor asks for the hours that verdicts name
+
+
+def tick(settings: Settings) -> dg.RunRequest | str:
+    """One tick of the sensor that production runs."""
+    with contextlib.closing(Workplace(settings)) as ci, dg.DagsterInstance.ephemeral() as instance:
+        definitions = build_definitions(settings=settings, ci=ci)
+        context = dg.build_sensor_context(instance=instance, resources={"ci": ci})
+        result = definitions.resolve_sensor_def("message_batches").evaluate_tick(context)
+        if result.skip_message:
+            assert "still open" in result.skip_message
+            return "pending"
+        (request,) = result.run_requests or []
+        return request
