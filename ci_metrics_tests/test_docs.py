@@ -38,3 +38,18 @@ def test_every_command_a_document_names_exists(document: Path) -> None:
     assert named - set(COMMANDS) - prose == set()
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
+
+
+def test_every_test_and_file_that_the_table_of_features_names_exists() -> None:
+    text = (ROOT / "docs/features.md").read_text()
+    named = re.findall(r"`([\w/]+\.py)::(test_\w+)`", text)
+    missing = [
+        f"{file}::{test}" for file, test in named if f"def {test}(" not in _text(ROOT / "ci_metrics_tests" / file)
+    ]
+    assert named and missing == []
+    files = set(re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.(?:py|toml))`", text))
+    assert files and [file for file in files if not (ROOT / "ci_metrics" / file).exists()] == []
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
