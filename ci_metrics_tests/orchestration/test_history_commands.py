@@ -41,7 +41,8 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True).success
         with contextlib.closing(Workplace(settings)) as ci:
             update_flags(ci.index, HOUR)
-            (suspect,) = (d.body for d in ci.index.scan("jobs", Where(equals={"b_flaky_suspected": True})))
+            suspects = ci.index.scan("jobs", Where(equals={"b_flaky_suspected": True}))
+            suspect = min(suspects, key=lambda document: document.id).body
             like_it = {"fingerprint": suspect["s_error_fingerprint"], "group": suspect["s_error_group"]}
             ci.index.upsert(
                 [
@@ -84,7 +85,7 @@ def failed(ci: Workplace, **equals: str) -> list[Document]:
 
 def flaky(ci: Workplace) -> Document:
     """The flaky failure of the ingested hour."""
-    (document,) = failed(ci, s_error_type="flaky_test", s_partition=HOUR)
+    (document,) = failed(ci, s_error_type="flaky_test", b_flaky_confirmed=True, s_partition=HOUR)
     return document
 
 

@@ -55,6 +55,7 @@ def _index(place: _Place, github: SampleGitHub, status: str, attempt: int, at: d
     )
     place.store.note_status(HOUR, "workflow_runs", {}, at)
     place.store.note_status(HOUR, "indexed_documents", {}, at)
+    place.store.note_status(HOUR, "failure_history", {}, at)
     return pull.repo, pull.number
 
 
