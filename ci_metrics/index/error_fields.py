@@ -24,6 +24,9 @@ from ci_metrics.models import (
 #: States in which somebody has said something: only then is there a source and a confidence.
 _SAID = frozenset({"classified", "unknown"})
 
+#: States of a job that has no cause of its own to share with others.
+_NO_CAUSE = frozenset({"no_error_found", "no_log"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOutcome:
@@ -119,8 +122,9 @@ def _fields(job: Job, state: ErrorState, error: ExtractedError, verdict: Verdict
         "s_error_base_type": parents.get(kind, kind) if kind else None,
         **evidence_fields(error, verdict),
         "s_error_log_url": log_url(job, error),
-        "s_error_fingerprint": error.fingerprint or verdict.fingerprint,
-        "s_error_group": error.group,
+        # A failure without a cause of its own (a gate that repeats another job's) is no member of any cause.
+        "s_error_fingerprint": (error.fingerprint or verdict.fingerprint) if state not in _NO_CAUSE else None,
+        "s_error_group": error.group if state not in _NO_CAUSE else None,
         "b_error_generic": True if error.generic else None,
     }
 

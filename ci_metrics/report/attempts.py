@@ -111,7 +111,9 @@ def attempt_of(document: Document) -> Attempt:
 def failed_attempts(index: DocumentIndex, where: Where) -> list[Attempt]:
     """The failed attempts among the matching jobs, oldest first."""
     chosen = where if "s_status" in where.equals else narrowed(where, equals={"s_status": MAYBE_FAILED})
-    found = (attempt_of(document) for document in index.scan("jobs", chosen, fields=FIELDS))
+    # By id first: what is equal in time stands in the same order whichever index was asked.
+    documents = sorted(index.scan("jobs", chosen, fields=FIELDS), key=lambda document: document.id)
+    found = (attempt_of(document) for document in documents)
     return in_order(attempt for attempt in found if attempt.failed)
 
 

@@ -145,7 +145,7 @@ def share(part: float, whole: float) -> float | None:
 
 def collect(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> Figures:
     """Count the jobs of a stretch, of these repositories (none: all)."""
-    documents = index.scan("jobs", window.where(repos), fields=FIELDS)
+    documents = sorted(index.scan("jobs", window.where(repos), fields=FIELDS), key=lambda document: document.id)
     return tally(documents, window, lambda failures: lost_by_failure(index, failures))
 
 
