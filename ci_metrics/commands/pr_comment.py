@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from upath import UPath
-
 from ci_metrics.commands.reading import reading_index
 from ci_metrics.errors import SettingsError
 from ci_metrics.orchestration.lateness import is_unfinished
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.report.pr_comment_client import PullRequestClient
 from ci_metrics.report.pr_posting import post, preview
 from ci_metrics.report.pull_request import read_pull_request
@@ -62,6 +60,6 @@ def pr_comment(*, pr: int, repo: str, base: str = "", dry_run: bool = False) -> 
 
 def unfinished_hours(settings: Settings, hours: Iterable[str]) -> list[str]:
     """In words, those of these hours that are known not to be finished: another look at them would find more."""
-    store = HourStore(UPath(settings.hours_url or settings.data_dir / "hours"))
+    store = Workplace(settings).store
     open_hours = [hour for hour in hours if is_unfinished(store.status(hour) or {})]
     return [f"the hour {hour} (UTC) is not finished" for hour in open_hours]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,14 +46,15 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
 def own_pid_tag() -> Mapping[str, str]:
     """The tag of a run that this process executes."""
-    return {PID_TAG: str(os.getpid())}
+    return {PID_TAG: f"{socket.gethostname()}/{os.getpid()}"}
 
 
 def _bury_the_dead(instance: dg.DagsterInstance) -> None:
     for run in instance.get_runs(dg.RunsFilter(statuses=_OPEN)):
-        pid = run.tags.get(PID_TAG)
-        # A container's process often has the same id as the one before it; ours has not begun a run yet.
-        if pid is None or (int(pid) != os.getpid() and _alive(int(pid))):
+        host, _, pid = run.tags.get(PID_TAG, "").rpartition("/")
+        # Of other machines' processes nothing is known. A container's process often has the same id as the one before it;
+        # ours has not begun a run yet.
+        if host != socket.gethostname() or (int(pid) != os.getpid() and _alive(int(pid))):
             continue
         instance.report_run_failed(run, f"the process {pid} that executed this run has died")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)

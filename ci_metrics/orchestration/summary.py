@@ -133,5 +133,7 @@ def _cause(group: str, members: list[tuple[JobVerdicts, JudgedError]], jobs: dic
 
 
 def _quote(judged: JudgedError) -> str:
-    quotes = judged.verdict.evidence
-    return quotes[0].text.strip() if quotes else judged.error.headline
+    """The first quoted line that says something: a banner's rule proves nothing."""
+    quotes = [quote.text.strip() for quote in judged.verdict.evidence]
+    telling = (quote for quote in quotes if sum(map(str.isalpha, quote)) * 2 > len(quote))
+    return next(telling, judged.error.headline)

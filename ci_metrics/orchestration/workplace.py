@@ -60,7 +60,10 @@ class Workplace:
     @cached_property
     def store(self) -> HourStore:
         """The files of hours."""
-        return HourStore(UPath(self.settings.hours_url or self.settings.data_dir / "hours"))
+        if self.settings.hours_url is None:
+            return HourStore(self.settings.data_dir / "hours")
+        root = UPath(self.settings.hours_url)
+        return HourStore(root / "sample" if self.settings.is_sample else root)
 
     @cached_property
     def github(self) -> GitHub:

@@ -88,9 +88,9 @@ class Asker:
         return larger_budget(self._settings)
 
     def start_pass(self) -> None:
-        """Forget that the endpoint was down: a new pass tries again."""
+        """A new pass tries again; after one that found the endpoint down, a single failure is enough to stop."""
         with self._lock:
-            self._in_a_row, self._down = 0, ""
+            self._in_a_row, self._down = (_FAILURES_IN_A_ROW - 1 if self._down else 0), ""
 
     def prompt(self, request: JudgeRequest, rules: Verdict, extraction: Extraction, note: str = "") -> Prompt:
         """What would be asked about this failure."""

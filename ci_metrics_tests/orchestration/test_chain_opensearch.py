@@ -37,12 +37,12 @@ def known(day: Ingested) -> list[JobTruth]:
 def test_the_same_definitions_write_the_sample_day_to_opensearch_and_the_seeds_queries_find_it(
     ingested: Ingested, opensearch_settings: Settings, opensearch_client: OpenSearch, tmp_path: Path
 ) -> None:
-    hours = tmp_path / "hours"
+    hours = tmp_path / "hours" / "sample"  # the sample keeps to itself wherever HOURS_URL points
     shutil.copytree(ingested.settings.data_dir / "hours", hours)
     settings = ingested.settings.model_copy(
         update={
             "ci_metrics_home": tmp_path / "home",
-            "hours_url": str(hours),
+            "hours_url": str(hours.parent),
             **{
                 name: getattr(opensearch_settings, name)
                 for name in ("workflow_index", "job_index", "steps_index", "error_classification_index")

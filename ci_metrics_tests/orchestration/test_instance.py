@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,12 @@ def test_runs_of_dead_processes_are_ended_and_those_of_living_ones_left_alone(
     settings = load_settings({"CI_METRICS_HOME": str(tmp_path)})
     assert callable(pid)
     with open_instance(settings) as instance:
-        run = dg.DagsterRun(job_name="j", run_id="r1", status=dg.DagsterRunStatus.STARTED, tags={PID_TAG: str(pid())})
+        run = dg.DagsterRun(
+            job_name="j",
+            run_id="r1",
+            status=dg.DagsterRunStatus.STARTED,
+            tags={PID_TAG: f"{socket.gethostname()}/{pid()}"},
+        )
         instance.add_run(run)
     with open_instance(settings) as instance:
         found = instance.get_run_by_id("r1")

@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from ci_metrics.errors import CiMetricsError, PermanentError
+from ci_metrics.errors import AuthenticationError, CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.logs import redact
 from ci_metrics.models import Annotation, Job, Run
@@ -71,8 +71,8 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
                         f"{type(outcome).__name__}: {outcome}"
                     )
                     context.log.warning(f"⚠️ {run.workflow_name} (ID: {run.run_id}): {outcome}")
-                    if isinstance(outcome, PermanentError) and len(due) == len(problems) > 1:
-                        raise outcome
+                    if isinstance(outcome, AuthenticationError):
+                        raise outcome  # nothing else will come either, and a person has to act
                     continue
                 stored.update({(job.job_id, job.run_attempt): job for job in outcome})
                 if run.finished and all(job.finished for job in outcome):

@@ -71,14 +71,16 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
         listed = {run.run_id for run in fetched}
         deleted += sorted((run_id, attempt) for _, run_id, attempt in known if run_id not in listed)
         fetches.append(RepoFetch(repo=repo, runs=len(listed), unfinished=unfinished))
+    failing = {fetch.repo: fetch.problem for fetch in fetches if fetch.problem}
     if problems and len(problems) == len(ci.settings.repo):
+        # Noted first: an hour that nobody has heard of is an hour that nobody comes back to.
+        ci.store.note_status(hour, NAME, {"runs": len(rows), "unfinished": 0, "problems": failing}, ci.now())
         raise problems[0]
     runs = sorted(rows.values(), key=lambda run: (run.repo, run.created_at, run.run_id, run.run_attempt))
     notes = {"fetches": [asdict(fetch) for fetch in fetches], "deleted": deleted}
     ci.store.write(NAME, hour, runs, Run, notes)
     spent = ci.github.requests - before
     unfinished = sum(fetch.unfinished for fetch in fetches)
-    failing = {fetch.repo: fetch.problem for fetch in fetches if fetch.problem}
     ci.store.note_status(hour, NAME, {"runs": len(runs), "unfinished": unfinished, "problems": failing}, ci.now())
     return {
         "dagster/row_count": len(runs),
