@@ -32,17 +32,22 @@ def place(reading: Reading, failing: set[int]) -> float:
     """Weigh the matches anew by where they stand; returns the best weight."""
     structure, best = reading.structure, 0.0
     stop = max(structure.ends, default=reading.size) or 1
+    after = reading.size if structure.after is None else structure.after
     for block in reading.blocks:
         for hit in block.hits:
-            if not hit.weight:
+            weight = hit.weight
+            if not weight:
                 continue
             at = block.offset + hit.start
             if failing and structure.segment(at) not in failing:
-                hit.weight *= BEFORE if at < stop else AFTER
-            elif structure.after is not None and at > structure.after:
-                hit.weight *= AFTER
-            hit.weight *= 1 - FAR * max(0.0, 1 - at / stop)
-            best = max(best, hit.weight)
+                weight *= BEFORE if at < stop else AFTER
+            elif at > after:
+                weight *= AFTER
+            if at < stop:
+                weight *= 1 - FAR * (1 - at / stop)
+            hit.weight = weight
+            if weight > best:
+                best = weight
     return best
 
 

@@ -5,7 +5,6 @@ Belongs here: hits in, scored lines out. Does not: steps (`structure.py`), budge
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -33,8 +32,8 @@ class Line:
 class Memory:
     """What was seen so far in the log: it makes repeated lines count less."""
 
-    shapes: Counter[bytes] = field(default_factory=Counter)
-    kinds: Counter[tuple[int, ...]] = field(default_factory=Counter)
+    shapes: dict[bytes, int] = field(default_factory=dict)
+    kinds: dict[tuple[int, ...], int] = field(default_factory=dict)
 
 
 @cache
@@ -63,9 +62,8 @@ def weigh(data: bytes, hit: Hit, memory: Memory) -> float:
         worth *= 0.5
     head = data[hit.start : min(hit.end, hit.start + 110)]
     shape = head.translate(None, _DIGITS)
-    seen, kind = memory.shapes[shape], memory.kinds[hit.ids]
-    memory.shapes[shape] += 1
-    memory.kinds[hit.ids] += 1
+    seen, kind = memory.shapes.get(shape, 0), memory.kinds.get(hit.ids, 0)
+    memory.shapes[shape], memory.kinds[hit.ids] = seen + 1, kind + 1
     return worth * max(LEAST, 1 / (1 + SHAPE_DECAY * seen) / (1 + KIND_DECAY * kind))
 
 
