@@ -31,12 +31,12 @@ _ADDRESS = r"(?P<scheme>[a-zA-Z][\w+.-]{1,20}://[^\s:/@'\"]{0,100}:)(?P<password
 _HEADER = r"(?P<header>(?:[Pp]roxy-)?[Aa]uthorization['\"]?\s*[:=]\s*['\"]?(?:[Bb]asic|[Bb]earer|[Tt]oken|AWS4-HMAC-SHA256)?\s*)(?P<credential>[\w+/=.~-]{8,})|(?P<bearer>\b[Bb]earer\s+)(?P<token>[\w+/=.~-]{16,})"  # noqa: E501
 #: Options and variables whose name says that a secret follows.
 _NAMED = (
-    r"(?P<name>(?:[\w.-]{0,60}(?:password|passwd|passphrase|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credential|auth[_-]?key"
-    r"|client[_-]?secret|connection[_-]?string|pwd))[\w.-]{0,30}['\"]?\s{0,3}(?:=>|=|:(?!:))\s{0,3}['\"]?|--?(?:password|token|secret|api-key|pass)[ =]['\"]?)"  # noqa: E501
-    r"(?P<value>[^\s'\",;&)}\]]{6,500})"
+    r"(?P<name>[\w.-]{0,60}(?=[acpstACPSTſ])(?i:password|passwd|passphrase|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credential"
+    r"|auth[_-]?key|client[_-]?secret|connection[_-]?string|pwd)[\w.-]{0,30}['\"]?\s{0,3}(?:=>|=|:(?!:))\s{0,3}['\"]?"
+    r"|--?(?i:password|token|secret|api-key|pass)[ =]['\"]?)(?P<value>[^\s'\",;&)}\]]{6,500})"
 )
 _KNOWN = re.compile(_TOKENS)
-_SECRET = re.compile(f"(?P<known>{_TOKENS})|{_ADDRESS}|{_HEADER}|(?i:{_NAMED})")
+_SECRET = re.compile(f"(?P<known>{_TOKENS})|{_ADDRESS}|{_HEADER}|{_NAMED}")
 #: Without one of these in a line there is nothing to look for: what tokens begin with, and, in any case of letters, the names.
 _TOKEN_MARKS = (
     *(

@@ -70,21 +70,24 @@ def pieces(source: bytes | BinaryIO) -> Iterator[bytes]:
 def hits(data: bytes) -> list[Hit]:
     """Every line of `data` that a pattern matches, in order."""
     found: list[Hit] = []
-    start, end, ids = 0, -1, list[int]()
+    last, end = Hit(0, -1, ()), -1
+    more: list[int] = []  # patterns of the last line behind its first
     for match in _matches(catalogue.engine(), data):
         to = match >> NUMBER_BITS
         if to <= end:
-            ids.append(match & NUMBER)
+            more.append(match & NUMBER)
             continue
-        if ids:
-            found.append(Hit(start, end, _distinct(ids)))
-        start = data.rfind(b"\n", max(end, 0), to - 1) + 1 or max(end, 0)
+        if more:
+            last.ids = _distinct([*last.ids, *more])
+            more = []
+        begin = max(end, 0)
         end = data.find(b"\n", to)
         if end < 0:
             end = len(data)
-        ids = [match & NUMBER]
-    if ids:
-        found.append(Hit(start, end, _distinct(ids)))
+        last = Hit(data.rfind(b"\n", begin, to - 1) + 1 or begin, end, (match & NUMBER,))
+        found.append(last)
+    if more:
+        last.ids = _distinct([*last.ids, *more])
     _beside(data, found)
     return found
 
@@ -99,7 +102,7 @@ def _matches(database: Any, data: bytes) -> list[int]:
 
 
 def _distinct(ids: list[int]) -> tuple[int, ...]:
-    return (ids[0],) if len(ids) == 1 else tuple(sorted(set(ids)))
+    return tuple(sorted(set(ids)))
 
 
 def _beside(data: bytes, found: list[Hit]) -> None:
