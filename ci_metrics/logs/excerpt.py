@@ -7,6 +7,7 @@ which errors the lines make (`findings.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from ci_metrics.logs.lines import text_of
 from ci_metrics.logs.reading import Reading
@@ -121,14 +122,14 @@ def choose(reading: Reading, lines: Iterable[Line], floor: float, budget: int) -
     """The best lines that fit `budget` characters, in the log's order, with their numbers."""
     chosen: list[Line] = []
     used = 0
-    for line in sorted(lines, key=lambda each: (-each.score, each.at)):
-        if line.score < floor:
+    for line in sorted(sorted(lines, key=attrgetter("at")), key=attrgetter("score"), reverse=True):
+        if line.score < floor or used >= budget:
             break
         size = len(line.text) + 1
         if used + size <= budget:
             used += size
             chosen.append(line)
-    chosen.sort(key=lambda each: each.at)
+    chosen.sort(key=attrgetter("at"))
     chosen = _joined(reading, chosen)
     for line, (_, number) in zip(chosen, reading.numbered([line.at for line in chosen]), strict=True):
         line.number = number

@@ -102,10 +102,12 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
         line.score = max(line.score, anchor.weight)
         line.own, line.ids = max(line.own, anchor.weight), anchor.ids
         steps = INSIDE if _worth(anchor.ids)[1] else DECAYS
-        score, at = anchor.weight, anchor.end + 1
+        score, at, most = anchor.weight, anchor.end + 1, max(steps)
         while at < size:
             known = lines.get(base + at)
             if known is None:
+                if score * most < floor:  # whatever the line says
+                    break
                 end = data.find(b"\n", at)
                 end = size if end < 0 else end
                 known = Line(base + at, text_of(data[at:end]), 0.0, base + end)
@@ -121,10 +123,14 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
         while end > 0:
             if base + end + 1 in walls:
                 score *= 0.2
-            start = data.rfind(b"\n", 0, end) + 1
-            known = lines.get(base + start) or Line(base + start, text_of(data[start:end]), 0.0, base + end)
             score *= up * DECAYS[_kind(below)]
-            if score < floor or known.score >= score:
+            if score < floor:
+                break
+            start = data.rfind(b"\n", 0, end) + 1
+            known = lines.get(base + start)
+            if known is None:
+                known = Line(base + start, text_of(data[start:end]), 0.0, base + end)
+            elif known.score >= score:
                 break
             lines[base + start], known.score = known, score
             below, end = known.text, start - 1
