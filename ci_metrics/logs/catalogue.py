@@ -175,6 +175,12 @@ BESIDE = frozenset({"veto", "quiet", "title"})
 
 
 @cache
+def weighty() -> frozenset[int]:
+    """Numbers of the patterns that give a line weight, which is what those of `BESIDE` take away."""
+    return frozenset(i for i, p in enumerate(patterns()) if p.weight)
+
+
+@cache
 def engine() -> Any:
     """The database of the patterns that are looked for everywhere: loaded, or compiled, on first use; ids are `patterns()`'s."""
     return compiled(patterns(), [i for i, p in enumerate(patterns()) if p.role not in BESIDE], keep=True)

@@ -106,7 +106,9 @@ def _distinct(ids: list[int]) -> tuple[int, ...]:
 
 
 def _beside(data: bytes, found: list[Hit]) -> None:
-    """Add to each hit the patterns that only say something beside others: one scan over the heads of all lines that were hit."""
+    """Add to each hit that has weight the patterns that only say something beside others: one scan over the heads of those lines."""
+    weighty = catalogue.weighty()
+    found = [hit for hit in found if not weighty.isdisjoint(hit.ids)]
     if not found:
         return
     heads = [data[hit.start : min(hit.end, hit.start + HEAD)] for hit in found]
