@@ -35,6 +35,7 @@ from typing import Any, Literal, get_args
 
 import hyperscan
 
+from ci_metrics import compiled_patterns
 from ci_metrics.errors import ContractError
 
 Role = Literal[
@@ -174,19 +175,28 @@ BESIDE = frozenset({"veto", "quiet", "title"})
 
 
 @cache
+def weighty() -> frozenset[int]:
+    """Numbers of the patterns that give a line weight, which is what those of `BESIDE` take away."""
+    return frozenset(i for i, p in enumerate(patterns()) if p.weight)
+
+
+@cache
 def engine() -> Any:
-    """The database of the patterns that are looked for everywhere. Compiled once a process, on first use; ids are `patterns()`'s."""
-    return compiled(patterns(), [i for i, p in enumerate(patterns()) if p.role not in BESIDE])
+    """The database of the patterns that are looked for everywhere: loaded, or compiled, on first use; ids are `patterns()`'s."""
+    return compiled(patterns(), [i for i, p in enumerate(patterns()) if p.role not in BESIDE], keep=True)
 
 
 @cache
 def beside() -> Any:
     """The database of the patterns that are looked for only in lines that another pattern matched."""
-    return compiled(patterns(), [i for i, p in enumerate(patterns()) if p.role in BESIDE])
+    return compiled(patterns(), [i for i, p in enumerate(patterns()) if p.role in BESIDE], keep=True)
 
 
-def compiled(chosen: Sequence[Pattern], numbers: Sequence[int] | None = None) -> Any:
-    """A database over `chosen` (those of `numbers`, where given); ContractError names what the engine refuses."""
+def compiled(chosen: Sequence[Pattern], numbers: Sequence[int] | None = None, *, keep: bool = False) -> Any:
+    """A database over `chosen` (those of `numbers`, where given), which the machine remembers when told to `keep` it.
+
+    ContractError names what the engine refuses.
+    """
     expressions, ids, flags = [], [], []
     for number in range(len(chosen)) if numbers is None else numbers:
         pattern = chosen[number]
@@ -194,8 +204,10 @@ def compiled(chosen: Sequence[Pattern], numbers: Sequence[int] | None = None) ->
             expressions.append(expression.encode())
             ids.append(number)
             flags.append(hyperscan.HS_FLAG_MULTILINE | (hyperscan.HS_FLAG_CASELESS if pattern.ignore_case else 0))
-    database = hyperscan.Database()
     try:
+        if keep:
+            return compiled_patterns.compiled(expressions, ids, flags)
+        database = hyperscan.Database()
         database.compile(expressions=expressions, ids=ids, elements=len(ids), flags=flags)
     except hyperscan.error as error:
         refused = next((e for e in expressions if not _accepted(e)), b"the set as a whole")

@@ -7,6 +7,7 @@ which errors the lines make (`findings.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from ci_metrics.logs.lines import text_of
 from ci_metrics.logs.reading import Reading
@@ -32,17 +33,22 @@ def place(reading: Reading, failing: set[int]) -> float:
     """Weigh the matches anew by where they stand; returns the best weight."""
     structure, best = reading.structure, 0.0
     stop = max(structure.ends, default=reading.size) or 1
+    after = reading.size if structure.after is None else structure.after
     for block in reading.blocks:
         for hit in block.hits:
-            if not hit.weight:
+            weight = hit.weight
+            if not weight:
                 continue
             at = block.offset + hit.start
             if failing and structure.segment(at) not in failing:
-                hit.weight *= BEFORE if at < stop else AFTER
-            elif structure.after is not None and at > structure.after:
-                hit.weight *= AFTER
-            hit.weight *= 1 - FAR * max(0.0, 1 - at / stop)
-            best = max(best, hit.weight)
+                weight *= BEFORE if at < stop else AFTER
+            elif at > after:
+                weight *= AFTER
+            if at < stop:
+                weight *= 1 - FAR * (1 - at / stop)
+            hit.weight = weight
+            if weight > best:
+                best = weight
     return best
 
 
@@ -116,14 +122,14 @@ def choose(reading: Reading, lines: Iterable[Line], floor: float, budget: int) -
     """The best lines that fit `budget` characters, in the log's order, with their numbers."""
     chosen: list[Line] = []
     used = 0
-    for line in sorted(lines, key=lambda each: (-each.score, each.at)):
-        if line.score < floor:
+    for line in sorted(sorted(lines, key=attrgetter("at")), key=attrgetter("score"), reverse=True):
+        if line.score < floor or used >= budget:
             break
         size = len(line.text) + 1
         if used + size <= budget:
             used += size
             chosen.append(line)
-    chosen.sort(key=lambda each: each.at)
+    chosen.sort(key=attrgetter("at"))
     chosen = _joined(reading, chosen)
     for line, (_, number) in zip(chosen, reading.numbered([line.at for line in chosen]), strict=True):
         line.number = number

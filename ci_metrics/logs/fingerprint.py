@@ -31,69 +31,96 @@ class Mark:
     generic: bool  # says nothing about the cause
 
 
-#: The first that matches at a place wins. "keep": stays as it is; "": goes; else: what stands for it.
-_RULES: tuple[tuple[str, str, str], ...] = (
+#: Name, what a match begins with (D a digit, L a letter, S one of `_SYMBOLS`), expression, and what becomes of it: "keep" stays as
+#: it is, "" goes, else what stands for it. The first that matches at a place wins.
+_RULES: tuple[tuple[str, str, str, str], ...] = (
     # what names the cause and looks like what does not
-    ("keep", r"\b(?:exit(?:ed)?(?: with)?(?: an?)?(?: exit)?|return(?:ed)?)(?: code| status)?:? \d{1,3}\b", "keep"),
-    ("status", r"\b(?:HTTP|http|status(?: code)?|error|code|Error|response)[ :=/(]{1,3}[1-5]\d\d\b(?!\.)", "keep"),
-    ("signal", r"\bsignal \d{1,2}\b", "keep"),
-    ("code", r"\b[A-Z]{1,8}-?\d{2,5}\b(?![.-]\d)", "keep"),
+    (
+        "keep",
+        "L",
+        r"\b(?:exit(?:ed)?(?: with)?(?: an?)?(?: exit)?|return(?:ed)?)(?: code| status)?:? \d{1,3}\b",
+        "keep",
+    ),
+    ("status", "L", r"\b(?:HTTP|http|status(?: code)?|error|code|Error|response)[ :=/(]{1,3}[1-5]\d\d\b(?!\.)", "keep"),
+    ("signal", "L", r"\bsignal \d{1,2}\b", "keep"),
+    ("code", "L", r"\b[A-Z]{1,8}-?\d{2,5}\b(?![.-]\d)", "keep"),
     # what varies
-    ("stamp", r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?", "<time>"),
-    ("clock", r"\b\d{1,2}:\d\d:\d\d(?:[.,]\d+)?\b", "<time>"),
-    ("date", r"\b\d{4}[-/]\d\d[-/]\d\d\b", "<time>"),
-    ("uuid", r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b", "<id>"),
-    ("digest", r"\bsha(?:1|256|512)[:-][0-9A-Za-z+/=]{16,}", "<id>"),
-    ("address", r"\b0x[0-9a-fA-F]+\b", "<id>"),
-    ("ip", r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5}|/\d{1,2}\b)?(?![\w.]\d)", "<host>"),
-    ("ip6", r"(?<![\w:])\[?(?:[0-9a-f]{1,4}:){3,7}(?::|[0-9a-f]{1,4})\]?(?::\d{2,5})?", "<host>"),
-    ("localport", r"\b(localhost):\d{2,5}\b", "localhost:<n>"),
-    ("runner", r"\b(?:fv-az|ip-\d|runner-|i-0)[\w.-]*\d[\w.-]*", "<host>"),
+    ("stamp", "D", r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?", "<time>"),
+    ("clock", "D", r"\b\d{1,2}:\d\d:\d\d(?:[.,]\d+)?\b", "<time>"),
+    ("date", "D", r"\b\d{4}[-/]\d\d[-/]\d\d\b", "<time>"),
+    ("uuid", "DL", r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b", "<id>"),
+    ("digest", "L", r"\bsha(?:1|256|512)[:-][0-9A-Za-z+/=]{16,}", "<id>"),
+    ("address", "D", r"\b0x[0-9a-fA-F]+\b", "<id>"),
+    ("ip", "D", r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5}|/\d{1,2}\b)?(?![\w.]\d)", "<host>"),
+    ("ip6", "DLS", r"(?<![\w:])\[?(?:[0-9a-f]{1,4}:){3,7}(?::|[0-9a-f]{1,4})\]?(?::\d{2,5})?", "<host>"),
+    ("localport", "L", r"\b(localhost):\d{2,5}\b", "localhost:<n>"),
+    ("runner", "L", r"\b(?:fv-az|ip-\d|runner-|i-0)[\w.-]*\d[\w.-]*", "<host>"),
     (
         "pod",
+        "L",
         r"\b([a-z][a-z0-9]*(?:-[a-z][a-z0-9]*)*)(?:-[a-z0-9]{8,10})?-(?=[a-z0-9]{0,4}\d)[a-z0-9]{5}\b(?!\.\w{1,4}:)",
         r"\1-<id>",
     ),
-    ("mac", r"\b(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}\b", "<id>"),
+    ("mac", "DL", r"\b(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}\b", "<id>"),
     (
         "temp",
+        "S",
         r"(?:/private)?/(?:tmp|var/folders/\w\w|var/tmp|dev/shm)/[^\s:'\",)\]]*(?=/)|(?:/private)?/(?:tmp|var/folders)/[^\s:'\",)\]]+",
         "<tmp>",
     ),
-    ("wintemp", r"[A-Za-z]:\\(?:Users\\[^\\\s]+\\AppData\\Local\\)?Te?mp\\[^\s:'\",)\]]+", "<tmp>"),
+    ("wintemp", "L", r"[A-Za-z]:\\(?:Users\\[^\\\s]+\\AppData\\Local\\)?Te?mp\\[^\s:'\",)\]]+", "<tmp>"),
     (
         "workspace",
+        "LS",
         r"/home/runner/work/[^/\s]+/[^/\s]+/|/Users/runner/work/[^/\s]+/[^/\s]+/|/__w/[^/\s]+/[^/\s]+/|/github/workspace/"
         r"|[A-Z]:\\a\\[^\\\s]+\\[^\\\s]+\\|/home/travis/build/[^/\s]+/[^/\s]+/|/(?:var/lib/jenkins|builds)/workspace/[^/\s]+/"
         r"|/actions-runner/_work/[^/\s]+/[^/\s]+/|/home/circleci/[^/\s]+/|/builds/[^/\s]+/[^/\s]+/",
         "",
     ),
-    ("home", r"(?:/home|/Users)/[^/\s]+/|/root/|[A-Z]:\\Users\\[^\\\s]+\\", "~/"),
-    ("tool", r"/opt/hostedtoolcache/[^/\s]+/[^/\s]+/[^/\s]+/", "<tool>/"),
+    ("home", "LS", r"(?:/home|/Users)/[^/\s]+/|/root/|[A-Z]:\\Users\\[^\\\s]+\\", "~/"),
+    ("tool", "S", r"/opt/hostedtoolcache/[^/\s]+/[^/\s]+/[^/\s]+/", "<tool>/"),
     (
         "worker",
+        "LS",
         r"\[gw\d+\]|\bgw\d+\b|\bworker[ -]?\d+\b(?!-)|\bthread[ -]\d+\b|\bprocess[ -]\d+\b|\bpid[ :=]+\d+|==\d+==|\(\d{3,}\)",
         "<worker>",
     ),
-    ("size", r"\b\d+(?:[.,]\d+)*\s?(?:[KMGT]i?B|bytes|[kKMGT]b|B)\b", "<size>"),
-    ("time", r"\b\d+(?:[.,]\d+)?\s?(?:ns|us|µs|ms|s|sec|secs|seconds?|m|min|mins|minutes?|h|hours?)\b", "<time>"),
-    ("percent", r"\b\d+(?:\.\d+)?\s?%", "<n>"),
+    ("size", "D", r"\b\d+(?:[.,]\d+)*\s?(?:[KMGT]i?B|bytes|[kKMGT]b|B)\b", "<size>"),
+    ("time", "D", r"\b\d+(?:[.,]\d+)?\s?(?:ns|us|µs|ms|s|sec|secs|seconds?|m|min|mins|minutes?|h|hours?)\b", "<time>"),
+    ("percent", "D", r"\b\d+(?:\.\d+)?\s?%", "<n>"),
     (
         "version",
+        "DL",
         r"(?<![\w.])v?\d+\.\d+(?:\.\d+)*(?:[-+.]?(?:rc|alpha|beta|dev|post|SNAPSHOT|a|b)[\w.]*)?(?=[\s,;:)\]'\"}=<>!~]|$|-)",
         "version",
     ),
-    ("pinned", r"(?<=[@=])v?\d[\w.+-]*", "keep"),
+    ("pinned", "DL", r"(?<=[@=])v?\d[\w.+-]*", "keep"),
     (
         "place",
+        "LS",
         r"(?<=[\w)\]'\"]):\d+(?::\d+)?(?=[:\s,)\]]|$)|\bline \d+(?:,? col(?:umn)? \d+)?|\((?:\d+,\d+|\d+:\d+)\)|:\[\d+,\d+\]|, character(?:s)? \d+(?:-\d+)?",  # noqa: E501
         ":<n>",
     ),
-    ("hash", r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b", "<id>"),
-    ("number", r"(?<![\w.])[-+]?\d+(?:[.,]\d+)*(?![\w.])", "<n>"),
+    ("hash", "DL", r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b", "<id>"),
+    ("number", "DS", r"(?<![\w.])[-+]?\d+(?:[.,]\d+)*(?![\w.])", "<n>"),
 )
-_NORMAL = re.compile("|".join(f"(?P<r{i}>{pattern})" for i, (_, pattern, _) in enumerate(_RULES)))
-_OWN = [re.compile(pattern) for _, pattern, _ in _RULES]
+_SYMBOLS = r"[/\[(:,=+-]"
+
+
+def _starting(kind: str, first: str) -> str:
+    """The rules whose matches begin with `kind`, in order, tried only where `first` stands."""
+    rules = (f"(?P<{kind}{i}>{rule[2]})" for i, rule in enumerate(_RULES) if kind in rule[1])
+    return f"(?={first})(?:{'|'.join(rules)})"
+
+
+#: All rules in one: nearly every place in a text is ruled out by one or two looks at its character. Inside a word only a drive
+#: letter begins anything.
+_NORMAL = re.compile(
+    r"(?:(?!(?<=\w)\w)|(?=[A-Za-z]:\\))(?:"
+    + "|".join((_starting("D", r"\d"), _starting("L", "[A-Za-z]"), _starting("S", _SYMBOLS)))
+    + ")"
+)
+_OWN = [re.compile(rule[2]) for rule in _RULES]
 _FRONT = re.compile(
     r"^(?:##\[\w+\]|[\s>|*=#+_-]+|\d+\) |E\s{2,}|\[(?:ERROR|error|FAIL|E)\]\s*|(?:ERROR|Error|error|FATAL|fatal)\s*:\s*(?=\S*(?:Error|error|fatal|FAIL)))+"  # noqa: E501
 )
@@ -101,11 +128,15 @@ _TAIL = re.compile(r"[\s=_*#.…-]+$")
 _SPACE = re.compile(r"\s+")
 
 #: Headlines that say only that something failed.
-_GENERIC = re.compile(
-    r"^(?:.{0,80}?(?:process|command|step|script|job|task|build|action|program|it|make|npm err!|error)?\W*"
+_EXITED = re.compile(
+    r"^.{0,80}?(?:process|command|step|script|job|task|build|action|program|it|make|npm err!|error)?\W*"
     r"(?:completed|exited|finished|failed|returned|exit|terminated|ended|error)?(?: with)?(?: an?)?(?: non-?zero)?\W*"
-    r"(?:exit |error |status |return )?(?:code|status)[: ]+\d+\W*"
-    r"|(?:build|test|tests|job|step|command|script|task|compilation|run)s? (?:failed|failure|failures|aborted|error|errors)\W*"
+    r"(?:exit |error |status |return )?(?:code|status)[: ]+\d+\W*$",
+    re.IGNORECASE,
+)
+_EXIT = re.compile(r"(?:code|status)[: ]+\d+\W*$", re.IGNORECASE)  # its end, which is quickly looked for
+_FAILED = re.compile(
+    r"^(?:(?:build|test|tests|job|step|command|script|task|compilation|run)s? (?:failed|failure|failures|aborted|error|errors)\W*"
     r"|(?:the )?operation was cancell?ed\W*|(?:errors?|fail(?:ed|ure|ures)?|fatal|aborted|abort(?:ing)?|killed|failures!)\W*"
     r"|<n> (?:tests? |errors? )?(?:failed|failures?|errors?)\b.{0,60}|finished: \w+\W*|lifecycle\W*|elifecycle\W*.{0,40}"
     r"|make(?:\[\d+\])?: \*\*\* \[[^\]]*\] error (?:<n>|\d+)\W*|exit (?:code|status) \d+\W*)$",
@@ -127,13 +158,13 @@ _NAMING = re.compile(
 
 def normalised(text: str) -> str:
     """`text` without what varies from run to run."""
-    text = _SPACE.sub(" ", _TAIL.sub("", _FRONT.sub("", text[:LONGEST].strip())))
+    text = " ".join(_TAIL.sub("", _FRONT.sub("", text[:LONGEST].strip())).split())
     return _NORMAL.sub(_replaced, text)
 
 
 def _replaced(found: re.Match[str]) -> str:
-    number = next(i for i in range(len(_RULES)) if found.group(f"r{i}") is not None)
-    instead = _RULES[number][2]
+    number = int((found.lastgroup or "")[1:])  # each rule is a named group, and nothing around it is one
+    instead = _RULES[number][3]
     text = found.group(0)
     if instead == "keep":
         return text
@@ -153,16 +184,20 @@ def _replaced(found: re.Match[str]) -> str:
 def of(headline: str, lines: Sequence[str]) -> Mark:
     """The marks of an error with this headline among these lines (both cleaned and redacted)."""
     text = normalised(headline)
-    generic = bool(_GENERIC.match(text)) or not re.search(r"[A-Za-z]{3}", text)
+    generic = _generic(text) or not re.search(r"[A-Za-z]{3}", text)
     parts = [text]
     if generic or _THIN.match(text):
         naming = next((n for line in lines[:60] if _NAMING.search(line) and (n := normalised(line)) != text), "")
-        if naming and not _GENERIC.match(naming):
+        if naming and not _generic(naming):
             parts.append(naming)
             generic = False
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     coarse = hashlib.sha256(_coarse("\n".join(parts)).encode()).hexdigest()[:16]
     return Mark(f"f{FINGERPRINT_VERSION}-{digest}", f"g{FINGERPRINT_VERSION}-{coarse}", generic)
+
+
+def _generic(text: str) -> bool:
+    return bool(_FAILED.match(text) or (_EXIT.search(text) and _EXITED.match(text)))
 
 
 _PATH = re.compile(r"(?:[\w.@~+<>-]*[/\\])+")

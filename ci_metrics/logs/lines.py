@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 
-#: ``job<TAB>step<TAB>`` of `gh run view --log`, a byte-order mark, GitHub's timestamp.
-_PREFIX = re.compile(
-    rb"(?:([^\t\n]{1,200})\t([^\t\n]{1,200})\t)?(?:\xef\xbb\xbf)?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z ?"
-)
+#: GitHub's timestamp behind a byte-order mark; before both, ``job<TAB>step<TAB>`` of `gh run view --log`.
+_STAMP = rb"(?:\xef\xbb\xbf)?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z ?"
+_STAMPED = re.compile(_STAMP)
+_PREFIX = re.compile(rb"(?:([^\t\n]{1,200})\t([^\t\n]{1,200})\t)?" + _STAMP)
 _BOM = b"\xef\xbb\xbf"
 #: Colour and cursor codes (ECMA-48), hyperlinks (OSC), and colour codes whose escape character was lost
 #: or spelt ``^[`` on the way into a file.
@@ -29,8 +29,9 @@ MAX_LINE = 1_600
 
 def text_of(raw: bytes) -> str:
     """The clean text of one raw line (without its newline); carriage returns inside a line become line breaks' look-alike ``␍``."""
-    if raw[:1].isdigit() or raw[:3] == _BOM or b"\t" in raw[:400]:
-        found = _PREFIX.match(raw)
+    tabbed = raw.find(b"\t", 0, 400) >= 0
+    if tabbed or raw[:1].isdigit() or raw[:3] == _BOM:
+        found = _PREFIX.match(raw) if tabbed else _STAMPED.match(raw)
         if found:
             raw = raw[found.end() :]
         elif raw[:3] == _BOM:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 
 MASK = "[REDACTED]"
 
@@ -30,16 +31,55 @@ _ADDRESS = r"(?P<scheme>[a-zA-Z][\w+.-]{1,20}://[^\s:/@'\"]{0,100}:)(?P<password
 _HEADER = r"(?P<header>(?:[Pp]roxy-)?[Aa]uthorization['\"]?\s*[:=]\s*['\"]?(?:[Bb]asic|[Bb]earer|[Tt]oken|AWS4-HMAC-SHA256)?\s*)(?P<credential>[\w+/=.~-]{8,})|(?P<bearer>\b[Bb]earer\s+)(?P<token>[\w+/=.~-]{16,})"  # noqa: E501
 #: Options and variables whose name says that a secret follows.
 _NAMED = (
-    r"(?P<name>(?:[\w.-]{0,60}(?:password|passwd|passphrase|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credential|auth[_-]?key"
-    r"|client[_-]?secret|connection[_-]?string|pwd))[\w.-]{0,30}['\"]?\s{0,3}(?:=>|=|:(?!:))\s{0,3}['\"]?|--?(?:password|token|secret|api-key|pass)[ =]['\"]?)"  # noqa: E501
-    r"(?P<value>[^\s'\",;&)}\]]{6,500})"
+    r"(?P<name>[\w.-]{0,60}(?=[acpstACPSTſ])(?i:password|passwd|passphrase|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|credential"
+    r"|auth[_-]?key|client[_-]?secret|connection[_-]?string|pwd)[\w.-]{0,30}['\"]?\s{0,3}(?:=>|=|:(?!:))\s{0,3}['\"]?"
+    r"|--?(?i:password|token|secret|api-key|pass)[ =]['\"]?)(?P<value>[^\s'\",;&)}\]]{6,500})"
 )
 _KNOWN = re.compile(_TOKENS)
-_SECRET = re.compile(f"(?P<known>{_TOKENS})|{_ADDRESS}|{_HEADER}|(?i:{_NAMED})")
-#: Without one of these in a line there is nothing to look for.
-_HINT = re.compile(
-    r"gh[pousr]_|github_pat_|gl\w{2,3}-|A(?:KIA|SIA|ROA|IDA|Iza)|ya29|xox|xapp|hooks\.slack|npm_|pypi-|sk[-_]|rk_|SG\.|do[op]_v1|hf_|dckr_|dapi|eyJ|sq0"
-    r"|age-secret|://[^\s/]*@|(?i:authorization|bearer |passw|passphrase|pwd|secret|token|key|credential|connection|-pass)"
+_SECRET = re.compile(f"(?P<known>{_TOKENS})|{_ADDRESS}|{_HEADER}|{_NAMED}")
+#: Without one of these in a line there is nothing to look for: what tokens begin with, and, in any case of letters, the names.
+_TOKEN_MARKS = (
+    *(
+        "ghp_",
+        "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+        "github_pat_",
+        "glpat-",
+        "glptt-",
+        "gldt-",
+        "glcbt-",
+        "glrt-",
+        "AKIA",
+        "ASIA",
+    ),
+    *(
+        "AROA",
+        "AIDA",
+        "AIza",
+        "ya29.",
+        "xox",
+        "xapp-",
+        "hooks.slack.com",
+        "npm_",
+        "pypi-",
+        "sk-",
+        "sk_",
+        "rk_",
+        "SG.",
+        "dop_v1_",
+    ),
+    *("doo_v1_", "hf_", "dckr_pat_", "dapi", "eyJ", "sq0", "age-secret-key"),
+)
+_NAME_MARKS = (
+    *("authorization", "bearer", "passw", "passphrase", "pwd", "secret", "token", "key", "credential"),
+    *("connection", "-pass"),
+)
+#: What must stand behind such a name, in lower case.
+_FOLLOWED = re.compile(
+    r"authorization|bearer|(?:passw(?:or)?d|passphrase|secret|token|key|credential|connection[_-]?string|pwd)[\w.-]{0,30}['\"]?\s{0,3}[=:]"
+    r"|-(?:password|token|secret|api-key|pass)[ =]"
 )
 _BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9 ]+ )?PRIVATE KEY(?: BLOCK)?-----")
 _END = re.compile(r"-----END (?:[A-Z0-9 ]+ )?PRIVATE KEY(?: BLOCK)?-----")
@@ -63,6 +103,7 @@ def redact_lines(texts: list[str]) -> tuple[list[str], int]:
     out: list[str] = []
     count = 0
     inside = False
+    suspect = _suspicion(texts)
     for text in texts:
         if inside:
             end = _END.search(text)
@@ -82,12 +123,32 @@ def redact_lines(texts: list[str]) -> tuple[list[str], int]:
             rest = text[end.start() :] if end else ""
             out.append(text[: begin.end()] + (MASK if text[begin.end() :].strip() or end else "") + rest)
             continue
-        if _HINT.search(text):
+        if suspect(text):
             before = text.count(MASK)
             text = _SECRET.sub(_masked, text)
             count += text.count(MASK) - before
         out.append(text)
     return out, count
+
+
+def _suspicion(texts: list[str]) -> Callable[[str], bool]:
+    """A cheap test of a line among `texts`, true of every one that holds a secret: few marks occur at all, so few are looked for."""
+    whole = "\n".join(texts)
+    tokens = [mark for mark in _TOKEN_MARKS if mark in whole]
+    whole = whole.lower()
+    names = [mark for mark in _NAME_MARKS if mark in whole]
+
+    def suspect(text: str) -> bool:
+        if not text.isascii() or (
+            "://" in text and "@" in text
+        ):  # beyond ASCII, other letters may stand for those of a name
+            return True
+        if any(mark in text for mark in tokens):
+            return True
+        lower = text.lower()
+        return any(mark in lower for mark in names) and _FOLLOWED.search(lower) is not None
+
+    return suspect
 
 
 def _masked(found: re.Match[str]) -> str:

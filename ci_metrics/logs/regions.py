@@ -5,7 +5,6 @@ Belongs here: hits in, scored lines out. Does not: steps (`structure.py`), budge
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -33,8 +32,8 @@ class Line:
 class Memory:
     """What was seen so far in the log: it makes repeated lines count less."""
 
-    shapes: Counter[bytes] = field(default_factory=Counter)
-    kinds: Counter[tuple[int, ...]] = field(default_factory=Counter)
+    shapes: dict[bytes, int] = field(default_factory=dict)
+    kinds: dict[tuple[int, ...], int] = field(default_factory=dict)
 
 
 @cache
@@ -63,9 +62,8 @@ def weigh(data: bytes, hit: Hit, memory: Memory) -> float:
         worth *= 0.5
     head = data[hit.start : min(hit.end, hit.start + 110)]
     shape = head.translate(None, _DIGITS)
-    seen, kind = memory.shapes[shape], memory.kinds[hit.ids]
-    memory.shapes[shape] += 1
-    memory.kinds[hit.ids] += 1
+    seen, kind = memory.shapes.get(shape, 0), memory.kinds.get(hit.ids, 0)
+    memory.shapes[shape], memory.kinds[hit.ids] = seen + 1, kind + 1
     return worth * max(LEAST, 1 / (1 + SHAPE_DECAY * seen) / (1 + KIND_DECAY * kind))
 
 
@@ -104,10 +102,12 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
         line.score = max(line.score, anchor.weight)
         line.own, line.ids = max(line.own, anchor.weight), anchor.ids
         steps = INSIDE if _worth(anchor.ids)[1] else DECAYS
-        score, at = anchor.weight, anchor.end + 1
+        score, at, most = anchor.weight, anchor.end + 1, max(steps)
         while at < size:
             known = lines.get(base + at)
             if known is None:
+                if score * most < floor:  # whatever the line says
+                    break
                 end = data.find(b"\n", at)
                 end = size if end < 0 else end
                 known = Line(base + at, text_of(data[at:end]), 0.0, base + end)
@@ -123,10 +123,14 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
         while end > 0:
             if base + end + 1 in walls:
                 score *= 0.2
-            start = data.rfind(b"\n", 0, end) + 1
-            known = lines.get(base + start) or Line(base + start, text_of(data[start:end]), 0.0, base + end)
             score *= up * DECAYS[_kind(below)]
-            if score < floor or known.score >= score:
+            if score < floor:
+                break
+            start = data.rfind(b"\n", 0, end) + 1
+            known = lines.get(base + start)
+            if known is None:
+                known = Line(base + start, text_of(data[start:end]), 0.0, base + end)
+            elif known.score >= score:
                 break
             lines[base + start], known.score = known, score
             below, end = known.text, start - 1

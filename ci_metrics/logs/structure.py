@@ -62,11 +62,9 @@ class Structure:
 
     def read(self, block: Block) -> None:
         """Take in the hits of the next block."""
-        roles = _structural()
         for hit in block.hits:
-            for number in hit.ids:
-                if number in roles:
-                    self._take(block, hit, *roles[number])
+            for name, role in _said(hit.ids):
+                self._take(block, hit, name, role)
 
     def _take(self, block: Block, hit: Hit, name: str, role: str) -> None:
         at = block.offset + hit.start
@@ -124,6 +122,12 @@ def _plain(data: bytes, at: int) -> bool | None:
     if begin < 0 or begin > stop >= 0:
         return None
     return b"bash -e {0}" in data[begin : begin + 80]
+
+
+@cache
+def _said(ids: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
+    """What a line that matches the patterns `ids` says of structure: their (id, role)."""
+    return tuple(_structural()[number] for number in ids if number in _structural())
 
 
 @cache
