@@ -6,17 +6,16 @@ Names are the environment's own; attributes are the same in lower case. An empty
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import SplitResult, unquote, urlsplit
 
 import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ci_metrics.addresses import mask_url, parts_of
 from ci_metrics.errors import SettingsError
 
 #: The hours before this one are not partitions. GitHub itself keeps runs for 400 days at most.
@@ -145,7 +144,7 @@ class Settings(BaseSettings):
     def _http_url(cls, value: str | None, info: Any) -> str | None:
         if value is None:
             return None
-        parts = _parts(value)
+        parts = parts_of(value)
         if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
             seen = f"“{mask_url(value)}” is not an http(s) address"
             raise _WrongError(info.field_name.upper(), seen, "Write it like https://host/path")
@@ -156,7 +155,7 @@ class Settings(BaseSettings):
     def _index_url(cls, value: str | None, info: Any) -> str | None:
         if value is None:
             return None
-        parts = _parts(value)
+        parts = parts_of(value)
         name = parts.path.strip("/") if parts is not None else ""
         if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or not name or "/" in name:
             seen = f"“{mask_url(value)}” is not an index address"
@@ -295,25 +294,3 @@ def _advice(item: Mapping[str, Any]) -> str:
     if item["type"] == "literal_error":
         return f"Write one of {given['expected']}"
     return _ADVICE.get(str(item["type"]), str(item["msg"]).removeprefix("Value error, "))
-
-
-def mask_url(url: str) -> str:
-    """The address with its password, if any, replaced by ****; also where it is no proper address."""
-    return re.sub(r"^((?:[\w+.-]+://)?[^:/@]*):.*@", r"\1:****@", url)
-
-
-def _parts(url: str) -> SplitResult | None:
-    """The address in parts; None when it is none (a port that is no number, a bracket left open)."""
-    try:
-        parts = urlsplit(url)
-        return parts if parts.port is None or parts.port else None
-    except ValueError:
-        return None
-
-
-def split_index_url(url: str) -> tuple[str, str, tuple[str, str] | None]:
-    """`https://user:password@host:9200/name` -> (`https://host:9200`, `name`, (user, password) or None)."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-    return f"{parts.scheme}://{parts.hostname}{port}", parts.path.strip("/"), auth

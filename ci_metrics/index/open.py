@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ci_metrics.addresses import mask_url, split_index_url
 from ci_metrics.errors import SettingsError
 from ci_metrics.index.base import DocumentIndex, Kind
 from ci_metrics.index.embedded import EmbeddedIndex
-from ci_metrics.settings import Settings, mask_url, split_index_url
+from ci_metrics.settings import Settings
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

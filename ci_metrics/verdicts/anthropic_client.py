@@ -16,8 +16,8 @@ import anthropic
 from anthropic.types import Message
 from anthropic.types.messages import MessageBatch
 
+from ci_metrics.addresses import mask_url
 from ci_metrics.errors import CiMetricsError, NotFoundError, TransientError
-from ci_metrics.settings import mask_url
 from ci_metrics.verdicts.limiter import Limiter
 from ci_metrics.verdicts.model_client import (
     ANSWER_TOKENS,

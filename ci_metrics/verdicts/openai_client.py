@@ -16,8 +16,8 @@ from typing import Any
 import openai
 from openai.types.chat import ChatCompletion
 
+from ci_metrics.addresses import mask_url
 from ci_metrics.errors import TransientError
-from ci_metrics.settings import mask_url
 from ci_metrics.verdicts.limiter import Limiter
 from ci_metrics.verdicts.model_client import (
     ANSWER_TOKENS,
