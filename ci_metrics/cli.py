@@ -13,34 +13,37 @@ from cyclopts import App
 from ci_metrics import __version__
 from ci_metrics.errors import CiMetricsError, SettingsError
 
-#: subcommand -> "module:function", loaded only when typed, so that each starts fast.
+#: subcommand -> ("module:function", one line of help); loaded only when typed, so that each starts fast.
 COMMANDS = {
-    "doctor": "ci_metrics.commands.doctor:doctor",
-    "upload": "ci_metrics.commands.upload:upload",
-    "ui": "ci_metrics.commands.ui:ui",
-    "extract": "ci_metrics.commands.judge_files:extract",
-    "fixture": "ci_metrics.commands.fixture:fixture",
-    "classify": "ci_metrics.commands.classify_files:classify",
-    "evaluate": "ci_metrics.commands.evaluate:evaluate",
-    "sample": "ci_metrics.sample.serve:serve",
-    "report": "ci_metrics.commands.report:report",
-    "search": "ci_metrics.commands.search:search",
-    "top": "ci_metrics.commands.top:top",
-    "explain": "ci_metrics.commands.explain:explain",
-    "label": "ci_metrics.commands.label:label",
-    "reclassify": "ci_metrics.commands.history:reclassify",
-    "stale": "ci_metrics.commands.history:stale",
-    "dashboards": "ci_metrics.commands.dashboards:dashboards",
-    "browse": "ci_metrics.commands.browse:browse",
-    "pr-comment": "ci_metrics.commands.pr_comment:pr_comment",
+    "upload": (
+        "ci_metrics.commands.upload:upload",
+        "The main job: documents with verdicts, for the sample day or your repository.",
+    ),
+    "ui": ("ci_metrics.commands.ui:ui", "Dagster's UI on the data of this machine."),
+    "doctor": ("ci_metrics.commands.doctor:doctor", "Is each connection there, and what is missing for what?"),
+    "search": ("ci_metrics.commands.search:search", "Find failures by type, repository, branch, step, text or time."),
+    "top": ("ci_metrics.commands.top:top", "What fails most: causes, jobs, workflows, repositories."),
+    "explain": ("ci_metrics.commands.explain:explain", "One verdict, down to the log line."),
+    "label": ("ci_metrics.commands.label:label", "Correct a verdict; it wins from then on."),
+    "report": ("ci_metrics.commands.report:report", "One HTML page: rates, causes, flaky jobs, cost."),
+    "reclassify": ("ci_metrics.commands.history:reclassify", "Judge stored failures again; asks GitHub for nothing."),
+    "stale": ("ci_metrics.commands.history:stale", "Which hours an older version judged."),
+    "extract": ("ci_metrics.commands.judge_files:extract", "The errors of log files."),
+    "classify": ("ci_metrics.commands.classify_files:classify", "The verdicts on log files."),
+    "evaluate": ("ci_metrics.commands.evaluate:evaluate", "Score extraction and verdicts on labelled logs."),
+    "fixture": ("ci_metrics.commands.fixture:fixture", "Turn a log into a test case."),
+    "browse": ("ci_metrics.commands.browse:browse", "The embedded index in Datasette."),
+    "dashboards": ("ci_metrics.commands.dashboards:dashboards", "OpenSearch Dashboards objects for import."),
+    "pr-comment": ("ci_metrics.commands.pr_comment:pr_comment", "The comment on one pull request."),
+    "sample": ("ci_metrics.sample.serve:serve", "Serve the sample GitHub."),
 }
 
 
 def build_app() -> App:
     """The command line, with every subcommand registered by name."""
     app = App(name="ci-metrics", version=__version__, help="Why does our CI fail, and what does that cost us?")
-    for name, target in COMMANDS.items():
-        app.command(target, name=name)
+    for name, (target, summary) in COMMANDS.items():
+        app.command(target, name=name, help=summary, sort_key=list(COMMANDS).index(name))
     return app
 
 
