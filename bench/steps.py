@@ -157,7 +157,8 @@ def main() -> None:
                 print(f"{name}: from the log alone {guess.failed_step!r}, is {header!r}")
     print(f"jobs {total}: every step's start right {starts / total:.3f}")
     print(
-        f"failing {failing}: both ends right {both / failing:.3f}; step's name from the log alone {alone / failing:.3f}"
+        f"failing {failing}: both ends right {both / failing:.3f}; from the log alone: the right header {alone / failing:.3f}, "
+        f"the step's own name {named / failing:.3f} (a step's `name:` stands in no log)"
     )
     print(f"passing {passing}: no error {silent / max(passing, 1):.3f}")
 
