@@ -30,6 +30,8 @@ AFTER, SLACK = 15.0, 3
 FAR = 32.0
 #: Rules below this say nothing when no line of the excerpt says that a command failed, unless the log breaks off there.
 SURE = 66
+#: The same for a line of what the extractor takes for the root cause.
+NAMED = 56
 #: From this priority on, nothing that stands elsewhere makes a match doubtful.
 CERTAIN = 95
 #: The tag of rules that mark such a place.
@@ -111,7 +113,8 @@ def decide(
         rule, number = hit.rule, numbers[hit.index]
         if rule.kind != "cause" or any((hit.index, name) in muted for name in ("", *names(rule))):
             continue
-        if not ends and rule.scope == "line" and rule.priority < SURE and 0 < number < total - SLACK:
+        sure = rule.priority >= (NAMED if places[hit.index] >= FIRST else SURE)
+        if not ends and rule.scope == "line" and not sure and 0 < number < total - SLACK:
             continue
         if (rule.needs and not rule.needs & present) or rule.unless & present:
             continue
