@@ -18,7 +18,8 @@ _BOM = b"\xef\xbb\xbf"
 #: Colour and cursor codes (ECMA-48), hyperlinks (OSC), and colour codes whose escape character was lost
 #: or spelt ``^[`` on the way into a file.
 _CODES = re.compile(
-    r"(?:\x1b|\^\[)\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_=>]|\[(?:\d{1,3}(?:;\d{1,3})*m|0[KmJ]|[KmJ](?![a-z]))|\x1b"
+    r"(?:\x1b|\^\[)\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_=>]"
+    r"|\[(?:\d{1,3}(?:;\d{1,3})*m|0[KmJ]|[KmJ](?![a-z]))|\x1b"  # `[modernize-use-nullptr]` has lost no escape character
 )
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 _FOLD = re.compile(r"travis_(?:fold|time):(?:start|end):?[\w.:=,-]*")

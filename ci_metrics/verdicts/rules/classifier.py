@@ -6,8 +6,9 @@ What belongs here: which lines are looked at, and how a decision is worded. Does
 from __future__ import annotations
 
 from ci_metrics.models import Evidence, ExtractedError, Extraction, Job, LogLine, Verdict
+from ci_metrics.verdicts.rules.commands import commands_of
 from ci_metrics.verdicts.rules.loading import Rule
-from ci_metrics.verdicts.rules.matching import bare, match_lines
+from ci_metrics.verdicts.rules.matching import Hit, bare, match_lines
 from ci_metrics.verdicts.rules.weighing import CONTEXT, FIRST, OTHER, SURE, Decision, confidence, decide
 from ci_metrics.verdicts.taxonomy import Taxonomy
 
@@ -39,6 +40,11 @@ class RulesClassifier:
         hits = match_lines([bare(line.text) for line in lines])
         total = extraction.total_lines if error is None else 0  # one error alone was found to be one already
         numbers = [line.number for line in lines]
+        if error is None:
+            commands = commands_of(extraction)
+            asked = match_lines(commands, "command")
+            hits += [Hit(hit.rule, len(lines)) for hit in asked]  # all at one place that is no line of the log
+            places, numbers = [*places, CONTEXT], [*numbers, 0]
         decision = decide(hits, places, numbers, marked=_marked(lines), total=total)
         gate = next((hit.rule.headline for hit in hits if AGGREGATE in hit.rule.tags), None)
         if gate is not None and not _cause_of_its_own(decision):

@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 from ci_metrics.errors import ContractError
 
-Scope = Literal["line", "step"]
+Scope = Literal["line", "command", "step"]
 Kind = Literal["cause", "mark", "noise"]
 
 _RULE_KEYS = frozenset(
@@ -41,7 +41,8 @@ class Rule:
 
     `kind`: "cause" names a category; "mark" only makes itself known to other rules' `needs` and `unless`; "noise" takes a
     line out of the running, for the ids, tags and families in `mutes`, or for all when that is empty.
-    `scope`: "line" for lines of the log, "step" for the failed step's name (a fallback, never confident).
+    `scope`: "line" for lines of the log, "command" for what the failed step was asked to run, "step" for the failed step's
+    name (a fallback, never confident).
     `priority`: 0 to 100, how surely a match *is* the cause when it stands in the failing part of a log.
     `needs`/`unless`: ids, tags or families of which at least one / none must also match somewhere in the excerpt.
     `near`: a match further than so many lines above the place where a command failed is most likely noise (0: any distance).
