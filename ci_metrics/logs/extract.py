@@ -23,7 +23,7 @@ __all__ = ["DEFAULT_BUDGET", "EXTRACTOR_VERSION", "extract", "read_log"]
 EXTRACTOR_VERSION = "e2-" + catalogue.patterns_version()
 
 #: Characters of log lines in an excerpt, unless more or less is asked for; marks of what was left out come on top.
-DEFAULT_BUDGET = 13_500
+DEFAULT_BUDGET = 14_200
 #: Without a word from the log's structure, a match must weigh this much to be an error.
 SURE = 4.5
 

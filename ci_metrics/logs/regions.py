@@ -52,7 +52,7 @@ def _worth(ids: tuple[int, ...]) -> tuple[float, bool, bool]:
 
 
 #: How fast repeats of a line's shape and of its kind count less, and the least share that remains: of a flood its head is kept.
-SHAPE_DECAY, KIND_DECAY, LEAST = 0.384, 0.04, 0.3
+SHAPE_DECAY, KIND_DECAY, LEAST = 0.6, 0.08, 0.3
 
 
 def weigh(data: bytes, hit: Hit, memory: Memory) -> float:
