@@ -13,7 +13,7 @@ from ci_metrics.logs.lines import text_of
 from ci_metrics.logs.reading import Reading
 from ci_metrics.logs.regions import Line, spread
 from ci_metrics.logs.scan import Block
-from ci_metrics.models import Span
+from ci_metrics.models import LogLine, Span
 
 #: A line must score this share of the best match to be chosen, whatever the budget.
 FLOOR = 0.22
@@ -174,15 +174,15 @@ def spans_of(numbers: Iterable[int]) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-def rendered(lines: list[tuple[int, str]], total: int) -> str:
+def rendered(lines: Iterable[LogLine], total: int) -> str:
     """Numbered lines as text, with a mark for each stretch that was left out."""
     parts: list[str] = []
     following = 1
-    for number, text in lines:
-        if number > following:
-            parts.append(_mark(following, number - 1))
-        parts.append(text)
-        following = number + 1
+    for line in lines:
+        if line.number > following:
+            parts.append(_mark(following, line.number - 1))
+        parts.append(line.text)
+        following = line.number + 1
     if total >= following:
         parts.append(_mark(following, total))
     return "\n".join(parts)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
+from operator import attrgetter
 
 from ci_metrics.logs import catalogue
 from ci_metrics.logs.lines import text_of
@@ -80,9 +81,19 @@ UP, UP_CLOSED = 0.945, 0.95
 _DULL = ("[INFO]", "[WARNING]", "Downloading", "Downloaded", " > git ", "Get:", "Fetched ", "remote: ", "INFO", "DEBUG")
 
 
+def _by_first() -> dict[str, int]:
+    """Kinds of lines by their first character, -1 where it takes more than one to tell; other lines are of kind 3."""
+    kinds = {mark: 2 for mark in _STACK if len(mark) == 1} | {"": 0, " ": 1, "\t": 1}
+    return kinds | {mark[0]: -1 for mark in (*_DULL, *_STACK) if len(mark) > 1}
+
+
+_FIRST = _by_first()
+
+
 def _kind(text: str) -> int:
-    if not text:
-        return 0
+    kind = _FIRST.get(text[:1], 3)
+    if kind >= 0:
+        return kind
     if text.startswith(_DULL):
         return 4
     if text[0] in " \t":
@@ -94,15 +105,17 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
     """Give every anchor's neighbours their share, into `lines` (by offset); `walls` are lines that start another step."""
     data, base = block.data, block.offset
     size = len(data)
-    for anchor in sorted(anchors, key=lambda a: -a.weight):
+    for anchor in sorted(anchors, key=attrgetter("weight"), reverse=True):
+        _, opens, closes = _worth(anchor.ids)
         line = lines.get(base + anchor.start)
         if line is None:
             text = text_of(data[anchor.start : anchor.end])
             lines[base + anchor.start] = line = Line(base + anchor.start, text, anchor.weight, base + anchor.end)
         line.score = max(line.score, anchor.weight)
         line.own, line.ids = max(line.own, anchor.weight), anchor.ids
-        steps = INSIDE if _worth(anchor.ids)[1] else DECAYS
-        score, at, most = anchor.weight, anchor.end + 1, max(steps)
+        steps = INSIDE if opens else DECAYS
+        most = max(steps)
+        score, at = anchor.weight, anchor.end + 1
         while at < size:
             known = lines.get(base + at)
             if known is None:
@@ -110,16 +123,23 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
                     break
                 end = data.find(b"\n", at)
                 end = size if end < 0 else end
-                known = Line(base + at, text_of(data[at:end]), 0.0, base + end)
-            score *= steps[_kind(known.text)]
+                text = text_of(data[at:end])
+            else:
+                end, text = known.end - base, known.text
+            score *= steps[_kind(text)]
             if base + at in walls:
                 score *= 0.2
-            if score < floor or known.score >= score:
+            if score < floor:
                 break
-            lines[base + at], known.score = known, score
-            at = known.end - base + 1
+            if known is None:
+                lines[base + at] = Line(base + at, text, score, base + end)
+            elif known.score < score:
+                known.score = score
+            else:
+                break
+            at = end + 1
         score, end, below = anchor.weight, anchor.start - 1, line.text
-        up = UP_CLOSED if _worth(anchor.ids)[2] else UP
+        up = UP_CLOSED if closes else UP
         while end > 0:
             if base + end + 1 in walls:
                 score *= 0.2
@@ -129,8 +149,11 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
             start = data.rfind(b"\n", 0, end) + 1
             known = lines.get(base + start)
             if known is None:
-                known = Line(base + start, text_of(data[start:end]), 0.0, base + end)
-            elif known.score >= score:
+                below = text_of(data[start:end])
+                lines[base + start] = Line(base + start, below, score, base + end)
+            elif known.score < score:
+                known.score = score
+                below = known.text
+            else:
                 break
-            lines[base + start], known.score = known, score
-            below, end = known.text, start - 1
+            end = start - 1
