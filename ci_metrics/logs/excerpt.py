@@ -70,7 +70,7 @@ def _seed(reading: Reading, failing: set[int], lines: dict[int, Line]) -> None:
     structure = reading.structure
     ends = structure.ends if len(structure.ends) <= 4 else [*structure.ends[:2], *structure.ends[-2:]]
     last = reading.blocks[-1]
-    for at in ends or [last.offset + len(last.data.rstrip()) + 1]:
+    for at in ends or [last.offset + _length(last.data) + 1]:
         block = reading.block(at) or last
         end, score = min(at - block.offset, len(block.data) + 1) - 1, SEED
         for _ in range(SEEDS):
@@ -87,6 +87,17 @@ def _seed(reading: Reading, failing: set[int], lines: dict[int, Line]) -> None:
     if structure.github:
         for number in sorted(failing)[-2:]:
             _script(reading, structure.starts[number], lines)
+
+
+def _length(data: bytes) -> int:
+    """The length of `data` without white space at its end, which no copy of the whole is made for."""
+    stop = len(data)
+    while stop:
+        tail = data[max(0, stop - 4096) : stop]
+        if kept := len(tail.rstrip()):
+            return stop - len(tail) + kept
+        stop -= len(tail)
+    return 0
 
 
 def _script(reading: Reading, at: int, lines: dict[int, Line]) -> None:

@@ -5,6 +5,7 @@ Belongs here: bytes in, a `Reading` out, in memory that does not grow with the l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -13,6 +14,8 @@ from ci_metrics.logs.regions import Memory, weigh
 from ci_metrics.logs.scan import BLOCK, Block, hits, islands, pieces
 from ci_metrics.logs.steps import Header
 from ci_metrics.logs.structure import Structure
+
+_SOMETHING = re.compile(rb"[^\xef\xbb\xbf \t\r\n]")
 
 
 @dataclass(slots=True)
@@ -32,7 +35,7 @@ class Reading:
     @property
     def empty(self) -> bool:
         """Whether nothing but white space was in it."""
-        return not any(block.data.strip(b"\xef\xbb\xbf \t\r\n") for block in self.blocks)
+        return not any(_SOMETHING.search(block.data) for block in self.blocks)
 
     def headers(self) -> list[Header]:
         """Lines that may begin a step of GitHub's, in order."""
@@ -67,8 +70,7 @@ def read_log(source: bytes | BinaryIO) -> Reading:
     last = b"\n"
     for piece in pieces(source):
         block = Block(piece, size, newlines + 1, hits(piece))
-        for hit in block.hits:
-            hit.weight = weigh(piece, hit, memory)
+        weigh(piece, block.hits, memory)
         structure.read(block)
         large = size or len(piece) >= BLOCK
         size += len(piece)

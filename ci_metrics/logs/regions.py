@@ -52,20 +52,26 @@ def _worth(ids: tuple[int, ...]) -> tuple[float, bool, bool]:
 
 #: How fast repeats of a line's shape and of its kind count less, and the least share that remains: of a flood its head is kept.
 SHAPE_DECAY, KIND_DECAY, LEAST = 0.384, 0.04, 0.3
+#: Bytes at the start of a line that make its shape.
+SHAPE = 110
 
 
-def weigh(data: bytes, hit: Hit, memory: Memory) -> float:
-    """The hit's weight: its strongest pattern, less what vetoes and repeats take away."""
-    worth = _worth(hit.ids)[0]
-    if worth < 1.0:
-        return 0.0
-    if hit.end - hit.start > LONG:
-        worth *= 0.5
-    head = data[hit.start : min(hit.end, hit.start + 110)]
-    shape = head.translate(None, _DIGITS)
-    seen, kind = memory.shapes.get(shape, 0), memory.kinds.get(hit.ids, 0)
-    memory.shapes[shape], memory.kinds[hit.ids] = seen + 1, kind + 1
-    return worth * max(LEAST, 1 / (1 + SHAPE_DECAY * seen) / (1 + KIND_DECAY * kind))
+def weigh(data: bytes, hits: list[Hit], memory: Memory) -> None:
+    """Give the hits their weights: of the strongest pattern, less what vetoes and repeats take away."""
+    shapes, kinds = memory.shapes, memory.kinds
+    for hit in hits:
+        ids = hit.ids
+        worth = _worth(ids)[0]
+        if worth < 1.0:
+            continue
+        start, end = hit.start, hit.end
+        if end - start > LONG:
+            worth *= 0.5
+        shape = data[start : end if end < start + SHAPE else start + SHAPE].translate(None, _DIGITS)
+        seen, kind = shapes.get(shape, 0), kinds.get(ids, 0)
+        shapes[shape], kinds[ids] = seen + 1, kind + 1
+        share = 1 / (1 + SHAPE_DECAY * seen) / (1 + KIND_DECAY * kind)
+        hit.weight = worth * (share if share > LEAST else LEAST)
 
 
 #: A line of so many bytes lists many things, some of which happen to be called like errors.

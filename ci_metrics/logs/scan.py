@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from heapq import nlargest
 from typing import Any, BinaryIO
 
@@ -70,24 +71,27 @@ def pieces(source: bytes | BinaryIO) -> Iterator[bytes]:
 def hits(data: bytes) -> list[Hit]:
     """Every line of `data` that a pattern matches, in order."""
     found: list[Hit] = []
-    last, end = Hit(0, -1, ()), -1
-    more: list[int] = []  # patterns of the last line behind its first
+    begin, end = (
+        0,
+        -1,
+    )  # of the last line with a match: where the search for the next one's start begins, and its newline
+    more: list[int] = []  # patterns of that line behind its first
+    find, rfind = data.find, data.rfind
     for match in _matches(catalogue.engine(), data):
         to = match >> NUMBER_BITS
         if to <= end:
             more.append(match & NUMBER)
             continue
         if more:
-            last.ids = _distinct([*last.ids, *more])
+            found[-1].ids = _distinct((*found[-1].ids, *more))
             more = []
-        begin = max(end, 0)
-        end = data.find(b"\n", to)
+        end = find(b"\n", to)
         if end < 0:
             end = len(data)
-        last = Hit(data.rfind(b"\n", begin, to - 1) + 1 or begin, end, (match & NUMBER,))
-        found.append(last)
+        found.append(Hit(rfind(b"\n", begin, to - 1) + 1 or begin, end, _alone(match & NUMBER)))
+        begin = end
     if more:
-        last.ids = _distinct([*last.ids, *more])
+        found[-1].ids = _distinct((*found[-1].ids, *more))
     _beside(data, found)
     return found
 
@@ -101,7 +105,13 @@ def _matches(database: Any, data: bytes) -> list[int]:
     return found
 
 
-def _distinct(ids: list[int]) -> tuple[int, ...]:
+@cache
+def _alone(number: int) -> tuple[int, ...]:
+    return (number,)
+
+
+@lru_cache(maxsize=1 << 14)  # lines of one kind match the same patterns
+def _distinct(ids: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(set(ids)))
 
 
@@ -111,20 +121,20 @@ def _beside(data: bytes, found: list[Hit]) -> None:
     found = [hit for hit in found if not weighty.isdisjoint(hit.ids)]
     if not found:
         return
-    heads = [data[hit.start : min(hit.end, hit.start + HEAD)] for hit in found]
+    heads = [data[hit.start : hit.end][:HEAD] for hit in found]
     at, end, extra = -1, 0, list[int]()
     for match in _matches(catalogue.beside(), b"\n".join(heads)):
         to = match >> NUMBER_BITS
         if to >= end:
             if extra:
-                found[at].ids = _distinct([*found[at].ids, *extra])
+                found[at].ids = _distinct((*found[at].ids, *extra))
                 extra = []
             while to >= end:
                 at += 1
                 end += len(heads[at]) + 1
         extra.append(match & NUMBER)
     if extra:
-        found[at].ids = _distinct([*found[at].ids, *extra])
+        found[at].ids = _distinct((*found[at].ids, *extra))
 
 
 def islands(block: Block, ends: Sequence[int]) -> Iterator[Block]:
