@@ -57,9 +57,8 @@ def redact(text: str) -> tuple[str, int]:
 
 def redact_lines(texts: list[str]) -> tuple[list[str], int]:
     """`texts` with every secret masked, also keys that run over several of them, and how many were masked."""
-    whole = "\n".join(texts)
-    suspects = suspects_of(texts, whole)
-    if "-----BEGIN" in whole:
+    suspects = suspects_of(texts)
+    if any("-----BEGIN" in text for text in texts):
         return _keys_masked(texts, suspects)
     out = list(texts)
     count = 0
