@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ci_metrics.logs.regions import Memory, weigh
-from ci_metrics.logs.scan import BLOCK, Block, hits, islands, pieces
+from ci_metrics.logs.scan import BLOCK, Block, hits, islands, newlines, pieces
 from ci_metrics.logs.steps import Header
 from ci_metrics.logs.structure import Structure
 
@@ -55,7 +55,7 @@ class Reading:
             at, number, stop = 0, block.line, block.offset + len(block.data)
             while position < len(offsets) and offsets[position] < stop:
                 here = offsets[position] - block.offset
-                number += block.data.count(b"\n", at, here)
+                number += newlines(block.data, at, here)
                 at = here
                 yield offsets[position], number
                 position += 1
@@ -66,18 +66,18 @@ def read_log(source: bytes | BinaryIO) -> Reading:
     memory = Memory()
     blocks: list[Block] = []
     structure = Structure()
-    size = newlines = 0
+    size = count = 0
     last = b"\n"
     for piece in pieces(source):
-        block = Block(piece, size, newlines + 1, hits(piece))
+        block = Block(piece, size, count + 1, hits(piece))
         weigh(piece, block.hits, memory)
         structure.read(block)
         large = size or len(piece) >= BLOCK
         size += len(piece)
-        newlines += piece.count(b"\n")
+        count += newlines(piece, 0, len(piece))
         last = piece[-1:]
         if large:
             blocks += islands(block, [at - block.offset for at in structure.ends[-8:]])
         else:
             blocks.append(block)
-    return Reading(blocks, structure, size, newlines + (last != b"\n"))
+    return Reading(blocks, structure, size, count + (last != b"\n"))

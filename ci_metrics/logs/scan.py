@@ -12,6 +12,8 @@ from functools import cache, lru_cache
 from heapq import nlargest
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from ci_metrics.logs import catalogue
 
 #: Bytes of a log that are kept whole; of larger ones only the surroundings of the best matches are.
@@ -25,6 +27,7 @@ HEAD = 400
 #: Lowest bits of a match's number, which hold its pattern's.
 NUMBER_BITS = 16
 NUMBER = (1 << NUMBER_BITS) - 1
+_NEWLINE = ord("\n")
 
 
 @dataclass(slots=True)
@@ -66,6 +69,13 @@ def pieces(source: bytes | BinaryIO) -> Iterator[bytes]:
         yield piece[:cut]
     if rest:
         yield rest
+
+
+def newlines(data: bytes, first: int, last: int) -> int:
+    """How many newlines stand between two offsets: numpy counts faster where there is much to count."""
+    if last - first < 1 << 14:
+        return data.count(b"\n", first, last)
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8, last - first, first) == _NEWLINE))
 
 
 def hits(data: bytes) -> list[Hit]:
@@ -157,7 +167,7 @@ def islands(block: Block, ends: Sequence[int]) -> Iterator[Block]:
             merged.append([first, last])
     at, line, next_hit = 0, block.line, 0
     for first, last in merged:
-        line += data.count(b"\n", at, first)
+        line += newlines(data, at, first)
         at = first
         inside = []
         while next_hit < len(block.hits) and block.hits[next_hit].start < last:
