@@ -123,22 +123,24 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
         most = max(steps)
         score, at = anchor.weight, anchor.end + 1
         while at < size:
-            known = lines.get(base + at)
+            here = base + at
+            known = lines.get(here)
             if known is None:
                 if score * most < floor:  # whatever the line says
                     break
                 end = data.find(b"\n", at)
-                end = size if end < 0 else end
+                if end < 0:
+                    end = size
                 text = text_of(data[at:end])
             else:
                 end, text = known.end - base, known.text
             score *= steps[_kind(text)]
-            if base + at in walls:
+            if here in walls:
                 score *= 0.2
             if score < floor:
                 break
             if known is None:
-                lines[base + at] = Line(base + at, text, score, base + end)
+                lines[here] = Line(here, text, score, base + end)
             elif known.score < score:
                 known.score = score
             else:
@@ -153,10 +155,11 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
             if score < floor:
                 break
             start = data.rfind(b"\n", 0, end) + 1
-            known = lines.get(base + start)
+            here = base + start
+            known = lines.get(here)
             if known is None:
                 below = text_of(data[start:end])
-                lines[base + start] = Line(base + start, below, score, base + end)
+                lines[here] = Line(here, below, score, base + end)
             elif known.score < score:
                 known.score = score
                 below = known.text

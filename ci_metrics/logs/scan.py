@@ -87,6 +87,7 @@ def hits(data: bytes) -> list[Hit]:
     )  # of the last line with a match: where the search for the next one's start begins, and its newline
     more: list[int] = []  # patterns of that line behind its first
     find, rfind = data.find, data.rfind
+    alone = _alone()
     for match in _matches(catalogue.engine(), data):
         to = match >> NUMBER_BITS
         if to <= end:
@@ -98,7 +99,7 @@ def hits(data: bytes) -> list[Hit]:
         end = find(b"\n", to)
         if end < 0:
             end = len(data)
-        found.append(Hit(rfind(b"\n", begin, to - 1) + 1 or begin, end, _alone(match & NUMBER)))
+        found.append(Hit(rfind(b"\n", begin, to - 1) + 1 or begin, end, alone[match & NUMBER]))
         begin = end
     if more:
         found[-1].ids = _distinct((*found[-1].ids, *more))
@@ -116,8 +117,9 @@ def _matches(database: Any, data: bytes) -> list[int]:
 
 
 @cache
-def _alone(number: int) -> tuple[int, ...]:
-    return (number,)
+def _alone() -> list[tuple[int, ...]]:
+    """The patterns of a line that one alone matches, by its number: made once, not for each line."""
+    return [(number,) for number in range(len(catalogue.patterns()))]
 
 
 @lru_cache(maxsize=1 << 14)  # lines of one kind match the same patterns
@@ -131,7 +133,7 @@ def _beside(data: bytes, found: list[Hit]) -> None:
     found = [hit for hit in found if not weighty.isdisjoint(hit.ids)]
     if not found:
         return
-    heads = [data[hit.start : hit.end][:HEAD] for hit in found]
+    heads = [data[hit.start : hit.end if hit.end - hit.start < HEAD else hit.start + HEAD] for hit in found]
     at, end, extra = -1, 0, list[int]()
     for match in _matches(catalogue.beside(), b"\n".join(heads)):
         to = match >> NUMBER_BITS
