@@ -13,7 +13,7 @@ from ci_metrics.logs.lines import text_of
 from ci_metrics.logs.reading import Reading
 from ci_metrics.logs.regions import Line, spread
 from ci_metrics.logs.scan import Block
-from ci_metrics.models import Span
+from ci_metrics.models import LogLine, Span
 
 #: A line must score this share of the best match to be chosen, whatever the budget.
 FLOOR = 0.22
@@ -70,7 +70,7 @@ def _seed(reading: Reading, failing: set[int], lines: dict[int, Line]) -> None:
     structure = reading.structure
     ends = structure.ends if len(structure.ends) <= 4 else [*structure.ends[:2], *structure.ends[-2:]]
     last = reading.blocks[-1]
-    for at in ends or [last.offset + len(last.data.rstrip()) + 1]:
+    for at in ends or [last.offset + _length(last.data) + 1]:
         block = reading.block(at) or last
         end, score = min(at - block.offset, len(block.data) + 1) - 1, SEED
         for _ in range(SEEDS):
@@ -87,6 +87,17 @@ def _seed(reading: Reading, failing: set[int], lines: dict[int, Line]) -> None:
     if structure.github:
         for number in sorted(failing)[-2:]:
             _script(reading, structure.starts[number], lines)
+
+
+def _length(data: bytes) -> int:
+    """The length of `data` without white space at its end, which no copy of the whole is made for."""
+    stop = len(data)
+    while stop:
+        tail = data[max(0, stop - 4096) : stop]
+        if kept := len(tail.rstrip()):
+            return stop - len(tail) + kept
+        stop -= len(tail)
+    return 0
 
 
 def _script(reading: Reading, at: int, lines: dict[int, Line]) -> None:
@@ -174,15 +185,15 @@ def spans_of(numbers: Iterable[int]) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-def rendered(lines: list[tuple[int, str]], total: int) -> str:
+def rendered(lines: Iterable[LogLine], total: int) -> str:
     """Numbered lines as text, with a mark for each stretch that was left out."""
     parts: list[str] = []
     following = 1
-    for number, text in lines:
-        if number > following:
-            parts.append(_mark(following, number - 1))
-        parts.append(text)
-        following = number + 1
+    for line in lines:
+        if line.number > following:
+            parts.append(_mark(following, line.number - 1))
+        parts.append(line.text)
+        following = line.number + 1
     if total >= following:
         parts.append(_mark(following, total))
     return "\n".join(parts)

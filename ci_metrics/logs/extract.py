@@ -66,7 +66,7 @@ def extract(
     lines, floor = excerpt.scored(reading, failing, best)
     chosen = excerpt.choose(reading, lines.values(), floor, budget)
     texts, masked = redact_lines([line.text for line in chosen])
-    shown = {line.number: text for line, text in zip(chosen, texts, strict=True)}
+    shown = {line.number: LogLine(line.number, text) for line, text in zip(chosen, texts, strict=True)}
 
     def step_of(at: int) -> tuple[str | None, int | None]:
         for found in reversed(ranges):
@@ -83,8 +83,8 @@ def extract(
     return replace(
         bare,
         state="errors",
-        excerpt=excerpt.rendered(list(shown.items()), reading.lines),
-        lines=tuple(LogLine(number, text) for number, text in shown.items()),
+        excerpt=excerpt.rendered(shown.values(), reading.lines),
+        lines=tuple(shown.values()),
         spans=spans,
         errors=errors,
         omitted=_omitted(failed_span or (1, reading.lines), spans),

@@ -64,11 +64,11 @@ def _tool(ids: tuple[int, ...]) -> str:
 
 def errors_of(
     lines: list[Line],
-    texts: Mapping[int, str],
+    shown: Mapping[int, LogLine],
     step_of: Callable[[int], tuple[str | None, int | None]],
     inside: Callable[[int], bool] | None = None,
 ) -> tuple[ExtractedError, ...]:
-    """Errors in `lines` (in order), root cause first; `texts` are the redacted lines, `step_of` names the step at an offset.
+    """Errors in `lines` (in order), root cause first; `shown` are the redacted ones by number, `step_of` names the step at an offset.
 
     `inside` says whether an offset lies in the step that failed, where GitHub names it: what other steps printed comes
     after it, because a step that passed was no reason to fail.
@@ -78,12 +78,14 @@ def errors_of(
     others = [run for run in runs if inside is not None and not inside(run[0].at)]
     found: dict[str, ExtractedError] = {}
     for block in [*_ordered(ours, needed=True), *_ordered(others, needed=not ours)]:
-        error = _error(block, texts, step_of)
-        known = found.get(error.fingerprint)
+        lines_of = [shown[line.number] for line in block.lines]
+        headline = _headline(shown[block.head.number], lines_of)
+        mark = fingerprint.of(headline, [line.text for line in lines_of])
+        known = found.get(mark.fingerprint)
         if known is not None:
-            found[error.fingerprint] = _repeated(known, error)
+            found[mark.fingerprint] = _repeated(known, lines_of)
         elif len(found) < MOST:
-            found[error.fingerprint] = error
+            found[mark.fingerprint] = _error(block.head, headline, mark, lines_of, step_of(block.head.at))
     return tuple(found.values())
 
 
@@ -138,22 +140,21 @@ def _split(run: list[Line], threshold: float) -> list[_Block]:
     return blocks
 
 
+def _headline(head: LogLine, lines: list[LogLine]) -> str:
+    """The text of `head`, or the first of these lines that says something."""
+    return head.text.strip() or next((text for line in lines if (text := line.text.strip())), "")
+
+
 def _error(
-    block: _Block, texts: Mapping[int, str], step_of: Callable[[int], tuple[str | None, int | None]]
+    head: Line, headline: str, mark: fingerprint.Mark, lines: list[LogLine], step: tuple[str | None, int | None]
 ) -> ExtractedError:
-    head = block.head
-    headline = texts[head.number].strip()
-    if not headline:
-        headline = next((texts[line.number].strip() for line in block.lines if texts[line.number].strip()), "")
-    step, number = step_of(head.at)
-    mark = fingerprint.of(headline, [texts[line.number] for line in block.lines])
     return ExtractedError(
         headline=headline,
         line=head.number,
-        spans=spans_of(line.number for line in block.lines),
-        lines=tuple(LogLine(line.number, texts[line.number]) for line in block.lines),
-        step=step,
-        step_number=number,
+        spans=spans_of(line.number for line in lines),
+        lines=tuple(lines),
+        step=step[0],
+        step_number=step[1],
         fingerprint=mark.fingerprint,
         group=mark.group,
         generic=mark.generic,
@@ -161,10 +162,10 @@ def _error(
     )
 
 
-def _repeated(error: ExtractedError, again: ExtractedError) -> ExtractedError:
+def _repeated(error: ExtractedError, again: list[LogLine]) -> ExtractedError:
     """`error`, seen once more: the first few occurrences keep their lines."""
     repeats = error.repeats + 1
     if repeats > KEPT:
         return replace(error, repeats=repeats)
-    lines = tuple(sorted((*error.lines, *again.lines), key=lambda line: line.number))
+    lines = tuple(sorted((*error.lines, *again), key=lambda line: line.number))
     return replace(error, repeats=repeats, lines=lines, spans=spans_of(line.number for line in lines))

@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 #: Changes whenever the same error could get another fingerprint.
 FINGERPRINT_VERSION = "1"
@@ -27,8 +28,14 @@ class Mark:
     """What identifies an error."""
 
     fingerprint: str  # `f1-…`: the same for failures that one change would fix
-    group: str  # `g1-…`: coarser, one cause across jobs and repositories
     generic: bool  # says nothing about the cause
+    named: str  # what was hashed
+
+    @property
+    def group(self) -> str:
+        """`g1-…`: coarser, one cause across jobs and repositories."""
+        coarse = hashlib.sha256(_coarse(self.named).encode()).hexdigest()[:16]
+        return f"g{FINGERPRINT_VERSION}-{coarse}"
 
 
 #: Name, what a match begins with (D a digit, L a letter, S one of `_SYMBOLS`), expression, and what becomes of it: "keep" stays as
@@ -124,8 +131,8 @@ _OWN = [re.compile(rule[2]) for rule in _RULES]
 _FRONT = re.compile(
     r"^(?:##\[\w+\]|[\s>|*=#+_-]+|\d+\) |E\s{2,}|\[(?:ERROR|error|FAIL|E)\]\s*|(?:ERROR|Error|error|FATAL|fatal)\s*:\s*(?=\S*(?:Error|error|fatal|FAIL)))+"  # noqa: E501
 )
-_TAIL = re.compile(r"[\s=_*#.…-]+$")
-_SPACE = re.compile(r"\s+")
+#: What is no part of a headline where it stands at the end: white space and ornament.
+_TAIL = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "=_*#.…-"
 
 #: Headlines that say only that something failed.
 _EXITED = re.compile(
@@ -156,10 +163,13 @@ _NAMING = re.compile(
 )
 
 
+@lru_cache(maxsize=128)  # a flood says the same again and again
 def normalised(text: str) -> str:
     """`text` without what varies from run to run."""
-    text = " ".join(_TAIL.sub("", _FRONT.sub("", text[:LONGEST].strip())).split())
-    return _NORMAL.sub(_replaced, text)
+    text = text[:LONGEST].strip()
+    if found := _FRONT.match(text):
+        text = text[found.end() :]
+    return _NORMAL.sub(_replaced, " ".join(text.rstrip(_TAIL).split()))
 
 
 def _replaced(found: re.Match[str]) -> str:
@@ -191,9 +201,9 @@ def of(headline: str, lines: Sequence[str]) -> Mark:
         if naming and not _generic(naming):
             parts.append(naming)
             generic = False
-    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    coarse = hashlib.sha256(_coarse("\n".join(parts)).encode()).hexdigest()[:16]
-    return Mark(f"f{FINGERPRINT_VERSION}-{digest}", f"g{FINGERPRINT_VERSION}-{coarse}", generic)
+    named = "\n".join(parts)
+    digest = hashlib.sha256(named.encode()).hexdigest()[:16]
+    return Mark(f"f{FINGERPRINT_VERSION}-{digest}", generic, named)
 
 
 def _generic(text: str) -> bool:
@@ -202,10 +212,14 @@ def _generic(text: str) -> bool:
 
 _PATH = re.compile(r"(?:[\w.@~+<>-]*[/\\])+")
 _QUOTED = re.compile(r"'[^'\n]{1,120}'|\"[^\"\n]{1,120}\"|`[^`\n]{1,120}`|‘[^’\n]{1,120}’")
+_VERSIONS = re.compile(r"(?<![\w])v?\d+(?:\.\d+)+[\w.-]*|<[a-z]+>")
 
 
 def _coarse(text: str) -> str:
     """One cause across jobs and repositories: folders and versions go, names stay."""
-    text = _PATH.sub("", text)
+    if "/" in text or "\\" in text:
+        text = _PATH.sub("", text)
     text = _QUOTED.sub(lambda q: q.group(0).lower(), text)
-    return _SPACE.sub(" ", re.sub(r"(?<![\w])v?\d+(?:\.\d+)+[\w.-]*|<[a-z]+>", "", text)).strip().lower()
+    if "." in text or "<" in text:
+        text = _VERSIONS.sub("", text)
+    return " ".join(text.split()).lower()

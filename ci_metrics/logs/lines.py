@@ -15,10 +15,12 @@ _STAMP = rb"(?:\xef\xbb\xbf)?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z ?"
 _STAMPED = re.compile(_STAMP)
 _PREFIX = re.compile(rb"(?:([^\t\n]{1,200})\t([^\t\n]{1,200})\t)?" + _STAMP)
 _BOM = b"\xef\xbb\xbf"
+#: What the first byte of a line with a timestamp but without columns is.
+_STARTS = b"0123456789" + _BOM[:1]
 #: Colour and cursor codes (ECMA-48), hyperlinks (OSC), and colour codes whose escape character was lost
-#: or spelt ``^[`` on the way into a file.
+#: or spelt ``^[`` on the way into a file. Each alternative begins with a character of its own: `re` then skips to the next of those.
 _CODES = re.compile(
-    r"(?:\x1b|\^\[)\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_=>]"
+    r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\^\[\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_=>]"
     r"|\[(?:\d{1,3}(?:;\d{1,3})*m|0[KmJ]|[KmJ](?![a-z]))|\x1b"  # `[modernize-use-nullptr]` has lost no escape character
 )
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
@@ -31,7 +33,7 @@ MAX_LINE = 1_600
 def text_of(raw: bytes) -> str:
     """The clean text of one raw line (without its newline); carriage returns inside a line become line breaks' look-alike ``␍``."""
     tabbed = raw.find(b"\t", 0, 400) >= 0
-    if tabbed or raw[:1].isdigit() or raw[:3] == _BOM:
+    if tabbed or raw[:1] in _STARTS:
         found = _PREFIX.match(raw) if tabbed else _STAMPED.match(raw)
         if found:
             raw = raw[found.end() :]
@@ -45,7 +47,8 @@ def text_of(raw: bytes) -> str:
             text = _CODES.sub("", text)
         if "\r" in text:
             text = overwritten(text)
-        text = _CONTROL.sub("", text)
+        if not text.isprintable():
+            text = _CONTROL.sub("", text)
     elif "[" in text:
         text = _CODES.sub("", text)
     text = text.rstrip()

@@ -5,14 +5,17 @@ Belongs here: bytes in, a `Reading` out, in memory that does not grow with the l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from ci_metrics.logs.regions import Memory, weigh
-from ci_metrics.logs.scan import BLOCK, Block, hits, islands, pieces
+from ci_metrics.logs.scan import BLOCK, Block, hits, islands, newlines, pieces
 from ci_metrics.logs.steps import Header
 from ci_metrics.logs.structure import Structure
+
+_SOMETHING = re.compile(rb"[^\xef\xbb\xbf \t\r\n]")
 
 
 @dataclass(slots=True)
@@ -32,7 +35,7 @@ class Reading:
     @property
     def empty(self) -> bool:
         """Whether nothing but white space was in it."""
-        return not any(block.data.strip(b"\xef\xbb\xbf \t\r\n") for block in self.blocks)
+        return not any(_SOMETHING.search(block.data) for block in self.blocks)
 
     def headers(self) -> list[Header]:
         """Lines that may begin a step of GitHub's, in order."""
@@ -52,7 +55,7 @@ class Reading:
             at, number, stop = 0, block.line, block.offset + len(block.data)
             while position < len(offsets) and offsets[position] < stop:
                 here = offsets[position] - block.offset
-                number += block.data.count(b"\n", at, here)
+                number += newlines(block.data, at, here)
                 at = here
                 yield offsets[position], number
                 position += 1
@@ -63,19 +66,18 @@ def read_log(source: bytes | BinaryIO) -> Reading:
     memory = Memory()
     blocks: list[Block] = []
     structure = Structure()
-    size = newlines = 0
+    size = count = 0
     last = b"\n"
     for piece in pieces(source):
-        block = Block(piece, size, newlines + 1, hits(piece))
-        for hit in block.hits:
-            hit.weight = weigh(piece, hit, memory)
+        block = Block(piece, size, count + 1, hits(piece))
+        weigh(piece, block.hits, memory)
         structure.read(block)
         large = size or len(piece) >= BLOCK
         size += len(piece)
-        newlines += piece.count(b"\n")
+        count += newlines(piece, 0, len(piece))
         last = piece[-1:]
         if large:
             blocks += islands(block, [at - block.offset for at in structure.ends[-8:]])
         else:
             blocks.append(block)
-    return Reading(blocks, structure, size, newlines + (last != b"\n"))
+    return Reading(blocks, structure, size, count + (last != b"\n"))

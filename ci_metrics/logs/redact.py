@@ -1,6 +1,6 @@
 """Secrets masked, once, where text leaves this package.
 
-Belongs here: what a secret looks like. Does not: where text comes from or goes to.
+Belongs here: what a secret looks like. Does not: which lines are looked at at all (`suspects.py`), where text comes from or goes to.
 
 Masking is idempotent and never touches line breaks, so line numbers stay true. What is masked is the secret alone: the name in
 front of it stays, because it helps to understand the failure.
@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable
+
+from ci_metrics.logs.suspects import suspects_of
 
 MASK = "[REDACTED]"
 
@@ -37,50 +38,6 @@ _NAMED = (
 )
 _KNOWN = re.compile(_TOKENS)
 _SECRET = re.compile(f"(?P<known>{_TOKENS})|{_ADDRESS}|{_HEADER}|{_NAMED}")
-#: Without one of these in a line there is nothing to look for: what tokens begin with, and, in any case of letters, the names.
-_TOKEN_MARKS = (
-    *(
-        "ghp_",
-        "gho_",
-        "ghu_",
-        "ghs_",
-        "ghr_",
-        "github_pat_",
-        "glpat-",
-        "glptt-",
-        "gldt-",
-        "glcbt-",
-        "glrt-",
-        "AKIA",
-        "ASIA",
-    ),
-    *(
-        "AROA",
-        "AIDA",
-        "AIza",
-        "ya29.",
-        "xox",
-        "xapp-",
-        "hooks.slack.com",
-        "npm_",
-        "pypi-",
-        "sk-",
-        "sk_",
-        "rk_",
-        "SG.",
-        "dop_v1_",
-    ),
-    *("doo_v1_", "hf_", "dckr_pat_", "dapi", "eyJ", "sq0", "age-secret-key"),
-)
-_NAME_MARKS = (
-    *("authorization", "bearer", "passw", "passphrase", "pwd", "secret", "token", "key", "credential"),
-    *("connection", "-pass"),
-)
-#: What must stand behind such a name, in lower case.
-_FOLLOWED = re.compile(
-    r"authorization|bearer|(?:passw(?:or)?d|passphrase|secret|token|key|credential|connection[_-]?string|pwd)[\w.-]{0,30}['\"]?\s{0,3}[=:]"
-    r"|-(?:password|token|secret|api-key|pass)[ =]"
-)
 _BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9 ]+ )?PRIVATE KEY(?: BLOCK)?-----")
 _END = re.compile(r"-----END (?:[A-Z0-9 ]+ )?PRIVATE KEY(?: BLOCK)?-----")
 _BASE64 = re.compile(r"^[\s\w+/=:,.-]{1,120}$")
@@ -100,11 +57,28 @@ def redact(text: str) -> tuple[str, int]:
 
 def redact_lines(texts: list[str]) -> tuple[list[str], int]:
     """`texts` with every secret masked, also keys that run over several of them, and how many were masked."""
+    suspects = suspects_of(texts)
+    if any("-----BEGIN" in text for text in texts):
+        return _keys_masked(texts, suspects)
+    out = list(texts)
+    count = 0
+    for number in suspects:
+        out[number], masked = _line_masked(texts[number])
+        count += masked
+    return out, count
+
+
+def _line_masked(text: str) -> tuple[str, int]:
+    masked = _SECRET.sub(_masked, text)
+    return masked, masked.count(MASK) - text.count(MASK)
+
+
+def _keys_masked(texts: list[str], suspects: set[int]) -> tuple[list[str], int]:
+    """The same for texts among which a private key may begin, which ends on another line."""
     out: list[str] = []
     count = 0
     inside = False
-    suspect = _suspicion(texts)
-    for text in texts:
+    for number, text in enumerate(texts):
         if inside:
             end = _END.search(text)
             if end:
@@ -123,32 +97,11 @@ def redact_lines(texts: list[str]) -> tuple[list[str], int]:
             rest = text[end.start() :] if end else ""
             out.append(text[: begin.end()] + (MASK if text[begin.end() :].strip() or end else "") + rest)
             continue
-        if suspect(text):
-            before = text.count(MASK)
-            text = _SECRET.sub(_masked, text)
-            count += text.count(MASK) - before
+        if number in suspects:
+            text, masked = _line_masked(text)
+            count += masked
         out.append(text)
     return out, count
-
-
-def _suspicion(texts: list[str]) -> Callable[[str], bool]:
-    """A cheap test of a line among `texts`, true of every one that holds a secret: few marks occur at all, so few are looked for."""
-    whole = "\n".join(texts)
-    tokens = [mark for mark in _TOKEN_MARKS if mark in whole]
-    whole = whole.lower()
-    names = [mark for mark in _NAME_MARKS if mark in whole]
-
-    def suspect(text: str) -> bool:
-        if not text.isascii() or (
-            "://" in text and "@" in text
-        ):  # beyond ASCII, other letters may stand for those of a name
-            return True
-        if any(mark in text for mark in tokens):
-            return True
-        lower = text.lower()
-        return any(mark in lower for mark in names) and _FOLLOWED.search(lower) is not None
-
-    return suspect
 
 
 def _masked(found: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
+from operator import attrgetter
 
 from ci_metrics.logs import catalogue
 from ci_metrics.logs.lines import text_of
@@ -53,20 +54,26 @@ def _worth(ids: tuple[int, ...]) -> tuple[float, bool, bool]:
 
 #: How fast repeats of a line's shape and of its kind count less, and the least share that remains: of a flood its head is kept.
 SHAPE_DECAY, KIND_DECAY, LEAST = 0.6, 0.08, 0.3
+#: Bytes at the start of a line that make its shape.
+SHAPE = 110
 
 
-def weigh(data: bytes, hit: Hit, memory: Memory) -> float:
-    """The hit's weight: its strongest pattern, less what vetoes and repeats take away."""
-    worth = _worth(hit.ids)[0]
-    if worth < 1.0:
-        return 0.0
-    if hit.end - hit.start > LONG:
-        worth *= 0.5
-    head = data[hit.start : min(hit.end, hit.start + 110)]
-    shape = head.translate(None, _DIGITS)
-    seen, kind = memory.shapes.get(shape, 0), memory.kinds.get(hit.ids, 0)
-    memory.shapes[shape], memory.kinds[hit.ids] = seen + 1, kind + 1
-    return worth * max(LEAST, 1 / (1 + SHAPE_DECAY * seen) / (1 + KIND_DECAY * kind))
+def weigh(data: bytes, hits: list[Hit], memory: Memory) -> None:
+    """Give the hits their weights: of the strongest pattern, less what vetoes and repeats take away."""
+    shapes, kinds = memory.shapes, memory.kinds
+    for hit in hits:
+        ids = hit.ids
+        worth = _worth(ids)[0]
+        if worth < 1.0:
+            continue
+        start, end = hit.start, hit.end
+        if end - start > LONG:
+            worth *= 0.5
+        shape = data[start : end if end < start + SHAPE else start + SHAPE].translate(None, _DIGITS)
+        seen, kind = shapes.get(shape, 0), kinds.get(ids, 0)
+        shapes[shape], kinds[ids] = seen + 1, kind + 1
+        share = 1 / (1 + SHAPE_DECAY * seen) / (1 + KIND_DECAY * kind)
+        hit.weight = worth * (share if share > LEAST else LEAST)
 
 
 #: A line of so many bytes lists many things, some of which happen to be called like errors.
@@ -84,10 +91,22 @@ _DULL = ("[INFO]", "[WARNING]", "Downloading", "Downloaded", " > git ", "Get:", 
 _DONE = (" OK", " ok", "PASSED", " PASS", "...ok", "passed")
 
 
+def _by_first() -> dict[str, int]:
+    """Kinds of lines by their first character, -1 where it takes more than one to tell; other lines are of kind 3."""
+    kinds = {mark: 2 for mark in _STACK if len(mark) == 1} | {"": 0, " ": 1, "\t": 1}
+    return kinds | {mark[0]: -1 for mark in (*_DULL, *_STACK) if len(mark) > 1}
+
+
+_FIRST = _by_first()
+
+
 def _kind(text: str) -> int:
-    if not text:
-        return 0
-    if text.startswith(_DULL) or text.endswith(_DONE):
+    if text.endswith(_DONE):
+        return 4
+    kind = _FIRST.get(text[:1], 3)
+    if kind >= 0:
+        return kind
+    if text.startswith(_DULL):
         return 4
     if text[0] in " \t":
         return 1
@@ -98,32 +117,43 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
     """Give every anchor's neighbours their share, into `lines` (by offset); `walls` are lines that start another step."""
     data, base = block.data, block.offset
     size = len(data)
-    for anchor in sorted(anchors, key=lambda a: -a.weight):
+    for anchor in sorted(anchors, key=attrgetter("weight"), reverse=True):
+        _, opens, closes = _worth(anchor.ids)
         line = lines.get(base + anchor.start)
         if line is None:
             text = text_of(data[anchor.start : anchor.end])
             lines[base + anchor.start] = line = Line(base + anchor.start, text, anchor.weight, base + anchor.end)
         line.score = max(line.score, anchor.weight)
         line.own, line.ids = max(line.own, anchor.weight), anchor.ids
-        steps = INSIDE if _worth(anchor.ids)[1] else DECAYS
-        score, at, most = anchor.weight, anchor.end + 1, max(steps)
+        steps = INSIDE if opens else DECAYS
+        most = max(steps)
+        score, at = anchor.weight, anchor.end + 1
         while at < size:
-            known = lines.get(base + at)
+            here = base + at
+            known = lines.get(here)
             if known is None:
                 if score * most < floor:  # whatever the line says
                     break
                 end = data.find(b"\n", at)
-                end = size if end < 0 else end
-                known = Line(base + at, text_of(data[at:end]), 0.0, base + end)
-            score *= steps[_kind(known.text)]
-            if base + at in walls:
+                if end < 0:
+                    end = size
+                text = text_of(data[at:end])
+            else:
+                end, text = known.end - base, known.text
+            score *= steps[_kind(text)]
+            if here in walls:
                 score *= 0.2
-            if score < floor or known.score >= score:
+            if score < floor:
                 break
-            lines[base + at], known.score = known, score
-            at = known.end - base + 1
+            if known is None:
+                lines[here] = Line(here, text, score, base + end)
+            elif known.score < score:
+                known.score = score
+            else:
+                break
+            at = end + 1
         score, end, below = anchor.weight, anchor.start - 1, line.text
-        up = UP_CLOSED if _worth(anchor.ids)[2] else UP
+        up = UP_CLOSED if closes else UP
         while end > 0:
             if base + end + 1 in walls:
                 score *= 0.2
@@ -131,10 +161,14 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
             if score < floor:
                 break
             start = data.rfind(b"\n", 0, end) + 1
-            known = lines.get(base + start)
+            here = base + start
+            known = lines.get(here)
             if known is None:
-                known = Line(base + start, text_of(data[start:end]), 0.0, base + end)
-            elif known.score >= score:
+                below = text_of(data[start:end])
+                lines[here] = Line(here, below, score, base + end)
+            elif known.score < score:
+                known.score = score
+                below = known.text
+            else:
                 break
-            lines[base + start], known.score = known, score
-            below, end = known.text, start - 1
+            end = start - 1

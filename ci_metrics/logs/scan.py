@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from heapq import nlargest
 from typing import Any, BinaryIO
+
+import numpy as np
 
 from ci_metrics.logs import catalogue
 
@@ -24,6 +27,7 @@ HEAD = 400
 #: Lowest bits of a match's number, which hold its pattern's.
 NUMBER_BITS = 16
 NUMBER = (1 << NUMBER_BITS) - 1
+_NEWLINE = ord("\n")
 
 
 @dataclass(slots=True)
@@ -67,27 +71,38 @@ def pieces(source: bytes | BinaryIO) -> Iterator[bytes]:
         yield rest
 
 
+def newlines(data: bytes, first: int, last: int) -> int:
+    """How many newlines stand between two offsets: numpy counts faster where there is much to count."""
+    if last - first < 1 << 14:
+        return data.count(b"\n", first, last)
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8, last - first, first) == _NEWLINE))
+
+
 def hits(data: bytes) -> list[Hit]:
     """Every line of `data` that a pattern matches, in order."""
     found: list[Hit] = []
-    last, end = Hit(0, -1, ()), -1
-    more: list[int] = []  # patterns of the last line behind its first
+    begin, end = (
+        0,
+        -1,
+    )  # of the last line with a match: where the search for the next one's start begins, and its newline
+    more: list[int] = []  # patterns of that line behind its first
+    find, rfind = data.find, data.rfind
+    alone = _alone()
     for match in _matches(catalogue.engine(), data):
         to = match >> NUMBER_BITS
         if to <= end:
             more.append(match & NUMBER)
             continue
         if more:
-            last.ids = _distinct([*last.ids, *more])
+            found[-1].ids = _distinct((*found[-1].ids, *more))
             more = []
-        begin = max(end, 0)
-        end = data.find(b"\n", to)
+        end = find(b"\n", to)
         if end < 0:
             end = len(data)
-        last = Hit(data.rfind(b"\n", begin, to - 1) + 1 or begin, end, (match & NUMBER,))
-        found.append(last)
+        found.append(Hit(rfind(b"\n", begin, to - 1) + 1 or begin, end, alone[match & NUMBER]))
+        begin = end
     if more:
-        last.ids = _distinct([*last.ids, *more])
+        found[-1].ids = _distinct((*found[-1].ids, *more))
     _beside(data, found)
     return found
 
@@ -101,7 +116,14 @@ def _matches(database: Any, data: bytes) -> list[int]:
     return found
 
 
-def _distinct(ids: list[int]) -> tuple[int, ...]:
+@cache
+def _alone() -> list[tuple[int, ...]]:
+    """The patterns of a line that one alone matches, by its number: made once, not for each line."""
+    return [(number,) for number in range(len(catalogue.patterns()))]
+
+
+@lru_cache(maxsize=1 << 14)  # lines of one kind match the same patterns
+def _distinct(ids: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(set(ids)))
 
 
@@ -111,20 +133,20 @@ def _beside(data: bytes, found: list[Hit]) -> None:
     found = [hit for hit in found if not weighty.isdisjoint(hit.ids)]
     if not found:
         return
-    heads = [data[hit.start : min(hit.end, hit.start + HEAD)] for hit in found]
+    heads = [data[hit.start : hit.end if hit.end - hit.start < HEAD else hit.start + HEAD] for hit in found]
     at, end, extra = -1, 0, list[int]()
     for match in _matches(catalogue.beside(), b"\n".join(heads)):
         to = match >> NUMBER_BITS
         if to >= end:
             if extra:
-                found[at].ids = _distinct([*found[at].ids, *extra])
+                found[at].ids = _distinct((*found[at].ids, *extra))
                 extra = []
             while to >= end:
                 at += 1
                 end += len(heads[at]) + 1
         extra.append(match & NUMBER)
     if extra:
-        found[at].ids = _distinct([*found[at].ids, *extra])
+        found[at].ids = _distinct((*found[at].ids, *extra))
 
 
 def islands(block: Block, ends: Sequence[int]) -> Iterator[Block]:
@@ -147,7 +169,7 @@ def islands(block: Block, ends: Sequence[int]) -> Iterator[Block]:
             merged.append([first, last])
     at, line, next_hit = 0, block.line, 0
     for first, last in merged:
-        line += data.count(b"\n", at, first)
+        line += newlines(data, at, first)
         at = first
         inside = []
         while next_hit < len(block.hits) and block.hits[next_hit].start < last:

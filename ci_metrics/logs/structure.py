@@ -69,6 +69,8 @@ class Structure:
     def _take(self, block: Block, hit: Hit, name: str, role: str) -> None:
         at = block.offset + hit.start
         match role:
+            case "good":  # by far the most
+                self.good = at
             case "start":
                 self._start(block, hit, at, name)
             case "end":
@@ -81,8 +83,6 @@ class Structure:
                 self.whole = True
                 if b"Complete job name" in block.data[hit.start : hit.end]:
                     self.job_name = at
-            case "good":
-                self.good = at
             case "cut":
                 self.cut = True
             case "mark":
