@@ -72,10 +72,16 @@ def precedence() -> Precedence:
     return Precedence(tuple(content["order"]), float(content["margin"]), content["under_a_test_summary"])
 
 
+#: Points of a line: ((x, y), …), x ascending.
+_Points = tuple[tuple[float, float], ...]
+
+
 @cache
-def _calibration() -> tuple[tuple[float, float], ...]:
+def _calibration() -> tuple[_Points, _Points]:
+    """How often verdicts are right by score, and by distance to the best match of another category."""
     content = tomllib.loads(files("ci_metrics.verdicts.rules").joinpath("calibration.toml").read_text(encoding="utf-8"))
-    return tuple((float(score), float(right)) for score, right in content["points"])
+    by_score, by_margin = (tuple((float(x), float(y)) for x, y in content[table]) for table in ("points", "margins"))
+    return by_score, by_margin
 
 
 def names(rule: Rule) -> tuple[str, ...]:
@@ -146,10 +152,17 @@ def _distance(number: int, ends: Sequence[int], last: int) -> int:
 
 
 def confidence(decision: Decision) -> float:
-    """How often decisions like this one are right: 0.0 to 1.0."""
-    points = _calibration()
-    score = max(points[0][0], min(points[-1][0], decision.winner.score))
+    """How often decisions like this one are right: 0.0 to 1.0. Two strong signs of two categories make a doubtful one."""
+    by_score, by_margin = _calibration()
+    sure = _at(by_score, decision.winner.score)
+    if decision.rival is not None:
+        sure = min(sure, _at(by_margin, decision.winner.score - decision.rival.score))
+    return round(sure, 3)
+
+
+def _at(points: _Points, x: float) -> float:
+    x = max(points[0][0], min(points[-1][0], x))
     for (x0, y0), (x1, y1) in itertools.pairwise(points):
-        if score <= x1:
-            return round(y0 + (y1 - y0) * (score - x0) / (x1 - x0), 3)
+        if x <= x1:
+            return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
     return points[-1][1]
