@@ -1,6 +1,6 @@
 """Hyperscan databases that are compiled once a machine, not once a process.
 
-What belongs here: compiling a set of expressions, and remembering the result on disk. Does not: any expression.
+What belongs here: compiling a set of expressions, remembering the result on disk, scanning from any thread. Does not: any expression.
 
 Compiling a few hundred expressions takes seconds, loading the compiled form milliseconds; commands and Dagster's step
 processes start often. The file's name carries a hash of everything that goes in (expressions, flags, the engine's version,
@@ -15,7 +15,8 @@ import logging
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,25 @@ def compiled(
         database.compile(expressions=list(expressions), ids=list(ids), elements=len(expressions), flags=list(flags))
         _store(path, database)
     return database
+
+
+class _Scratches(threading.local):
+    """Working memory by database, for each thread."""
+
+    def __init__(self) -> None:
+        self.known: dict[Any, Any] = {}
+
+
+_SCRATCHES = _Scratches()
+
+
+def scan(database: Any, data: bytes, on_match: Callable[[int, int, int, int, object], None]) -> None:
+    """Scan `data` in working memory of this thread's own: the engine refuses two scans at a time in the same."""
+    known = _SCRATCHES.known
+    scratch = known.get(database)
+    if scratch is None:
+        scratch = known[database] = hyperscan.Scratch(database)
+    database.scan(data, match_event_handler=on_match, scratch=scratch)
 
 
 def _key(expressions: Sequence[bytes], ids: Sequence[int], flags: Sequence[int]) -> str:

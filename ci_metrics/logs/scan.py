@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ci_metrics import compiled_patterns
 from ci_metrics.logs import catalogue
 
 #: Bytes of a log that are kept whole; of larger ones only the surroundings of the best matches are.
@@ -111,7 +112,7 @@ def _matches(database: Any, data: bytes) -> list[int]:
     """Every match as one number that sorts by where it ends, then by its pattern: cheaper than pairs of them."""
     found: list[int] = []
     add = found.append
-    database.scan(data, match_event_handler=lambda number, _from, to, _flags, _context: add(to << NUMBER_BITS | number))
+    compiled_patterns.scan(database, data, lambda number, _from, to, _flags, _context: add(to << NUMBER_BITS | number))
     found.sort()
     return found
 

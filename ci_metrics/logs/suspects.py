@@ -49,7 +49,7 @@ def suspects_of(texts: list[str]) -> set[int]:
     whole = "\n".join(texts).encode("utf-8", "replace")
     found: list[int] = []  # where matches end
     add = found.append
-    _engine().scan(whole, match_event_handler=lambda _number, _from, to, _flags, _context: add(to))
+    compiled_patterns.scan(_engine(), whole, lambda _number, _from, to, _flags, _context: add(to))
     if not found:
         return set()
     ends = list(accumulate(len(text.encode("utf-8", "replace")) + 1 for text in texts))
