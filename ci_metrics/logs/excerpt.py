@@ -19,8 +19,8 @@ from ci_metrics.models import LogLine, Span
 FLOOR = 0.22
 #: What a match outside the failing segments counts: before the failure, after it; and how much a match far above it loses.
 BEFORE, AFTER, FAR = 0.44, 0.28, 0.16
-#: Matches whose neighbours are looked at.
-ANCHORS = 350
+#: Matches whose neighbours are looked at: at least so many, and one for so many characters of the budget.
+ANCHORS, EACH = 120, 100
 #: Score of the last line before the end of what failed, of how many lines, and how it falls from line to line upwards.
 SEED, SEEDS, SEED_DECAY = 2.21, 24, 0.968
 #: Scores of the line that says that a step failed, and of the failing step's header and script; how many lines of those.
@@ -52,12 +52,13 @@ def place(reading: Reading, failing: set[int]) -> float:
     return best
 
 
-def scored(reading: Reading, failing: set[int], best: float) -> tuple[dict[int, Line], float]:
+def scored(reading: Reading, failing: set[int], best: float, budget: int) -> tuple[dict[int, Line], float]:
     """Every line that might be chosen, by its offset, and the least score that is worth a line."""
     floor = max(1.0, FLOOR * best)
     lines: dict[int, Line] = {}
     ranked = sorted((h.weight for b in reading.blocks for h in b.hits if h.weight), reverse=True)
-    least = max(floor, ranked[ANCHORS]) if len(ranked) > ANCHORS else floor
+    most = max(ANCHORS, budget // EACH)
+    least = max(floor, ranked[most]) if len(ranked) > most else floor
     walls = set(reading.structure.starts)
     for block in reading.blocks:
         spread(block, [h for h in block.hits if h.weight >= least], walls, lines, floor)

@@ -63,7 +63,7 @@ def extract(
         best = background.dim(reading)
     if not _failed(reading, job, failing, best):
         return bare
-    lines, floor = excerpt.scored(reading, failing, best)
+    lines, floor = excerpt.scored(reading, failing, best, budget)
     chosen = excerpt.choose(reading, lines.values(), floor, budget)
     texts, masked = redact_lines([line.text for line in chosen])
     shown = {line.number: LogLine(line.number, text) for line, text in zip(chosen, texts, strict=True)}

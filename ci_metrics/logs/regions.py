@@ -54,6 +54,8 @@ def _worth(ids: tuple[int, ...]) -> tuple[float, bool, bool]:
 
 #: How fast repeats of a line's shape and of its kind count less, and the least share that remains: of a flood its head is kept.
 SHAPE_DECAY, KIND_DECAY, LEAST = 0.6, 0.08, 0.3
+#: From so many lines of a kind on the least share is all that remains, whatever their shapes.
+FLOOD = (1 / LEAST - 1) / KIND_DECAY
 #: Bytes at the start of a line that make its shape.
 SHAPE = 110
 
@@ -69,9 +71,12 @@ def weigh(data: bytes, hits: list[Hit], memory: Memory) -> None:
         start, end = hit.start, hit.end
         if end - start > LONG:
             worth *= 0.5
+        kinds[ids] = (kind := kinds.get(ids, 0)) + 1
+        if kind >= FLOOD:
+            hit.weight = worth * LEAST
+            continue
         shape = data[start : end if end < start + SHAPE else start + SHAPE].translate(None, _DIGITS)
-        seen, kind = shapes.get(shape, 0), kinds.get(ids, 0)
-        shapes[shape], kinds[ids] = seen + 1, kind + 1
+        shapes[shape] = (seen := shapes.get(shape, 0)) + 1
         share = 1 / (1 + SHAPE_DECAY * seen) / (1 + KIND_DECAY * kind)
         hit.weight = worth * (share if share > LEAST else LEAST)
 
