@@ -48,7 +48,7 @@ class HourRange:
 def is_unfinished(status: Status) -> bool:
     """Whether an hour's noted status (`HourStore.status`) says that another look would find more."""
     parts = [part for part in status.values() if isinstance(part, Mapping)]
-    if any(part.get("unfinished") or part.get("problems") or part.get("open") for part in parts):
+    if any(part.get(word) for part in parts for word in ("unfinished", "problems", "open", "overtaken")):
         return True
     if not {"workflow_runs", "indexed_documents", "failure_history"} <= set(status):
         return True

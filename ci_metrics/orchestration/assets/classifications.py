@@ -47,7 +47,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
     def classifications(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
         announce_classifier(context, ci)
         only = only_of(context.run.tags)
-        each_hour(context, ci, lambda hour: judge_hour(ci, hour, only))
+        each_hour(context, ci, lambda hour: judge_hour(ci, hour, only), made_of=["extracted_errors"])
 
     return classifications
 
@@ -69,10 +69,10 @@ def judge_hour(ci: Workplace, hour: str, only: Only | None = None) -> Mapping[st
         for row in fresh.values():
             for judged in row.judged:
                 spent += judged.verdict.usage
-    ci.store.write(NAME, hour, rows, JobVerdicts, {"version": version})
     states = Counter(row.state for row in rows)
     still_open = sum(_open(row) for row in rows)
-    ci.store.note_status(hour, NAME, {"version": version, "open": still_open, "states": dict(states)}, ci.now())
+    status = {"version": version, "open": still_open, "states": dict(states)}
+    ci.store.commit(NAME, hour, rows, JobVerdicts, notes={"version": version}, status=status, now=ci.now())
     roots = [row.judged[0].verdict for row in rows if row.judged]
     types = Counter(verdict.error_type for verdict in roots if verdict.error_type)
     moved = Counter(_moves(before, rows))

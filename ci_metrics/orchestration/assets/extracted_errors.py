@@ -44,7 +44,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         ),
     )
     def extracted_errors(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: extract_hour(ci, hour))
+        each_hour(context, ci, lambda hour: extract_hour(ci, hour), made_of=["workflow_jobs", "job_logs"])
 
     return extracted_errors
 
@@ -85,8 +85,8 @@ def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
             )
         )
     version = min({row.extraction.version for row in rows} - {EXTRACTOR_VERSION}, default=EXTRACTOR_VERSION)
-    ci.store.write(NAME, hour, rows, JobExtraction, {"version": version})
-    ci.store.note_status(hour, NAME, {"version": version}, ci.now())
+    said = {"version": version}
+    ci.store.commit(NAME, hour, rows, JobExtraction, notes=said, status=said, now=ci.now())
     sizes = [len(row.extraction.excerpt) for row in rows]
     return {
         "dagster/row_count": len(rows),

@@ -43,7 +43,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         ),
     )
     def failure_history(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: follow_hour(ci, hour))
+        each_hour(context, ci, lambda hour: follow_hour(ci, hour), made_of=["indexed_documents"])
 
     return failure_history
 
@@ -57,9 +57,9 @@ def follow_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
     rows = rows_of(hour, found)
     compared = not rows or has_earlier_failures(ci.index, hour)
     notes = {"fingerprints": list(flags.fingerprints), "compared": compared}
-    ci.store.write(NAME, hour, rows, NewFailure, notes)
     kinds = Counter(row.kind for row in rows)
-    ci.store.note_status(hour, NAME, {"new": kinds["new"], "spiking": kinds["spiking"]}, ci.now())
+    status = {"new": kinds["new"], "spiking": kinds["spiking"]}
+    ci.store.commit(NAME, hour, rows, NewFailure, notes=notes, status=status, now=ci.now())
     return {
         "dagster/row_count": len(rows),
         "groups": len(found),

@@ -45,7 +45,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         ),
     )
     def job_logs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: fetch_hour(ci, hour))
+        each_hour(context, ci, lambda hour: fetch_hour(ci, hour), made_of=["workflow_jobs"])
 
     return job_logs
 
@@ -73,10 +73,10 @@ def fetch_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
                 manifest[log.job_id, log.run_attempt] = log
         requests = (ci.github.requests - before).total
     logs = sorted(manifest.values(), key=lambda log: (log.repo, log.run_id, log.run_attempt, log.job_id))
-    ci.store.write(NAME, hour, logs, JobLog, {})
     states = Counter(log.state for log in logs)
     waiting = [job for job in failed if not _final(manifest.get((job.job_id, job.run_attempt)), job, ci.now())]
-    ci.store.note_status(hour, NAME, {"logs": dict(states), "unfinished": len(waiting)}, ci.now())
+    status = {"logs": dict(states), "unfinished": len(waiting)}
+    ci.store.commit(NAME, hour, logs, JobLog, notes={}, status=status, now=ci.now())
     absent = [log for log in logs if log.state != "stored"]
     return {
         "dagster/row_count": len(logs),

@@ -42,7 +42,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         ),
     )
     def workflow_jobs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: fetch_hour(ci, hour, context))
+        each_hour(context, ci, lambda hour: fetch_hour(ci, hour, context), made_of=["workflow_runs"])
 
     return workflow_jobs
 
@@ -80,9 +80,9 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
         spent = ci.github.requests - before
         requests = (spent.total, spent.counted)
     jobs = sorted(stored.values(), key=lambda job: (job.repo, job.run_id, job.run_attempt, job.job_id))
-    ci.store.write(NAME, hour, jobs, Job, {"settled": sorted(settled)})
     unfinished = len({job.run_id for job in jobs if not job.finished and (job.run_id, job.run_attempt) not in deleted})
-    ci.store.note_status(hour, NAME, {"jobs": len(jobs), "unfinished": unfinished, "problems": problems}, ci.now())
+    status = {"jobs": len(jobs), "unfinished": unfinished, "problems": problems}
+    ci.store.commit(NAME, hour, jobs, Job, notes={"settled": sorted(settled)}, status=status, now=ci.now())
     failed = [job for job in jobs if job.failed]
     return {
         "dagster/row_count": len(jobs),

@@ -78,10 +78,10 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
         raise problems[0]
     runs = sorted(rows.values(), key=lambda run: (run.repo, run.created_at, run.run_id, run.run_attempt))
     notes = {"fetches": [asdict(fetch) for fetch in fetches], "deleted": deleted}
-    ci.store.write(NAME, hour, runs, Run, notes)
     spent = ci.github.requests - before
     unfinished = sum(fetch.unfinished for fetch in fetches)
-    ci.store.note_status(hour, NAME, {"runs": len(runs), "unfinished": unfinished, "problems": failing}, ci.now())
+    status = {"runs": len(runs), "unfinished": unfinished, "problems": failing}
+    ci.store.commit(NAME, hour, runs, Run, notes=notes, status=status, now=ci.now())
     return {
         "dagster/row_count": len(runs),
         "runs": len({(run.repo, run.run_id) for run in runs}),
