@@ -47,6 +47,8 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
     def classifications(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
         announce_classifier(context, ci)
         only = only_of(context.run.tags)
+        if only is not None:
+            only = only.with_kinds(ci.taxonomy.parents)
         each_hour(context, ci, lambda hour: judge_hour(ci, hour, only), made_of=["extracted_errors"])
 
     return classifications
