@@ -58,7 +58,7 @@ def cost_of(ci: Workplace, hours: Iterable[str], only: Only | None) -> Cost:
         failed += len(extractions)
         due_jobs += len(due)
         fresh: list[JudgeRequest] = []
-        for request in requests_for(ci, hour, due) if due else []:
+        for request in requests_for(ci, hour, due, before) if due else []:
             if request.error is None:
                 continue
             subject = subject_of(request.error, request.extraction)

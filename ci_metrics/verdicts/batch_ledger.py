@@ -47,6 +47,7 @@ class BatchItem:
     annotations: tuple[tuple[str, str], ...] = ()  # title, message
     tries: int = 1
     first: dict[str, Any] | None = None  # an earlier answer of low confidence, packed
+    job_id: str = ""  # whose failure is asked about
 
     def prompt(self, systems: Mapping[str, str]) -> Prompt:
         """The question as it is sent."""

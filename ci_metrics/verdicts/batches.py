@@ -91,7 +91,9 @@ class Batches:
         self._client: BatchClient | None = model if settings.model_batches and isinstance(model, BatchClient) else None
         self._model = model
         self._clock = clock
-        self.budget = budget or Budget(settings.max_usd_per_hour, clock=clock, spent_elsewhere=self._spent_since)
+        self.budget = budget or Budget(
+            settings.max_usd_per_hour, clock=clock, spent_elsewhere=self._spent_since, note=store.note_spent
+        )
         self._most_requests, self._most_bytes = most_requests, most_bytes
 
     @property
@@ -130,7 +132,7 @@ class Batches:
                 result.why = f"the batch could not be submitted: {error}"
                 _log.warning("⚠️ %s", result.why)
                 continue
-            self.budget.settle(usd, usd)
+            self.budget.settle(usd, usd, noted=True)
             result.keys |= {ask.item.key for ask in chunk}
             result.batches += 1
         return result
@@ -224,6 +226,7 @@ class Batches:
             partitions=tuple(sorted(hours)[-MOST_PARTITIONS:]),
             calls=2 if first else 1,
             owner=self.OWNER,
+            job_id=item.job_id,
         )
         self._store.put([kept])
         result.verdicts += 1

@@ -67,5 +67,6 @@ def _ask(group: Group, request: JudgeRequest, rules: Verdict, version: str, aske
         lines=lines_of(extraction, request.error),
         annotations=tuple((a.title, a.message) for a in request.annotations),
         first=pack_verdict(group.first) if group.first else None,
+        job_id=request.job_id,
     )
     return BatchAsk(item=item, prompt=prompt, usd=asker.estimate(prompt, asker.client.model, batch=True))

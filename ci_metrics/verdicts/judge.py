@@ -25,9 +25,9 @@ from ci_metrics.verdicts.asking import Asker
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.budget import Budget, utc_now
 from ci_metrics.verdicts.deferring import defer
-from ci_metrics.verdicts.groups import MODEL_FAILED, Group, group_failures, member_verdict
+from ci_metrics.verdicts.groups import MODEL_FAILED, Group, group_failures, member_verdict, take
 from ci_metrics.verdicts.model_client import ModelClient
-from ci_metrics.verdicts.paying import Payer, take
+from ci_metrics.verdicts.paying import Payer
 from ci_metrics.verdicts.prompt import prompt_version
 from ci_metrics.verdicts.request import JudgeRequest
 from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, VerdictStore, human_key, reusable, with_threshold
@@ -112,10 +112,10 @@ class Judge:
         self.stats = JudgeStats()
         if model is not None:
             _check_prices(model, settings)
-            spent = store.spent_since if store is not None else None
+            spent, note = (store.spent_since, store.note_spent) if store is not None else (None, None)
             if batches is not None:
                 budget = budget or batches.budget
-            budget = budget or Budget(settings.max_usd_per_hour, clock=clock, spent_elsewhere=spent)
+            budget = budget or Budget(settings.max_usd_per_hour, clock=clock, spent_elsewhere=spent, note=note)
             self._asker = Asker(client=model, settings=settings, taxonomy=taxonomy, budget=budget)
             self._payer = Payer(
                 asker=self._asker,
@@ -205,7 +205,7 @@ class Judge:
                 if stored.owner == Batches.OWNER and stored.calls == 1 and not sure and requests[group.lead].larger:
                     group.first = stored.verdict  # a batch asks once; the question with more context is still due
                 else:
-                    take(group, stored)
+                    take(group, stored, requests)
         return groups
 
     def _asks(self, group: Group, lead: JudgeRequest, rules: Verdict) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from anthropic.types.messages import MessageBatch, MessageBatchIndividualResponse
 
 from ci_metrics.errors import ContractError, TransientError
+from ci_metrics.models import Usage
 from ci_metrics.verdicts.batch_ledger import BatchRecord, FileBatchLedger
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.judge import Judge, unsettled
@@ -87,8 +88,14 @@ def test_history_is_pending_then_collected_at_half_price_then_reused(
     assert collected.partitions == {"2026-11-20T12", "2026-11-20T13"}
 
     verdicts = desk.judge.judge(REQUESTS, defer_to_batches=True)
-    assert {(v.state, v.source, v.error_type) for v in verdicts} == {("classified", "reused", "assertion_failure")}
+    assert {(v.state, v.error_type) for v in verdicts} == {("classified", "assertion_failure")}
+    assert [v.source for v in verdicts] == ["model"] * 6 + ["reused"] * 6, (
+        "the failures that were asked about, and theirs"
+    )
     assert server.prompts == []
+    usage = sum((v.usage for v in verdicts), Usage())
+    assert usage.prompt_tokens == collected.usage.prompt_tokens, "a batch's money stands in their documents, once"
+    assert usage.cost_usd == pytest.approx(collected.usage.cost_usd)
 
     price = desk.judge._asker.client.prices.models["claude-haiku-5-5"]  # type: ignore[union-attr]
     full = sum(
@@ -210,7 +217,7 @@ def test_an_unsure_answer_is_asked_again_with_more_context_and_both_are_paid(
     server.end_batches()
     desk.batches.collect()
     [verdict] = desk.judge.judge([request], defer_to_batches=True)
-    assert (verdict.source, verdict.confidence) == ("reused", 0.9)
+    assert (verdict.source, verdict.confidence) == ("model", 0.9)
     [kept] = store.kept.values()
     assert kept.calls == 2
     assert kept.verdict.usage.prompt_tokens > 2 * 4096
@@ -289,7 +296,8 @@ def test_a_crash_while_collecting_loses_and_repeats_nothing(
     desk.again().batches.collect()
     assert len(store.kept) == 6
     assert len(server.batches) == 1
-    assert {v.source for v in desk.judge.judge(REQUESTS)} == {"reused"}
+    assert {v.source for v in desk.judge.judge(REQUESTS)} == {"model", "reused"}
+    assert server.prompts == []
 
 
 def test_a_batch_the_endpoint_forgot_is_sent_again(desk: Desk, server: ModelServer) -> None:

@@ -288,7 +288,7 @@ def test_a_lower_threshold_later_brings_the_type_back_without_asking(
 ) -> None:
     server.answer = answering(confidence=0.75)
     make_judge(confidence_threshold=0.9).judge([failure(1)])
-    [verdict] = make_judge(confidence_threshold=0.7).judge([failure(1)])
+    [verdict] = make_judge(confidence_threshold=0.7).judge([failure(1, job_id=2)])
     assert (verdict.state, verdict.error_type, verdict.source) == ("classified", "assertion_failure", "reused")
     assert len(server.prompts) == 1
 

@@ -17,6 +17,7 @@ from ci_metrics.orchestration.metadata import plot, table, table_schema
 from ci_metrics.orchestration.partitions import backfill_policy
 from ci_metrics.orchestration.reclassify_filter import Only, only_of
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
+from ci_metrics.orchestration.spending import keeping_money, spent_in_vain, total_usage, usage_metadata
 from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.verdicts.judge import JudgeRequest, unsettled
 from ci_metrics.verdicts.reuse import human_key, subject_of
@@ -59,18 +60,17 @@ def judge_hour(ci: Workplace, hour: str, only: Only | None = None) -> Mapping[st
     extractions = ci.store.read("extracted_errors", hour, JobExtraction)
     before = {row.key: row for row in ci.store.read_or_none(NAME, hour, JobVerdicts)}
     rows = [_off(row) for row in extractions]
-    spent = Usage()
+    paid_before = ci.judge.stats.usage if ci.settings.enable_error_classification else Usage()
+    paid_now = Usage()
     version = "off"
     if ci.settings.enable_error_classification:
         version = ci.classifier_version
         held = still_holding(ci, extractions, before, only)
         due = [row for row in extractions if row.key not in held]
-        fresh = _judge(ci, hour, due)
+        fresh = _judge(ci, hour, due, before)
+        paid_now = ci.judge.stats.usage - paid_before
         rows = with_job_labels(ci.verdicts, [held.get(row.key) or fresh[row.key] for row in extractions])
         version = version if only is None else _oldest_version(rows, version)
-        for row in fresh.values():
-            for judged in row.judged:
-                spent += judged.verdict.usage
     states = Counter(row.state for row in rows)
     still_open = sum(_open(row) for row in rows)
     status = {"version": version, "open": still_open, "states": dict(states)}
@@ -84,10 +84,7 @@ def judge_hour(ci: Workplace, hour: str, only: Only | None = None) -> Mapping[st
         "by_state": plot(states),
         "by_category": plot(types),
         "by_source": plot(Counter(verdict.source for verdict in roots)),
-        "prompt_tokens": spent.prompt_tokens,
-        "completion_tokens": spent.completion_tokens,
-        "cached_tokens": spent.cached_tokens,
-        "cost_usd": round(spent.cost_usd, 6),
+        **usage_metadata(paid_now, total_usage(rows)),
         "changed": table(
             [{"from": a, "to": b, "jobs": n} for (a, b), n in sorted(moved.items())], ("from", "to", "jobs")
         ),
@@ -139,25 +136,31 @@ def _holds(judged: JudgedError, human: str | None, version: str) -> bool:
     return judged.verdict.classifier_version == version
 
 
-def _judge(ci: Workplace, hour: str, due: list[JobExtraction]) -> dict[JobKey, JobVerdicts]:
+def _judge(
+    ci: Workplace, hour: str, due: list[JobExtraction], before: Mapping[JobKey, JobVerdicts]
+) -> dict[JobKey, JobVerdicts]:
     """Ask the judge for every error of these jobs at once, so that equal errors are asked once."""
     if not due:
         return {}
-    verdicts = iter(ci.judge.judge(requests_for(ci, hour, due), defer_to_batches=ci.may_wait(hour)))
+    verdicts = iter(ci.judge.judge(requests_for(ci, hour, due, before), defer_to_batches=ci.may_wait(hour)))
     judged = {
         row.key: tuple(JudgedError(error=error, verdict=next(verdicts)) for error in row.extraction.errors)
         for row in due
     }
-    return {row.key: _row(row, _state(row, judged[row.key]), judged[row.key]) for row in due}
+    made = (_row(row, _state(row, judged[row.key]), judged[row.key]) for row in due)
+    return {row.key: keeping_money(row, before.get(row.key)) for row in made}
 
 
-def requests_for(ci: Workplace, hour: str, due: list[JobExtraction]) -> list[JudgeRequest]:
-    """What the judge is asked about these jobs of the hour: one request an error, in order."""
+def requests_for(
+    ci: Workplace, hour: str, due: list[JobExtraction], before: Mapping[JobKey, JobVerdicts]
+) -> list[JudgeRequest]:
+    """What the judge is asked about these jobs of the hour: one request an error, in order; `before`: their last verdicts."""
     jobs = {(job.job_id, job.run_attempt): job for job in ci.store.read("workflow_jobs", hour, Job)}
     runs = {(run.run_id, run.run_attempt): run for run in ci.store.read("workflow_runs", hour, Run)}
     requests: list[JudgeRequest] = []
     for row in due:
         job = jobs[row.key]
+        paid = spent_in_vain(before.get(row.key))
         seen_steps: set[int | None] = set()
         for error in row.extraction.errors:
             requests.append(
@@ -168,6 +171,7 @@ def requests_for(ci: Workplace, hour: str, due: list[JobExtraction]) -> list[Jud
                     run=runs.get((row.run_id, row.run_attempt)),
                     annotations=job.annotations,
                     primary=error.step_number not in seen_steps,
+                    spent=paid.pop(error.fingerprint, Usage()),
                     larger=lambda budget, row=row, job=job: extract_job(ci.store, hour, job, row.log, budget),  # type: ignore[misc]
                 )
             )
