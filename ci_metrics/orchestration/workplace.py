@@ -27,8 +27,9 @@ from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.settings import SECRETS, Settings, load_settings
 from ci_metrics.verdicts.batch_ledger import FileBatchLedger
 from ci_metrics.verdicts.batches import Batches
+from ci_metrics.verdicts.clients import build_client
 from ci_metrics.verdicts.judge import Judge
-from ci_metrics.verdicts.model_client import ModelClient, build_client
+from ci_metrics.verdicts.model_client import ModelClient
 from ci_metrics.verdicts.rules import RULES_VERSION, RulesClassifier
 from ci_metrics.verdicts.taxonomy import Taxonomy, load_taxonomy
 from ci_metrics.verdicts.versions import StageVersions, stage_versions

@@ -195,7 +195,7 @@ from pathlib import Path
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.verdicts.judge import Judge
-from ci_metrics.verdicts.model_client import build_client
+from ci_metrics.verdicts.clients import build_client
 from ci_metrics.verdicts.taxonomy import load_taxonomy
 from ci_metrics.settings import load_settings
 from ci_metrics_tests.verdicts.failures import FixedRules, failure

@@ -11,10 +11,10 @@ import dagster as dg
 
 from ci_metrics.models import ErrorState, Job, Run, Usage
 from ci_metrics.orchestration.assets.extracted_errors import extract_job
+from ci_metrics.orchestration.declaring import partitioned_asset
 from ci_metrics.orchestration.hourly import announce_classifier, each_hour
 from ci_metrics.orchestration.job_labels import with_job_labels
-from ci_metrics.orchestration.metadata import plot, table, table_schema
-from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.reclassify_filter import Only, only_of
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
 from ci_metrics.orchestration.spending import keeping_money, spent_in_vain, total_usage, usage_metadata
@@ -28,17 +28,15 @@ NAME = "classifications"
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, code_version: str) -> dg.AssetsDefinition:
     """The asset on these partitions; `code_version` is the classifier's."""
 
-    @dg.asset(
-        name=NAME,
-        deps=[upstream],
-        partitions_def=partitions,
-        backfill_policy=backfill_policy(),
-        group_name="causes",
+    @partitioned_asset(
+        NAME,
+        partitions,
+        upstream=upstream,
+        rows=JobVerdicts,
+        group="causes",
         kinds={"anthropic", "parquet"},
-        owners=["team:ci"],
         pool="llm",
         code_version=code_version,
-        metadata={"dagster/column_schema": table_schema(JobVerdicts)},
         description=(
             "What kind of error it is, how sure, why, which lines prove it, what might fix it: by a human, a stored verdict, "
             "the model or the rules, in this order. Backfill this asset and the next to bring a better prompt, model or "

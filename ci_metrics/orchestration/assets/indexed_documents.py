@@ -13,6 +13,7 @@ from ci_metrics.index.base import Document, Where
 from ci_metrics.index.documents import Provenance, digest, job_document, job_id, step_documents, workflow_document
 from ci_metrics.index.error_fields import JobOutcome
 from ci_metrics.models import Job, Run
+from ci_metrics.orchestration.declaring import partitioned_asset
 from ci_metrics.orchestration.hourly import each_hour
 from ci_metrics.orchestration.messages import (
     LineBuffer,
@@ -23,8 +24,7 @@ from ci_metrics.orchestration.messages import (
     processing_workflow,
     verdict_lines,
 )
-from ci_metrics.orchestration.metadata import plot, table_schema
-from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
 from ci_metrics.orchestration.workplace import Workplace
 
@@ -37,16 +37,14 @@ MADE_OF = ("workflow_runs", "workflow_jobs", "classifications")
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
     """The asset on these partitions."""
 
-    @dg.asset(
-        name=NAME,
-        deps=[upstream],
-        partitions_def=partitions,
-        backfill_policy=backfill_policy(),
-        group_name="documents",
+    @partitioned_asset(
+        NAME,
+        partitions,
+        upstream=upstream,
+        rows=IndexedDocument,
+        group="documents",
         kinds={"opensearch"},
-        owners=["team:ci"],
         pool="index",
-        metadata={"dagster/column_schema": table_schema(IndexedDocument)},
         description=(
             "One document per attempt of each workflow, job and step, with the verdict on what failed, upserted under its "
             "deterministic id. Only documents that differ from what the index holds are written."

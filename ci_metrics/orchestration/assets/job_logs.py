@@ -14,9 +14,9 @@ import dagster as dg
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.models import Job, JobLog
+from ci_metrics.orchestration.declaring import partitioned_asset
 from ci_metrics.orchestration.hourly import each_hour
-from ci_metrics.orchestration.metadata import plot, table, table_schema
-from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.store import log_path
 from ci_metrics.orchestration.workplace import FETCH_THREADS, Workplace
 
@@ -29,16 +29,14 @@ LOG_DELAY = timedelta(hours=1)
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
     """The asset on these partitions."""
 
-    @dg.asset(
-        name=NAME,
-        deps=[upstream],
-        partitions_def=partitions,
-        backfill_policy=backfill_policy(),
-        group_name="github",
+    @partitioned_asset(
+        NAME,
+        partitions,
+        upstream=upstream,
+        rows=JobLog,
+        group="github",
         kinds={"github", "zstandard"},
-        owners=["team:ci"],
         pool="github",
-        metadata={"dagster/column_schema": table_schema(JobLog)},
         description=(
             "The logs of failed jobs, as GitHub served them, compressed; the manifest says of each whether it is stored, "
             "missing (404), gone (410) or still to be fetched. A stored log is never fetched again."

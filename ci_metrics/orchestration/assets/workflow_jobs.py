@@ -15,9 +15,9 @@ from ci_metrics.errors import AuthenticationError, CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.logs import redact
 from ci_metrics.models import Annotation, Job, Run
+from ci_metrics.orchestration.declaring import partitioned_asset
 from ci_metrics.orchestration.hourly import each_hour
-from ci_metrics.orchestration.metadata import plot, table, table_schema
-from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.workplace import FETCH_THREADS, Workplace
 
 NAME = "workflow_jobs"
@@ -26,16 +26,14 @@ NAME = "workflow_jobs"
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
     """The asset on these partitions."""
 
-    @dg.asset(
-        name=NAME,
-        deps=[upstream],
-        partitions_def=partitions,
-        backfill_policy=backfill_policy(),
-        group_name="github",
+    @partitioned_asset(
+        NAME,
+        partitions,
+        upstream=upstream,
+        rows=Job,
+        group="github",
         kinds={"github", "parquet"},
-        owners=["team:ci"],
         pool="github",
-        metadata={"dagster/column_schema": table_schema(Job)},
         description=(
             "The jobs of each attempt, with steps and annotations. An attempt that was finished when it was fetched is "
             "never fetched again. Annotations are redacted."
