@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import anthropic
+import httpx
 from anthropic.types import Message
 from anthropic.types.messages import MessageBatch
 
 from ci_metrics.errors import NotFoundError, TransientError
 from ci_metrics.models import Usage
 from ci_metrics.verdicts.calling import error_for_status
-from ci_metrics.verdicts.endpoint import EndpointClient, RefusedError
+from ci_metrics.verdicts.endpoint import EndpointClient, RefusedError, counted
 from ci_metrics.verdicts.model_client import ANSWER_TOKENS, BatchResult, BatchState, ModelReply
 from ci_metrics.verdicts.prices import Tokens
 from ci_metrics.verdicts.prompt import Prompt
@@ -104,18 +105,18 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
                 text += block.text
         used = message.usage
         tokens = Tokens(
-            uncached=used.input_tokens,
-            cache_read=used.cache_read_input_tokens or 0,
-            cache_write=used.cache_creation_input_tokens or 0,
-            output=used.output_tokens,
+            uncached=counted(used.input_tokens),
+            cache_read=counted(used.cache_read_input_tokens),
+            cache_write=counted(used.cache_creation_input_tokens),
+            output=counted(used.output_tokens),
         )
-        reason = message.stop_reason
-        cut = reason in ("max_tokens", "model_context_window_exceeded")
+        reason, named = message.stop_reason, message.model or asked
+        cut = reason in ("max_tokens", "model_context_window_exceeded", "pause_turn")
         return ModelReply(
             text=text,
             stop="refusal" if reason == "refusal" else "truncated" if cut else "end",
-            model=message.model,
-            usage=self.prices.usage(message.model if self.prices.find(message.model) else asked, tokens, batch=batch),
+            model=named,
+            usage=self.prices.usage(named if self.prices.find(named) else asked, tokens, batch=batch),
             cache_write_tokens=tokens.cache_write,
         )
 
@@ -143,8 +144,7 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
         for item in self._batch_call(lambda: list(self._sdk.messages.batches.results(batch_id))):
             result = item.result
             if result.type == "succeeded":
-                reply = self._read(result.message, self.model, batch=True)
-                yield BatchResult(custom_id=item.custom_id, reply=reply, outcome="succeeded")
+                yield self._batch_reply(item.custom_id, result.message)
             elif result.type == "errored":
                 error = result.error.error
                 retry = error.type in ("api_error", "overloaded_error", "rate_limit_error", "timeout_error")
@@ -154,6 +154,13 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
                 )
             else:
                 yield BatchResult(custom_id=item.custom_id, reply=None, outcome=result.type, retry=True)
+
+    def _batch_reply(self, custom_id: str, message: Message) -> BatchResult:
+        try:
+            reply = self._reply(message, self.model, batch=True)
+        except TransientError as error:
+            return BatchResult(custom_id=custom_id, reply=None, outcome="errored", retry=True, detail=str(error))
+        return BatchResult(custom_id=custom_id, reply=reply, outcome="succeeded")
 
     def _batch_call(self, call: Callable[[], Result]) -> Result:
         def once() -> Result:
@@ -168,13 +175,18 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
         try:
             return call()
         except anthropic.APIStatusError as error:
-            if error.status_code == 404 and "batch" in str(error.request.url):
-                raise NotFoundError(f"{self._base_url} knows no such batch") from None
+            if error.status_code in (404, 405, 501) and "batch" in str(error.request.url):
+                raise NotFoundError(f"{self._base_url} knows no such batch, or no batches at all") from None
             mapped = error_for_status(error.status_code, error.response.headers, error.message, who=self._base_url)
             if error.status_code in (400, 422):
                 raise RefusedError(error.message, mapped) from None
             raise mapped from None
-        except (anthropic.APIConnectionError, anthropic.APIResponseValidationError, json.JSONDecodeError) as error:
+        except (
+            anthropic.APIConnectionError,
+            anthropic.APIResponseValidationError,
+            json.JSONDecodeError,
+            httpx.HTTPError,  # a batch's results are read line by line, past the SDK's own handling
+        ) as error:
             raise TransientError(f"{self._base_url}: {type(error).__name__}: {error}") from None
 
 

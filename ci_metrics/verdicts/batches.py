@@ -42,7 +42,8 @@ MOST_BYTES = 100_000_000
 #: A question is put into a batch so many times; then it goes the normal way.
 MOST_TRIES = 3
 
-# A batch whose id was not noted is looked for among those created within this time of its record.
+# A batch whose id was not noted is looked for among those created within this time of its record. Until it is over,
+# another process may still be sending it.
 _SAME_BATCH_SECONDS = 900.0
 
 
@@ -123,10 +124,17 @@ class Batches:
                 affordable.append(ask)
             else:
                 result.why = "MAX_USD_PER_HOUR is spent for this hour"
-        for chunk in self._chunks(affordable):
+        reserved = sum(ask.usd for ask in affordable)
+        for chunk in list(self._chunks(affordable)):
             usd = sum(ask.usd for ask in chunk)
+            reserved -= usd
             try:
                 self._send([ask.item for ask in chunk], {a.item.system: a.prompt.system for a in chunk}, usd)
+            except NotFoundError as error:
+                self.budget.settle(usd + reserved, 0.0)
+                _log.warning("⚠️ Asked one by one instead: %s", error)
+                self._client = None  # for this process; another one finds out anew
+                return result
             except CiMetricsError as error:
                 self.budget.settle(usd, 0.0)
                 result.why = f"the batch could not be submitted: {error}"
@@ -165,6 +173,9 @@ class Batches:
     ) -> None:
         contents = None
         if record.state == "submitting":
+            if self._clock().timestamp() - record.created_at <= _SAME_BATCH_SECONDS:
+                result.still_open += 1
+                return
             contents = self._ledger.contents(record)
             record = self._found_again(client, record, contents)
         try:

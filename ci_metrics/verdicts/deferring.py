@@ -28,7 +28,7 @@ def defer(
     submit: bool,
 ) -> list[Group]:
     """Leave pending what a batch will bring, and, with `submit`, put the rest into batches; those left to ask now."""
-    under_way = batches.waiting()
+    under_way = batches.waiting() if batches.available else set()
     left: list[Group] = []
     asks: dict[str, tuple[Group, BatchAsk]] = {}
     for group in groups:
@@ -42,6 +42,9 @@ def defer(
     if asks:
         submitted = batches.submit([ask for _, ask in asks.values()])
         for key, (group, _) in asks.items():
+            if key not in submitted.keys and not batches.available:
+                left.append(group)
+                continue
             group.decided = "pending"
             group.why = "it waits for a message batch" if key in submitted.keys else submitted.why
     return left

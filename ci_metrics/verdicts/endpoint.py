@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from ci_metrics.addresses import mask_url
-from ci_metrics.errors import CiMetricsError
+from ci_metrics.errors import CiMetricsError, TransientError
 from ci_metrics.models import Usage
 from ci_metrics.verdicts.calling import RetryPolicy, with_retries
 from ci_metrics.verdicts.limiter import Limiter
@@ -41,6 +41,11 @@ class RefusedError(Exception):
     def __init__(self, message: str, error: CiMetricsError) -> None:
         super().__init__(message)
         self.error = error
+
+
+def counted(value: object) -> int:
+    """A number of tokens as an endpoint reports it; 0 where it reports none."""
+    return value if isinstance(value, int) else 0
 
 
 class EndpointClient(ABC, Generic[Sdk, Message]):
@@ -78,7 +83,7 @@ class EndpointClient(ABC, Generic[Sdk, Message]):
 
         def once() -> ModelReply:
             settle = self._limiter.acquire(prompt.estimated_tokens + TYPICAL_ANSWER_TOKENS)
-            reply = self._read(self._create(prompt, name, max_tokens), name)
+            reply = self._reply(self._create(prompt, name, max_tokens), name)
             settle(self._paced_tokens(reply.usage))
             return reply
 
@@ -102,6 +107,15 @@ class EndpointClient(ABC, Generic[Sdk, Message]):
                 sent = [name for name in self.optional if name not in without]
                 if not self._known.learn(model, str(refused), mode=mode, sent=sent, words=self.optional):
                     raise refused.error from None
+
+    def _reply(self, message: Message, asked: str, *, batch: bool = False) -> ModelReply:
+        """The API's answer as a reply. Raises TransientError for one of another shape: the SDKs check little of it."""
+        try:
+            return self._read(message, asked, batch=batch)
+        except (AttributeError, TypeError, ValueError, LookupError) as error:
+            raise TransientError(
+                f"{self._base_url}: an answer of another shape than the API's ({type(error).__name__}: {error})"
+            ) from error
 
     def _retried(self, call: Callable[[], Result]) -> Result:
         return with_retries(call, policy=self._policy, limiter=self._limiter, sleep=self._sleep)
@@ -127,8 +141,8 @@ class EndpointClient(ABC, Generic[Sdk, Message]):
         """One request. Raises RefusedError for a 400 or 422, TransientError when the answer is none, else as `ask`."""
 
     @abstractmethod
-    def _read(self, message: Message, asked: str) -> ModelReply:
-        """The API's answer as a reply."""
+    def _read(self, message: Message, asked: str, *, batch: bool = False) -> ModelReply:
+        """The API's answer as a reply; any AttributeError, TypeError, ValueError or LookupError means another shape."""
 
     @abstractmethod
     def _paced_tokens(self, usage: Usage) -> int:

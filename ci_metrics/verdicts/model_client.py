@@ -80,7 +80,7 @@ class BatchClient(Protocol):
     """A client whose endpoint also answers many prompts later, at a lower price."""
 
     def create_batch(self, prompts: Sequence[tuple[str, Prompt]]) -> str:
-        """Submit (custom id, prompt) pairs; the batch's id. Same exceptions as `ask`."""
+        """Submit (custom id, prompt) pairs; the batch's id. As `ask`, and NotFoundError where there are no batches."""
 
     def batch_state(self, batch_id: str) -> BatchState:
         """How far it is. Raises NotFoundError when the endpoint knows no such batch."""

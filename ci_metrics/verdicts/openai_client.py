@@ -17,7 +17,7 @@ from openai.types.chat import ChatCompletion
 from ci_metrics.errors import TransientError
 from ci_metrics.models import Usage
 from ci_metrics.verdicts.calling import error_for_status
-from ci_metrics.verdicts.endpoint import EndpointClient, RefusedError
+from ci_metrics.verdicts.endpoint import EndpointClient, RefusedError, counted
 from ci_metrics.verdicts.model_client import ModelReply
 from ci_metrics.verdicts.prices import Tokens
 from ci_metrics.verdicts.prompt import Prompt
@@ -62,8 +62,9 @@ class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
         except (openai.APIConnectionError, openai.APIResponseValidationError, json.JSONDecodeError) as error:
             raise TransientError(f"{self._base_url}: {type(error).__name__}: {error}") from None
         # A proxy's page with status 200 comes back as a string, some gateways' errors without choices.
-        if isinstance(completion, ChatCompletion) and completion.choices and completion.choices[0].message:
-            return completion
+        choices = completion.choices if isinstance(completion, ChatCompletion) else None
+        if isinstance(choices, list) and choices and getattr(choices[0], "message", None):
+            return completion  # type: ignore[no-any-return]
         raise TransientError(f"{self._base_url}: the answer is no chat completion: {str(completion)[:120]}")
 
     def _body(self, prompt: Prompt, model: str, max_tokens: int) -> dict[str, Any]:
@@ -89,23 +90,23 @@ class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
             body["reasoning_effort"] = "low"
         return body
 
-    def _read(self, message: ChatCompletion, asked: str) -> ModelReply:
+    def _read(self, message: ChatCompletion, asked: str, *, batch: bool = False) -> ModelReply:
         completion, choice = message, message.choices[0]
         answer = choice.message
-        text = answer.content or ""
+        text = _text(answer.content)
         for call in answer.tool_calls or ():
             if call.type == "function" and call.function.name == SCHEMA_NAME:
                 text = call.function.arguments
                 break
         used = completion.usage
         details = used.prompt_tokens_details if used else None
-        read = (details.cached_tokens or 0) if details else 0
-        written = (details.cache_write_tokens or 0) if details else 0
+        read = counted(details.cached_tokens) if details else 0
+        written = counted(details.cache_write_tokens) if details else 0
         tokens = Tokens(
-            uncached=max(0, (used.prompt_tokens if used else 0) - read - written),
+            uncached=max(0, (counted(used.prompt_tokens) if used else 0) - read - written),
             cache_read=read,
             cache_write=written,
-            output=used.completion_tokens if used else 0,
+            output=counted(used.completion_tokens) if used else 0,
         )
         declined = bool(answer.refusal) or choice.finish_reason == "content_filter"
         named = completion.model or asked
@@ -113,6 +114,13 @@ class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
             text=text,
             stop="refusal" if declined else "truncated" if choice.finish_reason == "length" else "end",
             model=named,
-            usage=self.prices.usage(named if self.prices.find(named) else asked, tokens),
+            usage=self.prices.usage(named if self.prices.find(named) else asked, tokens, batch=batch),
             cache_write_tokens=written,
         )
+
+
+def _text(content: object) -> str:
+    """An answer's text; some gateways give it in parts."""
+    if isinstance(content, list):
+        return "".join(str(part["text"]) for part in content if part.get("type") == "text")
+    return content if isinstance(content, str) else ""

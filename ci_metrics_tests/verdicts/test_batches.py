@@ -8,11 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from anthropic.types.messages import MessageBatch, MessageBatchIndividualResponse
 
 from ci_metrics.errors import ContractError, TransientError
 from ci_metrics.models import Usage
+from ci_metrics.verdicts.anthropic_client import AnthropicClient
 from ci_metrics.verdicts.batch_ledger import BatchRecord, FileBatchLedger
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.judge import Judge, unsettled
@@ -227,7 +229,9 @@ def test_an_unsure_answer_is_asked_again_with_more_context_and_both_are_paid(
 # Crashes
 
 
-def test_a_crash_before_the_batch_was_sent_sends_it_once(desk: Desk, server: ModelServer, folder: Path) -> None:
+def test_a_crash_before_the_batch_was_sent_sends_it_once(
+    desk: Desk, server: ModelServer, folder: Path, clock: Clock
+) -> None:
     server.fault(*["500"] * 3)
     ledger = FileBatchLedger(folder)
     before = ledger.write
@@ -246,6 +250,9 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(desk: Desk, server: Mod
     server._faults.clear()
     desk.again()
     assert len(desk.batches.waiting()) == 6
+    assert desk.batches.collect().still_open == 1
+    assert server.batches == {}, "another process may still be sending it"
+    clock.now += timedelta(minutes=16)
     desk.batches.collect()
     assert len(server.batches) == 1
     server.end_batches()
@@ -253,7 +260,7 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(desk: Desk, server: Mod
 
 
 def test_a_batch_whose_id_was_never_noted_is_found_again_not_paid_twice(
-    desk: Desk, server: ModelServer, folder: Path
+    desk: Desk, server: ModelServer, folder: Path, clock: Clock
 ) -> None:
     ledger = FileBatchLedger(folder)
     before, writes = ledger.write, []
@@ -273,8 +280,68 @@ def test_a_batch_whose_id_was_never_noted_is_found_again_not_paid_twice(
     assert len(server.batches) == 1
     desk.again()
     server.end_batches()
+    assert desk.batches.collect().verdicts == 0
+    clock.now += timedelta(minutes=16)
     assert desk.batches.collect().verdicts == 6
     assert len(server.batches) == 1
+
+
+def test_a_batch_that_one_process_is_sending_is_not_sent_by_another_that_collects(
+    desk: Desk, server: ModelServer, make_client: Callable[..., ModelClient]
+) -> None:
+    create = AnthropicClient.create_batch
+
+    def slowly(client: AnthropicClient, prompts: Any) -> str:
+        desk.again().batches.collect()  # the sensor's tick, in another process
+        return create(client, prompts)
+
+    sending = desk.batches
+    sending._client.create_batch = slowly.__get__(sending._client)  # type: ignore[union-attr, method-assign]
+    desk.judge.judge(REQUESTS, defer_to_batches=True)
+    assert len(server.batches) == 1
+    server.end_batches()
+    assert desk.again().batches.collect().verdicts == 6
+
+
+def test_results_that_break_off_are_read_again_later_and_keep_no_other_batch_up(
+    desk: Desk, store: MemoryStore, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.again(most_requests=3).judge.judge(REQUESTS, defer_to_batches=True)
+    server.end_batches()
+    results = desk.batches._client._sdk.messages.batches.results  # type: ignore[union-attr]
+
+    def breaking(batch_id: str) -> Iterator[Any]:
+        found = list(results(batch_id))
+        yield found[0]
+        if batch_id == "msgbatch_1":
+            raise httpx.RemoteProtocolError("peer closed connection")
+        yield from found[1:]
+
+    with monkeypatch.context() as broken:
+        broken.setattr(desk.batches._client._sdk.messages.batches, "results", breaking)  # type: ignore[union-attr]
+        collected = desk.batches.collect()
+    assert (collected.verdicts, collected.still_open) == (3, 1)
+    assert desk.batches.collect().verdicts == 3
+    assert len(store.kept) == 6
+
+
+def test_an_answer_of_another_shape_loses_only_its_own_question(
+    desk: Desk, server: ModelServer, store: MemoryStore
+) -> None:
+    message, made = server.message, [0]
+
+    def odd(body: Any, fault: Any) -> dict[str, Any]:
+        made[0] += 1
+        return {**message(body, fault), **({"content": [None]} if made[0] == 1 else {})}
+
+    server.message = odd  # type: ignore[method-assign]
+    desk.judge.judge(REQUESTS, defer_to_batches=True)
+    server.end_batches()
+    collected = desk.batches.collect()
+    assert (collected.verdicts, collected.resubmitted) == (5, 1)
+    server.end_batches()
+    desk.batches.collect()
+    assert len(store.kept) == 6
 
 
 def test_a_crash_while_collecting_loses_and_repeats_nothing(
@@ -337,6 +404,22 @@ def test_where_there_are_no_batches_the_normal_path_is_taken(
     assert {v.state for v in verdicts} == {"classified"}
     assert len(server.prompts) == 6
     assert server.batches == {}
+
+
+@pytest.mark.parametrize("money", [None, 1.0])
+def test_an_endpoint_that_turns_out_to_have_no_batches_is_asked_the_normal_way_at_once(
+    desk: Desk, server: ModelServer, money: float | None
+) -> None:
+    server.has_batches = False
+    desk.again(settings={"max_usd_per_hour": money}, most_requests=2)
+    verdicts = desk.judge.judge(REQUESTS, defer_to_batches=True)
+    assert {v.state for v in verdicts} == {"classified"}
+    assert len(server.prompts) == 6
+    assert desk.batches.waiting() == set()
+    assert desk.batches.budget._reserved == 0
+    posts = [r for r in server.requests if r["path"].endswith("/batches")]
+    desk.judge.judge([failure(50)], defer_to_batches=True)
+    assert [r for r in server.requests if r["path"].endswith("/batches")] == posts, "it is not tried again"
 
 
 def test_the_hours_money_limits_what_is_submitted(desk: Desk, server: ModelServer) -> None:
