@@ -106,6 +106,20 @@ def plan(
     return found[:most_ranges]
 
 
+def old_and_open(now: datetime, open_hours: Iterable[str], status_of: Callable[[str], Status | None]) -> list[str]:
+    """The hours too old for `plan` whose verdicts are still open (no money, a failing model), and were not looked at lately.
+
+    The money is for a clock hour, so they are due once an hour.
+    """
+    oldest = hour_key(now - RERUN_LIMIT)
+    due = []
+    for key in open_hours:
+        seen = last_seen(status_of(key) or {}) if key < oldest else now
+        if seen is None or now - seen >= HOUR:
+            due.append(key)
+    return due
+
+
 def silent_hours(now: datetime, indexed: Iterable[str], hours: int) -> bool:
     """Whether none of the last `hours` closed hours is among the `indexed` ones."""
     recent = set(hours_between(hour_key(now - hours * HOUR), last_closed_hour(now)))

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ci_metrics.orchestration.assets.classifications import NAME, requests_for, still_holding
+from ci_metrics.orchestration.assets.classifications import NAME, requests_for
+from ci_metrics.orchestration.holding import still_holding
 from ci_metrics.orchestration.reclassify_filter import Only
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore

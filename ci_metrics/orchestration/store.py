@@ -153,6 +153,19 @@ class HourStore:
         status = self.status(hour) or {}
         return {asset: str(status.get(asset, {}).get("commit", "")) for asset in assets}
 
+    def mark_open(self, hour: str, is_open: bool) -> None:
+        """Note whether verdicts of the hour are still open: so that such hours are found without looking at all of history."""
+        marker = self.root / "open" / hour
+        if is_open:
+            put(marker, b"")
+        else:
+            marker.unlink(missing_ok=True)
+
+    def open_hours(self) -> list[str]:
+        """The hours marked as open, in order."""
+        folder = self.root / "open"
+        return sorted(path.name for path in folder.iterdir() if path.name[:1] != ".") if folder.exists() else []
+
     def hours(self) -> list[str]:
         """Every hour that was ever worked on, in order."""
         folder = self.root / "hours"

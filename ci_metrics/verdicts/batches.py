@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -65,7 +65,7 @@ class Collected:
     resubmitted: int = 0
     failed: dict[str, str] = field(default_factory=dict)  # key -> why, given up: the normal way next time
     still_open: int = 0
-    partitions: set[str] = field(default_factory=set)  # hours whose documents can be written anew
+    partitions: set[str] = field(default_factory=set)  # hours with something new, until they are judged again
     usage: Usage = field(default_factory=Usage)
 
 
@@ -105,6 +105,15 @@ class Batches:
     def waiting(self) -> set[str]:
         """The keys of verdicts that batches will bring."""
         return {key for record in self._ledger.records() for key in record.keys}
+
+    def waiting_partitions(self) -> set[str]:
+        """The hours that wait for a batch."""
+        return set(self._ledger.waiting_partitions())
+
+    def note_waiting(self, partitions: Iterable[str], waiting: Mapping[str, Collection[str]]) -> None:
+        """Note for which keys each of these hours waits now; hours that are not in `waiting` wait no more."""
+        for partition in partitions:
+            self._ledger.note_waiting(partition, waiting.get(partition, ()))
 
     def _spent_since(self, since: datetime) -> float:
         return self._store.spent_since(since) + self._ledger.spent_since(since)
@@ -153,20 +162,27 @@ class Batches:
         result = Collected()
         if self._client is None:
             return result
+        self._collect_all(self._client, result)
+        under_way = self.waiting()
+        for partition, keys in self._ledger.waiting_partitions().items():
+            if any(key not in under_way for key in keys):
+                result.partitions.add(partition)
+        return result
+
+    def _collect_all(self, client: BatchClient, result: Collected) -> None:
         records = self._ledger.records()
         states: dict[str, BatchState] = {}
         if len(records) > 2:  # one request tells of a hundred
             try:
-                states = {state.id: state for state in self._client.recent_batches()}
+                states = {state.id: state for state in client.recent_batches()}
             except CiMetricsError as error:
                 _log.warning("⚠️ The endpoint does not list its batches: %s", error)
         for record in records:
             try:
-                self._collect_one(self._client, record, states, result)
+                self._collect_one(client, record, states, result)
             except CiMetricsError as error:
                 result.still_open += 1
                 _log.warning("⚠️ The batch %s could not be collected: %s", record.remote_id or record.id, error)
-        return result
 
     def _collect_one(
         self, client: BatchClient, record: BatchRecord, states: Mapping[str, BatchState], result: Collected

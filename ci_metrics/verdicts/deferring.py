@@ -50,6 +50,17 @@ def defer(
     return left
 
 
+def note_waiting(groups: Sequence[Group], batches: Batches) -> None:
+    """Note which hours wait for which batches' verdicts, so that all of them are judged again when these come."""
+    under_way = batches.waiting() if batches.available else set()
+    waiting: dict[str, set[str]] = {}
+    for group in groups:
+        if group.decided == "pending" and group.key in under_way:
+            for partition in group.partitions:
+                waiting.setdefault(partition, set()).add(group.key)
+    batches.note_waiting({partition for group in groups for partition in group.partitions}, waiting)
+
+
 def _ask(group: Group, request: JudgeRequest, rules: Verdict, version: str, asker: Asker) -> BatchAsk:
     assert request.error is not None
     extraction = request.extraction

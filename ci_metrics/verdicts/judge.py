@@ -24,7 +24,7 @@ from ci_metrics.settings import Settings
 from ci_metrics.verdicts.asking import Asker
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.budget import Budget, utc_now
-from ci_metrics.verdicts.deferring import defer
+from ci_metrics.verdicts.deferring import defer, note_waiting
 from ci_metrics.verdicts.groups import MODEL_FAILED, Group, group_failures, member_verdict, take
 from ci_metrics.verdicts.model_client import ModelClient
 from ci_metrics.verdicts.paying import Payer
@@ -35,7 +35,7 @@ from ci_metrics.verdicts.rules import RULES_VERSION
 from ci_metrics.verdicts.taxonomy import Taxonomy
 from ci_metrics.verdicts.versions import classifier_version
 
-__all__ = ["MODEL_FAILED", "Judge", "JudgeRequest", "JudgeStats", "Plan", "unsettled"]
+__all__ = ["MODEL_FAILED", "Judge", "JudgeRequest", "JudgeStats", "Plan", "model_failed", "unsettled"]
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +76,12 @@ class Plan:
 
 def unsettled(verdict: Verdict) -> bool:
     """Whether a later pass should try again: pending, or the model failed."""
-    return verdict.state in ("pending", "llm_failed") or verdict.detail.startswith(MODEL_FAILED)
+    return verdict.state == "pending" or model_failed(verdict)
+
+
+def model_failed(verdict: Verdict) -> bool:
+    """Whether the model was asked in vain, also where the rules have answered instead."""
+    return verdict.state == "llm_failed" or verdict.detail.startswith(MODEL_FAILED)
 
 
 class Judge:
@@ -155,6 +160,8 @@ class Judge:
                 versions = [self.version_for(r.extraction) for r in requests]
                 asking = defer(asking, requests, rules, versions, self._batches, self._asker, submit=defer_to_batches)
             self._payer.ask_all(asking, requests, rules)
+        if self._batches is not None:
+            note_waiting(groups, self._batches)
         self._keep(groups, requests, rules)
         self._count(requests, groups)
         verdicts = [with_threshold(verdict, self._settings.confidence_threshold) for verdict in rules]

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,13 @@ class Place:
         assert result.success
         (made,) = result.asset_materializations_for_node("classifications")
         return {name: value.value for name, value in made.metadata.items()}
+
+    def checks(self, **more: str) -> dict[str, bool]:
+        """The checks of `classifications` on the hour, judged once more: whether each passed."""
+        settings = self.settings(**more)
+        with open_instance(settings) as instance:
+            result = run_hours(settings, instance, RECLASSIFY, HOUR, HOUR, quiet=True)
+        return {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
 
     def failed(self) -> list[Body]:
         with contextlib.closing(Workplace(self.settings())) as ci:
@@ -221,7 +228,11 @@ def test_a_model_that_fails_costs_no_document_is_told_and_is_asked_again(
     assert {body.get("s_error_source") for body in bodies} <= {"rules", None}
     assert any(body["s_error_state"] == "classified" for body in bodies)
     assert here.unfinished() and here.problems()
+    assert not here.checks(ANTHROPIC_API_KEY="sk-another-key")["model_failures"], (
+        "a person is told although the rules answered"
+    )
     here.judge()
+    assert here.checks()["model_failures"]
     assert "model" in {body.get("s_error_source") for body in here.failed()}
     assert not here.unfinished() and not here.problems()
 
@@ -238,7 +249,9 @@ def test_history_waits_for_its_batch_and_the_sensor_brings_it_into_the_documents
     model.end_batches()
     request = tick(settings)
     assert isinstance(request, dg.RunRequest) and request.tags["dagster/asset_partition_range_start"] == HOUR
+    assert tick(settings, busy=True) == "pending", "not once more while the first is under way"
     metadata = here.judge(MODEL_BATCHES="true")
+    assert tick(settings) == "pending", "nothing waits any more"
     bodies = here.failed()
     assert "pending" not in {body["s_error_state"] for body in bodies}
     assert not any(request["path"] == "/v1/messages" for request in model.requests), "all came from the batch"
@@ -249,6 +262,22 @@ def test_history_waits_for_its_batch_and_the_sensor_brings_it_into_the_documents
     assert cost > 0
     assert (metadata["cost_usd"], metadata["hour_cost_usd"]) == (0, pytest.approx(cost, abs=1e-5))
     assert not here.unfinished()
+
+
+def test_old_hours_that_the_money_did_not_reach_are_judged_again_an_hour_later(
+    place: Callable[[str], Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = place("")
+    here.judge(MAX_USD_PER_HOUR="0")
+    settings = here.settings(MAX_USD_PER_HOUR="5")
+    assert tick(settings) == "pending", "not at once"
+    real = Workplace.now
+    monkeypatch.setattr(Workplace, "now", lambda ci: real(ci) + timedelta(hours=1))
+    request = tick(settings)
+    assert isinstance(request, dg.RunRequest) and request.tags["dagster/asset_partition_range_end"] == HOUR
+    here.judge(MAX_USD_PER_HOUR="5")
+    monkeypatch.setattr(Workplace, "now", lambda ci: real(ci) + timedelta(hours=9))
+    assert tick(settings) == "pending", "nothing is open any more"
 
 
 def test_the_verdicts_hours_are_the_assets_partitions() -> None:
@@ -265,14 +294,18 @@ def paid(model: ModelServer) -> int:
     return sum(int(message["usage"]["output_tokens"]) for message in model.sent)
 
 
-def tick(settings: Settings) -> dg.RunRequest | str:
+def tick(settings: Settings, *, busy: bool = False) -> dg.RunRequest | str:
     """One tick of the sensor that production runs."""
     with contextlib.closing(Workplace(settings)) as ci, dg.DagsterInstance.ephemeral() as instance:
         definitions = build_definitions(settings=settings, ci=ci)
+        if busy:
+            instance.create_run_for_job(
+                definitions.resolve_job_def(RECLASSIFY), tags={"ci_metrics/reason": "unfinished"}
+            )
         context = dg.build_sensor_context(instance=instance, resources={"ci": ci})
         result = definitions.resolve_sensor_def("message_batches").evaluate_tick(context)
         if result.skip_message:
-            assert "still open" in result.skip_message
+            assert ("still waiting or working" if busy else "still open") in result.skip_message
             return "pending"
         (request,) = result.run_requests or []
         return request

@@ -325,6 +325,25 @@ def test_results_that_break_off_are_read_again_later_and_keep_no_other_batch_up(
     assert len(store.kept) == 6
 
 
+def test_every_hour_that_met_the_error_is_told_when_its_batch_ends_until_it_was_judged_again(
+    desk: Desk, server: ModelServer
+) -> None:
+    hours = [NOON + timedelta(hours=n) for n in range(3)]
+    for hour in hours:  # one hour after the other, as a backfill goes
+        desk.again().judge.judge([failure(1, job_id=hour.hour, hour=hour)], defer_to_batches=True)
+    [batch] = server.batches.values()
+    assert len(batch.requests) == 1
+    assert desk.again().batches.collect().partitions == set()
+    server.end_batches()
+    names = {f"{hour:%Y-%m-%dT%H}" for hour in hours}
+    assert desk.again().batches.collect().partitions == names
+    assert desk.again().batches.collect().partitions == names, "also when the process died that was told first"
+    for hour in hours[:2]:
+        [verdict] = desk.again().judge.judge([failure(1, job_id=hour.hour, hour=hour)], defer_to_batches=True)
+        assert verdict.state == "classified"
+    assert desk.again().batches.collect().partitions == {f"{hours[2]:%Y-%m-%dT%H}"}
+
+
 def test_an_answer_of_another_shape_loses_only_its_own_question(
     desk: Desk, server: ModelServer, store: MemoryStore
 ) -> None:
@@ -444,6 +463,13 @@ def test_a_broken_record_is_named(folder: Path) -> None:
         FileBatchLedger(folder).records()
 
 
+def test_a_broken_note_of_a_waiting_hour_is_named(folder: Path) -> None:
+    FileBatchLedger(folder).note_waiting("2026-11-20T12", ["k"])
+    (folder / "waiting" / "2026-11-20T12.json").write_text("{")
+    with pytest.raises(ContractError, match=r"2026-11-20T12\.json"):
+        FileBatchLedger(folder).waiting_partitions()
+
+
 def test_many_batches_are_looked_at_with_few_requests(desk: Desk, server: ModelServer, folder: Path) -> None:
     desk.again(most_requests=1).judge.judge(REQUESTS, defer_to_batches=True)
     assert len(server.batches) == 6
@@ -454,7 +480,7 @@ def test_many_batches_are_looked_at_with_few_requests(desk: Desk, server: ModelS
     assert sorted(looks) == sorted(server.batches)
     server.end_batches()
     assert desk.batches.collect().verdicts == 6
-    assert [path.suffix for path in folder.iterdir()] == [".json"] * 6
+    assert [path.suffix for path in folder.iterdir() if path.is_file()] == [".json"] * 6
 
 
 def test_a_batchs_money_counts_in_the_hour_in_which_it_was_sent(desk: Desk, server: ModelServer, clock: Clock) -> None:

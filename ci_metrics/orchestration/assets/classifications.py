@@ -12,6 +12,7 @@ import dagster as dg
 from ci_metrics.models import ErrorState, Job, Run, Usage
 from ci_metrics.orchestration.assets.extracted_errors import extract_job
 from ci_metrics.orchestration.declaring import partitioned_asset
+from ci_metrics.orchestration.holding import is_open, still_holding
 from ci_metrics.orchestration.hourly import announce_classifier, each_hour
 from ci_metrics.orchestration.job_labels import with_job_labels
 from ci_metrics.orchestration.metadata import plot, table
@@ -19,8 +20,7 @@ from ci_metrics.orchestration.reclassify_filter import Only, only_of
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
 from ci_metrics.orchestration.spending import keeping_money, spent_in_vain, total_usage, usage_metadata
 from ci_metrics.orchestration.workplace import Workplace
-from ci_metrics.verdicts.judge import JudgeRequest, unsettled
-from ci_metrics.verdicts.reuse import human_key, subject_of
+from ci_metrics.verdicts.judge import JudgeRequest
 
 NAME = "classifications"
 
@@ -70,9 +70,10 @@ def judge_hour(ci: Workplace, hour: str, only: Only | None = None) -> Mapping[st
         rows = with_job_labels(ci.verdicts, [held.get(row.key) or fresh[row.key] for row in extractions])
         version = version if only is None else _oldest_version(rows, version)
     states = Counter(row.state for row in rows)
-    still_open = sum(_open(row) for row in rows)
+    still_open = sum(is_open(row) for row in rows)
     status = {"version": version, "open": still_open, "states": dict(states)}
     ci.store.commit(NAME, hour, rows, JobVerdicts, notes={"version": version}, status=status, now=ci.now())
+    ci.store.mark_open(hour, still_open > 0)
     roots = [row.judged[0].verdict for row in rows if row.judged]
     types = Counter(verdict.error_type for verdict in roots if verdict.error_type)
     moved = Counter(_moves(before, rows))
@@ -100,38 +101,6 @@ def judge_hour(ci: Workplace, hour: str, only: Only | None = None) -> Mapping[st
 def _off(row: JobExtraction) -> JobVerdicts:
     judged: tuple[JudgedError, ...] = ()
     return _row(row, "off", judged)
-
-
-def _open(row: JobVerdicts) -> bool:
-    """Whether the next tick should try again."""
-    return any(unsettled(judged.verdict) for judged in row.judged)
-
-
-def still_holding(
-    ci: Workplace, extractions: list[JobExtraction], before: Mapping[JobKey, JobVerdicts], only: Only | None
-) -> dict[JobKey, JobVerdicts]:
-    """The rows that need no new look: same extraction, same classifier, nothing open, and no human said otherwise since.
-
-    With `only`, whatever it does not want holds as long as the extraction is the same.
-    """
-    same = [(row, before[row.key]) for row in extractions if row.key in before and before[row.key].digest == row.digest]
-    same = [(row, kept) for row, kept in same if kept.state != "off" and not _open(kept)]
-    keys = {human_key(subject_of(error, row.extraction)) for row, _ in same for error in row.extraction.errors}
-    humans = {key: stored.verdict.error_type for key, stored in ci.verdicts.get(sorted(keys)).items()}
-    held: dict[JobKey, JobVerdicts] = {}
-    for row, kept in same:
-        version = ci.judge.version_for(row.extraction)
-        said = [humans.get(human_key(subject_of(error, row.extraction))) for error in row.extraction.errors]
-        spared = only is not None and not any(said) and not only.wants(kept)
-        if spared or (len(said) == len(kept.judged) and all(map(_holds, kept.judged, said, [version] * len(said)))):
-            held[row.key] = kept
-    return held
-
-
-def _holds(judged: JudgedError, human: str | None, version: str) -> bool:
-    if human is not None or judged.verdict.source == "human":
-        return judged.verdict.source == "human" and judged.verdict.error_type == human
-    return judged.verdict.classifier_version == version
 
 
 def _judge(
