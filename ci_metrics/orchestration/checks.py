@@ -73,7 +73,7 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
     def model_failures(context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
         # The rules may have answered instead: the state alone does not tell.
         rows = [row for hour in context.partition_keys for row in ci.store.read("classifications", hour, JobVerdicts)]
-        failed = Counter(
+        failed: Counter[str] = Counter(
             "llm_failed" if any(model_failed(j.verdict) for j in row.judged) else row.state for row in rows
         )
         return _share(failed, "llm_failed", MOST_MODEL_FAILURES)

@@ -177,12 +177,13 @@ class Judge:
         groups = self._looked_up(requests)
         asking = [g for g in groups if self._asks(g, requests[g.lead], rules[g.lead])]
         tokens, usd = 0, 0.0
-        for group in asking:
+        for count, group in enumerate(asking):
             if self._asker is not None:
                 lead = requests[group.lead]
                 prompt = self._asker.prompt(lead, rules[group.lead], lead.extraction)
                 tokens += prompt.estimated_tokens
-                usd += self._asker.estimate(prompt, self._model_name, batch=self._batches is not None)
+                batch = self._batches is not None and self._batches.available
+                usd += self._asker.estimate(prompt, self._model_name, batch=batch, following=count > 0)
         return Plan(distinct=len(groups), to_ask=len(asking), tokens=tokens, usd=usd)
 
     def _by_rules(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:

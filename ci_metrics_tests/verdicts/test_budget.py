@@ -51,6 +51,29 @@ def test_the_budget_is_one_for_all_processes_of_the_hour(make_judge: MakeJudge, 
     assert sum(v.state == "pending" for v in verdicts) >= 29
 
 
+@pytest.mark.parametrize("api_format", ["anthropic", "openai"])
+def test_a_plan_costs_about_what_asking_then_does(
+    make_judge: MakeJudge, server: ModelServer, make_client: Any, api_format: str
+) -> None:
+    requests = [failure(n) for n in range(40)]
+    server.caches = api_format == "anthropic"
+    planned = make_judge(model=make_client(api_format)).plan(requests)
+    judge = make_judge(model=make_client(api_format))
+    judge.judge(requests)
+    assert planned.to_ask == judge.stats.calls == 40
+    # The server answers in fewer tokens than the 400 that are reckoned with.
+    assert 0.7 < planned.usd / judge.stats.usage.cost_usd < 2.5
+
+
+def test_a_first_question_reserves_what_writing_the_cache_costs(
+    make_judge: MakeJudge, server: ModelServer, make_client: Any
+) -> None:
+    judge = make_judge()
+    plan = judge.plan([failure(1)])
+    judge.judge([failure(1)])
+    assert judge.stats.usage.cost_usd <= plan.usd
+
+
 def test_a_guess_below_the_threshold_is_not_shown_while_it_waits(make_judge: MakeJudge) -> None:
     [verdict] = make_judge(max_usd_per_hour=0, confidence_threshold=0.7).judge([failure(1)])
     assert (verdict.state, verdict.guess) == ("pending", "runtime_error")
