@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ci_metrics.errors import CiMetricsError, NotFoundError
-from ci_metrics.models import Annotation, Usage
+from ci_metrics.models import Annotation, Usage, Verdict
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.answers import better, check_reply
 from ci_metrics.verdicts.batch_ledger import (
@@ -225,25 +225,29 @@ class Batches:
         assert reply is not None
         result.usage = result.usage + reply.usage
         first = unpack_verdict(item.first) if item.first else None
+        stored = self._store.get([item.key]).get(item.key)
+        spent = reply.usage
+        spent += first.usage if first else stored.in_vain if stored else Usage()
         try:
-            verdict = check_reply(
-                reply,
-                categories=item.categories,
-                taxonomy=self._taxonomy,
-                lines=item.lines,
-                annotations=[Annotation(level="", title=t, message=m) for t, m in item.annotations],
+            verdict = better(
+                first,
+                check_reply(
+                    reply,
+                    categories=item.categories,
+                    taxonomy=self._taxonomy,
+                    lines=item.lines,
+                    annotations=[Annotation(level="", title=t, message=m) for t, m in item.annotations],
+                ),
             )
         except AnswerProblemError as problem:
             result.unproven += 1
             _log.info("The batch's answer for %s cannot be used: %s", item.key, problem)
-            if first is None:
-                return
-            verdict = first
-        spent = reply.usage + first.usage if first else reply.usage
-        verdict = replace(
-            better(first, verdict), usage=spent, fingerprint=item.fingerprint, classifier_version=item.version
-        )
-        stored = self._store.get([item.key]).get(item.key)
+            # Without an earlier answer only its price is kept.
+            verdict = first or Verdict(
+                state="llm_failed", error_type=None, confidence=0.0, summary="", source="model", detail=str(problem)
+            )
+        failed = verdict.state == "llm_failed"
+        verdict = replace(verdict, usage=spent, fingerprint=item.fingerprint, classifier_version=item.version)
         hours = {*(stored.partitions if stored else ()), *item.partitions}
         kept = StoredVerdict(
             key=item.key,
@@ -251,12 +255,12 @@ class Batches:
             group=item.group,
             created_at=self._clock(),
             partitions=tuple(sorted(hours)[-MOST_PARTITIONS:]),
-            calls=2 if first else 1,
+            calls=0 if failed else 2 if first else 1,
             owner=self.OWNER,
             job_id=item.job_id,
         )
         self._store.put([kept])
-        result.verdicts += 1
+        result.verdicts += not failed
 
     def _again(
         self, record: BatchRecord, contents: BatchContents, items: Sequence[BatchItem], result: Collected, why: str

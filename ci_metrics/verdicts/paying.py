@@ -101,6 +101,7 @@ class Payer:
             if _news(stored, seen=group.stored):
                 take(group, stored, requests)
                 return True
+            group.stored = stored
             asked = self._ask(group, request, rules)
             if asked.outcome in ("answered", "unproven"):
                 self._keep(group, request, rules, seen=stored)
@@ -144,9 +145,15 @@ class Payer:
         asked = self._asker.ask(request, rules, first=group.first)
         group.decided = _DECIDED[asked.outcome]
         group.why, group.usage, group.calls = asked.why, asked.usage, asked.calls
+        if group.stored is not None and asked.outcome in ("answered", "unproven"):
+            group.usage += group.stored.in_vain
         if asked.verdict is not None:
-            same = {"fingerprint": rules.fingerprint, "classifier_version": rules.classifier_version}
-            group.verdict = replace(asked.verdict, **same)  # type: ignore[arg-type]
+            group.verdict = replace(
+                asked.verdict,
+                usage=group.usage,
+                fingerprint=rules.fingerprint,
+                classifier_version=rules.classifier_version,
+            )
         return asked
 
     def _keep(self, group: Group, request: JudgeRequest, rules: Verdict, *, seen: StoredVerdict | None) -> None:

@@ -36,6 +36,11 @@ class StoredVerdict:
     owner: str = ""  # the process that wrote it
     job_id: str = ""  # whose failure was asked about: the money stands in its document, the evidence in its log
 
+    @property
+    def in_vain(self) -> Usage:
+        """What was paid for answers of which no verdict came: the next verdict of the key takes it over."""
+        return self.verdict.usage if self.verdict.state == "llm_failed" else Usage()
+
 
 class VerdictStore(Protocol):
     """Where verdicts are kept, shared by all processes."""

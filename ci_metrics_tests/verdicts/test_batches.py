@@ -199,10 +199,32 @@ def test_an_unproved_answer_is_no_verdict_and_goes_the_normal_way(
     desk.judge.judge([failure(1)], defer_to_batches=True)
     server.end_batches()
     collected = desk.batches.collect()
-    assert (collected.verdicts, collected.unproven, store.kept) == (0, 1, {})
+    assert (collected.verdicts, collected.unproven) == (0, 1)
+    assert {kept.verdict.state for kept in store.kept.values()} == {"llm_failed"}, "only its price is kept"
     server.answer = answer_of
-    [verdict] = desk.judge.judge([failure(1)])
+    [verdict, other] = desk.judge.judge([failure(1), failure(1, job_id=2)])
+    assert (verdict.source, other.source) == ("model", "reused")
+    paid = collected.usage + desk.judge.stats.usage
+    assert (verdict.usage.prompt_tokens, other.usage.prompt_tokens) == (paid.prompt_tokens, 0), "kept, and counted once"
+    [again] = desk.again().judge.judge([failure(1)])
+    assert again.usage == verdict.usage
+
+
+def test_useless_answers_of_a_batch_are_paid_once_by_the_verdict_that_comes_at_last(
+    desk: Desk, server: ModelServer
+) -> None:
+    server.answer = lambda user: {**answer_of(user), "quotes": []}
+    usage = Usage()
+    for last in (False, False, True):
+        server.answer = answer_of if last else server.answer
+        [pending] = desk.again().judge.judge([failure(1)], defer_to_batches=True)
+        assert (pending.state, pending.usage) == ("pending", Usage())
+        server.end_batches()
+        usage += desk.batches.collect().usage
+    [verdict] = desk.judge.judge([failure(1)], defer_to_batches=True)
     assert verdict.source == "model"
+    assert verdict.usage.prompt_tokens == usage.prompt_tokens
+    assert verdict.usage.cost_usd == pytest.approx(usage.cost_usd)
 
 
 def test_an_unsure_answer_is_asked_again_with_more_context_and_both_are_paid(
