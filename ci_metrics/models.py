@@ -207,6 +207,14 @@ class Usage:
             self.cost_usd + other.cost_usd,
         )
 
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+            self.cached_tokens - other.cached_tokens,
+            self.cost_usd - other.cost_usd,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -225,4 +233,4 @@ class Verdict:
     rule: str = ""  # the id of the deciding rule; "" for models and humans
     guess: str | None = None  # the withheld type when the state is "unknown" because of the threshold
     detail: str = ""  # why this state or source (a fallback says so here)
-    usage: Usage = field(default_factory=Usage)  # spent for this verdict now; zero when reused
+    usage: Usage = field(default_factory=Usage)  # spent on this failure, tries in vain included; zero when reused

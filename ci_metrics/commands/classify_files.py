@@ -19,7 +19,8 @@ from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.request import primary_requests
 from ci_metrics.verdicts.rules import RulesClassifier
 from ci_metrics.verdicts.show_request import render_request
-from ci_metrics.verdicts.taxonomy import Taxonomy, load_taxonomy
+from ci_metrics.verdicts.taxonomy import Taxonomy
+from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 
 
 def classify(
@@ -38,7 +39,7 @@ def classify(
     show_request: print, instead of a verdict, exactly what would be sent to a model for each log; nothing is sent
     """
     settings = load_settings()
-    taxonomy = load_taxonomy(settings.taxonomy_file)
+    taxonomy = taxonomy_in_force(settings.taxonomy_file)
     classifier = RulesClassifier(taxonomy)
     record = read_job(job) if job is not None else None
     for name, data in read_logs(files):

@@ -18,7 +18,7 @@ from ci_metrics.errors import CiMetricsError, SettingsError
 from ci_metrics.github import GitHub, open_github
 from ci_metrics.index.open import open_index
 from ci_metrics.settings import Settings, load_settings
-from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 
 #: The vendors' own endpoints, when API_BASE_URL is not set.
 DEFAULT_ENDPOINTS = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
@@ -116,7 +116,7 @@ def _classification(settings: Settings) -> Iterator[Finding]:
     if not settings.enable_error_classification and not settings.is_sample:
         yield Finding("classification", "missing", "off. Set ENABLE_ERROR_CLASSIFICATION=true to learn why jobs fail")
         return
-    taxonomy = load_taxonomy(settings.taxonomy_file)
+    taxonomy = taxonomy_in_force(settings.taxonomy_file)
     yield Finding("classification", "ok", f"on, {len(taxonomy.names)} categories")
     if settings.anthropic_api_key is None:
         yield Finding("model", "missing", "no ANTHROPIC_API_KEY, so the embedded classifier answers")

@@ -32,7 +32,7 @@ from ci_metrics.verdicts.evaluation import (
     score_verdicts,
 )
 from ci_metrics.verdicts.rules import RulesClassifier
-from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 
 
 def evaluate(
@@ -59,7 +59,7 @@ def evaluate(
     cases = [case for case in cases if part == "all" or case.held_out == (part == "held-out")]
     if not cases:
         raise ContractError(f"{folder}: no case is left with --part {part} --only “{only}”")
-    classifier = RulesClassifier(load_taxonomy(load_settings().taxonomy_file))
+    classifier = RulesClassifier(taxonomy_in_force(load_settings().taxonomy_file))
     answers, lessons = [], []
     for case in cases:
         data = _read(folder / case.log)

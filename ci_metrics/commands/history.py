@@ -58,7 +58,7 @@ def reclassify(
     model
         Ask this model instead of ANTHROPIC_MODEL.
     type_
-        Only failures of this category, or in this state ("unknown"); may be given several times.
+        Only failures of this category or your own kinds of it, or in this state ("unknown"); may be given several times.
     below
         Only verdicts of a lower confidence.
     repo
@@ -147,7 +147,7 @@ def _only(ci: Workplace, types: list[str], below: float | None, repos: list[str]
         raise SettingsError("--below", str(below), "Write a confidence above 0 and up to 1, like 0.7")
     if not types and below is None and not repos:
         return None
-    return Only(types=tuple(types), below=below, repos=tuple(repos))
+    return Only(types=tuple(types), below=below, repos=tuple(repos)).with_kinds(ci.taxonomy.parents)
 
 
 def _stored_hours(ci: Workplace, first: str, last: str) -> list[str]:

@@ -48,7 +48,7 @@ def search(
     Parameters
     ----------
     type
-        Category, like timeout or network_error.
+        Category, like timeout or network_error; of the ten also your own kinds of it.
     state
         classified, unknown, no_error_found, no_log, pending, llm_failed, or off.
     group

@@ -15,6 +15,7 @@ from ci_metrics.orchestration.assets.indexed_documents import classified_or_stat
 from ci_metrics.orchestration.lateness import silent_hours
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
 from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.verdicts.judge import model_failed
 
 #: Shares above these are worth a warning.
 MOST_UNKNOWN = 0.25
@@ -70,7 +71,12 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
 
     @dg.asset_check(asset="classifications", description="The share of failures whose model call failed.")
     def model_failures(context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
-        return _share(_states(ci, context.partition_keys), "llm_failed", MOST_MODEL_FAILURES)
+        # The rules may have answered instead: the state alone does not tell.
+        rows = [row for hour in context.partition_keys for row in ci.store.read("classifications", hour, JobVerdicts)]
+        failed: Counter[str] = Counter(
+            "llm_failed" if any(model_failed(j.verdict) for j in row.judged) else row.state for row in rows
+        )
+        return _share(failed, "llm_failed", MOST_MODEL_FAILURES)
 
     @dg.asset_check(asset="job_logs", description="The share of failed jobs whose log is not there.")
     def missing_logs(context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:

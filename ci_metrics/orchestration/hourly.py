@@ -5,7 +5,7 @@ What belongs here: the loop, its per-hour metadata, what is kept when an hour fa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -18,8 +18,18 @@ from ci_metrics.orchestration.workplace import Workplace, classifier_in_words
 HourWork = Callable[[str], Mapping[str, Any]]
 
 
-def each_hour(context: dg.AssetExecutionContext, ci: Workplace, work: HourWork) -> None:
+def each_hour(
+    context: dg.AssetExecutionContext,
+    ci: Workplace,
+    work: HourWork,
+    *,
+    made_of: Sequence[str] = (),
+    again: HourWork | None = None,
+) -> None:
     """Do `work` for each of the run's hours, oldest first, and put its metadata on that hour's own event.
+
+    `made_of`: the assets whose rows the work reads. Where another run writes one of them anew meanwhile, what was made of
+    the older rows may have come last: the hour is worked on again, by `again` if that is another work.
 
     A failing hour ends the run, but the hours before it stay: their files are committed, and because Dagster marks no
     partition of a failed range run, their materializations are logged here. Raises dg.Failure, which is not retried:
@@ -30,7 +40,7 @@ def each_hour(context: dg.AssetExecutionContext, ci: Workplace, work: HourWork) 
     for hour in hours:
         ci.on_hour(asset, hour, len(done), len(hours))
         try:
-            done[hour] = work(hour)
+            done[hour] = _until_nothing_moved(ci, hour, work, made_of, again or work)
         except Exception as error:
             for finished, metadata in done.items():
                 context.log_event(
@@ -43,6 +53,16 @@ def each_hour(context: dg.AssetExecutionContext, ci: Workplace, work: HourWork) 
     ci.on_hour(asset, "", len(done), len(hours))
     for hour, metadata in done.items():
         context.add_asset_metadata(dict(metadata), partition_key=hour)
+
+
+def _until_nothing_moved(
+    ci: Workplace, hour: str, work: HourWork, made_of: Sequence[str], again: HourWork
+) -> Mapping[str, Any]:
+    seen = ci.store.commits(hour, made_of)
+    metadata = work(hour)
+    while (now := ci.store.commits(hour, made_of)) != seen:
+        seen, metadata = now, again(hour)
+    return metadata
 
 
 def announce_classifier(context: dg.AssetExecutionContext, ci: Workplace) -> None:

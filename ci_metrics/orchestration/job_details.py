@@ -57,6 +57,10 @@ class ReadOnlyVerdicts:
     def serve(self, partitions: Mapping[str, Sequence[str]]) -> None:
         """Nothing is noted."""
 
+    def note_spent(self, process: str, hour: datetime, dollars: float) -> None:
+        """Noted: what a look costs is money of the hour like any other."""
+        self._store.note_spent(process, hour, dollars)
+
     def spent_since(self, since: datetime) -> float:
         """As the store says: the hour's budget holds for people too."""
         return self._store.spent_since(since)

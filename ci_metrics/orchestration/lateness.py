@@ -48,7 +48,7 @@ class HourRange:
 def is_unfinished(status: Status) -> bool:
     """Whether an hour's noted status (`HourStore.status`) says that another look would find more."""
     parts = [part for part in status.values() if isinstance(part, Mapping)]
-    if any(part.get("unfinished") or part.get("problems") or part.get("open") for part in parts):
+    if any(part.get(word) for part in parts for word in ("unfinished", "problems", "open", "overtaken")):
         return True
     if not {"workflow_runs", "indexed_documents", "failure_history"} <= set(status):
         return True
@@ -104,6 +104,20 @@ def plan(
         newest_first = sorted(chunks_of(keys), reverse=True)
         found.extend(HourRange(first, last, reason) for first, last in newest_first)
     return found[:most_ranges]
+
+
+def old_and_open(now: datetime, open_hours: Iterable[str], status_of: Callable[[str], Status | None]) -> list[str]:
+    """The hours too old for `plan` whose verdicts are still open (no money, a failing model), and were not looked at lately.
+
+    The money is for a clock hour, so they are due once an hour.
+    """
+    oldest = hour_key(now - RERUN_LIMIT)
+    due = []
+    for key in open_hours:
+        seen = last_seen(status_of(key) or {}) if key < oldest else now
+        if seen is None or now - seen >= HOUR:
+            due.append(key)
+    return due
 
 
 def silent_hours(now: datetime, indexed: Iterable[str], hours: int) -> bool:

@@ -57,7 +57,10 @@ def verdict_lines(state: ErrorState, verdict: Verdict | None) -> list[str]:
         return [f"   ⚠️ Error during classification: {verdict.detail or 'the model gave no usable answer'}"]
     if state == "pending":
         why = verdict.detail.removeprefix("pending: ") or "it will be done in a later tick"
-        return [f"   ⏳ Classification pending: {why}"]
+        return [
+            f"   ⏳ Classification pending: {why}",
+            *([f"      Summary: {verdict.summary}"] if verdict.summary else []),
+        ]
     return [f"   ❔ Unknown error: {verdict.summary}"]
 
 

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ci_metrics.orchestration.assets.classifications import NAME, requests_for, still_holding
+from ci_metrics.orchestration.assets.classifications import NAME, requests_for
+from ci_metrics.orchestration.holding import still_holding
 from ci_metrics.orchestration.reclassify_filter import Only
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
@@ -58,7 +59,7 @@ def cost_of(ci: Workplace, hours: Iterable[str], only: Only | None) -> Cost:
         failed += len(extractions)
         due_jobs += len(due)
         fresh: list[JudgeRequest] = []
-        for request in requests_for(ci, hour, due) if due else []:
+        for request in requests_for(ci, hour, due, before) if due else []:
             if request.error is None:
                 continue
             subject = subject_of(request.error, request.extraction)

@@ -6,7 +6,7 @@ What belongs here: the choice, its form as tags (so that a run launched in Dagst
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ci_metrics.errors import ContractError
 from ci_metrics.orchestration.rows import JobVerdicts
@@ -33,6 +33,11 @@ class Only:
             and (self.below is None or (root is not None and root.confidence < self.below))
             and (not self.repos or row.repo in self.repos)
         )
+
+    def with_kinds(self, parents: Mapping[str, str]) -> Only:
+        """The same, where one of the ten stands for a project's own kinds of it too; `parents`: kind -> the one of the ten."""
+        kinds = (kind for kind, parent in parents.items() if parent in self.types)
+        return replace(self, types=tuple(dict.fromkeys((*self.types, *kinds))))
 
     def tags(self) -> dict[str, str]:
         """The same as a run's tags."""

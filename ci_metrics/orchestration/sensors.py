@@ -8,9 +8,10 @@ from datetime import datetime
 import dagster as dg
 
 from ci_metrics.orchestration.jobs import UnresolvedAssetJobDefinition
-from ci_metrics.orchestration.lateness import HourRange, plan
+from ci_metrics.orchestration.lateness import HourRange, old_and_open, plan
 from ci_metrics.orchestration.partitions import chunks_of
 from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.verdicts.batches import Collected
 
 #: Dagster's own tags for a run over a range of partitions.
 RANGE_START = "dagster/asset_partition_range_start"
@@ -48,9 +49,7 @@ def build_sensors(
     ) -> dg.SensorResult | dg.SkipReason:
         if ci.settings.is_sample:
             return dg.SkipReason("No REPO is set: there is no live repository whose late data could be fetched.")
-        busy = context.instance.get_runs_count(
-            dg.RunsFilter(tags={"ci_metrics/reason": ["missing", "unfinished", "sweep"]}, statuses=_BUSY)
-        )
+        busy = _busy(context)
         if busy:
             return dg.SkipReason(f"{busy} of this sensor's runs are still waiting or working.")
         now = ci.now()
@@ -66,24 +65,37 @@ def build_sensors(
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Collects the message batches that have ended: keeps their verdicts, sends expired questions again, and has the "
-            "documents of their hours written anew."
+            "documents of their hours written anew. Also has old hours judged again whose verdicts are still open (no money "
+            "was left, or the model failed)."
         ),
     )
     def message_batches(
         context: dg.SensorEvaluationContext, ci: dg.ResourceParam[Workplace]
     ) -> dg.SensorResult | dg.SkipReason:
-        if ci.batches is None:
-            return dg.SkipReason("No model is asked in batches (ANTHROPIC_API_KEY, MODEL_BATCHES).")
-        found = ci.batches.collect()
+        found = ci.batches.collect() if ci.batches is not None else Collected()
         for key, why in found.failed.items():
             context.log.warning(f"⚠️ {key}: {why}")
-        if not found.partitions:
-            return dg.SkipReason(f"{found.still_open} questions are still open.")
+        waiting = ci.batches.waiting_partitions() if ci.batches is not None else set()
+        old = set(old_and_open(ci.now(), ci.store.open_hours(), ci.store.status)) - waiting
+        due = sorted(found.partitions | old)
+        if not due:
+            none = "" if ci.batches is not None else " No model is asked in batches (ANTHROPIC_API_KEY, MODEL_BATCHES)."
+            return dg.SkipReason(f"{found.still_open} batches are still open.{none}")
+        busy = _busy(context)
+        if busy:  # the hours stay noted until they have been judged again
+            return dg.SkipReason(f"{busy} of the sensors' runs are still waiting or working.")
         now = ci.now()
-        ranges = [HourRange(first, last, "unfinished") for first, last in chunks_of(sorted(found.partitions))]
+        ranges = [HourRange(first, last, "unfinished") for first, last in chunks_of(due)]
         return dg.SensorResult(run_requests=[request_for(hours, now) for hours in ranges])
 
     return [late_data, message_batches]
+
+
+def _busy(context: dg.SensorEvaluationContext) -> int:
+    """How many of the sensors' own runs have not ended."""
+    return context.instance.get_runs_count(
+        dg.RunsFilter(tags={"ci_metrics/reason": ["missing", "unfinished", "sweep"]}, statuses=_BUSY)
+    )
 
 
 def request_for(hours: HourRange, tick: datetime) -> dg.RunRequest:

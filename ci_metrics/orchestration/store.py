@@ -5,7 +5,10 @@ What belongs here: paths, atomic writes, the stored notes (Parquet key-value met
     <root>/workflow_runs/2026-03-02T05.parquet
     <root>/job_logs/2026-03-02T05.parquet        the manifest
     <root>/job_logs/2026-03-02T05/<job>-<attempt>.log.zst
-    <root>/hours/2026-03-02T05.json              what later ticks need to know of the hour
+    <root>/hours/2026-03-02T05/<asset>.json      what later ticks need to know of the asset's part of the hour
+
+Two runs may work on one hour at once (a schedule's and a person's). Each asset's part of the status is a file of its own, so
+none is lost; a part that may not describe the rows that are stored says `overtaken`, and the hour is redone.
 
 Paths are fsspec's (through universal-pathlib), so a folder today is an object store tomorrow. On a file system a file
 appears by rename; an object store writes whole objects anyway. Readers never see half a file.
@@ -17,7 +20,7 @@ import contextlib
 import io
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,10 +32,12 @@ from upath import UPath
 
 from ci_metrics.errors import ContractError, NotFoundError
 from ci_metrics.orchestration.codec import records_of, table_of
+from ci_metrics.orchestration.whole_files import beside, put
 
 T = TypeVar("T")
 
 _NOTES = b"ci_metrics"
+_COMMIT = b"ci_metrics.commit"
 
 
 class HourStore:
@@ -67,35 +72,49 @@ class HourStore:
 
     def notes(self, asset: str, hour: str) -> dict[str, Any]:
         """What was noted with the hour's rows; {} when there is no such hour or its file is damaged."""
-        try:
-            found = pq.read_schema(io.BytesIO(self._bytes(asset, hour))).metadata or {}
-        except (NotFoundError, pa.ArrowInvalid, OSError):
-            return {}
-        return dict(json.loads(found.get(_NOTES, b"{}")))
+        return dict(json.loads(self._metadata(asset, hour).get(_NOTES, b"{}")))
 
-    def write(self, asset: str, hour: str, rows: Sequence[Any], kind: type, notes: Mapping[str, Any]) -> int:
-        """Commit an hour: rows and notes appear together or not at all. Returns the file's size in bytes."""
+    def write(
+        self, asset: str, hour: str, rows: Sequence[Any], kind: type, notes: Mapping[str, Any], *, commit: str = ""
+    ) -> None:
+        """Replace an hour's rows: they and the notes appear together or not at all."""
         table = table_of(rows, kind)
-        table = table.replace_schema_metadata({_NOTES: json.dumps(dict(notes), sort_keys=True).encode()})
+        kept = {_NOTES: json.dumps(dict(notes), sort_keys=True).encode(), _COMMIT: commit.encode()}
         sink = io.BytesIO()
-        pq.write_table(table, sink, compression="zstd")
-        return self._put(self._file(asset, hour), sink.getvalue())
+        pq.write_table(table.replace_schema_metadata(kept), sink, compression="zstd")
+        put(self._file(asset, hour), sink.getvalue())
+
+    def commit(
+        self,
+        asset: str,
+        hour: str,
+        rows: Sequence[Any],
+        kind: type,
+        *,
+        notes: Mapping[str, Any],
+        status: Mapping[str, Any],
+        now: datetime,
+    ) -> None:
+        """Write an hour's rows and notes, then the asset's part of its status.
+
+        Where another run's rows came in between, the part may be wrong about them whichever was written last: it is
+        marked `overtaken`, so that the hour counts as unfinished.
+        """
+        commit = uuid.uuid4().hex
+        self.write(asset, hour, rows, kind, notes, commit=commit)
+        self.note_status(hour, asset, {**status, "commit": commit}, now)
+        if self._metadata(asset, hour).get(_COMMIT, b"").decode() != commit:
+            self.note_status(hour, asset, {**status, "commit": commit, "overtaken": True}, now)
 
     @contextlib.contextmanager
     def log_writer(self, hour: str, name: str) -> Iterator[Callable[[bytes], None]]:
         """A sink that stores one log compressed, streaming, as `log_path(name)`; nothing is kept when the block raises."""
-        target = self.root / "job_logs" / hour / log_path(name)
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with (
-                partial.open("wb") as sink,
-                zstandard.ZstdCompressor(level=3).stream_writer(sink, closefd=False) as writer,
-            ):
-                yield lambda chunk: _ignore(writer.write(chunk))
-            _rename(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
+        with (
+            beside(self.root / "job_logs" / hour / log_path(name)) as partial,
+            partial.open("wb") as sink,
+            zstandard.ZstdCompressor(level=3).stream_writer(sink, closefd=False) as writer,
+        ):
+            yield lambda chunk: _ignore(writer.write(chunk))
 
     def drop_log(self, hour: str, path: str) -> None:
         """Remove a stored log that turned out to be none."""
@@ -112,26 +131,53 @@ class HourStore:
 
     def note_status(self, hour: str, part: str, values: Mapping[str, Any], now: datetime) -> None:
         """Note what later ticks need to know of one asset's part of an hour, and when it was seen."""
-        status = self.status(hour) or {}
-        status[part] = {**values, "at": now.isoformat(timespec="seconds")}
-        self._put(self.root / "hours" / f"{hour}.json", json.dumps(status, sort_keys=True).encode())
+        noted = {**values, "at": now.isoformat(timespec="seconds")}
+        put(self.root / "hours" / hour / f"{part}.json", json.dumps(noted, sort_keys=True).encode())
 
     def status(self, hour: str) -> dict[str, Any] | None:
-        """What was noted of an hour; None when it was never worked on, {} (so: to be redone) when the file is damaged."""
-        path = self.root / "hours" / f"{hour}.json"
-        try:
-            return dict(json.loads(path.read_bytes()))
-        except FileNotFoundError:
+        """What was noted of an hour, by asset; None when it was never worked on. A damaged part is one to be redone."""
+        folder = self.root / "hours" / hour
+        paths = [path for path in folder.iterdir() if path.suffix == ".json"] if folder.is_dir() else []
+        if not paths:
             return None
-        except ValueError:
-            return {}
+        found = folder.fs.cat([path.path for path in paths], on_error="return")  # at once, where the store can
+        parts: dict[str, Any] = {}
+        for address, data in found.items():
+            if isinstance(data, Exception):
+                raise data
+            parts[address.rsplit("/", 1)[-1].removesuffix(".json")] = _part(data)
+        return parts
+
+    def commits(self, hour: str, assets: Iterable[str]) -> dict[str, str]:
+        """Which commit of each asset is in force for the hour: another one when its rows were written anew."""
+        status = self.status(hour) or {}
+        return {asset: str(status.get(asset, {}).get("commit", "")) for asset in assets}
+
+    def mark_open(self, hour: str, is_open: bool) -> None:
+        """Note whether verdicts of the hour are still open: so that such hours are found without looking at all of history."""
+        marker = self.root / "open" / hour
+        if is_open:
+            put(marker, b"")
+        else:
+            marker.unlink(missing_ok=True)
+
+    def open_hours(self) -> list[str]:
+        """The hours marked as open, in order."""
+        folder = self.root / "open"
+        return sorted(path.name for path in folder.iterdir() if path.name[:1] != ".") if folder.exists() else []
 
     def hours(self) -> list[str]:
         """Every hour that was ever worked on, in order."""
         folder = self.root / "hours"
         if not folder.exists():
             return []
-        return sorted(path.name.removesuffix(".json") for path in folder.iterdir() if path.name.endswith(".json"))
+        return sorted(path.name for path in folder.iterdir() if path.is_dir())
+
+    def _metadata(self, asset: str, hour: str) -> Mapping[bytes, bytes]:
+        try:
+            return pq.read_schema(io.BytesIO(self._bytes(asset, hour))).metadata or {}
+        except (NotFoundError, pa.ArrowInvalid, OSError):
+            return {}
 
     def _file(self, asset: str, hour: str) -> UPath:
         return self.root / asset / f"{hour}.parquet"
@@ -142,25 +188,18 @@ class HourStore:
         except FileNotFoundError as error:
             raise NotFoundError(f"{asset} has no hour {hour} yet. Materialize {asset} for {hour} first") from error
 
-    def _put(self, target: UPath, data: bytes) -> int:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        partial.write_bytes(data)
-        _rename(partial, target)
-        return len(data)
-
 
 def log_path(name: str) -> str:
     """A stored log's path inside its hour's folder."""
     return f"{name}.log.zst"
 
 
+def _part(data: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(data))
+    except ValueError:
+        return {"unfinished": 1}
+
+
 def _ignore(_: object) -> None:
     return None
-
-
-def _rename(partial: UPath, target: UPath) -> None:
-    if partial.protocol in ("", "file"):
-        Path(str(partial)).replace(str(target))
-    else:  # an object store has no rename; its objects appear whole
-        target.fs.mv(partial.path, target.path)

@@ -14,7 +14,7 @@ from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.lateness import is_unfinished
 from ci_metrics.orchestration.rows import JobVerdicts, JudgedError
 from ci_metrics.orchestration.store import HourStore
-from ci_metrics.verdicts.judge import MODEL_FAILED
+from ci_metrics.verdicts.judge import MODEL_FAILED, model_failed
 
 #: How many of the biggest causes are shown.
 MOST_CAUSES = 5
@@ -99,7 +99,7 @@ def summarise(store: HourStore, hours: Iterable[str], since: datetime) -> Summar
 def _failing_model(rows: Iterable[JobVerdicts]) -> dict[str, str]:
     """What a person must know of a model that does not answer: documents have verdicts all the same, so nothing else shows it."""
     verdicts = [judged.verdict for row in rows for judged in row.judged]
-    failed = [v for v in verdicts if v.state == "llm_failed" or v.detail.startswith(MODEL_FAILED)]
+    failed = [verdict for verdict in verdicts if model_failed(verdict)]
     if not failed:
         return {}
     why = failed[0].detail.removeprefix(f"{MODEL_FAILED}: ")

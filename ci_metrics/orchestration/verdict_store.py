@@ -15,7 +15,6 @@ from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.index.bodies import present
 from ci_metrics.index.times import iso
 from ci_metrics.index.verdict_documents import verdict_document, verdict_of
-from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.budget import utc_now
 from ci_metrics.verdicts.reuse import StoredVerdict
 
@@ -25,7 +24,7 @@ class IndexVerdictStore:
 
     A claim is a document with the id `{key}-claim`, made only if that id is free. One that has run out is removed by
     whoever sees it first and may be made anew; two processes that do so within the same moment may both get it, and
-    then both pay for one verdict.
+    then both pay for one verdict. What a process spent in a clock hour is a document as well: `spent-{hour}-{process}`.
     """
 
     def __init__(self, index: DocumentIndex, *, clock: Callable[[], datetime] = utc_now) -> None:
@@ -74,12 +73,16 @@ class IndexVerdictStore:
         if held is not None and held.get("s_claimed_by") == owner:
             self._index.delete("verdicts", [_claim_id(key)])
 
+    def note_spent(self, process: str, hour: datetime, dollars: float) -> None:
+        """See VerdictStore."""
+        body: Body = {"@timestamp": iso(hour), "s_claimed_by": process, "f_spent_usd": dollars}
+        self._index.upsert([Document("verdicts", f"spent-{hour.astimezone(UTC):%Y-%m-%dT%H}-{process}", body)])
+
     def spent_since(self, since: datetime) -> float:
         """See VerdictStore."""
-        where = Where(ranges={"@timestamp": (iso(since), None)}, exists=("f_cost_usd",))
-        found = self._index.scan("verdicts", where, fields=("f_cost_usd", "s_claimed_by"))
-        bodies = (document.body for document in found)
-        return sum(float(b.get("f_cost_usd") or 0.0) for b in bodies if b.get("s_claimed_by") != Batches.OWNER)
+        where = Where(ranges={"@timestamp": (iso(since), None)}, exists=("f_spent_usd",))
+        found = self._index.scan("verdicts", where, fields=("f_spent_usd",))
+        return sum(float(document.body["f_spent_usd"]) for document in found)
 
 
 def _claim_id(key: str) -> str:
@@ -112,6 +115,7 @@ def _document(stored: StoredVerdict) -> Document:
         "s_partitions": list(stored.partitions),
         "l_model_calls": stored.calls,
         "s_claimed_by": stored.owner,
+        "s_job_id": stored.job_id,
     }
     return Document("verdicts", stored.key, present(body))
 
@@ -128,4 +132,5 @@ def _stored(key: str, body: Body) -> StoredVerdict:
         partitions=tuple([hours] if isinstance(hours, str) else hours),
         calls=int(calls) if calls is not None else int(verdict.source == "model"),
         owner=str(body.get("s_claimed_by") or ""),
+        job_id=str(body.get("s_job_id") or ""),
     )

@@ -27,10 +27,12 @@ from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.settings import SECRETS, Settings, load_settings
 from ci_metrics.verdicts.batch_ledger import FileBatchLedger
 from ci_metrics.verdicts.batches import Batches
+from ci_metrics.verdicts.clients import build_client
 from ci_metrics.verdicts.judge import Judge
-from ci_metrics.verdicts.model_client import ModelClient, build_client
+from ci_metrics.verdicts.model_client import ModelClient
 from ci_metrics.verdicts.rules import RULES_VERSION, RulesClassifier
-from ci_metrics.verdicts.taxonomy import Taxonomy, load_taxonomy
+from ci_metrics.verdicts.taxonomy import Taxonomy
+from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.verdicts.versions import StageVersions, stage_versions
 
 #: Requests to GitHub under way at once; the client's limiter bounds their rate.
@@ -83,7 +85,7 @@ class Workplace:
     @cached_property
     def taxonomy(self) -> Taxonomy:
         """The categories in force."""
-        return load_taxonomy(self.settings.taxonomy_file)
+        return taxonomy_in_force(self.settings.taxonomy_file)
 
     @cached_property
     def verdicts(self) -> IndexVerdictStore:

@@ -77,7 +77,8 @@ def conditions(index: DocumentIndex, filters: Filters) -> Where:
         if name == "s_error_state" and asked == "off":
             where = Where(equals=where.equals, ranges=where.ranges, text=where.text, missing=("s_error_state",))
         else:
-            where = narrowed(where, equals={name: _values(index, filters.kind, name, option.name, asked)})
+            values = _types if name == "s_error_type" else _values
+            where = narrowed(where, equals={name: values(index, filters.kind, name, option.name, asked)})
     return where
 
 
@@ -86,19 +87,37 @@ def fields_of_kind(kind: Kind) -> tuple[str, ...]:
     return FIELDS if kind == "jobs" else tuple(name for name in FIELDS if name not in _ONLY_JOBS)
 
 
+def _types(index: DocumentIndex, kind: Kind, name: str, option: str, asked: str) -> tuple[str, ...]:
+    """As `_values`, and the project's own categories whose parent is one of those."""
+    parents = _there(index, kind, "s_error_base_type", asked)
+    if not parents:
+        return _values(index, kind, name, option, asked)
+    kinds = index.count_by(kind, name, Where(equals={"s_status": MAYBE_FAILED, "s_error_base_type": parents}))
+    return tuple(sorted({*kinds, *_there(index, kind, name, asked)}))
+
+
 def _values(index: DocumentIndex, kind: Kind, name: str, option: str, asked: str) -> tuple[str, ...]:
-    """The index's own values that an asked name stands for: of documents that may have failed."""
-    wild = any(character in asked for character in _WILD)
-    if not wild and next(index.scan(kind, Where(equals={name: asked}), fields=(name,), limit=1), None):
-        return (asked,)
-    there = index.count_by(kind, name, Where(equals={"s_status": MAYBE_FAILED}))
-    found = tuple(
-        sorted(v for v in there if (fnmatchcase(v.lower(), asked.lower()) if wild else v.lower() == asked.lower()))
-    )
-    if found or wild:
+    """The index's own values that an asked name stands for. Raises SettingsError as `search`."""
+    found = _there(index, kind, name, asked)
+    if found or _wild(asked):
         return found or (asked,)  # a pattern that fits nothing finds nothing
+    there = index.count_by(kind, name, Where(equals={"s_status": MAYBE_FAILED}))
     near = difflib.get_close_matches(asked, there, n=3, cutoff=0.4) or sorted(there, key=lambda v: -there[v])[:3]
     advice = f"There is {', '.join(f'“{value}”' for value in near)}" if near else "No failed job has one"
     if near:
         advice += "; * and ? stand for any text"
     raise SettingsError(f"--{option}", f"no failure has “{asked}”", advice)
+
+
+def _there(index: DocumentIndex, kind: Kind, name: str, asked: str) -> tuple[str, ...]:
+    """The values of a field, in documents that may have failed, that an asked name or pattern fits."""
+    wild = _wild(asked)
+    if not wild and next(index.scan(kind, Where(equals={name: asked}), fields=(name,), limit=1), None):
+        return (asked,)
+    values = index.count_by(kind, name, Where(equals={"s_status": MAYBE_FAILED}))
+    fits = [v for v in values if (fnmatchcase(v.lower(), asked.lower()) if wild else v.lower() == asked.lower())]
+    return tuple(sorted(fits))
+
+
+def _wild(asked: str) -> bool:
+    return any(character in asked for character in _WILD)

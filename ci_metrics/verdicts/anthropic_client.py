@@ -1,36 +1,27 @@
 """Anthropic's Messages API through its SDK, with structured output, prompt caching and message batches.
 
-What belongs here: our prompt -> its request, its message -> our reply. Does not: retries and limits (`model_client.py`,
-`limiter.py`), what an answer means (`schema.py`).
+What belongs here: our prompt -> its request, its message -> our reply. Does not: retries and limits (`endpoint.py`),
+what an answer means (`schema.py`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import anthropic
+import httpx
 from anthropic.types import Message
 from anthropic.types.messages import MessageBatch
 
-from ci_metrics.addresses import mask_url
-from ci_metrics.errors import CiMetricsError, NotFoundError, TransientError
-from ci_metrics.verdicts.limiter import Limiter
-from ci_metrics.verdicts.model_client import (
-    ANSWER_TOKENS,
-    TYPICAL_ANSWER_TOKENS,
-    BatchResult,
-    BatchState,
-    ModelReply,
-    RetryPolicy,
-    error_for_status,
-    with_retries,
-)
-from ci_metrics.verdicts.output_modes import Capabilities
-from ci_metrics.verdicts.prices import PriceTable, Tokens, load_prices
+from ci_metrics.errors import NotFoundError, TransientError
+from ci_metrics.models import Usage
+from ci_metrics.verdicts.calling import error_for_status
+from ci_metrics.verdicts.endpoint import EndpointClient, RefusedError, counted
+from ci_metrics.verdicts.model_client import ANSWER_TOKENS, BatchResult, BatchState, ModelReply
+from ci_metrics.verdicts.prices import Tokens
 from ci_metrics.verdicts.prompt import Prompt
 from ci_metrics.verdicts.schema import SCHEMA_NAME
 
@@ -41,76 +32,38 @@ DEFAULT_BASE_URL = "https://api.anthropic.com"
 _MAY_NOT_THINK = re.compile(r"claude-(?:haiku-5|opus-5(?!-5))")
 _TAKES_EFFORT = re.compile(r"claude-(?:sonnet|opus|fable|mythos)-5")
 
-_OPTIONAL = {
-    "thinking": ("thinking",),
-    "effort": ("effort",),
-    "cache_control": ("cache_control", "cache control"),
-}
-
 Result = TypeVar("Result")
 
 
-class AnthropicClient:
-    """Asks Anthropic's API, or an endpoint that speaks it."""
+class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
+    """Asks Anthropic's API, or an endpoint that speaks it; the address may end in `/v1` or not."""
 
-    def __init__(
-        self,
-        *,
-        api_key: str,
-        model: str,
-        base_url: str | None = None,
-        limiter: Limiter,
-        prices: PriceTable | None = None,
-        policy: RetryPolicy | None = None,
-        timeout: float = 120.0,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """`timeout` in seconds for one try; `base_url` without the API's own `/v1`."""
-        self.model = model
-        self.prices = prices or load_prices()
-        self.caches_prefix = True
-        self._limiter, self._policy, self._sleep = limiter, policy or RetryPolicy(), sleep
-        self._known = Capabilities()
-        base = (base_url or DEFAULT_BASE_URL).removesuffix("/").removesuffix("/v1")
-        self._base_url = mask_url(base)  # as it is shown
-        self._sdk = anthropic.Anthropic(api_key=api_key, base_url=base, max_retries=0, timeout=timeout)
+    caches_prefix = True
+    optional: ClassVar = {
+        "thinking": ("thinking",),
+        "effort": ("effort",),
+        "cache_control": ("cache_control", "cache control"),
+    }
 
-    def ask(self, prompt: Prompt, *, model: str | None = None, max_tokens: int = ANSWER_TOKENS) -> ModelReply:
-        """See ModelClient."""
-        name = model or self.model
+    def _base(self, base_url: str | None) -> str:
+        return (base_url or DEFAULT_BASE_URL).removesuffix("/").removesuffix("/v1")
 
-        def once() -> ModelReply:
-            settle = self._limiter.acquire(prompt.estimated_tokens + TYPICAL_ANSWER_TOKENS)
-            reply = self._read(self._create(prompt, name, max_tokens), name)
-            # Tokens read from the cache do not count against the limit on input tokens.
-            settle(reply.usage.prompt_tokens - reply.usage.cached_tokens + reply.usage.completion_tokens)
-            return reply
+    def _path(self) -> str:
+        return "/v1/messages"
 
-        return with_retries(once, policy=self._policy, limiter=self._limiter, sleep=self._sleep)
+    def _connect(self, api_key: str, base: str, timeout: float) -> anthropic.Anthropic:
+        return anthropic.Anthropic(api_key=api_key, base_url=base, max_retries=0, timeout=timeout)
 
-    def close(self) -> None:
-        """Release connections."""
-        self._sdk.close()
+    def _paced_tokens(self, usage: Usage) -> int:
+        # Tokens read from the cache do not count against the limit on input tokens.
+        return usage.prompt_tokens - usage.cached_tokens + usage.completion_tokens
 
-    def render(self, prompt: Prompt, *, model: str | None = None, max_tokens: int = ANSWER_TOKENS) -> dict[str, Any]:
-        """See ModelClient."""
-        return {"url": f"{self._base_url}/v1/messages", "body": self._body(prompt, model or self.model, max_tokens)}
-
-    def _create(self, prompt: Prompt, model: str, max_tokens: int) -> Message:
-        while True:
-            mode, without = self._known.mode(model), self._known.without(model)
-            body = self._body(prompt, model, max_tokens)
-            try:
-                message = self._call(lambda body=body: self._sdk.messages.create(**body))  # type: ignore[misc]
-            except _RefusedError as refused:
-                sent = [name for name in _OPTIONAL if name not in without]
-                if not self._known.learn(model, str(refused), mode=mode, sent=sent, words=_OPTIONAL):
-                    raise refused.error from None
-                continue
-            # A proxy's page with status 200 comes back as a string; the SDK does not check what it parses.
-            if isinstance(message, Message) and isinstance(message.content, list) and message.usage:
-                return message
-            raise TransientError(f"{self._base_url}: the answer is no message: {str(message)[:120]}")
+    def _send(self, body: dict[str, Any]) -> Message:
+        message = self._call(lambda: self._sdk.messages.create(**body))
+        # A proxy's page with status 200 comes back as a string; the SDK does not check what it parses.
+        if isinstance(message, Message) and isinstance(message.content, list) and message.usage:
+            return message
+        raise TransientError(f"{self._base_url}: the answer is no message: {str(message)[:120]}")
 
     def _body(self, prompt: Prompt, model: str, max_tokens: int) -> dict[str, Any]:
         mode, without = self._known.mode(model), self._known.without(model)
@@ -152,18 +105,18 @@ class AnthropicClient:
                 text += block.text
         used = message.usage
         tokens = Tokens(
-            uncached=used.input_tokens,
-            cache_read=used.cache_read_input_tokens or 0,
-            cache_write=used.cache_creation_input_tokens or 0,
-            output=used.output_tokens,
+            uncached=counted(used.input_tokens),
+            cache_read=counted(used.cache_read_input_tokens),
+            cache_write=counted(used.cache_creation_input_tokens),
+            output=counted(used.output_tokens),
         )
-        reason = message.stop_reason
-        cut = reason in ("max_tokens", "model_context_window_exceeded")
+        reason, named = message.stop_reason, message.model or asked
+        cut = reason in ("max_tokens", "model_context_window_exceeded", "pause_turn")
         return ModelReply(
             text=text,
             stop="refusal" if reason == "refusal" else "truncated" if cut else "end",
-            model=message.model,
-            usage=self.prices.usage(message.model if self.prices.find(message.model) else asked, tokens, batch=batch),
+            model=named,
+            usage=self.prices.usage(named if self.prices.find(named) else asked, tokens, batch=batch),
             cache_write_tokens=tokens.cache_write,
         )
 
@@ -171,7 +124,7 @@ class AnthropicClient:
         """See BatchClient."""
         requests = [{"custom_id": key, "params": self._body(p, self.model, ANSWER_TOKENS)} for key, p in prompts]
         create: Any = self._sdk.messages.batches.create
-        batch: MessageBatch = self._retried(lambda: create(requests=requests))
+        batch: MessageBatch = self._batch_call(lambda: create(requests=requests))
         return batch.id
 
     def request_bytes(self, prompt: Prompt) -> int:
@@ -180,19 +133,18 @@ class AnthropicClient:
 
     def batch_state(self, batch_id: str) -> BatchState:
         """See BatchClient."""
-        return _state(self._retried(lambda: self._sdk.messages.batches.retrieve(batch_id)))
+        return _state(self._batch_call(lambda: self._sdk.messages.batches.retrieve(batch_id)))
 
     def recent_batches(self) -> list[BatchState]:
         """See BatchClient."""
-        return [_state(batch) for batch in self._retried(lambda: self._sdk.messages.batches.list(limit=100)).data]
+        return [_state(batch) for batch in self._batch_call(lambda: self._sdk.messages.batches.list(limit=100)).data]
 
     def batch_results(self, batch_id: str) -> Iterator[BatchResult]:
         """See BatchClient."""
-        for item in self._retried(lambda: list(self._sdk.messages.batches.results(batch_id))):
+        for item in self._batch_call(lambda: list(self._sdk.messages.batches.results(batch_id))):
             result = item.result
             if result.type == "succeeded":
-                reply = self._read(result.message, self.model, batch=True)
-                yield BatchResult(custom_id=item.custom_id, reply=reply, outcome="succeeded")
+                yield self._batch_reply(item.custom_id, result.message)
             elif result.type == "errored":
                 error = result.error.error
                 retry = error.type in ("api_error", "overloaded_error", "rate_limit_error", "timeout_error")
@@ -203,35 +155,39 @@ class AnthropicClient:
             else:
                 yield BatchResult(custom_id=item.custom_id, reply=None, outcome=result.type, retry=True)
 
-    def _retried(self, call: Callable[[], Result]) -> Result:
+    def _batch_reply(self, custom_id: str, message: Message) -> BatchResult:
+        try:
+            reply = self._reply(message, self.model, batch=True)
+        except TransientError as error:
+            return BatchResult(custom_id=custom_id, reply=None, outcome="errored", retry=True, detail=str(error))
+        return BatchResult(custom_id=custom_id, reply=reply, outcome="succeeded")
+
+    def _batch_call(self, call: Callable[[], Result]) -> Result:
         def once() -> Result:
             try:
                 return self._call(call)
-            except _RefusedError as refused:
+            except RefusedError as refused:
                 raise refused.error from None
 
-        return with_retries(once, policy=self._policy, limiter=self._limiter, sleep=self._sleep)
+        return self._retried(once)
 
     def _call(self, call: Callable[[], Result]) -> Result:
         try:
             return call()
         except anthropic.APIStatusError as error:
-            if error.status_code == 404 and "batch" in str(error.request.url):
-                raise NotFoundError(f"{self._base_url} knows no such batch") from None
+            if error.status_code in (404, 405, 501) and "batch" in str(error.request.url):
+                raise NotFoundError(f"{self._base_url} knows no such batch, or no batches at all") from None
             mapped = error_for_status(error.status_code, error.response.headers, error.message, who=self._base_url)
             if error.status_code in (400, 422):
-                raise _RefusedError(error.message, mapped) from None
+                raise RefusedError(error.message, mapped) from None
             raise mapped from None
-        except (anthropic.APIConnectionError, anthropic.APIResponseValidationError, json.JSONDecodeError) as error:
+        except (
+            anthropic.APIConnectionError,
+            anthropic.APIResponseValidationError,
+            json.JSONDecodeError,
+            httpx.HTTPError,  # a batch's results are read line by line, past the SDK's own handling
+        ) as error:
             raise TransientError(f"{self._base_url}: {type(error).__name__}: {error}") from None
-
-
-class _RefusedError(Exception):
-    """A 400 or 422: perhaps of one parameter only."""
-
-    def __init__(self, message: str, error: CiMetricsError) -> None:
-        super().__init__(message)
-        self.error = error
 
 
 def _state(batch: MessageBatch) -> BatchState:

@@ -108,13 +108,23 @@ class Asker:
             note=note,
         )
 
-    def estimate(self, prompt: Prompt, model: str, *, batch: bool = False) -> float:
-        """About what this prompt costs, in US dollars; its prefix as cached once a cached one was seen."""
+    def estimate(self, prompt: Prompt, model: str, *, batch: bool = False, following: bool = False) -> float:
+        """About what this prompt costs, in US dollars: its prefix as cached once a cached one was seen, before as being written.
+
+        `following`: other questions of the same prefix go out before it, so that it will read what they wrote. A batch's
+        prefix counts in full: whether its questions find a cache is not known.
+        """
         price = self.client.prices.find(model)
         if price is None:
             return 0.0
-        prefix = estimated_prefix_tokens(prompt.system) if self.usage.cached_tokens else 0
-        tokens = Tokens(prompt.estimated_tokens - prefix, prefix, 0, TYPICAL_ANSWER_TOKENS)
+        whole, prefix = prompt.estimated_tokens, estimated_prefix_tokens(prompt.system)
+        caches = self.client.caches_prefix and prefix >= (price.cache_minimum or 0)
+        if not batch and (self.usage.cached_tokens or (following and caches)):
+            tokens = Tokens(whole - prefix, prefix, 0, TYPICAL_ANSWER_TOKENS)
+        elif not batch and caches:
+            tokens = Tokens(whole - prefix, 0, prefix, TYPICAL_ANSWER_TOKENS)
+        else:
+            tokens = Tokens(whole, 0, 0, TYPICAL_ANSWER_TOKENS)
         return price.cost(tokens, batch=batch)
 
     def ask(self, request: JudgeRequest, rules: Verdict, *, first: Verdict | None = None) -> Asked:

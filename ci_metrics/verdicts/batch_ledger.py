@@ -11,7 +11,7 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -47,6 +47,7 @@ class BatchItem:
     annotations: tuple[tuple[str, str], ...] = ()  # title, message
     tries: int = 1
     first: dict[str, Any] | None = None  # an earlier answer of low confidence, packed
+    job_id: str = ""  # whose failure is asked about
 
     def prompt(self, systems: Mapping[str, str]) -> Prompt:
         """The question as it is sent."""
@@ -99,9 +100,19 @@ class BatchLedger(Protocol):
     def spent_since(self, since: datetime) -> float:
         """US dollars that batches sent since then are estimated to cost."""
 
+    def note_waiting(self, partition: str, keys: Collection[str]) -> None:
+        """Note for which verdicts an hour waits, in place of what it waited for before; none: it does not wait any more."""
+
+    def waiting_partitions(self) -> dict[str, list[str]]:
+        """The hours that wait, with the keys of the verdicts for which they do."""
+
 
 class FileBatchLedger:
-    """A folder: one small JSON file a batch, written by atomic rename, and its questions compressed beside it."""
+    """A folder: one small JSON file a batch, written by atomic rename, and its questions compressed beside it.
+
+    Hours that wait have a file each in `waiting/`: an hour that meets an error which another one has put into a batch waits
+    for it too, and is known after a crash.
+    """
 
     def __init__(self, folder: Path) -> None:
         """`folder` is made when the first record is written."""
@@ -141,6 +152,27 @@ class FileBatchLedger:
     def spent_since(self, since: datetime) -> float:
         """See BatchLedger."""
         return sum(r.estimated_usd for r in self._all() if r.created_at >= since.timestamp())
+
+    def note_waiting(self, partition: str, keys: Collection[str]) -> None:
+        """See BatchLedger."""
+        folder = self._folder / "waiting"
+        if keys:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._replace(f"waiting/{partition}.json", json.dumps(sorted(keys)).encode())
+        else:
+            (folder / f"{partition}.json").unlink(missing_ok=True)
+
+    def waiting_partitions(self) -> dict[str, list[str]]:
+        """See BatchLedger. Raises ContractError naming a file that cannot be read."""
+        found = {}
+        for path in sorted((self._folder / "waiting").glob("*.json")):
+            try:
+                found[path.stem] = [str(key) for key in json.loads(path.read_text("utf-8"))]
+            except FileNotFoundError:
+                continue  # it waits no more
+            except (ValueError, TypeError) as error:
+                raise ContractError(f"{path}: not what an hour waits for ({error}). Remove it.") from None
+        return found
 
     def _all(self) -> list[BatchRecord]:
         found = []

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ci_metrics.errors import CiMetricsError, NotFoundError
-from ci_metrics.models import Annotation, Usage
+from ci_metrics.models import Annotation, Usage, Verdict
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.answers import better, check_reply
 from ci_metrics.verdicts.batch_ledger import (
@@ -42,7 +42,8 @@ MOST_BYTES = 100_000_000
 #: A question is put into a batch so many times; then it goes the normal way.
 MOST_TRIES = 3
 
-# A batch whose id was not noted is looked for among those created within this time of its record.
+# A batch whose id was not noted is looked for among those created within this time of its record. Until it is over,
+# another process may still be sending it.
 _SAME_BATCH_SECONDS = 900.0
 
 
@@ -64,7 +65,7 @@ class Collected:
     resubmitted: int = 0
     failed: dict[str, str] = field(default_factory=dict)  # key -> why, given up: the normal way next time
     still_open: int = 0
-    partitions: set[str] = field(default_factory=set)  # hours whose documents can be written anew
+    partitions: set[str] = field(default_factory=set)  # hours with something new, until they are judged again
     usage: Usage = field(default_factory=Usage)
 
 
@@ -91,7 +92,9 @@ class Batches:
         self._client: BatchClient | None = model if settings.model_batches and isinstance(model, BatchClient) else None
         self._model = model
         self._clock = clock
-        self.budget = budget or Budget(settings.max_usd_per_hour, clock=clock, spent_elsewhere=self._spent_since)
+        self.budget = budget or Budget(
+            settings.max_usd_per_hour, clock=clock, spent_elsewhere=self._spent_since, note=store.note_spent
+        )
         self._most_requests, self._most_bytes = most_requests, most_bytes
 
     @property
@@ -102,6 +105,15 @@ class Batches:
     def waiting(self) -> set[str]:
         """The keys of verdicts that batches will bring."""
         return {key for record in self._ledger.records() for key in record.keys}
+
+    def waiting_partitions(self) -> set[str]:
+        """The hours that wait for a batch."""
+        return set(self._ledger.waiting_partitions())
+
+    def note_waiting(self, partitions: Iterable[str], waiting: Mapping[str, Collection[str]]) -> None:
+        """Note for which keys each of these hours waits now; hours that are not in `waiting` wait no more."""
+        for partition in partitions:
+            self._ledger.note_waiting(partition, waiting.get(partition, ()))
 
     def _spent_since(self, since: datetime) -> float:
         return self._store.spent_since(since) + self._ledger.spent_since(since)
@@ -121,16 +133,23 @@ class Batches:
                 affordable.append(ask)
             else:
                 result.why = "MAX_USD_PER_HOUR is spent for this hour"
-        for chunk in self._chunks(affordable):
+        reserved = sum(ask.usd for ask in affordable)
+        for chunk in list(self._chunks(affordable)):
             usd = sum(ask.usd for ask in chunk)
+            reserved -= usd
             try:
                 self._send([ask.item for ask in chunk], {a.item.system: a.prompt.system for a in chunk}, usd)
+            except NotFoundError as error:
+                self.budget.settle(usd + reserved, 0.0)
+                _log.warning("⚠️ Asked one by one instead: %s", error)
+                self._client = None  # for this process; another one finds out anew
+                return result
             except CiMetricsError as error:
                 self.budget.settle(usd, 0.0)
                 result.why = f"the batch could not be submitted: {error}"
                 _log.warning("⚠️ %s", result.why)
                 continue
-            self.budget.settle(usd, usd)
+            self.budget.settle(usd, usd, noted=True)
             result.keys |= {ask.item.key for ask in chunk}
             result.batches += 1
         return result
@@ -143,26 +162,36 @@ class Batches:
         result = Collected()
         if self._client is None:
             return result
+        self._collect_all(self._client, result)
+        under_way = self.waiting()
+        for partition, keys in self._ledger.waiting_partitions().items():
+            if any(key not in under_way for key in keys):
+                result.partitions.add(partition)
+        return result
+
+    def _collect_all(self, client: BatchClient, result: Collected) -> None:
         records = self._ledger.records()
         states: dict[str, BatchState] = {}
         if len(records) > 2:  # one request tells of a hundred
             try:
-                states = {state.id: state for state in self._client.recent_batches()}
+                states = {state.id: state for state in client.recent_batches()}
             except CiMetricsError as error:
                 _log.warning("⚠️ The endpoint does not list its batches: %s", error)
         for record in records:
             try:
-                self._collect_one(self._client, record, states, result)
+                self._collect_one(client, record, states, result)
             except CiMetricsError as error:
                 result.still_open += 1
                 _log.warning("⚠️ The batch %s could not be collected: %s", record.remote_id or record.id, error)
-        return result
 
     def _collect_one(
         self, client: BatchClient, record: BatchRecord, states: Mapping[str, BatchState], result: Collected
     ) -> None:
         contents = None
         if record.state == "submitting":
+            if self._clock().timestamp() - record.created_at <= _SAME_BATCH_SECONDS:
+                result.still_open += 1
+                return
             contents = self._ledger.contents(record)
             record = self._found_again(client, record, contents)
         try:
@@ -196,25 +225,29 @@ class Batches:
         assert reply is not None
         result.usage = result.usage + reply.usage
         first = unpack_verdict(item.first) if item.first else None
+        stored = self._store.get([item.key]).get(item.key)
+        spent = reply.usage
+        spent += first.usage if first else stored.in_vain if stored else Usage()
         try:
-            verdict = check_reply(
-                reply,
-                categories=item.categories,
-                taxonomy=self._taxonomy,
-                lines=item.lines,
-                annotations=[Annotation(level="", title=t, message=m) for t, m in item.annotations],
+            verdict = better(
+                first,
+                check_reply(
+                    reply,
+                    categories=item.categories,
+                    taxonomy=self._taxonomy,
+                    lines=item.lines,
+                    annotations=[Annotation(level="", title=t, message=m) for t, m in item.annotations],
+                ),
             )
         except AnswerProblemError as problem:
             result.unproven += 1
             _log.info("The batch's answer for %s cannot be used: %s", item.key, problem)
-            if first is None:
-                return
-            verdict = first
-        spent = reply.usage + first.usage if first else reply.usage
-        verdict = replace(
-            better(first, verdict), usage=spent, fingerprint=item.fingerprint, classifier_version=item.version
-        )
-        stored = self._store.get([item.key]).get(item.key)
+            # Without an earlier answer only its price is kept.
+            verdict = first or Verdict(
+                state="llm_failed", error_type=None, confidence=0.0, summary="", source="model", detail=str(problem)
+            )
+        failed = verdict.state == "llm_failed"
+        verdict = replace(verdict, usage=spent, fingerprint=item.fingerprint, classifier_version=item.version)
         hours = {*(stored.partitions if stored else ()), *item.partitions}
         kept = StoredVerdict(
             key=item.key,
@@ -222,11 +255,12 @@ class Batches:
             group=item.group,
             created_at=self._clock(),
             partitions=tuple(sorted(hours)[-MOST_PARTITIONS:]),
-            calls=2 if first else 1,
+            calls=0 if failed else 2 if first else 1,
             owner=self.OWNER,
+            job_id=item.job_id,
         )
         self._store.put([kept])
-        result.verdicts += 1
+        result.verdicts += not failed
 
     def _again(
         self, record: BatchRecord, contents: BatchContents, items: Sequence[BatchItem], result: Collected, why: str

@@ -28,7 +28,7 @@ def defer(
     submit: bool,
 ) -> list[Group]:
     """Leave pending what a batch will bring, and, with `submit`, put the rest into batches; those left to ask now."""
-    under_way = batches.waiting()
+    under_way = batches.waiting() if batches.available else set()
     left: list[Group] = []
     asks: dict[str, tuple[Group, BatchAsk]] = {}
     for group in groups:
@@ -42,9 +42,23 @@ def defer(
     if asks:
         submitted = batches.submit([ask for _, ask in asks.values()])
         for key, (group, _) in asks.items():
+            if key not in submitted.keys and not batches.available:
+                left.append(group)
+                continue
             group.decided = "pending"
             group.why = "it waits for a message batch" if key in submitted.keys else submitted.why
     return left
+
+
+def note_waiting(groups: Sequence[Group], batches: Batches) -> None:
+    """Note which hours wait for which batches' verdicts, so that all of them are judged again when these come."""
+    under_way = batches.waiting() if batches.available else set()
+    waiting: dict[str, set[str]] = {}
+    for group in groups:
+        if group.decided == "pending" and group.key in under_way:
+            for partition in group.partitions:
+                waiting.setdefault(partition, set()).add(group.key)
+    batches.note_waiting({partition for group in groups for partition in group.partitions}, waiting)
 
 
 def _ask(group: Group, request: JudgeRequest, rules: Verdict, version: str, asker: Asker) -> BatchAsk:
@@ -67,5 +81,6 @@ def _ask(group: Group, request: JudgeRequest, rules: Verdict, version: str, aske
         lines=lines_of(extraction, request.error),
         annotations=tuple((a.title, a.message) for a in request.annotations),
         first=pack_verdict(group.first) if group.first else None,
+        job_id=request.job_id,
     )
     return BatchAsk(item=item, prompt=prompt, usd=asker.estimate(prompt, asker.client.model, batch=True))

@@ -36,8 +36,9 @@ class Group:
     decided: Decided = "rules"
     verdict: Verdict | None = None  # for all members; None: each has its own rules' verdict
     why: str = ""  # it is not the model's
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = field(default_factory=Usage)  # paid now
     calls: int = 0
+    payer: int | None = None  # the member whose failure was asked about when the stored verdict was paid
 
     @property
     def open(self) -> bool:
@@ -64,19 +65,33 @@ def group_failures(requests: Sequence[JudgeRequest], version_for: Callable[[Extr
     return list(groups.values())
 
 
+def take(group: Group, stored: StoredVerdict, requests: Sequence[JudgeRequest]) -> None:
+    """Let a stored verdict decide the group. Where the model proved nothing, the rules decide on the log at hand."""
+    group.stored = stored
+    own = [i for i in group.members if stored.job_id and requests[i].job_id == stored.job_id]
+    group.payer = group.lead if group.lead in own else next(iter(own), None)
+    if stored.verdict.source in ("model", "human"):
+        group.decided, group.verdict = "reused", stored.verdict
+    else:
+        group.primary, group.why = False, stored.verdict.detail
+
+
 def member_verdict(group: Group, index: int, request: JudgeRequest, rules: Verdict, threshold: float) -> Verdict:
-    """The verdict of one member: what its group got, on its own log; the rules' own where nobody else decided."""
-    lead = index == group.lead
+    """The verdict of one member: what its group got, on its own log; the rules' own where nobody else decided.
+
+    Money stands with the one member that was asked about, also when its hour is done again and finds the verdict stored.
+    """
+    usage = request.spent
+    if group.payer is not None:
+        usage += group.stored.verdict.usage if group.stored and index == group.payer else Usage()
+    elif index == group.lead:
+        usage += group.usage
     if group.verdict is not None and request.error is not None:
-        if group.decided == "asked" and lead:
-            verdict = replace(group.verdict, usage=group.usage)
-        else:
-            verdict = for_another(group.verdict, request.extraction, request.error)
-        return with_threshold(verdict, threshold)
-    usage = group.usage if lead else Usage()
+        asked_here = index == (group.lead if group.decided == "asked" else group.payer)
+        verdict = group.verdict if asked_here else for_another(group.verdict, request.extraction, request.error)
+        return with_threshold(replace(verdict, usage=usage), threshold)
     if group.decided == "pending":
-        detail = f"pending: {group.why}"
-        return replace(rules, state="pending", error_type=None, guess=None, confidence=0.0, detail=detail, usage=usage)
+        return _pending(with_threshold(rules, threshold), group.why, usage)
     verdict = with_threshold(replace(rules, usage=usage), threshold)
     if group.decided == "failed":
         detail = f"{MODEL_FAILED}: {group.why}"
@@ -84,3 +99,18 @@ def member_verdict(group: Group, index: int, request: JudgeRequest, rules: Verdi
             return replace(verdict, detail=f"{detail}; the rules answered instead")
         return replace(verdict, state="llm_failed", detail=detail)
     return replace(verdict, detail=group.why) if group.why else verdict
+
+
+def _pending(rules: Verdict, why: str, usage: Usage) -> Verdict:
+    """What is said of an error that the model will be asked about later: what the rules saw, as a guess."""
+    guess = f"{rules.error_type} ({rules.confidence:.0%} sure)" if rules.error_type else ""
+    meanwhile = f"Not judged by the model yet; the embedded classifier's guess is {guess}. " if guess else ""
+    return replace(
+        rules,
+        state="pending",
+        error_type=None,
+        guess=rules.error_type or rules.guess,
+        summary=meanwhile + rules.summary,
+        detail=f"pending: {why}",
+        usage=usage,
+    )

@@ -24,10 +24,10 @@ from ci_metrics.settings import Settings
 from ci_metrics.verdicts.asking import Asker
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.budget import Budget, utc_now
-from ci_metrics.verdicts.deferring import defer
-from ci_metrics.verdicts.groups import MODEL_FAILED, Group, group_failures, member_verdict
+from ci_metrics.verdicts.deferring import defer, note_waiting
+from ci_metrics.verdicts.groups import MODEL_FAILED, Group, group_failures, member_verdict, take
 from ci_metrics.verdicts.model_client import ModelClient
-from ci_metrics.verdicts.paying import Payer, take
+from ci_metrics.verdicts.paying import Payer
 from ci_metrics.verdicts.prompt import prompt_version
 from ci_metrics.verdicts.request import JudgeRequest
 from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, VerdictStore, human_key, reusable, with_threshold
@@ -35,7 +35,7 @@ from ci_metrics.verdicts.rules import RULES_VERSION
 from ci_metrics.verdicts.taxonomy import Taxonomy
 from ci_metrics.verdicts.versions import classifier_version
 
-__all__ = ["MODEL_FAILED", "Judge", "JudgeRequest", "JudgeStats", "Plan", "unsettled"]
+__all__ = ["MODEL_FAILED", "Judge", "JudgeRequest", "JudgeStats", "Plan", "model_failed", "unsettled"]
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +76,12 @@ class Plan:
 
 def unsettled(verdict: Verdict) -> bool:
     """Whether a later pass should try again: pending, or the model failed."""
-    return verdict.state in ("pending", "llm_failed") or verdict.detail.startswith(MODEL_FAILED)
+    return verdict.state == "pending" or model_failed(verdict)
+
+
+def model_failed(verdict: Verdict) -> bool:
+    """Whether the model was asked in vain, also where the rules have answered instead."""
+    return verdict.state == "llm_failed" or verdict.detail.startswith(MODEL_FAILED)
 
 
 class Judge:
@@ -112,10 +117,10 @@ class Judge:
         self.stats = JudgeStats()
         if model is not None:
             _check_prices(model, settings)
-            spent = store.spent_since if store is not None else None
+            spent, note = (store.spent_since, store.note_spent) if store is not None else (None, None)
             if batches is not None:
                 budget = budget or batches.budget
-            budget = budget or Budget(settings.max_usd_per_hour, clock=clock, spent_elsewhere=spent)
+            budget = budget or Budget(settings.max_usd_per_hour, clock=clock, spent_elsewhere=spent, note=note)
             self._asker = Asker(client=model, settings=settings, taxonomy=taxonomy, budget=budget)
             self._payer = Payer(
                 asker=self._asker,
@@ -155,6 +160,8 @@ class Judge:
                 versions = [self.version_for(r.extraction) for r in requests]
                 asking = defer(asking, requests, rules, versions, self._batches, self._asker, submit=defer_to_batches)
             self._payer.ask_all(asking, requests, rules)
+        if self._batches is not None:
+            note_waiting(groups, self._batches)
         self._keep(groups, requests, rules)
         self._count(requests, groups)
         verdicts = [with_threshold(verdict, self._settings.confidence_threshold) for verdict in rules]
@@ -170,12 +177,13 @@ class Judge:
         groups = self._looked_up(requests)
         asking = [g for g in groups if self._asks(g, requests[g.lead], rules[g.lead])]
         tokens, usd = 0, 0.0
-        for group in asking:
+        for count, group in enumerate(asking):
             if self._asker is not None:
                 lead = requests[group.lead]
                 prompt = self._asker.prompt(lead, rules[group.lead], lead.extraction)
                 tokens += prompt.estimated_tokens
-                usd += self._asker.estimate(prompt, self._model_name, batch=self._batches is not None)
+                batch = self._batches is not None and self._batches.available
+                usd += self._asker.estimate(prompt, self._model_name, batch=batch, following=count > 0)
         return Plan(distinct=len(groups), to_ask=len(asking), tokens=tokens, usd=usd)
 
     def _by_rules(self, requests: Sequence[JudgeRequest]) -> list[Verdict]:
@@ -205,7 +213,7 @@ class Judge:
                 if stored.owner == Batches.OWNER and stored.calls == 1 and not sure and requests[group.lead].larger:
                     group.first = stored.verdict  # a batch asks once; the question with more context is still due
                 else:
-                    take(group, stored)
+                    take(group, stored, requests)
         return groups
 
     def _asks(self, group: Group, lead: JudgeRequest, rules: Verdict) -> bool:

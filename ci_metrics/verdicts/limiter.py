@@ -1,6 +1,6 @@
 """One limiter for all model calls of a process: requests a minute, tokens a minute, and pauses the server asked for.
 
-What belongs here: waiting before a call. Does not: retries (`model_client.py`), money (`budget.py`).
+What belongs here: waiting before a call. Does not: retries (`calling.py`), money (`budget.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Any OpenAI-compatible endpoint (chat completions) through the openai SDK.
 
 What belongs here: our prompt -> its request, its completion -> our reply. Does not: retries and limits
-(`model_client.py`, `limiter.py`), what an answer means (`schema.py`). Batches are left to the normal path: compatible
+(`endpoint.py`), what an answer means (`schema.py`). Batches are left to the normal path: compatible
 endpoints rarely have them, and OpenAI's want files uploaded first.
 """
 
@@ -9,26 +9,17 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import openai
 from openai.types.chat import ChatCompletion
 
-from ci_metrics.addresses import mask_url
 from ci_metrics.errors import TransientError
-from ci_metrics.verdicts.limiter import Limiter
-from ci_metrics.verdicts.model_client import (
-    ANSWER_TOKENS,
-    TYPICAL_ANSWER_TOKENS,
-    ModelReply,
-    RetryPolicy,
-    error_for_status,
-    with_retries,
-)
-from ci_metrics.verdicts.output_modes import Capabilities
-from ci_metrics.verdicts.prices import PriceTable, Tokens, load_prices
+from ci_metrics.models import Usage
+from ci_metrics.verdicts.calling import error_for_status
+from ci_metrics.verdicts.endpoint import EndpointClient, RefusedError, counted
+from ci_metrics.verdicts.model_client import ModelReply
+from ci_metrics.verdicts.prices import Tokens
 from ci_metrics.verdicts.prompt import Prompt
 from ci_metrics.verdicts.schema import SCHEMA_NAME
 
@@ -37,83 +28,44 @@ DEFAULT_BASE_URL = "https://api.openai.com/v1"
 # Reasoning is billed as output and seldom changes what kind of failure a log shows.
 _REASONS = re.compile(r"(?:^|/)(?:gpt-[56]|o[134])")
 
-_OPTIONAL = {
-    "reasoning_effort": ("reasoning_effort", "reasoning effort", "reasoning.effort"),
-    "max_tokens": ("max_tokens", "max_completion_tokens"),
-}
 
+class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
+    """Asks an endpoint that speaks OpenAI's chat completions; the address is given with the API's own `/v1`."""
 
-class OpenAIClient:
-    """Asks an endpoint that speaks OpenAI's chat completions."""
+    caches_prefix = False  # some report cached tokens, many have no cache: no warning when none come
+    optional: ClassVar = {
+        "reasoning_effort": ("reasoning_effort", "reasoning effort", "reasoning.effort"),
+        "max_tokens": ("max_tokens", "max_completion_tokens"),
+    }
 
-    def __init__(
-        self,
-        *,
-        api_key: str,
-        model: str,
-        base_url: str | None = None,
-        limiter: Limiter,
-        prices: PriceTable | None = None,
-        policy: RetryPolicy | None = None,
-        timeout: float = 120.0,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """`timeout` in seconds for one try; `base_url` with the API's own `/v1`."""
-        self.model = model
-        self.prices = prices or load_prices()
-        self.caches_prefix = False  # some report cached tokens, many have no cache: no warning when none come
-        self._limiter, self._policy, self._sleep = limiter, policy or RetryPolicy(), sleep
-        self._known = Capabilities()
-        base = (base_url or DEFAULT_BASE_URL).removesuffix("/")
-        self._base_url = mask_url(base)  # as it is shown
-        self._sdk = openai.OpenAI(api_key=api_key, base_url=base, max_retries=0, timeout=timeout)
+    def _base(self, base_url: str | None) -> str:
+        return (base_url or DEFAULT_BASE_URL).removesuffix("/")
 
-    def ask(self, prompt: Prompt, *, model: str | None = None, max_tokens: int = ANSWER_TOKENS) -> ModelReply:
-        """See ModelClient."""
-        name = model or self.model
+    def _path(self) -> str:
+        return "/chat/completions"
 
-        def once() -> ModelReply:
-            settle = self._limiter.acquire(prompt.estimated_tokens + TYPICAL_ANSWER_TOKENS)
-            reply = self._read(self._create(prompt, name, max_tokens), name)
-            settle(reply.usage.prompt_tokens + reply.usage.completion_tokens)
-            return reply
+    def _connect(self, api_key: str, base: str, timeout: float) -> openai.OpenAI:
+        return openai.OpenAI(api_key=api_key, base_url=base, max_retries=0, timeout=timeout)
 
-        return with_retries(once, policy=self._policy, limiter=self._limiter, sleep=self._sleep)
+    def _paced_tokens(self, usage: Usage) -> int:
+        return usage.prompt_tokens + usage.completion_tokens
 
-    def close(self) -> None:
-        """Release connections."""
-        self._sdk.close()
-
-    def render(self, prompt: Prompt, *, model: str | None = None, max_tokens: int = ANSWER_TOKENS) -> dict[str, Any]:
-        """See ModelClient."""
-        url = f"{self._base_url}/chat/completions"
-        return {"url": url, "body": self._body(prompt, model or self.model, max_tokens)}
-
-    def _create(self, prompt: Prompt, model: str, max_tokens: int) -> ChatCompletion:
-        while True:
-            mode, without = self._known.mode(model), self._known.without(model)
-            body = self._body(prompt, model, max_tokens)
-            try:
-                create: Any = self._sdk.chat.completions.create
-                completion = create(**body)
-            except openai.APIStatusError as error:
-                sent = [name for name in _OPTIONAL if name not in without]
-                refused = error.status_code in (400, 422)
-                if refused and self._known.learn(model, error.message, mode=mode, sent=sent, words=_OPTIONAL):
-                    continue
-                raise error_for_status(
-                    error.status_code, error.response.headers, error.message, who=self._base_url
-                ) from None
-            except (openai.APIConnectionError, openai.APIResponseValidationError, json.JSONDecodeError) as error:
-                raise TransientError(f"{self._base_url}: {type(error).__name__}: {error}") from None
-            # A proxy's page with status 200 comes back as a string, some gateways' errors without choices.
-            if (
-                not isinstance(completion, ChatCompletion)
-                or not completion.choices
-                or not completion.choices[0].message
-            ):
-                raise TransientError(f"{self._base_url}: the answer is no chat completion: {str(completion)[:120]}")
-            return completion
+    def _send(self, body: dict[str, Any]) -> ChatCompletion:
+        try:
+            create: Any = self._sdk.chat.completions.create
+            completion = create(**body)
+        except openai.APIStatusError as error:
+            mapped = error_for_status(error.status_code, error.response.headers, error.message, who=self._base_url)
+            if error.status_code in (400, 422):
+                raise RefusedError(error.message, mapped) from None
+            raise mapped from None
+        except (openai.APIConnectionError, openai.APIResponseValidationError, json.JSONDecodeError) as error:
+            raise TransientError(f"{self._base_url}: {type(error).__name__}: {error}") from None
+        # A proxy's page with status 200 comes back as a string, some gateways' errors without choices.
+        choices = completion.choices if isinstance(completion, ChatCompletion) else None
+        if isinstance(choices, list) and choices and getattr(choices[0], "message", None):
+            return completion  # type: ignore[no-any-return]
+        raise TransientError(f"{self._base_url}: the answer is no chat completion: {str(completion)[:120]}")
 
     def _body(self, prompt: Prompt, model: str, max_tokens: int) -> dict[str, Any]:
         mode, without = self._known.mode(model), self._known.without(model)
@@ -138,30 +90,37 @@ class OpenAIClient:
             body["reasoning_effort"] = "low"
         return body
 
-    def _read(self, completion: ChatCompletion, model: str) -> ModelReply:
-        choice = completion.choices[0]
-        message = choice.message
-        text = message.content or ""
-        for call in message.tool_calls or ():
+    def _read(self, message: ChatCompletion, asked: str, *, batch: bool = False) -> ModelReply:
+        completion, choice = message, message.choices[0]
+        answer = choice.message
+        text = _text(answer.content)
+        for call in answer.tool_calls or ():
             if call.type == "function" and call.function.name == SCHEMA_NAME:
                 text = call.function.arguments
                 break
         used = completion.usage
         details = used.prompt_tokens_details if used else None
-        read = (details.cached_tokens or 0) if details else 0
-        written = (details.cache_write_tokens or 0) if details else 0
+        read = counted(details.cached_tokens) if details else 0
+        written = counted(details.cache_write_tokens) if details else 0
         tokens = Tokens(
-            uncached=max(0, (used.prompt_tokens if used else 0) - read - written),
+            uncached=max(0, (counted(used.prompt_tokens) if used else 0) - read - written),
             cache_read=read,
             cache_write=written,
-            output=used.completion_tokens if used else 0,
+            output=counted(used.completion_tokens) if used else 0,
         )
-        declined = bool(message.refusal) or choice.finish_reason == "content_filter"
-        named = completion.model or model
+        declined = bool(answer.refusal) or choice.finish_reason == "content_filter"
+        named = completion.model or asked
         return ModelReply(
             text=text,
             stop="refusal" if declined else "truncated" if choice.finish_reason == "length" else "end",
             model=named,
-            usage=self.prices.usage(named if self.prices.find(named) else model, tokens),
+            usage=self.prices.usage(named if self.prices.find(named) else asked, tokens, batch=batch),
             cache_write_tokens=written,
         )
+
+
+def _text(content: object) -> str:
+    """An answer's text; some gateways give it in parts."""
+    if isinstance(content, list):
+        return "".join(str(part["text"]) for part in content if part.get("type") == "text")
+    return content if isinstance(content, str) else ""

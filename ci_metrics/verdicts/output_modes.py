@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
-from ci_metrics.verdicts.model_client import OUTPUT_MODES, OutputMode
+#: How an endpoint is made to answer in the schema, best first; what it refuses is not tried again.
+OutputMode = Literal["schema", "tool", "text"]
+OUTPUT_MODES: tuple[OutputMode, ...] = ("schema", "tool", "text")
 
 # Words by which an endpoint names, in its refusal, the way of output it does not know.
 _MODE_WORDS: dict[OutputMode, tuple[str, ...]] = {

@@ -7,11 +7,8 @@ is (`asking.py`).
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,7 +19,8 @@ from typing import TypeGuard
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.models import Verdict
 from ci_metrics.verdicts.asking import Asked, Asker
-from ci_metrics.verdicts.groups import Decided, Group
+from ci_metrics.verdicts.budget import process_name
+from ci_metrics.verdicts.groups import Decided, Group, take
 from ci_metrics.verdicts.request import JudgeRequest
 from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, VerdictStore, with_threshold
 
@@ -63,7 +61,7 @@ class Payer:
         self._lock = threading.Lock()
         self._held: set[str] = set()
         self._claims = threading.Lock()  # so that no claim is renewed after it was given back
-        self.owner = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:6]}"
+        self.owner = process_name()
         self.paid_twice = 0
 
     def ask_all(self, groups: Sequence[Group], requests: Sequence[JudgeRequest], rules: Sequence[Verdict]) -> None:
@@ -75,7 +73,7 @@ class Payer:
         elsewhere: list[Group] = []
 
         def one(group: Group) -> None:
-            if not self._try(group, requests[group.lead], rules[group.lead]):
+            if not self._try(group, requests, rules[group.lead]):
                 with self._lock:
                     elsewhere.append(group)
 
@@ -89,9 +87,9 @@ class Payer:
                 list(pool.map(one, queue))
         self._wait_for(elsewhere, requests, rules)
 
-    def _try(self, group: Group, request: JudgeRequest, rules: Verdict) -> bool:
+    def _try(self, group: Group, requests: Sequence[JudgeRequest], rules: Verdict) -> bool:
         """Ask about one error unless another process is doing so; whether it is decided now."""
-        store = self._store
+        store, request = self._store, requests[group.lead]
         if store is None:
             self._ask(group, request, rules)
             return True
@@ -101,8 +99,9 @@ class Payer:
         try:
             stored = store.get([group.key]).get(group.key)
             if _news(stored, seen=group.stored):
-                take(group, stored)
+                take(group, stored, requests)
                 return True
+            group.stored = stored
             asked = self._ask(group, request, rules)
             if asked.outcome in ("answered", "unproven"):
                 self._keep(group, request, rules, seen=stored)
@@ -146,9 +145,15 @@ class Payer:
         asked = self._asker.ask(request, rules, first=group.first)
         group.decided = _DECIDED[asked.outcome]
         group.why, group.usage, group.calls = asked.why, asked.usage, asked.calls
+        if group.stored is not None and asked.outcome in ("answered", "unproven"):
+            group.usage += group.stored.in_vain
         if asked.verdict is not None:
-            same = {"fingerprint": rules.fingerprint, "classifier_version": rules.classifier_version}
-            group.verdict = replace(asked.verdict, **same)  # type: ignore[arg-type]
+            group.verdict = replace(
+                asked.verdict,
+                usage=group.usage,
+                fingerprint=rules.fingerprint,
+                classifier_version=rules.classifier_version,
+            )
         return asked
 
     def _keep(self, group: Group, request: JudgeRequest, rules: Verdict, *, seen: StoredVerdict | None) -> None:
@@ -169,6 +174,7 @@ class Payer:
             partitions=tuple(sorted(hours)[-MOST_PARTITIONS:]),
             calls=group.calls,
             owner=self.owner,
+            job_id=request.job_id,
         )
         try:
             self._store.put([kept])
@@ -186,8 +192,8 @@ class Payer:
             for group in groups:
                 stored = found.get(group.key)
                 if _news(stored, seen=group.stored):
-                    take(group, stored)
-                elif not self._try(group, requests[group.lead], rules[group.lead]):
+                    take(group, stored, requests)
+                elif not self._try(group, requests, rules[group.lead]):
                     left.append(group)
             groups = left
             if groups:
@@ -200,11 +206,3 @@ class Payer:
 def _news(now: StoredVerdict | None, *, seen: StoredVerdict | None) -> TypeGuard[StoredVerdict]:
     """Whether somebody has asked a model and written the answer since we last looked."""
     return now is not None and now.calls > 0 and (seen is None or replace(seen, partitions=now.partitions) != now)
-
-
-def take(group: Group, stored: StoredVerdict) -> None:
-    """Let a stored verdict decide the group. Where the model proved nothing, the rules decide on the log at hand."""
-    if stored.verdict.source in ("model", "human"):
-        group.decided, group.verdict = "reused", stored.verdict
-    else:
-        group.primary, group.why = False, stored.verdict.detail

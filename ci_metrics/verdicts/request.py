@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ci_metrics.errors import CiMetricsError
-from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run
+from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run, Usage
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +22,7 @@ class JudgeRequest:
     `primary`: whether a model may be asked (a job's root cause, each failed step's first error); others get what is
     known or the rules. `larger` extracts again with a budget of so many characters. `history`: what other attempts
     say, in a sentence; without it no model may say "flaky". `fresh`: ask again although a stored verdict would do.
+    `spent`: what earlier passes paid for this failure without a verdict that stands; its verdict's usage includes it.
     """
 
     extraction: Extraction
@@ -33,6 +34,12 @@ class JudgeRequest:
     larger: Callable[[int], Extraction] | None = None
     history: str = ""
     fresh: bool = False
+    spent: Usage = field(default_factory=Usage)
+
+    @property
+    def job_id(self) -> str:
+        """The failed job's id; "" when unknown."""
+        return str(self.job.job_id) if self.job is not None else ""
 
     def redacted(self, redact: Callable[[str], tuple[str, int]] | None) -> JudgeRequest:
         """The same, with all texts that do not come from the extraction masked; without `redact`, without annotations."""
@@ -43,8 +50,15 @@ class JudgeRequest:
             return redact(text)[0]
 
         notes = [replace(a, message=mask(a.message), title=mask(a.title)) for a in self.annotations]
-        job = self.job and replace(self.job, name=mask(self.job.name), workflow_name=mask(self.job.workflow_name))
-        error = self.error and replace(self.error, step=self.error.step and mask(self.error.step))
+        job = self.job and replace(
+            self.job,
+            name=mask(self.job.name),
+            workflow_name=mask(self.job.workflow_name),
+            labels=tuple(map(mask, self.job.labels)),
+        )
+        # Where the error names no step, the prompt names the job's failed one.
+        step = (self.error and self.error.step) or self.extraction.failed_step
+        error = self.error and replace(self.error, step=step and mask(step))
         return replace(self, annotations=notes, job=job, error=error, history=mask(self.history))
 
 

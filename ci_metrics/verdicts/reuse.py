@@ -34,6 +34,12 @@ class StoredVerdict:
     partitions: tuple[str, ...] = ()  # the hours that asked for it
     calls: int = 0  # how often a model was asked for it: 0 for rules and humans
     owner: str = ""  # the process that wrote it
+    job_id: str = ""  # whose failure was asked about: the money stands in its document, the evidence in its log
+
+    @property
+    def in_vain(self) -> Usage:
+        """What was paid for answers of which no verdict came: the next verdict of the key takes it over."""
+        return self.verdict.usage if self.verdict.state == "llm_failed" else Usage()
 
 
 class VerdictStore(Protocol):
@@ -57,11 +63,14 @@ class VerdictStore(Protocol):
     def serve(self, partitions: Mapping[str, Sequence[str]]) -> None:
         """Note, for each of these keys, all the hours that its verdict has served."""
 
-    def spent_since(self, since: datetime) -> float:
-        """US dollars that verdicts created since then cost, without those that batches brought.
+    def note_spent(self, process: str, hour: datetime, dollars: float) -> None:
+        """Note what a process has spent in a clock hour so far, in place of what it noted before.
 
-        A batch's money is spent in the hour in which it is sent; the ledger of batches knows that.
+        Batches are not part of it: their ledger knows when they were sent.
         """
+
+    def spent_since(self, since: datetime) -> float:
+        """US dollars that processes noted for the clock hours from then on."""
 
 
 def subject_of(error: ExtractedError, extraction: Extraction) -> str:

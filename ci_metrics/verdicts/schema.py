@@ -7,7 +7,6 @@ prompt's words (`prompt.py`), whether quotes stand in the log (`quotes.py`), wha
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +32,8 @@ PROBLEMS: dict[Problem, str] = {
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL)
 
 # What a terminal or a page would take for more than text: control characters, and marks that turn the reading direction.
-_UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# Half a surrogate pair is no text at all: no file and no index takes it.
+_UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # A hint needs no address, and a log may have talked the model into one.
 _LINK = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 
@@ -108,16 +108,16 @@ def read_answer(text: str, categories: Sequence[str]) -> Answer:
     fenced = _FENCED.match(text)
     try:
         data = json.loads(fenced.group(1) if fenced else text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: brackets without end
         raise AnswerProblemError("not_json", text.strip()) from None
     if not isinstance(data, dict):
         raise AnswerProblemError("wrong_shape", f"a {type(data).__name__} instead of an object")
     error_type = _text(data, "error_type")
     confidence = data.get("confidence")
-    if not isinstance(confidence, int | float) or isinstance(confidence, bool) or not math.isfinite(confidence):
+    if not isinstance(confidence, int | float) or isinstance(confidence, bool):
         raise AnswerProblemError("wrong_shape", f"confidence {confidence!r}")
-    if not 0 <= confidence <= 1:
-        raise AnswerProblemError("wrong_shape", f"confidence {confidence!r} is not between 0 and 1")
+    if not 0 <= confidence <= 1:  # nor is NaN
+        raise AnswerProblemError("wrong_shape", f"confidence {str(confidence)[:20]} is not between 0 and 1")
     if error_type != UNKNOWN and error_type not in categories:
         raise AnswerProblemError("foreign_category", error_type)
     return Answer(

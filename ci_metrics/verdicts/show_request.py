@@ -10,7 +10,7 @@ from typing import Any
 
 from ci_metrics.models import Verdict
 from ci_metrics.settings import Settings
-from ci_metrics.verdicts.model_client import client_to_show
+from ci_metrics.verdicts.clients import client_to_show
 from ci_metrics.verdicts.prompt import build_prompt
 from ci_metrics.verdicts.request import JudgeRequest
 from ci_metrics.verdicts.taxonomy import Taxonomy

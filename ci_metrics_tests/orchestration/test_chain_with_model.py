@@ -6,7 +6,7 @@ import contextlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
 from ci_metrics.orchestration.lateness import is_unfinished
 from ci_metrics.orchestration.partitions import KEY_FORMAT
+from ci_metrics.orchestration.rows import JobVerdicts
 from ci_metrics.orchestration.summary import summarise
 from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.sample.scenario import sample_world
@@ -77,6 +78,13 @@ class Place:
         assert result.success
         (made,) = result.asset_materializations_for_node("classifications")
         return {name: value.value for name, value in made.metadata.items()}
+
+    def checks(self, **more: str) -> dict[str, bool]:
+        """The checks of `classifications` on the hour, judged once more: whether each passed."""
+        settings = self.settings(**more)
+        with open_instance(settings) as instance:
+            result = run_hours(settings, instance, RECLASSIFY, HOUR, HOUR, quiet=True)
+        return {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
 
     def failed(self) -> list[Body]:
         with contextlib.closing(Workplace(self.settings())) as ci:
@@ -146,8 +154,65 @@ def test_what_the_money_does_not_reach_is_pending_and_done_in_a_later_run(
     bodies = here.failed()
     assert "pending" not in {body["s_error_state"] for body in bodies}
     assert not here.unfinished()
-    paid = [m["usage"] for m in model.sent]
-    assert sum(body["l_completion_tokens"] for body in bodies) == sum(usage["output_tokens"] for usage in paid)
+    assert spent(bodies) == paid(model)
+
+
+def test_while_it_waits_a_document_says_what_the_embedded_classifier_saw_but_has_no_type(
+    place: Callable[[str], Place],
+) -> None:
+    here = place("")
+    by_rules = {body["s_job_id"]: body for body in here.failed()}
+    here.judge(MAX_USD_PER_HOUR="0")
+    pending = [body for body in here.failed() if body["s_error_state"] == "pending"]
+    assert len(pending) > 5
+    for body in pending:
+        rules = by_rules[body["s_job_id"]]
+        assert "s_error_type" not in body and "s_error_base_type" not in body
+        assert rules["s_error_summary"] in body["s_error_summary"]
+        assert f"guess is {rules['s_error_type']} " in body["s_error_summary"]
+        assert body["s_error_evidence"] == rules["s_error_evidence"]
+    with contextlib.closing(Workplace(here.settings())) as ci:
+        rows = ci.store.read("classifications", HOUR, JobVerdicts)
+    roots = [row.judged[0].verdict for row in rows if row.state == "pending"]
+    assert {(v.state, v.error_type) for v in roots} == {("pending", None)}
+    assert all(v.guess and v.confidence for v in roots)
+
+
+def test_money_of_tries_in_vain_is_counted_once_and_kept_when_the_hour_is_done_again(
+    place: Callable[[str], Place], model: ModelServer
+) -> None:
+    here = place("")
+    model.fault(*["not_json"] * 12)
+    runs = [here.judge()]
+    assert here.unfinished()
+    in_vain = spent(here.failed())
+    assert in_vain == paid(model) > 0
+    runs.append(here.judge())
+    assert not here.unfinished()
+    assert spent(here.failed()) == paid(model) > in_vain
+    runs.append(here.judge())
+    assert spent(here.failed()) == paid(model)
+    assert [run["completion_tokens"] for run in runs] == [in_vain, paid(model) - in_vain, 0]
+    assert [run["hour_completion_tokens"] for run in runs] == [in_vain, paid(model), paid(model)]
+    with contextlib.closing(Workplace(here.settings())) as ci:
+        everything = sum(d.body.get("f_spent_usd", 0) for d in ci.index.scan("verdicts"))
+    assert everything == pytest.approx(sum(run["cost_usd"] for run in runs), abs=1e-5)
+    assert everything == pytest.approx(sum(body["f_cost_usd"] for body in here.failed()), abs=1e-5)
+
+
+def test_an_hour_that_died_after_paying_gives_the_same_documents_as_one_that_did_not(
+    place: Callable[[str], Place], model: ModelServer
+) -> None:
+    here = place("")
+    rows = Path(here.settings().data_dir) / "hours" / "classifications" / f"{HOUR}.parquet"
+    before = rows.read_bytes()
+    here.judge()
+    whole, calls = here.failed(), len(model.requests)
+    rows.write_bytes(before)  # as if it had died before its rows were written
+    metadata = here.judge()
+    assert (here.failed(), len(model.requests)) == (whole, calls)
+    assert metadata["cost_usd"] == 0
+    assert metadata["hour_cost_usd"] == pytest.approx(sum(body["f_cost_usd"] for body in whole), abs=1e-5)
 
 
 def test_a_model_that_fails_costs_no_document_is_told_and_is_asked_again(
@@ -163,7 +228,11 @@ def test_a_model_that_fails_costs_no_document_is_told_and_is_asked_again(
     assert {body.get("s_error_source") for body in bodies} <= {"rules", None}
     assert any(body["s_error_state"] == "classified" for body in bodies)
     assert here.unfinished() and here.problems()
+    assert not here.checks(ANTHROPIC_API_KEY="sk-another-key")["model_failures"], (
+        "a person is told although the rules answered"
+    )
     here.judge()
+    assert here.checks()["model_failures"]
     assert "model" in {body.get("s_error_source") for body in here.failed()}
     assert not here.unfinished() and not here.problems()
 
@@ -180,28 +249,63 @@ def test_history_waits_for_its_batch_and_the_sensor_brings_it_into_the_documents
     model.end_batches()
     request = tick(settings)
     assert isinstance(request, dg.RunRequest) and request.tags["dagster/asset_partition_range_start"] == HOUR
+    assert tick(settings, busy=True) == "pending", "not once more while the first is under way"
     metadata = here.judge(MODEL_BATCHES="true")
+    assert tick(settings) == "pending", "nothing waits any more"
     bodies = here.failed()
     assert "pending" not in {body["s_error_state"] for body in bodies}
     assert not any(request["path"] == "/v1/messages" for request in model.requests), "all came from the batch"
     with contextlib.closing(Workplace(settings)) as ci:
         verdicts = [document.body for document in ci.index.scan("verdicts") if document.body.get("s_model")]
-    assert sum(body.get("f_cost_usd", 0) for body in verdicts) > 0
-    assert metadata["by_source"] and not here.unfinished()
+    cost = sum(body.get("f_cost_usd", 0) for body in verdicts)
+    assert sum(body["f_cost_usd"] for body in bodies) == pytest.approx(cost)
+    assert cost > 0
+    assert (metadata["cost_usd"], metadata["hour_cost_usd"]) == (0, pytest.approx(cost, abs=1e-5))
+    assert not here.unfinished()
+
+
+def test_old_hours_that_the_money_did_not_reach_are_judged_again_an_hour_later(
+    place: Callable[[str], Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = place("")
+    here.judge(MAX_USD_PER_HOUR="0")
+    settings = here.settings(MAX_USD_PER_HOUR="5")
+    assert tick(settings) == "pending", "not at once"
+    real = Workplace.now
+    monkeypatch.setattr(Workplace, "now", lambda ci: real(ci) + timedelta(hours=1))
+    request = tick(settings)
+    assert isinstance(request, dg.RunRequest) and request.tags["dagster/asset_partition_range_end"] == HOUR
+    here.judge(MAX_USD_PER_HOUR="5")
+    monkeypatch.setattr(Workplace, "now", lambda ci: real(ci) + timedelta(hours=9))
+    assert tick(settings) == "pending", "nothing is open any more"
 
 
 def test_the_verdicts_hours_are_the_assets_partitions() -> None:
     assert PARTITION_FORMAT == KEY_FORMAT  # the sensor asks for the hours that verdicts name
 
 
-def tick(settings: Settings) -> dg.RunRequest | str:
+def spent(bodies: list[Body]) -> int:
+    """Tokens answered, by the documents."""
+    return sum(int(body["l_completion_tokens"]) for body in bodies)
+
+
+def paid(model: ModelServer) -> int:
+    """Tokens answered, by the server."""
+    return sum(int(message["usage"]["output_tokens"]) for message in model.sent)
+
+
+def tick(settings: Settings, *, busy: bool = False) -> dg.RunRequest | str:
     """One tick of the sensor that production runs."""
     with contextlib.closing(Workplace(settings)) as ci, dg.DagsterInstance.ephemeral() as instance:
         definitions = build_definitions(settings=settings, ci=ci)
+        if busy:
+            instance.create_run_for_job(
+                definitions.resolve_job_def(RECLASSIFY), tags={"ci_metrics/reason": "unfinished"}
+            )
         context = dg.build_sensor_context(instance=instance, resources={"ci": ci})
         result = definitions.resolve_sensor_def("message_batches").evaluate_tick(context)
         if result.skip_message:
-            assert "still open" in result.skip_message
+            assert ("still waiting or working" if busy else "still open") in result.skip_message
             return "pending"
         (request,) = result.run_requests or []
         return request

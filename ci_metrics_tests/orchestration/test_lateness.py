@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ci_metrics.orchestration.lateness import HourRange, is_unfinished, plan, silent_hours
+from ci_metrics.orchestration.lateness import HourRange, is_unfinished, old_and_open, plan, silent_hours
 from ci_metrics.orchestration.partitions import chunks_of, hour_key, hours_between
 
 NOW = datetime(2026, 3, 10, 12, 20, tzinfo=UTC)
@@ -108,3 +108,12 @@ def test_ranges_cover_exactly_the_hours_asked_for_and_hold_a_day_at_most() -> No
 def test_silence_is_noticed_after_the_promised_hours() -> None:
     assert silent_hours(NOW, ["2026-03-10T05"], 6)
     assert not silent_hours(NOW, ["2026-03-10T06"], 6)
+
+
+def test_old_hours_with_open_verdicts_come_back_once_an_hour_and_young_ones_are_the_plans() -> None:
+    statuses = {
+        "2026-01-05T00": status(NOW - timedelta(minutes=59)),
+        "2026-01-05T01": status(NOW - timedelta(minutes=60)),
+        "2026-03-09T11": status(NOW - timedelta(days=1)),
+    }
+    assert old_and_open(NOW, [*statuses, "2026-01-06T00"], statuses.get) == ["2026-01-05T01", "2026-01-06T00"]

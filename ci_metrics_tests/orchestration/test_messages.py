@@ -44,6 +44,7 @@ def test_a_failing_model_is_told_also_where_the_rules_have_answered() -> None:
 
 
 def test_a_reason_is_not_announced_twice() -> None:
-    assert said("pending", detail="pending: it waits for a message batch") == [
-        "⏳ Classification pending: it waits for a message batch"
+    assert said("pending", detail="pending: it waits for a message batch", summary="The guess is timeout.") == [
+        "⏳ Classification pending: it waits for a message batch",
+        "Summary: The guess is timeout.",
     ]

@@ -105,7 +105,19 @@ def test_a_damaged_file_is_said_to_be_and_counts_as_not_made(store: HourStore, d
 @pytest.mark.parametrize("damage", [b"", b'{"workflow_runs": {"at": ', b"\xff\xfe"])
 def test_a_damaged_status_means_that_the_hour_is_redone(store: HourStore, damage: bytes) -> None:
     store.note_status(HOUR, "workflow_runs", {"unfinished": 0}, MOMENT)
-    (Path(str(store.root)) / "hours" / f"{HOUR}.json").write_bytes(damage)
+    (Path(str(store.root)) / "hours" / HOUR / "workflow_runs.json").write_bytes(damage)
     assert is_unfinished(store.status(HOUR) or {})
     store.note_status(HOUR, "workflow_runs", {"unfinished": 0}, MOMENT)
-    assert "workflow_runs" in (store.status(HOUR) or {})
+    assert (store.status(HOUR) or {})["workflow_runs"]["unfinished"] == 0
+
+
+def test_an_hour_is_known_by_its_parts_in_a_folder_and_in_an_object_store(store: HourStore) -> None:
+    for place in (store, HourStore("memory://parts-test")):
+        assert (place.hours(), place.status(HOUR)) == ([], None)
+        place.note_status(HOUR, "workflow_runs", {"unfinished": 2}, MOMENT)
+        place.note_status(HOUR, "job_logs", {"logs": {"stored": 1}}, MOMENT)
+        status = place.status(HOUR) or {}
+        assert {name: part["at"] for name, part in status.items()} == dict.fromkeys(
+            ("workflow_runs", "job_logs"), "2026-03-02T05:01:02+00:00"
+        )
+        assert place.hours() == [HOUR]

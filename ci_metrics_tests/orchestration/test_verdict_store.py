@@ -43,6 +43,7 @@ STORED = StoredVerdict(
     partitions=("2026-11-20T12",),
     calls=2,
     owner="host-1",
+    job_id="65300165119",
 )
 
 
@@ -132,8 +133,13 @@ def test_a_claim_is_no_verdict(store: IndexVerdictStore) -> None:
 
 def test_dollars_are_counted_from_a_moment_on(store: IndexVerdictStore) -> None:
     store.put([STORED])
-    assert store.spent_since(NOON) == pytest.approx(0.0008)
-    assert store.spent_since(NOON + timedelta(seconds=1)) == 0
+    store.note_spent("a", NOON, 0.5)
+    store.note_spent("a", NOON, 0.75)
+    store.note_spent("b", NOON, 0.25)
+    store.note_spent("a", NOON + timedelta(hours=1), 4.0)
+    assert store.spent_since(NOON) == pytest.approx(5.0)
+    assert store.spent_since(NOON + timedelta(hours=1)) == pytest.approx(4.0)
+    assert store.get([d.id for d in store._index.scan("verdicts")]).keys() == {STORED.key}, "money is no verdict"
 
 
 def test_two_judges_over_one_index_pay_once_and_a_humans_word_holds(
@@ -189,7 +195,7 @@ from pathlib import Path
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.verdicts.judge import Judge
-from ci_metrics.verdicts.model_client import build_client
+from ci_metrics.verdicts.clients import build_client
 from ci_metrics.verdicts.taxonomy import load_taxonomy
 from ci_metrics.settings import load_settings
 from ci_metrics_tests.verdicts.failures import FixedRules, failure
@@ -231,6 +237,6 @@ def test_a_process_killed_in_the_middle_is_continued_without_paying_again(tmp_pa
         second = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
         assert second.stdout.count("classified") == 12, second.stderr
         assert len(server.prompts) == paid + 12 - kept
-        documents = list(index.scan("verdicts"))
+        documents = [d for d in index.scan("verdicts") if "f_spent_usd" not in d.body]
         assert len(documents) == 12
         assert {d.body["s_error_type"] for d in documents} == {"assertion_failure"}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -74,6 +75,32 @@ def test_a_misspelt_name_is_refused_with_the_nearest_ones(any_index: DocumentInd
     any_index.refresh()
     with pytest.raises(SettingsError, match=r"--branch: no failure has “mian”.*“main”"):
         search(any_index, Filters(branch="mian"))
+
+
+def test_a_category_finds_the_projects_own_kinds_of_it(any_index: DocumentIndex) -> None:
+    kinds = {"lint_failure": "assertion_failure", "policy_failure": "assertion_failure", "slow_test": "timeout"}
+    own = [
+        replace(d, body={**d.body, "s_error_type": kind, "s_error_base_type": kinds[kind]})
+        for d, kind in zip([d for d in FAILED if d.body.get("s_error_type")], [*kinds] * 3, strict=False)
+    ]
+    changed = {d.id for d in own}
+    any_index.upsert([d for d in DOCUMENTS if d.id not in changed] + own)
+    any_index.refresh()
+    now = [d for d in FAILED if d.id not in changed] + own
+
+    def ids(**wanted: str) -> set[str]:
+        return {d.id for d in now if all(d.body.get(name) == value for name, value in wanted.items())}
+
+    for asked, expected in (
+        ("assertion_failure", ids(s_error_base_type="assertion_failure")),
+        ("Assertion_*", ids(s_error_base_type="assertion_failure")),
+        ("timeout", ids(s_error_base_type="timeout")),
+        ("lint_failure", ids(s_error_type="lint_failure")),
+        ("*_failure", ids(s_error_base_type="assertion_failure")),
+    ):
+        assert {d.id for d in search(any_index, Filters(type=asked))} == expected != set(), asked
+    with pytest.raises(SettingsError, match=r"--type: no failure has “lint”.*“lint_failure”"):
+        search(any_index, Filters(type="lint"))
 
 
 @pytest.fixture

@@ -124,6 +124,7 @@ class MemoryStore:
         self.clock = clock
         self.kept: dict[str, StoredVerdict] = {}
         self.claims: dict[str, tuple[str, datetime]] = {}
+        self.spent: dict[tuple[str, datetime], float] = {}
         self._lock = threading.Lock()
 
     def get(self, keys: Sequence[str]) -> Mapping[str, StoredVerdict]:
@@ -150,8 +151,10 @@ class MemoryStore:
                 del self.claims[key]
 
     def spent_since(self, since: datetime) -> float:
-        found = [v for v in self.kept.values() if v.created_at >= since and v.owner != "batch"]
-        return sum(v.verdict.usage.cost_usd for v in found)
+        return sum(dollars for (_, hour), dollars in self.spent.items() if hour >= since)
+
+    def note_spent(self, process: str, hour: datetime, dollars: float) -> None:
+        self.spent[process, hour] = dollars
 
 
 def settings_for(server: ModelServer, **given: object) -> Settings:

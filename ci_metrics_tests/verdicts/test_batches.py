@@ -8,10 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from anthropic.types.messages import MessageBatch, MessageBatchIndividualResponse
 
 from ci_metrics.errors import ContractError, TransientError
+from ci_metrics.models import Usage
+from ci_metrics.verdicts.anthropic_client import AnthropicClient
 from ci_metrics.verdicts.batch_ledger import BatchRecord, FileBatchLedger
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.judge import Judge, unsettled
@@ -87,8 +90,14 @@ def test_history_is_pending_then_collected_at_half_price_then_reused(
     assert collected.partitions == {"2026-11-20T12", "2026-11-20T13"}
 
     verdicts = desk.judge.judge(REQUESTS, defer_to_batches=True)
-    assert {(v.state, v.source, v.error_type) for v in verdicts} == {("classified", "reused", "assertion_failure")}
+    assert {(v.state, v.error_type) for v in verdicts} == {("classified", "assertion_failure")}
+    assert [v.source for v in verdicts] == ["model"] * 6 + ["reused"] * 6, (
+        "the failures that were asked about, and theirs"
+    )
     assert server.prompts == []
+    usage = sum((v.usage for v in verdicts), Usage())
+    assert usage.prompt_tokens == collected.usage.prompt_tokens, "a batch's money stands in their documents, once"
+    assert usage.cost_usd == pytest.approx(collected.usage.cost_usd)
 
     price = desk.judge._asker.client.prices.models["claude-haiku-5-5"]  # type: ignore[union-attr]
     full = sum(
@@ -190,10 +199,32 @@ def test_an_unproved_answer_is_no_verdict_and_goes_the_normal_way(
     desk.judge.judge([failure(1)], defer_to_batches=True)
     server.end_batches()
     collected = desk.batches.collect()
-    assert (collected.verdicts, collected.unproven, store.kept) == (0, 1, {})
+    assert (collected.verdicts, collected.unproven) == (0, 1)
+    assert {kept.verdict.state for kept in store.kept.values()} == {"llm_failed"}, "only its price is kept"
     server.answer = answer_of
-    [verdict] = desk.judge.judge([failure(1)])
+    [verdict, other] = desk.judge.judge([failure(1), failure(1, job_id=2)])
+    assert (verdict.source, other.source) == ("model", "reused")
+    paid = collected.usage + desk.judge.stats.usage
+    assert (verdict.usage.prompt_tokens, other.usage.prompt_tokens) == (paid.prompt_tokens, 0), "kept, and counted once"
+    [again] = desk.again().judge.judge([failure(1)])
+    assert again.usage == verdict.usage
+
+
+def test_useless_answers_of_a_batch_are_paid_once_by_the_verdict_that_comes_at_last(
+    desk: Desk, server: ModelServer
+) -> None:
+    server.answer = lambda user: {**answer_of(user), "quotes": []}
+    usage = Usage()
+    for last in (False, False, True):
+        server.answer = answer_of if last else server.answer
+        [pending] = desk.again().judge.judge([failure(1)], defer_to_batches=True)
+        assert (pending.state, pending.usage) == ("pending", Usage())
+        server.end_batches()
+        usage += desk.batches.collect().usage
+    [verdict] = desk.judge.judge([failure(1)], defer_to_batches=True)
     assert verdict.source == "model"
+    assert verdict.usage.prompt_tokens == usage.prompt_tokens
+    assert verdict.usage.cost_usd == pytest.approx(usage.cost_usd)
 
 
 def test_an_unsure_answer_is_asked_again_with_more_context_and_both_are_paid(
@@ -210,7 +241,7 @@ def test_an_unsure_answer_is_asked_again_with_more_context_and_both_are_paid(
     server.end_batches()
     desk.batches.collect()
     [verdict] = desk.judge.judge([request], defer_to_batches=True)
-    assert (verdict.source, verdict.confidence) == ("reused", 0.9)
+    assert (verdict.source, verdict.confidence) == ("model", 0.9)
     [kept] = store.kept.values()
     assert kept.calls == 2
     assert kept.verdict.usage.prompt_tokens > 2 * 4096
@@ -220,7 +251,9 @@ def test_an_unsure_answer_is_asked_again_with_more_context_and_both_are_paid(
 # Crashes
 
 
-def test_a_crash_before_the_batch_was_sent_sends_it_once(desk: Desk, server: ModelServer, folder: Path) -> None:
+def test_a_crash_before_the_batch_was_sent_sends_it_once(
+    desk: Desk, server: ModelServer, folder: Path, clock: Clock
+) -> None:
     server.fault(*["500"] * 3)
     ledger = FileBatchLedger(folder)
     before = ledger.write
@@ -239,6 +272,9 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(desk: Desk, server: Mod
     server._faults.clear()
     desk.again()
     assert len(desk.batches.waiting()) == 6
+    assert desk.batches.collect().still_open == 1
+    assert server.batches == {}, "another process may still be sending it"
+    clock.now += timedelta(minutes=16)
     desk.batches.collect()
     assert len(server.batches) == 1
     server.end_batches()
@@ -246,7 +282,7 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(desk: Desk, server: Mod
 
 
 def test_a_batch_whose_id_was_never_noted_is_found_again_not_paid_twice(
-    desk: Desk, server: ModelServer, folder: Path
+    desk: Desk, server: ModelServer, folder: Path, clock: Clock
 ) -> None:
     ledger = FileBatchLedger(folder)
     before, writes = ledger.write, []
@@ -266,8 +302,87 @@ def test_a_batch_whose_id_was_never_noted_is_found_again_not_paid_twice(
     assert len(server.batches) == 1
     desk.again()
     server.end_batches()
+    assert desk.batches.collect().verdicts == 0
+    clock.now += timedelta(minutes=16)
     assert desk.batches.collect().verdicts == 6
     assert len(server.batches) == 1
+
+
+def test_a_batch_that_one_process_is_sending_is_not_sent_by_another_that_collects(
+    desk: Desk, server: ModelServer, make_client: Callable[..., ModelClient]
+) -> None:
+    create = AnthropicClient.create_batch
+
+    def slowly(client: AnthropicClient, prompts: Any) -> str:
+        desk.again().batches.collect()  # the sensor's tick, in another process
+        return create(client, prompts)
+
+    sending = desk.batches
+    sending._client.create_batch = slowly.__get__(sending._client)  # type: ignore[union-attr, method-assign]
+    desk.judge.judge(REQUESTS, defer_to_batches=True)
+    assert len(server.batches) == 1
+    server.end_batches()
+    assert desk.again().batches.collect().verdicts == 6
+
+
+def test_results_that_break_off_are_read_again_later_and_keep_no_other_batch_up(
+    desk: Desk, store: MemoryStore, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.again(most_requests=3).judge.judge(REQUESTS, defer_to_batches=True)
+    server.end_batches()
+    results = desk.batches._client._sdk.messages.batches.results  # type: ignore[union-attr]
+
+    def breaking(batch_id: str) -> Iterator[Any]:
+        found = list(results(batch_id))
+        yield found[0]
+        if batch_id == "msgbatch_1":
+            raise httpx.RemoteProtocolError("peer closed connection")
+        yield from found[1:]
+
+    with monkeypatch.context() as broken:
+        broken.setattr(desk.batches._client._sdk.messages.batches, "results", breaking)  # type: ignore[union-attr]
+        collected = desk.batches.collect()
+    assert (collected.verdicts, collected.still_open) == (3, 1)
+    assert desk.batches.collect().verdicts == 3
+    assert len(store.kept) == 6
+
+
+def test_every_hour_that_met_the_error_is_told_when_its_batch_ends_until_it_was_judged_again(
+    desk: Desk, server: ModelServer
+) -> None:
+    hours = [NOON + timedelta(hours=n) for n in range(3)]
+    for hour in hours:  # one hour after the other, as a backfill goes
+        desk.again().judge.judge([failure(1, job_id=hour.hour, hour=hour)], defer_to_batches=True)
+    [batch] = server.batches.values()
+    assert len(batch.requests) == 1
+    assert desk.again().batches.collect().partitions == set()
+    server.end_batches()
+    names = {f"{hour:%Y-%m-%dT%H}" for hour in hours}
+    assert desk.again().batches.collect().partitions == names
+    assert desk.again().batches.collect().partitions == names, "also when the process died that was told first"
+    for hour in hours[:2]:
+        [verdict] = desk.again().judge.judge([failure(1, job_id=hour.hour, hour=hour)], defer_to_batches=True)
+        assert verdict.state == "classified"
+    assert desk.again().batches.collect().partitions == {f"{hours[2]:%Y-%m-%dT%H}"}
+
+
+def test_an_answer_of_another_shape_loses_only_its_own_question(
+    desk: Desk, server: ModelServer, store: MemoryStore
+) -> None:
+    message, made = server.message, [0]
+
+    def odd(body: Any, fault: Any) -> dict[str, Any]:
+        made[0] += 1
+        return {**message(body, fault), **({"content": [None]} if made[0] == 1 else {})}
+
+    server.message = odd  # type: ignore[method-assign]
+    desk.judge.judge(REQUESTS, defer_to_batches=True)
+    server.end_batches()
+    collected = desk.batches.collect()
+    assert (collected.verdicts, collected.resubmitted) == (5, 1)
+    server.end_batches()
+    desk.batches.collect()
+    assert len(store.kept) == 6
 
 
 def test_a_crash_while_collecting_loses_and_repeats_nothing(
@@ -289,7 +404,8 @@ def test_a_crash_while_collecting_loses_and_repeats_nothing(
     desk.again().batches.collect()
     assert len(store.kept) == 6
     assert len(server.batches) == 1
-    assert {v.source for v in desk.judge.judge(REQUESTS)} == {"reused"}
+    assert {v.source for v in desk.judge.judge(REQUESTS)} == {"model", "reused"}
+    assert server.prompts == []
 
 
 def test_a_batch_the_endpoint_forgot_is_sent_again(desk: Desk, server: ModelServer) -> None:
@@ -331,6 +447,22 @@ def test_where_there_are_no_batches_the_normal_path_is_taken(
     assert server.batches == {}
 
 
+@pytest.mark.parametrize("money", [None, 1.0])
+def test_an_endpoint_that_turns_out_to_have_no_batches_is_asked_the_normal_way_at_once(
+    desk: Desk, server: ModelServer, money: float | None
+) -> None:
+    server.has_batches = False
+    desk.again(settings={"max_usd_per_hour": money}, most_requests=2)
+    verdicts = desk.judge.judge(REQUESTS, defer_to_batches=True)
+    assert {v.state for v in verdicts} == {"classified"}
+    assert len(server.prompts) == 6
+    assert desk.batches.waiting() == set()
+    assert desk.batches.budget._reserved == 0
+    posts = [r for r in server.requests if r["path"].endswith("/batches")]
+    desk.judge.judge([failure(50)], defer_to_batches=True)
+    assert [r for r in server.requests if r["path"].endswith("/batches")] == posts, "it is not tried again"
+
+
 def test_the_hours_money_limits_what_is_submitted(desk: Desk, server: ModelServer) -> None:
     verdicts = desk.again(settings={"max_usd_per_hour": 0.0012}).judge.judge(REQUESTS, defer_to_batches=True)
     assert {v.state for v in verdicts} == {"pending"}
@@ -353,6 +485,13 @@ def test_a_broken_record_is_named(folder: Path) -> None:
         FileBatchLedger(folder).records()
 
 
+def test_a_broken_note_of_a_waiting_hour_is_named(folder: Path) -> None:
+    FileBatchLedger(folder).note_waiting("2026-11-20T12", ["k"])
+    (folder / "waiting" / "2026-11-20T12.json").write_text("{")
+    with pytest.raises(ContractError, match=r"2026-11-20T12\.json"):
+        FileBatchLedger(folder).waiting_partitions()
+
+
 def test_many_batches_are_looked_at_with_few_requests(desk: Desk, server: ModelServer, folder: Path) -> None:
     desk.again(most_requests=1).judge.judge(REQUESTS, defer_to_batches=True)
     assert len(server.batches) == 6
@@ -363,7 +502,7 @@ def test_many_batches_are_looked_at_with_few_requests(desk: Desk, server: ModelS
     assert sorted(looks) == sorted(server.batches)
     server.end_batches()
     assert desk.batches.collect().verdicts == 6
-    assert [path.suffix for path in folder.iterdir()] == [".json"] * 6
+    assert [path.suffix for path in folder.iterdir() if path.is_file()] == [".json"] * 6
 
 
 def test_a_batchs_money_counts_in_the_hour_in_which_it_was_sent(desk: Desk, server: ModelServer, clock: Clock) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ci_metrics.errors import ContractError
+from ci_metrics.errors import ContractError, TransientError
 from ci_metrics.verdicts.budget import Budget
 from ci_metrics.verdicts.judge import Judge, unsettled
 from ci_metrics.verdicts.limiter import Limiter
 from ci_metrics.verdicts.prices import Tokens, load_prices
 from ci_metrics_tests.verdicts.failures import NOON, Clock, MemoryStore, failure
-from ci_metrics_tests.verdicts.model_server import ModelServer
+from ci_metrics_tests.verdicts.model_server import ModelServer, answer_of
 
 MakeJudge = Callable[..., Judge]
 
@@ -30,6 +30,9 @@ def test_a_spent_budget_leaves_the_rest_pending_and_a_later_hour_does_it(
     pending = [v for v in first if v.state == "pending"]
     assert 0 < len(pending) < 30
     assert all(v.error_type is None and "MAX_USD_PER_HOUR" in v.detail and unsettled(v) for v in pending)
+    assert {(v.guess, v.confidence, v.source) for v in pending} == {("runtime_error", 0.6, "rules")}
+    assert all("guess is runtime_error (60% sure). rules saw: AssertionError" in v.summary for v in pending)
+    assert all(v.evidence for v in pending)
     assert judge.stats.usage.cost_usd <= 0.003
     hours = 1
     while any(v.state == "pending" for v in first) and hours < 40:
@@ -46,6 +49,87 @@ def test_the_budget_is_one_for_all_processes_of_the_hour(make_judge: MakeJudge, 
     verdicts = make_judge(max_usd_per_hour=0.003).judge([failure(n) for n in range(100, 130)])
     assert len(server.prompts) <= asked + 1
     assert sum(v.state == "pending" for v in verdicts) >= 29
+
+
+@pytest.mark.parametrize("api_format", ["anthropic", "openai"])
+def test_a_plan_costs_about_what_asking_then_does(
+    make_judge: MakeJudge, server: ModelServer, make_client: Any, api_format: str
+) -> None:
+    requests = [failure(n) for n in range(40)]
+    server.caches = api_format == "anthropic"
+    planned = make_judge(model=make_client(api_format)).plan(requests)
+    judge = make_judge(model=make_client(api_format))
+    judge.judge(requests)
+    assert planned.to_ask == judge.stats.calls == 40
+    # The server answers in fewer tokens than the 400 that are reckoned with.
+    assert 0.7 < planned.usd / judge.stats.usage.cost_usd < 2.5
+
+
+def test_a_first_question_reserves_what_writing_the_cache_costs(
+    make_judge: MakeJudge, server: ModelServer, make_client: Any
+) -> None:
+    judge = make_judge()
+    plan = judge.plan([failure(1)])
+    judge.judge([failure(1)])
+    assert judge.stats.usage.cost_usd <= plan.usd
+
+
+def test_a_guess_below_the_threshold_is_not_shown_while_it_waits(make_judge: MakeJudge) -> None:
+    [verdict] = make_judge(max_usd_per_hour=0, confidence_threshold=0.7).judge([failure(1)])
+    assert (verdict.state, verdict.guess) == ("pending", "runtime_error")
+    assert verdict.summary.startswith("rules saw: ")
+
+
+def test_money_for_answers_that_were_no_use_counts_for_all_processes_of_the_hour(
+    make_judge: MakeJudge, server: ModelServer, store: MemoryStore, clock: Clock
+) -> None:
+    server.fault(*["not_json"] * 100)
+    first = make_judge(max_usd_per_hour=0.003)
+    first.judge([failure(n) for n in range(30)])
+    assert store.kept == {}
+    assert store.spent_since(NOON) == pytest.approx(first.stats.usage.cost_usd)
+    assert first.stats.usage.cost_usd > 0.002
+    asked = len(server.prompts)
+    make_judge(max_usd_per_hour=0.003).judge([failure(n) for n in range(30)])
+    assert len(server.prompts) <= asked + 1
+    clock.now += timedelta(hours=1)
+    assert store.spent_since(clock.now) == 0
+
+
+def test_a_question_asked_again_for_another_hour_does_not_hide_what_the_first_one_cost(
+    make_judge: MakeJudge, server: ModelServer, store: MemoryStore
+) -> None:
+    server.answer = lambda user: {**answer_of(user), "confidence": 0.75}
+    judges = [make_judge(), make_judge()]
+    for hour, judge in enumerate(judges):
+        judge.judge([failure(1, hour=NOON + timedelta(hours=hour))])
+    assert len(server.prompts) == 2
+    assert store.spent_since(NOON) == pytest.approx(sum(judge.stats.usage.cost_usd for judge in judges))
+
+
+def test_money_that_cannot_be_noted_costs_no_verdict_and_is_said(
+    make_judge: MakeJudge, store: MemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Deaf(MemoryStore):
+        def note_spent(self, process: str, hour: datetime, dollars: float) -> None:
+            raise TransientError("the index is read-only")
+
+    [verdict] = make_judge(store=Deaf(store.clock)).judge([failure(1)])
+    assert verdict.source == "model"
+    assert "could not be noted" in caplog.text
+
+
+def test_of_many_threads_spending_the_last_note_holds_all_of_it() -> None:
+    notes: list[float] = []
+    budget = Budget(None, clock=Clock(), note=lambda process, hour, dollars: notes.append(dollars))
+    threads = [threading.Thread(target=lambda: budget.settle(0, 0.5)) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    budget.settle(0, 3.0, noted=True)
+    assert notes[-1] == 20.0
+    assert notes == sorted(notes)
 
 
 def test_no_budget_at_all_asks_nothing_but_a_free_model(
@@ -103,7 +187,6 @@ def test_a_second_question_that_cannot_be_paid_keeps_the_first_answer(
     make_judge: MakeJudge, server: ModelServer
 ) -> None:
     from ci_metrics_tests.verdicts.failures import extraction_of
-    from ci_metrics_tests.verdicts.model_server import answer_of
 
     server.answer = lambda user: {**answer_of(user), "confidence": 0.5}
     more = extraction_of(

@@ -128,6 +128,91 @@ def test_a_bad_answer_is_asked_again_once_and_both_are_paid_for(
     assert verdict.usage.prompt_tokens > 2 * 4096
 
 
+DEEP, HUGE = "[" * 100_000, "1" + "0" * 400
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (DEEP, "not JSON"),
+        ('{"a":' * 50_000, "not JSON"),
+        ('"' + "x" * 100_000, "not JSON"),
+        ("[]", "fields"),
+        ("null", "fields"),
+        ('{"error_type": "timeout", "confidence": ' + HUGE + "}", "not between 0 and 1"),
+        ('{"error_type": "timeout", "confidence": NaN}', "not between 0 and 1"),
+        ('{"error_type": "timeout", "confidence": -1e999}', "not between 0 and 1"),
+        ('{"error_type": ["timeout"], "confidence": 0.9}', "fields"),
+    ],
+    ids=["deep", "deep object", "endless string", "list", "null", "huge", "nan", "minus infinity", "list of types"],
+)
+def test_an_answer_made_to_break_its_reader_costs_no_document(
+    make_judge: MakeJudge, server: ModelServer, monkeypatch: pytest.MonkeyPatch, text: str, why: str
+) -> None:
+    monkeypatch.setattr(server, "answer_text", lambda user, fault: text)
+    [verdict] = make_judge().judge([failure(1)])
+    assert (verdict.source, verdict.state) == ("rules", "classified")
+    assert why in verdict.detail
+    assert len(verdict.detail) < 400
+
+
+@pytest.mark.parametrize("text", ["half \ud800 a pair", "nul \0 and bell \a", "turned \u202e round"])
+def test_a_models_words_can_always_be_stored(make_judge: MakeJudge, server: ModelServer, text: str) -> None:
+    server.answer = answering(summary=text, suggested_fix=text)
+    [verdict] = make_judge().judge([failure(1)])
+    assert verdict.source == "model"
+    for said in (verdict.summary, verdict.suggested_fix):
+        assert said.encode().decode().isprintable()
+
+
+@pytest.mark.parametrize("api_format", ["anthropic", "openai"])
+@pytest.mark.parametrize(
+    ("change", "source"),
+    [
+        ({"usage": {}}, "model"),
+        ({"usage": {"prompt_tokens": None, "input_tokens": None, "output_tokens": "many"}}, "model"),
+        ({"model": None}, "model"),
+        ({"content": [None], "choices": [None]}, "rules"),
+        ({"content": None, "choices": []}, "rules"),
+        ({"content": "text", "choices": [{"message": "text"}]}, "rules"),
+    ],
+    ids=str,
+)
+def test_an_endpoint_that_answers_in_another_shape_than_the_apis_costs_no_document(
+    make_judge: MakeJudge,
+    server: ModelServer,
+    monkeypatch: pytest.MonkeyPatch,
+    api_format: str,
+    change: dict[str, Any],
+    source: str,
+) -> None:
+    name = "message" if api_format == "anthropic" else "completion"
+    answer = getattr(server, name)
+
+    def changed(body: Any, fault: Any) -> dict[str, Any]:
+        whole = answer(body, fault)
+        return {**whole, **{key: value for key, value in change.items() if key in whole}}
+
+    monkeypatch.setattr(server, name, changed)
+    [verdict] = make_judge(api_format=api_format).judge([failure(1)])
+    assert (verdict.state, verdict.source) == ("classified", source)
+    assert unsettled(verdict) == (source == "rules")
+
+
+@pytest.mark.parametrize("reason", ["max_tokens", "model_context_window_exceeded", "pause_turn"])
+def test_an_answer_that_was_not_ended_is_asked_again(
+    make_judge: MakeJudge, server: ModelServer, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    message = server.message
+    monkeypatch.setattr(
+        server,
+        "message",
+        lambda body, fault: {**message(body, fault), **({} if len(server.requests) > 1 else {"stop_reason": reason})},
+    )
+    [verdict] = make_judge().judge([failure(1)])
+    assert (verdict.source, len(server.prompts)) == ("model", 2)
+
+
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
@@ -288,7 +373,7 @@ def test_a_lower_threshold_later_brings_the_type_back_without_asking(
 ) -> None:
     server.answer = answering(confidence=0.75)
     make_judge(confidence_threshold=0.9).judge([failure(1)])
-    [verdict] = make_judge(confidence_threshold=0.7).judge([failure(1)])
+    [verdict] = make_judge(confidence_threshold=0.7).judge([failure(1, job_id=2)])
     assert (verdict.state, verdict.error_type, verdict.source) == ("classified", "assertion_failure", "reused")
     assert len(server.prompts) == 1
 

@@ -16,8 +16,10 @@ from anthropic.types import Message
 
 from ci_metrics.errors import AuthenticationError, PermanentError, RateLimitedError, SettingsError, TransientError
 from ci_metrics.settings import load_settings
+from ci_metrics.verdicts.calling import RetryPolicy
+from ci_metrics.verdicts.clients import build_client
 from ci_metrics.verdicts.limiter import Limiter
-from ci_metrics.verdicts.model_client import ModelClient, RetryPolicy, build_client
+from ci_metrics.verdicts.model_client import ModelClient
 from ci_metrics.verdicts.prompt import Prompt, build_prompt
 from ci_metrics.verdicts.taxonomy import load_taxonomy
 from ci_metrics_tests.verdicts.failures import extraction_of, failure

@@ -226,3 +226,29 @@ def test_no_secret_of_an_annotation_or_a_name_is_sent(
     assert verdict.source == "model"
     assert "hunter2" not in str(server.requests)
     assert ("login with ****" in server.prompts[0]) == (redact is not None)
+
+
+def test_no_secret_of_a_label_or_of_a_step_that_only_the_extraction_names_is_sent(
+    make_judge: Callable[..., Judge], server: ModelServer
+) -> None:
+    request = failure(1)
+    assert request.job is not None and request.error is not None
+    request = replace(
+        request,
+        job=replace(request.job, labels=("linux", "pool-hunter2")),
+        error=replace(request.error, step=None),
+        extraction=replace(request.extraction, failed_step="Log in as hunter2"),
+    )
+    make_judge(redact=mask).judge([request])
+    assert "hunter2" not in str(server.requests)
+    assert 'step: "Log in as ****"' in server.prompts[0]
+    assert "pool-****" in server.prompts[0]
+
+
+@pytest.mark.parametrize(("extends", "least"), [(True, LARGEST_CACHE_MINIMUM), (False, 1_024)])
+def test_a_short_taxonomy_of_ones_own_keeps_the_prefix_above_these_minimums(
+    extends: bool, least: int, tmp_path: Path
+) -> None:
+    own = tmp_path / "taxonomy.toml"
+    own.write_text(f'extends = {str(extends).lower()}\n[[category]]\nname = "own"\ndefinition = "x"\n')
+    assert estimated_prefix_tokens(system_prompt(load_taxonomy(own))) > least

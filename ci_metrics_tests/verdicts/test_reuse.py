@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ci_metrics.errors import TransientError
-from ci_metrics.verdicts.judge import Judge
+from ci_metrics.models import Usage
+from ci_metrics.verdicts.judge import Judge, unsettled
 from ci_metrics_tests.verdicts.failures import NOON, Clock, FixedRules, MemoryStore, failure
 from ci_metrics_tests.verdicts.model_server import ModelServer, answer_of
 
@@ -52,9 +53,36 @@ def test_an_hour_never_pays_twice_however_old_or_unsure_its_verdict(
     server.answer = lambda user: {**answer_of(user), "confidence": 0.4}
     make_judge().judge([failure(1)])
     clock.now += timedelta(days=29)
-    [verdict] = make_judge().judge([failure(1)])
-    assert (verdict.source, verdict.confidence) == ("reused", 0.4)
+    [same, other] = make_judge().judge([failure(1), failure(1, job_id=2)])
+    assert (same.source, same.confidence) == ("model", 0.4)
+    assert (other.source, other.confidence) == ("reused", 0.4)
     assert len(server.prompts) == 1
+
+
+def test_an_hour_done_again_says_the_same_of_the_failure_that_was_asked_about_and_its_money_once(
+    make_judge: MakeJudge, server: ModelServer
+) -> None:
+    requests = [failure(1, job_id=1), failure(1, job_id=2), failure(2, job_id=2)]
+    first = make_judge().judge(requests)
+    assert make_judge().judge(requests) == first
+    assert make_judge().judge(requests[::-1]) == first[::-1], "in any order"
+    assert len(server.prompts) == 2
+
+
+def test_what_was_paid_in_vain_before_stays_with_its_failure_and_is_not_counted_for_others(
+    make_judge: MakeJudge, server: ModelServer, store: MemoryStore
+) -> None:
+    server.fault("not_json", "not_json")
+    [failed] = make_judge().judge([failure(1)])
+    assert unsettled(failed) and failed.usage.cost_usd > 0
+    again = replace(failure(1), spent=failed.usage)
+    judge = make_judge()
+    [verdict, other] = judge.judge([again, failure(1, job_id=2)])
+    assert verdict.usage == failed.usage + judge.stats.usage
+    assert other.usage == Usage()
+    [kept] = store.kept.values()
+    assert kept.verdict.usage == judge.stats.usage, "an interrupted hour adds it again, so it is not kept twice"
+    assert make_judge().judge([again])[0].usage == verdict.usage
 
 
 def test_an_hour_that_reused_a_verdict_keeps_it_after_the_ttl(
@@ -161,7 +189,7 @@ def test_while_another_process_asks_one_waits_and_takes_its_verdict(
         if len(naps) == 3:
             store.put([replace(kept, verdict=replace(kept.verdict, confidence=0.3), owner="another process")])
 
-    [verdict] = make_judge(sleep=sleep).judge([failure(1)])
+    [verdict] = make_judge(sleep=sleep).judge([failure(1, job_id=2)])
     assert (verdict.source, verdict.confidence) == ("reused", 0.3)
     assert len(server.prompts) == 1
     assert len(naps) == 3

@@ -19,7 +19,7 @@ from ci_metrics.orchestration.assets import (
 )
 from ci_metrics.orchestration.workplace import versions_in_force
 from ci_metrics.settings import Settings
-from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 
 
 def build_assets(partitions: dg.PartitionsDefinition, settings: Settings) -> list[dg.AssetsDefinition]:
@@ -28,7 +28,7 @@ def build_assets(partitions: dg.PartitionsDefinition, settings: Settings) -> lis
     jobs = workflow_jobs.build(partitions, runs)
     logs = job_logs.build(partitions, jobs)
     errors = extracted_errors.build(partitions, logs)
-    version = versions_in_force(settings, load_taxonomy(settings.taxonomy_file)).classifier
+    version = versions_in_force(settings, taxonomy_in_force(settings.taxonomy_file)).classifier
     verdicts = classifications.build(partitions, errors, version)
     documents = indexed_documents.build(partitions, verdicts)
     return [runs, jobs, logs, errors, verdicts, documents, failure_history.build(partitions, documents)]

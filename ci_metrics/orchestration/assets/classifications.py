@@ -11,15 +11,16 @@ import dagster as dg
 
 from ci_metrics.models import ErrorState, Job, Run, Usage
 from ci_metrics.orchestration.assets.extracted_errors import extract_job
+from ci_metrics.orchestration.declaring import partitioned_asset
+from ci_metrics.orchestration.holding import is_open, still_holding
 from ci_metrics.orchestration.hourly import announce_classifier, each_hour
 from ci_metrics.orchestration.job_labels import with_job_labels
-from ci_metrics.orchestration.metadata import plot, table, table_schema
-from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.reclassify_filter import Only, only_of
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
+from ci_metrics.orchestration.spending import keeping_money, spent_in_vain, total_usage, usage_metadata
 from ci_metrics.orchestration.workplace import Workplace
-from ci_metrics.verdicts.judge import JudgeRequest, unsettled
-from ci_metrics.verdicts.reuse import human_key, subject_of
+from ci_metrics.verdicts.judge import JudgeRequest
 
 NAME = "classifications"
 
@@ -27,17 +28,15 @@ NAME = "classifications"
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, code_version: str) -> dg.AssetsDefinition:
     """The asset on these partitions; `code_version` is the classifier's."""
 
-    @dg.asset(
-        name=NAME,
-        deps=[upstream],
-        partitions_def=partitions,
-        backfill_policy=backfill_policy(),
-        group_name="causes",
+    @partitioned_asset(
+        NAME,
+        partitions,
+        upstream=upstream,
+        rows=JobVerdicts,
+        group="causes",
         kinds={"anthropic", "parquet"},
-        owners=["team:ci"],
         pool="llm",
         code_version=code_version,
-        metadata={"dagster/column_schema": table_schema(JobVerdicts)},
         description=(
             "What kind of error it is, how sure, why, which lines prove it, what might fix it: by a human, a stored verdict, "
             "the model or the rules, in this order. Backfill this asset and the next to bring a better prompt, model or "
@@ -47,7 +46,9 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
     def classifications(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
         announce_classifier(context, ci)
         only = only_of(context.run.tags)
-        each_hour(context, ci, lambda hour: judge_hour(ci, hour, only))
+        if only is not None:
+            only = only.with_kinds(ci.taxonomy.parents)
+        each_hour(context, ci, lambda hour: judge_hour(ci, hour, only), made_of=["extracted_errors"])
 
     return classifications
 
@@ -57,22 +58,22 @@ def judge_hour(ci: Workplace, hour: str, only: Only | None = None) -> Mapping[st
     extractions = ci.store.read("extracted_errors", hour, JobExtraction)
     before = {row.key: row for row in ci.store.read_or_none(NAME, hour, JobVerdicts)}
     rows = [_off(row) for row in extractions]
-    spent = Usage()
+    paid_before = ci.judge.stats.usage if ci.settings.enable_error_classification else Usage()
+    paid_now = Usage()
     version = "off"
     if ci.settings.enable_error_classification:
         version = ci.classifier_version
         held = still_holding(ci, extractions, before, only)
         due = [row for row in extractions if row.key not in held]
-        fresh = _judge(ci, hour, due)
+        fresh = _judge(ci, hour, due, before)
+        paid_now = ci.judge.stats.usage - paid_before
         rows = with_job_labels(ci.verdicts, [held.get(row.key) or fresh[row.key] for row in extractions])
         version = version if only is None else _oldest_version(rows, version)
-        for row in fresh.values():
-            for judged in row.judged:
-                spent += judged.verdict.usage
-    ci.store.write(NAME, hour, rows, JobVerdicts, {"version": version})
     states = Counter(row.state for row in rows)
-    still_open = sum(_open(row) for row in rows)
-    ci.store.note_status(hour, NAME, {"version": version, "open": still_open, "states": dict(states)}, ci.now())
+    still_open = sum(is_open(row) for row in rows)
+    status = {"version": version, "open": still_open, "states": dict(states)}
+    ci.store.commit(NAME, hour, rows, JobVerdicts, notes={"version": version}, status=status, now=ci.now())
+    ci.store.mark_open(hour, still_open > 0)
     roots = [row.judged[0].verdict for row in rows if row.judged]
     types = Counter(verdict.error_type for verdict in roots if verdict.error_type)
     moved = Counter(_moves(before, rows))
@@ -82,10 +83,7 @@ def judge_hour(ci: Workplace, hour: str, only: Only | None = None) -> Mapping[st
         "by_state": plot(states),
         "by_category": plot(types),
         "by_source": plot(Counter(verdict.source for verdict in roots)),
-        "prompt_tokens": spent.prompt_tokens,
-        "completion_tokens": spent.completion_tokens,
-        "cached_tokens": spent.cached_tokens,
-        "cost_usd": round(spent.cost_usd, 6),
+        **usage_metadata(paid_now, total_usage(rows)),
         "changed": table(
             [{"from": a, "to": b, "jobs": n} for (a, b), n in sorted(moved.items())], ("from", "to", "jobs")
         ),
@@ -105,57 +103,31 @@ def _off(row: JobExtraction) -> JobVerdicts:
     return _row(row, "off", judged)
 
 
-def _open(row: JobVerdicts) -> bool:
-    """Whether the next tick should try again."""
-    return any(unsettled(judged.verdict) for judged in row.judged)
-
-
-def still_holding(
-    ci: Workplace, extractions: list[JobExtraction], before: Mapping[JobKey, JobVerdicts], only: Only | None
+def _judge(
+    ci: Workplace, hour: str, due: list[JobExtraction], before: Mapping[JobKey, JobVerdicts]
 ) -> dict[JobKey, JobVerdicts]:
-    """The rows that need no new look: same extraction, same classifier, nothing open, and no human said otherwise since.
-
-    With `only`, whatever it does not want holds as long as the extraction is the same.
-    """
-    same = [(row, before[row.key]) for row in extractions if row.key in before and before[row.key].digest == row.digest]
-    same = [(row, kept) for row, kept in same if kept.state != "off" and not _open(kept)]
-    keys = {human_key(subject_of(error, row.extraction)) for row, _ in same for error in row.extraction.errors}
-    humans = {key: stored.verdict.error_type for key, stored in ci.verdicts.get(sorted(keys)).items()}
-    held: dict[JobKey, JobVerdicts] = {}
-    for row, kept in same:
-        version = ci.judge.version_for(row.extraction)
-        said = [humans.get(human_key(subject_of(error, row.extraction))) for error in row.extraction.errors]
-        spared = only is not None and not any(said) and not only.wants(kept)
-        if spared or (len(said) == len(kept.judged) and all(map(_holds, kept.judged, said, [version] * len(said)))):
-            held[row.key] = kept
-    return held
-
-
-def _holds(judged: JudgedError, human: str | None, version: str) -> bool:
-    if human is not None or judged.verdict.source == "human":
-        return judged.verdict.source == "human" and judged.verdict.error_type == human
-    return judged.verdict.classifier_version == version
-
-
-def _judge(ci: Workplace, hour: str, due: list[JobExtraction]) -> dict[JobKey, JobVerdicts]:
     """Ask the judge for every error of these jobs at once, so that equal errors are asked once."""
     if not due:
         return {}
-    verdicts = iter(ci.judge.judge(requests_for(ci, hour, due), defer_to_batches=ci.may_wait(hour)))
+    verdicts = iter(ci.judge.judge(requests_for(ci, hour, due, before), defer_to_batches=ci.may_wait(hour)))
     judged = {
         row.key: tuple(JudgedError(error=error, verdict=next(verdicts)) for error in row.extraction.errors)
         for row in due
     }
-    return {row.key: _row(row, _state(row, judged[row.key]), judged[row.key]) for row in due}
+    made = (_row(row, _state(row, judged[row.key]), judged[row.key]) for row in due)
+    return {row.key: keeping_money(row, before.get(row.key)) for row in made}
 
 
-def requests_for(ci: Workplace, hour: str, due: list[JobExtraction]) -> list[JudgeRequest]:
-    """What the judge is asked about these jobs of the hour: one request an error, in order."""
+def requests_for(
+    ci: Workplace, hour: str, due: list[JobExtraction], before: Mapping[JobKey, JobVerdicts]
+) -> list[JudgeRequest]:
+    """What the judge is asked about these jobs of the hour: one request an error, in order; `before`: their last verdicts."""
     jobs = {(job.job_id, job.run_attempt): job for job in ci.store.read("workflow_jobs", hour, Job)}
     runs = {(run.run_id, run.run_attempt): run for run in ci.store.read("workflow_runs", hour, Run)}
     requests: list[JudgeRequest] = []
     for row in due:
         job = jobs[row.key]
+        paid = spent_in_vain(before.get(row.key))
         seen_steps: set[int | None] = set()
         for error in row.extraction.errors:
             requests.append(
@@ -166,6 +138,7 @@ def requests_for(ci: Workplace, hour: str, due: list[JobExtraction]) -> list[Jud
                     run=runs.get((row.run_id, row.run_attempt)),
                     annotations=job.annotations,
                     primary=error.step_number not in seen_steps,
+                    spent=paid.pop(error.fingerprint, Usage()),
                     larger=lambda budget, row=row, job=job: extract_job(ci.store, hour, job, row.log, budget),  # type: ignore[misc]
                 )
             )

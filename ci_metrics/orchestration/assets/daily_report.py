@@ -9,9 +9,9 @@ from typing import Any
 
 import dagster as dg
 
+from ci_metrics.orchestration.declaring import partitioned_asset
 from ci_metrics.orchestration.hourly import each_hour
 from ci_metrics.orchestration.metadata import plot
-from ci_metrics.orchestration.partitions import backfill_policy
 from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.report.html import build_report, render
 from ci_metrics.report.window import Window
@@ -32,14 +32,12 @@ def daily_partitions(start: datetime) -> dg.DailyPartitionsDefinition:
 def build(start: datetime, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
     """The asset on days from `start` on; `upstream` is the hourly asset that writes the documents."""
 
-    @dg.asset(
-        name=NAME,
-        deps=[upstream],
-        partitions_def=daily_partitions(start),
-        backfill_policy=backfill_policy(),
-        group_name="history",
+    @partitioned_asset(
+        NAME,
+        daily_partitions(start),
+        upstream=upstream,
+        group="history",
         kinds={"html"},
-        owners=["team:ci"],
         pool="index",
         description=(
             f"One HTML file: what failed in the {DAYS} days that end with this one, why, and what it cost. Read from the "

@@ -15,9 +15,9 @@ import dagster as dg
 from ci_metrics.errors import NotFoundError
 from ci_metrics.logs import EXTRACTOR_VERSION, extract
 from ci_metrics.models import Extraction, Job, JobLog
+from ci_metrics.orchestration.declaring import partitioned_asset
 from ci_metrics.orchestration.hourly import each_hour
-from ci_metrics.orchestration.metadata import plot, table, table_schema
-from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.rows import JobExtraction
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.workplace import Workplace
@@ -28,23 +28,21 @@ NAME = "extracted_errors"
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
     """The asset on these partitions."""
 
-    @dg.asset(
-        name=NAME,
-        deps=[upstream],
-        partitions_def=partitions,
-        backfill_policy=backfill_policy(),
-        group_name="causes",
+    @partitioned_asset(
+        NAME,
+        partitions,
+        upstream=upstream,
+        rows=JobExtraction,
+        group="causes",
         kinds={"parquet"},
-        owners=["team:ci"],
         code_version=EXTRACTOR_VERSION,
-        metadata={"dagster/column_schema": table_schema(JobExtraction)},
         description=(
             "What each failed job's log and annotations say: every error with its step, line numbers and fingerprint, root "
             "cause first, within the excerpt budget, secrets masked. Made from stored logs: nothing is fetched."
         ),
     )
     def extracted_errors(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: extract_hour(ci, hour))
+        each_hour(context, ci, lambda hour: extract_hour(ci, hour), made_of=["workflow_jobs", "job_logs"])
 
     return extracted_errors
 
@@ -85,8 +83,8 @@ def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
             )
         )
     version = min({row.extraction.version for row in rows} - {EXTRACTOR_VERSION}, default=EXTRACTOR_VERSION)
-    ci.store.write(NAME, hour, rows, JobExtraction, {"version": version})
-    ci.store.note_status(hour, NAME, {"version": version}, ci.now())
+    said = {"version": version}
+    ci.store.commit(NAME, hour, rows, JobExtraction, notes=said, status=said, now=ci.now())
     sizes = [len(row.extraction.excerpt) for row in rows]
     return {
         "dagster/row_count": len(rows),

@@ -11,10 +11,10 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.index.base import Where
+from ci_metrics.orchestration.declaring import partitioned_asset
 from ci_metrics.orchestration.hourly import each_hour
-from ci_metrics.orchestration.metadata import plot, table, table_schema
+from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.new_failures import NAME, NewFailure, rows_of
-from ci_metrics.orchestration.partitions import backfill_policy
 from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.report.flaky import STORM_TYPES
 from ci_metrics.report.flaky_flags import FLAKY_TYPE, TEST_TYPES, FlagRules, update_flags
@@ -26,16 +26,14 @@ from ci_metrics.verdicts.taxonomy import Taxonomy
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
     """The asset on these partitions; `upstream` writes the documents."""
 
-    @dg.asset(
-        name=NAME,
-        deps=[upstream],
-        partitions_def=partitions,
-        backfill_policy=backfill_policy(),
-        group_name="history",
+    @partitioned_asset(
+        NAME,
+        partitions,
+        upstream=upstream,
+        rows=NewFailure,
+        group="history",
         kinds={"opensearch", "parquet"},
-        owners=["team:ci"],
         pool="index",
-        metadata={"dagster/column_schema": table_schema(NewFailure)},
         description=(
             "What the indexed history says of the hour's failures: which groups are new or spiking (the `new_failures` "
             "table), and which failures are flaky: those flags are set in the documents, other hours' too. Computed from "
@@ -43,7 +41,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         ),
     )
     def failure_history(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: follow_hour(ci, hour))
+        each_hour(context, ci, lambda hour: follow_hour(ci, hour), made_of=["indexed_documents"])
 
     return failure_history
 
@@ -57,9 +55,9 @@ def follow_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
     rows = rows_of(hour, found)
     compared = not rows or has_earlier_failures(ci.index, hour)
     notes = {"fingerprints": list(flags.fingerprints), "compared": compared}
-    ci.store.write(NAME, hour, rows, NewFailure, notes)
     kinds = Counter(row.kind for row in rows)
-    ci.store.note_status(hour, NAME, {"new": kinds["new"], "spiking": kinds["spiking"]}, ci.now())
+    status = {"new": kinds["new"], "spiking": kinds["spiking"]}
+    ci.store.commit(NAME, hour, rows, NewFailure, notes=notes, status=status, now=ci.now())
     return {
         "dagster/row_count": len(rows),
         "groups": len(found),

@@ -13,6 +13,7 @@ from ci_metrics.index.base import Document, Where
 from ci_metrics.index.documents import Provenance, digest, job_document, job_id, step_documents, workflow_document
 from ci_metrics.index.error_fields import JobOutcome
 from ci_metrics.models import Job, Run
+from ci_metrics.orchestration.declaring import partitioned_asset
 from ci_metrics.orchestration.hourly import each_hour
 from ci_metrics.orchestration.messages import (
     LineBuffer,
@@ -23,54 +24,64 @@ from ci_metrics.orchestration.messages import (
     processing_workflow,
     verdict_lines,
 )
-from ci_metrics.orchestration.metadata import plot, table_schema
-from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
 from ci_metrics.orchestration.workplace import Workplace
 
 NAME = "indexed_documents"
 
+#: The assets whose rows are read here.
+MADE_OF = ("workflow_runs", "workflow_jobs", "classifications")
+
 
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
     """The asset on these partitions."""
 
-    @dg.asset(
-        name=NAME,
-        deps=[upstream],
-        partitions_def=partitions,
-        backfill_policy=backfill_policy(),
-        group_name="documents",
+    @partitioned_asset(
+        NAME,
+        partitions,
+        upstream=upstream,
+        rows=IndexedDocument,
+        group="documents",
         kinds={"opensearch"},
-        owners=["team:ci"],
         pool="index",
-        metadata={"dagster/column_schema": table_schema(IndexedDocument)},
         description=(
             "One document per attempt of each workflow, job and step, with the verdict on what failed, upserted under its "
             "deterministic id. Only documents that differ from what the index holds are written."
         ),
     )
     def indexed_documents(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: index_hour(ci, hour, context))
+        each_hour(
+            context,
+            ci,
+            lambda hour: index_hour(ci, hour, context),
+            made_of=MADE_OF,
+            again=lambda hour: index_hour(ci, hour, context, trusting=False),
+        )
 
     return indexed_documents
 
 
-def index_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
-    """Write the hour's documents and commit the list of them; returns the metadata. Raises IndexWriteError for refused ones."""
+def index_hour(
+    ci: Workplace, hour: str, context: dg.AssetExecutionContext, *, trusting: bool = True
+) -> Mapping[str, Any]:
+    """Write the hour's documents and commit the list of them; returns the metadata. Raises IndexWriteError for refused ones.
+
+    `trusting`: what the list of last time says of the index is believed; not when another run may have written over it.
+    """
     hour_rows = _HourRows(ci, hour)
     documents = list(hour_rows.documents(Provenance(partition=hour, dagster_run_id=context.run.run_id)))
     rows = [IndexedDocument(kind=document.kind, id=document.id, digest=digest(document)) for document in documents]
-    held = _held(ci, hour)
+    held = _held(ci, hour) if trusting else {}
     due = [
         document for document, row in zip(documents, rows, strict=True) if held.get((row.kind, row.id)) != row.digest
     ]
     written = ci.index.upsert(due)
-    ci.store.write(NAME, hour, rows, IndexedDocument, {"location": ci.index.location})
-    _say(context, hour, hour_rows, {document.id for document in due})
     counts = Counter(document.kind for document in documents)
-    ci.store.note_status(
-        hour, NAME, {"documents": len(documents), "written": len(due), "index": ci.index.location}, ci.now()
-    )
+    where = ci.index.location
+    status = {"documents": len(documents), "written": len(due), "index": where}
+    ci.store.commit(NAME, hour, rows, IndexedDocument, notes={"location": where}, status=status, now=ci.now())
+    _say(context, hour, hour_rows, {document.id for document in due})
     return {
         "dagster/row_count": len(documents),
         "documents": len(documents),

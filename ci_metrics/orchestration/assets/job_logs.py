@@ -14,9 +14,9 @@ import dagster as dg
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.models import Job, JobLog
+from ci_metrics.orchestration.declaring import partitioned_asset
 from ci_metrics.orchestration.hourly import each_hour
-from ci_metrics.orchestration.metadata import plot, table, table_schema
-from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.store import log_path
 from ci_metrics.orchestration.workplace import FETCH_THREADS, Workplace
 
@@ -29,23 +29,21 @@ LOG_DELAY = timedelta(hours=1)
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
     """The asset on these partitions."""
 
-    @dg.asset(
-        name=NAME,
-        deps=[upstream],
-        partitions_def=partitions,
-        backfill_policy=backfill_policy(),
-        group_name="github",
+    @partitioned_asset(
+        NAME,
+        partitions,
+        upstream=upstream,
+        rows=JobLog,
+        group="github",
         kinds={"github", "zstandard"},
-        owners=["team:ci"],
         pool="github",
-        metadata={"dagster/column_schema": table_schema(JobLog)},
         description=(
             "The logs of failed jobs, as GitHub served them, compressed; the manifest says of each whether it is stored, "
             "missing (404), gone (410) or still to be fetched. A stored log is never fetched again."
         ),
     )
     def job_logs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: fetch_hour(ci, hour))
+        each_hour(context, ci, lambda hour: fetch_hour(ci, hour), made_of=["workflow_jobs"])
 
     return job_logs
 
@@ -73,10 +71,10 @@ def fetch_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
                 manifest[log.job_id, log.run_attempt] = log
         requests = (ci.github.requests - before).total
     logs = sorted(manifest.values(), key=lambda log: (log.repo, log.run_id, log.run_attempt, log.job_id))
-    ci.store.write(NAME, hour, logs, JobLog, {})
     states = Counter(log.state for log in logs)
     waiting = [job for job in failed if not _final(manifest.get((job.job_id, job.run_attempt)), job, ci.now())]
-    ci.store.note_status(hour, NAME, {"logs": dict(states), "unfinished": len(waiting)}, ci.now())
+    status = {"logs": dict(states), "unfinished": len(waiting)}
+    ci.store.commit(NAME, hour, logs, JobLog, notes={}, status=status, now=ci.now())
     absent = [log for log in logs if log.state != "stored"]
     return {
         "dagster/row_count": len(logs),

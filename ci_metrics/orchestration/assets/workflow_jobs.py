@@ -15,9 +15,9 @@ from ci_metrics.errors import AuthenticationError, CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.logs import redact
 from ci_metrics.models import Annotation, Job, Run
+from ci_metrics.orchestration.declaring import partitioned_asset
 from ci_metrics.orchestration.hourly import each_hour
-from ci_metrics.orchestration.metadata import plot, table, table_schema
-from ci_metrics.orchestration.partitions import backfill_policy
+from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.workplace import FETCH_THREADS, Workplace
 
 NAME = "workflow_jobs"
@@ -26,23 +26,21 @@ NAME = "workflow_jobs"
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
     """The asset on these partitions."""
 
-    @dg.asset(
-        name=NAME,
-        deps=[upstream],
-        partitions_def=partitions,
-        backfill_policy=backfill_policy(),
-        group_name="github",
+    @partitioned_asset(
+        NAME,
+        partitions,
+        upstream=upstream,
+        rows=Job,
+        group="github",
         kinds={"github", "parquet"},
-        owners=["team:ci"],
         pool="github",
-        metadata={"dagster/column_schema": table_schema(Job)},
         description=(
             "The jobs of each attempt, with steps and annotations. An attempt that was finished when it was fetched is "
             "never fetched again. Annotations are redacted."
         ),
     )
     def workflow_jobs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: fetch_hour(ci, hour, context))
+        each_hour(context, ci, lambda hour: fetch_hour(ci, hour, context), made_of=["workflow_runs"])
 
     return workflow_jobs
 
@@ -80,9 +78,9 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
         spent = ci.github.requests - before
         requests = (spent.total, spent.counted)
     jobs = sorted(stored.values(), key=lambda job: (job.repo, job.run_id, job.run_attempt, job.job_id))
-    ci.store.write(NAME, hour, jobs, Job, {"settled": sorted(settled)})
     unfinished = len({job.run_id for job in jobs if not job.finished and (job.run_id, job.run_attempt) not in deleted})
-    ci.store.note_status(hour, NAME, {"jobs": len(jobs), "unfinished": unfinished, "problems": problems}, ci.now())
+    status = {"jobs": len(jobs), "unfinished": unfinished, "problems": problems}
+    ci.store.commit(NAME, hour, jobs, Job, notes={"settled": sorted(settled)}, status=status, now=ci.now())
     failed = [job for job in jobs if job.failed]
     return {
         "dagster/row_count": len(jobs),

@@ -13,9 +13,10 @@ import dagster as dg
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.models import Run
+from ci_metrics.orchestration.declaring import partitioned_asset
 from ci_metrics.orchestration.hourly import announce_classifier, each_hour
-from ci_metrics.orchestration.metadata import plot, table, table_schema
-from ci_metrics.orchestration.partitions import HOUR, backfill_policy, hour_start
+from ci_metrics.orchestration.metadata import plot, table
+from ci_metrics.orchestration.partitions import HOUR, hour_start
 from ci_metrics.orchestration.rows import RepoFetch
 from ci_metrics.orchestration.workplace import Workplace
 
@@ -25,15 +26,13 @@ NAME = "workflow_runs"
 def build(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     """The asset on these partitions."""
 
-    @dg.asset(
-        name=NAME,
-        partitions_def=partitions,
-        backfill_policy=backfill_policy(),
-        group_name="github",
+    @partitioned_asset(
+        NAME,
+        partitions,
+        rows=Run,
+        group="github",
         kinds={"github", "parquet"},
-        owners=["team:ci"],
         pool="github",
-        metadata={"dagster/column_schema": table_schema(Run)},
         description=(
             "Every attempt of every GitHub Actions run **created** in the hour. A run keeps its hour for ever, so a later "
             "attempt appears here when the hour is redone. What could not be fetched is named in the metadata."
@@ -78,10 +77,10 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
         raise problems[0]
     runs = sorted(rows.values(), key=lambda run: (run.repo, run.created_at, run.run_id, run.run_attempt))
     notes = {"fetches": [asdict(fetch) for fetch in fetches], "deleted": deleted}
-    ci.store.write(NAME, hour, runs, Run, notes)
     spent = ci.github.requests - before
     unfinished = sum(fetch.unfinished for fetch in fetches)
-    ci.store.note_status(hour, NAME, {"runs": len(runs), "unfinished": unfinished, "problems": failing}, ci.now())
+    status = {"runs": len(runs), "unfinished": unfinished, "problems": failing}
+    ci.store.commit(NAME, hour, runs, Run, notes=notes, status=status, now=ci.now())
     return {
         "dagster/row_count": len(runs),
         "runs": len({(run.repo, run.run_id) for run in runs}),

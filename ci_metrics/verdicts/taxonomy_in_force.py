@@ -1,0 +1,36 @@
+"""The taxonomy that the settings name, checked against the embedded rules that its categories claim.
+
+What belongs here: what can only be checked with both at hand. Does not: reading the file (`taxonomy.py`), the rules.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from ci_metrics.errors import ContractError
+from ci_metrics.verdicts.rules.loading import load_rules
+from ci_metrics.verdicts.rules.weighing import names
+from ci_metrics.verdicts.taxonomy import Taxonomy, load_taxonomy
+
+
+def taxonomy_in_force(path: Path | None) -> Taxonomy:
+    """The taxonomy of TAXONOMY_FILE, or the default one.
+
+    Raises as `load_taxonomy`, and ContractError when a category claims rules that do not exist: it would never get one.
+    """
+    taxonomy = load_taxonomy(path)
+    if path is None:
+        return taxonomy
+    known = {name for rule in load_rules() for name in names(rule)}
+    for category in taxonomy.categories:
+        for claimed in category.rules:
+            if claimed not in known:
+                near = difflib.get_close_matches(claimed, known, n=3)
+                hint = (
+                    f"did you mean {' or '.join(f'“{name}”' for name in near)}?"
+                    if near
+                    else "write an id, family or tag"
+                )
+                raise ContractError(f"{path} (“{category.name}”): no embedded rule is called “{claimed}”; {hint}")
+    return taxonomy
