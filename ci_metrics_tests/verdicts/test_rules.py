@@ -49,6 +49,17 @@ def test_matching_all_rules_at_once_finds_what_each_alone_finds_and_never_reache
     assert together == alone
 
 
+def test_a_line_is_matched_alike_whatever_stands_above_it() -> None:
+    lines = [(rule.id, bare(line)) for rule in RULES if rule.scope == "line" for line in rule.fires]
+    above = "x" * 40  # the engine once lost matches below lines of 16 characters or more
+    lost = [
+        (name, line)
+        for name, line in lines
+        if (1, name) not in {(h.index, h.rule.id) for h in match_lines([above, line])}
+    ]
+    assert not lost
+
+
 def test_threads_do_not_disturb_each_other() -> None:
     lines = [bare(line) for rule in RULES if rule.scope == "line" for line in rule.fires]
     alone = match_lines(lines)
