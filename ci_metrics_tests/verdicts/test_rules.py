@@ -54,7 +54,7 @@ def test_matching_all_rules_at_once_finds_what_each_alone_finds_and_never_reache
     ["x" * 40, "=" * 30 + " test session starts", "1 of 12 suites, 3 skipped and 1234567 lines above", "a b c " * 20],
 )
 def test_a_line_is_matched_alike_whatever_stands_above_it(above: str) -> None:
-    """The engine loses matches below lines of 16 characters or more when too many rules of a database begin with a number."""
+    """The engine can lose matches below other lines; see `by_line`."""
     lost = []
     for rule in RULES:
         for line in rule.fires if rule.scope == "line" else ():

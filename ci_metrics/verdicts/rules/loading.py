@@ -68,11 +68,17 @@ class Rule:
     silent: tuple[str, ...]
 
 
+#: Runs of digits, with the longest number that a log is expected to hold.
+_DIGITS = {"+": r"\d{1,9}", "*": r"\d{0,9}"}
+
+
 def by_line(regex: str) -> str:
     """The same regex for hyperscan over many lines at once.
 
     Classes that would match a line's end no longer do, and a wide gap (`.{0,80}`) becomes `.*`: counting makes big automata,
-    and no gap leaves its line anyway.
+    and no gap leaves its line anyway. `^` and `$` become the newlines that stand before and behind each line, and numbers get a longest
+    length: with its own anchors, and with numbers of any length, the engine (hyperscan 0.9) lost matches at the start of lines
+    below others once many rules began with a number.
     """
     out, i, inside = [], 0, False
     while i < len(regex):
@@ -82,6 +88,9 @@ def by_line(regex: str) -> str:
                 out.append(r" \t" if inside else r"[ \t]")
             elif two in (r"\S", r"\W", r"\D") and not inside:
                 out.append({r"\S": r"[^ \t\n]", r"\W": r"[^\w\n]", r"\D": r"[^\d\n]"}[two])
+            elif two == r"\d" and not inside and regex[i + 2 : i + 3] in _DIGITS:
+                out.append(_DIGITS[regex[i + 2]])
+                i += 1
             else:
                 out.append(two)
             i += 2
@@ -98,7 +107,7 @@ def by_line(regex: str) -> str:
             inside = True
         elif regex[i] == "]" and inside:
             inside = False
-        out.append(regex[i])
+        out.append(r"\n" if regex[i] in "^$" and not inside else regex[i])
         i += 1
     return "".join(out)
 

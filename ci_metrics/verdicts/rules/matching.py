@@ -12,13 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import hyperscan
-
 from ci_metrics.compiled_patterns import compiled, scan
 from ci_metrics.verdicts.rules.loading import Rule, by_line, load_rules
-
-#: Rules of one database.
-_TOGETHER = 40
 
 #: A longer line is matched by its beginning and its end; tools put what matters there.
 _HEAD, _TAIL = 1_500, 500
@@ -51,17 +46,10 @@ class _Compiled:
 
 
 @cache
-def _of_scope(scope: str) -> tuple[_Compiled, ...]:
-    """The rules of a scope as several databases: the engine (hyperscan 0.9) loses matches when many rules of one database
-    begin with a number, which `test_a_line_is_matched_alike_whatever_stands_above_it` watches."""
+def _of_scope(scope: str) -> _Compiled:
     rules = tuple(rule for rule in load_rules() if rule.scope == scope)
-    return tuple(_compiled(rules[at : at + _TOGETHER]) for at in range(0, len(rules), _TOGETHER))
-
-
-def _compiled(rules: tuple[Rule, ...]) -> _Compiled:
-    flags = hyperscan.HS_FLAG_MULTILINE | hyperscan.HS_FLAG_ALLOWEMPTY
     expressions = [by_line(rule.regex).encode() for rule in rules]
-    return _Compiled(compiled(expressions, range(len(rules)), [flags] * len(rules)), rules)
+    return _Compiled(compiled(expressions, range(len(rules)), [0] * len(rules)), rules)
 
 
 def bare(text: str) -> str:
@@ -77,25 +65,19 @@ def bare(text: str) -> str:
 
 def match_lines(lines: Sequence[str], scope: str = "line") -> list[Hit]:
     """Every (rule, line) pair that matches, in the order of the lines, each once. `lines` as `bare` gives them."""
-    if not lines:
+    known = _of_scope(scope)
+    if not known.rules or not lines:
         return []
-    starts, parts, at = [], [], 0
+    starts, parts, at = [], [], 1
     for line in lines:
         raw = line.encode("utf-8", "replace")
         starts.append(at)
         parts.append(raw)
         at += len(raw) + 1
-    text = b"\n".join(parts)
-    found: list[Hit] = []
-    for known in _of_scope(scope):
-        ends: set[tuple[int, int]] = set()
+    found: set[tuple[int, int]] = set()
 
-        def on_match(
-            rule: int, _start: int, end: int, _flags: int, _context: object, into: set[tuple[int, int]] = ends
-        ) -> None:
-            into.add((end, rule))
+    def on_match(rule: int, _start: int, end: int, _flags: int, _context: object) -> None:
+        found.add((bisect_right(starts, max(0, end - 1)) - 1, rule))
 
-        scan(known.database, text, on_match)
-        seen = {(bisect_right(starts, max(0, end - 1)) - 1, rule) for end, rule in ends}
-        found += [Hit(known.rules[rule], index) for index, rule in sorted(seen)]
-    return sorted(found, key=lambda hit: hit.index)
+    scan(known.database, b"\n" + b"\n".join(parts) + b"\n", on_match)  # newlines are the rules' anchors
+    return [Hit(known.rules[rule], index) for index, rule in sorted(found)]
