@@ -36,6 +36,8 @@ NAMED = 56
 CERTAIN = 95
 #: The tag of rules that mark such a place.
 END = "end"
+#: The tags of rules for lines that count no problem, and for those that count some: `3 errors, 0 warnings` is no good news.
+ZERO, SOME = "zero-count", "some-count"
 #: The tag of rules for a test runner's summary.
 SUMMARY = "test-summary"
 
@@ -109,7 +111,9 @@ def decide(
     `marked`: numbers of the lines that the runner itself marked as errors; `total`: how many lines the log has.
     """
     present = {name for hit in hits for name in names(hit.rule)}
-    muted = {(h.index, name) for h in hits if h.rule.kind == "noise" for name in h.rule.mutes or ("",)}
+    counted = {h.index for h in hits if SOME in h.rule.tags}
+    noise = [h for h in hits if h.rule.kind == "noise" and not (ZERO in h.rule.tags and h.index in counted)]
+    muted = {(h.index, name) for h in noise for name in h.rule.mutes or ("",)}
     ends = sorted({numbers[hit.index] for hit in hits if END in hit.rule.tags}.union(marked))
     last = max(numbers, default=0)
     shadow = precedence().shadow
