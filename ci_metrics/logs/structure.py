@@ -40,7 +40,7 @@ class Structure:
     verdict: str = ""  # the log's own: "pass", "fail" or ""
     good: int = -1  # offset of the last line on which a tool says that all went well
     cut: bool = False  # a cap of the download cut it, and left its mark
-    whole: bool = False  # it begins as GitHub's complete job logs do
+    whole: bool = False  # it begins as GitHub's complete logs of jobs, and of steps, do
     job_name: int | None = None  # offset of the line on which GitHub's runner names the job
 
     @property
@@ -97,6 +97,8 @@ class Structure:
         raw = block.data[hit.start : hit.end]
         text = text_of(raw)
         column = step_column(raw)
+        if at == 0 and kind == "run":  # the log of one step, whole: had it failed, the runner would say so at its end
+            self.whole = True
         if kind == "run":
             text = text.removeprefix("##[group]Run ")
             self.names[at] = "Run " + text

@@ -358,3 +358,20 @@ def test_one_endless_line_costs_no_more_than_its_ends(line: bytes) -> None:
 def test_an_extraction_is_the_same_each_time() -> None:
     raw = github(CHECKOUT, TESTS)
     assert extract(raw) == extract(raw)
+
+
+def test_the_log_of_one_step_that_passed_gives_nothing_whatever_it_printed() -> None:
+    step = "\n".join(
+        f"2024-05-01T10:11:12.0000000Z {line}"
+        for line in (
+            "##[group]Run make",
+            "make",
+            "##[endgroup]",
+            "basename: missing operand",
+            "ERROR: tried again",
+            "done",
+        )
+    )
+    assert extract(step.encode()).state == "no_error_found"
+    failed = step + "\n2024-05-01T10:11:13.0000000Z ##[error]Process completed with exit code 1."
+    assert extract(failed.encode()).state == "errors"
