@@ -1,7 +1,8 @@
 """Message batches: many questions at half the price, answered within a day, collected by a later tick.
 
-What belongs here: submitting in chunks, collecting, asking again what expired, finding a batch again after a crash.
-Does not: the endpoint's wire format (the client), what is asked (`judge.py`), the sensor that calls `collect`.
+What belongs here: submitting what the money reaches, collecting, asking again what expired. Does not: sending and finding again
+(`batch_sending.py`), what an answer becomes (`batch_answers.py`), the endpoint's wire format (the client), what is asked
+(`judge.py`), the sensor that calls `collect`.
 
 A crash at any point loses nothing: a record is written before a batch is sent; one that was sent without its id
 having been noted is found again among the endpoint's newest batches by its time and size, or sent anew.
@@ -10,41 +11,25 @@ having been noted is found again among the endpoint's newest batches by its time
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ci_metrics.errors import CiMetricsError, NotFoundError
-from ci_metrics.models import Annotation, Usage, Verdict
+from ci_metrics.models import Usage
 from ci_metrics.settings import Settings
-from ci_metrics.verdicts.answers import better, check_reply
-from ci_metrics.verdicts.batch_ledger import (
-    BatchAsk,
-    BatchContents,
-    BatchItem,
-    BatchLedger,
-    BatchRecord,
-    unpack_verdict,
-)
+from ci_metrics.verdicts.batch_answers import kept_verdict
+from ci_metrics.verdicts.batch_ledger import BatchAsk, BatchContents, BatchItem, BatchLedger, BatchRecord
+from ci_metrics.verdicts.batch_sending import MOST_BYTES, MOST_REQUESTS, BatchSender
 from ci_metrics.verdicts.budget import Budget, utc_now
-from ci_metrics.verdicts.model_client import BatchClient, BatchResult, BatchState, ModelClient
-from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, VerdictStore, with_threshold
-from ci_metrics.verdicts.schema import AnswerProblemError
+from ci_metrics.verdicts.model_client import BatchClient, BatchState, ModelClient, ModelReply
+from ci_metrics.verdicts.reuse import VerdictStore
 from ci_metrics.verdicts.taxonomy import Taxonomy
 
 _log = logging.getLogger(__name__)
 
-# The API takes 100,000 requests and 256 MB a batch; smaller chunks end sooner and lose less when one fails.
-MOST_REQUESTS = 5_000
-MOST_BYTES = 100_000_000
-
 #: A question is put into a batch so many times; then it goes the normal way.
 MOST_TRIES = 3
-
-# A batch whose id was not noted is looked for among those created within this time of its record. Until it is over,
-# another process may still be sending it.
-_SAME_BATCH_SECONDS = 900.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,8 +57,6 @@ class Collected:
 class Batches:
     """The message batches of one model, under way and ended."""
 
-    OWNER = "batch"
-
     def __init__(
         self,
         *,
@@ -90,12 +73,15 @@ class Batches:
         """An endpoint without batches, or MODEL_BATCHES=false, leaves everything to the normal path."""
         self._settings, self._taxonomy, self._store, self._ledger = settings, taxonomy, store, ledger
         self._client: BatchClient | None = model if settings.model_batches and isinstance(model, BatchClient) else None
-        self._model = model
+        self._sender = (
+            BatchSender(self._client, model.model, ledger, clock, most_requests=most_requests, most_bytes=most_bytes)
+            if self._client
+            else None
+        )
         self._clock = clock
         self.budget = budget or Budget(
             settings.max_usd_per_hour, clock=clock, spent_elsewhere=self._spent_since, note=store.note_spent
         )
-        self._most_requests, self._most_bytes = most_requests, most_bytes
 
     @property
     def available(self) -> bool:
@@ -121,7 +107,7 @@ class Batches:
     def submit(self, asks: Sequence[BatchAsk]) -> Submitted:
         """Put questions into batches, as far as this hour's money goes; those already under way are left out."""
         result = Submitted()
-        if self._client is None:
+        if self._sender is None:
             result.why = "this endpoint has no batches"
             return result
         under_way = self.waiting()
@@ -134,15 +120,15 @@ class Batches:
             else:
                 result.why = "MAX_USD_PER_HOUR is spent for this hour"
         reserved = sum(ask.usd for ask in affordable)
-        for chunk in list(self._chunks(affordable)):
+        for chunk in list(self._sender.chunks(affordable)):
             usd = sum(ask.usd for ask in chunk)
             reserved -= usd
             try:
-                self._send([ask.item for ask in chunk], {a.item.system: a.prompt.system for a in chunk}, usd)
+                self._sender.send([ask.item for ask in chunk], {a.item.system: a.prompt.system for a in chunk}, usd)
             except NotFoundError as error:
                 self.budget.settle(usd + reserved, 0.0)
                 _log.warning("⚠️ Asked one by one instead: %s", error)
-                self._client = None  # for this process; another one finds out anew
+                self._client = self._sender = None  # for this process; another one finds out anew
                 return result
             except CiMetricsError as error:
                 self.budget.settle(usd, 0.0)
@@ -160,16 +146,16 @@ class Batches:
         Safe to call at any time and again after a crash in the middle: a verdict written twice is the same verdict.
         """
         result = Collected()
-        if self._client is None:
+        if self._client is None or self._sender is None:
             return result
-        self._collect_all(self._client, result)
+        self._collect_all(self._client, self._sender, result)
         under_way = self.waiting()
         for partition, keys in self._ledger.waiting_partitions().items():
             if any(key not in under_way for key in keys):
                 result.partitions.add(partition)
         return result
 
-    def _collect_all(self, client: BatchClient, result: Collected) -> None:
+    def _collect_all(self, client: BatchClient, sender: BatchSender, result: Collected) -> None:
         records = self._ledger.records()
         states: dict[str, BatchState] = {}
         if len(records) > 2:  # one request tells of a hundred
@@ -179,26 +165,33 @@ class Batches:
                 _log.warning("⚠️ The endpoint does not list its batches: %s", error)
         for record in records:
             try:
-                self._collect_one(client, record, states, result)
+                self._collect_one(client, sender, record, states, result)
             except CiMetricsError as error:
                 result.still_open += 1
                 _log.warning("⚠️ The batch %s could not be collected: %s", record.remote_id or record.id, error)
 
     def _collect_one(
-        self, client: BatchClient, record: BatchRecord, states: Mapping[str, BatchState], result: Collected
+        self,
+        client: BatchClient,
+        sender: BatchSender,
+        record: BatchRecord,
+        states: Mapping[str, BatchState],
+        result: Collected,
     ) -> None:
         contents = None
         if record.state == "submitting":
-            if self._clock().timestamp() - record.created_at <= _SAME_BATCH_SECONDS:
+            if sender.may_be_under_way(record):
                 result.still_open += 1
                 return
             contents = self._ledger.contents(record)
-            record = self._found_again(client, record, contents)
+            record = sender.found_again(record, contents)
         try:
             state = states.get(record.remote_id) or client.batch_state(record.remote_id)
         except NotFoundError:
             contents = contents or self._ledger.contents(record)
-            self._again(record, contents, contents.items, result, "the endpoint does not know the batch any more")
+            self._again(
+                sender, record, contents, contents.items, result, "the endpoint does not know the batch any more"
+            )
             return
         if not state.ended:
             result.still_open += 1
@@ -212,58 +205,36 @@ class Batches:
                 continue
             result.partitions.update(item.partitions)
             if outcome.reply is not None:
-                self._keep(item, outcome, result)
+                self._keep(item, outcome.reply, result)
             elif outcome.retry:
                 retry.append(item)
             else:
                 result.failed[item.key] = outcome.detail or outcome.outcome
         retry.extend(items.values())  # those the results do not mention
-        self._again(record, contents, retry, result, "expired, or failed at the endpoint, too often")
+        self._again(sender, record, contents, retry, result, "expired, or failed at the endpoint, too often")
 
-    def _keep(self, item: BatchItem, outcome: BatchResult, result: Collected) -> None:
-        reply = outcome.reply
-        assert reply is not None
+    def _keep(self, item: BatchItem, reply: ModelReply, result: Collected) -> None:
         result.usage = result.usage + reply.usage
-        first = unpack_verdict(item.first) if item.first else None
-        stored = self._store.get([item.key]).get(item.key)
-        spent = reply.usage
-        spent += first.usage if first else stored.in_vain if stored else Usage()
-        try:
-            verdict = better(
-                first,
-                check_reply(
-                    reply,
-                    categories=item.categories,
-                    taxonomy=self._taxonomy,
-                    lines=item.lines,
-                    annotations=[Annotation(level="", title=t, message=m) for t, m in item.annotations],
-                ),
-            )
-        except AnswerProblemError as problem:
-            result.unproven += 1
-            _log.info("The batch's answer for %s cannot be used: %s", item.key, problem)
-            # Without an earlier answer only its price is kept.
-            verdict = first or Verdict(
-                state="llm_failed", error_type=None, confidence=0.0, summary="", source="model", detail=str(problem)
-            )
-        failed = verdict.state == "llm_failed"
-        verdict = replace(verdict, usage=spent, fingerprint=item.fingerprint, classifier_version=item.version)
-        hours = {*(stored.partitions if stored else ()), *item.partitions}
-        kept = StoredVerdict(
-            key=item.key,
-            verdict=with_threshold(verdict, self._settings.confidence_threshold),
-            group=item.group,
-            created_at=self._clock(),
-            partitions=tuple(sorted(hours)[-MOST_PARTITIONS:]),
-            calls=0 if failed else 2 if first else 1,
-            owner=self.OWNER,
-            job_id=item.job_id,
+        kept, useful = kept_verdict(
+            item,
+            reply,
+            stored=self._store.get([item.key]).get(item.key),
+            taxonomy=self._taxonomy,
+            threshold=self._settings.confidence_threshold,
+            now=self._clock(),
         )
         self._store.put([kept])
-        result.verdicts += not failed
+        result.unproven += not useful
+        result.verdicts += kept.verdict.state != "llm_failed"
 
     def _again(
-        self, record: BatchRecord, contents: BatchContents, items: Sequence[BatchItem], result: Collected, why: str
+        self,
+        sender: BatchSender,
+        record: BatchRecord,
+        contents: BatchContents,
+        items: Sequence[BatchItem],
+        result: Collected,
+        why: str,
     ) -> None:
         """Send items anew, those tried too often not; then the old record is done."""
         again = []
@@ -275,59 +246,8 @@ class Batches:
                 again.append(replace(item, tries=item.tries + 1))
         if again:
             usd = record.estimated_usd * len(again) / len(contents.items)
-            self._send(again, contents.systems, usd, replaces=record)
+            sender.send(again, contents.systems, usd, replaces=record)
             result.resubmitted += len(again)
             result.still_open += 1
         else:
             self._ledger.write(replace(record, state="done"))
-
-    def _send(
-        self, items: Sequence[BatchItem], systems: Mapping[str, str], usd: float, *, replaces: BatchRecord | None = None
-    ) -> None:
-        """Note, send, note the id. A resubmission takes the old record's place, so that no item is in two."""
-        assert self._client is not None
-        contents = BatchContents(systems={item.system: systems[item.system] for item in items}, items=tuple(items))
-        record = BatchRecord(
-            id=replaces.id if replaces else uuid.uuid4().hex,
-            state="submitting",
-            model=self._model.model,
-            created_at=self._clock().timestamp(),
-            estimated_usd=usd,
-            remote_id=replaces.remote_id if replaces else "",  # the ended one: not to be taken for the new one
-            keys=tuple(item.key for item in items),
-        )
-        record = self._ledger.write(record, contents)
-        try:
-            self._create(self._client, record, contents)
-        except CiMetricsError:
-            if replaces is None:
-                self._ledger.write(replace(record, state="done", estimated_usd=0.0))
-                raise
-            _log.warning("⚠️ The batch %s could not be sent again now; the next look tries anew", record.id)
-
-    def _create(self, client: BatchClient, record: BatchRecord, contents: BatchContents) -> BatchRecord:
-        prompts = [(item.custom_id, item.prompt(contents.systems)) for item in contents.items]
-        return self._ledger.write(replace(record, state="open", remote_id=client.create_batch(prompts)))
-
-    def _found_again(self, client: BatchClient, record: BatchRecord, contents: BatchContents) -> BatchRecord:
-        """The record of a batch whose id was never noted: found at the endpoint, or sent now."""
-        known = {other.remote_id for other in self._ledger.records()}
-        for state in client.recent_batches():
-            near = abs(state.created_at - record.created_at) <= _SAME_BATCH_SECONDS
-            if near and state.id not in known and state.total == len(record.keys):
-                return self._ledger.write(replace(record, state="open", remote_id=state.id))
-        return self._create(client, record, contents)
-
-    def _chunks(self, asks: Sequence[BatchAsk]) -> Iterable[list[BatchAsk]]:
-        assert self._client is not None
-        chunk: list[BatchAsk] = []
-        size = 0
-        for ask in asks:
-            bytes_ = self._client.request_bytes(ask.prompt)
-            if chunk and (len(chunk) >= self._most_requests or size + bytes_ > self._most_bytes):
-                yield chunk
-                chunk, size = [], 0
-            chunk.append(ask)
-            size += bytes_
-        if chunk:
-            yield chunk

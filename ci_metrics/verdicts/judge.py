@@ -21,6 +21,7 @@ from typing import Protocol
 from ci_metrics.errors import CiMetricsError, SettingsError
 from ci_metrics.models import ExtractedError, Extraction, Job, Usage, Verdict
 from ci_metrics.settings import Settings
+from ci_metrics.verdicts import batch_answers
 from ci_metrics.verdicts.asking import Asker
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.budget import Budget, utc_now
@@ -210,7 +211,12 @@ class Judge:
                 continue
             elif reusable(stored, partitions=group.partitions, now=now, settings=self._settings):
                 sure = stored.verdict.confidence >= self._settings.low_confidence
-                if stored.owner == Batches.OWNER and stored.calls == 1 and not sure and requests[group.lead].larger:
+                if (
+                    stored.owner == batch_answers.OWNER
+                    and stored.calls == 1
+                    and not sure
+                    and requests[group.lead].larger
+                ):
                     group.first = stored.verdict  # a batch asks once; the question with more context is still due
                 else:
                     take(group, stored, requests)
