@@ -35,7 +35,12 @@ def extraction(*lines: str, failed_span: tuple[int, int] | None = None) -> Extra
 def github(*script: str, said: str = "what the tool says") -> Extraction:
     header = f"##[group]Run {script[0]}"
     return extraction(
-        header, *script, "shell: /usr/bin/bash -e {0}", said, "##[error]Process completed with exit code 1."
+        header,
+        *script,
+        "shell: /usr/bin/bash -e {0}",
+        "##[endgroup]",
+        said,
+        "##[error]Process completed with exit code 1.",
     )
 
 
@@ -101,3 +106,10 @@ def test_what_a_tool_printed_outranks_what_was_run() -> None:
 def test_installing_a_linter_is_no_lint() -> None:
     verdict = CLASSIFIER.judge(github("pip install yamllint==9", said="zork"))
     assert verdict.error_type == "dependency_error"
+
+
+def test_a_script_that_speaks_of_a_failure_has_not_failed_by_it() -> None:
+    verdict = CLASSIFIER.judge(
+        github("echo 'No space left on device' >> $GITHUB_STEP_SUMMARY", "npx jest", said="Tests: 1 failed, 1 total")
+    )
+    assert verdict.error_type == "assertion_failure"

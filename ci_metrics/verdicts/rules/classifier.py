@@ -5,11 +5,13 @@ What belongs here: which lines are looked at, and how a decision is worded. Does
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ci_metrics.models import Evidence, ExtractedError, Extraction, Job, LogLine, Verdict
-from ci_metrics.verdicts.rules.commands import commands_of
+from ci_metrics.verdicts.rules.commands import commands_of, script_numbers
 from ci_metrics.verdicts.rules.loading import Rule
 from ci_metrics.verdicts.rules.matching import Hit, bare, match_lines
-from ci_metrics.verdicts.rules.weighing import CONTEXT, FIRST, OTHER, SURE, Decision, confidence, decide
+from ci_metrics.verdicts.rules.weighing import CONTEXT, FIRST, OTHER, SUMMARY, SURE, Decision, confidence, decide
 from ci_metrics.verdicts.taxonomy import Taxonomy
 
 #: The tag of rules that know a job without a cause of its own: cancelled, or a gate that repeats that another job failed.
@@ -40,6 +42,8 @@ class RulesClassifier:
         hits = match_lines([bare(line.text) for line in lines])
         total = extraction.total_lines if error is None else 0  # one error alone was found to be one already
         numbers = [line.number for line in lines]
+        scripts = script_numbers(extraction.lines)  # what will be run is a sign of the tool, not of a failure
+        hits = [hit for hit in hits if hit.rule.kind == "mark" or numbers[hit.index] not in scripts]
         if error is None:
             commands = commands_of(extraction)
             asked = match_lines(commands, "command")
@@ -61,8 +65,10 @@ class RulesClassifier:
                 evidence=_evidence(root),
                 fingerprint=fingerprint,
             )
-        line = lines[decision.winner.hit.index] if decision.winner.hit.rule.scope == "line" else _shown(root)
-        return self._verdict(decision, line, root)
+        if decision.winner.hit.rule.scope != "line":
+            return self._verdict(decision, decision.winner.hit.rule, (_shown(root),), root)
+        rule, quoted = _telling(decision, hits, lines, root)
+        return self._verdict(decision, rule, quoted, root)
 
     def _by_step(self, extraction: Extraction, error: ExtractedError | None, job: Job | None) -> Decision | None:
         """What the failed step's name alone suggests: a guess, below every threshold worth setting."""
@@ -72,18 +78,19 @@ class RulesClassifier:
         hits = match_lines([bare(name)], "step") if name else []
         return decide(hits, [CONTEXT], [0])
 
-    def _verdict(self, decision: Decision, line: LogLine, root: ExtractedError | None) -> Verdict:
-        rule = decision.winner.hit.rule
+    def _verdict(
+        self, decision: Decision, rule: Rule, quoted: tuple[LogLine, ...], root: ExtractedError | None
+    ) -> Verdict:
         name = self._resolve(rule)
         sure = confidence(decision)
-        summary = f"{rule.headline or rule.id}: “{_cut(line.text)}”"
+        summary = f"{rule.headline or rule.id}: “{_cut(quoted[0].text)}”"
         category = self._taxonomy.get(name) if name else None
         return Verdict(
             state="classified" if name else "unknown",
             error_type=name,
             confidence=sure,
             summary=summary,
-            evidence=(Evidence(line.number, line.text),) if line.number else (),
+            evidence=tuple(Evidence(line.number, line.text) for line in quoted if line.number),
             suggested_fix=rule.fix or (category.fix if category else ""),
             fingerprint=root.fingerprint if root else "",
             rule=rule.id,
@@ -121,6 +128,31 @@ def _lines(extraction: Extraction, error: ExtractedError | None) -> tuple[list[L
             lines.append(LogLine(0, found.headline))
             worth.append(FIRST if rank == 0 else OTHER)
     return lines, worth
+
+
+def _telling(
+    decision: Decision, hits: Sequence[Hit], lines: Sequence[LogLine], root: ExtractedError | None
+) -> tuple[Rule, tuple[LogLine, ...]]:
+    """The rule that names the tool and the lines that prove the verdict, the most telling first.
+
+    What decides is often a summary ("2 errors in 1 file", "FAILURES"). When it stands in the root cause's block or speaks for
+    it, the block's headline says more; a rule of the same category that knows that line knows the tool best.
+    """
+    winner = decision.winner.hit
+    proof = lines[winner.index]
+    if root is None or not root.line or root.generic or root.line == proof.number:
+        return winner.rule, (proof,)
+    head = next((i for i, line in enumerate(lines) if line.number == root.line), None)
+    if head is None:
+        return winner.rule, (proof,)
+    known = [h.rule for h in hits if h.index == head and h.rule.kind == "cause" and h.rule.scope == "line"]
+    same = [rule for rule in known if rule.category == winner.rule.category]
+    speaks_for_it = SUMMARY in winner.rule.tags or any(line.number == proof.number for line in root.lines)
+    if same and (speaks_for_it or max(rule.priority for rule in same) >= winner.rule.priority):
+        return max(same, key=lambda rule: rule.priority), (lines[head], proof)
+    if speaks_for_it and known and max(rule.priority for rule in known) < SURE:
+        return winner.rule, (lines[head], proof)
+    return winner.rule, (proof,)
 
 
 def _cause_of_its_own(decision: Decision | None) -> bool:

@@ -92,3 +92,18 @@ def _of_header(lines: Sequence[LogLine], header: int) -> Iterator[str]:
         yield line.text
     if alone:
         yield lines[header].text.removeprefix(_GROUP)
+
+
+def script_numbers(lines: Sequence[LogLine]) -> frozenset[int]:
+    """Numbers of the lines that only show what a step was asked to run: they name failures that have not happened."""
+    found: set[int] = set()
+    inside, expected = False, 0
+    for line in lines:
+        if line.text.startswith(_GROUP):
+            inside, expected = True, line.number
+        elif inside and (line.number != expected or line.text.startswith(_END)):
+            inside = False
+        if inside:
+            found.add(line.number)
+            expected = line.number + 1
+    return frozenset(found)
