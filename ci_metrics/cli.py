@@ -28,7 +28,7 @@ COMMANDS = {
     "report": ("ci_metrics.commands.report:report", "One HTML page: rates, causes, flaky jobs, cost."),
     "reclassify": ("ci_metrics.commands.history:reclassify", "Judge stored failures again; asks GitHub for nothing."),
     "stale": ("ci_metrics.commands.history:stale", "Which hours an older version judged."),
-    "extract": ("ci_metrics.commands.judge_files:extract", "The errors of log files."),
+    "extract": ("ci_metrics.commands.extract_files:extract", "The errors of log files."),
     "classify": ("ci_metrics.commands.classify_files:classify", "The verdicts on log files."),
     "evaluate": ("ci_metrics.commands.evaluate:evaluate", "Score extraction and verdicts on labelled logs."),
     "fixture": ("ci_metrics.commands.fixture:fixture", "Turn a log into a test case."),

@@ -24,7 +24,7 @@ from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 
 
 def classify(
-    *files: str,
+    *files: Annotated[str, Parameter(allow_leading_hyphen=True)],
     json_lines: Annotated[bool, Parameter(name="--json", negative="")] = False,
     job: Path | None = None,
     show_request: Annotated[bool, Parameter(negative="")] = False,
@@ -33,10 +33,14 @@ def classify(
 
     Parameters
     ----------
-    files: job logs; `-` reads standard input, `*.gz` is unpacked
-    json_lines: one JSON object a file, in order
-    job: the job's JSON as GitHub's API returns it, to name the steps
-    show_request: print, instead of a verdict, exactly what would be sent to a model for each log; nothing is sent
+    files
+        Job logs, in order; - reads standard input; gzip is unpacked.
+    json_lines
+        One JSON object a file, for scripts.
+    job
+        The job's JSON as GitHub's API returns it: names the steps.
+    show_request
+        Print, instead of a verdict, exactly what would be sent to a model for each log; nothing is sent.
     """
     settings = load_settings()
     taxonomy = taxonomy_in_force(settings.taxonomy_file)

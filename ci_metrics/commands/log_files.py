@@ -1,6 +1,6 @@
 """What commands that judge log files share: reading logs, standard input and a job's JSON.
 
-Belongs here: files into streams, bytes and records. Does not: what is printed (`judge_files.py`, `classify_files.py`).
+Belongs here: files into streams, bytes and records. Does not: what is printed (`extract_files.py`, `classify_files.py`).
 """
 
 from __future__ import annotations
@@ -40,9 +40,16 @@ def opened(name: str) -> Iterator[BinaryIO]:
         ) from error
 
 
+def named(files: tuple[str, ...]) -> tuple[str, ...]:
+    """`files`; ContractError when there are none."""
+    if not files:
+        raise ContractError("no log was named. Give the paths of log files, or - for standard input")
+    return files
+
+
 def read_logs(files: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-    """Each file's name and bytes, in order; ContractError when one cannot be read."""
-    for name in files:
+    """Each file's name and bytes, in order; ContractError when none is named or one cannot be read."""
+    for name in named(files):
         with opened(name) as stream:
             yield name, stream.read()
 

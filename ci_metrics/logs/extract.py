@@ -20,7 +20,7 @@ from ci_metrics.models import FAILED_CONCLUSIONS, Annotation, ExtractedError, Ex
 __all__ = ["DEFAULT_BUDGET", "EXTRACTOR_VERSION", "extract", "read_log"]
 
 #: Changes whenever the same log could give another excerpt or other errors.
-EXTRACTOR_VERSION = "e2-" + catalogue.patterns_version()
+EXTRACTOR_VERSION = "e3-" + catalogue.patterns_version()
 
 #: Characters of log lines in an excerpt, unless more or less is asked for; marks of what was left out come on top.
 DEFAULT_BUDGET = 14_200
@@ -77,7 +77,7 @@ def extract(
     known = step is not None and any(found.step.number == step.number for found in ranges)
     inside = (lambda at: reading.structure.segment(at) in failing) if known else None
     failed_span = _lines_of(reading, ranges, step)
-    errors = annotated.merged(errors_of(chosen, shown, step_of, inside), noted)
+    errors = annotated.merged(_reasons(errors_of(chosen, shown, step_of, inside), ranges), noted)
     errors = tuple(_with_step_line(error, failed_span) for error in errors)
     spans = excerpt.spans_of(shown)
     return replace(
@@ -93,6 +93,12 @@ def extract(
         truncated=reading.truncated,
         redactions=masked,
     )
+
+
+def _reasons(errors: tuple[ExtractedError, ...], ranges: list[StepRange]) -> tuple[ExtractedError, ...]:
+    """`errors` without those that steps printed which passed all the same, unless there are no others."""
+    passed = {found.step.number for found in ranges if found.step.conclusion == "success"}
+    return tuple(error for error in errors if error.step_number not in passed) or errors
 
 
 def _failing(reading: Reading, ranges: list[StepRange], step: Step | None) -> set[int]:

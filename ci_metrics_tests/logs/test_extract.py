@@ -375,3 +375,32 @@ def test_the_log_of_one_step_that_passed_gives_nothing_whatever_it_printed() -> 
     assert extract(step.encode()).state == "no_error_found"
     failed = step + "\n2024-05-01T10:11:13.0000000Z ##[error]Process completed with exit code 1."
     assert extract(failed.encode()).state == "errors"
+
+
+def test_what_a_step_printed_that_passed_is_no_error_of_the_job() -> None:
+    seed = (
+        "##[group]Run make seed",
+        "make seed",
+        "##[endgroup]",
+        "TimeoutError: no answer for 5 s",
+        "tried again, fine",
+    )
+    described = job(
+        step(1, "Set up job", "success", 0), step(2, "Seed", "success", 5), step(3, "Test", "failure", 10),
+        step(4, "Complete job", "success", 15),
+    )  # fmt: skip
+    found = extract(github(seed, TESTS), job=described)
+    assert found.errors and {error.step for error in found.errors} == {"Test"}
+
+
+def test_the_script_of_a_step_is_shown_and_is_no_error() -> None:
+    script = (
+        "##[group]Run deploy",
+        '\x1b[36;1m: "${TOKEN:?the environment variable TOKEN is not set}"\x1b[0m',
+        "shell: /usr/bin/bash -e {0}",
+        "##[endgroup]",
+        "line 1: TOKEN: the environment variable TOKEN is not set",
+        "##[error]Process completed with exit code 1.",
+    )
+    found = extract(github(CHECKOUT, script))
+    assert found.errors[0].headline == "line 1: TOKEN: the environment variable TOKEN is not set"

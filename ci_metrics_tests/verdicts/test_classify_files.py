@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -116,3 +117,15 @@ def test_a_log_that_passed_gets_no_verdict(
     log.write_text(form(path.read_text(encoding="utf-8")))
     classify(str(log), json_lines=True)
     assert rows(capsys)[0]["error_type"] is None
+
+
+def test_a_hyphen_on_the_command_line_reads_standard_input() -> None:
+    command = [sys.executable, "-c", "from ci_metrics.cli import main; main()", "classify", "--json", "-"]
+    done = subprocess.run(command, input=LOG.encode(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout)["error_type"] == "assertion_failure"
+
+
+def test_no_file_at_all_is_an_error_that_says_what_to_give() -> None:
+    with pytest.raises(ContractError, match="- for standard input"):
+        classify()

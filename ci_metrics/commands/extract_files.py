@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ci_metrics.commands.log_files import opened, read_job
+from ci_metrics.commands.log_files import named, opened, read_job
 from ci_metrics.logs import DEFAULT_BUDGET
 from ci_metrics.logs import extract as extract_log
 from ci_metrics.models import Extraction
@@ -40,7 +40,7 @@ def extract(
         Characters of log lines to keep.
     """
     described = read_job(job)
-    for name in files:
+    for name in named(files):
         with opened(name) as stream:
             result = extract_log(stream, job=described, budget=budget)
         print(json.dumps(_row(name, result), ensure_ascii=False) if json_lines else _text(name, result), flush=True)
