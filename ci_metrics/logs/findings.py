@@ -25,8 +25,14 @@ ROOT, NEAR = 1.0, 0.55
 KEPT = 4
 
 
+#: What a line weighs at most for generic words and the runner's mark.
+MARKED = 4.5
+
+
 #: Lines that go on with an error, whatever they match.
 _INNER = (" ", "\t", "Caused by", "E  ")
+#: What services print around the output of a command: what stands above it was said by another.
+_FRAME = ("##[", "travis_", "$ ", "+ ", "[Pipeline]", "shell: ")
 #: Python says so between an exception and the one that it led to.
 _CHAIN = "was the direct cause of the following exception"
 
@@ -97,7 +103,33 @@ def _ordered(runs: list[list[Line]], *, needed: bool) -> list[_Block]:
     errors = [block for block in blocks if block.head.own >= threshold]
     if not errors and needed:
         errors = sorted(blocks, key=lambda b: -max(line.score for line in b.lines))[:1]
+    for block in errors:
+        block.head = _said_before(block) or block.head
     return sorted(errors, key=lambda b: (-_rank(b, best), b.head.at))
+
+
+def _said_before(block: _Block) -> Line | None:
+    """The last thing said before a block's head, where that says only that something failed; None where nothing was said.
+
+    Programs that no pattern knows say why they end in their last line.
+    """
+    if not _wraps(block.head.ids):
+        return None
+    for line in reversed(block.lines[: block.lines.index(block.head)]):
+        text = line.text.strip()
+        if text.startswith(_FRAME):
+            return None
+        if text and not _wraps(line.ids):
+            return line
+    return None
+
+
+@cache
+def _wraps(ids: tuple[int, ...]) -> bool:
+    """Whether a line that matches the patterns `ids` says that something failed, and nothing else."""
+    patterns = [catalogue.patterns()[i] for i in ids]
+    others = [p.weight for p in patterns if p.role not in ("wrapper", "end")]
+    return len(others) < len(patterns) and max(others, default=0.0) <= MARKED
 
 
 def _rank(block: _Block, best: float) -> float:

@@ -404,3 +404,19 @@ def test_the_script_of_a_step_is_shown_and_is_no_error() -> None:
     )
     found = extract(github(CHECKOUT, script))
     assert found.errors[0].headline == "line 1: TOKEN: the environment variable TOKEN is not set"
+
+
+def test_where_only_the_exit_code_is_known_the_last_thing_said_before_it_is_the_headline() -> None:
+    check = (
+        "##[group]Run ./check.sh",
+        "\x1b[36;1m./check.sh\x1b[0m",
+        "shell: /usr/bin/bash -e {0}",
+        "##[endgroup]",
+        "The zork is older than its source: run 'make zork' and commit it",
+        "##[error]Process completed with exit code 1.",
+    )
+    found = extract(github(CHECKOUT, check))
+    assert found.errors[0].headline == "The zork is older than its source: run 'make zork' and commit it"
+    assert not found.errors[0].generic
+    silent = extract(github(CHECKOUT, (*check[:4], check[5])))
+    assert silent.errors[0].generic, "nothing was said: the exit code alone is no cause"
