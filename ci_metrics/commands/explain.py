@@ -205,10 +205,11 @@ def _headline(found: Explanation) -> Text:
 
 def _facts(found: Explanation) -> list[tuple[str, str]]:
     pr = f", pull request {found.pr}" if found.pr else ""
+    by = f", started by {found.actor}" if found.actor else ""
     facts = [
         ("document", found.document if found.in_index else f"{found.document} (not stored)"),
         ("ended", f"{found.when:%Y-%m-%d %H:%M} UTC as “{found.status}”, after {found.minutes:.1f} minutes"),
-        ("of", f"branch {found.branch or 'unknown'}{pr}, commit {found.commit[:12]}"),
+        ("of", f"branch {found.branch or 'unknown'}{pr}, commit {found.commit[:12]}{by}"),
         ("step", found.step or "not known"),
     ]
     if found.why is not None:

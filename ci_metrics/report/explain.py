@@ -105,6 +105,7 @@ class Explanation:
     branch: str
     pr: str
     commit: str
+    actor: str  # who started the attempt
     status: str
     when: datetime
     minutes: float
@@ -159,13 +160,14 @@ def explain(
         branch=attempt.branch,
         pr=attempt.pr,
         commit=attempt.commit,
+        actor=str(body.get("s_user_alias") or ""),
         status=attempt.status,
         when=attempt.when,
         minutes=attempt.seconds / 60,
         state=str(body.get("s_error_state") or "off"),
         error_type=attempt.type,
         guess=(known.verdict.guess or "") if known.verdict else "",
-        type_by_log=own if own != attempt.type and attempt.source != "human" else "",
+        type_by_log=own if attempt.type and own != attempt.type and attempt.source != "human" else "",
         confidence=None if confidence is None else float(confidence),
         summary=attempt.summary,
         step=str(root.get("s_step_name") or ""),
