@@ -20,7 +20,7 @@ FLOOR = 0.22
 #: What a match outside the failing segments counts: before the failure, after it; and how much a match far above it loses.
 BEFORE, AFTER, FAR = 0.44, 0.28, 0.16
 #: Matches whose neighbours are looked at: at least so many, and one for so many characters of the budget.
-ANCHORS, EACH = 120, 100
+ANCHORS, EACH = 80, 160
 #: Score of the last line before the end of what failed, of how many lines, and how it falls from line to line upwards.
 SEED, SEEDS, SEED_DECAY = 2.21, 24, 0.968
 #: Scores of the line that says that a step failed, and of the failing step's header and script; how many lines of those.
