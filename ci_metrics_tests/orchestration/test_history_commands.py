@@ -113,7 +113,9 @@ def test_explain_in_json_says_the_same(ci: Workplace, capsys: pytest.CaptureFixt
     row = json.loads(capsys.readouterr().out)
     assert (row["document"], row["error_type"], row["in_index"]) == (document.id, "flaky_test", True)
     assert row["flaky"]["confirmed"] is True
-    assert [q["line"] for q in row["quotes"] if q["proves"]] == [document.body["l_error_line"]]
+    proof = {q["line"]: q["text"] for q in row["quotes"] if q["proves"]}
+    assert document.body["l_error_line"] in proof
+    assert sorted(proof.values()) == sorted(document.body["s_error_evidence"].split("\n"))
     assert len(row["quotes"]) > 5
     assert row["why"]["rule"] and row["why"]["extractor_version"]
     assert row["links"]["dagster_run"].startswith("https://dagster.corp/runs/")
