@@ -234,8 +234,17 @@ def _facts(found: Explanation) -> list[tuple[str, str]]:
     for n, other in enumerate(found.others):
         line = f"{other.when:%Y-%m-%d} {other.repo} · {other.job} on {other.branch} ({other.document})"
         facts.append(("also hit" if n == 0 else "", line))
-    facts.append(("flaky", found.flaky.why if found.flaky else "Cannot be said: the error has no telling fingerprint."))
+    facts.append(("flaky", flaky_in_words(found)))
     return facts
+
+
+def flaky_in_words(found: Explanation) -> str:
+    """Flaky or not, and why, in a sentence."""
+    if found.flaky is None:
+        return "Cannot be said: the error has no telling fingerprint."
+    if found.error_type == "flaky_test" and not found.flaky.suspected and not found.flaky.storm:
+        return "By the log's own word. History has no later attempt of the same job that passed at this commit."
+    return found.flaky.why
 
 
 def _why(why: Why) -> list[tuple[str, str]]:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from ci_metrics.commands.explain import flaky_in_words
 from ci_metrics.errors import ContractError, NotFoundError, SettingsError
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.models import Evidence, LogLine, Verdict
 from ci_metrics.report.explain import Details, Explanation, Quote, explain
+from ci_metrics.report.flakiness import FlakyEvidence
 from ci_metrics.report.flaky_flags import update_flags
 from ci_metrics.report.job_reference import JobReference, find_job, known_job, read_reference
 from ci_metrics.report.label import give
@@ -184,3 +188,12 @@ def test_a_job_that_passed_has_nothing_to_explain(embedded_index: DocumentIndex)
     embedded_index.upsert([passed])
     with pytest.raises(ContractError, match="“success”: there is no failure to explain"):
         explained(embedded_index, passed)
+
+
+def test_a_flaky_test_by_the_logs_own_word_is_not_said_to_show_no_sign_of_it() -> None:
+    found = cast(Explanation, SimpleNamespace(error_type="flaky_test", flaky=FlakyEvidence()))
+    assert flaky_in_words(found).startswith("By the log's own word")
+    later = cast(
+        Explanation, SimpleNamespace(error_type="flaky_test", flaky=FlakyEvidence(passed_in="a-later-attempt"))
+    )
+    assert flaky_in_words(later).startswith("Suspected")
