@@ -176,10 +176,14 @@ def patterns_version() -> str:
 BESIDE = frozenset({"veto", "passed", "quiet", "title"})
 
 
+#: Lines that weigh less are never shown where anything else is.
+FAINT = 2.0
+
+
 @cache
 def weighty() -> frozenset[int]:
-    """Numbers of the patterns that give a line weight, which is what those of `BESIDE` take away."""
-    return frozenset(i for i, p in enumerate(patterns()) if p.weight)
+    """Numbers of the patterns that give a line so much weight that it is worth asking those of `BESIDE` what to take away."""
+    return frozenset(i for i, p in enumerate(patterns()) if p.weight >= FAINT)
 
 
 @cache

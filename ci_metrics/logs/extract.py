@@ -12,6 +12,7 @@ from typing import BinaryIO
 from ci_metrics.logs import annotated, catalogue, excerpt, steps
 from ci_metrics.logs.background import Background
 from ci_metrics.logs.findings import errors_of
+from ci_metrics.logs.garbage import rare_collections
 from ci_metrics.logs.reading import Reading, read_log
 from ci_metrics.logs.redact import redact_lines
 from ci_metrics.logs.steps import StepRange, stamp
@@ -42,6 +43,17 @@ def extract(
     `background` holds what the last passing run of the same job printed too. The log may be bytes or a binary file that is read
     to its end, in memory that does not grow with it.
     """
+    with rare_collections():
+        return _extract(data, job, annotations, background, budget)
+
+
+def _extract(
+    data: bytes | BinaryIO,
+    job: Job | None,
+    annotations: Sequence[Annotation],
+    background: Background | None,
+    budget: int,
+) -> Extraction:
     reading = read_log(data)
     ranges = steps.aligned(reading.headers(), job.steps) if job else []
     step = steps.reason(job.steps) if job else None
