@@ -15,8 +15,8 @@ A pattern file is one family of tools::
 
 `opens` marks the first line of a block and `closes` the last one: the lines after or before it belong to it. `root` ranks
 what causes other errors (a full disk, 3) before those. `role` says what else a line is: `cause` (default), `title` (stands
-above what it announces), `veto` (generic words on this line mean nothing), `passed` (of something that
-went well, whatever it is called), `quiet` (below an error: debug, info, warning),
+above what it announces), `veto` (generic words on this line mean nothing), `passed` (of
+something that went well, whatever it is called), `quiet` (below an error: debug, info, warning),
 `wrapper` (says only that something before it failed), `hint`, `start`/`end` of a step, `after` (phases behind the failure),
 `whole` (a complete log begins like this), `cut` (a download was cut here), `good` (a tool says that all went well),
 `pass` and `fail` (the log's own verdict).

@@ -82,10 +82,7 @@ def newlines(data: bytes, first: int, last: int) -> int:
 def hits(data: bytes) -> list[Hit]:
     """Every line of `data` that a pattern matches, in order."""
     found: list[Hit] = []
-    begin, end = (
-        0,
-        -1,
-    )  # of the last line with a match: where the search for the next one's start begins, and its newline
+    begin, end = 0, -1  # of the last line with a match: where the next one's start is looked for, and its newline
     more: list[int] = []  # patterns of that line behind its first
     find, rfind = data.find, data.rfind
     alone = _alone()

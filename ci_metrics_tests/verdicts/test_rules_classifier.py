@@ -402,6 +402,17 @@ def test_a_custom_taxonomy_takes_over_the_rules_it_claims_and_leaves_the_rest() 
     assert {line: split.judge(extraction(line, END)).error_type for line in expected} == expected
 
 
+def test_under_a_custom_taxonomy_the_line_that_is_quoted_does_not_change_the_category() -> None:
+    example = Path(__file__).parents[2] / "ci_metrics/verdicts/examples/split_gates.toml"
+    lines = (
+        "trim trailing whitespace.................................................Failed",
+        "1 failed, 3 passed in 0.12s",
+        END,
+    )
+    assert judged(*lines).error_type == "assertion_failure"
+    assert RulesClassifier(load_taxonomy(example)).judge(extraction(*lines)).error_type == "assertion_failure"
+
+
 def test_a_taxonomy_without_a_place_for_the_category_leaves_it_unknown_and_keeps_the_guess(tmp_path: Path) -> None:
     path = tmp_path / "t.toml"
     path.write_text('[[category]]\nname = "ours"\ndefinition = "x"\n', encoding="utf-8")

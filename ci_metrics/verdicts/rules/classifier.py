@@ -67,7 +67,8 @@ class RulesClassifier:
             )
         if decision.winner.hit.rule.scope != "line":
             return self._verdict(decision, decision.winner.hit.rule, (_shown(root),), root)
-        rule, quoted = _telling(decision, hits, lines, root)
+        alike = [hit for hit in hits if self._resolve(hit.rule) == self._resolve(decision.winner.hit.rule)]
+        rule, quoted = _telling(decision, hits, alike, lines, root)
         return self._verdict(decision, rule, quoted, root)
 
     def _by_step(self, extraction: Extraction, error: ExtractedError | None, job: Job | None) -> Decision | None:
@@ -131,12 +132,17 @@ def _lines(extraction: Extraction, error: ExtractedError | None) -> tuple[list[L
 
 
 def _telling(
-    decision: Decision, hits: Sequence[Hit], lines: Sequence[LogLine], root: ExtractedError | None
+    decision: Decision,
+    hits: Sequence[Hit],
+    alike: Sequence[Hit],
+    lines: Sequence[LogLine],
+    root: ExtractedError | None,
 ) -> tuple[Rule, tuple[LogLine, ...]]:
     """The rule that names the tool and the lines that prove the verdict, the most telling first.
 
     What decides is often a summary ("2 errors in 1 file", "FAILURES"). When it stands in the root cause's block or speaks for
-    it, the block's headline says more; a rule of the same category that knows that line knows the tool best.
+    it, the block's headline says more; a rule that knows that line knows the tool best. `alike` are the hits of rules that give the
+    same category under the taxonomy in force, so that the quote never changes the verdict.
     """
     winner = decision.winner.hit
     proof = lines[winner.index]
@@ -146,7 +152,7 @@ def _telling(
     if head is None:
         return winner.rule, (proof,)
     known = [h.rule for h in hits if h.index == head and h.rule.kind == "cause" and h.rule.scope == "line"]
-    same = [rule for rule in known if rule.category == winner.rule.category]
+    same = [h.rule for h in alike if h.index == head and h.rule in known]
     speaks_for_it = SUMMARY in winner.rule.tags or any(line.number == proof.number for line in root.lines)
     if same and (speaks_for_it or max(rule.priority for rule in same) >= winner.rule.priority):
         return max(same, key=lambda rule: rule.priority), (lines[head], proof)
