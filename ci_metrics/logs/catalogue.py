@@ -19,7 +19,8 @@ above what it announces), `veto` (generic words on this line mean nothing), `pas
 something that went well, whatever it is called), `quiet` (below an error: debug, info, warning),
 `wrapper` (says only that something before it failed), `hint`, `start`/`end` of a step, `after` (phases behind the failure),
 `whole` (a complete log begins like this), `cut` (a download was cut here), `good` (a tool says that all went well),
-`pass` and `fail` (the log's own verdict).
+`pass` and `fail` (the log's own verdict), `framed` (its tool marks where the output of each test begins and ends:
+`passing.py` knows how; found once in a block, not each time).
 Matching takes linear time by construction: hyperscan runs automata, it never backtracks.
 """
 
@@ -55,6 +56,7 @@ Role = Literal[
     "good",
     "pass",
     "fail",
+    "framed",
 ]
 _ROLES = frozenset(get_args(Role))
 
@@ -209,7 +211,7 @@ def compiled(chosen: Sequence[Pattern], numbers: Sequence[int] | None = None, *,
         for expression in pattern.expressions:
             expressions.append(expression.encode())
             ids.append(number)
-            flags.append(hyperscan.HS_FLAG_MULTILINE | (hyperscan.HS_FLAG_CASELESS if pattern.ignore_case else 0))
+            flags.append(_flags(pattern))
     try:
         if keep:
             return compiled_patterns.compiled(expressions, ids, flags)
@@ -219,6 +221,15 @@ def compiled(chosen: Sequence[Pattern], numbers: Sequence[int] | None = None, *,
         refused = next((e for e in expressions if not _accepted(e)), b"the set as a whole")
         raise ContractError(f"patterns: the engine refused {refused.decode()}: {error}") from error
     return database
+
+
+def _flags(pattern: Pattern) -> int:
+    flags = hyperscan.HS_FLAG_MULTILINE
+    if pattern.ignore_case:
+        flags |= hyperscan.HS_FLAG_CASELESS
+    if pattern.role == "framed":  # that there is one is all that matters
+        flags |= hyperscan.HS_FLAG_SINGLEMATCH
+    return int(flags)
 
 
 def _accepted(expression: bytes) -> bool:

@@ -52,12 +52,17 @@ def place(reading: Reading, failing: set[int]) -> float:
     return best
 
 
+def most_of(budget: int) -> int:
+    """How many matches have their neighbours looked at, for an excerpt of `budget` characters."""
+    return max(ANCHORS, budget // EACH)
+
+
 def scored(reading: Reading, failing: set[int], best: float, budget: int) -> tuple[dict[int, Line], float]:
     """Every line that might be chosen, by its offset, and the least score that is worth a line."""
     floor = max(1.0, FLOOR * best)
     lines: dict[int, Line] = {}
     ranked = sorted((h.weight for b in reading.blocks for h in b.hits if h.weight), reverse=True)
-    most = max(ANCHORS, budget // EACH)
+    most = most_of(budget)
     least = max(floor, ranked[most]) if len(ranked) > most else floor
     walls = set(reading.structure.starts)
     for block in reading.blocks:

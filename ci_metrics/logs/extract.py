@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import BinaryIO
 
-from ci_metrics.logs import annotated, catalogue, excerpt, steps
+from ci_metrics.logs import annotated, catalogue, excerpt, passing, steps
 from ci_metrics.logs.background import Background
 from ci_metrics.logs.findings import errors_of
 from ci_metrics.logs.garbage import rare_collections
@@ -21,7 +21,7 @@ from ci_metrics.models import FAILED_CONCLUSIONS, Annotation, ExtractedError, Ex
 __all__ = ["DEFAULT_BUDGET", "EXTRACTOR_VERSION", "extract", "read_log"]
 
 #: Changes whenever the same log could give another excerpt or other errors.
-EXTRACTOR_VERSION = "e3-" + catalogue.patterns_version()
+EXTRACTOR_VERSION = "e4-" + catalogue.patterns_version()
 
 #: Characters of log lines in an excerpt, unless more or less is asked for; marks of what was left out come on top.
 DEFAULT_BUDGET = 14_200
@@ -75,6 +75,7 @@ def _extract(
         best = background.dim(reading)
     if not _failed(reading, job, failing, best):
         return bare
+    best = passing.dim(reading, best, excerpt.most_of(budget))
     lines, floor = excerpt.scored(reading, failing, best, budget)
     chosen = excerpt.choose(reading, lines.values(), floor, budget)
     texts, masked = redact_lines([line.text for line in chosen])

@@ -41,6 +41,7 @@ class Structure:
     good: int = -1  # offset of the last line on which a tool says that all went well
     cut: bool = False  # a cap of the download cut it, and left its mark
     whole: bool = False  # it begins as GitHub's complete logs of jobs, and of steps, do
+    framed: set[str] = field(default_factory=set)  # ids of the patterns whose tools mark each test's output
     job_name: int | None = None  # offset of the line on which GitHub's runner names the job
 
     @property
@@ -85,6 +86,8 @@ class Structure:
                     self.job_name = at
             case "cut":
                 self.cut = True
+            case "framed":
+                self.framed.add(name)
             case "mark":
                 self.marks.append(at)
 
@@ -135,7 +138,7 @@ def _said(ids: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
 @cache
 def _structural() -> dict[int, tuple[str, str]]:
     """Pattern number -> (id, role) of the patterns that say something of structure."""
-    wanted = {"start", "end", "pass", "fail", "after", "whole", "cut", "good"}
+    wanted = {"start", "end", "pass", "fail", "after", "whole", "cut", "good", "framed"}
     found: dict[int, tuple[str, str]] = {
         i: (p.id, p.role) for i, p in enumerate(catalogue.patterns()) if p.role in wanted
     }
