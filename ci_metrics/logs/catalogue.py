@@ -20,7 +20,8 @@ something that went well, whatever it is called), `quiet` (below an error: debug
 `wrapper` (says only that something before it failed), `hint`, `start`/`end` of a step, `after` (phases behind the failure),
 `whole` (a complete log begins like this), `cut` (a download was cut here), `good` (a tool says that all went well),
 `pass` and `fail` (the log's own verdict), `framed` (its tool marks where the output of each test begins and ends:
-`passing.py` knows how; found once in a block, not each time).
+`passing.py` knows how; found once in a block, not each time), `last` (words that speak of failure in any text, looked for only where
+nothing else was found).
 Matching takes linear time by construction: hyperscan runs automata, it never backtracks.
 """
 
@@ -57,6 +58,7 @@ Role = Literal[
     "pass",
     "fail",
     "framed",
+    "last",
 ]
 _ROLES = frozenset(get_args(Role))
 
@@ -178,6 +180,9 @@ def patterns_version() -> str:
 BESIDE = frozenset({"veto", "passed", "quiet", "title"})
 
 
+#: Patterns that weigh less find words that stand in many lines: where there is nothing else, those of role `last` are asked too.
+TELLING = 3.0
+
 #: Lines that weigh less are never shown where anything else is.
 FAINT = 2.0
 
@@ -191,7 +196,21 @@ def weighty() -> frozenset[int]:
 @cache
 def engine() -> Any:
     """The database of the patterns that are looked for everywhere: loaded, or compiled, on first use; ids are `patterns()`'s."""
+    return compiled(
+        patterns(), [i for i, p in enumerate(patterns()) if p.role not in BESIDE and p.role != "last"], keep=True
+    )
+
+
+@cache
+def last_resort() -> Any:
+    """The database of all those patterns, and those that are looked for only where nothing else was found."""
     return compiled(patterns(), [i for i, p in enumerate(patterns()) if p.role not in BESIDE], keep=True)
+
+
+@cache
+def telling() -> frozenset[int]:
+    """Numbers of the patterns that find more than words that stand in many lines."""
+    return frozenset(i for i, p in enumerate(patterns()) if p.weight >= TELLING)
 
 
 @cache

@@ -20,7 +20,7 @@ FLOOR = 0.22
 #: What a match outside the failing segments counts: before the failure, after it; and how much a match far above it loses.
 BEFORE, AFTER, FAR = 0.44, 0.28, 0.16
 #: Matches whose neighbours are looked at: at least so many, and one for so many characters of the budget.
-ANCHORS, EACH = 80, 160
+ANCHORS, EACH = 60, 240
 #: Score of the last line before the end of what failed, of how many lines, and how it falls from line to line upwards.
 SEED, SEEDS, SEED_DECAY = 2.21, 24, 0.968
 #: Scores of the line that says that a step failed, and of the failing step's header and script; how many lines of those.
@@ -148,9 +148,21 @@ def choose(reading: Reading, lines: Iterable[Line], floor: float, budget: int) -
             chosen.append(line)
     chosen.sort(key=attrgetter("at"))
     chosen = _joined(reading, chosen)
-    for line, (_, number) in zip(chosen, reading.numbered([line.at for line in chosen]), strict=True):
-        line.number = number
+    _number(reading, chosen)
     return chosen
+
+
+def _number(reading: Reading, chosen: list[Line]) -> None:
+    """Give the lines their numbers: newlines are counted only before those that do not follow another."""
+    end, firsts = -2, []
+    for line in chosen:
+        if line.at != end + 1:
+            firsts.append(line.at)
+        end = line.end
+    numbers = dict(reading.numbered(firsts))
+    number = 0
+    for line in chosen:
+        number = line.number = numbers.get(line.at, number + 1)
 
 
 def _joined(reading: Reading, chosen: list[Line]) -> list[Line]:

@@ -32,8 +32,9 @@ MAX_LINE = 1_600
 
 def text_of(raw: bytes) -> str:
     """The clean text of one raw line (without its newline); carriage returns inside a line become line breaks' look-alike ``␍``."""
-    tabbed = raw.find(b"\t", 0, 400) >= 0
-    if tabbed or raw[:1] in _STARTS:
+    if raw[27:29] == b"Z " and raw[:2] == b"20" and raw[19:20] == b".":  # as GitHub prints it, by far the most often
+        raw = raw[29:]
+    elif (tabbed := raw.find(b"\t", 0, 400) >= 0) or raw[:1] in _STARTS:
         found = _PREFIX.match(raw) if tabbed else _STAMPED.match(raw)
         if found:
             raw = raw[found.end() :]

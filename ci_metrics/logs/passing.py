@@ -7,15 +7,13 @@ the job printed (`background.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from heapq import nlargest
 from typing import NamedTuple
 
+from ci_metrics.logs.catalogue import FAINT
 from ci_metrics.logs.reading import Reading
-from ci_metrics.logs.scan import Block, Hit
 
 #: What a match counts that stands in the output of a test that passed.
-DIM = 0.25
+DIM = 0.1
 #: Bytes before and behind a match in which the marks around it are looked for.
 REACH = 48 << 10
 #: How often the best matches are looked at: those that move up when others are dimmed may stand in such output too.
@@ -52,7 +50,9 @@ def dim(reading: Reading, best: float, most: int) -> float:
     seen: set[int] = set()  # where the matches stand that were looked at
     for _ in range(ROUNDS):
         found = False
-        for block, hit in nlargest(most, _weighty(reading), key=_weight):
+        weights = sorted((hit.weight for block in reading.blocks for hit in block.hits), reverse=True)
+        least = max(FAINT, weights[most]) if len(weights) > most else FAINT
+        for block, hit in [(b, h) for b in reading.blocks for h in b.hits if h.weight >= least]:
             at = block.offset + hit.start
             if at not in seen and any(_inside(block.data, hit.start, hit.end, runner) for runner in runners):
                 hit.weight *= DIM
@@ -60,15 +60,7 @@ def dim(reading: Reading, best: float, most: int) -> float:
             seen.add(at)
         if not found:
             break
-    return max((hit.weight for _, hit in _weighty(reading)), default=0.0)
-
-
-def _weighty(reading: Reading) -> Iterator[tuple[Block, Hit]]:
-    return ((block, hit) for block in reading.blocks for hit in block.hits if hit.weight)
-
-
-def _weight(found: tuple[Block, Hit]) -> float:
-    return found[1].weight
+    return max((hit.weight for block in reading.blocks for hit in block.hits), default=0.0)
 
 
 def _inside(data: bytes, start: int, end: int, runner: Runner) -> bool:

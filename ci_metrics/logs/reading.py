@@ -69,7 +69,7 @@ def read_log(source: bytes | BinaryIO) -> Reading:
     size = count = 0
     last = b"\n"
     for piece in pieces(source):
-        block = Block(piece, size, count + 1, hits(piece))
+        block = Block(piece, size, count + 1, *hits(piece))
         weigh(piece, block.hits, memory)
         structure.read(block)
         large = size or len(piece) >= BLOCK

@@ -49,6 +49,7 @@ class Block:
     offset: int  # of its first byte in the log
     line: int  # number of its first line
     hits: list[Hit]
+    good: int = -1  # where the last match ends that says that all went well
 
 
 def pieces(source: bytes | BinaryIO) -> Iterator[bytes]:
@@ -79,17 +80,27 @@ def newlines(data: bytes, first: int, last: int) -> int:
     return int(np.count_nonzero(np.frombuffer(data, np.uint8, last - first, first) == _NEWLINE))
 
 
-def hits(data: bytes) -> list[Hit]:
-    """Every line of `data` that a pattern matches, in order."""
+def hits(data: bytes) -> tuple[list[Hit], int]:
+    """Every line of `data` that a pattern matches, in order; and where the last match ends that says that all went well, or -1.
+
+    Of those matches only the last one counts, and there may be one for each test: no line is made of them.
+    """
+    matches = _matches(catalogue.engine(), data)
+    if catalogue.telling().isdisjoint(match & NUMBER for match in matches):
+        matches = _matches(catalogue.last_resort(), data)
     found: list[Hit] = []
+    good, last_good = _good(), -1
     begin, end = 0, -1  # of the last line with a match: where the next one's start is looked for, and its newline
     more: list[int] = []  # patterns of that line behind its first
     find, rfind = data.find, data.rfind
     alone = _alone()
-    for match in _matches(catalogue.engine(), data):
-        to = match >> NUMBER_BITS
+    for match in matches:
+        to, number = match >> NUMBER_BITS, match & NUMBER
+        if number in good:
+            last_good = to
+            continue
         if to <= end:
-            more.append(match & NUMBER)
+            more.append(number)
             continue
         if more:
             found[-1].ids = _distinct((*found[-1].ids, *more))
@@ -97,12 +108,12 @@ def hits(data: bytes) -> list[Hit]:
         end = find(b"\n", to)
         if end < 0:
             end = len(data)
-        found.append(Hit(rfind(b"\n", begin, to - 1) + 1 or begin, end, alone[match & NUMBER]))
+        found.append(Hit(rfind(b"\n", begin, to - 1) + 1 or begin, end, alone[number]))
         begin = end
     if more:
         found[-1].ids = _distinct((*found[-1].ids, *more))
     _beside(data, found)
-    return found
+    return found, last_good
 
 
 def _matches(database: Any, data: bytes) -> list[int]:
@@ -118,6 +129,11 @@ def _matches(database: Any, data: bytes) -> list[int]:
 def _alone() -> list[tuple[int, ...]]:
     """The patterns of a line that one alone matches, by its number: made once, not for each line."""
     return [(number,) for number in range(len(catalogue.patterns()))]
+
+
+@cache
+def _good() -> frozenset[int]:
+    return frozenset(i for i, p in enumerate(catalogue.patterns()) if p.role == "good")
 
 
 @lru_cache(maxsize=1 << 14)  # lines of one kind match the same patterns

@@ -38,7 +38,7 @@ class Structure:
     marks: list[int] = field(default_factory=list)  # offsets of lines that GitHub's runner marked as errors
     after: int | None = None  # offset where a service's own phases after the failure begin
     verdict: str = ""  # the log's own: "pass", "fail" or ""
-    good: int = -1  # offset of the last line on which a tool says that all went well
+    good: int = -1  # offset at which a tool says for the last time that all went well
     cut: bool = False  # a cap of the download cut it, and left its mark
     whole: bool = False  # it begins as GitHub's complete logs of jobs, and of steps, do
     framed: set[str] = field(default_factory=set)  # ids of the patterns whose tools mark each test's output
@@ -62,7 +62,9 @@ class Structure:
         return self.names.get(self.starts[self.segment(at)])
 
     def read(self, block: Block) -> None:
-        """Take in the hits of the next block."""
+        """Take in the next block."""
+        if block.good >= 0:
+            self.good = block.offset + block.good
         for hit in block.hits:
             for name, role in _said(hit.ids):
                 self._take(block, hit, name, role)
@@ -70,8 +72,6 @@ class Structure:
     def _take(self, block: Block, hit: Hit, name: str, role: str) -> None:
         at = block.offset + hit.start
         match role:
-            case "good":  # by far the most
-                self.good = at
             case "start":
                 self._start(block, hit, at, name)
             case "end":
@@ -138,7 +138,7 @@ def _said(ids: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
 @cache
 def _structural() -> dict[int, tuple[str, str]]:
     """Pattern number -> (id, role) of the patterns that say something of structure."""
-    wanted = {"start", "end", "pass", "fail", "after", "whole", "cut", "good", "framed"}
+    wanted = {"start", "end", "pass", "fail", "after", "whole", "cut", "framed"}
     found: dict[int, tuple[str, str]] = {
         i: (p.id, p.role) for i, p in enumerate(catalogue.patterns()) if p.role in wanted
     }
