@@ -1,11 +1,13 @@
 """The `ci-metrics` command: names the subcommands and turns known errors into one line and an exit code.
 
 What belongs here: the table of subcommands. Does not: what they do (`commands/`).
-Exit codes: 0 done; 1 the work failed; 2 wrong usage or settings.
+Exit codes: 0 done; 1 the work failed; 2 wrong usage or settings; 141 the reader of the output went away.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
 from cyclopts import App
@@ -51,10 +53,14 @@ def main() -> None:
     """Entry point: run a subcommand; a known error is one line on standard error."""
     try:
         result = build_app()(result_action="return_value")
+        sys.stdout.flush()  # here, where a reader that went away is no traceback
     except SettingsError as error:
         print(f"ci-metrics: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except CiMetricsError as error:
         print(f"ci-metrics: {error}", file=sys.stderr)
         raise SystemExit(1) from None
+    except BrokenPipeError:  # whoever read the output has closed it, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
     raise SystemExit(result if isinstance(result, int) else 0)

@@ -74,6 +74,7 @@ def evaluate(
                 error_type=verdict.error_type,
                 confidence=verdict.confidence,
                 evidence=verdict.evidence,
+                first_error=extraction.errors[0].lines if extraction.errors else (),
             )
         )
         if case.expected and verdict.error_type not in case.expected:
@@ -156,7 +157,7 @@ def _figures(group: Sequence[Answer]) -> dict[str, object]:
 
 
 def _tables(groups: Sequence[tuple[str, list[Answer]]], answers: Sequence[Answer]) -> Iterator[str]:
-    yield f"{'extraction':24} {'n':>5} {'recall':>7} {'all kept':>9} {'characters':>11}"
+    yield f"{'extraction':24} {'n':>5} {'recall':>7} {'all kept':>9} {'characters':>11} {'first error':>12}"
     for name, group in groups:
         if extraction := score_extractions(group):
             yield _extraction_row(name, extraction)
@@ -183,7 +184,10 @@ def _tables(groups: Sequence[tuple[str, list[Answer]]], answers: Sequence[Answer
 
 
 def _extraction_row(name: str, scores: ExtractionScores) -> str:
-    return f"{name:24} {scores.scored:5} {scores.recall:7.3f} {scores.all_kept:9.3f} {scores.characters:11.0f}"
+    return (
+        f"{name:24} {scores.scored:5} {scores.recall:7.3f} {scores.all_kept:9.3f} {scores.characters:11.0f}"
+        f" {scores.first_error:12.3f}"
+    )
 
 
 def _verdict_row(name: str, scores: VerdictScores) -> str:

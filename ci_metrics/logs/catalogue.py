@@ -15,13 +15,12 @@ A pattern file is one family of tools::
 
 `opens` marks the first line of a block and `closes` the last one: the lines after or before it belong to it. `root` ranks
 what causes other errors (a full disk, 3) before those. `role` says what else a line is: `cause` (default), `title` (stands
-above what it announces), `veto` (generic words on this line mean nothing), `passed` (of
-something that went well, whatever it is called), `quiet` (below an error: debug, info, warning),
-`wrapper` (says only that something before it failed), `hint`, `start`/`end` of a step, `after` (phases behind the failure),
-`whole` (a complete log begins like this), `cut` (a download was cut here), `good` (a tool says that all went well),
-`pass` and `fail` (the log's own verdict), `framed` (its tool marks where the output of each test begins and ends:
-`passing.py` knows how; found once in a block, not each time), `last` (words that speak of failure in any text, looked for only where
-nothing else was found).
+above what it announces), `veto` (generic words on this line mean nothing), `passed` (of something that went well, whatever
+it is called), `quiet` (below an error: debug, info, warning), `wrapper` (says that something before it failed), `echo` (says
+nothing else, whatever other patterns match), `hint`, `start`/`end` of a step, `after` (phases behind the failure), `whole` (a
+complete log begins like this), `cut` (a download was cut here), `good` (a tool says that all went well), `pass` and `fail`
+(the log's own verdict), `framed` (its tool marks where the output of each test begins and ends: `passing.py` knows how; found
+once in a block, not each time), `last` (words that speak of failure in any text, looked for only where nothing else was found).
 Matching takes linear time by construction: hyperscan runs automata, it never backtracks.
 """
 
@@ -48,6 +47,7 @@ Role = Literal[
     "passed",
     "quiet",
     "wrapper",
+    "echo",
     "hint",
     "start",
     "end",
@@ -177,7 +177,7 @@ def patterns_version() -> str:
 
 
 #: Roles that say something of a line only beside a pattern of another role.
-BESIDE = frozenset({"veto", "passed", "quiet", "title"})
+BESIDE = frozenset({"veto", "passed", "quiet", "title", "echo"})
 
 
 #: Patterns that weigh less find words that stand in many lines: where there is nothing else, those of role `last` are asked too.

@@ -54,6 +54,8 @@ def _headline_worth(ids: tuple[int, ...]) -> float:
     best = telling if telling > 3.0 else min(3.0, max((p.weight for p in patterns), default=0.0))
     if any(p.role == "quiet" for p in patterns):
         best *= 0.6
+    if any(p.role == "echo" for p in patterns):
+        best = min(best, 2.0)
     return best * 0.3 if any(p.role == "title" for p in patterns) else best
 
 
@@ -128,6 +130,8 @@ def _said_before(block: _Block) -> Line | None:
 def _wraps(ids: tuple[int, ...]) -> bool:
     """Whether a line that matches the patterns `ids` says that something failed, and nothing else."""
     patterns = [catalogue.patterns()[i] for i in ids]
+    if any(p.role == "echo" for p in patterns):
+        return True
     others = [p.weight for p in patterns if p.role not in ("wrapper", "end")]
     return len(others) < len(patterns) and max(others, default=0.0) <= MARKED
 

@@ -37,6 +37,10 @@ class Memory:
     kinds: dict[tuple[int, ...], int] = field(default_factory=dict)
 
 
+#: What a line weighs at most that says only that something before it failed.
+ECHO = 4.2
+
+
 @cache
 def _worth(ids: tuple[int, ...]) -> tuple[float, bool, bool]:
     """The weight of a line that matches the patterns `ids`, before repeats; whether it opens a block, closes one."""
@@ -49,6 +53,8 @@ def _worth(ids: tuple[int, ...]) -> tuple[float, bool, bool]:
         best *= 0.0 if best < 6.5 else 0.5 if best < 8 else 0.9
     if "quiet" in roles and best < 8.8:
         best *= 0.45
+    if "echo" in roles:
+        best = min(best, ECHO)
     return best, any(p.opens for p in patterns), any(p.closes for p in patterns)
 
 

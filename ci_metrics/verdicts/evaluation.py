@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ci_metrics.models import Evidence, Span
+from ci_metrics.models import Evidence, LogLine, Span
 
 #: Colour codes (also without their escape character, as some archives drop it) and other control characters.
 _NOISE = re.compile(r"(?:\x1b|\^\[)\[[0-9;?]*[A-Za-z]|\[(?:[0-9;]+[A-Za-z]|[mK])|[\x00-\x08\x0b-\x1f]")
@@ -61,6 +61,7 @@ class Answer:
     error_type: str | None
     confidence: float
     evidence: tuple[Evidence, ...]
+    first_error: tuple[LogLine, ...] = ()  # lines of the error that the extraction names first
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class ExtractionScores:
     recall: float  # mean share of the marked lines that the excerpt keeps
     all_kept: float  # share of cases with every marked line kept
     characters: float  # mean size of an excerpt
+    first_error: float  # share of cases of which the error named first has a marked line
 
 
 def score_verdicts(answers: Sequence[Answer]) -> VerdictScores | None:
@@ -146,15 +148,16 @@ def score_verdicts(answers: Sequence[Answer]) -> VerdictScores | None:
 
 def score_extractions(answers: Sequence[Answer]) -> ExtractionScores | None:
     """The excerpts' scores over the answers whose case has marked lines; None when there is none."""
-    kept = [(share, len(answer.excerpt)) for answer in answers if (share := _kept(answer)) is not None]
+    kept = [(share, len(answer.excerpt), _first(answer)) for answer in answers if (share := _kept(answer)) is not None]
     if not kept:
         return None
     count = len(kept)
     return ExtractionScores(
         count,
-        sum(share for share, _ in kept) / count,
-        sum(share == 1 for share, _ in kept) / count,
-        sum(size for _, size in kept) / count,
+        sum(share for share, _, _ in kept) / count,
+        sum(share == 1 for share, _, _ in kept) / count,
+        sum(size for _, size, _ in kept) / count,
+        sum(first for _, _, first in kept) / count,
     )
 
 
@@ -193,6 +196,14 @@ def _plain(text: str) -> str:
 
 def _stands(quote: Evidence, lines: Sequence[str]) -> bool:
     return 0 < quote.line <= len(lines) and _plain(quote.text) in _plain(lines[quote.line - 1])
+
+
+def _first(answer: Answer) -> bool:
+    """Whether a marked line is among those of the error that is named first."""
+    if answer.case.chunk:
+        marked = {line for line in map(_plain, answer.case.chunk.splitlines()) if line}
+        return any(_plain(line.text) in marked for line in answer.first_error)
+    return any(first <= line.number <= last for line in answer.first_error for first, last in answer.case.spans)
 
 
 def _kept(answer: Answer) -> float | None:

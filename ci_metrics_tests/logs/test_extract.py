@@ -420,3 +420,29 @@ def test_where_only_the_exit_code_is_known_the_last_thing_said_before_it_is_the_
     assert not found.errors[0].generic
     silent = extract(github(CHECKOUT, (*check[:4], check[5])))
     assert silent.errors[0].generic, "nothing was said: the exit code alone is no cause"
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        "ERROR: script returned exit code 1",
+        "ERROR: script returned exit code 127",
+        "Build step 'Execute shell' marked build as failure",
+        "error: Recipe `test` failed on line 5 with exit code 1",
+        "nox > Command pytest -q failed with exit code 1",
+        "Error: The process '/usr/bin/bash' failed with exit code 1",
+    ],
+)
+def test_a_line_that_says_only_that_something_failed_is_never_the_first_error(echo: str) -> None:
+    lines = [
+        "+ ./check",
+        "total.c:4: totals differ: 3 and 4",
+        "[Pipeline] }",
+        "[Pipeline] // node",
+        echo,
+        "Finished: FAILURE",
+        "",
+    ]
+    assert extract("\n".join(lines).encode()).errors[0].headline != echo
+    lines[1] = "src/total.py:4: AssertionError: totals differ"
+    assert extract("\n".join(lines).encode()).errors[0].headline == lines[1]

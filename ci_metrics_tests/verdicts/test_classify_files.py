@@ -129,3 +129,13 @@ def test_a_hyphen_on_the_command_line_reads_standard_input() -> None:
 def test_no_file_at_all_is_an_error_that_says_what_to_give() -> None:
     with pytest.raises(ContractError, match="- for standard input"):
         classify()
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "job.log").write_text("make: *** [Makefile:3: test] Error 1\n")
+    command = ["-c", "from ci_metrics.cli import main; main()", "classify", "--json", str(tmp_path / "job.log")]
+    with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 128 + 13
