@@ -174,7 +174,9 @@ class Extraction:
     omitted: tuple[Span, ...] = ()  # line ranges of the failing step that the budget left out
     failed_step: str | None = None
     failed_step_number: int | None = None
-    failed_span: Span | None = None  # that step's lines, where GitHub names it and the log shows it
+    failed_span: Span | None = (
+        None  # that step's lines, where GitHub names it (or the log marks several) and the log shows it
+    )
     total_lines: int = 0
     log_bytes: int = 0
     truncated: bool = False  # a cap cut the log before or while it was read

@@ -87,9 +87,9 @@ def _extract(
                 return found.step.name, found.step.number
         return (None, None) if ranges else (reading.structure.name(at), None)
 
-    known = step is not None and any(found.step.number == step.number for found in ranges)
+    failed_span = _lines_of(reading, ranges, step) if step is not None else _marked_span(reading, failing)
+    known = failed_span if step is None else any(found.step.number == step.number for found in ranges)
     inside = (lambda at: reading.structure.segment(at) in failing) if known else None
-    failed_span = _lines_of(reading, ranges, step)
     errors = annotated.merged(_reasons(errors_of(chosen, shown, step_of, inside), ranges), noted)
     errors = tuple(_with_step_line(error, failed_span) for error in errors)
     spans = excerpt.spans_of(shown)
@@ -152,6 +152,19 @@ def _lines_of(reading: Reading, ranges: list[StepRange], step: Step | None) -> S
             if numbers:
                 return numbers[0], numbers[1] - 1 if len(numbers) > 1 else reading.lines
     return None
+
+
+def _marked_span(reading: Reading, failing: set[int]) -> Span | None:
+    """The lines of the step that the job failed of, where the log marks others too that were allowed to fail; else None."""
+    structure = reading.structure
+    if len(failing) != 1 or len(structure.marked()) < 2:
+        return None
+    segment = next(iter(failing))
+    starts = [at for at in structure.starts[segment : segment + 2] if reading.block(at)]
+    numbers = [number for _, number in reading.numbered(starts)]
+    if not numbers or not segment:
+        return None
+    return numbers[0], numbers[1] - 1 if len(numbers) > 1 else reading.lines
 
 
 def _with_step_line(error: ExtractedError, failed: Span | None) -> ExtractedError:

@@ -6,6 +6,7 @@ steps (`steps.py`), what lines are worth (`regions.py`).
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,6 +24,12 @@ _KINDS = {
     "github-setup-start": "setup",
     "github-debug-start": "debug",
 }
+#: Names of steps that run whatever happened before them.
+_AFTERCARE = re.compile(
+    r"(?i)upload|report|codecov|coverall|publish|notif|slack|discord|teams|annotat|summar|comment|clean|artifact|hook|cache|dump"
+    r"|\blogs?\b|diagnos|debug|teardown|tear down|shut ?down|complete job|\bpost\b"
+    r"|^Run (?:cat|ls|tail|echo|docker (?:logs|ps|compose (?:logs|down)))\b"
+)
 
 
 @dataclass(slots=True)
@@ -53,9 +60,21 @@ class Structure:
         """The number of the segment that holds offset `at`."""
         return bisect_right(self.starts, at) - 1
 
-    def failing(self) -> set[int]:
-        """Segments that say themselves that they failed."""
+    def marked(self) -> set[int]:
+        """Segments that say themselves that they, or something in them, failed."""
         return {self.segment(at) for at in (*self.ends, *self.marks)}
+
+    def failing(self) -> set[int]:
+        """Segments that say themselves that they failed; of several of GitHub's steps only the one that the job failed of.
+
+        Once a step has failed, GitHub skips what follows: the steps marked before it were allowed to fail. Only
+        what runs in any case comes after it, which mostly tells of it, looks after it or cleans up.
+        """
+        found = self.marked()
+        if len(found) < 2 or not self.headers:
+            return found
+        work = [segment for segment in found if not _AFTERCARE.search(self.names.get(self.starts[segment], ""))]
+        return {max(work)} if work else {min(found)}
 
     def name(self, at: int) -> str | None:
         """The step that holds offset `at`, as far as the log tells."""

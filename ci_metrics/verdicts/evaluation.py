@@ -17,8 +17,10 @@ from dataclasses import dataclass
 
 from ci_metrics.models import Evidence, LogLine, Span
 
-#: Colour codes (also without their escape character, as some archives drop it) and other control characters.
-_NOISE = re.compile(r"(?:\x1b|\^\[)\[[0-9;?]*[A-Za-z]|\[(?:[0-9;]+[A-Za-z]|[mK])|[\x00-\x08\x0b-\x1f]")
+#: Hyperlinks, colour codes (also without their escape character, as some archives drop it) and other control characters.
+_NOISE = re.compile(
+    r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|(?:\x1b|\^\[)\[[0-9;?]*[A-Za-z]|\[(?:[0-9;]+[A-Za-z]|[mK])|[\x00-\x08\x0b-\x1f]"
+)
 _STAMP = re.compile(
     r"^(?:[^\t\n]*\t[^\t\n]*\t)?\ufeff?(?:\d{4}-\d\d-\d\dT[\d:.]+Z ?)?"
     r"(?:##\[(?:end)?(?:group|error|warning|notice|command|section|debug)\])?"

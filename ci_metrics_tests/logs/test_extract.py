@@ -446,3 +446,32 @@ def test_a_line_that_says_only_that_something_failed_is_never_the_first_error(ec
     assert extract("\n".join(lines).encode()).errors[0].headline != echo
     lines[1] = "src/total.py:4: AssertionError: totals differ"
     assert extract("\n".join(lines).encode()).errors[0].headline == lines[1]
+
+
+LINT = (
+    "##[group]Run codespell docs",
+    "codespell docs",
+    "##[endgroup]",
+    "docs/faq.md:12: recieve ==> receive",
+    "##[error]Process completed with exit code 65.",
+)
+REPORT = (
+    "##[group]Run acme/publish-test-report@v2",
+    "with:",
+    "##[endgroup]",
+    "##[error]Error: no report was found: junit.xml",
+)
+
+
+def test_of_several_marked_steps_the_job_failed_of_the_last_one_that_does_not_look_after_a_failure() -> None:
+    allowed = extract(github(CHECKOUT, LINT, TESTS))
+    assert allowed.failed_step == "Run make test"
+    assert {error.step for error in allowed.errors[:1]} == {"Run make test"}
+    assert allowed.failed_span is not None and allowed.failed_span[0] > 10
+    told = extract(github(CHECKOUT, TESTS, REPORT))
+    assert told.failed_step == "Run make test"
+    assert "test_total" in told.errors[0].headline
+
+
+def test_one_marked_step_leaves_open_where_the_cause_stands() -> None:
+    assert extract(github(CHECKOUT, TESTS)).failed_span is None

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,13 @@ import pytest
 
 from ci_metrics.logs import extract
 from ci_metrics.logs.lines import text_of
-from ci_metrics.models import Extraction, Verdict
+from ci_metrics.models import Extraction, Job, Verdict
 from ci_metrics.verdicts.rules import RulesClassifier
 from ci_metrics.verdicts.taxonomy import load_taxonomy
 
 FOLDER = Path(__file__).parents[2] / "bench" / "recorded"
 #: Floors a little below what `ci-metrics evaluate bench/recorded` prints: a change that costs more than that is a step back.
-RECALL, LENIENT, CHARACTERS = 0.99, 0.97, 3_500
+RECALL, LENIENT, CHARACTERS = 0.99, 0.97, 3_000
 
 
 def rows(name: str) -> list[dict[str, Any]]:
@@ -33,11 +34,28 @@ def failed() -> list[tuple[dict[str, Any], bytes, Extraction, Verdict]]:
     return [(row, *judged(row)) for row in rows("cases.jsonl")]
 
 
+def passed_job() -> Job:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    return Job(
+        repo="o/r", run_id=1, run_attempt=1, job_id=2, name="test", workflow_name="CI", status="completed", conclusion="success",
+        created_at=now, started_at=now, completed_at=now, runner_id=1, runner_name="GitHub Actions 1", labels=(),
+        head_branch="main", head_sha="a" * 40, html_url="", steps=(), annotations=(),
+    )  # fmt: skip
+
+
 def test_logs_that_passed_give_no_error_and_no_verdict_in_any_format() -> None:
-    passing = rows("passing.jsonl")
+    passing = [row for row in rows("passing.jsonl") if not row.get("marked")]
     told = [row["id"] for row in passing if judged(row)[1].state == "errors"]
     assert {row["format"] for row in passing} == {"gha", "travis", "jenkins"}
-    assert len(told) <= 0.01 * len(passing), told
+    assert len(passing) > 200
+    assert told == []
+
+
+def test_a_job_that_passed_gives_no_error_though_a_step_was_marked_that_was_allowed_to_fail() -> None:
+    marked = [row for row in rows("passing.jsonl") if row.get("marked")]
+    assert len(marked) >= 20
+    for row in marked:
+        assert extract(gzip.decompress((FOLDER / row["log"]).read_bytes()), job=passed_job()).state == "no_error_found"
 
 
 def test_the_marked_lines_are_kept_in_a_small_excerpt(

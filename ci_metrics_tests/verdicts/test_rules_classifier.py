@@ -41,6 +41,18 @@ def judged(*lines: str) -> Verdict:
 #: The contract's decisions, and each mistake that a first version made: (what it is about, lines, category).
 CASES: list[tuple[str, tuple[str, ...], str]] = [
     (
+        "what a tool says before it tries again is no cause",
+        (
+            "curl: (28) Failed to connect to mirror.example.com port 443 after 5001 ms: Connection timed out",
+            "Attempt 1 failed. Reason: Child_process exited with error code 28",
+            "Attempt 2 succeeded",
+            "./config/app.yml",
+            "  6:7       error    too many spaces after colon  (colons)",
+            END,
+        ),
+        "assertion_failure",
+    ),
+    (
         "pytest collection errors are infrastructure, whatever made the import fail",
         (
             "_____ ERROR collecting tests/test_api.py _____",

@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from ci_metrics.models import Evidence, ExtractedError, Extraction, Job, LogLine, Verdict
 from ci_metrics.verdicts.rules.commands import commands_of, script_numbers
 from ci_metrics.verdicts.rules.loading import Rule
+from ci_metrics.verdicts.rules.looking import lines_of, marked
 from ci_metrics.verdicts.rules.matching import Hit, bare, match_lines
-from ci_metrics.verdicts.rules.weighing import CONTEXT, FIRST, OTHER, SUMMARY, SURE, Decision, confidence, decide
+from ci_metrics.verdicts.rules.second_opinion import WORDS, how_sure, overrules
+from ci_metrics.verdicts.rules.weighing import CONTEXT, END, SUMMARY, SURE, Decision, decide
 from ci_metrics.verdicts.taxonomy import Taxonomy
+from ci_metrics.verdicts.words import Opinion, opinion_on
 
 #: The tag of rules that know a job without a cause of its own: cancelled, or a gate that repeats that another job failed.
 AGGREGATE = "aggregate"
@@ -38,7 +41,7 @@ class RulesClassifier:
         if error is not None and extraction.errors and error == extraction.errors[0]:
             error = None
         root = error or (extraction.errors[0] if extraction.errors else None)
-        lines, places = _lines(extraction, error)
+        lines, places = lines_of(extraction, error)
         hits = match_lines([bare(line.text) for line in lines])
         total = extraction.total_lines if error is None else 0  # one error alone was found to be one already
         numbers = [line.number for line in lines]
@@ -49,27 +52,27 @@ class RulesClassifier:
             asked = match_lines(commands, "command")
             hits += [Hit(hit.rule, len(lines)) for hit in asked]  # all at one place that is no line of the log
             places, numbers = [*places, CONTEXT], [*numbers, 0]
-        decision = decide(hits, places, numbers, marked=_marked(lines), total=total)
+        decision = decide(hits, places, numbers, marked=marked(lines), total=total)
         gate = next((hit.rule.headline for hit in hits if AGGREGATE in hit.rule.tags), None)
         if gate is not None and not _cause_of_its_own(decision):
             return Verdict(state="no_error_found", error_type=None, confidence=0.0, summary=gate)
         decision = decision or self._by_step(extraction, error, job)
-        fingerprint = root.fingerprint if root else ""
+        opinion = opinion_on([error] if error else extraction.errors)
+        if decision is None and error is None and not _says_that_it_failed(hits, lines):
+            opinion = None  # words like those of a failure are in many a log that passed
+        overruled = opinion is not None and overrules(opinion, decision) and self._may_overrule(opinion, decision)
+        if opinion is not None and overruled:
+            if decision is None or decision.rival is None or decision.rival.hit.rule.category != opinion.category:
+                return self._by_words(opinion, root)
+            decision = Decision(decision.rival, decision.winner)
         if decision is None:
-            seen = root.headline if root else (lines[-1].text if lines else "")
-            return Verdict(
-                state="unknown",
-                error_type=None,
-                confidence=0.0,
-                summary=f"No rule knows this failure. Seen: “{_cut(seen)}”" if seen else "No rule knows this failure.",
-                evidence=_evidence(root),
-                fingerprint=fingerprint,
-            )
-        if decision.winner.hit.rule.scope != "line":
-            return self._verdict(decision, decision.winner.hit.rule, (_shown(root),), root)
-        alike = [hit for hit in hits if self._resolve(hit.rule) == self._resolve(decision.winner.hit.rule)]
-        rule, quoted = _telling(decision, hits, alike, lines, root)
-        return self._verdict(decision, rule, quoted, root)
+            return _unknown(root, lines)
+        rule = decision.winner.hit.rule
+        quoted: tuple[LogLine, ...] = (_shown(root),)
+        if rule.scope == "line":
+            alike = [hit for hit in hits if self._resolve(hit.rule) == self._resolve(rule)]
+            rule, quoted = _telling(decision, hits, alike, lines, root)
+        return self._verdict(rule, quoted, root, how_sure(decision, opinion, overruled=overruled))
 
     def _by_step(self, extraction: Extraction, error: ExtractedError | None, job: Job | None) -> Decision | None:
         """What the failed step's name alone suggests: a guess, below every threshold worth setting."""
@@ -79,18 +82,35 @@ class RulesClassifier:
         hits = match_lines([bare(name)], "step") if name else []
         return decide(hits, [CONTEXT], [0])
 
-    def _verdict(
-        self, decision: Decision, rule: Rule, quoted: tuple[LogLine, ...], root: ExtractedError | None
-    ) -> Verdict:
+    def _may_overrule(self, opinion: Opinion, decision: Decision | None) -> bool:
+        """Whether the taxonomy has the words' category, and no category of a project's own claims the rule's verdict."""
+        if self._taxonomy.get(opinion.category) is None:
+            return False
+        return decision is None or self._resolve(decision.winner.hit.rule) == decision.winner.hit.rule.category
+
+    def _by_words(self, opinion: Opinion, root: ExtractedError | None) -> Verdict:
+        """The verdict where words alone speak for it: the headline of the root cause is all there is to quote."""
+        category = self._taxonomy.get(opinion.category)
+        what = opinion.category.replace("_", " ")
+        return Verdict(
+            state="classified",
+            error_type=opinion.category,
+            confidence=how_sure(None, opinion, overruled=True),
+            summary=f"Worded as a {what} is: “{_cut(root.headline if root else '')}”",
+            evidence=_evidence(root),
+            suggested_fix=category.fix if category else "",
+            fingerprint=root.fingerprint if root else "",
+            rule=WORDS,
+        )
+
+    def _verdict(self, rule: Rule, quoted: tuple[LogLine, ...], root: ExtractedError | None, sure: float) -> Verdict:
         name = self._resolve(rule)
-        sure = confidence(decision)
-        summary = f"{rule.headline or rule.id}: “{_cut(quoted[0].text)}”"
         category = self._taxonomy.get(name) if name else None
         return Verdict(
             state="classified" if name else "unknown",
             error_type=name,
             confidence=sure,
-            summary=summary,
+            summary=f"{rule.headline or rule.id}: “{_cut(quoted[0].text)}”",
             evidence=tuple(Evidence(line.number, line.text) for line in quoted if line.number),
             suggested_fix=rule.fix or (category.fix if category else ""),
             fingerprint=root.fingerprint if root else "",
@@ -106,29 +126,6 @@ class RulesClassifier:
             if claims.intersection(category.rules):
                 return category.name
         return rule.category if self._taxonomy.get(rule.category) else None
-
-
-def _lines(extraction: Extraction, error: ExtractedError | None) -> tuple[list[LogLine], list[float]]:
-    """The lines to look at, and what each one's place is worth."""
-    if error is not None:
-        own = [LogLine(error.line or 0, error.headline), *error.lines]
-        return own, [FIRST] * len(own)
-    texts = {line.number: line for line in extraction.lines}
-    places = dict.fromkeys(texts, CONTEXT)
-    for rank, found in enumerate(extraction.errors):
-        for line in found.lines:
-            texts.setdefault(line.number, line)
-            places[line.number] = max(places.get(line.number, CONTEXT), FIRST if rank == 0 else OTHER)
-    step = extraction.failed_span
-    # What a step printed that passed is no reason for another's failure, however much it looks like one.
-    numbers = [number for number in sorted(texts) if step is None or step[0] <= number <= step[1]]
-    lines = [texts[number] for number in numbers]
-    worth = [places[number] for number in numbers]
-    for rank, found in enumerate(extraction.errors):
-        if found.source == "annotation":
-            lines.append(LogLine(0, found.headline))
-            worth.append(FIRST if rank == 0 else OTHER)
-    return lines, worth
 
 
 def _telling(
@@ -161,6 +158,24 @@ def _telling(
     return winner.rule, (proof,)
 
 
+def _unknown(root: ExtractedError | None, lines: Sequence[LogLine]) -> Verdict:
+    """The verdict where neither rules nor words know a failure: what was seen."""
+    seen = root.headline if root else (lines[-1].text if lines else "")
+    return Verdict(
+        state="unknown",
+        error_type=None,
+        confidence=0.0,
+        summary=f"No rule knows this failure. Seen: “{_cut(seen)}”" if seen else "No rule knows this failure.",
+        evidence=_evidence(root),
+        fingerprint=root.fingerprint if root else "",
+    )
+
+
+def _says_that_it_failed(hits: Sequence[Hit], lines: Sequence[LogLine]) -> bool:
+    """Whether a line says that a command failed, or the runner marked one."""
+    return bool(marked(lines)) or any(END in hit.rule.tags for hit in hits)
+
+
 def _cause_of_its_own(decision: Decision | None) -> bool:
     """Whether a gate's log names a cause beyond the jobs it looks at: only a rule that is sure can say so."""
     return decision is not None and decision.winner.hit.rule.priority >= SURE
@@ -170,11 +185,6 @@ def _evidence(root: ExtractedError | None) -> tuple[Evidence, ...]:
     if root is None or root.line is None:
         return ()
     return tuple(Evidence(line.number, line.text) for line in root.lines if line.number == root.line)
-
-
-def _marked(lines: list[LogLine]) -> set[int]:
-    """Numbers of the lines the runner marked as errors."""
-    return {line.number for line in lines if line.text.lstrip().startswith("##[error]")}
 
 
 def _shown(root: ExtractedError | None) -> LogLine:

@@ -26,7 +26,7 @@ Kind = Literal["cause", "mark", "noise"]
 _RULE_KEYS = frozenset(
     {
         "id", "category", "priority", "regex", "kind", "scope", "tool", "headline", "fix", "tags", "needs", "unless", "mutes", "near",
-        "fires", "silent", "printed_by",
+        "above", "fires", "silent", "printed_by",
     }
 )  # fmt: skip
 _FILE_KEYS = frozenset({"family", "tool", "printed_by", "tags", "near", "rule"})
@@ -46,6 +46,7 @@ class Rule:
     `priority`: 0 to 100, how surely a match *is* the cause when it stands in the failing part of a log.
     `needs`/`unless`: ids, tags or families of which at least one / none must also match somewhere in the excerpt.
     `near`: a match further than so many lines above the place where a command failed is most likely noise (0: any distance).
+    `above`: a noise takes so many lines above it out, too: what a tool says before it tries again is no cause either.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Rule:
     unless: frozenset[str]
     mutes: frozenset[str]
     near: int
+    above: int
     fires: tuple[str, ...]
     silent: tuple[str, ...]
 
@@ -184,6 +186,7 @@ def _rule(name: str, family: str, file: dict[str, object], entry: dict[str, obje
         unless=frozenset(_list(entry, "unless")),
         mutes=frozenset(_list(entry, "mutes")),
         near=_number(entry.get("near", file.get("near", 0)), where),
+        above=_number(entry.get("above", 0), where),
         fires=tuple(_list(entry, "fires")),
         silent=tuple(_list(entry, "silent")),
     )
@@ -214,8 +217,9 @@ def _version() -> str:
         digest.update(f"{name}\n{text}\n".encode())
     for name in ("calibration.toml", "precedence.toml"):
         digest.update(files("ci_metrics.verdicts.rules").joinpath(name).read_bytes())
+    digest.update(files("ci_metrics.verdicts.words").joinpath("weights.tsv").read_bytes())
     return digest.hexdigest()[:10]
 
 
-#: Hash of all rules, their precedence and their calibration: changes when any of them does.
+#: Hash of all rules, their precedence, their calibration and the words beside them: changes when any of them does.
 RULES_VERSION = _version()

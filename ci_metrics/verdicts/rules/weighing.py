@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import tomllib
 from bisect import bisect_left
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -25,7 +25,7 @@ FIRST, OTHER, CONTEXT = 6.0, 3.0, 0.0
 
 
 #: Taken from a match below the last place where anything failed: clean-up, uploads, dumps of other services' logs.
-AFTER, SLACK = 15.0, 3
+AFTER, SLACK = 30.0, 3
 #: Taken from a match that stands too far above the place where its command failed (rules with `near`).
 FAR = 32.0
 #: Rules below this say nothing when no line of the excerpt says that a command failed, unless the log breaks off there.
@@ -48,6 +48,7 @@ class Candidate:
 
     hit: Hit
     score: float
+    place: float = 0.0  # what of the score is for where it stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def decide(
     present = {name for hit in hits for name in names(hit.rule)}
     counted = {h.index for h in hits if SOME in h.rule.tags}
     noise = [h for h in hits if h.rule.kind == "noise" and not (ZERO in h.rule.tags and h.index in counted)]
-    muted = {(h.index, name) for h in noise for name in h.rule.mutes or ("",)}
+    muted = {(index, name) for h in noise for index in _covered(h, numbers) for name in h.rule.mutes or ("",)}
     ends = sorted({numbers[hit.index] for hit in hits if END in hit.rule.tags}.union(marked))
     last = max(numbers, default=0)
     shadow = precedence().shadow
@@ -136,7 +137,7 @@ def decide(
         if rule.category in shadow and 0 < number < summary and rule.priority < CERTAIN:
             score -= shadow[rule.category]
         if rule.category not in best or score > best[rule.category].score:
-            best[rule.category] = Candidate(hit, score)
+            best[rule.category] = Candidate(hit, score, places[hit.index])
     if not best:
         return None
     ranked = sorted(best.values(), key=lambda candidate: -candidate.score)
@@ -147,6 +148,15 @@ def decide(
             winner = other
     rival = next((c for c in ranked if c is not winner), None)
     return Decision(winner, rival)
+
+
+def _covered(hit: Hit, numbers: Sequence[int]) -> Iterator[int]:
+    """The lines that a noise takes out: its own, and those right above it in the log as far as its rule says."""
+    yield hit.index
+    for index in range(hit.index - 1, max(-1, hit.index - 1 - hit.rule.above), -1):
+        if numbers[index] != numbers[hit.index] - (hit.index - index):
+            return
+        yield index
 
 
 def _distance(number: int, ends: Sequence[int], last: int) -> int:

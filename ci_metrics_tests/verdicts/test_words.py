@@ -1,0 +1,142 @@
+"""The second opinion: what the words of a failure say, and what that changes in what the rules decided."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ci_metrics.logs import extract
+from ci_metrics.models import ExtractedError, LogLine
+from ci_metrics.verdicts.rules import RULES_VERSION, RulesClassifier
+from ci_metrics.verdicts.rules.matching import Hit, match_lines
+from ci_metrics.verdicts.rules.second_opinion import FIRM, how_sure, overrules
+from ci_metrics.verdicts.rules.weighing import CONTEXT, FIRST, Candidate, Decision
+from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.verdicts.words import Opinion, opinion_on, terms
+
+ROOT = Path(__file__).parents[2]
+END = "##[error]Process completed with exit code 1."
+
+
+def error_of(*lines: str, step: str | None = None) -> ExtractedError:
+    numbered = tuple(LogLine(number, text) for number, text in enumerate(lines, start=1))
+    return ExtractedError(
+        headline=lines[0], line=1, spans=((1, len(lines)),), lines=numbered, step=step, step_number=None,
+        fingerprint="f", group="g", generic=False, tool="",
+    )  # fmt: skip
+
+
+def log(*lines: str) -> bytes:
+    whole = [
+        "Current runner version: '2.320.0'",
+        "##[group]Run ./ci/check",
+        "shell: /usr/bin/bash -e {0}",
+        "##[endgroup]",
+        *lines,
+        END,
+        "",
+    ]
+    return "\n".join(f"2026-01-01T10:00:00.1234567Z {line}" if line else "" for line in whole).encode()
+
+
+def decided(line: str, place: float) -> Decision:
+    """A decision by the strongest rule that knows `line`, standing in the root cause (`FIRST`) or not."""
+    hit = max((hit for hit in match_lines([line]) if hit.rule.kind == "cause"), key=lambda hit: hit.rule.priority)
+    return Decision(Candidate(Hit(hit.rule, 0), hit.rule.priority + place, place), None)
+
+
+def test_terms_are_lower_case_words_and_neighbours_on_a_line_without_numbers_or_what_a_shell_shows() -> None:
+    found = terms([error_of("TypeError: x12 is not aFunction", "+ ./run --fast", step="Run Tests 3")])
+    assert {"type", "error", "type error", "is not", "function", "run tests"} <= set(found)
+    assert not [term for term in found if "fast" in term or any(character.isdigit() for character in term)]
+
+
+def test_shares_sum_to_one_and_the_category_is_the_likeliest() -> None:
+    opinion = opinion_on(
+        [error_of("E   assert total == 3", "E   AssertionError: assert 4 == 3", "1 failed, 3 passed in 0.12s")]
+    )
+    assert opinion is not None
+    assert sum(opinion.shares.values()) == pytest.approx(1.0)
+    assert opinion.category == "assertion_failure"
+    assert opinion.share("assertion_failure") == max(opinion.shares.values())
+    assert opinion.share("no_such_category") == opinion.share(None) == 0.0
+
+
+def test_words_that_no_recorded_log_holds_say_nothing() -> None:
+    assert opinion_on([error_of("qwertz uiop asdfgh")]) is None
+    assert opinion_on([]) is None
+
+
+def test_rules_and_words_that_agree_make_a_surer_verdict_than_rules_alone_and_doubt_a_less_sure_one() -> None:
+    decision = decided("FAILED tests/test_a.py::test_b - assert 1 == 2", FIRST)
+    alone = how_sure(decision, None, overruled=False)
+    agreed = how_sure(decision, Opinion({"assertion_failure": 0.9, "timeout": 0.1}), overruled=False)
+    doubted = how_sure(decision, Opinion({"assertion_failure": 0.05, "timeout": 0.95}), overruled=False)
+    assert doubted < alone < agreed <= 1.0
+
+
+def test_words_overrule_a_rule_only_when_they_are_sure_and_no_firm_rule_stands_in_the_root_cause() -> None:
+    sure, unsure = (
+        Opinion({"timeout": 0.9, "assertion_failure": 0.1}),
+        Opinion({"timeout": 0.6, "assertion_failure": 0.4}),
+    )
+    weak = decided("the worker said: connection refused", FIRST)
+    assert weak.winner.hit.rule.priority < FIRM
+    assert overrules(sure, weak) and not overrules(unsure, weak)
+    firm = decided("npm ERR! code ERESOLVE", FIRST)
+    assert firm.winner.hit.rule.priority >= FIRM and not overrules(sure, firm)
+    assert overrules(sure, decided("npm ERR! code ERESOLVE", CONTEXT))
+    summary = decided("FAILED tests/test_a.py::test_b - assert 1 == 2", CONTEXT)
+    assert not overrules(sure, summary), "a test summary is no accident"
+    assert not overrules(None, weak)
+
+
+def test_where_no_rule_knows_a_failure_its_words_may_and_quote_its_headline() -> None:
+    raw = log("waiting for the worker to finish ... gave up: time limit of 30 seconds reached, hung for too long")
+    verdict = RulesClassifier(load_taxonomy(None)).judge(extract(raw))
+    if verdict.rule != "words":  # a rule has learnt it meanwhile: then it must have the same kind
+        assert verdict.error_type == "timeout"
+        return
+    assert verdict.state == "classified" and 0.5 <= verdict.confidence < 1
+    assert [quote.text for quote in verdict.evidence] and verdict.suggested_fix
+    assert verdict.evidence[0].text in raw.decode()
+
+
+def test_under_a_taxonomy_that_claims_the_rule_words_change_nothing(tmp_path: Path) -> None:
+    (tmp_path / "t.toml").write_text(
+        'extends = true\n[[category]]\nname = "lint"\nparent = "assertion_failure"\nrules = ["lint"]\ndefinition = "Lint."\n'
+    )
+    line = "src/app.py:1:1: F401 'os' imported but unused"
+    ours = RulesClassifier(load_taxonomy(tmp_path / "t.toml")).judge(extract(log(line)))
+    assert ours.error_type == "lint"
+
+
+def test_other_weights_are_another_version_of_the_rules(tmp_path: Path) -> None:
+    shutil.copytree(
+        ROOT / "ci_metrics", tmp_path / "ci_metrics", ignore=shutil.ignore_patterns("__pycache__", "sample")
+    )
+    ask = [sys.executable, "-c", "from ci_metrics.verdicts.rules.loading import RULES_VERSION; print(RULES_VERSION)"]
+    for expected in (True, False):
+        told = subprocess.run(ask, capture_output=True, text=True, check=True, cwd=tmp_path).stdout.strip()
+        assert (told == RULES_VERSION) is expected
+        with (tmp_path / "ci_metrics/verdicts/words/weights.tsv").open("a") as file:
+            file.write("zebra\t1\t0\t0\t0\t0\t0\t0\t0\t0\t0\n")
+
+
+def test_the_weights_are_those_that_the_script_learns_from_the_recorded_logs(tmp_path: Path) -> None:
+    from bench import train_words
+
+    model = train_words.learn(
+        [case for folder in [ROOT / "bench" / "recorded"] for case in train_words.cases_of(folder)]
+    )
+    lines = (ROOT / "ci_metrics/verdicts/words/weights.tsv").read_text(encoding="utf-8").splitlines()
+    stored = {line.split("\t")[0]: [float(value) for value in line.split("\t")[1:]] for line in lines[3:]}
+    learned = {term: [idf, *row] for term, idf, row in zip(model.vocabulary, model.idf, model.weights, strict=True)}
+    both = stored.keys() & learned.keys()
+    assert len(both) >= 0.99 * len(stored), "run python bench/train_words.py"
+    far = [term for term in both if max(abs(a - b) for a, b in zip(stored[term], learned[term], strict=True)) > 0.05]
+    assert len(far) <= 0.01 * len(stored), "run python bench/train_words.py"
