@@ -70,7 +70,7 @@ def search(
     from_
         Start: 2026-11-20, 2026-11-20T05:30 (UTC), or 36h, 7d, 2w before now.
     to
-        End, written the same way; a date alone means its whole day.
+        End, written the same way; a date alone means its whole day, an hour alone its whole hour.
     limit
         At most so many; 0 for all.
     json

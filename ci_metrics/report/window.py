@@ -26,7 +26,7 @@ SILENT = timedelta(days=2)
 
 _AGO = re.compile(r"(\d{1,5})\s*(h|d|w)")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_DAY = timedelta(days=1)
+_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 
 Step = Literal["hour", "day", "week"]
 _STEPS: dict[Step, timedelta] = {"hour": timedelta(hours=1), "day": _DAY, "week": timedelta(weeks=1)}
@@ -98,7 +98,7 @@ def moment_of(text: str) -> datetime:
 def parse_moment(text: str, now: datetime, option: str, *, end: bool = False) -> datetime:
     """What a person wrote: `2026-11-20`, `2026-11-20T05`, `2026-11-20T05:30`, or `36h`, `7d`, `2w` before `now`.
 
-    With `end`, a date alone means the end of that day. Raises SettingsError naming `option`.
+    With `end`, a date alone means the end of that day, and an hour alone the end of that hour. Raises SettingsError naming `option`.
     """
     ago = _AGO.fullmatch(text.strip().lower())
     if ago:
@@ -109,7 +109,10 @@ def parse_moment(text: str, now: datetime, option: str, *, end: bool = False) ->
         raise SettingsError(
             option, f"“{text}” is not a time", "Write 2026-11-20, 2026-11-20T05:30 (UTC), or 36h, 7d, 2w for before now"
         ) from error
-    return moment + _DAY if end and len(text.strip()) == 10 else moment
+    if not end:
+        return moment
+    whole = {10: _DAY, 13: _HOUR}  # by how much was written: 2026-11-20, 2026-11-20T05
+    return moment + whole.get(len(text.strip()), timedelta(0))
 
 
 def asked_window(since: str | None, until: str | None, now: datetime) -> Window | None:

@@ -152,6 +152,8 @@ def test_a_quarter_of_unexplained_failures_and_old_data_are_said(embedded_index:
         ("2026-11-20", False, datetime(2026, 11, 20, tzinfo=UTC)),
         ("2026-11-20", True, datetime(2026, 11, 21, tzinfo=UTC)),
         ("2026-11-20T05", False, datetime(2026, 11, 20, 5, tzinfo=UTC)),
+        ("2026-11-20T05", True, datetime(2026, 11, 20, 6, tzinfo=UTC)),
+        ("2026-11-20T05:30", True, datetime(2026, 11, 20, 5, 30, tzinfo=UTC)),
         ("2026-11-20T05:30+02:00", False, datetime(2026, 11, 20, 3, 30, tzinfo=UTC)),
         ("36h", False, NOW - timedelta(hours=36)),
         ("7d", False, NOW - timedelta(days=7)),
