@@ -149,8 +149,10 @@ def main() -> None:
     if given.check:
         check(cases)
         return
-    WEIGHTS.write_text(written(learn(cases), f"{len(cases)} logs of bench/recorded"), encoding="utf-8")
-    print(f"{WEIGHTS}: learned from {len(cases)} logs")
+    count = sum(case.expected[0] not in LEFT_OUT for case in cases)
+    source = f"{count} logs of {', '.join(folder.name for folder in given.folders)}"
+    WEIGHTS.write_text(written(learn(cases), source), encoding="utf-8")
+    print(f"{WEIGHTS}: learned from {source}")
 
 
 if __name__ == "__main__":

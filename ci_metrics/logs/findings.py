@@ -105,6 +105,8 @@ def _ordered(runs: list[list[Line]], *, needed: bool) -> list[_Block]:
     errors = [block for block in blocks if block.head.own >= threshold]
     if not errors and needed:
         errors = sorted(blocks, key=lambda b: -max(line.score for line in b.lines))[:1]
+        for block in errors:
+            block.head = _said_last(block.lines) or block.head
     for block in errors:
         block.head = _said_before(block) or block.head
     return sorted(errors, key=lambda b: (-_rank(b, best), b.head.at))
@@ -117,12 +119,15 @@ def _said_before(block: _Block) -> Line | None:
     """
     if not _wraps(block.head.ids):
         return None
-    for line in reversed(block.lines[: block.lines.index(block.head)]):
+    return _said_last(block.lines[: block.lines.index(block.head)])
+
+
+def _said_last(lines: list[Line]) -> Line | None:
+    """The last of these lines that a program printed and that says more than that something failed; None where a frame comes first."""
+    for line in reversed(lines):
         text = line.text.strip()
-        if text.startswith(_FRAME):
-            return None
         if text and not _wraps(line.ids):
-            return line
+            return None if text.startswith(_FRAME) else line
     return None
 
 

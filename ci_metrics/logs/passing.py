@@ -7,10 +7,13 @@ the job printed (`background.py`).
 
 from __future__ import annotations
 
+import re
+from heapq import nlargest
 from typing import NamedTuple
 
 from ci_metrics.logs.catalogue import FAINT
 from ci_metrics.logs.reading import Reading
+from ci_metrics.logs.scan import Block, Hit
 
 #: What a match counts that stands in the output of a test that passed.
 DIM = 0.1
@@ -18,26 +21,55 @@ DIM = 0.1
 REACH = 48 << 10
 #: How often the best matches are looked at: those that move up when others are dimmed may stand in such output too.
 ROUNDS = 3
+_COLOUR = re.compile(rb"\x1b?\[[0-9;]*m")
 
 
 class Runner(NamedTuple):
-    """How a test runner marks one test's (or one class's) output."""
+    """How a test runner marks one test's (or one class's) output; both names are the first group of what matches the mark's line."""
 
     begins: tuple[bytes, ...]
     passed: bytes
     others: tuple[bytes, ...]  # marks after which another test's output, or none, follows
+    began: re.Pattern[bytes]
+    ended: re.Pattern[bytes]
 
 
 #: By the id of the pattern (role `framed`) that tells that a log holds such marks.
 RUNNERS = {
-    "jvm-surefire-class": Runner((b"Running ",), b", Failures: 0, Errors: 0", (b"Tests run:",)),
-    "jvm-gradle-output": Runner((b" STANDARD_OUT", b" STANDARD_ERROR"), b" PASSED", (b" FAILED", b" SKIPPED")),
-    "go-test-verbose": Runner(
-        (b"=== RUN ", b"=== CONT ", b"=== NAME "), b"--- PASS: ", (b"--- FAIL: ", b"--- SKIP: ", b"=== PAUSE ")
+    "jvm-surefire-class": Runner(
+        (b"Running ",),
+        b", Failures: 0, Errors: 0",
+        (b"Tests run:", b"Results"),
+        re.compile(rb"Running ([^\r\n]+)"),
+        re.compile(rb"Failures: 0, Errors: 0.*Time elapsed.*?(?: in ([^\r\n]+)|$)"),
     ),
-    "native-gtest-passed": Runner((b"[ RUN      ]",), b"[       OK ]", (b"[  FAILED  ]", b"[  SKIPPED ]")),
+    "jvm-gradle-output": Runner(
+        (b" STANDARD_OUT", b" STANDARD_ERROR"),
+        b" PASSED",
+        (b" FAILED", b" SKIPPED"),
+        re.compile(rb"(\S[^\r\n]*?) STANDARD_(?:OUT|ERROR)"),
+        re.compile(rb"(\S[^\r\n]*?) PASSED"),
+    ),
+    "go-test-verbose": Runner(
+        (b"=== RUN ", b"=== CONT ", b"=== NAME "),
+        b"--- PASS: ",
+        (b"--- FAIL: ", b"--- SKIP: ", b"=== PAUSE "),
+        re.compile(rb"=== (?:RUN|CONT|NAME) +(\S+)"),
+        re.compile(rb"--- PASS: (\S+)"),
+    ),
+    "native-gtest-passed": Runner(
+        (b"[ RUN      ]",),
+        b"[       OK ]",
+        (b"[  FAILED  ]", b"[  SKIPPED ]"),
+        re.compile(rb"\[ RUN      \] (\S+)"),
+        re.compile(rb"\[       OK \] (\S+)"),
+    ),
     "native-ctest-verbose": Runner(
-        (b"    Start ",), b"   Passed  ", (b"***Failed", b"***Exception", b"***Timeout", b"***Not Run")
+        (b"    Start ",),
+        b"   Passed  ",
+        (b"***Failed", b"***Exception", b"***Timeout", b"***Not Run"),
+        re.compile(rb"    Start +(\d+):"),
+        re.compile(rb"Test +#(\d+):"),
     ),
 }
 
@@ -50,9 +82,7 @@ def dim(reading: Reading, best: float, most: int) -> float:
     seen: set[int] = set()  # where the matches stand that were looked at
     for _ in range(ROUNDS):
         found = False
-        weights = sorted((hit.weight for block in reading.blocks for hit in block.hits), reverse=True)
-        least = max(FAINT, weights[most]) if len(weights) > most else FAINT
-        for block, hit in [(b, h) for b in reading.blocks for h in b.hits if h.weight >= least]:
+        for block, hit in nlargest(most, _weighty(reading), key=_weight):
             at = block.offset + hit.start
             if at not in seen and any(_inside(block.data, hit.start, hit.end, runner) for runner in runners):
                 hit.weight *= DIM
@@ -63,8 +93,17 @@ def dim(reading: Reading, best: float, most: int) -> float:
     return max((hit.weight for block in reading.blocks for hit in block.hits), default=0.0)
 
 
+def _weighty(reading: Reading) -> list[tuple[Block, Hit]]:
+    """The matches that weigh as much as the best ones may, which is most of them only in small logs."""
+    return [(block, hit) for block in reading.blocks for hit in block.hits if hit.weight >= FAINT]
+
+
+def _weight(found: tuple[Block, Hit]) -> float:
+    return found[1].weight
+
+
 def _inside(data: bytes, start: int, end: int, runner: Runner) -> bool:
-    """Whether the line from `start` to `end` stands between the begin of a test and the word that it passed."""
+    """Whether the line from `start` to `end` stands between the begin of a test and the word that this test passed."""
     low, high = max(0, start - REACH), end + REACH
     begin = max(data.rfind(mark, low, start) for mark in runner.begins)
     if begin < 0:
@@ -76,4 +115,22 @@ def _inside(data: bytes, start: int, end: int, runner: Runner) -> bool:
     if passed < 0:
         return False
     line = data.rfind(b"\n", end, passed) + 1 or end
-    return all(data.find(mark, end, line) < 0 for mark in (*runner.others, *runner.begins))
+    if any(data.find(mark, end, line) >= 0 for mark in (*runner.others, *runner.begins)):
+        return False
+    return _same(runner.began.search(_line(data, begin)), runner.ended.search(_line(data, passed)))
+
+
+def _line(data: bytes, at: int) -> bytes:
+    """The line that holds offset `at`."""
+    end = data.find(b"\n", at)
+    return data[data.rfind(b"\n", 0, at) + 1 : end if end >= 0 else len(data)]
+
+
+def _same(began: re.Match[bytes] | None, ended: re.Match[bytes] | None) -> bool:
+    """Whether both marks are of one test, or the second of the one that the first is a part of; some runners do not name it again."""
+    if began is None or ended is None:
+        return False
+    if ended[1] is None:
+        return True
+    first, last = (_COLOUR.sub(b"", found[1]).strip() for found in (began, ended))
+    return first == last or first.startswith(last + b"/")

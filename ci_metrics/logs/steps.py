@@ -42,12 +42,15 @@ class StepRange:
 
 
 def stamp(raw: bytes) -> float | None:
-    """The timestamp before a line of GitHub's log, in whole seconds since 1970, or None."""
+    """The timestamp before a line of GitHub's log, in whole seconds since 1970; None without one, or when it is no time."""
     found = _STAMP.match(raw)
     if found is None:
         return None
     year, month, day, hour, minute, second = map(int, found.groups())
-    return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC).timestamp()
+    try:
+        return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC).timestamp()
+    except ValueError:  # a program's own, like 24:00:00
+        return None
 
 
 def aligned(headers: Sequence[Header], steps: Sequence[Step]) -> list[StepRange]:

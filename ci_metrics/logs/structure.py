@@ -24,12 +24,31 @@ _KINDS = {
     "github-setup-start": "setup",
     "github-debug-start": "debug",
 }
-#: Names of steps that run whatever happened before them.
-_AFTERCARE = re.compile(
-    r"(?i)upload|report|codecov|coverall|publish|notif|slack|discord|teams|annotat|summar|comment|clean|artifact|hook|cache|dump"
-    r"|\blogs?\b|diagnos|debug|teardown|tear down|shut ?down|complete job|\bpost\b"
-    r"|^Run (?:cat|ls|tail|echo|docker (?:logs|ps|compose (?:logs|down)))\b"
+#: Actions that look after a failure: they run whatever happened before them. By the action's name, without owner and version.
+_CARING_ACTION = re.compile(
+    r"(?i)(?:^|[/_-])(?:upload|report(?:er|s|ing)?|codecov|coveralls?|publish-(?:unit-)?(?:test|report)\S*|notif\w*|slack|discord|teams|annotat\w*"
+    r"|summary|comment\w*|clean\w*|hooks?|hook-extensions|cache|dump)(?:$|[/_.-])"
 )
+#: The same for commands, and for what steps are called: by how they begin.
+_CARING_COMMAND = re.compile(
+    r"(?i)^(?:cat|ls|tail|head|echo|journalctl|dmesg|df|free|docker (?:logs|ps|images?|inspect|compose (?:logs|ps|down)|logout|stop|rm)"
+    r"|kubectl (?:logs|get|describe)|pip list|npm ls)\b"
+)
+_CARING_NAME = re.compile(
+    r"(?i)^(?:upload|publish (?:unit )?test|report|notify|post\b|annotate|summari[sz]e|comment|clean|tear|dump|show|print|collect"
+    r"|archive|save|stop)"
+)
+_ACTION = re.compile(r"^(?:\.?/)?[\w.-]+/[\w./-]+(?:@\S+)?$")
+
+
+def _looks_after(name: str, *, column: bool) -> bool:
+    """Whether a step of this name runs to tell of a failure or to clean up after it; `column`: the name is the workflow's own."""
+    if column or not name.startswith("Run "):
+        return bool(_CARING_NAME.search(name))
+    what = name.removeprefix("Run ").strip("'")
+    if _ACTION.match(what):
+        return bool(_CARING_ACTION.search(what.split("@")[0]))
+    return bool(_CARING_COMMAND.match(what))
 
 
 @dataclass(slots=True)
@@ -49,6 +68,7 @@ class Structure:
     cut: bool = False  # a cap of the download cut it, and left its mark
     whole: bool = False  # it begins as GitHub's complete logs of jobs, and of steps, do
     framed: set[str] = field(default_factory=set)  # ids of the patterns whose tools mark each test's output
+    columns: bool = False  # each line names its step, as `gh run view --log` prints it
     job_name: int | None = None  # offset of the line on which GitHub's runner names the job
 
     @property
@@ -73,8 +93,21 @@ class Structure:
         found = self.marked()
         if len(found) < 2 or not self.headers:
             return found
-        work = [segment for segment in found if not _AFTERCARE.search(self.names.get(self.starts[segment], ""))]
-        return {max(work)} if work else {min(found)}
+        headers = {header.at: header for header in self.headers}
+        ended = {self.segment(at) for at in self.ends}
+        work: list[int] = []
+        for segment in sorted(found):
+            header = headers.get(self.starts[segment])
+            aside = header is None or header.kind in ("post", "orphans", "setup")
+            # A script's marks alone say little: a linter marks lines, and the script ends well all the same.
+            only_marks = segment not in ended and header is not None and header.plain is not None
+            if (
+                not aside
+                and not only_marks
+                and not _looks_after(self.names.get(self.starts[segment], ""), column=self.columns)
+            ):
+                work.append(segment)
+        return {max(work)} if work else {min(ended or found)}
 
     def name(self, at: int) -> str | None:
         """The step that holds offset `at`, as far as the log tells."""
@@ -136,6 +169,7 @@ class Structure:
             self.names[at] = "Set up job"
         if column is not None:
             self.names[at] = column[1]
+            self.columns = True
         self.headers.append(Header(at, kind, text, stamp(raw), _plain(block.data, hit.end) if kind == "run" else None))
 
 

@@ -48,6 +48,7 @@ def job(*steps: Step, conclusion: str = "failure", annotations: tuple[Annotation
     )  # fmt: skip
 
 
+END_OF_STEP = "##[error]Process completed with exit code 1."
 CHECKOUT = ("##[group]Run actions/checkout@v4", "with:", "  repository: o/r", "##[endgroup]", "Syncing repository: o/r")
 TESTS = (
     "##[group]Run make test",
@@ -475,3 +476,48 @@ def test_of_several_marked_steps_the_job_failed_of_the_last_one_that_does_not_lo
 
 def test_one_marked_step_leaves_open_where_the_cause_stands() -> None:
     assert extract(github(CHECKOUT, TESTS)).failed_span is None
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        ("Post job cleanup.", "##[error]ENOENT: no such file or directory, lstat '.cache/x'"),
+        ("##[group]Run cat logs/app.log", "cat logs/app.log", "##[endgroup]", "cat: no such file", END_OF_STEP),
+        REPORT,
+    ],
+    ids=["a post step", "a command that shows logs", "a report"],
+)
+def test_what_looks_after_a_failure_is_not_the_reason(after: tuple[str, ...]) -> None:
+    found = extract(github(CHECKOUT, TESTS, after))
+    assert found.failed_step == "Run make test"
+    assert "test_total" in found.errors[0].headline
+
+
+@pytest.mark.parametrize(
+    "command", ["npm publish", "pytest tests/test_cache.py", "pytest --junitxml=report.xml", "./clean-and-build"]
+)
+def test_a_command_is_no_aftercare_for_what_its_arguments_say_nor_outdone_by_a_script_that_only_marked_lines(
+    command: str,
+) -> None:
+    lint = (
+        "##[group]Run eslint . || true",
+        "eslint . || true",
+        "shell: /usr/bin/bash -e {0}",
+        "##[endgroup]",
+        "##[error]src/a.js: line 3, col 4, Error - 'x' is not defined. (no-undef)",
+    )
+    failed = (
+        f"##[group]Run {command}",
+        command,
+        "shell: /usr/bin/bash -e {0}",
+        "##[endgroup]",
+        "it broke in the middle",
+        END_OF_STEP,
+    )
+    assert extract(github(CHECKOUT, lint, failed)).failed_step == f"Run {command}"
+
+
+def test_a_time_that_is_none_is_no_time() -> None:
+    for start in ("2026-01-01T24:00:00.0000000Z", "2026-13-41T99:99:99.1000000Z"):
+        log = f"{start} ##[group]Run make\n{start} make: *** [all] Error 2\n{start} {END_OF_STEP}\n"
+        assert extract(log.encode()).state == "errors"

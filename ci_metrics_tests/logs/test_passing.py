@@ -74,5 +74,33 @@ def test_what_stands_between_two_tests_belongs_to_neither() -> None:
     assert [line for line in shown("\n".join(lines).encode()) if "the store is shut" in line]
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["=== CONT  TestShut", *CRASH, "--- PASS: TestOther (0.01s)", "--- FAIL: TestShut (0.01s)"],
+        [
+            "    Start 6: cart",
+            "    Start 7: store_shut",
+            "7: Error: the store is shut",
+            " 6/31 Test  #6: cart ....   Passed    0.01 sec",
+        ],
+        ["[INFO] Running com.acme.StoreTest", *TRACE, "Results:", "Tests run: 3, Failures: 0, Errors: 0, Skipped: 0"],
+        ["[INFO] Running com.acme.StoreTest", *TRACE, "Tests run: 3, Failures: 0, Errors: 0, Skipped: 0"],
+    ],
+    ids=["go in parallel", "ctest -j", "surefire without an end of the class", "surefire's total"],
+)
+def test_that_another_test_or_the_whole_run_passed_says_nothing_of_this_one(lines: list[str]) -> None:
+    rest = ["--- PASS: TestA (0.00s)", " 1/2 Test  #1: a ....   Passed    0.01 sec", "FAILED: 1 of 31 tests"]
+    log = "\n".join([*lines, *rest, "make: *** [Makefile:3: test] Error 1", ""]).encode()
+    assert [line for line in shown(log) if "the store is shut" in line]
+
+
+def test_a_part_of_a_test_passed_when_the_whole_did() -> None:
+    lines = ["=== RUN   TestStore", "=== RUN   TestStore/shut", *CRASH, "--- PASS: TestStore (0.01s)"]
+    lines += [f"=== RUN   TestB{n}\n--- PASS: TestB{n} (0.00s)" for n in range(9)]
+    log = "\n".join([*lines, "FAILED: 1 of 31 tests", "make: *** [Makefile:3: test] Error 1", ""]).encode()
+    assert not [line for line in shown(log) if "the store is shut" in line]
+
+
 def test_every_runner_that_the_patterns_know_has_its_marks() -> None:
     assert {p.id for p in catalogue.patterns() if p.role == "framed"} == set(passing.RUNNERS) == set(RUNNERS)

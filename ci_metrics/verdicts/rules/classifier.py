@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ci_metrics.models import Evidence, ExtractedError, Extraction, Job, LogLine, Verdict
 from ci_metrics.verdicts.rules.commands import commands_of, script_numbers
 from ci_metrics.verdicts.rules.loading import Rule
-from ci_metrics.verdicts.rules.looking import lines_of, marked
+from ci_metrics.verdicts.rules.looking import errors_of, lines_of, marked
 from ci_metrics.verdicts.rules.matching import Hit, bare, match_lines
 from ci_metrics.verdicts.rules.second_opinion import WORDS, how_sure, overrules
 from ci_metrics.verdicts.rules.weighing import CONTEXT, END, SUMMARY, SURE, Decision, decide
@@ -33,7 +33,7 @@ class RulesClassifier:
 
         The root cause (no `error`, or the extraction's first) is judged by everything the excerpt shows: a summary, the goal
         that failed or the runner's last word often stands in another block than the first error.
-        `job` adds its annotations and the failed step's name. Never raises for what a log says; where nothing fits the
+        `job` adds the failed step's name where the extraction has none. Never raises for what a log says; where nothing fits the
         state is "unknown" and the summary says what was seen.
         """
         if error is None and extraction.state != "errors":
@@ -57,8 +57,9 @@ class RulesClassifier:
         if gate is not None and not _cause_of_its_own(decision):
             return Verdict(state="no_error_found", error_type=None, confidence=0.0, summary=gate)
         decision = decision or self._by_step(extraction, error, job)
-        opinion = opinion_on([error] if error else extraction.errors)
-        if decision is None and error is None and not _says_that_it_failed(hits, lines):
+        opinion = opinion_on(errors_of(extraction, error))
+        guessed = decision is None or decision.winner.hit.rule.scope == "step"
+        if guessed and error is None and not _says_that_it_failed(hits, lines):
             opinion = None  # words like those of a failure are in many a log that passed
         overruled = opinion is not None and overrules(opinion, decision) and self._may_overrule(opinion, decision)
         if opinion is not None and overruled:
@@ -92,11 +93,12 @@ class RulesClassifier:
         """The verdict where words alone speak for it: the headline of the root cause is all there is to quote."""
         category = self._taxonomy.get(opinion.category)
         what = opinion.category.replace("_", " ")
+        what = f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
         return Verdict(
             state="classified",
             error_type=opinion.category,
             confidence=how_sure(None, opinion, overruled=True),
-            summary=f"Worded as a {what} is: “{_cut(root.headline if root else '')}”",
+            summary=f"Worded as {what} is: “{_cut(root.headline if root else '')}”",
             evidence=_evidence(root),
             suggested_fix=category.fix if category else "",
             fingerprint=root.fingerprint if root else "",

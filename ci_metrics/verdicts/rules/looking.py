@@ -34,6 +34,15 @@ def lines_of(extraction: Extraction, error: ExtractedError | None) -> tuple[list
     return lines, worth
 
 
+def errors_of(extraction: Extraction, error: ExtractedError | None) -> Sequence[ExtractedError]:
+    """The errors whose words count: `error` alone, else those of the step that failed, root cause first."""
+    if error is not None:
+        return [error]
+    span = extraction.failed_span
+    inside = [e for e in extraction.errors if span is None or e.line is None or span[0] <= e.line <= span[1]]
+    return inside or extraction.errors
+
+
 def marked(lines: Sequence[LogLine]) -> set[int]:
     """Numbers of the lines the runner marked as errors."""
     return {line.number for line in lines if line.text.lstrip().startswith("##[error]")}

@@ -52,11 +52,12 @@ def overrules(opinion: Opinion | None, decision: Decision | None) -> bool:
     """Whether the words' category is taken instead of the rules': not against a firm rule in the root cause, nor a test summary."""
     if opinion is None:
         return False
-    if decision is None:
+    if decision is None or decision.winner.hit.rule.scope == "step":
         return opinion.share(opinion.category) >= ALONE
-    if opinion.share(opinion.category) < _fit().overrules:
-        return False
     winner = decision.winner
+    known = winner.hit.rule.category in opinion.shares  # of what they have not learned, words say nothing
+    if opinion.share(opinion.category) < _fit().overrules or not known:
+        return False
     firm = winner.place >= FIRST or SUMMARY in winner.hit.rule.tags
     return winner.hit.rule.category != opinion.category and not (firm and winner.hit.rule.priority >= FIRM)
 
@@ -66,13 +67,13 @@ def how_sure(decision: Decision | None, opinion: Opinion | None, *, overruled: b
 
     `decision` is what stands: of the rules, or of the words when `overruled` (None when no rule has their category).
     """
-    sure = confidence(decision) if decision is not None else 0.0
-    if opinion is None or (decision is not None and decision.winner.hit.rule.scope == "step" and not overruled):
-        return sure  # what a step's name suggests stays a guess
     if decision is None:
-        return round(opinion.share(opinion.category), 3)
+        return round(opinion.share(opinion.category), 3) if opinion is not None else 0.0
+    sure, rule = confidence(decision), decision.winner.hit.rule
+    category = rule.category
+    if opinion is None or category not in opinion.shares or rule.scope == "step":
+        return sure  # what a step's name suggests stays a guess
     fit = _fit()
-    category = decision.winner.hit.rule.category
     sure = fit.overruled if overruled else min(0.99, max(0.01, sure))
     value = fit.base + fit.rules * log(sure / (1 - sure)) + fit.share * log(max(LEAST, opinion.share(category)))
     value += fit.agree * (opinion.category == category)
