@@ -22,6 +22,7 @@ from cyclopts import Parameter
 
 from ci_metrics.errors import ContractError
 from ci_metrics.logs import extract
+from ci_metrics.models import Verdict
 from ci_metrics.settings import load_settings
 from ci_metrics.verdicts.evaluation import (
     Answer,
@@ -48,7 +49,7 @@ def evaluate(
     Parameters
     ----------
     folder: has cases.jsonl(.gz) and the logs it names
-    part: "all", "tuned" or "held-out": rules are never tuned on the projects of the held-out part (a hash of the name decides)
+    part: "all", "tuned" or "held-out": rules are never written after projects of the held-out part (a hash of the name decides)
     only: cases whose id starts with this
     wrong: print so many wrong verdicts, with the line that decided
     json_lines: the figures as one JSON object
@@ -62,32 +63,35 @@ def evaluate(
     classifier = RulesClassifier(taxonomy_in_force(load_settings().taxonomy_file))
     answers, lessons = [], []
     for case in cases:
-        data = _read(folder / case.log)
-        extraction = extract(data)
-        verdict = classifier.judge(extraction)
-        answers.append(
-            Answer(
-                case=case,
-                lines=data.decode("utf-8", "replace").split("\n"),
-                excerpt=extraction.excerpt,
-                spans=extraction.spans,
-                error_type=verdict.error_type,
-                confidence=verdict.confidence,
-                evidence=verdict.evidence,
-                first_error=extraction.errors[0].lines if extraction.errors else (),
-            )
-        )
+        answer, verdict = answer_to(case, _read(folder / case.log), classifier)
+        answers.append(answer)
         if case.expected and verdict.error_type not in case.expected:
             lessons.append(
                 f"{case.id}: {verdict.error_type or verdict.state}, not {case.expected[0]}\n   {verdict.summary}"
             )
-    groups = list(_groups(answers))
     if json_lines:
-        print(json.dumps({name: _figures(group) for name, group in groups}))
+        print(json.dumps({name: _figures(group) for name, group in _groups(answers)}))
         return
-    print("\n".join(_tables(groups, answers)))
+    print("\n".join(tables(answers)))
     if wrong:
         print("\n".join(["", "Wrong verdicts", *lessons[:wrong]]))
+
+
+def answer_to(case: Case, data: bytes, classifier: RulesClassifier) -> tuple[Answer, Verdict]:
+    """What extraction and `classifier` say of one case's log."""
+    extraction = extract(data)
+    verdict = classifier.judge(extraction)
+    answer = Answer(
+        case=case,
+        lines=data.decode("utf-8", "replace").split("\n"),
+        excerpt=extraction.excerpt,
+        spans=extraction.spans,
+        error_type=verdict.error_type,
+        confidence=verdict.confidence,
+        evidence=verdict.evidence,
+        first_error=extraction.errors[0].lines if extraction.errors else (),
+    )
+    return answer, verdict
 
 
 def read_cases(folder: Path) -> list[Case]:
@@ -156,7 +160,9 @@ def _figures(group: Sequence[Answer]) -> dict[str, object]:
     }
 
 
-def _tables(groups: Sequence[tuple[str, list[Answer]]], answers: Sequence[Answer]) -> Iterator[str]:
+def tables(answers: Sequence[Answer]) -> Iterator[str]:
+    """The lines that are printed: extraction and verdicts by group, categories, confidence, confusion."""
+    groups = list(_groups(answers))
     yield f"{'extraction':24} {'n':>5} {'recall':>7} {'all kept':>9} {'characters':>11} {'first error':>12}"
     for name, group in groups:
         if extraction := score_extractions(group):

@@ -47,7 +47,10 @@ class Case:
 
     @property
     def held_out(self) -> bool:
-        """Whether this case's project is of the quarter that rules are never tuned on (by a hash of its name)."""
+        """Whether this case's project is of the quarter that rules are never written after (by a hash of its name).
+
+        The table of confidence (`calibration.toml`) and the words of the second opinion learn from all recorded logs.
+        """
         digest = hashlib.sha256(self.project.encode()).digest()
         return digest[0] % 2 == 1 and digest[1] % 2 == 1
 

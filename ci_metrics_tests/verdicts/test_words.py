@@ -11,11 +11,11 @@ import pytest
 
 from ci_metrics.logs import extract
 from ci_metrics.models import ExtractedError, LogLine
-from ci_metrics.verdicts.rules import RULES_VERSION, RulesClassifier, classifier
+from ci_metrics.verdicts.rules import RULES_VERSION, RulesClassifier
 from ci_metrics.verdicts.rules.matching import Hit, match_lines
 from ci_metrics.verdicts.rules.second_opinion import FIRM, how_sure, overrules
 from ci_metrics.verdicts.rules.weighing import CONTEXT, FIRST, Candidate, Decision
-from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.verdicts.taxonomy import Taxonomy, load_taxonomy
 from ci_metrics.verdicts.words import Opinion, opinion_on, terms
 
 ROOT = Path(__file__).parents[2]
@@ -94,19 +94,18 @@ def test_words_overrule_a_rule_only_when_they_are_sure_and_no_firm_rule_stands_i
     assert not overrules(Opinion({"timeout": 1.0}), weak), "of a category that they have not learned they say nothing"
 
 
-@pytest.fixture
-def timeout_by_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Words that are sure of a timeout, whatever they are asked."""
+def sure_of_a_timeout(taxonomy: Taxonomy) -> RulesClassifier:
+    """A classifier whose words are sure of a timeout, whatever they are asked."""
     shares = dict.fromkeys(load_taxonomy(None).names, 0.005) | {"timeout": 0.95}
-    monkeypatch.setattr(classifier, "opinion_on", lambda _errors: Opinion(shares))
+    return RulesClassifier(taxonomy, lambda _errors: Opinion(shares))
 
 
 UNKNOWN = "zorbling the quux of frobnitz"
 
 
-def test_where_no_rule_knows_a_failure_its_words_speak_and_quote_the_headline(timeout_by_words: None) -> None:
+def test_where_no_rule_knows_a_failure_its_words_speak_and_quote_the_headline() -> None:
     raw = log(UNKNOWN)
-    verdict = RulesClassifier(load_taxonomy(None)).judge(extract(raw))
+    verdict = sure_of_a_timeout(load_taxonomy(None)).judge(extract(raw))
     assert (verdict.state, verdict.error_type, verdict.rule, verdict.confidence) == (
         "classified",
         "timeout",
@@ -119,30 +118,28 @@ def test_where_no_rule_knows_a_failure_its_words_speak_and_quote_the_headline(ti
     assert verdict.suggested_fix
 
 
-def test_words_say_nothing_of_a_log_that_does_not_say_that_anything_failed(timeout_by_words: None) -> None:
+def test_words_say_nothing_of_a_log_that_does_not_say_that_anything_failed() -> None:
     quiet = log(UNKNOWN).replace(END.encode(), b"##[debug]Finishing")
-    assert RulesClassifier(load_taxonomy(None)).judge(extract(quiet)).state != "classified"
+    assert sure_of_a_timeout(load_taxonomy(None)).judge(extract(quiet)).state != "classified"
 
 
-def test_a_guess_from_the_steps_name_does_not_stand_against_words(timeout_by_words: None) -> None:
+def test_a_guess_from_the_steps_name_does_not_stand_against_words() -> None:
     raw = log(UNKNOWN).replace(b"Run ./ci/check", b"Run unit tests")
-    assert RulesClassifier(load_taxonomy(None)).judge(extract(raw)).error_type == "timeout"
+    assert sure_of_a_timeout(load_taxonomy(None)).judge(extract(raw)).error_type == "timeout"
 
 
-def test_a_category_of_ones_own_that_claims_a_rule_is_not_overruled_by_words(
-    timeout_by_words: None, tmp_path: Path
-) -> None:
+def test_a_category_of_ones_own_that_claims_a_rule_is_not_overruled_by_words(tmp_path: Path) -> None:
     line = "the worker said: connection refused"
-    assert RulesClassifier(load_taxonomy(None)).judge(extract(log(line))).error_type == "timeout"
+    assert sure_of_a_timeout(load_taxonomy(None)).judge(extract(log(line))).error_type == "timeout"
     (tmp_path / "t.toml").write_text(
         'extends = true\n[[category]]\nname = "flaky_link"\nparent = "network_error"\nrules = ["network"]\ndefinition = "Links."\n'
     )
-    assert RulesClassifier(load_taxonomy(tmp_path / "t.toml")).judge(extract(log(line))).error_type == "flaky_link"
+    assert sure_of_a_timeout(load_taxonomy(tmp_path / "t.toml")).judge(extract(log(line))).error_type == "flaky_link"
 
 
-def test_a_taxonomy_without_the_words_category_keeps_the_rules_verdict(timeout_by_words: None, tmp_path: Path) -> None:
+def test_a_taxonomy_without_the_words_category_keeps_the_rules_verdict(tmp_path: Path) -> None:
     (tmp_path / "t.toml").write_text('[[category]]\nname = "network_error"\ndefinition = "A connection failed."\n')
-    verdict = RulesClassifier(load_taxonomy(tmp_path / "t.toml")).judge(
+    verdict = sure_of_a_timeout(load_taxonomy(tmp_path / "t.toml")).judge(
         extract(log("the worker said: connection refused"))
     )
     assert verdict.error_type == "network_error"

@@ -5,7 +5,7 @@ What belongs here: which lines are looked at, and how a decision is worded. Does
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ci_metrics.models import Evidence, ExtractedError, Extraction, Job, LogLine, Verdict
 from ci_metrics.verdicts.rules.commands import commands_of, script_numbers
@@ -25,8 +25,12 @@ _QUOTE = 300  # characters of a line that a summary repeats
 class RulesClassifier:
     """Judges failures by rules alone: no network, no state, the same answer for the same text."""
 
-    def __init__(self, taxonomy: Taxonomy) -> None:
+    def __init__(
+        self, taxonomy: Taxonomy, words: Callable[[Sequence[ExtractedError]], Opinion | None] = opinion_on
+    ) -> None:
+        """`words` gives the second opinion: that of the weights in force, unless a test or a bench asks by others."""
         self._taxonomy = taxonomy
+        self._words = words
 
     def judge(self, extraction: Extraction, error: ExtractedError | None = None, job: Job | None = None) -> Verdict:
         """The verdict on a job's root cause, or on `error` alone when another of the job's errors is given.
@@ -57,7 +61,7 @@ class RulesClassifier:
         if gate is not None and not _cause_of_its_own(decision):
             return Verdict(state="no_error_found", error_type=None, confidence=0.0, summary=gate)
         decision = decision or self._by_step(extraction, error, job)
-        opinion = opinion_on(errors_of(extraction, error))
+        opinion = self._words(errors_of(extraction, error))
         guessed = decision is None or decision.winner.hit.rule.scope == "step"
         if guessed and error is None and not _says_that_it_failed(hits, lines):
             opinion = None  # words like those of a failure are in many a log that passed

@@ -43,26 +43,33 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True)
-class _Weights:
+class Weights:
+    """What was learned of each term."""
+
     categories: tuple[str, ...]
     intercepts: NDArray[np.float64]
     terms: dict[str, tuple[float, NDArray[np.float64]]]  # term -> (idf, weight for each category)
 
+    @classmethod
+    def read(cls, text: str) -> Weights:
+        """From the text of a file like `weights.tsv`: categories, intercepts, then a term a line."""
+        head, intercepts, *rows = (line.split("\t") for line in text.splitlines() if line[:2] != "# ")
+        return cls(
+            categories=tuple(head[2:]),
+            intercepts=np.array(intercepts[2:], float),
+            terms={term: (float(idf), np.array(weights, float)) for term, idf, *weights in rows},
+        )
+
 
 @cache
-def _weights() -> _Weights:
-    text = files("ci_metrics.verdicts.words").joinpath("weights.tsv").read_text(encoding="utf-8")
-    head, intercepts, *rows = (line.split("\t") for line in text.splitlines() if line[:2] != "# ")
-    return _Weights(
-        categories=tuple(head[2:]),
-        intercepts=np.array(intercepts[2:], float),
-        terms={term: (float(idf), np.array(weights, float)) for term, idf, *weights in rows},
-    )
+def weights_in_force() -> Weights:
+    """Those that come with the package."""
+    return Weights.read(files("ci_metrics.verdicts.words").joinpath("weights.tsv").read_text(encoding="utf-8"))
 
 
-def opinion_on(errors: Sequence[ExtractedError]) -> Opinion | None:
-    """What the words of these errors (root cause first) say; None when too few of them are known."""
-    known = _weights()
+def opinion_on(errors: Sequence[ExtractedError], weights: Weights | None = None) -> Opinion | None:
+    """What the words of these errors (root cause first) say, by `weights` or those in force; None when too few of them are known."""
+    known = weights or weights_in_force()
     counted = [(known.terms[term], count) for term, count in Counter(terms(errors)).items() if term in known.terms]
     if len(counted) < FEWEST:
         return None

@@ -1,0 +1,46 @@
+"""Verdicts on the rounds of recorded logs that no rule was written after, by words that have not learned from them.
+
+    python bench/unseen_rounds.py [ROUNDS]     # default: HI
+
+Learns the second opinion's weights from the other rounds of `bench/recorded`, writes nothing, and prints what `ci-metrics evaluate`
+prints, of ROUNDS alone: the figures of docs/quality.md at first contact, but for labels that were put right since. Only for H and I,
+the last ones, does that mean logs that nobody had looked at: the rules have learned from those before. Needs scikit-learn.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from pathlib import Path
+
+import train_words
+
+from ci_metrics.commands.evaluate import answer_to, read_cases, tables
+from ci_metrics.verdicts.rules import RulesClassifier
+from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.verdicts.words import Weights, opinion_on
+
+FOLDER = Path(__file__).parent / "recorded"
+
+
+def main() -> None:
+    """Learn, judge and print."""
+    asked = sys.argv[1] if len(sys.argv) > 1 else "HI"
+    rows = map(json.loads, (FOLDER / "cases.jsonl").read_text(encoding="utf-8").splitlines())
+    round_of = {row["id"]: row["round"] for row in rows}
+    others = [case for case in train_words.cases_of(FOLDER) if case.round not in asked]
+    weights = Weights.read(train_words.written(train_words.learn(others), "other rounds"))
+    classifier = RulesClassifier(load_taxonomy(None), lambda errors: opinion_on(errors, weights))
+    cases = [case for case in read_cases(FOLDER) if round_of[case.id] in asked]
+    print(
+        "\n".join(
+            tables(
+                [answer_to(case, gzip.decompress((FOLDER / case.log).read_bytes()), classifier)[0] for case in cases]
+            )
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
