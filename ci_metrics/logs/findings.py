@@ -33,6 +33,8 @@ MARKED = 4.5
 _INNER = (" ", "\t", "Caused by", "E  ")
 #: What services print around the output of a command: what stands above it was said by another.
 _FRAME = ("##[", "travis_", "$ ", "+ ", "[Pipeline]", "shell: ")
+#: The runner's header of a step, with what it runs.
+_HEADER = "##[group]"
 #: Python says so between an exception and the one that it led to.
 _CHAIN = "was the direct cause of the following exception"
 
@@ -167,7 +169,7 @@ def _split(run: list[Line], threshold: float) -> list[_Block]:
     """A run of lines as one block for each error in it: a kind of line seen again begins the next."""
     blocks: list[_Block] = []
     for line in run:
-        begins = line.own >= threshold
+        begins = line.own >= threshold and not line.text.startswith(_HEADER)  # what is run is no error
         again = begins and blocks and line.ids in blocks[-1].kinds and not line.text.startswith(_INNER)
         chained = again and any(_CHAIN in each.text or "During handling" in each.text for each in blocks[-1].lines[-4:])
         if not blocks or (again and not chained and blocks[-1].lines[-1].ids != line.ids):

@@ -20,7 +20,7 @@ DIM = 0.1
 #: Bytes before and behind a match in which the marks around it are looked for.
 REACH = 48 << 10
 #: How often the best matches are looked at: those that move up when others are dimmed may stand in such output too.
-ROUNDS = 3
+ROUNDS = 6
 _COLOUR = re.compile(rb"\x1b?\[[0-9;]*m")
 
 
@@ -32,6 +32,9 @@ class Runner(NamedTuple):
     others: tuple[bytes, ...]  # marks after which another test's output, or none, follows
     began: re.Pattern[bytes]
     ended: re.Pattern[bytes]
+    closing: bytes = (
+        b""  # the second mark, where each test has one of its own, wherever it stands: with `%s` for the name
+    )
 
 
 #: By the id of the pattern (role `framed`) that tells that a log holds such marks.
@@ -56,6 +59,7 @@ RUNNERS = {
         (b"--- FAIL: ", b"--- SKIP: ", b"=== PAUSE "),
         re.compile(rb"=== (?:RUN|CONT|NAME) +(\S+)"),
         re.compile(rb"--- PASS: (\S+)"),
+        closing=b"--- PASS: %s (",
     ),
     "native-gtest-passed": Runner(
         (b"[ RUN      ]",),
@@ -111,13 +115,16 @@ def _inside(data: bytes, start: int, end: int, runner: Runner) -> bool:
     marks = (runner.passed, *runner.others)
     if any(data.find(mark, begin, end) >= 0 for mark in marks):
         return False
+    began = runner.began.search(_line(data, begin))
+    if runner.closing:
+        return began is not None and data.find(runner.closing % began[1], end, high) >= 0
     passed = data.find(runner.passed, end, high)
     if passed < 0:
         return False
     line = data.rfind(b"\n", end, passed) + 1 or end
     if any(data.find(mark, end, line) >= 0 for mark in (*runner.others, *runner.begins)):
         return False
-    return _same(runner.began.search(_line(data, begin)), runner.ended.search(_line(data, passed)))
+    return _same(began, runner.ended.search(_line(data, passed)))
 
 
 def _line(data: bytes, at: int) -> bytes:
@@ -127,10 +134,10 @@ def _line(data: bytes, at: int) -> bytes:
 
 
 def _same(began: re.Match[bytes] | None, ended: re.Match[bytes] | None) -> bool:
-    """Whether both marks are of one test, or the second of the one that the first is a part of; some runners do not name it again."""
+    """Whether both marks are of one test; some runners do not name it again."""
     if began is None or ended is None:
         return False
     if ended[1] is None:
         return True
     first, last = (_COLOUR.sub(b"", found[1]).strip() for found in (began, ended))
-    return first == last or first.startswith(last + b"/")
+    return first == last

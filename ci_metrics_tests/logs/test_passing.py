@@ -95,8 +95,13 @@ def test_that_another_test_or_the_whole_run_passed_says_nothing_of_this_one(line
     assert [line for line in shown(log) if "the store is shut" in line]
 
 
-def test_a_part_of_a_test_passed_when_the_whole_did() -> None:
-    lines = ["=== RUN   TestStore", "=== RUN   TestStore/shut", *CRASH, "--- PASS: TestStore (0.01s)"]
+def test_a_part_of_a_go_test_is_told_by_its_own_mark_below_the_wholes() -> None:
+    lines = ["=== RUN   TestStore", "=== RUN   TestStore/shut", *CRASH, "=== RUN   TestStore/open"]
+    lines += [
+        "--- PASS: TestStore (0.01s)",
+        "    --- PASS: TestStore/shut (0.00s)",
+        "    --- PASS: TestStore/open (0.00s)",
+    ]
     lines += [f"=== RUN   TestB{n}\n--- PASS: TestB{n} (0.00s)" for n in range(9)]
     log = "\n".join([*lines, "FAILED: 1 of 31 tests", "make: *** [Makefile:3: test] Error 1", ""]).encode()
     assert not [line for line in shown(log) if "the store is shut" in line]
