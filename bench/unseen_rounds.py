@@ -3,8 +3,9 @@
     python bench/unseen_rounds.py [ROUNDS]     # default: HI
 
 Learns the second opinion's weights from the other rounds of `bench/recorded`, writes nothing, and prints what `ci-metrics evaluate`
-prints, of ROUNDS alone: the figures of docs/quality.md at first contact, but for labels that were put right since. Only for H and I,
-the last ones, does that mean logs that nobody had looked at: the rules have learned from those before. Needs scikit-learn.
+prints, of ROUNDS alone. For H and I, the last ones, no rule of verdicts was written: they come out near the figures at first
+contact in docs/quality.md, better by the labels put right and the patterns of extraction corrected since. Rules have learned from
+the rounds before. Needs scikit-learn.
 """
 
 from __future__ import annotations
