@@ -88,7 +88,8 @@ def _extract(
         return (None, None) if ranges else (reading.structure.name(at), None)
 
     failed_span = _lines_of(reading, ranges, step) if step is not None else _marked_span(reading, failing)
-    known = failed_span if step is None else any(found.step.number == step.number for found in ranges)
+    known = any(found.step.number == step.number for found in ranges) if step is not None else failed_span
+    known = known or (reading.structure.script_failed and len(failing) == 1)
     inside = (lambda at: reading.structure.segment(at) in failing) if known else None
     errors = annotated.merged(_reasons(errors_of(chosen, shown, step_of, inside), ranges), noted)
     errors = tuple(_with_step_line(error, failed_span) for error in errors)

@@ -38,6 +38,7 @@ _CARING_NAME = re.compile(
     r"(?i)^(?:upload|publish (?:unit )?test|report|notify|post\b|annotate|summari[sz]e|comment|clean|tear|dump|show|print|collect"
     r"|archive|save|stop)"
 )
+_SCRIPT_STEP = re.compile(rb"\[Pipeline\] (?:sh|bat|powershell|pwsh)\b")
 _ACTION = re.compile(r"^(?:\.?/)?[\w.-]+/[\w./-]+(?:@\S+)?$")
 
 
@@ -68,6 +69,11 @@ class Structure:
     cut: bool = False  # a cap of the download cut it, and left its mark
     whole: bool = False  # it begins as GitHub's complete logs of jobs, and of steps, do
     framed: set[str] = field(default_factory=set)  # ids of the patterns whose tools mark each test's output
+    scripts: list[int] = field(
+        default_factory=list
+    )  # offsets of the scripts that a Jenkins pipeline runs, before its post actions
+    post_actions: bool = False  # a Jenkins pipeline's have begun
+    script_failed: bool = False  # a Jenkins pipeline says that one of its scripts did
     columns: bool = False  # each line names its step, as `gh run view --log` prints it
     job_name: int | None = None  # offset of the line on which GitHub's runner names the job
 
@@ -91,6 +97,8 @@ class Structure:
         what runs in any case comes after it, which mostly tells of it, looks after it or cleans up.
         """
         found = self.marked()
+        if self.script_failed and self.scripts and not self.headers:
+            return {self.segment(self.scripts[-1])}  # what follows is skipped, but for post actions
         if len(found) < 2 or not self.headers:
             return found
         headers = {header.at: header for header in self.headers}
@@ -130,6 +138,7 @@ class Structure:
                 self.ends.append(at)
             case "pass" | "fail":
                 self.verdict = role
+                self.script_failed |= name == "ci-jenkins-script"
             case "after" if self.ends and self.after is None:
                 self.after = at
             case "whole":
@@ -143,9 +152,18 @@ class Structure:
             case "mark":
                 self.marks.append(at)
 
+    def _pipeline(self, raw: bytes, at: int) -> None:
+        """Take in a line with which a Jenkins pipeline begins a step or a block."""
+        if b"Post Actions)" in raw:
+            self.post_actions = True
+        elif not self.post_actions and _SCRIPT_STEP.search(raw):
+            self.scripts.append(at)
+
     def _start(self, block: Block, hit: Hit, at: int, name: str) -> None:
         if at and at != self.starts[-1]:
             self.starts.append(at)
+        if name == "ci-jenkins-stage":
+            self._pipeline(block.data[hit.start : hit.end], at)
         kind = _KINDS.get(name)
         if kind is None:
             return

@@ -521,3 +521,41 @@ def test_a_time_that_is_none_is_no_time() -> None:
     for start in ("2026-01-01T24:00:00.0000000Z", "2026-13-41T99:99:99.1000000Z"):
         log = f"{start} ##[group]Run make\n{start} make: *** [all] Error 2\n{start} {END_OF_STEP}\n"
         assert extract(log.encode()).state == "errors"
+
+
+def pipeline(*, post: bool) -> bytes:
+    """A Jenkins pipeline: a stage whose tests print an error and pass, one that fails, and post actions that print another error."""
+    lines = ["Started by user admin", "[Pipeline] Start of Pipeline", "[Pipeline] node", "[Pipeline] {"]
+    lines += [
+        "[Pipeline] stage",
+        "[Pipeline] { (Unit)",
+        "[Pipeline] sh",
+        "+ ./unit",
+        "java.lang.IllegalStateException: the store is shut",
+    ]
+    lines += ["\tat com.acme.Store.open(Store.java:41)", "12 tests, 0 failures", "[Pipeline] }", "[Pipeline] // stage"]
+    lines += [
+        "[Pipeline] stage",
+        "[Pipeline] { (Check)",
+        "[Pipeline] sh",
+        "+ ./check",
+        "src/total.py:4: AssertionError: totals differ",
+    ]
+    lines += ["[Pipeline] }", "[Pipeline] // stage"]
+    if post:
+        lines += ["[Pipeline] stage", "[Pipeline] { (Declarative: Post Actions)", "[Pipeline] sh", "+ ./dump"]
+        lines += ["ERROR: java.lang.NullPointerException: no store to dump", "[Pipeline] }", "[Pipeline] // stage"]
+    lines += [
+        "[Pipeline] }",
+        "[Pipeline] // node",
+        "[Pipeline] End of Pipeline",
+        "ERROR: script returned exit code 1",
+        "Finished: FAILURE",
+        "",
+    ]
+    return "\n".join(lines).encode()
+
+
+@pytest.mark.parametrize("post", [False, True])
+def test_a_jenkins_pipeline_failed_of_its_last_script_before_the_post_actions(post: bool) -> None:
+    assert extract(pipeline(post=post)).errors[0].headline == "src/total.py:4: AssertionError: totals differ"
