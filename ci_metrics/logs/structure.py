@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from ci_metrics.logs import catalogue
+from ci_metrics.logs.aftercare import looks_after
 from ci_metrics.logs.lines import step_column, text_of
 from ci_metrics.logs.scan import Block, Hit
 from ci_metrics.logs.steps import Header, stamp
@@ -24,32 +25,8 @@ _KINDS = {
     "github-setup-start": "setup",
     "github-debug-start": "debug",
 }
-#: Actions that look after a failure: they run whatever happened before them. By the action's name, without owner and version.
-_CARING_ACTION = re.compile(
-    r"(?i)(?:^|[/_-])(?:upload|report(?:er|s|ing)?|codecov|coveralls?|publish-(?:unit-)?(?:test|report)\S*|notif\w*|slack|discord|teams|annotat\w*"
-    r"|summary|comment\w*|clean\w*|hooks?|hook-extensions|cache|dump)(?:$|[/_.-])"
-)
-#: The same for commands, and for what steps are called: by how they begin.
-_CARING_COMMAND = re.compile(
-    r"(?i)^(?:cat|ls|tail|head|echo|journalctl|dmesg|df|free|docker (?:logs|ps|images?|inspect|compose (?:logs|ps|down)|logout|stop|rm)"
-    r"|kubectl (?:logs|get|describe)|pip list|npm ls)\b"
-)
-_CARING_NAME = re.compile(
-    r"(?i)^(?:upload|publish (?:unit )?test|report|notify|post\b|annotate|summari[sz]e|comment|clean|tear|dump|show|print|collect"
-    r"|archive|save|stop)"
-)
+#: A line with which a Jenkins pipeline begins a script.
 _SCRIPT_STEP = re.compile(rb"\[Pipeline\] (?:sh|bat|powershell|pwsh)\b")
-_ACTION = re.compile(r"^(?:\.?/)?[\w.-]+/[\w./-]+(?:@\S+)?$")
-
-
-def _looks_after(name: str, *, column: bool) -> bool:
-    """Whether a step of this name runs to tell of a failure or to clean up after it; `column`: the name is the workflow's own."""
-    if column or not name.startswith("Run "):
-        return bool(_CARING_NAME.search(name))
-    what = name.removeprefix("Run ").strip("'")
-    if _ACTION.match(what):
-        return bool(_CARING_ACTION.search(what.split("@")[0]))
-    return bool(_CARING_COMMAND.match(what))
 
 
 @dataclass(slots=True)
@@ -112,7 +89,7 @@ class Structure:
             if (
                 not aside
                 and not only_marks
-                and not _looks_after(self.names.get(self.starts[segment], ""), column=self.columns)
+                and not looks_after(self.names.get(self.starts[segment], ""), column=self.columns)
             ):
                 work.append(segment)
         return {max(work)} if work else {min(ended or found)}

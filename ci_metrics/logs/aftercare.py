@@ -1,0 +1,34 @@
+"""Steps that look after a failure: they tell of it, keep what it left, or clean up, and run whatever happened before them.
+
+Belongs here: a step's name in, whether it is one of those out. Does not: which step a job failed of (`structure.py`).
+"""
+
+from __future__ import annotations
+
+import re
+
+#: Actions that look after a failure: they run whatever happened before them. By the action's name, without owner and version.
+_CARING_ACTION = re.compile(
+    r"(?i)(?:^|[/_-])(?:upload|report(?:er|s|ing)?|codecov|coveralls?|publish-(?:unit-)?(?:test|report)\S*|notif\w*|slack|discord|teams|annotat\w*"
+    r"|summary|comment\w*|clean\w*|hooks?|hook-extensions|cache|dump)(?:$|[/_.-])"
+)
+#: The same for commands, and for what steps are called: by how they begin.
+_CARING_COMMAND = re.compile(
+    r"(?i)^(?:cat|ls|tail|head|echo|journalctl|dmesg|df|free|docker (?:logs|ps|images?|inspect|compose (?:logs|ps|down)|logout|stop|rm)"
+    r"|kubectl (?:logs|get|describe)|pip list|npm ls)\b"
+)
+_CARING_NAME = re.compile(
+    r"(?i)^(?:upload|publish (?:unit )?test|report|notify|post\b|annotate|summari[sz]e|comment|clean|tear|dump|show|print|collect"
+    r"|archive|save|stop)"
+)
+_ACTION = re.compile(r"^(?:\.?/)?[\w.-]+/[\w./-]+(?:@\S+)?$")
+
+
+def looks_after(name: str, *, column: bool) -> bool:
+    """Whether a step of this name runs to tell of a failure or to clean up after it; `column`: the name is the workflow's own."""
+    if column or not name.startswith("Run "):
+        return bool(_CARING_NAME.search(name))
+    what = name.removeprefix("Run ").strip("'")
+    if _ACTION.match(what):
+        return bool(_CARING_ACTION.search(what.split("@")[0]))
+    return bool(_CARING_COMMAND.match(what))
