@@ -4,7 +4,8 @@
     python bench/train_words.py --check [FOLDER ...]   # writes nothing: learns from all rounds but one, asks about that one
 
 Needs scikit-learn (a development requirement). `--check` prints for each round how often the likeliest category is an
-acceptable one, and how often a share of 0.8 or more is given and right: of logs made apart from those it learned from.
+acceptable one, and how often a share of 0.8 or more is given and right: of logs made apart from those it learned from. A folder
+without rounds is one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from ci_metrics.logs import extract
-from ci_metrics.verdicts.words import terms
+from ci_metrics.verdicts.words import Weights, opinion_of, terms
 
 HERE = Path(__file__).parent
 WEIGHTS = HERE.parent / "ci_metrics" / "verdicts" / "words" / "weights.tsv"
@@ -57,7 +58,9 @@ class Model:
 
 def cases_of(folder: Path) -> Iterable[Case]:
     """Every labelled failing log of a folder in the layout of `bench/recorded`."""
-    for line in (folder / "cases.jsonl").read_text(encoding="utf-8").splitlines():
+    packed = folder / "cases.jsonl.gz"
+    text = gzip.decompress(packed.read_bytes()) if packed.is_file() else (folder / "cases.jsonl").read_bytes()
+    for line in text.decode("utf-8").splitlines():
         row = json.loads(line)
         if row.get("expected"):
             found = extract(gzip.decompress((folder / row["log"]).read_bytes()))
@@ -104,19 +107,6 @@ def written(model: Model, source: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def shares(model: Model, asked: Sequence[str]) -> np.ndarray:
-    """As `words.opinion_on` has it, for weights that are in no file yet."""
-    at = {term: i for i, term in enumerate(model.vocabulary)}
-    counts = np.zeros(len(at))
-    for term in asked:
-        if term in at:
-            counts[at[term]] += 1
-    values = np.where(counts > 0, 1 + np.log(np.maximum(counts, 1)), 0) * model.idf
-    sums = values / max(1e-9, float(np.linalg.norm(values))) @ model.weights + model.intercepts
-    powers = np.exp(sums - sums.max())
-    return powers / powers.sum()
-
-
 def check(cases: Sequence[Case]) -> None:
     """Learn from all rounds but one, ask about that one; a line each."""
     print(f"{'round':8} {'logs':>5} {'right':>6} {'0.8 or more':>12} {'of them right':>14}")
@@ -125,12 +115,13 @@ def check(cases: Sequence[Case]) -> None:
         if name == "all":
             rows = every
         else:
-            model = learn([case for case in cases if case.round != name])
-            rows = []
-            for case in cases:
-                if case.round == name and case.expected[0] not in LEFT_OUT:
-                    found = shares(model, case.terms)
-                    rows.append((model.categories[int(found.argmax())] in case.expected, float(found.max())))
+            weights = Weights.read(written(learn([case for case in cases if case.round != name]), "other rounds"))
+            asked = [case for case in cases if case.round == name and case.expected[0] not in LEFT_OUT]
+            found = [(case, opinion_of(case.terms, weights)) for case in asked]
+            rows = [
+                (said.category in case.expected, said.share(said.category)) if said else (False, 0.0)
+                for case, said in found
+            ]
             every += rows
         sure = [right for right, share in rows if share >= 0.8]
         right = sum(right for right, _ in rows) / len(rows)

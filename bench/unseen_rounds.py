@@ -1,6 +1,6 @@
 """Verdicts on the rounds of recorded logs that no rule was written after, by words that have not learned from them.
 
-    python bench/unseen_rounds.py [ROUNDS]     # default: HI
+    python bench/unseen_rounds.py [ROUNDS] [--rules-alone]     # default: HI; without a second opinion
 
 Learns the second opinion's weights from the other rounds of `bench/recorded`, writes nothing, and prints what `ci-metrics evaluate`
 prints, of ROUNDS alone. For H and I, the last ones, no rule of verdicts was written: they come out near the figures at first
@@ -27,12 +27,13 @@ FOLDER = Path(__file__).parent / "recorded"
 
 def main() -> None:
     """Learn, judge and print."""
-    asked = sys.argv[1] if len(sys.argv) > 1 else "HI"
+    alone = "--rules-alone" in sys.argv
+    asked = next((argument for argument in sys.argv[1:] if argument.isalpha()), "HI")
     rows = map(json.loads, (FOLDER / "cases.jsonl").read_text(encoding="utf-8").splitlines())
     round_of = {row["id"]: row["round"] for row in rows}
     others = [case for case in train_words.cases_of(FOLDER) if case.round not in asked]
     weights = Weights.read(train_words.written(train_words.learn(others), "other rounds"))
-    classifier = RulesClassifier(load_taxonomy(None), lambda errors: opinion_on(errors, weights))
+    classifier = RulesClassifier(load_taxonomy(None), lambda errors: None if alone else opinion_on(errors, weights))
     cases = [case for case in read_cases(FOLDER) if round_of[case.id] in asked]
     print(
         "\n".join(

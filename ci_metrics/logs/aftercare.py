@@ -18,8 +18,8 @@ _CARING_COMMAND = re.compile(
     r"|kubectl (?:logs|get|describe)|pip list|npm ls)\b"
 )
 _CARING_NAME = re.compile(
-    r"(?i)^(?:upload|publish (?:unit )?test|report|notify|post\b|annotate|summari[sz]e|comment|clean|tear|dump|show|print|collect"
-    r"|archive|save|stop)"
+    r"(?i)^(?:upload(?:ing)?|publish (?:unit )?test|report(?:ing)?|notify|post|annotate|summari[sz]e|comment|clean(?:[ -]?up)?|tear"
+    r"|dump|show|print|collect|archive|save|stop)\b"
 )
 _ACTION = re.compile(r"^(?:\.?/)?[\w.-]+/[\w./-]+(?:@\S+)?$")
 

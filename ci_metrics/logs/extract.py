@@ -88,8 +88,10 @@ def _extract(
         return (None, None) if ranges else (reading.structure.name(at), None)
 
     failed_span = _lines_of(reading, ranges, step) if step is not None else _marked_span(reading, failing)
-    known = any(found.step.number == step.number for found in ranges) if step is not None else failed_span
-    known = known or (reading.structure.script_failed and len(failing) == 1)
+    if step is not None:
+        known = any(found.step.number == step.number for found in ranges)
+    else:
+        known = failed_span is not None or (reading.structure.script_failed and len(failing) == 1)
     inside = (lambda at: reading.structure.segment(at) in failing) if known else None
     errors = annotated.merged(_reasons(errors_of(chosen, shown, step_of, inside), ranges), noted)
     errors = tuple(_with_step_line(error, failed_span) for error in errors)

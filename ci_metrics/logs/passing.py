@@ -25,16 +25,15 @@ _COLOUR = re.compile(rb"\x1b?\[[0-9;]*m")
 
 
 class Runner(NamedTuple):
-    """How a test runner marks one test's (or one class's) output; both names are the first group of what matches the mark's line."""
+    """How a test runner marks one test's (or one class's) output."""
 
     begins: tuple[bytes, ...]
     passed: bytes
     others: tuple[bytes, ...]  # marks after which another test's output, or none, follows
-    began: re.Pattern[bytes]
-    ended: re.Pattern[bytes]
-    closing: bytes = (
-        b""  # the second mark, where each test has one of its own, wherever it stands: with `%s` for the name
-    )
+    began: re.Pattern[bytes]  # the first mark's line; its first group is the test's name
+    #: The second mark's line, likewise; or, where it need not be the next mark, what it says when the test passed and when it
+    #: failed, with `%s` for the name.
+    ended: re.Pattern[bytes] | tuple[bytes, bytes]
 
 
 #: By the id of the pattern (role `framed`) that tells that a log holds such marks.
@@ -58,8 +57,7 @@ RUNNERS = {
         b"--- PASS: ",
         (b"--- FAIL: ", b"--- SKIP: ", b"=== PAUSE "),
         re.compile(rb"=== (?:RUN|CONT|NAME) +(\S+)"),
-        re.compile(rb"--- PASS: (\S+)"),
-        closing=b"--- PASS: %s (",
+        (b"--- PASS: %s (", b"--- FAIL: %s ("),  # of a test with parts, theirs stand below its own
     ),
     "native-gtest-passed": Runner(
         (b"[ RUN      ]",),
@@ -98,7 +96,7 @@ def dim(reading: Reading, best: float, most: int) -> float:
 
 
 def _weighty(reading: Reading) -> list[tuple[Block, Hit]]:
-    """The matches that weigh as much as the best ones may, which is most of them only in small logs."""
+    """Every match that weighs enough to be shown."""
     return [(block, hit) for block in reading.blocks for hit in block.hits if hit.weight >= FAINT]
 
 
@@ -116,8 +114,11 @@ def _inside(data: bytes, start: int, end: int, runner: Runner) -> bool:
     if any(data.find(mark, begin, end) >= 0 for mark in marks):
         return False
     began = runner.began.search(_line(data, begin))
-    if runner.closing:
-        return began is not None and data.find(runner.closing % began[1], end, high) >= 0
+    if began is None:
+        return False
+    if isinstance(runner.ended, tuple):
+        good, bad = (data.find(mark % began[1], end, high) for mark in runner.ended)
+        return good >= 0 and not 0 <= bad < good  # a test that is run again may pass later
     passed = data.find(runner.passed, end, high)
     if passed < 0:
         return False
@@ -133,9 +134,9 @@ def _line(data: bytes, at: int) -> bytes:
     return data[data.rfind(b"\n", 0, at) + 1 : end if end >= 0 else len(data)]
 
 
-def _same(began: re.Match[bytes] | None, ended: re.Match[bytes] | None) -> bool:
+def _same(began: re.Match[bytes], ended: re.Match[bytes] | None) -> bool:
     """Whether both marks are of one test; some runners do not name it again."""
-    if began is None or ended is None:
+    if ended is None:
         return False
     if ended[1] is None:
         return True

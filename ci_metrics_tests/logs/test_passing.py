@@ -77,6 +77,13 @@ def test_what_stands_between_two_tests_belongs_to_neither() -> None:
 @pytest.mark.parametrize(
     "lines",
     [
+        [
+            "=== RUN   TestShut",
+            *CRASH,
+            "--- FAIL: TestShut (0.01s)",
+            "=== RUN   TestShut",
+            "--- PASS: TestShut (0.00s)",
+        ],
         ["=== CONT  TestShut", *CRASH, "--- PASS: TestOther (0.01s)", "--- FAIL: TestShut (0.01s)"],
         [
             "    Start 6: cart",
@@ -87,7 +94,7 @@ def test_what_stands_between_two_tests_belongs_to_neither() -> None:
         ["[INFO] Running com.acme.StoreTest", *TRACE, "Results:", "Tests run: 3, Failures: 0, Errors: 0, Skipped: 0"],
         ["[INFO] Running com.acme.StoreTest", *TRACE, "Tests run: 3, Failures: 0, Errors: 0, Skipped: 0"],
     ],
-    ids=["go in parallel", "ctest -j", "surefire without an end of the class", "surefire's total"],
+    ids=["go, run again", "go in parallel", "ctest -j", "surefire without an end of the class", "surefire's total"],
 )
 def test_that_another_test_or_the_whole_run_passed_says_nothing_of_this_one(lines: list[str]) -> None:
     rest = ["--- PASS: TestA (0.00s)", " 1/2 Test  #1: a ....   Passed    0.01 sec", "FAILED: 1 of 31 tests"]

@@ -23,7 +23,7 @@ _QUOTE = 300  # characters of a line that a summary repeats
 
 
 class RulesClassifier:
-    """Judges failures by rules alone: no network, no state, the same answer for the same text."""
+    """Judges failures by rules and words: no network, no state, the same answer for the same text."""
 
     def __init__(
         self, taxonomy: Taxonomy, words: Callable[[Sequence[ExtractedError]], Opinion | None] = opinion_on

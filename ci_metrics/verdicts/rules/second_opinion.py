@@ -3,8 +3,8 @@
 What belongs here: when words overrule rules, and how sure both together make us. Does not: reading words (`verdicts/words`), weighing
 matches (`weighing.py`).
 
-The figures are in `calibration.toml`, fitted on logs at first contact: of verdicts that rules and words agree on nearly all
-are right, of the others about two thirds.
+The figures are in `calibration.toml`, fitted on logs at first contact: verdicts that rules and words agree on are nearly always right,
+the others much less often.
 """
 
 from __future__ import annotations

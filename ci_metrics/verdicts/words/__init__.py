@@ -9,7 +9,7 @@ a verdict is nearly always right.
 
 from __future__ import annotations
 
-from ci_metrics.verdicts.words.opinion import Opinion, Weights, opinion_on
+from ci_metrics.verdicts.words.opinion import Opinion, Weights, opinion_of, opinion_on
 from ci_metrics.verdicts.words.text import terms
 
-__all__ = ["Opinion", "Weights", "opinion_on", "terms"]
+__all__ = ["Opinion", "Weights", "opinion_of", "opinion_on", "terms"]

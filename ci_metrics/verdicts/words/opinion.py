@@ -69,8 +69,12 @@ def weights_in_force() -> Weights:
 
 def opinion_on(errors: Sequence[ExtractedError], weights: Weights | None = None) -> Opinion | None:
     """What the words of these errors (root cause first) say, by `weights` or those in force; None when too few of them are known."""
-    known = weights or weights_in_force()
-    counted = [(known.terms[term], count) for term, count in Counter(terms(errors)).items() if term in known.terms]
+    return opinion_of(terms(errors), weights or weights_in_force())
+
+
+def opinion_of(found: Sequence[str], known: Weights) -> Opinion | None:
+    """The same for terms."""
+    counted = [(known.terms[term], count) for term, count in Counter(found).items() if term in known.terms]
     if len(counted) < FEWEST:
         return None
     values = np.array([(1 + log(count)) * idf for (idf, _), count in counted])
