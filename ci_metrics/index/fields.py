@@ -137,7 +137,7 @@ FIELDS: tuple[Field, ...] = (
     # Only in the verdict index
     Field("s_error_headline", "text", _VERDICTS, "The line that names the error."),
     Field("s_error_guess", "keyword", _VERDICTS, "The category withheld because the confidence was below the threshold."),
-    Field("s_error_rule", "keyword", _VERDICTS, "The deciding rule."),
+    Field("s_error_rule", "keyword", _VERDICTS, "The deciding rule; `words` where only the failure's words spoke."),
     Field("s_error_detail", "text", _VERDICTS, "Why this state or source: a fallback says so here."),
     Field("l_evidence_lines", "long", _VERDICTS, "Numbers of the evidence's lines in the log of s_job_id.", many=True),
     Field("s_note", "text", _VERDICTS, "What the person who gave the verdict noted."),
