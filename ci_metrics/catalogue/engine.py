@@ -1,0 +1,203 @@
+"""The engine that finds messages: one scan over a log's bytes, one over the few lines that are kept of it.
+
+Belongs here: from forms to automata, from bytes to hits. Does not: what a hit means.
+
+Both are made from the same entries. The first finds lines worth keeping in megabytes of raw log (messages with a weight, and
+those that tell of the log's structure). The second sees the kept lines as people read them, behind every prefix, and finds
+every message there is: what ranking and the classifier rest on.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import hyperscan
+
+from ci_metrics import compiled_patterns
+from ci_metrics.catalogue.messages import Catalogue, Message
+from ci_metrics.errors import ContractError
+
+#: Colour codes, with or without their escape character.
+COLOUR = r"(?:(?:\x1b|\^\[)?\[[0-9;]*[mGKJ])*"
+#: The start of a raw line as people see it: behind a timestamp, a colour code, a carriage return, a byte-order mark, the
+#: runner's markers. Only the last characters of those, of bounded length: an unbounded prefix keeps the engine from looking
+#: for the form's literal first, which is what makes it fast.
+START = r"(?:^|\dZ |[\d\[][mKGJ]|\r|\xbf|##\[error\]|##\[warning\])"
+#: The start of a word in a raw line: a colour code ends in a letter, which would hide the one behind it.
+WORD = r"(?:\b|[\d\[]m)"
+#: What relays another's words: the runner's mark, BuildKit's and Compose's prefixes, a clock, a turborepo's package.
+_PREFIX = re.compile(
+    r"(?:##\[(?:error|warning|notice)\]\s*)?"
+    r"(?:#\d{1,4} {1,6}\d{1,6}\.\d{1,4} )?"
+    r"(?:\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,\d]{0,12}Z?\]? ?|\[?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?\]? )?"
+    r"(?:(?:[a-z0-9][\w.-]{0,40}[_-]\d{1,3}|updater|proxy) {0,20}\| )?"
+)
+#: A longer line is matched by its beginning and its end; tools put what matters there.
+_HEAD, _TAIL = 1_500, 500
+#: A gap of at least 30 characters.
+_FAR = re.compile(r"\.\{[01],(?:[3-9]\d|\d{3,})\}")
+#: Runs of digits, with the longest number that a log is expected to hold.
+_DIGITS = {"+": r"\d{1,9}", "*": r"\d{0,9}"}
+
+
+def bare(text: str) -> str:
+    """A clean line as forms see it: without the prefixes that relay a tool's own words; indentation stays; capped."""
+    prefix = _PREFIX.match(text)
+    text = text[prefix.end() :] if prefix else text
+    if len(text) > _HEAD + _TAIL:
+        text = text[:_HEAD] + " " + text[-_TAIL:]
+    return text.rstrip()
+
+
+def translated(form: str, start: str, end: str, colour: str, word: str) -> str:
+    """`form` for the engine: anchors and colour codes spelt out, classes that do not leave the line, wide gaps unbounded.
+
+    Counting makes big automata, and no gap leaves its line anyway. Numbers get a longest length: with numbers of any length
+    the engine (hyperscan 0.9) lost matches at the start of lines once many forms began with one.
+    """
+    out, i, inside = [], 0, False
+    if form.startswith(r"\b"):
+        out.append(word)
+        i = 2
+    while i < len(form):
+        two = form[i : i + 2]
+        if two[0] == "\\" and len(two) == 2:
+            if two == r"\s":
+                out.append(r" \t" if inside else r"[ \t]")
+            elif two in (r"\S", r"\W", r"\D") and not inside:
+                out.append({r"\S": r"[^ \t\r\n]", r"\W": r"[^\w\n]", r"\D": r"[^\d\n]"}[two])
+            elif two == r"\d" and not inside and form[i + 2 : i + 3] in _DIGITS:
+                out.append(_DIGITS[form[i + 2]])
+                i += 1
+            else:
+                out.append(two)
+            i += 2
+            continue
+        if inside:
+            inside = form[i] != "]"
+            out.append(form[i])
+        elif far := _FAR.match(form, i):
+            out.append(".*")
+            i = far.end()
+            continue
+        elif form.startswith("<c>", i):
+            out.append(colour)
+            i += 3
+            continue
+        elif two == "[^":
+            out.append(r"[^\n")
+            inside, i = True, i + 2
+            continue
+        elif form[i] == "[":
+            inside = True
+            out.append("[")
+        else:
+            out.append({"^": start, "$": end}.get(form[i], form[i]))
+        i += 1
+    return "".join(out)
+
+
+def alternatives(form: str) -> list[str]:
+    """The alternatives of a form at its top level: the engine finds literals in each that it cannot in their sum."""
+    parts, depth, inside, at, begin = [], 0, False, 0, 0
+    while at < len(form):
+        char = form[at]
+        if char == "\\":
+            at += 1
+        elif inside:
+            inside = char != "]"
+        elif char == "[":
+            inside = True
+        elif char in "()":
+            depth += 1 if char == "(" else -1
+        elif char == "|" and depth == 0:
+            parts.append(form[begin:at])
+            begin = at + 1
+        at += 1
+    return [*parts, form[begin:]]
+
+
+def _raw(message: Message) -> list[str]:
+    return [translated(each, START, rf"{COLOUR}\r?$", COLOUR, WORD) for each in alternatives(message.form)]
+
+
+def _line(message: Message) -> list[str]:
+    return [translated(message.form, r"\n", r"\n", "", r"\b")]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A compiled set of messages; matches carry their numbers in the catalogue."""
+
+    database: Any
+
+
+def raw_engine(catalogue: Catalogue, numbers: Iterable[int]) -> Any:
+    """The database of these messages over raw bytes of a log; ContractError names what the engine refuses."""
+    return _compiled(catalogue, tuple(numbers), raw=True)
+
+
+@lru_cache(maxsize=16)
+def _compiled(catalogue: Catalogue, numbers: tuple[int, ...], *, raw: bool) -> Any:
+    expressions, ids, flags = [], [], []
+    for number in numbers:
+        message = catalogue.messages[number]
+        for expression in _raw(message) if raw else _line(message):
+            expressions.append(expression.encode())
+            ids.append(number)
+            flags.append(_flags(message, raw=raw))
+    try:
+        return compiled_patterns.compiled(expressions, ids, flags)
+    except hyperscan.error as error:
+        for number in numbers:
+            if fault := refused(catalogue.messages[number]):
+                raise ContractError(f"catalogue, message {catalogue.messages[number].id!r}: {fault}") from error
+        raise ContractError(f"catalogue: the engine refused the set of messages as a whole: {error}") from error
+
+
+def _flags(message: Message, *, raw: bool) -> int:
+    flags = hyperscan.HS_FLAG_MULTILINE if raw else 0
+    if message.ignore_case:
+        flags |= hyperscan.HS_FLAG_CASELESS
+    if raw and message.role == "framed":  # that there is one is all that matters
+        flags |= hyperscan.HS_FLAG_SINGLEMATCH
+    return int(flags)
+
+
+def refused(message: Message) -> str:
+    """Why the engine refuses a message's form; "" when it takes it."""
+    for raw in (True, False):
+        for expression in _raw(message) if raw else _line(message):
+            try:
+                hyperscan.Database().compile(
+                    expressions=[expression.encode()], ids=[0], elements=1, flags=[_flags(message, raw=raw)]
+                )
+            except hyperscan.error as error:
+                return f"the engine refuses the form {message.form!r}: {error}"
+    return ""
+
+
+def match_lines(catalogue: Catalogue, lines: Sequence[str], subject: str = "line") -> list[tuple[int, ...]]:
+    """The numbers of the messages on each of `lines` (as `bare` gives them), ascending."""
+    numbers = tuple(i for i, m in enumerate(catalogue.messages) if m.subject == subject)
+    found: list[set[int]] = [set() for _ in lines]
+    if not numbers or not lines:
+        return [() for _ in lines]
+    starts, parts, at = [], [], 1
+    for line in lines:
+        raw = line.encode("utf-8", "replace")
+        starts.append(at)
+        parts.append(raw)
+        at += len(raw) + 1
+
+    def on_match(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
+        found[bisect_right(starts, max(1, end - 1)) - 1].add(number)
+
+    database = _compiled(catalogue, numbers, raw=False)
+    compiled_patterns.scan(database, b"\n" + b"\n".join(parts) + b"\n", on_match)  # newlines are the forms' anchors
+    return [tuple(sorted(each)) for each in found]
