@@ -141,6 +141,14 @@ class LogLine:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class LineMessages:
+    """The catalogue's messages on one line of a log, by their ids."""
+
+    number: int
+    messages: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractedError:
     """One error found in a job's log or annotations."""
@@ -160,6 +168,7 @@ class ExtractedError:
     step_line: int | None = (
         None  # the headline's line within its step's log, from 1, as GitHub's page numbers it; None: not known
     )
+    confidence: float = 0.0  # how often such a line names the cause, 0.0 to 1.0, by the ranking; 0.0: not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,9 +178,9 @@ class Extraction:
     state: Literal["errors", "no_error_found", "no_log"]
     excerpt: str = ""  # what a model would be sent: cleaned, redacted, gaps marked with their line ranges
     lines: tuple[LogLine, ...] = ()  # the excerpt's log lines with their raw numbers
+    messages: tuple[LineMessages, ...] = ()  # of the excerpt's lines, where any were found
     spans: tuple[Span, ...] = ()
     errors: tuple[ExtractedError, ...] = ()  # root cause first
-    omitted: tuple[Span, ...] = ()  # line ranges of the failing step that the budget left out
     failed_step: str | None = None
     failed_step_number: int | None = None
     failed_span: Span | None = (

@@ -10,16 +10,14 @@ every message there is: what ranking and the classifier rest on.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import hyperscan
 
 from ci_metrics import compiled_patterns
-from ci_metrics.catalogue.messages import Catalogue, Message
+from ci_metrics.catalogue.messages import Catalogue, Message, Subject
 from ci_metrics.errors import ContractError
 
 #: Colour codes, with or without their escape character.
@@ -48,7 +46,11 @@ _DIGITS = {"+": r"\d{1,9}", "*": r"\d{0,9}"}
 def bare(text: str) -> str:
     """A clean line as forms see it: without the prefixes that relay a tool's own words; indentation stays; capped."""
     prefix = _PREFIX.match(text)
-    text = text[prefix.end() :] if prefix else text
+    return capped(text[prefix.end() :] if prefix else text)
+
+
+def capped(text: str) -> str:
+    """A line's beginning and its end, where it is too long to be matched whole."""
     if len(text) > _HEAD + _TAIL:
         text = text[:_HEAD] + " " + text[-_TAIL:]
     return text.rstrip()
@@ -127,14 +129,7 @@ def _raw(message: Message) -> list[str]:
 
 
 def _line(message: Message) -> list[str]:
-    return [translated(message.form, r"\n", r"\n", "", r"\b")]
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """A compiled set of messages; matches carry their numbers in the catalogue."""
-
-    database: Any
+    return [translated(message.form, "^", "$", "", r"\b")]
 
 
 def raw_engine(catalogue: Catalogue, numbers: Iterable[int]) -> Any:
@@ -164,7 +159,7 @@ def _flags(message: Message, *, raw: bool) -> int:
     flags = hyperscan.HS_FLAG_MULTILINE if raw else 0
     if message.ignore_case:
         flags |= hyperscan.HS_FLAG_CASELESS
-    if raw and message.role == "framed":  # that there is one is all that matters
+    if not raw or message.role == "framed":  # that there is one is all that matters
         flags |= hyperscan.HS_FLAG_SINGLEMATCH
     return int(flags)
 
@@ -182,22 +177,25 @@ def refused(message: Message) -> str:
     return ""
 
 
-def match_lines(catalogue: Catalogue, lines: Sequence[str], subject: str = "line") -> list[tuple[int, ...]]:
-    """The numbers of the messages on each of `lines` (as `bare` gives them), ascending."""
+def match_lines(
+    catalogue: Catalogue, lines: Sequence[str], subject: Subject = "line"
+) -> list[tuple[int, ...]]:
+    """The numbers of the messages on each of these clean lines, ascending: of the line as it is, and behind its prefixes.
+
+    Line by line: a match cannot leave its line, and a small scan costs less than finding the lines of a large one's matches.
+    """
     numbers = tuple(i for i, m in enumerate(catalogue.messages) if m.subject == subject)
-    found: list[set[int]] = [set() for _ in lines]
     if not numbers or not lines:
         return [() for _ in lines]
-    starts, parts, at = [], [], 1
-    for line in lines:
-        raw = line.encode("utf-8", "replace")
-        starts.append(at)
-        parts.append(raw)
-        at += len(raw) + 1
-
-    def on_match(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
-        found[bisect_right(starts, max(1, end - 1)) - 1].add(number)
-
     database = _compiled(catalogue, numbers, raw=False)
-    compiled_patterns.scan(database, b"\n" + b"\n".join(parts) + b"\n", on_match)  # newlines are the forms' anchors
-    return [tuple(sorted(each)) for each in found]
+    found: set[int] = set()
+    add = found.add
+    hits: list[tuple[int, ...]] = []
+    for line in lines:
+        whole, inner = capped(line), bare(line)
+        compiled_patterns.scan(database, whole.encode("utf-8", "replace"), lambda number, *_: add(number))
+        if inner != whole:
+            compiled_patterns.scan(database, inner.encode("utf-8", "replace"), lambda number, *_: add(number))
+        hits.append(tuple(sorted(found)))
+        found.clear()
+    return hits

@@ -66,6 +66,11 @@ def read_job(path: Path | None) -> Job | None:
         raise ContractError(f"{path}: is not JSON ({error}). Give one job as GitHub's API returns it") from error
     if isinstance(value, dict) and "jobs" in value:
         raise ContractError(f"{path}: holds a list of jobs. Give the one job whose log this is")
+    return job_from_object(value)
+
+
+def job_from_object(value: object) -> Job:
+    """The job of one of the API's objects, which may hold no more than its steps; ContractError when it is none."""
     repo = "/".join(str(value.get("url", "")).split("/repos/")[-1].split("/")[:2]) if isinstance(value, dict) else ""
     return job_from_json(_completed(value), repo or "unknown/unknown")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from zlib import crc32
 
+from ci_metrics.catalogue import load_catalogue
 from ci_metrics.logs.reading import Reading, read_log
 from ci_metrics.logs.scan import Block, Hit
 
@@ -36,7 +37,7 @@ class Background:
 
 def background_of(data: bytes | BinaryIO) -> Background:
     """What matters of a log that passed: a few bytes for each of its lines that look like errors."""
-    reading = read_log(data)
+    reading = read_log(data, load_catalogue())
     return Background(frozenset(_shape(b, h) for b in reading.blocks for h in b.hits if h.weight))
 
 

@@ -12,7 +12,7 @@ from operator import attrgetter
 from ci_metrics.logs.lines import text_of
 from ci_metrics.logs.reading import Reading
 from ci_metrics.logs.regions import Line, spread
-from ci_metrics.logs.scan import Block
+from ci_metrics.logs.scan import Block, finder
 from ci_metrics.models import LogLine, Span
 
 #: A line must score this share of the best match to be chosen, whatever the budget.
@@ -65,8 +65,9 @@ def scored(reading: Reading, failing: set[int], best: float, budget: int) -> tup
     most = most_of(budget)
     least = max(floor, ranked[most]) if len(ranked) > most else floor
     walls = set(reading.structure.starts)
+    known = finder(reading.structure.catalogue)
     for block in reading.blocks:
-        spread(block, [h for h in block.hits if h.weight >= least], walls, lines, floor)
+        spread(block, [h for h in block.hits if h.weight >= least], walls, lines, floor, known)
     _seed(reading, failing, lines)
     return lines, floor
 

@@ -5,28 +5,29 @@ Belongs here: which part is asked when. Does not: how any part works.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import BinaryIO
 
-from ci_metrics.logs import annotated, catalogue, excerpt, passing, steps
+from ci_metrics.catalogue import Catalogue, load_catalogue
+from ci_metrics.logs import annotated, excerpt
 from ci_metrics.logs.background import Background
+from ci_metrics.logs.candidates import Candidates, candidates
 from ci_metrics.logs.findings import errors_of
-from ci_metrics.logs.garbage import rare_collections
+from ci_metrics.logs.ranking import Weights, scores, weights_in_force
 from ci_metrics.logs.reading import Reading, read_log
 from ci_metrics.logs.redact import redact_lines
-from ci_metrics.logs.steps import StepRange, stamp
-from ci_metrics.models import FAILED_CONCLUSIONS, Annotation, ExtractedError, Extraction, Job, LogLine, Span, Step
+from ci_metrics.logs.steps import StepRange
+from ci_metrics.logs.version import extractor_version
+from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, LineMessages, LogLine, Span, Step
 
 __all__ = ["DEFAULT_BUDGET", "EXTRACTOR_VERSION", "extract", "read_log"]
 
 #: Changes whenever the same log could give another excerpt or other errors.
-EXTRACTOR_VERSION = "e4-" + catalogue.patterns_version()
+EXTRACTOR_VERSION = extractor_version()
 
 #: Characters of log lines in an excerpt, unless more or less is asked for; marks of what was left out come on top.
-DEFAULT_BUDGET = 14_200
-#: Without a word from the log's structure, a match must weigh this much to be an error.
-SURE = 4.5
+DEFAULT_BUDGET = 12_000
 
 
 def extract(
@@ -36,27 +37,18 @@ def extract(
     annotations: Sequence[Annotation] = (),
     background: Background | None = None,
     budget: int = DEFAULT_BUDGET,
+    catalogue: Catalogue | None = None,
+    weights: Weights | None = None,
 ) -> Extraction:
-    """What a job's log says of its failure, root cause first, in about `budget` characters.
+    """What a job's log says of its failure, the likeliest cause first, in about `budget` characters.
 
     `job` names the steps and says which failed; `annotations` are those of its check run (the job's own when none are given);
-    `background` holds what the last passing run of the same job printed too. The log may be bytes or a binary file that is read
-    to its end, in memory that does not grow with it.
+    `background` holds what the last passing run of the same job printed too; `catalogue` and `weights` are the shipped ones
+    unless others are given. The log may be bytes or a binary file that is read to its end, in memory that does not grow with it.
     """
-    with rare_collections():
-        return _extract(data, job, annotations, background, budget)
-
-
-def _extract(
-    data: bytes | BinaryIO,
-    job: Job | None,
-    annotations: Sequence[Annotation],
-    background: Background | None,
-    budget: int,
-) -> Extraction:
-    reading = read_log(data)
-    ranges = steps.aligned(reading.headers(), job.steps) if job else []
-    step = steps.reason(job.steps) if job else None
+    catalogue = catalogue or load_catalogue()
+    found = candidates(data, catalogue, job=job, background=background, budget=budget)
+    reading, ranges, step = found.reading, found.ranges, found.step
     noted = annotated.errors_of(annotations or (job.annotations if job else ()), step)
     bare = Extraction(
         state="errors" if noted else "no_log" if reading.empty else "no_error_found",
@@ -67,43 +59,32 @@ def _extract(
         failed_step_number=step.number if step else None,
         version=EXTRACTOR_VERSION,
     )
-    if reading.empty:
+    if not found.failed or not found.lines:
         return bare
-    failing = _failing(reading, ranges, step)
-    best = excerpt.place(reading, failing)
-    if background is not None:
-        best = background.dim(reading)
-    if not _failed(reading, job, failing, best):
-        return bare
-    best = passing.dim(reading, best, excerpt.most_of(budget))
-    lines, floor = excerpt.scored(reading, failing, best, budget)
-    chosen = excerpt.choose(reading, lines.values(), floor, budget)
-    texts, masked = redact_lines([line.text for line in chosen])
-    shown = {line.number: LogLine(line.number, text) for line, text in zip(chosen, texts, strict=True)}
-
-    def step_of(at: int) -> tuple[str | None, int | None]:
-        for found in reversed(ranges):
-            if found.start <= at:
-                return found.step.name, found.step.number
-        return (None, None) if ranges else (reading.structure.name(at), None)
-
-    failed_span = _lines_of(reading, ranges, step) if step is not None else _marked_span(reading, failing)
-    if step is not None:
-        known = any(found.step.number == step.number for found in ranges)
-    else:
-        known = failed_span is not None or (reading.structure.script_failed and len(failing) == 1)
-    inside = (lambda at: reading.structure.segment(at) in failing) if known else None
-    errors = annotated.merged(_reasons(errors_of(chosen, shown, step_of, inside), ranges), noted)
-    errors = tuple(_with_step_line(error, failed_span) for error in errors)
-    spans = excerpt.spans_of(shown)
+    texts, masked = redact_lines([line.text for line in found.lines])
+    shown = {line.number: LogLine(line.number, text) for line, text in zip(found.lines, texts, strict=True)}
+    failed_span = (
+        _lines_of(reading, ranges, step) if step is not None else _marked_span(reading, found.failing)
+    )
+    ranked = scores(catalogue, found.features(catalogue), found.hits, weights or weights_in_force())
+    logged = errors_of(
+        found.lines, shown, ranked, found.hits, catalogue, lambda at: _step_of(found, at), _inside(found, failed_span)
+    )
+    errors = tuple(
+        _with_step_line(error, failed_span) for error in annotated.merged(_reasons(logged, ranges), noted)
+    )
     return replace(
         bare,
         state="errors",
         excerpt=excerpt.rendered(shown.values(), reading.lines),
         lines=tuple(shown.values()),
-        spans=spans,
+        messages=tuple(
+            LineMessages(line.number, tuple(catalogue.messages[number].id for number in numbers))
+            for line, numbers in zip(found.lines, found.hits, strict=True)
+            if numbers
+        ),
+        spans=excerpt.spans_of(shown),
         errors=errors,
-        omitted=_omitted(failed_span or (1, reading.lines), spans),
         failed_span=failed_span,
         failed_step=step.name if step else errors[0].step if errors else None,
         truncated=reading.truncated,
@@ -111,37 +92,28 @@ def _extract(
     )
 
 
+def _step_of(found: Candidates, at: int) -> tuple[str | None, int | None]:
+    """The name and the number of the step that printed what stands at an offset, as far as they are known."""
+    for each in reversed(found.ranges):
+        if each.start <= at:
+            return each.step.name, each.step.number
+    return (None, None) if found.ranges else (found.reading.structure.name(at), None)
+
+
+def _inside(found: Candidates, failed_span: Span | None) -> Callable[[int], bool] | None:
+    """Whether an offset lies in what failed, where that is known."""
+    structure = found.reading.structure
+    if found.step is not None:
+        known = any(each.step.number == found.step.number for each in found.ranges)
+    else:
+        known = failed_span is not None or (structure.script_failed and len(found.failing) == 1)
+    return (lambda at: structure.segment(at) in found.failing) if known else None
+
+
 def _reasons(errors: tuple[ExtractedError, ...], ranges: list[StepRange]) -> tuple[ExtractedError, ...]:
     """`errors` without those that steps printed which passed all the same, unless there are no others."""
     passed = {found.step.number for found in ranges if found.step.conclusion == "success"}
     return tuple(error for error in errors if error.step_number not in passed) or errors
-
-
-def _failing(reading: Reading, ranges: list[StepRange], step: Step | None) -> set[int]:
-    """The segments that failed: of the step that GitHub names, else what the log itself marks."""
-    structure = reading.structure
-    if step is not None:
-        found = next((i for i, r in enumerate(ranges) if r.step.number == step.number), None)
-        if found is not None:
-            start = ranges[found].start
-            stop = ranges[found + 1].start if found + 1 < len(ranges) else reading.size + 1
-            structure.starts = [0, *(at for at in structure.starts if 0 < at <= start or at >= stop)]
-            return {structure.segment(start)}
-    return structure.failing()
-
-
-def _failed(reading: Reading, job: Job | None, failing: set[int], best: float) -> bool:
-    """Whether the log tells of a failure at all: a log that passed gives nothing, however often it says "error"."""
-    structure = reading.structure
-    if job is not None and job.conclusion is not None:
-        return job.conclusion in FAILED_CONCLUSIONS and (bool(failing) or best >= excerpt.FLOOR)
-    if structure.verdict == "pass" or (structure.whole and not failing):
-        return False
-    if failing or structure.verdict == "fail":
-        return True
-    last = max((b.offset + h.start for b in reading.blocks for h in b.hits if h.weight >= SURE), default=-1)
-    plain = stamp(reading.blocks[0].data[:40]) is None  # of a fragment of GitHub's nobody knows how it went on
-    return best >= SURE and not (plain and structure.good > last)
 
 
 def _lines_of(reading: Reading, ranges: list[StepRange], step: Step | None) -> Span | None:
@@ -175,19 +147,3 @@ def _with_step_line(error: ExtractedError, failed: Span | None) -> ExtractedErro
     if failed is None or error.line is None or not failed[0] <= error.line <= failed[1]:
         return error
     return replace(error, step_line=error.line - failed[0] + 1)
-
-
-def _omitted(of: Span, spans: tuple[Span, ...]) -> tuple[Span, ...]:
-    """Line ranges within `of` that are not in the excerpt."""
-    first, last = of
-    gaps: list[Span] = []
-    following = first
-    for begin, end in spans:
-        if end < first or begin > last:
-            continue
-        if begin > following:
-            gaps.append((following, begin - 1))
-        following = max(following, end + 1)
-    if following <= last:
-        gaps.append((following, last))
-    return tuple(gaps)

@@ -11,9 +11,8 @@ import re
 from heapq import nlargest
 from typing import NamedTuple
 
-from ci_metrics.logs.catalogue import FAINT
 from ci_metrics.logs.reading import Reading
-from ci_metrics.logs.scan import Block, Hit
+from ci_metrics.logs.scan import FAINT, Block, Hit
 
 #: What a match counts that stands in the output of a test that passed.
 DIM = 0.1

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from ci_metrics.catalogue import Catalogue
 from ci_metrics.logs.regions import Memory, weigh
-from ci_metrics.logs.scan import BLOCK, Block, hits, islands, newlines, pieces
+from ci_metrics.logs.scan import BLOCK, Block, finder, hits, islands, newlines, pieces
 from ci_metrics.logs.steps import Header
 from ci_metrics.logs.structure import Structure
 
@@ -61,16 +62,17 @@ class Reading:
                 position += 1
 
 
-def read_log(source: bytes | BinaryIO) -> Reading:
+def read_log(source: bytes | BinaryIO, catalogue: Catalogue) -> Reading:
     """Scan `source` once, block by block."""
+    known = finder(catalogue)
     memory = Memory()
     blocks: list[Block] = []
-    structure = Structure()
+    structure = Structure(catalogue)
     size = count = 0
     last = b"\n"
     for piece in pieces(source):
-        block = Block(piece, size, count + 1, *hits(piece))
-        weigh(piece, block.hits, memory)
+        block = Block(piece, size, count + 1, *hits(piece, known))
+        weigh(piece, block.hits, memory, known)
         structure.read(block)
         large = size or len(piece) >= BLOCK
         size += len(piece)

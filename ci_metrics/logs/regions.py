@@ -6,12 +6,10 @@ Belongs here: hits in, scored lines out. Does not: steps (`structure.py`), budge
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 from operator import attrgetter
 
-from ci_metrics.logs import catalogue
 from ci_metrics.logs.lines import text_of
-from ci_metrics.logs.scan import Block, Hit
+from ci_metrics.logs.scan import Block, Finder, Hit
 
 _DIGITS = b"0123456789"
 
@@ -37,27 +35,6 @@ class Memory:
     kinds: dict[tuple[int, ...], int] = field(default_factory=dict)
 
 
-#: What a line weighs at most that says only that something before it failed.
-ECHO = 4.2
-
-
-@cache
-def _worth(ids: tuple[int, ...]) -> tuple[float, bool, bool]:
-    """The weight of a line that matches the patterns `ids`, before repeats; whether it opens a block, closes one."""
-    patterns = [catalogue.patterns()[i] for i in ids]
-    best = max((p.weight for p in patterns), default=0.0)
-    roles = {p.role for p in patterns}
-    if "passed" in roles:  # a test that passed is no cause, whatever its name says
-        best = 0.0
-    if "veto" in roles:
-        best *= 0.0 if best < 6.5 else 0.5 if best < 8 else 0.9
-    if "quiet" in roles and best < 8.8:
-        best *= 0.45
-    if "echo" in roles:
-        best = min(best, ECHO)
-    return best, any(p.opens for p in patterns), any(p.closes for p in patterns)
-
-
 #: How fast repeats of a line's shape and of its kind count less, and the least share that remains: of a flood its head is kept.
 SHAPE_DECAY, KIND_DECAY, LEAST = 0.6, 0.08, 0.3
 #: From so many lines of a kind on the least share is all that remains, whatever their shapes.
@@ -66,12 +43,12 @@ FLOOD = (1 / LEAST - 1) / KIND_DECAY
 SHAPE = 110
 
 
-def weigh(data: bytes, hits: list[Hit], memory: Memory) -> None:
+def weigh(data: bytes, hits: list[Hit], memory: Memory, known: Finder) -> None:
     """Give the hits their weights: of the strongest pattern, less what vetoes and repeats take away."""
     shapes, kinds = memory.shapes, memory.kinds
     for hit in hits:
         ids = hit.ids
-        worth = _worth(ids)[0]
+        worth = known.worth(ids)[0]
         if worth < 1.0:
             continue
         start, end = hit.start, hit.end
@@ -124,12 +101,14 @@ def _kind(text: str) -> int:
     return 2 if text.startswith(_STACK) else 3
 
 
-def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, Line], floor: float) -> None:
+def spread(
+    block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, Line], floor: float, known: Finder
+) -> None:
     """Give every anchor's neighbours their share, into `lines` (by offset); `walls` are lines that start another step."""
     data, base = block.data, block.offset
     size = len(data)
     for anchor in sorted(anchors, key=attrgetter("weight"), reverse=True):
-        _, opens, closes = _worth(anchor.ids)
+        _, opens, closes = known.worth(anchor.ids)
         line = lines.get(base + anchor.start)
         if line is None:
             text = text_of(data[anchor.start : anchor.end])
@@ -141,8 +120,8 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
         score, at = anchor.weight, anchor.end + 1
         while at < size:
             here = base + at
-            known = lines.get(here)
-            if known is None:
+            there = lines.get(here)
+            if there is None:
                 if score * most < floor:  # whatever the line says
                     break
                 end = data.find(b"\n", at)
@@ -150,16 +129,16 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
                     end = size
                 text = text_of(data[at:end])
             else:
-                end, text = known.end - base, known.text
+                end, text = there.end - base, there.text
             score *= steps[_kind(text)]
             if here in walls:
                 score *= 0.2
             if score < floor:
                 break
-            if known is None:
+            if there is None:
                 lines[here] = Line(here, text, score, base + end)
-            elif known.score < score:
-                known.score = score
+            elif there.score < score:
+                there.score = score
             else:
                 break
             at = end + 1
@@ -173,13 +152,13 @@ def spread(block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, L
                 break
             start = data.rfind(b"\n", 0, end) + 1
             here = base + start
-            known = lines.get(here)
-            if known is None:
+            there = lines.get(here)
+            if there is None:
                 below = text_of(data[start:end])
                 lines[here] = Line(here, below, score, base + end)
-            elif known.score < score:
-                known.score = score
-                below = known.text
+            elif there.score < score:
+                there.score = score
+                below = there.text
             else:
                 break
             end = start - 1

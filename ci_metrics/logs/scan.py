@@ -6,16 +6,17 @@ large to keep. Does not: what a match is worth (`regions.py`), what it says of s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cached_property, lru_cache
 from heapq import nlargest
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from ci_metrics import compiled_patterns
-from ci_metrics.logs import catalogue
+from ci_metrics.catalogue import Catalogue, Message, Role
+from ci_metrics.catalogue.engine import raw_engine
 
 #: Bytes of a log that are kept whole; of larger ones only the surroundings of the best matches are.
 BLOCK = 8 << 20
@@ -29,6 +30,18 @@ HEAD = 400
 NUMBER_BITS = 16
 NUMBER = (1 << NUMBER_BITS) - 1
 _NEWLINE = ord("\n")
+#: Roles that say something of a line only beside a message that has weight.
+BESIDE: frozenset[Role] = frozenset({"noise", "pass", "warning", "title", "echo", "banner", "hint", "source", "retry"})
+#: Roles that tell of the log's structure: looked for everywhere, whatever they weigh.
+STRUCTURAL: frozenset[Role] = frozenset(
+    {"step-start", "step-end", "after", "whole", "cut", "good", "log-pass", "log-fail", "framed"}
+)
+#: Messages that weigh less find words that stand in many lines: where there is nothing else, those of role `last` are asked too.
+TELLING = 3.0
+#: Lines that weigh less are never shown where anything else is.
+FAINT = 2.0
+#: What a line weighs at most that shows a command.
+ECHO = 4.2
 
 
 @dataclass(slots=True)
@@ -80,20 +93,88 @@ def newlines(data: bytes, first: int, last: int) -> int:
     return int(np.count_nonzero(np.frombuffer(data, np.uint8, last - first, first) == _NEWLINE))
 
 
-def hits(data: bytes) -> tuple[list[Hit], int]:
+class Finder:
+    """What the scan knows of a catalogue: which messages are looked for where, and what a line with several weighs."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.alone = [(number,) for number in range(len(catalogue.messages))]
+        self.good = self._of({"good"})
+        self.framed = self._of({"framed"})
+        self.telling = frozenset(i for i, m in enumerate(catalogue.messages) if m.weight >= TELLING)
+        self.weighty = frozenset(i for i, m in enumerate(catalogue.messages) if m.weight >= FAINT)
+        self._worth: dict[tuple[int, ...], tuple[float, bool, bool]] = {}
+
+    def _of(self, roles: Collection[Role]) -> frozenset[int]:
+        return frozenset(i for i, m in enumerate(self.catalogue.messages) if m.role in roles)
+
+    @cached_property
+    def engine(self) -> Any:
+        """The database of what is looked for everywhere."""
+        return raw_engine(self.catalogue, self._everywhere("last"))
+
+    @cached_property
+    def last_resort(self) -> Any:
+        """The database of all those, and of what is looked for only where nothing else was found."""
+        return raw_engine(self.catalogue, self._everywhere())
+
+    def _everywhere(self, *without: Role) -> list[int]:
+        return [
+            i
+            for i, m in enumerate(self.catalogue.messages)
+            if m.subject == "line" and (m.weight or m.role in STRUCTURAL) and m.role not in BESIDE.union(without)
+        ]
+
+    @cached_property
+    def beside(self) -> Any:
+        """The database of what is looked for only in lines that another message was found in."""
+        return raw_engine(
+            self.catalogue,
+            [i for i, m in enumerate(self.catalogue.messages) if m.role in BESIDE and m.subject == "line"],
+        )
+
+    def worth(self, ids: tuple[int, ...]) -> tuple[float, bool, bool]:
+        """The weight of a line with these messages, before repeats; whether it opens a block, closes one."""
+        known = self._worth.get(ids)
+        if known is None:
+            known = self._worth[ids] = self._weigh([self.catalogue.messages[i] for i in ids])
+        return known
+
+    @staticmethod
+    def _weigh(messages: Sequence[Message]) -> tuple[float, bool, bool]:
+        best = max((m.weight for m in messages), default=0.0)
+        roles = {m.role for m in messages}
+        if "pass" in roles:  # a test that passed is no cause, whatever its name says
+            best = 0.0
+        if "noise" in roles:
+            best *= 0.0 if best < 6.5 else 0.5 if best < 8 else 0.9
+        if "warning" in roles and best < 8.8:
+            best *= 0.45
+        if "echo" in roles:
+            best = min(best, ECHO)
+        return best, any(m.opens for m in messages), any(m.closes for m in messages)
+
+
+@lru_cache(maxsize=8)
+def finder(catalogue: Catalogue) -> Finder:
+    """The one finder of a catalogue."""
+    return Finder(catalogue)
+
+
+def hits(data: bytes, known: Finder) -> tuple[list[Hit], int]:
     """Every line of `data` that a pattern matches, in order; and where the last match ends that says that all went well, or -1.
 
     Of those matches only the last one counts, and there may be one for each test: no line is made of them.
     """
-    matches = _matches(catalogue.engine(), data)
-    if catalogue.telling().isdisjoint(match & NUMBER for match in matches):
-        matches = _matches(catalogue.last_resort(), data)
+    matches = _matches(known.engine, data)
+    if known.telling.isdisjoint(match & NUMBER for match in matches):
+        matches = _matches(known.last_resort, data)
     found: list[Hit] = []
-    good, last_good = _good(), -1
+    good, last_good = known.good, -1
     begin, end = 0, -1  # of the last line with a match: where the next one's start is looked for, and its newline
     more: list[int] = []  # patterns of that line behind its first
     find, rfind = data.find, data.rfind
-    alone = _alone()
+    alone = known.alone
     for match in matches:
         to, number = match >> NUMBER_BITS, match & NUMBER
         if number in good:
@@ -112,7 +193,7 @@ def hits(data: bytes) -> tuple[list[Hit], int]:
         begin = end
     if more:
         found[-1].ids = _distinct((*found[-1].ids, *more))
-    _beside(data, found)
+    _beside(data, found, known)
     return found, last_good
 
 
@@ -125,31 +206,20 @@ def _matches(database: Any, data: bytes) -> list[int]:
     return found
 
 
-@cache
-def _alone() -> list[tuple[int, ...]]:
-    """The patterns of a line that one alone matches, by its number: made once, not for each line."""
-    return [(number,) for number in range(len(catalogue.patterns()))]
-
-
-@cache
-def _good() -> frozenset[int]:
-    return frozenset(i for i, p in enumerate(catalogue.patterns()) if p.role == "good")
-
-
 @lru_cache(maxsize=1 << 14)  # lines of one kind match the same patterns
 def _distinct(ids: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(set(ids)))
 
 
-def _beside(data: bytes, found: list[Hit]) -> None:
+def _beside(data: bytes, found: list[Hit], known: Finder) -> None:
     """Add to each hit that has weight the patterns that only say something beside others: one scan over the heads of those lines."""
-    weighty = catalogue.weighty()
+    weighty = known.weighty
     found = [hit for hit in found if not weighty.isdisjoint(hit.ids)]
     if not found:
         return
     heads = [data[hit.start : hit.end if hit.end - hit.start < HEAD else hit.start + HEAD] for hit in found]
     at, end, extra = -1, 0, list[int]()
-    for match in _matches(catalogue.beside(), b"\n".join(heads)):
+    for match in _matches(known.beside, b"\n".join(heads)):
         to = match >> NUMBER_BITS
         if to >= end:
             if extra:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 
-from ci_metrics.logs import catalogue
+from ci_metrics.catalogue import Catalogue
 from ci_metrics.logs.aftercare import looks_after
 from ci_metrics.logs.lines import step_column, text_of
-from ci_metrics.logs.scan import Block, Hit
+from ci_metrics.logs.scan import STRUCTURAL, Block, Hit
 from ci_metrics.logs.steps import Header, stamp
 
 _KINDS = {
@@ -25,6 +25,8 @@ _KINDS = {
     "github-setup-start": "setup",
     "github-debug-start": "debug",
 }
+#: The message of the lines that GitHub's runner marks as errors.
+MARK = "github-error-line"
 #: A line with which a Jenkins pipeline begins a script.
 _SCRIPT_STEP = re.compile(rb"\[Pipeline\] (?:sh|bat|powershell|pwsh)\b")
 
@@ -33,6 +35,7 @@ _SCRIPT_STEP = re.compile(rb"\[Pipeline\] (?:sh|bat|powershell|pwsh)\b")
 class Structure:
     """Segments of a log: a segment runs from one start to the next."""
 
+    catalogue: Catalogue
     starts: list[int] = field(default_factory=lambda: [0])  # offsets in the log
     headers: list[Header] = field(default_factory=list)  # GitHub's, in order
     names: dict[int, str] = field(
@@ -103,18 +106,18 @@ class Structure:
         if block.good >= 0:
             self.good = block.offset + block.good
         for hit in block.hits:
-            for name, role in _said(hit.ids):
+            for name, role in _said(self.catalogue, hit.ids):
                 self._take(block, hit, name, role)
 
     def _take(self, block: Block, hit: Hit, name: str, role: str) -> None:
         at = block.offset + hit.start
         match role:
-            case "start":
+            case "step-start":
                 self._start(block, hit, at, name)
-            case "end":
+            case "step-end":
                 self.ends.append(at)
-            case "pass" | "fail":
-                self.verdict = role
+            case "log-pass" | "log-fail":
+                self.verdict = role.removeprefix("log-")
                 self.script_failed |= name == "ci-jenkins-script"
             case "after" if self.ends and self.after is None:
                 self.after = at
@@ -177,19 +180,10 @@ def _plain(data: bytes, at: int) -> bool | None:
     return b"bash -e {0}" in data[begin : begin + 80]
 
 
-@cache
-def _said(ids: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
-    """What a line that matches the patterns `ids` says of structure: their (id, role)."""
-    return tuple(_structural()[number] for number in ids if number in _structural())
-
-
-@cache
-def _structural() -> dict[int, tuple[str, str]]:
-    """Pattern number -> (id, role) of the patterns that say something of structure."""
-    wanted = {"start", "end", "pass", "fail", "after", "whole", "cut", "framed"}
-    found: dict[int, tuple[str, str]] = {
-        i: (p.id, p.role) for i, p in enumerate(catalogue.patterns()) if p.role in wanted
-    }
-    mark = next(i for i, p in enumerate(catalogue.patterns()) if p.id == "github-error-line")
-    found[mark] = ("github-error-line", "mark")
-    return found
+@lru_cache(maxsize=1 << 14)  # lines of one kind have the same messages
+def _said(catalogue: Catalogue, ids: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
+    """What a line with the messages `ids` says of structure: their (id, role)."""
+    messages = (catalogue.messages[number] for number in ids)
+    return tuple(
+        (m.id, "mark" if m.id == MARK else m.role) for m in messages if m.role in STRUCTURAL or m.id == MARK
+    )
