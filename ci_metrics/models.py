@@ -160,6 +160,7 @@ class ExtractedError:
     step_line: int | None = (
         None  # the headline's line within its step's log, from 1, as GitHub's page numbers it; None: not known
     )
+    confidence: float = 0.0  # how often such a line names the cause, 0.0 to 1.0, by the ranking; 0.0: not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,14 +17,13 @@ from ci_metrics.logs.reading import Reading, read_log
 from ci_metrics.logs.redact import redact_lines
 from ci_metrics.logs.steps import StepRange, stamp
 from ci_metrics.models import FAILED_CONCLUSIONS, Annotation, ExtractedError, Extraction, Job, LogLine, Span, Step
+from ci_metrics.settings import DEFAULT_EXCERPT_BUDGET as DEFAULT_BUDGET
 
 __all__ = ["DEFAULT_BUDGET", "EXTRACTOR_VERSION", "extract", "read_log"]
 
 #: Changes whenever the same log could give another excerpt or other errors.
 EXTRACTOR_VERSION = "e4-" + catalogue.patterns_version()
 
-#: Characters of log lines in an excerpt, unless more or less is asked for; marks of what was left out come on top.
-DEFAULT_BUDGET = 14_200
 #: Without a word from the log's structure, a match must weigh this much to be an error.
 SURE = 4.5
 
