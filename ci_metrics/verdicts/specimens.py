@@ -41,7 +41,7 @@ _EXTRACTION = Extraction(
     errors=_ERRORS,
     total_lines=40,
 )
-_GUESS = Verdict(state="classified", error_type="timeout", confidence=0.7, summary="")
+_GUESS = Verdict(state="classified", error_type="timeout", confidence=0.95, summary="")
 _NO_GUESS = replace(_GUESS, state="unknown", error_type=None)
 _ANNOTATIONS = [Annotation(level="failure", message=_LONG, title="title" if n % 2 else "") for n in range(11)]
 

@@ -94,6 +94,27 @@ def test_a_log_without_an_error_is_not_sent(make_judge: MakeJudge, server: Model
     assert server.requests == []
 
 
+@pytest.mark.parametrize("policy", ["all", "unsure"])
+@pytest.mark.parametrize("generic", [True, False])
+def test_a_failed_job_whose_excerpt_is_its_last_words_is_asked_about_though_no_program_knows_them(
+    make_judge: MakeJudge, server: ModelServer, policy: str, generic: bool
+) -> None:
+    last_words = failure(1, text="$ make release\nnothing to say about 4.1\nbye", generic=generic)
+    [verdict] = make_judge(rules=FixedRules(None, 0.0), model_policy=policy).judge([last_words])
+    assert (verdict.state, verdict.source) == ("classified", "model")
+    assert verdict.evidence == (Evidence(101, "nothing to say about 4.1"),)
+    assert "it knows no failure like this one" in server.prompts[0]
+
+
+def test_what_the_rules_left_open_for_one_job_does_not_keep_the_model_from_another(
+    make_judge: MakeJudge, server: ModelServer
+) -> None:
+    judge = make_judge(rules=FixedRules(None, 0.0))
+    [unasked] = judge.judge([failure(1, primary=False)])
+    [asked] = judge.judge([failure(1, job_id=2)])
+    assert (unasked.state, asked.source, len(server.prompts)) == ("unknown", "model", 1)
+
+
 def test_a_human_wins_over_everything_whatever_the_version(
     make_judge: MakeJudge, store: MemoryStore, server: ModelServer
 ) -> None:
