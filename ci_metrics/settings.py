@@ -21,8 +21,8 @@ from ci_metrics.errors import SettingsError
 #: The hours before this one are not partitions. GitHub itself keeps runs for 400 days at most.
 DEFAULT_PARTITIONS_START = datetime(2026, 1, 1, tzinfo=UTC)
 
-#: EXCERPT_BUDGET: characters of log lines in an excerpt; marks of what was left out come on top. GitHub's failed jobs have
-#: that many on average, and on logs marked by people a larger excerpt held hardly more of the marked lines.
+#: EXCERPT_BUDGET: characters of log lines in an excerpt; marks of what was left out come on top. Of the lines that people
+#: marked in 435 logs 12,000 keep .944 and 14,200 keep .950, on GitHub's logs .983 and .986; the verdicts are the same.
 DEFAULT_EXCERPT_BUDGET = 12_000
 
 #: Settings whose value is never shown.

@@ -360,7 +360,7 @@ def test_no_secret_of_a_label_or_of_a_step_that_only_the_extraction_names_is_sen
     assert "pool-****" in server.prompts[0]
 
 
-@pytest.mark.parametrize(("extends", "least"), [(True, LARGEST_CACHE_MINIMUM), (False, 1_024)])
+@pytest.mark.parametrize(("extends", "least"), [(True, LARGEST_CACHE_MINIMUM), (False, 2_048)])
 def test_a_short_taxonomy_of_ones_own_keeps_the_prefix_above_these_minimums(
     extends: bool, least: int, tmp_path: Path
 ) -> None:
