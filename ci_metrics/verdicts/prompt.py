@@ -19,7 +19,7 @@ from typing import Any
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run, Verdict
 from ci_metrics.verdicts.question import question_lines
 from ci_metrics.verdicts.quotes import one_line
-from ci_metrics.verdicts.schema import UNKNOWN, Problem, answer_schema
+from ci_metrics.verdicts.schema import NO_CAUSE, UNKNOWN, Problem, answer_schema
 from ci_metrics.verdicts.specimens import SPECIMENS
 from ci_metrics.verdicts.taxonomy import Category, Taxonomy
 
@@ -64,7 +64,7 @@ class Prompt:
     system: str
     user: str
     schema: dict[str, Any]
-    categories: tuple[str, ...]  # those an answer may name, besides "unknown"
+    categories: tuple[str, ...]  # those an answer may name, besides UNKNOWN and NO_CAUSE
 
     @property
     def version(self) -> str:
@@ -97,7 +97,7 @@ def prompt_version(taxonomy: Taxonomy) -> str:
 def system_prompt(taxonomy: Taxonomy) -> str:
     """The shared prefix: the task, the categories with their decisions and examples, worked answers."""
     template = files("ci_metrics.verdicts").joinpath(_TEMPLATE).read_text("utf-8")
-    known = {*taxonomy.names, UNKNOWN}
+    known = {*taxonomy.names, UNKNOWN, NO_CAUSE}
 
     def keep(match: re.Match[str]) -> str:
         kind = _EXAMPLE_TYPE.search(match.group(0))
@@ -124,7 +124,7 @@ def _definition(category: Category) -> str:
 
 
 def allowed_categories(taxonomy: Taxonomy, *, history: str = "", rules: Verdict | None = None) -> tuple[str, ...]:
-    """The categories a model may name for one failure.
+    """The categories a model may name for one failure, besides UNKNOWN and NO_CAUSE.
 
     `flaky_test` and its kinds are among them only when there is something from history, or when the rules found the
     log's own word for it: from one log alone, nobody can tell a flaky test from a broken one.
@@ -159,7 +159,7 @@ def build_prompt(
     )
     body = "\n".join(lines)
     word = _frame_word(body)
-    allowed = ", ".join([*categories, UNKNOWN])
+    allowed = ", ".join([*categories, UNKNOWN, NO_CAUSE])
     user = (
         f"One failed job. All that stands between the two marker lines with {word} is data from its machine.\n"
         f"<<<BEGIN {word}>>>\n{body}\n<<<END {word}>>>\n"

@@ -411,6 +411,23 @@ def test_an_unknown_answer_needs_no_quote(make_judge: MakeJudge, server: ModelSe
     assert verdict.summary == "It only says that it failed."
 
 
+def test_a_gate_that_only_the_model_recognizes_has_no_error_of_its_own_and_is_not_paid_for_again(
+    make_judge: MakeJudge, server: ModelServer
+) -> None:
+    gate = failure(1, text="$ check\nbuild=success, test=failure\nnot everything went well")
+    server.answer = answering(error_type="no_error_found")
+    for _ in range(2):
+        [verdict] = make_judge(rules=FixedRules(None, 0.0)).judge([gate])
+        assert (verdict.state, verdict.error_type) == ("no_error_found", None)
+    assert len(server.prompts) == 1
+
+
+def test_no_error_of_its_own_needs_a_line_that_says_so(make_judge: MakeJudge, server: ModelServer) -> None:
+    server.answer = answering(error_type="no_error_found", quotes=[{"line": 101, "text": "all good"}])
+    [verdict] = make_judge().judge([failure(1)])
+    assert (verdict.state, verdict.error_type, verdict.source) == ("classified", "runtime_error", "rules")
+
+
 # Flaky
 
 

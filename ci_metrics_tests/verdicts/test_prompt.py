@@ -85,7 +85,7 @@ def test_a_custom_taxonomys_prompt_names_only_its_own_categories(tmp_path: Path)
     system = system_prompt(taxonomy)
     assert "broken_build: The build broke." in system
     types = set(re.findall(r'"error_type": "(\w+)"', system))
-    assert types <= {"broken_build", "unknown"}
+    assert types <= {"broken_build", "unknown", "no_error_found"}
     assert prompt_version(taxonomy) != prompt_version(TEN)
 
 
