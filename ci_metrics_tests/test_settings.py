@@ -65,6 +65,9 @@ def test_the_contracts_defaults_hold_and_an_empty_value_counts_as_not_set() -> N
         ({"GITHUB_APP_ID": "1"}, "GITHUB_APP_PRIVATE_KEY", "needs all three"),
         ({"TAXONOMY_FILE": "/no/such/file"}, "TAXONOMY_FILE", "no file at"),
         ({"PARTITIONS_START": "2026-01-01T00:30"}, "PARTITIONS_START", "not a full hour"),
+        ({"EXCERPT_BUDGET": "999"}, "EXCERPT_BUDGET", "“999” is not usable. Write at least 1000"),
+        ({"EXCERPT_BUDGET": "400001"}, "EXCERPT_BUDGET", "“400001” is not usable. Write at most 400000"),
+        ({"EXCERPT_BUDGET": "much"}, "EXCERPT_BUDGET", "“much” is not usable. Write a whole number"),
         ({"ENABLE_PR_COMMENTS": "true"}, "PR_COMMENT_TOKEN", "not set"),
     ],
 )

@@ -47,7 +47,7 @@ def classify(
     classifier = RulesClassifier(taxonomy)
     record = read_job(job) if job is not None else None
     for name, data in read_logs(files):
-        extraction = extract(data, job=record, annotations=record.annotations if record else ())
+        extraction = extract(data, job=record, budget=settings.excerpt_budget)
         if show_request:
             for shown in requests_of(extraction, record, settings, taxonomy, classifier):
                 print(json.dumps({"file": name, **shown}, ensure_ascii=False, indent=None if json_lines else 2))
@@ -84,6 +84,7 @@ def as_row(name: str, verdict: Verdict) -> dict[str, object]:
         "suggested_fix": verdict.suggested_fix,
         "source": verdict.source,
         "fingerprint": verdict.fingerprint,
+        "decided_by": verdict.rule,
     }
 
 
@@ -92,6 +93,8 @@ def as_text(name: str, verdict: Verdict) -> str:
     if verdict.error_type is None:
         return f"{name}: {verdict.state}" + (f"\n   {verdict.summary}" if verdict.summary else "")
     shown = [f"{name}: {verdict.error_type} ({verdict.confidence:.0%} confidence)", f"   Summary: {verdict.summary}"]
+    if verdict.rule:
+        shown.append(f"   Decided by: {verdict.rule}")
     shown += [f"   line {quote.line}: {quote.text.strip()[:200]}" for quote in verdict.evidence]
     if verdict.suggested_fix:
         shown.append(f"   Hint: {verdict.suggested_fix}")

@@ -23,7 +23,7 @@ from cyclopts import Parameter
 from ci_metrics.errors import ContractError
 from ci_metrics.logs import extract
 from ci_metrics.models import Verdict
-from ci_metrics.settings import load_settings
+from ci_metrics.settings import DEFAULT_EXCERPT_BUDGET, load_settings
 from ci_metrics.verdicts.evaluation import (
     Answer,
     Case,
@@ -60,10 +60,11 @@ def evaluate(
     cases = [case for case in cases if part == "all" or case.held_out == (part == "held-out")]
     if not cases:
         raise ContractError(f"{folder}: no case is left with --part {part} --only “{only}”")
-    classifier = RulesClassifier(taxonomy_in_force(load_settings().taxonomy_file))
+    settings = load_settings()
+    classifier = RulesClassifier(taxonomy_in_force(settings.taxonomy_file))
     answers, lessons = [], []
     for case in cases:
-        answer, verdict = answer_to(case, _read(folder / case.log), classifier)
+        answer, verdict = answer_to(case, _read(folder / case.log), classifier, settings.excerpt_budget)
         answers.append(answer)
         if case.expected and verdict.error_type not in case.expected:
             lessons.append(
@@ -77,9 +78,11 @@ def evaluate(
         print("\n".join(["", "Wrong verdicts", *lessons[:wrong]]))
 
 
-def answer_to(case: Case, data: bytes, classifier: RulesClassifier) -> tuple[Answer, Verdict]:
-    """What extraction and `classifier` say of one case's log."""
-    extraction = extract(data)
+def answer_to(
+    case: Case, data: bytes, classifier: RulesClassifier, budget: int = DEFAULT_EXCERPT_BUDGET
+) -> tuple[Answer, Verdict]:
+    """What extraction, within `budget` characters, and `classifier` say of one case's log."""
+    extraction = extract(data, budget=budget)
     verdict = classifier.judge(extraction)
     answer = Answer(
         case=case,

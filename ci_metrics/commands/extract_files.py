@@ -12,9 +12,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ci_metrics.commands.log_files import named, opened, read_job
-from ci_metrics.logs import DEFAULT_BUDGET
 from ci_metrics.logs import extract as extract_log
 from ci_metrics.models import Extraction
+from ci_metrics.settings import load_settings
 
 #: The contract's states; a log with errors prints as the contract's example does.
 _STATES = {"errors": "classified", "no_error_found": "no_error_found", "no_log": "no_log"}
@@ -24,7 +24,7 @@ def extract(
     *files: Annotated[str, Parameter(allow_leading_hyphen=True)],
     json_lines: Annotated[bool, Parameter(name="--json", negative="")] = False,
     job: Path | None = None,
-    budget: int = DEFAULT_BUDGET,
+    budget: int | None = None,
 ) -> None:
     """Print what a model would be sent of each log, and the errors found in it. Uses no network.
 
@@ -37,12 +37,13 @@ def extract(
     job
         The job's JSON as GitHub's API returns it: names the steps.
     budget
-        Characters of log lines to keep.
+        Characters of log lines to keep, in place of EXCERPT_BUDGET.
     """
+    settings = load_settings() if budget is None else load_settings(excerpt_budget=budget)
     described = read_job(job)
     for name in named(files):
         with opened(name) as stream:
-            result = extract_log(stream, job=described, budget=budget)
+            result = extract_log(stream, job=described, budget=settings.excerpt_budget)
         print(json.dumps(_row(name, result), ensure_ascii=False) if json_lines else _text(name, result), flush=True)
 
 
@@ -55,9 +56,11 @@ def _row(name: str, result: Extraction) -> dict[str, object]:
         "errors": [
             {
                 "step": error.step,
+                "line": error.line,
                 "spans": [list(span) for span in error.spans],
                 "headline": error.headline,
                 "fingerprint": error.fingerprint,
+                "generic": error.generic,
             }
             for error in result.errors
         ],

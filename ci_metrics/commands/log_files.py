@@ -6,12 +6,13 @@ Belongs here: files into streams, bytes and records. Does not: what is printed (
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from ci_metrics.errors import ContractError
 from ci_metrics.github.records import job_from_json
@@ -21,23 +22,28 @@ from ci_metrics.models import Job
 @contextmanager
 def opened(name: str) -> Iterator[BinaryIO]:
     """The log `name` as a stream of its bytes: ``-`` is standard input, gzip is unpacked; ContractError when it cannot be read."""
-    if name == "-":
-        yield sys.stdin.buffer
-        return
     try:
-        with Path(name).open("rb") as raw:
-            if raw.read(2) == b"\x1f\x8b":
-                raw.seek(0)
+        with Path(name).open("rb") if name != "-" else _standard_input() as raw:
+            if raw.peek(2)[:2] == b"\x1f\x8b":
                 with gzip.open(raw) as unpacked:
                     yield unpacked  # type: ignore[misc]  # GzipFile reads bytes as BinaryIO does
             else:
-                raw.seek(0)
                 yield raw
     except (OSError, EOFError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ContractError(
             f"{name}: cannot be read ({why}). Give the path of a log file, or - for standard input"
         ) from error
+
+
+@contextmanager
+def _standard_input() -> Iterator[io.BufferedReader[io.RawIOBase]]:
+    """Standard input, left open."""
+    reader = io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer))
+    try:
+        yield reader
+    finally:
+        reader.detach()
 
 
 def named(files: tuple[str, ...]) -> tuple[str, ...]:

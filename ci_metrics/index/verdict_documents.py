@@ -40,6 +40,7 @@ def verdict_document(
         "@timestamp": iso(judged_at),
         "s_error_state": verdict.state,
         **verdict_fields(verdict.state, verdict),
+        **_said_of_no_cause(verdict),
         **evidence_fields(error, verdict),
         **spent([verdict.usage]),
         "l_evidence_lines": [evidence.line for evidence in verdict.evidence],
@@ -55,6 +56,13 @@ def verdict_document(
         "s_note": note,
     }
     return Document("verdicts", verdict_id(verdict.fingerprint, verdict.classifier_version), present(body))
+
+
+def _said_of_no_cause(verdict: Verdict) -> dict[str, object]:
+    """Who said, and how surely, that a job has no cause of its own: job documents do without, reuse of the verdict does not."""
+    if verdict.state != "no_error_found":
+        return {}
+    return {"f_error_confidence": verdict.confidence, "s_error_source": verdict.source}
 
 
 def verdict_of(document: Document) -> Verdict:

@@ -20,14 +20,14 @@ from ci_metrics.logs.redact import redact_lines
 from ci_metrics.logs.steps import StepRange
 from ci_metrics.logs.version import extractor_version
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, LineMessages, LogLine, Span, Step
+from ci_metrics.settings import DEFAULT_EXCERPT_BUDGET as DEFAULT_BUDGET
 
 __all__ = ["DEFAULT_BUDGET", "EXTRACTOR_VERSION", "extract", "read_log"]
 
 #: Changes whenever the same log could give another excerpt or other errors.
 EXTRACTOR_VERSION = extractor_version()
 
-#: Characters of log lines in an excerpt, unless more or less is asked for; marks of what was left out come on top.
-DEFAULT_BUDGET = 12_000
+<<<<<<< HEAD
 
 
 def extract(

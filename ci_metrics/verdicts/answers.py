@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ci_metrics.models import Annotation, Verdict
+from ci_metrics.models import Annotation, ErrorState, Verdict
 from ci_metrics.verdicts.model_client import ModelReply
 from ci_metrics.verdicts.prompt import NEEDS_HISTORY
 from ci_metrics.verdicts.quotes import quotes_annotation, valid_evidence
-from ci_metrics.verdicts.schema import UNKNOWN, AnswerProblemError, read_answer
+from ci_metrics.verdicts.schema import NO_CAUSE, UNKNOWN, AnswerProblemError, read_answer
 from ci_metrics.verdicts.taxonomy import Taxonomy
 
 
@@ -31,16 +31,20 @@ def check_reply(
     if reply.stop != "end":
         raise AnswerProblemError(reply.stop, reply.text)
     answer = read_answer(reply.text, taxonomy.names)
-    flaky_alone = answer.error_type != UNKNOWN and answer.error_type not in categories
+    flaky_alone = answer.error_type not in (UNKNOWN, NO_CAUSE, *categories)
     if flaky_alone and not last:
         raise AnswerProblemError("foreign_category", f"{answer.error_type} needs history")
     evidence = valid_evidence(answer.quotes, lines)
-    known = answer.error_type != UNKNOWN and not flaky_alone
-    if known and not evidence and not quotes_annotation(answer.quotes, annotations):
+    state: ErrorState = "classified"
+    if answer.error_type == UNKNOWN or flaky_alone:
+        state = "unknown"
+    elif answer.error_type == NO_CAUSE:
+        state = "no_error_found"
+    if state != "unknown" and not evidence and not quotes_annotation(answer.quotes, annotations):
         raise AnswerProblemError("no_valid_quote", str([(q.line, q.text[:60]) for q in answer.quotes[:3]]))
     return Verdict(
-        state="classified" if known else "unknown",
-        error_type=answer.error_type if known else None,
+        state=state,
+        error_type=answer.error_type if state == "classified" else None,
         confidence=answer.confidence,
         summary=answer.summary,
         evidence=evidence,
@@ -52,8 +56,8 @@ def check_reply(
 
 
 def better(first: Verdict | None, second: Verdict) -> Verdict:
-    """The better of two answers on the same failure: a type over none, then the surer, then the later one."""
+    """The better of two answers on the same failure: one that knows over "unknown", then the surer, then the later one."""
     if first is None:
         return second
-    rank = (first.state == "classified", first.confidence), (second.state == "classified", second.confidence)
+    rank = (first.state != "unknown", first.confidence), (second.state != "unknown", second.confidence)
     return first if rank[0] > rank[1] else second

@@ -27,7 +27,7 @@ from ci_metrics.verdicts.model_client import (
     ModelReply,
 )
 from ci_metrics.verdicts.prices import Tokens
-from ci_metrics.verdicts.prompt import Prompt, build_prompt, estimated_prefix_tokens
+from ci_metrics.verdicts.prompt import NOTES, Prompt, build_prompt, estimated_prefix_tokens
 from ci_metrics.verdicts.quotes import lines_of
 from ci_metrics.verdicts.request import JudgeRequest, larger_extraction
 from ci_metrics.verdicts.schema import AnswerProblemError
@@ -42,15 +42,6 @@ _LARGEST_CHARS = 240_000
 
 #: So many failures in a row mean that the endpoint is down: the rest is not tried in this pass.
 _FAILURES_IN_A_ROW = 5
-
-_NOTES = {
-    "truncated": "The last answer was cut off. Answer briefly: one or two quotes, two sentences.",
-    "not_json": "The last answer was not a JSON object. Answer with the JSON object only.",
-    "wrong_shape": "The last answer did not have the fields of the schema. Give every field, and no other.",
-    "foreign_category": "The last answer named a category that is not possible here. Choose one of those listed.",
-    "no_valid_quote": "No line quoted last time stands in the excerpt under its number. Copy lines exactly.",
-    "refusal": "",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +91,7 @@ class Asker:
             taxonomy=self._taxonomy,
             extraction=extraction,
             error=request.error,
+            root=request.is_root,
             job=request.job,
             run=request.run,
             annotations=request.annotations,
@@ -224,7 +216,7 @@ class _Tries:
 
     def after(self, problem: AnswerProblemError) -> bool:
         """Prepare the next try after an unusable answer; False when none is left."""
-        self.note = _NOTES[problem.problem]
+        self.note = NOTES[problem.problem]
         if problem.problem == "no_valid_quote":
             return self.best is None and (self.enlarge() or self._stronger())
         if self.asked_again:

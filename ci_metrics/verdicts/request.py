@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run, Usage
+from ci_metrics.verdicts.question import same_error
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +41,12 @@ class JudgeRequest:
     def job_id(self) -> str:
         """The failed job's id; "" when unknown."""
         return str(self.job.job_id) if self.job is not None else ""
+
+    @property
+    def is_root(self) -> bool:
+        """Whether the error is the one that the extraction puts first."""
+        errors = self.extraction.errors
+        return self.error is None or not errors or same_error(self.error, errors[0])
 
     def redacted(self, redact: Callable[[str], tuple[str, int]] | None) -> JudgeRequest:
         """The same, with all texts that do not come from the extraction masked; without `redact`, without annotations."""

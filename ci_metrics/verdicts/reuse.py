@@ -109,7 +109,7 @@ def reusable(stored: StoredVerdict, *, partitions: set[str], now: datetime, sett
     Any other hour takes it within CLASSIFICATION_CACHE_TTL_HOURS and from MIN_CONFIDENCE_FOR_REUSE on. What the rules
     said without a model being asked is not reused: they are free and quote the log at hand.
     """
-    if stored.calls == 0 or stored.verdict.state not in ("classified", "unknown"):
+    if stored.calls == 0 or stored.verdict.state not in ("classified", "unknown", "no_error_found"):
         return False
     if partitions & set(stored.partitions):
         return True

@@ -15,6 +15,9 @@ from typing import Any, Literal
 #: The type a model gives when no category fits.
 UNKNOWN = "unknown"
 
+#: The type a model gives to a job that only repeats that another one failed; the state of its verdict (contract, "States").
+NO_CAUSE = "no_error_found"
+
 SCHEMA_NAME = "ci_failure_verdict"
 
 Problem = Literal["refusal", "truncated", "not_json", "wrong_shape", "foreign_category", "no_valid_quote"]
@@ -63,7 +66,7 @@ class Quote:
 class Answer:
     """A well-formed answer; its quotes are not checked yet."""
 
-    error_type: str  # a category's name or "unknown"
+    error_type: str  # a category's name, UNKNOWN or NO_CAUSE
     confidence: float
     summary: str
     suggested_fix: str
@@ -71,7 +74,7 @@ class Answer:
 
 
 def answer_schema(categories: Sequence[str]) -> dict[str, Any]:
-    """The JSON schema of an answer whose type is one of `categories` or "unknown".
+    """The JSON schema of an answer whose type is one of `categories`, "unknown" or "no_error_found".
 
     Only what structured output accepts everywhere: every property required, no additional ones, no numeric or length
     bounds (endpoints refuse `minimum`); bounds are checked on reading.
@@ -88,7 +91,7 @@ def answer_schema(categories: Sequence[str]) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "quotes": {"type": "array", "items": quote, "description": "one to four lines that prove the cause"},
         "summary": {"type": "string", "description": "the root cause in one to three sentences"},
-        "error_type": {"type": "string", "enum": [*categories, UNKNOWN]},
+        "error_type": {"type": "string", "enum": [*categories, UNKNOWN, NO_CAUSE]},
         "confidence": {"type": "number", "description": "0.0 to 1.0: how often such a verdict is right"},
         "suggested_fix": {"type": "string", "description": "one sentence, or an empty string"},
     }
@@ -118,7 +121,7 @@ def read_answer(text: str, categories: Sequence[str]) -> Answer:
         raise AnswerProblemError("wrong_shape", f"confidence {confidence!r}")
     if not 0 <= confidence <= 1:  # nor is NaN
         raise AnswerProblemError("wrong_shape", f"confidence {str(confidence)[:20]} is not between 0 and 1")
-    if error_type != UNKNOWN and error_type not in categories:
+    if error_type not in (UNKNOWN, NO_CAUSE, *categories):
         raise AnswerProblemError("foreign_category", error_type)
     return Answer(
         error_type=error_type,

@@ -35,6 +35,7 @@ def render_request(
         taxonomy=taxonomy,
         extraction=safe.extraction,
         error=safe.error,
+        root=safe.is_root,
         job=safe.job,
         run=safe.run,
         annotations=safe.annotations,

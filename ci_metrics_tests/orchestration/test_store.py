@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ci_metrics.errors import ContractError, NotFoundError
-from ci_metrics.models import Annotation, Job, Step
+from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, JobLog, LogLine, Step, Verdict
 from ci_metrics.orchestration.lateness import is_unfinished
+from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts, JudgedError
 from ci_metrics.orchestration.store import HourStore, log_path
 
 HOUR = "2026-03-02T05"
@@ -53,6 +57,46 @@ def test_rows_of_an_older_shape_are_refused_with_advice_not_guessed(store: HourS
     store.write("workflow_jobs", HOUR, [Annotation(level="notice", message="m")], Annotation, {})
     with pytest.raises(ContractError, match="Materialize the hour again"):
         store.read("workflow_jobs", HOUR, Job)
+
+
+def test_rows_stored_before_errors_had_a_confidence_are_read_as_not_known(store: HourStore, tmp_path: Path) -> None:
+    error = ExtractedError(
+        headline="error: x", line=3, spans=((3, 4),), lines=(LogLine(3, "error: x"),), step="Build", step_number=2,
+        fingerprint="f1-1", group="g1-1", confidence=0.7,
+    )  # fmt: skip
+    log = JobLog(repo="o/r", run_id=1, run_attempt=1, job_id=7, state="stored")
+    verdict = Verdict(state="classified", error_type="timeout", confidence=0.9, summary="s")
+    key = {"repo": "o/r", "run_id": 1, "run_attempt": 1, "job_id": 7, "digest": "d"}
+    extraction = JobExtraction(**key, log=log, extraction=Extraction(state="errors", errors=(error,)))
+    judged = JobVerdicts(**key, state="classified", judged=(JudgedError(error=error, verdict=verdict),))
+    for name, row, kind in (("extracted_errors", extraction, JobExtraction), ("classifications", judged, JobVerdicts)):
+        store.write(name, HOUR, [row], kind, {})
+        assert store.read(name, HOUR, kind) == [row]
+        file = next((tmp_path / "hours" / name).glob("*.parquet"))
+        table = pq.read_table(file)
+        pq.write_table(without(table, "confidence", of="headline"), file)
+    unknown = replace(error, confidence=0.0)
+    [row] = store.read("extracted_errors", HOUR, JobExtraction)
+    assert row.extraction.errors == (unknown,)
+    [old] = store.read("classifications", HOUR, JobVerdicts)
+    assert old.judged == (JudgedError(error=unknown, verdict=verdict),)
+
+
+def without(table: pa.Table, name: str, *, of: str) -> pa.Table:
+    """The table whose structs that have the field `of` lack the field `name`, as an earlier version wrote it."""
+
+    def shape(kind: pa.DataType) -> pa.DataType:
+        if pa.types.is_list(kind):
+            return pa.list_(shape(kind.value_type))
+        if pa.types.is_struct(kind):
+            fields = [kind.field(i) for i in range(kind.num_fields)]
+            old = any(field.name == of for field in fields)
+            return pa.struct([pa.field(f.name, shape(f.type)) for f in fields if not (old and f.name == name)])
+        return kind
+
+    return pa.Table.from_pylist(
+        table.to_pylist(), schema=pa.schema([pa.field(f.name, shape(f.type)) for f in table.schema])
+    )
 
 
 def test_a_log_is_stored_whole_or_not_at_all(store: HourStore, tmp_path: Path) -> None:

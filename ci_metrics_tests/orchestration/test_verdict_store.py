@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from ci_metrics.index.embedded import EmbeddedIndex
-from ci_metrics.models import Evidence, Usage, Verdict
+from ci_metrics.models import ErrorState, Evidence, Usage, Verdict
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.reuse import StoredVerdict, human_key, verdict_key
@@ -65,9 +66,12 @@ def store(index: EmbeddedIndex, clock: Clock) -> IndexVerdictStore:
     return IndexVerdictStore(index, clock=clock)
 
 
-def test_what_is_put_is_got(store: IndexVerdictStore) -> None:
-    store.put([STORED])
-    assert store.get([STORED.key, "nothing"]) == {STORED.key: STORED}
+@pytest.mark.parametrize("state", ["classified", "unknown", "no_error_found"])
+def test_what_is_put_is_got(store: IndexVerdictStore, state: ErrorState) -> None:
+    verdict = replace(VERDICT, state=state, error_type=VERDICT.error_type if state == "classified" else None)
+    stored = replace(STORED, verdict=verdict)
+    store.put([stored])
+    assert store.get([stored.key, "nothing"]) == {stored.key: stored}
 
 
 def test_a_verdict_is_found_under_the_contracts_id(store: IndexVerdictStore, index: EmbeddedIndex) -> None:

@@ -1,7 +1,7 @@
 """A model server on loopback that speaks Anthropic's Messages (with batches) and OpenAI's chat completions.
 
 What belongs here: answering like those APIs do, with usage and prompt-cache fields, and every fault on demand. Does
-not: promises about our code. Its default answer quotes the line that the request names as the error and picks a
+not: promises about our code. Its default answer quotes the line that the request guesses and picks a
 category from the words in it; `answer` replaces that.
 """
 
@@ -44,8 +44,8 @@ class Fault:
 
 
 def answer_of(user: str) -> dict[str, Any]:
-    """A plausible verdict on the request's own error line, with a valid quote."""
-    named = re.search(r"^error_line_number: \"?(\d+)", user, re.MULTILINE)
+    """A plausible verdict on the line that the request guesses, with a valid quote."""
+    named = re.search(r"^guessed_line \(.*?\): line (\d+)", user, re.MULTILINE)
     lines = {int(n): text for n, text in re.findall(r"^ *(\d+)\| (.*)$", user, re.MULTILINE)}
     number = int(named.group(1)) if named and int(named.group(1)) in lines else max(lines, default=0)
     text = lines.get(number, "")

@@ -43,6 +43,7 @@ def test_one_json_object_a_file_in_order_with_the_promised_fields(
     first, second = rows(capsys)
     assert list(first) == [
         "file", "state", "error_type", "confidence", "summary", "evidence", "suggested_fix", "source", "fingerprint",
+        "decided_by",
     ]  # fmt: skip
     assert (first["file"], first["state"], first["error_type"], first["source"]) == (
         str(failed),
@@ -50,6 +51,7 @@ def test_one_json_object_a_file_in_order_with_the_promised_fields(
         "assertion_failure",
         "rules",
     )
+    assert (first["decided_by"], second["decided_by"]) == ("pytest-failed", "")
     assert isinstance(first["evidence"], list)
     for quote in first["evidence"]:
         assert quote["text"] in LOG.split("\n")[quote["line"] - 1]

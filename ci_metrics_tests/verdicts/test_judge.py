@@ -94,6 +94,27 @@ def test_a_log_without_an_error_is_not_sent(make_judge: MakeJudge, server: Model
     assert server.requests == []
 
 
+@pytest.mark.parametrize("policy", ["all", "unsure"])
+@pytest.mark.parametrize("generic", [True, False])
+def test_a_failed_job_whose_excerpt_is_its_last_words_is_asked_about_though_no_program_knows_them(
+    make_judge: MakeJudge, server: ModelServer, policy: str, generic: bool
+) -> None:
+    last_words = failure(1, text="$ make release\nnothing to say about 4.1\nbye", generic=generic)
+    [verdict] = make_judge(rules=FixedRules(None, 0.0), model_policy=policy).judge([last_words])
+    assert (verdict.state, verdict.source) == ("classified", "model")
+    assert verdict.evidence == (Evidence(101, "nothing to say about 4.1"),)
+    assert "it knows no failure like this one" in server.prompts[0]
+
+
+def test_what_the_rules_left_open_for_one_job_does_not_keep_the_model_from_another(
+    make_judge: MakeJudge, server: ModelServer
+) -> None:
+    judge = make_judge(rules=FixedRules(None, 0.0))
+    [unasked] = judge.judge([failure(1, primary=False)])
+    [asked] = judge.judge([failure(1, job_id=2)])
+    assert (unasked.state, asked.source, len(server.prompts)) == ("unknown", "model", 1)
+
+
 def test_a_human_wins_over_everything_whatever_the_version(
     make_judge: MakeJudge, store: MemoryStore, server: ModelServer
 ) -> None:
@@ -388,6 +409,23 @@ def test_an_unknown_answer_needs_no_quote(make_judge: MakeJudge, server: ModelSe
     [verdict] = make_judge().judge([failure(1)])
     assert (verdict.state, verdict.error_type, verdict.source) == ("unknown", None, "model")
     assert verdict.summary == "It only says that it failed."
+
+
+def test_a_gate_that_only_the_model_recognizes_has_no_error_of_its_own_and_is_not_paid_for_again(
+    make_judge: MakeJudge, server: ModelServer
+) -> None:
+    gate = failure(1, text="$ check\nbuild=success, test=failure\nnot everything went well")
+    server.answer = answering(error_type="no_error_found")
+    for _ in range(2):
+        [verdict] = make_judge(rules=FixedRules(None, 0.0)).judge([gate])
+        assert (verdict.state, verdict.error_type) == ("no_error_found", None)
+    assert len(server.prompts) == 1
+
+
+def test_no_error_of_its_own_needs_a_line_that_says_so(make_judge: MakeJudge, server: ModelServer) -> None:
+    server.answer = answering(error_type="no_error_found", quotes=[{"line": 101, "text": "all good"}])
+    [verdict] = make_judge().judge([failure(1)])
+    assert (verdict.state, verdict.error_type, verdict.source) == ("classified", "runtime_error", "rules")
 
 
 # Flaky

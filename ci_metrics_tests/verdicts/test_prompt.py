@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+import ci_metrics.verdicts.prompt as prompt_module
+import ci_metrics.verdicts.question as question_module
 from ci_metrics.models import Annotation, LogLine, Verdict
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.prices import LARGEST_CACHE_MINIMUM, load_prices
@@ -20,6 +24,7 @@ from ci_metrics_tests.verdicts.failures import extraction_of, failure
 from ci_metrics_tests.verdicts.model_server import ModelServer
 
 TEN = load_taxonomy(None)
+EXAMPLES = Path(prompt_module.__file__).parent / "examples"
 
 
 def prompt_for(text: str, **given: Any) -> Prompt:
@@ -80,7 +85,7 @@ def test_a_custom_taxonomys_prompt_names_only_its_own_categories(tmp_path: Path)
     system = system_prompt(taxonomy)
     assert "broken_build: The build broke." in system
     types = set(re.findall(r'"error_type": "(\w+)"', system))
-    assert types <= {"broken_build", "unknown"}
+    assert types <= {"broken_build", "unknown", "no_error_found"}
     assert prompt_version(taxonomy) != prompt_version(TEN)
 
 
@@ -92,8 +97,114 @@ def test_what_is_sent_names_lines_steps_job_and_the_rules_guess() -> None:
     assert "  101| Timeout >30.0s" in body
     assert 'job: "build (linux)"' in body
     assert 'step: "Run tests"' in body
-    assert 'first_guess_by_rules: "timeout (0.71)"' in body
+    assert 'guessed_category (by the embedded classifier, right about 7 times in 10): "timeout"' in body
     assert "[lines 1 to 99 left out]" in body
+
+
+@pytest.mark.parametrize(
+    ("confidence", "words"),
+    [
+        (0.0, "how sure is not known"),
+        (0.04, "right less than 1 time in 20"),
+        (0.05, "right about 1 time in 10"),
+        (0.34, "right about 3 times in 10"),
+        (0.95, "right about 9 times in 10"),
+        (0.96, "right more than 19 times in 20"),
+    ],
+)
+def test_the_line_is_named_as_a_guess_with_who_guessed_it_and_how_sure_it_is(confidence: float, words: str) -> None:
+    extraction = extraction_of("$ a\nerror: x\nend", headline_line=101, fingerprint="f1-1")
+    error = replace(extraction.errors[0], confidence=confidence)
+    prompt = build_prompt(taxonomy=TEN, extraction=replace(extraction, errors=(error,)), error=error)
+    assert f'guessed_line (by the embedded ranking, {words}): line 101: "error: x"' in frame(prompt)[1].splitlines()
+    task = prompt.user.rsplit(">>>", 1)[1]
+    assert "are guesses" in task and "contradict" in task
+    assert "error_line" not in prompt.user and "unless the excerpt shows" not in prompt.user
+
+
+def test_the_next_best_lines_are_named_too_with_their_own_odds_and_the_rest_is_counted() -> None:
+    extraction = extraction_of("a\nb\nc\nd\ne\nf", headline_line=100, fingerprint="f1-1")
+    first = replace(extraction.errors[0], confidence=0.6)
+    others = [replace(first, line=100 + n, headline="abcdef"[n], confidence=0.3 - n / 20) for n in range(1, 5)]
+    noted = replace(first, line=None, headline="The runner is gone", confidence=0.2)
+    _, body = frame(
+        build_prompt(taxonomy=TEN, extraction=replace(extraction, errors=(first, noted, *others)), error=first)
+    )
+    assert [line for line in body.splitlines() if "candidate" in line] == [
+        'other_candidate (by the embedded ranking, right about 2 times in 10): an annotation: "The runner is gone"',
+        'other_candidate (by the embedded ranking, right about 2 times in 10): line 101: "b"',
+        'other_candidate (by the embedded ranking, right about 2 times in 10): line 102: "c"',
+        "[2 more candidates left out]",
+    ]
+
+
+def test_a_classifier_that_knows_nothing_says_so_instead_of_guessing() -> None:
+    nothing = Verdict(state="unknown", error_type=None, confidence=0.0, summary="")
+    _, body = frame(prompt_for("$ a\nwell, that was it", rules=nothing))
+    assert "guessed_category (by the embedded classifier): none, it knows no failure like this one" in body.splitlines()
+
+
+def test_of_a_jobs_later_error_it_is_asked_what_that_one_is_and_not_what_made_the_job_fail(
+    make_judge: Callable[..., Judge], server: ModelServer
+) -> None:
+    request = failure(1)
+    assert request.error is not None
+    later = replace(request.error, line=102, headline="1 failed, 20 passed", step_number=5, fingerprint="f1-later")
+    extraction = replace(request.extraction, errors=(request.error, later))
+    make_judge().judge([replace(request, extraction=extraction, error=error) for error in extraction.errors])
+    about_error, about_job = sorted(
+        server.prompts, key=lambda user: "): line 101: " in user.split("other_candidate")[0]
+    )
+    assert "Say what made the job fail." in about_job
+    assert "Say what made the job fail." not in about_error and "the error around guessed_line" in about_error
+
+
+def test_a_model_that_contradicts_both_guesses_is_believed(
+    make_judge: Callable[..., Judge], server: ModelServer
+) -> None:
+    from ci_metrics_tests.verdicts.model_server import answer_of
+
+    text = "$ npm run build\nnpm error command sh -c tsc\nsrc/a.ts(1,2): error TS2322: Type 'string' is not a number"
+    server.answer = lambda user: {
+        **answer_of(user),
+        "quotes": [{"line": 102, "text": "src/a.ts(1,2): error TS2322: Type 'string' is not a number"}],
+        "error_type": "compilation_error",
+    }
+    [verdict] = make_judge().judge([failure(1, text=text)])
+    assert "guessed_line (by the embedded ranking, how sure is not known): line 101" in server.prompts[0]
+    assert (verdict.source, verdict.error_type, verdict.evidence[0].line) == ("model", "compilation_error", 102)
+
+
+def mutants(module: ModuleType, *, texts: str, numbers: bool) -> Iterator[tuple[str, ModuleType]]:
+    """The module again and again, each time with another of its texts that match, or numbers above 2, changed."""
+    source = ast.parse(Path(str(module.__file__)).read_text())
+    docstrings = {id(node.value) for node in ast.walk(source) if isinstance(node, ast.Expr)}
+    for node in [n for n in ast.walk(source) if isinstance(n, ast.Constant) and id(n) not in docstrings]:
+        kept = node.value
+        if isinstance(kept, str) and re.search(texts, kept):
+            node.value = kept + "~"
+        elif numbers and type(kept) is int and kept > 2:
+            node.value = kept - 1
+        else:
+            continue
+        mutant = ModuleType(module.__name__)
+        exec(compile(source, str(module.__file__), "exec"), mutant.__dict__)
+        node.value = kept
+        yield f"{module.__name__}, line {node.lineno}: {kept!r}", mutant
+
+
+def test_each_word_and_limit_of_a_question_counts_in_its_version_without_anyone_bumping_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kinds = load_taxonomy(EXAMPLES / "split_gates.toml")
+    version, versions = prompt_version(kinds), {}
+    for name, mutant in mutants(prompt_module, texts=r"\w \w", numbers=False):
+        versions[name] = mutant.prompt_version(kinds)
+    for name, mutant in mutants(question_module, texts=r"[a-z]", numbers=True):
+        monkeypatch.setattr(prompt_module, "question_lines", mutant.question_lines)
+        versions[name] = prompt_version(kinds)
+    assert len(versions) > 50
+    assert not [name for name, mutated in versions.items() if mutated == version]
 
 
 def test_gaps_are_marked_with_their_lines() -> None:
@@ -116,7 +227,9 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-@pytest.mark.parametrize("place", ["line", "headline", "job name", "step", "annotation", "annotation title"])
+@pytest.mark.parametrize(
+    "place", ["line", "headline", "candidate", "job name", "step", "annotation", "annotation title"]
+)
 def test_nothing_in_a_failure_closes_its_frame(hostile: str, place: str) -> None:
     # The attacker knows the word that an earlier, otherwise equal failure had.
     word, _ = frame(prompt_for("$ a\nerror: x\nend"))
@@ -128,6 +241,8 @@ def test_nothing_in_a_failure_closes_its_frame(hostile: str, place: str) -> None
         extraction = replace(extraction, lines=(*extraction.lines, LogLine(103, evil)))
     if place == "headline":
         error = replace(error, headline=evil)
+    if place == "candidate":
+        extraction = replace(extraction, errors=(error, replace(error, line=102, headline=evil)))
     if place == "step":
         error = replace(error, step=evil)
     if place == "job name":
@@ -143,7 +258,7 @@ def test_nothing_in_a_failure_closes_its_frame(hostile: str, place: str) -> None
     assert prompt.user.count(f"<<<BEGIN {new_word}>>>") == 1
     # Every line of the data begins with what we put there: its key, its number and bar, or a gap's mark.
     for line in body.splitlines():
-        assert re.match(r"[a-z_]+(?: \(\"\w+\"\))?: |excerpt:|\[lines? |\[\d+ more | *\d+\| ", line), line
+        assert re.match(r"[a-z_]+(?: \([\w ,\"]+\))?: |excerpt:|\[lines? |\[\d+ more | *\d+\| ", line), line
 
 
 def test_only_the_user_text_differs_for_a_hostile_log_not_schema_or_prefix() -> None:
@@ -245,7 +360,7 @@ def test_no_secret_of_a_label_or_of_a_step_that_only_the_extraction_names_is_sen
     assert "pool-****" in server.prompts[0]
 
 
-@pytest.mark.parametrize(("extends", "least"), [(True, LARGEST_CACHE_MINIMUM), (False, 1_024)])
+@pytest.mark.parametrize(("extends", "least"), [(True, LARGEST_CACHE_MINIMUM), (False, 2_048)])
 def test_a_short_taxonomy_of_ones_own_keeps_the_prefix_above_these_minimums(
     extends: bool, least: int, tmp_path: Path
 ) -> None:

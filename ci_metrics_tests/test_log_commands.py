@@ -1,0 +1,141 @@
+"""What the commands on log files share: one excerpt budget, standard input, gzip, a job's JSON, the fields of `extract --json`."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ci_metrics.commands.classify_files import classify
+from ci_metrics.commands.evaluate import evaluate
+from ci_metrics.commands.extract_files import extract
+from ci_metrics.errors import ContractError, SettingsError
+from ci_metrics.logs import extract as extract_log
+from ci_metrics.settings import load_settings
+
+STAMP = "2026-01-01T10:00:00.1234567Z "
+
+
+def log_of(*lines: str) -> bytes:
+    return "".join(f"{STAMP}{line}\n" for line in lines).encode()
+
+
+MAKE = log_of(
+    "##[group]Run make",
+    "##[endgroup]",
+    "cart.c:12:1: error: unknown type name 'price_t'",
+    "##[error]Process completed with exit code 2.",
+)
+FLOOD = log_of(
+    "##[group]Run make",
+    "##[endgroup]",
+    *(f"m{n}.c:{n}:1: error: unknown type name 'type_{n}' in a declaration of module {n}" for n in range(1, 900)),
+    "##[error]Process completed with exit code 2.",
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EXCERPT_BUDGET", raising=False)
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def kept_characters(excerpt: object) -> int:
+    return sum(len(line) + 1 for line in str(excerpt).splitlines() if not line.startswith("[…"))
+
+
+@pytest.mark.parametrize("budget", [None, 3_000, 30_000])
+def test_all_commands_keep_as_much_of_a_log_as_excerpt_budget_says(
+    budget: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if budget:
+        monkeypatch.setenv("EXCERPT_BUDGET", str(budget))
+    (tmp_path / "flood.log").write_bytes(FLOOD)
+    extract("flood.log", json_lines=True)
+    [extracted] = printed(capsys)
+    asked = budget or load_settings({}).excerpt_budget
+    assert kept_characters(extracted["excerpt"]) <= 1.05 * asked
+    assert extracted["excerpt"] == extract_log(FLOOD, budget=asked).excerpt
+    assert budget is None or extracted["excerpt"] != extract_log(FLOOD).excerpt
+
+    classify("flood.log", json_lines=True, show_request=True)
+    [shown] = printed(capsys)
+    assert isinstance(shown["body"], dict)
+    question = shown["body"]["messages"][0]["content"]
+    sent = [line.split("| ", 1)[1] for line in question.splitlines() if line.lstrip()[:1].isdigit()]
+    assert sent == [line for line in str(extracted["excerpt"]).splitlines() if not line.startswith("[…")]
+
+    case = {"id": "s/p/1", "log": "flood.log", "format": "gha", "expected": ["compilation_error"], "spans": [[3, 3]]}
+    (tmp_path / "cases.jsonl").write_text(json.dumps(case))
+    evaluate(tmp_path, json_lines=True)
+    [figures] = printed(capsys)
+    assert isinstance(figures["all"], dict)
+    assert figures["all"]["extractions"]["characters"] == len(str(extracted["excerpt"]))
+
+
+def test_an_option_asks_for_more_than_the_setting_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EXCERPT_BUDGET", "3000")
+    (tmp_path / "flood.log").write_bytes(FLOOD)
+    extract("flood.log", json_lines=True, budget=20_000)
+    [row] = printed(capsys)
+    assert row["excerpt"] == extract_log(FLOOD, budget=20_000).excerpt
+    assert kept_characters(row["excerpt"]) > 6_000
+
+
+@pytest.mark.parametrize(("budget", "advice"), [(10, "Write at least 1000"), (10**7, "Write at most 400000")])
+def test_a_budget_that_is_too_small_or_too_large_is_one_message(tmp_path: Path, budget: int, advice: str) -> None:
+    (tmp_path / "make.log").write_bytes(MAKE)
+    with pytest.raises(SettingsError, match=f"^EXCERPT_BUDGET: “{budget}” is not usable. {advice}$"):
+        extract("make.log", budget=budget)
+
+
+def test_extract_prints_one_object_a_file_with_the_promised_fields(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = log_of("##[group]Run x", "##[endgroup]", "##[error]Process completed with exit code 1.")
+    (tmp_path / "make.log").write_bytes(MAKE)
+    (tmp_path / "bare.log.gz").write_bytes(gzip.compress(bare))
+    extract("make.log", "bare.log.gz", json_lines=True)
+    told, untold = printed(capsys)
+    assert list(told) == ["file", "state", "excerpt", "spans", "errors"]
+    [error], [only] = told["errors"], untold["errors"]  # type: ignore[misc]
+    assert set(error) == {"step", "line", "spans", "headline", "fingerprint", "generic"}
+    assert (error["line"], error["headline"]) == (3, "cart.c:12:1: error: unknown type name 'price_t'")
+    assert (error["generic"], only["generic"], only["line"]) == (False, True, 3)
+
+
+JOB = {"id": 7, "steps": [{"number": 4, "name": "Compile it all", "conclusion": "failure"}]}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_standard_input_may_be_gzip_and_a_jobs_json_names_the_step(
+    packed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = tmp_path / "job.json"
+    job.write_text(json.dumps(JOB))
+    data = gzip.compress(MAKE) if packed else MAKE
+    for command in (extract, classify):
+        source = io.BytesIO(data)
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=source))
+        command("-", json_lines=True, job=job)
+        assert not source.closed, "standard input is not ours to close"
+    extracted, classified = printed(capsys)
+    assert extracted["errors"][0]["step"] == "Compile it all"  # type: ignore[index]
+    assert (extracted["file"], classified["file"], classified["error_type"]) == ("-", "-", "compilation_error")
+
+
+def test_standard_input_that_is_broken_gzip_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(gzip.compress(MAKE)[:-9])))
+    with pytest.raises(ContractError, match="-: cannot be read"):
+        extract("-")
