@@ -27,7 +27,6 @@ __all__ = ["DEFAULT_BUDGET", "EXTRACTOR_VERSION", "extract", "read_log"]
 #: Changes whenever the same log could give another excerpt or other errors.
 EXTRACTOR_VERSION = extractor_version()
 
-<<<<<<< HEAD
 
 
 def extract(
