@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.catalogue.engine import match_lines
-from ci_metrics.logs import excerpt, passing, steps
+from ci_metrics.logs import excerpt, passing
 from ci_metrics.logs.background import Background
 from ci_metrics.logs.ranking import Features, Place, features
 from ci_metrics.logs.reading import Reading, read_log
@@ -46,11 +46,11 @@ def candidates(
 ) -> Candidates:
     """The lines of `data` that are worth keeping in about `budget` characters."""
     reading = read_log(data, catalogue)
-    ranges = steps.aligned(reading.headers(), job.steps) if job else []
-    step = steps.reason(job.steps) if job else None
+    layout = reading.structure.laid_out(job.steps if job else ())
+    ranges, step = list(layout.ranges), layout.reason
     if reading.empty:
         return Candidates(reading, ranges, step, set(), False, [], [], [])
-    failing = _failing(reading, ranges, step)
+    failing = reading.structure.failing_of(layout, reading.size)
     best = excerpt.place(reading, failing)
     if background is not None:
         best = background.dim(reading)
@@ -64,19 +64,6 @@ def candidates(
     return Candidates(
         reading, ranges, step, failing, True, lines, match_lines(catalogue, [line.text for line in lines]), places
     )
-
-
-def _failing(reading: Reading, ranges: list[StepRange], step: Step | None) -> set[int]:
-    """The segments that failed: of the step that GitHub names, else what the log itself marks."""
-    structure = reading.structure
-    if step is not None:
-        found = next((i for i, r in enumerate(ranges) if r.step.number == step.number), None)
-        if found is not None:
-            start = ranges[found].start
-            stop = ranges[found + 1].start if found + 1 < len(ranges) else reading.size + 1
-            structure.starts = [0, *(at for at in structure.starts if 0 < at <= start or at >= stop)]
-            return {structure.segment(start)}
-    return structure.failing()
 
 
 def _failed(reading: Reading, job: Job | None, failing: set[int], best: float) -> bool:

@@ -1,0 +1,145 @@
+"""What the decision looks at: messages with their place, words of the first error, the failing command.
+
+Belongs here: an extraction in, named features out; the same for learning and for judging. Does not: what a feature is worth
+(`model.py`).
+
+A feature is a name and a number. `category:C@P`: a message that speaks for category C stands at place P (head: the line that
+names the failure; first: the rest of the first error; other: a line that names another error; step: the rest of the excerpt).
+`message:ID@P`, `role:R@head`, `family:F`: the message, its role, its tool. `word:W@P`: a word. `command:…`, `step-name:…`: what
+the failing step was asked to run, and what it is called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ci_metrics.catalogue import Catalogue, Message
+from ci_metrics.catalogue.engine import match_lines
+from ci_metrics.classifier.commands import commands_of, script_numbers
+from ci_metrics.models import ExtractedError, Extraction, Job, LogLine
+
+#: Errors behind the first whose names count, and lines of the first one whose words do.
+OTHERS, LINES = 6, 20
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_WORD = re.compile(r"[a-z][a-z'_]{1,24}")
+#: What shells print of the script that they run: no output.
+_SCRIPT = ("+ ", "++ ", "$ ")
+#: Places whose messages speak of the failure itself.
+PLACES = ("head", "first", "other", "step")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One message on one line, at one place."""
+
+    message: Message
+    place: str
+    line: LogLine
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What an extraction, or one error of it, offers to the decision."""
+
+    found: tuple[Found, ...]
+    features: dict[str, float]
+    root: ExtractedError | None
+
+
+@lru_cache(maxsize=1 << 12)
+def words(text: str) -> tuple[str, ...]:
+    """Lower-case words of a line, humps of names apart, no digits."""
+    return tuple(dict.fromkeys(_WORD.findall(_HUMP.sub(" ", text).lower())))
+
+
+def evidence(
+    extraction: Extraction, catalogue: Catalogue, error: ExtractedError | None = None, job: Job | None = None
+) -> Evidence:
+    """What there is to decide by on the job's root cause, or on `error` alone when another of its errors is given."""
+    root = error or (extraction.errors[0] if extraction.errors else None)
+    whole = error is None or (bool(extraction.errors) and error == extraction.errors[0])
+    found = tuple(_found(extraction, catalogue, root, whole=whole))
+    features: dict[str, float] = {}
+    for each in found:
+        message, place = each.message, each.place
+        if message.category:
+            features[f"category:{message.category}@{place}"] = 1.0
+        features[f"message:{message.id}@{'head' if place == 'head' else 'any'}"] = 1.0
+        if place in ("head", "first"):
+            features[f"role:{message.role}@{place}"] = 1.0
+        if place != "step":
+            features[f"family:{message.family}"] = 1.0
+    if root is not None:
+        for word in words(root.headline):
+            features[f"word:{word}@head"] = 1.0
+        for line in root.lines[:LINES]:
+            if line.number != root.line and not line.text.lstrip().startswith(_SCRIPT):
+                for word in words(line.text):
+                    features[f"word:{word}@first"] = 1.0
+    if whole:
+        commands = commands_of(extraction)
+        for command, hits in zip(commands, match_lines(catalogue, commands, "command"), strict=True):
+            for number in hits:
+                features[f"command-category:{catalogue.messages[number].category}"] = 1.0
+            for word in words(command)[:6]:
+                features[f"command:{word}"] = 1.0
+    name = _step_name(extraction, error, job)
+    if name:
+        for number in match_lines(catalogue, [name], "step")[0]:
+            features[f"step-category:{catalogue.messages[number].category}"] = 1.0
+        for word in words(name):
+            features[f"step-name:{word}"] = 1.0
+    return Evidence(found, features, root)
+
+
+def _step_name(extraction: Extraction, error: ExtractedError | None, job: Job | None) -> str:
+    name = error.step if error is not None else extraction.failed_step
+    if not name and job is not None:
+        name = next((step.name for step in job.steps if step.conclusion == "failure"), None)
+    return name or ""
+
+
+def _found(
+    extraction: Extraction, catalogue: Catalogue, root: ExtractedError | None, *, whole: bool
+) -> Iterator[Found]:
+    """Every message of the lines that count, with its place."""
+    if root is None:
+        return
+    places: dict[int, str] = {}
+    if whole:
+        span = extraction.failed_span
+        # What a step printed that passed is no reason for another's failure, however much it looks like one.
+        inside = [n for n in (line.number for line in extraction.lines) if span is None or span[0] <= n <= span[1]]
+        places = dict.fromkeys(inside, "step")
+        for each in extraction.errors[1 : 1 + OTHERS]:
+            if each.line in places:
+                places[each.line] = "other"
+    for line in root.lines:
+        places[line.number] = "first"
+    if root.line is not None:
+        places[root.line] = "head"
+    texts = {line.number: line for line in (*extraction.lines, *root.lines)}
+    known = {each.number: each.messages for each in extraction.messages}
+    scripts = script_numbers(extraction.lines)  # what will be run is a sign of the tool, not of a failure
+    numbers = [n for n in sorted(places) if n in texts and (n not in scripts or places[n] == "head")]
+    if not known:
+        known = _matched(catalogue, [texts[n] for n in numbers])
+    for number in numbers:
+        for name in known.get(number, ()):
+            if (message := catalogue.by_id.get(name)) is not None:
+                yield Found(message, places[number], texts[number])
+    noted = [root] if root.line is None else []
+    if whole:
+        noted += [e for e in extraction.errors[1:] if e.source == "annotation"]
+    for each, hits in zip(noted, match_lines(catalogue, [e.headline for e in noted]), strict=True):
+        for number in hits:
+            yield Found(catalogue.messages[number], "head" if each is root else "other", LogLine(0, each.headline))
+
+
+def _matched(catalogue: Catalogue, lines: Sequence[LogLine]) -> dict[int, tuple[str, ...]]:
+    """The messages of lines that were stored without any."""
+    hits = match_lines(catalogue, [line.text for line in lines])
+    return {line.number: tuple(catalogue.messages[n].id for n in each) for line, each in zip(lines, hits, strict=True)}

@@ -1,0 +1,95 @@
+"""The learned decision: a share of certainty for each category, and what it rests on.
+
+Belongs here: reading the weights, the sum over features. Does not: which features there are (`features.py`), how the weights are
+learned (`tools/learn_classifier.py`, `learning.py`).
+
+Multinomial logistic regression: a category's score is the sum of its weights over the features, divided by a temperature
+that makes the shares as often right as they say (fitted on projects that took no part in learning).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from math import exp
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """Shares of 1 by category, the likeliest first."""
+
+    shares: tuple[tuple[str, float], ...]
+    known: float  # how much of what was seen the model has learned something of: a sum of feature values
+
+    @property
+    def category(self) -> str:
+        """The likeliest one."""
+        return self.shares[0][0]
+
+    @property
+    def share(self) -> float:
+        """How likely that is."""
+        return self.shares[0][1]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What was learned of each feature."""
+
+    categories: tuple[str, ...]
+    intercepts: NDArray[np.float64]
+    temperature: float
+    weights: Mapping[str, NDArray[np.float64]]  # feature -> a weight for each category
+
+    @classmethod
+    def read(cls, text: str) -> Model:
+        """From a file like `weights.tsv`: the categories, the temperature, the intercepts, then a feature a line."""
+        rows = [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]
+        head, temperature, intercepts, *features = rows
+        return cls(
+            tuple(head[1:]),
+            np.array(intercepts[1:], float),
+            float(temperature[1]),
+            {name: np.array(values, float) for name, *values in features},
+        )
+
+    def opinion(self, features: Mapping[str, float]) -> Opinion:
+        """How likely each category is."""
+        sums = self.intercepts.copy()
+        known = 0.0
+        for name, value in features.items():
+            weights = self.weights.get(name)
+            if weights is not None:
+                sums += value * weights
+                known += value
+        sums /= self.temperature
+        powers = np.exp(sums - sums.max())
+        shares = powers / powers.sum()
+        order = np.argsort(-shares, kind="stable")
+        return Opinion(tuple((self.categories[i], float(shares[i])) for i in order), known)
+
+    def reasons(self, features: Mapping[str, float], category: str) -> list[tuple[str, float]]:
+        """What spoke for `category` against the mean of the others, the strongest first; what spoke against it is negative."""
+        at = self.categories.index(category)
+        found = [
+            (name, float(value * (self.weights[name][at] - self.weights[name].mean())))
+            for name, value in features.items()
+            if name in self.weights
+        ]
+        return sorted(found, key=lambda each: -each[1])
+
+
+@cache
+def model_in_force() -> Model:
+    """The one that comes with the package."""
+    return Model.read(files("ci_metrics.classifier").joinpath("weights.tsv").read_text(encoding="utf-8"))
+
+
+def squashed(value: float) -> float:
+    """The logistic function."""
+    return 1 / (1 + exp(-value))
