@@ -64,7 +64,7 @@ def scored(reading: Reading, failing: set[int], best: float, budget: int) -> tup
     ranked = sorted((h.weight for b in reading.blocks for h in b.hits if h.weight), reverse=True)
     most = most_of(budget)
     least = max(floor, ranked[most]) if len(ranked) > most else floor
-    walls = set(reading.structure.starts)
+    walls = reading.structure.walls
     for block in reading.blocks:
         spread(block, [h for h in block.hits if h.weight >= least], walls, lines, floor)
     _seed(reading, failing, lines)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import BinaryIO
 
-from ci_metrics.logs import annotated, catalogue, excerpt, passing, steps
+from ci_metrics.logs import annotated, catalogue, excerpt, passing
 from ci_metrics.logs.background import Background
 from ci_metrics.logs.findings import errors_of
 from ci_metrics.logs.garbage import rare_collections
@@ -55,8 +55,8 @@ def _extract(
     budget: int,
 ) -> Extraction:
     reading = read_log(data)
-    ranges = steps.aligned(reading.headers(), job.steps) if job else []
-    step = steps.reason(job.steps) if job else None
+    layout = reading.structure.laid_out(job.steps if job else ())
+    ranges, step = list(layout.ranges), layout.reason
     noted = annotated.errors_of(annotations or (job.annotations if job else ()), step)
     bare = Extraction(
         state="errors" if noted else "no_log" if reading.empty else "no_error_found",
@@ -69,7 +69,7 @@ def _extract(
     )
     if reading.empty:
         return bare
-    failing = _failing(reading, ranges, step)
+    failing = reading.structure.failing_of(layout, reading.size)
     best = excerpt.place(reading, failing)
     if background is not None:
         best = background.dim(reading)
@@ -115,19 +115,6 @@ def _reasons(errors: tuple[ExtractedError, ...], ranges: list[StepRange]) -> tup
     """`errors` without those that steps printed which passed all the same, unless there are no others."""
     passed = {found.step.number for found in ranges if found.step.conclusion == "success"}
     return tuple(error for error in errors if error.step_number not in passed) or errors
-
-
-def _failing(reading: Reading, ranges: list[StepRange], step: Step | None) -> set[int]:
-    """The segments that failed: of the step that GitHub names, else what the log itself marks."""
-    structure = reading.structure
-    if step is not None:
-        found = next((i for i, r in enumerate(ranges) if r.step.number == step.number), None)
-        if found is not None:
-            start = ranges[found].start
-            stop = ranges[found + 1].start if found + 1 < len(ranges) else reading.size + 1
-            structure.starts = [0, *(at for at in structure.starts if 0 < at <= start or at >= stop)]
-            return {structure.segment(start)}
-    return structure.failing()
 
 
 def _failed(reading: Reading, job: Job | None, failing: set[int], best: float) -> bool:
