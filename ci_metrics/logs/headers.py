@@ -29,14 +29,12 @@ _PREPARING = re.compile(
 _INNER = b"##[start-action "
 #: Where the runner keeps the actions that it has fetched, and the variable that names the folder of one to its own steps.
 _WITHIN = re.compile(rb"GITHUB_ACTION_PATH|[/\\]_actions[/\\]")
-_COLOURS = re.compile(rb"\x1b?\[[0-9;]*m")
-_STAMPS = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+Z")
 #: The line that names a script's shell, behind columns and a timestamp.
 _SHELL = re.compile(rb"(?m)^(?:[^\t\n]*\t[^\t\n]*\t)?(?:\d{4}-\d\d-\d\dT[\d:.]+Z )?shell: ([^\r\n]+)")
 #: The line that ends a header.
 _END_GROUP = re.compile(rb"(?m)^(?:[^\t\n]*\t[^\t\n]*\t)?(?:\d{4}-\d\d-\d\dT[\d:.]+Z )?##\[endgroup\]")
-#: Bytes in which the end of a header's group is looked for, of a script that tell what it does, and lines before a header.
-_GROUP, _SCRIPT_HEAD, _LINES_BEFORE = 20_000, 600, 60
+#: Bytes in which the end of a header is looked for, and lines before it that may belong to it.
+_GROUP, _LINES_BEFORE = 20_000, 60
 #: What `gh run view --log` names steps whose logs the archive does not hold.
 _UNKNOWN_STEP = "UNKNOWN STEP"
 #: What a step uses: `owner/name[/path]@ref`, a folder of the repository, an image.
@@ -96,11 +94,6 @@ class Header:
         return "bash -e {0}" in (self.shell or "")
 
     @property
-    def usual(self) -> bool:
-        """Whether its shell is one that a workflow's steps have by default, in containers and on Windows; actions may name it too."""
-        return (self.shell or "").endswith(("sh -e {0}", "-command \". '{0}'\""))
-
-    @property
     def echoed(self) -> bool:
         """Whether a program seems to have printed it: an action is named otherwise, and below a script's header stands its shell."""
         return self.kind == "run" and self.shell == "" and not self.action and not self.hook
@@ -117,7 +110,7 @@ class Header:
 
 
 def words_of(text: str) -> frozenset[str]:
-    """The words of a name or a script's first lines that may tell one step from another."""
+    """The words of a name or a command that may tell one step from another."""
     return frozenset(word for word in _WORD.findall(text.lower()) if word not in _EMPTY_WORDS and len(word) > 1)
 
 
@@ -138,9 +131,6 @@ def read_header(block: Block, hit: Hit, kind: str, *, behind: int) -> tuple[Head
     body, end = _body(block.data, hit.end) if kind == "run" else (b"", hit.end + 1)
     shell = _shell(body)
     script = body[: shell.start()] if shell else b""
-    ran = (
-        text.split("@")[0] + " " + _STAMPS.sub(b"", _COLOURS.sub(b"", script))[:_SCRIPT_HEAD].decode("utf-8", "replace")
-    )
     column = step_column(raw)
     header = Header(
         block.offset + begin,
@@ -152,7 +142,7 @@ def read_header(block: Block, hit: Hit, kind: str, *, behind: int) -> tuple[Head
         marked=marked,
         within=bool(_WITHIN.search(script)),
         column=column[1] if column is not None and column[1] != _UNKNOWN_STEP else None,
-        words=words_of(ran) if kind == "run" else frozenset(),
+        words=words_of(text.split("@")[0]) if kind == "run" else frozenset(),
     )
     return header, block.offset + end if end >= 0 else -1
 

@@ -7,8 +7,8 @@ The runner names a step in the list but prints only what it runs, and a composit
 its own (`CompositeActionHandler.cs` of actions/runner runs them through the same handlers). So every header either begins a
 step of the list or goes on with the one before, and the best such reading of all headers is found by dynamic programming. What
 it goes by: columns and names where they say something, times (of one second), the shell (only a workflow's own step may leave
-it out), what directly follows an action's header (nothing but the first inner step does), the runner's marks of inner steps
-(`##[start-action`), and where the log marks failures.
+it out), what directly follows an action's header (nothing but the first inner step does), and the runner's marks of inner steps
+(`##[start-action`).
 """
 
 from __future__ import annotations
@@ -20,16 +20,14 @@ from dataclasses import dataclass
 from ci_metrics.logs.headers import Header
 from ci_metrics.logs.lines import stamp
 from ci_metrics.logs.step_fit import (
-    AFTER_END,
     CLOSED,
     FRESH,
+    LOST,
     OPEN,
     SILENT,
-    UNMARKED,
     JobHeaders,
     begins,
     belongs,
-    failure,
     goes_on,
     may_hold_headers,
 )
@@ -76,28 +74,27 @@ def laid_out(
     headers: Sequence[Header],
     steps: Sequence[Step],
     *,
-    ends: Collection[int] = (),
     marks: Collection[int] = (),
     told: int | None = None,
 ) -> Layout:
     """The steps laid over the log, and how sure the failed step's place is.
 
-    `ends` are offsets of lines that say that a command failed, `marks` those of lines marked as errors. `told` is the offset of
-    the header below which the log itself says that the job failed: where the failed step's best place is in doubt and holds no
-    mark of a failure, the step is laid over that header.
+    `marks` are offsets of lines that say that something failed; `told` is that of the header below which the log itself says
+    that the job failed. Where the failed step's best place is in doubt and holds no mark, the step is laid over that header.
     """
     why = reason(steps)
     ran = [s for s in sorted(steps, key=lambda s: s.number) if s.conclusion in _RAN or s.conclusion is None]
     if not ran or not headers:
         return Layout(reason=why)
-    table = _Table(headers, ran, ends, marks)
+    table = _Table(headers, ran)
     best = table.best()
     failed = next((i for i, step in enumerate(ran) if why is not None and step.number == why.number), None)
     if failed is None:
         return Layout(best.ranges(headers, ran), reason=why)
     margin = table.margin(best, failed)
     at = next((j for j, header in enumerate(headers) if header.at == told), None)
-    if margin < SURE_MARGIN and at is not None and not table.marks.intersection(best.owned(failed)):
+    marked = {bisect_right(headers, mark, key=lambda header: header.at) - 1 for mark in marks}
+    if margin < SURE_MARGIN and at is not None and marked.isdisjoint(best.owned(failed)):
         best = table.best(owned=(failed, at))
     return Layout(best.ranges(headers, ran), margin, why)
 
@@ -126,33 +123,16 @@ _OUT = float("-inf")
 class _Table:
     """What each pair of a header and a step is worth, and the best reading of all headers."""
 
-    def __init__(
-        self, headers: Sequence[Header], steps: Sequence[Step], ends: Collection[int], marks: Collection[int]
-    ) -> None:
-        starts = [header.at for header in headers]
-        ended, marked = ({bisect_right(starts, at) - 1 for at in offsets} for offsets in (ends, marks))
-        self.marks = ended | marked
+    def __init__(self, headers: Sequence[Header], steps: Sequence[Step]) -> None:
+        job = JobHeaders.of(headers)
         self.width, self.depth = len(headers), len(steps)
         self.opening = [FRESH if may_hold_headers(header) else CLOSED for header in headers]
-        job = JobHeaders.of(headers)
-        pairs = [(header, None if j == 0 else headers[j - 1]) for j, header in enumerate(headers)]
         self.going_on = [
-            tuple(goes_on(state, *pair, job) - (AFTER_END if j - 1 in ended else 0.0) for state in range(3))
-            for j, pair in enumerate(pairs)
+            tuple(goes_on(state, header, before, job) for state in (FRESH, OPEN, CLOSED))
+            for before, header in zip([None, *headers[:-1]], headers, strict=True)
         ]
-        self.begins = [
-            [begins(step, *pair, job) - (UNMARKED if self._lacks_mark(headers, j, step) else 0.0) for step in steps]
-            for j, pair in enumerate(pairs)
-        ]
-        self.belongs = [
-            [belongs(step, header) + failure(step, ended=j in ended, marked=j in marked) for step in steps]
-            for j, header in enumerate(headers)
-        ]
-
-    def _lacks_mark(self, headers: Sequence[Header], j: int, step: Step) -> bool:
-        """Whether the runner would have said below header `j` that the step failed, and did not: it does so for each script."""
-        last = next((k for k in range(j + 1, self.width) if not headers[k].echoed), self.width)
-        return step.conclusion == "failure" and headers[j].script and self.marks.isdisjoint(range(j, last))
+        self.begins = [[begins(step, header, job) for step in steps] for header in headers]
+        self.belongs = [[belongs(step, header) for step in steps] for header in headers]
 
     def best(
         self,
@@ -189,7 +169,7 @@ class _Table:
                 for state in range(3):
                     if old[state] > entry:
                         entry, source = old[state], (i, state)
-            before = _OUT if owned is not None and owned[1] == j else before - 1.0
+            before = _OUT if owned is not None and owned[1] == j else before - LOST
             score = fresh
             came.append(links)
         return self._path(score, came)

@@ -193,7 +193,7 @@ class Structure:
         """The steps of a job laid over its log, with the log's own marks of failure; see `steps.laid_out`."""
         segments = self.failing()
         told = self.starts[max(segments)] if segments else None
-        return laid_out(self.headers, steps, ends=self.ends, marks=self.marks, told=told)
+        return laid_out(self.headers, steps, marks=[*self.ends, *self.marks], told=told)
 
     def failing_of(self, layout: Layout, size: int) -> set[int]:
         """The segments that failed: of the step that GitHub names, as one segment, else what the log itself marks.

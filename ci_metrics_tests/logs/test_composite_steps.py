@@ -617,26 +617,106 @@ def test_a_log_that_lost_the_failed_steps_header_still_tells_the_cause(lost: ran
     assert "undeclared identifier" in found.errors[0].headline
 
 
-def test_a_place_is_sure_where_something_tells_it_and_in_doubt_where_nothing_does() -> None:
-    log = b"".join(
-        f"2026-05-04T07:00:00.0000000Z {line}\n".encode()
-        for line in [
-            *SETUP,
-            *action("acme/a@v1"),
-            *inner("one", "1"),
-            *action("acme/b@v1"),
-            *inner("two", "2", code=1),
-            *END,
+@pytest.mark.parametrize("case", [CASES[0], CASES[2]], ids=lambda case: case.what)
+def test_debug_logging_names_the_steps_of_the_workflow_and_of_actions(case: Case) -> None:
+    def told(name: str) -> list[str]:
+        return [
+            f"##[debug]Evaluating condition for step: '{name}'",
+            "##[debug]Evaluating: success()",
+            f"##[debug]Starting: {name}",
         ]
-    )
-    ends = [("Set up job", "success"), ("Complete job", "success")]
 
-    def layout(*names: tuple[str, str]) -> Layout:
-        steps = Case("", [ends[0], *names, ends[1]], {}, "", "").job(times=False).steps
-        return read_log(log).structure.laid_out(steps)
+    printed: dict[str, list[str]] = {}
+    last = ""
+    for name, conclusion in case.steps:
+        if conclusion == "skipped":
+            printed[last] += told(name)[:2]
+            continue
+        lines, last = case.printed[name], name
+        inner_steps = [i for i, line in enumerate(lines) if i and line.startswith("##[group]Run ")]
+        parts = [lines[a:b] for a, b in pairwise([0, *inner_steps, len(lines)])]
+        aside = name in OF_THE_RUNNER
+        printed[name] = [
+            *([] if aside else told(name)),
+            *parts[0],
+            *(line for part in parts[1:] for line in [*told("run"), *part]),
+        ]
+    debugged = replace(case, printed=printed)
+    log, _, spans = debugged.log
+    found = extract(log, job=debugged.job(times=False))
+    assert found.failed_span is not None
+    assert abs(found.failed_span[1] - spans[case.failed][1]) <= 2  # what is said of a skipped step belongs to none
+    assert found.failed_span[0] == spans[case.failed][0]
+    assert case.cause in found.errors[0].headline
 
-    assert layout(("Run acme/a@v1", "success"), ("Run acme/b@v1", "failure")).sure
-    assert not layout(("First", "success"), ("Second", "success"), ("Third", "failure")).sure
+
+def layout_of(lines: list[str], *steps: tuple[str, str]) -> tuple[dict[str, str], Layout]:
+    """A job's steps laid over these lines, without times: the header of each, and the layout."""
+    log = b"".join(f"2026-05-04T07:00:00.0000000Z {line}\n".encode() for line in [*SETUP, *lines, *END])
+    listed = [("Set up job", "success"), *steps, ("Complete job", "success")]
+    layout = read_log(log).structure.laid_out(Case("", listed, {}, "", "").job(times=False).steps)
+    first = {found.step.name: log[found.start :].split(b"\n")[0][29:].decode() for found in layout.ranges}
+    return {name: first[name].removeprefix("##[group]Run ") for name, _ in steps if name in first}, layout
+
+
+A, B = action("acme/a@v1"), action("acme/b@v1")
+MARK = "##[start-action display=x;id=__1.x]"
+MINE = {"First": "acme/a@v1", "Second": "two", "Third": "acme/b@v1"}
+EVIDENCE: dict[str, tuple[list[str], dict[str, str]]] = {
+    "only a workflow's step may leave out the shell": ([*A, *script("two"), *B, *inner("three")], MINE),
+    "only an action's step is marked": ([*A, *inner("two"), *B, MARK, *inner("three")], MINE),
+    "only an action's step knows the action's folder": ([*A, *inner("two"), *B, *inner("$GITHUB_ACTION_PATH/three")], MINE),
+    "nothing comes between an action and its first step": ([*A, *inner("1"), *B, "output", *inner("two")],
+        {"First": "acme/a@v1", "Second": "acme/b@v1", "Third": "two"}),
+    "what directly follows an action is its step": ([*A, "output", *B, *inner("1"), *inner("two", "output"), *inner("three")],
+        {"First": "acme/a@v1", "Second": "acme/b@v1", "Third": "three"}),
+    "a step is called what it runs": ([*A, *inner("npm ci"), *inner("npm test"), *inner("npm run x")],
+        {"First": "acme/a@v1", "Run npm test": "npm test", "Third": "npm run x"}),
+    "a name is no other action's": ([*A, *inner("1"), *B, *inner("2"), *action("acme/c@v1"), *inner("3")],
+        {"First": "acme/a@v1", "Run acme/b@v1": "acme/b@v1", "Third": "acme/c@v1"}),
+    "a name shares words with what is run": (
+        [*A, *inner("1"), *action("acme/lint@v1"), *inner("2"), *action("acme/setup@v1"), *inner("3")],
+        {"First": "acme/a@v1", "Linting": "acme/lint@v1"}),
+    "whichever comes last": (
+        [*A, *inner("1"), *action("acme/setup@v1"), *inner("2"), *action("acme/lint@v1"), *inner("3")],
+        {"First": "acme/a@v1", "Linting": "acme/lint@v1"}),
+    "a short word is no other's beginning": (
+        [*A, *inner("1"), *action("acme/go@v1"), *inner("2"), *action("acme/google@v1"), *inner("3")],
+        {"First": "acme/a@v1", "Go": "acme/go@v1"}),
+    "nor its end": (
+        [*A, *inner("1"), *action("acme/google@v1"), *inner("2"), *action("acme/go@v1"), *inner("3")],
+        {"First": "acme/a@v1", "Go": "acme/go@v1"}),
+    "an action of GitHub's own runs no other": ([*action("actions/cache@v4"), *inner("two"), *B, *inner("three")],
+        {"First": "actions/cache@v4", "Second": "two", "Third": "acme/b@v1"}),
+    "a command in a name is run by no other": ([*A, *inner("1"), *inner("2"), *inner("./x --all")],
+        {"First": "acme/a@v1", "Run ./x --all": "./x --all"}),
+    "a program's group begins no step": ([*script("one", "##[group]Run two", "##[endgroup]"), *script("two")],
+        {"First": "one", "Second": "two"}),
+    "a hook belongs to the runner's step": (["##[group]Run '/opt/x.sh'", f"shell: {STRICT}", "##[endgroup]", *A],
+        {"Set up runner": "'/opt/x.sh'", "Second": "acme/a@v1"}),
+    "the steps of an action clean up one by one": ([*A, "output", *POST, *POST, "output", *POST, "output", *POST],
+        {"First": "acme/a@v1", "Post First": "Post job cleanup.", "Post Third": "Post job cleanup."}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "expected"), EVIDENCE.values(), ids=EVIDENCE.keys())
+def test_one_sign_alone_tells_a_workflows_step_from_an_actions(lines: list[str], expected: dict[str, str]) -> None:
+    found, layout = layout_of(lines, *((name, "success") for name in expected))
+    assert found == expected
+    assert len(layout.ranges) == len(expected) + 2
+
+
+def test_a_place_is_sure_where_something_tells_it_and_in_doubt_where_nothing_does() -> None:
+    lines = [*A, *inner("one", "1"), *B, *inner("two", "2", code=1)]
+    assert layout_of(lines, ("Run acme/a@v1", "success"), ("Run acme/b@v1", "failure"))[1].sure
+    assert not layout_of(lines, ("First", "success"), ("Second", "success"), ("Third", "failure"))[1].sure
+
+
+def test_a_place_in_doubt_without_a_mark_of_failure_gives_way_to_the_one_that_the_log_marks() -> None:
+    lines = [*A, *inner("1", "x"), *inner("2", "x", code=1), *B, *inner("3", "x"), *inner("4", "x")]
+    found, layout = layout_of(lines, ("First", "success"), ("Second", "failure"), ("Third", "success"))
+    assert not layout.sure
+    assert found["Second"] == "2"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
