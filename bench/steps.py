@@ -1,21 +1,29 @@
 """How well steps are found: whole job logs against the per-step logs of the same archive.
 
-    python bench/steps.py FOLDER      # zips as GitHub's runs/{id}/logs returns them
+    python bench/steps.py FOLDER                 # zips as GitHub's runs/{id}/logs returns them
+    python bench/steps.py FOLDER --without times # what is left when the list has none; also `names`, `shells`, or several
+    python bench/steps.py --cases FOLDER         # cases.jsonl.gz: logs with the job's steps and the failing step's lines
 
 The step list is rebuilt as the API gives it: names as the archive's file names hold them, times of the step's first and last line
 cut to the second, the failing step the one whose log holds the runner's error. Prints shares, and the misses with --verbose.
+Cases are split in halves by project (even and odd place in the list of their names): tune on one only.
 """
 
 from __future__ import annotations
 
 import argparse
+import collections
+import gzip
+import json
 import re
 import zipfile
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ci_metrics.logs.extract import extract, read_log
-from ci_metrics.logs.steps import aligned, stamp
+from ci_metrics.logs.steps import StepRange, stamp
 from ci_metrics.models import Job, Step
 
 
@@ -81,8 +89,31 @@ def jobs(archive: Path):
                 yield f"{archive.name}:{name}", whole, rows
 
 
-def job_of(name: str, rows) -> Job:
-    """A job with the steps of `rows`."""
+#: Steps that the runner adds and names itself.
+RUNNERS_OWN = {
+    name: name
+    for name in (
+        "Set up job", "Set up runner", "Initialize containers", "Stop containers", "Complete runner", "Complete job",
+    )
+}  # fmt: skip
+
+
+def anonymous(step: Step) -> str:
+    """A name that says nothing but whether the step cleans up after another."""
+    return f"Post step {step.number}" if step.name.startswith("Post ") else f"Step {step.number}"
+
+
+def less(steps: Collection[Step], without: Collection[str]) -> tuple[Step, ...]:
+    """`steps` without times or names, as far as `without` says so."""
+    if "times" in without:
+        steps = [replace(step, started_at=None, completed_at=None) for step in steps]
+    if "names" in without:
+        steps = [replace(step, name=RUNNERS_OWN.get(step.name) or anonymous(step)) for step in steps]
+    return tuple(steps)
+
+
+def job_of(name: str, steps: tuple[Step, ...]) -> Job:
+    """A job with these steps."""
     return Job(
         repo="a/b",
         run_id=1,
@@ -101,25 +132,105 @@ def job_of(name: str, rows) -> Job:
         head_branch="main",
         head_sha="0",
         html_url="",
-        steps=tuple(row[0] for row in rows),
+        steps=steps,
     )
+
+
+def cases(folder: Path) -> Iterator[tuple[str, bytes, Job, tuple[int, int] | None, list[int]]]:
+    """(id, log, job, the failing step's first and last line, decisive lines) of each case that tells its job."""
+    with gzip.open(folder / "cases.jsonl.gz", "rt", encoding="utf-8") as file:
+        listing = [json.loads(line) for line in file]
+    for row in listing:
+        whole = gzip.decompress((folder / row["log"]).read_bytes())
+        named = re.search(rb"Complete job name: (.*)", whole)
+        listed = [
+            job
+            for job in row.get("jobs") or []
+            if len(row["jobs"]) == 1 or (named and job["job_name"] == named[1].decode().strip())
+        ]
+        if not listed:
+            continue
+        steps = tuple(
+            Step(
+                number=s["number"],
+                name=s["name"],
+                status=s["status"],
+                conclusion=s["conclusion"],
+                started_at=None,
+                completed_at=None,
+            )
+            for s in listed[0]["steps"]
+        )
+        if not row.get("spans"):
+            yield row["id"], whole, job_of(listed[0]["job_name"], steps), None, row.get("decisive") or []
+            continue
+        first, last = row["spans"][0]
+        lines = whole.split(b"\n")
+        # Such a step begins with its preparation; the first line of that text in a log stands in "Set up job".
+        job = next((i for i, line in enumerate(lines) if b"Complete job name: " in line), 0)
+        if lines[first - 1].rstrip().endswith(b"Prepare all required actions") and first <= job:
+            first = next(i for i in range(job, last) if lines[i].rstrip().endswith(b"Prepare all required actions")) + 1
+        yield row["id"], whole, job_of(listed[0]["job_name"], steps), (first, last), row.get("decisive") or []
+
+
+def measure_cases(folder: Path, without: Collection[str], *, verbose: bool) -> None:
+    """The failing step's lines, by half and project."""
+    found = list(cases(folder))
+    names = sorted({name.split("/")[1] for name, *_ in found})
+    counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    for name, whole, job, span, decisive in found:
+        project = name.split("/")[1]
+        told = extract(whole, job=replace(job, steps=less(job.steps, without)))
+        begin, end = told.failed_span or (0, 0)
+        for key in ("all", "even" if names.index(project) % 2 == 0 else "odd", project):
+            row = counts[key]
+            row["told"] += bool(decisive)
+            row["cause"] += any(begin <= line <= end for line in decisive)
+            if span:
+                row.update(cases=1, start=begin == span[0], end=end == span[1], both=(begin, end) == span)
+        if verbose and decisive and not any(begin <= line <= end for line in decisive):
+            print(f"{name}: {told.failed_step!r} is said to be {begin}-{end}, the cause stands in {decisive}")
+        if verbose and span and (begin, end) != span:
+            first, last = span
+            print(f"{name}: {told.failed_step!r} is {first}-{last}, found {begin}-{end}")
+    for key in ("all", "even", "odd", *names):
+        row = counts[key]
+        if key in ("all", "even", "odd") or (verbose and row["cases"]):
+            start, end, both = (row[what] / row["cases"] for what in ("start", "end", "both"))
+            cause = f"{row['cause']} of {row['told']} causes in the failing step"
+            print(f"{key}: {row['cases']} cases: start right {start:.3f}, end {end:.3f}, both {both:.3f}; {cause}")
+
+
+def laid(whole: bytes, steps: Collection[Step]) -> list[StepRange]:
+    """The steps laid over the log."""
+    return list(read_log(whole).structure.laid_out(tuple(steps)).ranges)
 
 
 def main() -> None:
     """Measure every archive of the folder and print shares."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", help="of archives")
+    parser.add_argument("--cases", type=Path, help="folder of cases, instead of archives")
+    parser.add_argument("--without", action="append", default=[], choices=["times", "names", "shells"])
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
+    if options.cases:
+        measure_cases(options.cases, options.without, verbose=options.verbose)
+        return
+    if options.folder is None:
+        parser.error("a folder of archives or --cases is needed")
     total = starts = both = failing = alone = named = passing = silent = 0
     for archive in sorted(options.folder.glob("*.zip")):
         for name, whole, rows in jobs(archive):
             total += 1
+            steps = less([row[0] for row in rows], options.without)
+            rows = [(step, first, last) for step, (_, first, last) in zip(steps, rows, strict=True)]
+            if "shells" in options.without:
+                whole = re.sub(rb"Z shell: [^\n]*", b"Z shell: /bin/zsh {0}", whole)
             offsets = [0]
             for line in whole.split(b"\n"):
                 offsets.append(offsets[-1] + len(line) + 1)
-            headers = read_log(whole).headers()
-            ranges = aligned(headers, [row[0] for row in rows])
+            ranges = laid(whole, steps)
             found = {r.step.number: r.start for r in ranges}
             right = all(found.get(step.number) == offsets[first] for step, first, _ in rows)
             starts += right

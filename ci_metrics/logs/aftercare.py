@@ -14,12 +14,15 @@ _CARING_ACTION = re.compile(
 )
 #: The same for commands, and for what steps are called: by how they begin.
 _CARING_COMMAND = re.compile(
-    r"(?i)^(?:cat|ls|tail|head|echo|journalctl|dmesg|df|free|docker (?:logs|ps|images?|inspect|compose (?:logs|ps|down)|logout|stop|rm)"
-    r"|kubectl (?:logs|get|describe)|pip list|npm ls)\b"
+    r"(?i)^(?:sudo )?(?:cat|ls|tail|head|echo|find|tar|zip|journalctl|dmesg|df|free|ps|printenv|netstat|ss|systemctl status|adb logcat"
+    r"|docker(?:-compose| compose) (?:logs|ps|down)|docker (?:logs|ps|images?|inspect|logout|stop|rm)|minikube (?:logs|delete)"
+    r"|kind (?:export|delete)|kubectl (?:logs|get|describe)|pip list|npm ls)\b"
 )
 _CARING_NAME = re.compile(
-    r"(?i)^(?:upload(?:ing)?|publish (?:unit )?test|report(?:ing)?|notify|post|annotate|summari[sz]e|comment|clean(?:[ -]?up)?|tear"
-    r"|dump|show|print|collect|archive|save|stop)\b"
+    r"(?i)^(?:upload(?:ing)?|publish (?:unit )?test|report(?:ing)?|notify|post|annotate|summar(?:y|i[sz]e)|comment|clean(?:[ -]?up)?|tear"
+    r"|dump|show|print|collect|gather|capture|archive|save|keep|store|stop|shut ?down|destroy|remove|delete|diagnos\w*"
+    r"|slack|discord|codecov)\b"
+    r"|\b(?:summary|logs|artifacts?)$"
 )
 _ACTION = re.compile(r"^(?:\.?/)?[\w.-]+/[\w./-]+(?:@\S+)?$")
 

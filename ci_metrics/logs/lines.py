@@ -9,9 +9,11 @@ prints (job, step and timestamp behind tabs), and plain logs of Travis, Jenkins 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 #: GitHub's timestamp behind a byte-order mark; before both, ``job<TAB>step<TAB>`` of `gh run view --log`.
 _STAMP = rb"(?:\xef\xbb\xbf)?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z ?"
+_SECOND = re.compile(rb"(?:\xef\xbb\xbf)?(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)")
 _STAMPED = re.compile(_STAMP)
 _PREFIX = re.compile(rb"(?:([^\t\n]{1,200})\t([^\t\n]{1,200})\t)?" + _STAMP)
 _BOM = b"\xef\xbb\xbf"
@@ -54,6 +56,24 @@ def text_of(raw: bytes) -> str:
         text = _CODES.sub("", text)
     text = text.rstrip()
     return shortened(text) if len(text) > MAX_LINE else text
+
+
+def stamp(raw: bytes) -> float | None:
+    """The timestamp before a line of GitHub's log, in whole seconds since 1970; None without one, or when it is no time."""
+    found = _SECOND.match(raw)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = map(int, found.groups())
+    try:
+        return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC).timestamp()
+    except ValueError:  # a program's own, like 24:00:00
+        return None
+
+
+def bare(raw: bytes) -> bytes:
+    """One raw line without columns, byte-order mark and timestamp."""
+    found = _PREFIX.match(raw)
+    return raw[found.end() :] if found else raw.removeprefix(_BOM)
 
 
 def overwritten(text: str) -> str:

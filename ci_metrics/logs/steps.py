@@ -1,36 +1,43 @@
 """GitHub's list of a job's steps laid over its log: where each step begins, and which one is the reason of the failure.
 
-Belongs here: header lines and steps in, ranges out. Does not: finding the header lines (`structure.py`).
+Belongs here: header lines and steps in, ranges out. Does not: finding the header lines (`structure.py`), reading them
+(`headers.py`), what a pair of both is worth (`step_fit.py`).
 
-The runner names a step in the list but prints only what it runs, and composite actions print the same headers again inside. So
-headers are aligned to steps in order, by dynamic programming: names where they say something, times (of one second) always.
+The runner names a step in the list but prints only what it runs, and a composite action prints the headers of its own steps below
+its own (`CompositeActionHandler.cs` of actions/runner runs them through the same handlers). So every header either begins a
+step of the list or goes on with the one before, and the best such reading of all headers is found by dynamic programming. What
+it goes by: columns and names where they say something, times (of one second), the shell (only a workflow's own step may leave
+it out), what directly follows an action's header (nothing but the first inner step does), and the runner's marks of inner steps
+(`##[start-action`).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from ci_metrics.logs.headers import Header
+from ci_metrics.logs.lines import stamp
+from ci_metrics.logs.step_fit import (
+    CLOSED,
+    FRESH,
+    LOST,
+    OPEN,
+    SILENT,
+    JobHeaders,
+    begins,
+    belongs,
+    goes_on,
+    may_hold_headers,
+)
 from ci_metrics.models import Step
 
-_STAMP = re.compile(rb"(?:\xef\xbb\xbf)?(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)")
-_SYMBOLS = re.compile(r"[^a-z0-9]+")
-#: Costs of an alignment: a step without a header; a header at a time at which its step did not run.
-_SILENT, _UNTIMELY = 2.5, 9.0
-_RAN = frozenset({"success", "failure", "cancelled", "timed_out"})
+__all__ = ["Header", "Layout", "StepRange", "laid_out", "reason", "stamp"]
 
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """One line that may begin a step."""
-
-    at: int  # offset in the log
-    kind: str  # run, post, orphans, setup, container, debug
-    text: str  # what follows the marker
-    second: float | None  # its timestamp in whole seconds since 1970
-    plain: bool | None = None  # run by the default shell, which only steps of a workflow have; actions must name one
+_RAN = frozenset({"success", "failure", "cancelled", "timed_out", "startup_failure"})
+#: A place of the failed step is sure when the next best reading is worth so much less.
+SURE_MARGIN = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,87 +48,156 @@ class StepRange:
     start: int  # offset in the log
 
 
-def stamp(raw: bytes) -> float | None:
-    """The timestamp before a line of GitHub's log, in whole seconds since 1970; None without one, or when it is no time."""
-    found = _STAMP.match(raw)
-    if found is None:
-        return None
-    year, month, day, hour, minute, second = map(int, found.groups())
-    try:
-        return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC).timestamp()
-    except ValueError:  # a program's own, like 24:00:00
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A job's steps laid over its log."""
+
+    ranges: tuple[StepRange, ...] = ()  # in the log's order; silent and skipped steps are left out
+    margin: float = 0.0  # by how much the next best place of the failed step is worth less; 0 where it has none
+    reason: Step | None = None  # the step whose failure made the job fail
+
+    @property
+    def sure(self) -> bool:
+        """Whether the failed step's place is beyond doubt."""
+        return self.margin >= SURE_MARGIN
+
+    def span(self, size: int) -> tuple[int, int] | None:
+        """Offsets of the failed step's first byte and of the first one behind it; None where it has no place."""
+        for number, found in enumerate(self.ranges):
+            if self.reason is not None and found.step.number == self.reason.number:
+                following = self.ranges[number + 1 : number + 2]
+                return found.start, following[0].start if following else size
         return None
 
 
-def aligned(headers: Sequence[Header], steps: Sequence[Step]) -> list[StepRange]:
-    """Each step that printed something with its first line, in the log's order; silent and skipped steps are left out."""
+def laid_out(
+    headers: Sequence[Header],
+    steps: Sequence[Step],
+    *,
+    marks: Collection[int] = (),
+    told: int | None = None,
+) -> Layout:
+    """The steps laid over the log, and how sure the failed step's place is.
+
+    `marks` are offsets of lines that say that something failed; `told` is that of the header below which the log itself says
+    that the job failed. Where the failed step's best place is in doubt and holds no mark, the step is laid over that header.
+    """
+    why = reason(steps)
     ran = [s for s in sorted(steps, key=lambda s: s.number) if s.conclusion in _RAN or s.conclusion is None]
     if not ran or not headers:
-        return []
-    width = len(headers)
-    # best[j]: the best score of the steps so far with the last header used before j; came[i][j]: header of step i, or -1
-    best = [0.0] * (width + 1)
-    came: list[list[int]] = []
-    for step in ran:
-        fresh = [value - _SILENT for value in best]
-        chosen = [-1] * (width + 1)
-        for j in range(1, width + 1):
-            if fresh[j - 1] > fresh[j]:
-                fresh[j], chosen[j] = fresh[j - 1], chosen[j - 1]
-            score = best[j - 1] + _fit(step, headers[j - 1])
-            if score > fresh[j]:
-                fresh[j], chosen[j] = score, j - 1
-        came.append(chosen)
-        best = fresh
-    ranges: list[StepRange] = []
-    j = width
-    for i in range(len(ran) - 1, -1, -1):
-        header = came[i][j]
-        if header >= 0:
-            ranges.append(StepRange(ran[i], headers[header].at))
-            j = header
-    return ranges[::-1]
+        return Layout(reason=why)
+    table = _Table(headers, ran)
+    best = table.best()
+    failed = next((i for i, step in enumerate(ran) if why is not None and step.number == why.number), None)
+    if failed is None:
+        return Layout(best.ranges(headers, ran), reason=why)
+    margin = table.margin(best, failed)
+    at = next((j for j, header in enumerate(headers) if header.at == told), None)
+    marked = {bisect_right(headers, mark, key=lambda header: header.at) - 1 for mark in marks}
+    if margin < SURE_MARGIN and at is not None and marked.isdisjoint(best.owned(failed)):
+        best = table.best(owned=(failed, at))
+    return Layout(best.ranges(headers, ran), margin, why)
 
 
-def _fit(step: Step, header: Header) -> float:
-    """How well `header` begins `step`: positive where it does."""
-    name = step.name
-    score = 0.0
-    if header.second is not None:
-        if step.started_at is not None:
-            late = header.second - step.started_at.timestamp()
-            score -= _UNTIMELY if late < -0.999 else min(2.0, 0.15 * max(late, 0.0))
-        if step.completed_at is not None and header.second > step.completed_at.timestamp() + 0.999:
-            score -= _UNTIMELY
-    match header.kind:
-        case "setup":
-            return score + (8 if name == "Set up job" else -12)
-        case "orphans":
-            return score + (8 if name == "Complete job" else -12)
-        case "post":
-            return score + (5 if name.startswith("Post ") else -6)
-        case "container":
-            named = name.startswith(("Build ", "Pull ", "Initialize containers", "Stop containers", "Run "))
-            return score + (4 if named else 0.5)
-        case "debug":
-            return score + (7 if _same(name, header.text) else 0.5)
-    if header.plain is not None:
-        score += 0.4 if header.plain else -0.2
-    if name in ("Set up job", "Complete job", "Initialize containers", "Stop containers"):
-        return score - 8
-    if name.startswith("Post "):
-        return score - 4
-    if name.startswith("Run "):
-        return score + (6 if _same(name[4:], header.text) else 0.3)  # people also name their steps "Run tests"
-    return score + 1.5
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """One reading of the headers: which step each belongs to, and which of them begin one."""
+
+    score: float
+    owners: tuple[int, ...]  # index of the step, by header; -1 before the first step
+    starts: tuple[bool, ...]  # whether the header begins it
+
+    def owned(self, step: int) -> list[int]:
+        """The headers that belong to the step."""
+        return [j for j, owner in enumerate(self.owners) if owner == step]
+
+    def ranges(self, headers: Sequence[Header], steps: Sequence[Step]) -> tuple[StepRange, ...]:
+        """The steps that have a first header, in the log's order."""
+        found = zip(headers, self.owners, self.starts, strict=True)
+        return tuple(StepRange(steps[owner], header.at) for header, owner, starts in found if starts)
 
 
-def _same(name: str, text: str) -> bool:
-    """Whether both name the same step; a name may be cut, and lacks what a file name may not hold."""
-    left, right = _SYMBOLS.sub("", name.lower()), _SYMBOLS.sub("", text.lower())
-    return bool(left) and (
-        left == right or (len(left) > 8 and right.startswith(left)) or (len(right) > 8 and left.startswith(right))
-    )
+_OUT = float("-inf")
+
+
+class _Table:
+    """What each pair of a header and a step is worth, and the best reading of all headers."""
+
+    def __init__(self, headers: Sequence[Header], steps: Sequence[Step]) -> None:
+        job = JobHeaders.of(headers)
+        self.width, self.depth = len(headers), len(steps)
+        self.opening = [FRESH if may_hold_headers(header) else CLOSED for header in headers]
+        self.going_on = [
+            tuple(goes_on(state, header, before, job) for state in (FRESH, OPEN, CLOSED))
+            for before, header in zip([None, *headers[:-1]], headers, strict=True)
+        ]
+        self.begins = [[begins(step, header, job) for step in steps] for header in headers]
+        self.belongs = [[belongs(step, header) for step in steps] for header in headers]
+
+    def best(
+        self,
+        *,
+        owned: tuple[int, int] | None = None,
+        foreign: tuple[int, int] | None = None,
+        barred: tuple[int, int] | None = None,
+    ) -> _Path:
+        """The best reading; of those where a header belongs to a step, does not, or does not begin it, given as (step, header)."""
+        score = [[_OUT] * 3 for _ in range(self.depth)]
+        before = 0.0  # of headers before the first step
+        came: list[list[list[tuple[int, int, bool]]]] = []
+        for j in range(self.width):
+            entry, source = before, (-1, 0)
+            fresh: list[list[float]] = []
+            links: list[list[tuple[int, int, bool]]] = []
+            for i in range(self.depth):
+                now, link = [_OUT] * 3, [(-1, 0, False)] * 3
+                shut = (owned is not None and owned[1] == j and owned[0] != i) or foreign == (i, j)
+                old, add = score[i], self.belongs[j][i]
+                if not shut:
+                    for state, kept in ((FRESH, OPEN), (OPEN, OPEN), (CLOSED, CLOSED)):
+                        value = old[state] + self.going_on[j][state] + add
+                        if value > now[kept]:
+                            now[kept], link[kept] = value, (i, state, False)
+                    if barred != (i, j):
+                        value = entry + self.begins[j][i] + add
+                        opened = self.opening[j]
+                        if value > now[opened]:
+                            now[opened], link[opened] = value, (*source, True)
+                fresh.append(now)
+                links.append(link)
+                entry -= SILENT  # this step, or any before it, is followed by the next one that has a header
+                for state in range(3):
+                    if old[state] > entry:
+                        entry, source = old[state], (i, state)
+            before = _OUT if owned is not None and owned[1] == j else before - LOST
+            score = fresh
+            came.append(links)
+        return self._path(score, came)
+
+    def _path(self, score: list[list[float]], came: list[list[list[tuple[int, int, bool]]]]) -> _Path:
+        """The reading that ends in the best of the last header's scores."""
+        value, step, state = max(
+            (score[i][state] - SILENT * (self.depth - 1 - i), i, state) for i in range(self.depth) for state in range(3)
+        )
+        owners, starts = [-1] * self.width, [False] * self.width
+        for j in range(self.width - 1, -1, -1):
+            if step < 0 or value == _OUT:
+                break
+            owners[j] = step
+            step, state, starts[j] = came[j][step][state]
+        return _Path(value, tuple(owners), tuple(starts))
+
+    def margin(self, best: _Path, step: int) -> float:
+        """By how much the next best reading is worth less in which the step lies elsewhere, begins or ends elsewhere."""
+        own = best.owned(step)
+        if not own:
+            return 0.0
+        others = [self.best(barred=(step, own[0]))]
+        if len(own) > 1:
+            others.append(self.best(foreign=(step, own[-1])))
+        if own[-1] + 1 < self.width:
+            others.append(self.best(owned=(step, own[-1] + 1)))
+        return best.score - max(other.score for other in others)
 
 
 def reason(steps: Sequence[Step]) -> Step | None:

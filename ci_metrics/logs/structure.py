@@ -1,21 +1,24 @@
 """What a log's own structure says: where steps begin, where they failed, whether the whole went well.
 
-Belongs here: hits with a structural role in, segments, headers and the log's own verdict out. Does not: GitHub's list of
-steps (`steps.py`), what lines are worth (`regions.py`).
+Belongs here: hits with a structural role in, segments, headers and the log's own verdict out. Does not: reading
+a header (`headers.py`), GitHub's list of steps (`steps.py`), what lines are worth (`regions.py`).
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.logs.aftercare import looks_after
-from ci_metrics.logs.lines import step_column, text_of
+from ci_metrics.logs.headers import Header, read_header
+from ci_metrics.logs.lines import bare, step_column
 from ci_metrics.logs.scan import STRUCTURAL, Block, Hit
-from ci_metrics.logs.steps import Header, stamp
+from ci_metrics.logs.steps import Layout, laid_out
+from ci_metrics.models import Step
 
 _KINDS = {
     "github-step-start": "run",
@@ -27,6 +30,10 @@ _KINDS = {
 }
 #: The message of the lines that GitHub's runner marks as errors.
 MARK = "github-error-line"
+#: A step that dies before its header leaves only this: its action is not there, or an expression of its cannot be evaluated.
+_EARLY = re.compile(
+    rb"##\[error\](?:Can't find 'action\.yml'|The template is not valid|Error: The template is not valid)"
+)
 #: A line with which a Jenkins pipeline begins a script.
 _SCRIPT_STEP = re.compile(rb"\[Pipeline\] (?:sh|bat|powershell|pwsh)\b")
 
@@ -56,6 +63,11 @@ class Structure:
     script_failed: bool = False  # a Jenkins pipeline says that one of its scripts did
     columns: bool = False  # each line names its step, as `gh run view --log` prints it
     job_name: int | None = None  # offset of the line on which GitHub's runner names the job
+    walls: set[int] = field(
+        default_factory=set
+    )  # offsets of all lines that begin a step or a composite action's: nothing that belongs together crosses one
+    _behind: int = -1  # offset behind the last header's own lines, -1 where that is not known
+    _scripts: bool = False  # a header of a script was seen, with its shell
 
     @property
     def github(self) -> bool:
@@ -88,7 +100,7 @@ class Structure:
             header = headers.get(self.starts[segment])
             aside = header is None or header.kind in ("post", "orphans", "setup")
             # A script's marks alone say little: a linter marks lines, and the script ends well all the same.
-            only_marks = segment not in ended and header is not None and header.plain is not None
+            only_marks = segment not in ended and header is not None and header.script
             if (
                 not aside
                 and not only_marks
@@ -130,6 +142,9 @@ class Structure:
             case "framed":
                 self.framed.add(name)
             case "mark":
+                raw = block.data[hit.start : hit.end]
+                if self.headers and _EARLY.match(bare(raw)):
+                    self._header(block, hit, "early")
                 self.marks.append(at)
 
     def _pipeline(self, raw: bytes, at: int) -> None:
@@ -140,44 +155,78 @@ class Structure:
             self.scripts.append(at)
 
     def _start(self, block: Block, hit: Hit, at: int, name: str) -> None:
-        if at and at != self.starts[-1]:
-            self.starts.append(at)
+        kind = _KINDS.get(name)
+        if kind is not None:
+            self._header(block, hit, kind)
+            return
+        if self.headers:
+            return  # what another service prints between its commands is a program's output here
+        self._wall(at, opens=True)
         if name == "ci-jenkins-stage":
             self._pipeline(block.data[hit.start : hit.end], at)
-        kind = _KINDS.get(name)
-        if kind is None:
+
+    def _wall(self, at: int, *, opens: bool) -> None:
+        """Take in where a step, or one inside a step, begins; `opens`: a segment begins with it."""
+        if at:
+            self.walls.add(at)
+            if opens and at != self.starts[-1]:
+                self.starts.append(at)
+
+    def _header(self, block: Block, hit: Hit, kind: str) -> None:
+        """Take in a header of GitHub's."""
+        header, self._behind = read_header(block, hit, kind, behind=self._behind)
+        if header.echoed and self._scripts:
+            self.headers.append(header)  # a program's own group, unless a step of this name begins here
             return
-        raw = block.data[hit.start : hit.end]
-        text = text_of(raw)
-        column = step_column(raw)
+        self._scripts |= header.script
+        at = header.at
         if at == 0 and kind == "run":  # the log of one step, whole: had it failed, the runner would say so at its end
             self.whole = True
-        if kind == "run":
-            text = text.removeprefix("##[group]Run ")
-            self.names[at] = "Run " + text
-        elif kind == "container":
-            text = text.removeprefix("##[group]")
-            self.names[at] = text
-        elif kind == "debug":
-            text = text.split(": ", 1)[-1].strip("'")
-            self.names[at] = text
-        elif kind == "orphans":
-            self.names[at] = "Complete job"
-        elif kind == "setup":
-            self.names[at] = "Set up job"
-        if column is not None:
+        self._wall(block.offset + hit.start, opens=False)
+        same = header.column is not None and bool(self.headers) and self.headers[-1].column == header.column
+        self._wall(at, opens=not same)
+        if name := _name_of(kind, header.text):
+            self.names[at] = name
+        if (column := step_column(block.data[hit.start : hit.end])) is not None:
             self.names[at] = column[1]
             self.columns = True
-        self.headers.append(Header(at, kind, text, stamp(raw), _plain(block.data, hit.end) if kind == "run" else None))
+        self.headers.append(header)
+
+    def laid_out(self, steps: Sequence[Step]) -> Layout:
+        """The steps of a job laid over its log, with the log's own marks of failure; see `steps.laid_out`."""
+        segments = self.failing()
+        told = self.starts[max(segments)] if segments else None
+        return laid_out(self.headers, steps, marks=[*self.ends, *self.marks], told=told)
+
+    def failing_of(self, layout: Layout, size: int) -> set[int]:
+        """The segments that failed: of the step that GitHub names, as one segment, else what the log itself marks.
+
+        A place that is in doubt and holds no mark of a failure, while another segment does, is not believed.
+        """
+        span = layout.span(size + 1)
+        if span is None:
+            return self.failing()
+        start, stop = span
+        inside = any(start <= at < stop for at in (*self.ends, *self.marks))
+        if not layout.sure and not inside and (told := self.failing()):
+            return told
+        kept = {at for at in self.starts if at < start or at > stop} | {0, start, stop}
+        self.starts = sorted(kept - {size + 1})
+        return {self.segment(start)}
 
 
-def _plain(data: bytes, at: int) -> bool | None:
-    """Whether the step whose header ends at `at` runs in the default shell (`bash -e`); None when no shell is named."""
-    begin = data.find(b" shell: ", at, at + 20_000)
-    stop = data.find(b"##[endgroup]", at, at + 20_000)
-    if begin < 0 or begin > stop >= 0:
-        return None
-    return b"bash -e {0}" in data[begin : begin + 80]
+def _name_of(kind: str, text: str) -> str:
+    """The name of the step that a header of this kind begins, as far as it tells."""
+    match kind:
+        case "run":
+            return "Run " + text
+        case "orphans":
+            return "Complete job"
+        case "setup":
+            return "Set up job"
+        case "container" | "debug":
+            return text
+    return ""
 
 
 @lru_cache(maxsize=1 << 14)  # lines of one kind have the same messages
