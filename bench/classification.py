@@ -17,8 +17,8 @@ from pathlib import Path
 
 from ci_metrics.commands.evaluate import read_cases
 from ci_metrics.logs import extract
-from ci_metrics.verdicts.rules import RulesClassifier
-from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.classifier import Classifier
+from ci_metrics.classifier.taxonomy import load_taxonomy
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--part", choices=["all", "tuned", "held-out"], default="all")
     given = parser.parse_args()
     began = time.process_time()
-    classifier = RulesClassifier(load_taxonomy(None))
+    classifier = Classifier(load_taxonomy(None))
     classifier.judge(extract(b"##[error]Process completed with exit code 1.\n"))
     print(f"first verdict of a process: {time.process_time() - began:.2f} s of processor time")
     cases = [c for c in read_cases(given.folder) if given.part == "all" or c.held_out == (given.part == "held-out")]

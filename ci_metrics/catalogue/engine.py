@@ -32,8 +32,8 @@ WORD = r"(?:\b|[\d\[]m)"
 _PREFIX = re.compile(
     r"(?:##\[(?:error|warning|notice)\]\s*)?"
     r"(?:#\d{1,4} {1,6}\d{1,6}\.\d{1,4} )?"
-    r"(?:\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,\d]{0,12}Z?\]? ?|\[?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?\]? )?"
     r"(?:(?:[a-z0-9][\w.-]{0,40}[_-]\d{1,3}|updater|proxy) {0,20}\| )?"
+    r"(?:\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d[.,\d]{0,12}Z?\]? ?|\[?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?\]? )?"
 )
 #: A longer line is matched by its beginning and its end; tools put what matters there.
 _HEAD, _TAIL = 1_500, 500

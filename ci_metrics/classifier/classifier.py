@@ -1,1 +1,230 @@
-class Classifier: pass
+"""From an extraction to a verdict: what decides, how sure, what is quoted, how it is said.
+
+Belongs here: the order of the decision, the contract's own decisions, the wording. Does not: features, weights, messages.
+
+Three things are decided apart: the category (learned, `model.py`), the lines that are quoted (the ranking's, `logs/`), and the
+sentence (the message on the quoted line, where there is one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ci_metrics import models
+from ci_metrics.catalogue import Catalogue, Message, load_catalogue
+from ci_metrics.classifier.features import Evidence, Found, evidence
+from ci_metrics.classifier.model import Model, Opinion, model_in_force
+from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
+from ci_metrics.classifier.taxonomy import Taxonomy
+
+#: The tag of messages of a job without a cause of its own: a gate that repeats that another job failed.
+AGGREGATE = "aggregate"
+#: The tag of messages that say that pytest could not collect tests.
+COLLECTION = "pytest-collection"
+#: A category that only the log's own word can give.
+FLAKY = "flaky_test"
+#: The least certainty of a decision that is the contract's own.
+BY_CONTRACT = 0.9
+#: What a verdict's certainty is at most where nothing but a frame or closing words names the failure.
+CAPPED = 0.7
+#: Roles that name nothing by themselves.
+_EMPTY = frozenset({"frame", "epilogue", "status", "title", "banner", "echo", "hint", "step-end", "noise"})
+#: Below this certainty, and without a message that speaks for it, a category is a guess and the state `unknown`.
+GUESS = 0.45
+_QUOTE = 300  # characters of a line that a summary repeats
+#: Who decided, where no single message did.
+WORDS = "words"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A category, how sure, and the message that contributed most (None where words did)."""
+
+    category: str
+    share: float
+    by: Message | None
+    opinion: Opinion
+
+
+class Classifier:
+    """Judges failures by what was learned of messages and words: no network, no state, the same answer for the same text."""
+
+    def __init__(self, taxonomy: Taxonomy, catalogue: Catalogue | None = None, model: Model | None = None) -> None:
+        """`catalogue` and `model` are those in force unless others are given."""
+        self._taxonomy = taxonomy
+        self._catalogue = catalogue or load_catalogue()
+        self._model = model or model_in_force()
+
+    def judge(self, extraction: Extraction, error: ExtractedError | None = None, job: Job | None = None) -> Verdict:
+        """The verdict on a job's root cause, or on `error` alone when another of the job's errors is given.
+
+        The root cause (no `error`, or the extraction's first) is judged by everything the excerpt shows: a summary, the goal that
+        failed or the runner's last word often stands in another block than the first error. `job` adds the failed step's
+        name where the extraction has none. Never raises for what a log says.
+        """
+        if error is None and extraction.state != "errors":
+            return Verdict(state=extraction.state, error_type=None, confidence=0.0, summary="")
+        seen = evidence(extraction, self._catalogue, error, job)
+        if gate := _gate(seen):
+            return Verdict(state="no_error_found", error_type=None, confidence=0.0, summary=gate, rule=AGGREGATE)
+        decision = self.decide(seen)
+        if decision is None:
+            return self._unknown(seen, None)
+        if decision.by is None and decision.share < GUESS:
+            return self._unknown(seen, decision)
+        return self._verdict(seen, decision)
+
+    def decide(self, seen: Evidence) -> Decision | None:
+        """The category, by contract or by what was learned; None when no category of the model is in the taxonomy's ten."""
+        opinion = self._model.opinion(seen.features)
+        flaky = any(each.message.category == FLAKY for each in seen.found)
+        shares = [(name, share) for name, share in opinion.shares if name != FLAKY or flaky]
+        if not shares:
+            return None
+        whole = sum(share for _, share in shares) or 1.0
+        category, share = shares[0][0], shares[0][1] / whole
+        if contract := _by_contract(seen):
+            category, share = contract.category, max(BY_CONTRACT, dict(shares).get(contract.category, 0.0))
+            return Decision(category, round(share, 3), contract, opinion)
+        if _named_by_nothing(seen):
+            share = min(share, CAPPED)
+        return Decision(category, round(min(share, 0.99), 3), self._by(seen, category), opinion)
+
+    def _by(self, seen: Evidence, category: str) -> Message | None:
+        """The message that spoke most for `category`: by its own weight and that of its category at its place."""
+        at = self._model.categories.index(category)
+        best: tuple[float, Message] | None = None
+        for each in seen.found:
+            if each.message.category != category:
+                continue
+            names = (
+                f"category:{category}@{each.place}",
+                f"message:{each.message.id}@{'head' if each.place == 'head' else 'any'}",
+            )
+            worth = sum(float(self._model.weights[name][at]) for name in names if name in self._model.weights)
+            worth += {"head": 0.3, "first": 0.2, "other": 0.1}.get(each.place, 0.0)
+            if best is None or worth > best[0]:
+                best = worth, each.message
+        return best[1] if best else None
+
+    def why(self, seen: Evidence, decision: Decision, most: int = 12) -> Sequence[tuple[str, float]]:
+        """The features that spoke most for the decision, and against it, with what each was worth."""
+        reasons = self._model.reasons(seen.features, decision.category)
+        return sorted(reasons, key=lambda each: -abs(each[1]))[:most]
+
+    def resolve(self, by: Message | None, category: str) -> str | None:
+        """The taxonomy's category: one of a project's own that claims the message, else `category` when the taxonomy has it."""
+        if by is not None:
+            for each in self._taxonomy.categories:
+                if set(by.names).intersection(each.rules):
+                    return each.name
+        return category if self._taxonomy.get(category) else None
+
+    def _verdict(self, seen: Evidence, decision: Decision) -> Verdict:
+        claimed = decision.by
+        name = self.resolve(claimed, decision.category)
+        category = self._taxonomy.get(name) if name else None
+        message = _speaker(seen, decision.category)
+        root = seen.root
+        headline = message.headline if message and message.headline else _plain(decision.category)
+        fix = next((m.fix for m in (message, decision.by) if m is not None and m.fix), "")
+        return Verdict(
+            state="classified" if name else "unknown",
+            error_type=name,
+            confidence=decision.share,
+            summary=f"{headline}: “{_cut(root.headline if root else '')}”",
+            evidence=_quotes(seen, decision),
+            suggested_fix=fix or (category.fix if category else ""),
+            fingerprint=root.fingerprint if root else "",
+            rule=decision.by.id if decision.by else WORDS,
+            guess=None if name else decision.category,
+            detail="" if name else f"the taxonomy has no place for {decision.category}",
+        )
+
+    def _unknown(self, seen: Evidence, decision: Decision | None) -> Verdict:
+        """The verdict where nothing known speaks for a category: what was seen, and the guess that is withheld."""
+        root = seen.root
+        text = root.headline if root else ""
+        return Verdict(
+            state="unknown",
+            error_type=None,
+            confidence=0.0,
+            summary=f"No message of this failure is known. Seen: “{_cut(text)}”" if text else "Nothing was seen.",
+            evidence=_quotes(seen, None),
+            fingerprint=root.fingerprint if root else "",
+            guess=decision.category if decision else None,
+        )
+
+
+def _gate(seen: Evidence) -> str:
+    """What a gate says that only waits for other jobs, where nothing else in its log names a cause; else ""."""
+    gates = [each for each in seen.found if AGGREGATE in each.message.tags]
+    if not gates:
+        return ""
+    lines = {each.line.number for each in gates}
+    others = [
+        each
+        for each in seen.found
+        if each.line.number not in lines and each.place in ("head", "first") and each.message.role in ("cause", "test")
+    ]
+    return "" if others else gates[0].message.headline or "Another job that this one waits for failed"
+
+
+def _by_contract(seen: Evidence) -> Message | None:
+    """The message by which the contract itself decides: tests that pytest could not collect are infrastructure_error."""
+    return next((each.message for each in seen.found if COLLECTION in each.message.tags), None)
+
+
+def _named_by_nothing(seen: Evidence) -> bool:
+    """Whether the first error holds nothing but frames, closing words and the like, or nothing that is known."""
+    roles = {each.message.role for each in seen.found if each.place in ("head", "first")}
+    return bool(roles) and roles <= _EMPTY
+
+
+def _speaker(seen: Evidence, category: str) -> Message | None:
+    """The message whose headline goes before the quote: one on the quoted line itself, else one of the same error.
+
+    A message names its tool only where a second sign of it is there: another message of its family, or the command that was run.
+    """
+    families: dict[str, set[str]] = {}
+    for each in seen.found:
+        families.setdefault(each.message.family, set()).add(each.message.id)
+    for place in ("head", "first"):
+        spoken = [
+            each.message
+            for each in seen.found
+            if each.place == place and each.message.category == category and each.message.headline
+        ]
+        for message in spoken:
+            if not message.tool or message.tool not in message.headline or _second_sign(seen, message, families):
+                return message
+    return None
+
+
+def _second_sign(seen: Evidence, message: Message, families: Mapping[str, set[str]]) -> bool:
+    return len(families.get(message.family, ())) > 1 or f"command:{message.tool.lower()}" in seen.features
+
+
+def _quotes(seen: Evidence, decision: Decision | None) -> tuple[models.Evidence, ...]:
+    """The line that names the error, and the line that decided where that is another one of the log."""
+    root = seen.root
+    if root is None:
+        return ()
+    quoted = [models.Evidence(root.line, line.text) for line in root.lines if line.number == root.line and root.line]
+    if decision is not None and decision.by is not None:
+        proof: Found | None = next((f for f in seen.found if f.message is decision.by and f.line.number), None)
+        if proof is not None and all(each.line != proof.line.number for each in quoted):
+            quoted.append(models.Evidence(proof.line.number, proof.line.text))
+    return tuple(quoted)
+
+
+def _plain(category: str) -> str:
+    """A category as the beginning of a sentence."""
+    what = category.replace("_", " ")
+    return f"Looks like {'an' if what[0] in 'aeiou' else 'a'} {what}"
+
+
+def _cut(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= _QUOTE else text[: _QUOTE - 1] + "…"

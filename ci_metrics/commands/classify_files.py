@@ -17,9 +17,9 @@ from ci_metrics.logs import extract, redact
 from ci_metrics.models import Extraction, Job, Verdict
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.request import primary_requests
-from ci_metrics.verdicts.rules import RulesClassifier
+from ci_metrics.classifier import Classifier
 from ci_metrics.verdicts.show_request import render_request
-from ci_metrics.verdicts.taxonomy import Taxonomy
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 
 
@@ -44,7 +44,7 @@ def classify(
     """
     settings = load_settings()
     taxonomy = taxonomy_in_force(settings.taxonomy_file)
-    classifier = RulesClassifier(taxonomy)
+    classifier = Classifier(taxonomy)
     record = read_job(job) if job is not None else None
     for name, data in read_logs(files):
         extraction = extract(data, job=record, budget=settings.excerpt_budget)
@@ -57,7 +57,7 @@ def classify(
 
 
 def requests_of(
-    extraction: Extraction, job: Job | None, settings: Settings, taxonomy: Taxonomy, classifier: RulesClassifier
+    extraction: Extraction, job: Job | None, settings: Settings, taxonomy: Taxonomy, classifier: Classifier
 ) -> Iterator[dict[str, object]]:
     """The first question about each error that a model would be asked about; one with neither address nor body if none is."""
     none: dict[str, object] = {"url": None, "body": None}

@@ -32,7 +32,7 @@ from ci_metrics.verdicts.evaluation import (
     score_extractions,
     score_verdicts,
 )
-from ci_metrics.verdicts.rules import RulesClassifier
+from ci_metrics.classifier import Classifier
 from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 
 
@@ -61,7 +61,7 @@ def evaluate(
     if not cases:
         raise ContractError(f"{folder}: no case is left with --part {part} --only “{only}”")
     settings = load_settings()
-    classifier = RulesClassifier(taxonomy_in_force(settings.taxonomy_file))
+    classifier = Classifier(taxonomy_in_force(settings.taxonomy_file))
     answers, lessons = [], []
     for case in cases:
         answer, verdict = answer_to(case, _read(folder / case.log), classifier, settings.excerpt_budget)
@@ -79,7 +79,7 @@ def evaluate(
 
 
 def answer_to(
-    case: Case, data: bytes, classifier: RulesClassifier, budget: int = DEFAULT_EXCERPT_BUDGET
+    case: Case, data: bytes, classifier: Classifier, budget: int = DEFAULT_EXCERPT_BUDGET
 ) -> tuple[Answer, Verdict]:
     """What extraction, within `budget` characters, and `classifier` say of one case's log."""
     extraction = extract(data, budget=budget)

@@ -28,7 +28,7 @@ from ci_metrics.report.job_reference import known_job
 from ci_metrics.report.label import Labelled, give
 from ci_metrics.report.label import withdraw as take_back
 from ci_metrics.settings import Settings, load_settings
-from ci_metrics.verdicts.taxonomy import Taxonomy
+from ci_metrics.classifier.taxonomy import Taxonomy
 
 
 def label(

@@ -27,6 +27,10 @@ ROLES: tuple[Role, ...] = (
     "cause", "test", "detail", "frame", "epilogue", "status", "title", "count", "banner", "echo", "hint", "warning",
     "source", "stack", "pass", "noise", "retry", "step-end", "step-start",
 )  # fmt: skip
+#: Roles of lines that name no cause, though they be worded like one: the words of any error count for nothing on them.
+EMPTY = frozenset({"frame", "epilogue", "status", "hint", "title", "banner", "echo", "count", "step-end"})
+#: The family of messages that are words of many tools.
+GENERIC = "generic"
 #: Lines between a line and the next place where its step failed, as steps of a scale.
 DISTANCES = (0, 1, 2, 3, 5, 8, 15, 30, 100, 400)
 #: How far a line looks for a cause, a test or a frame above and below it, in kept lines.
@@ -34,6 +38,7 @@ NEAR = (3, 12)
 _LOOKED_FOR = ("cause", "test", "frame", "epilogue", "count", "title", "stack")
 #: Characters at a line's start that make its shape for counting repeats.
 _SHAPE = 110
+_NO_DIGITS = str.maketrans("", "", "0123456789")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +119,15 @@ def features(
     """
     count = len(texts)
     numbers = np.array([place.number for place in places])
-    role_at = {role: i for i, role in enumerate(ROLES)}
+    role_at: dict[str, int] = {role: i for i, role in enumerate(ROLES)}
     roles = np.zeros((count, len(ROLES)))
     other = np.zeros((count, 2))
     for i, found in enumerate(hits):
-        for number in found:
-            message = catalogue.messages[number]
+        messages = [catalogue.messages[number] for number in found]
+        empty = any(message.role in EMPTY for message in messages)
+        for message in messages:
             at = role_at.get(message.role)
-            if at is not None:
+            if at is not None and not (empty and message.role == "cause" and message.family == GENERIC):
                 roles[i, at] = 1
                 other[i, 0] = 1
             if message.category:
@@ -158,7 +164,7 @@ def features(
     in_step = (roles[:, fresh] * inside[:, None]).sum(axis=0) > 0
     parts.append(np.tile(in_step.astype(float), (count, 1)))
 
-    weights = np.array([place.weight for place in places])
+    weights = np.array([place.weight for place in places], float)
     most = weights.max() if count else 0.0
     most_inside = (weights * inside).max() if count else 0.0
     most_inside = most_inside or most or 1.0
@@ -174,7 +180,7 @@ def features(
     to_end[rows[has_end], step[has_end]] = 1
     strong = np.flatnonzero((weights >= 0.7 * most_inside) & (inside > 0))
     first, last = (strong[0], strong[-1]) if len(strong) else (count, -1)
-    kinds = ["".join(c for c in text.strip()[:_SHAPE] if not c.isdigit()) for text in texts]
+    kinds = [text.strip()[:_SHAPE].translate(_NO_DIGITS) for text in texts]
     seen: dict[str, list[int]] = {}
     for i, kind in enumerate(kinds):
         seen.setdefault(kind, []).append(i)
@@ -211,7 +217,7 @@ def scores(
 ) -> NDArray[np.float64]:
     """Each line's score: the sum of its features' weights and of its messages' own."""
     vector = np.array([weights.features.get(name, 0.0) for name in found.names])
-    out = found.values @ vector
+    out: NDArray[np.float64] = found.values @ vector
     for i, numbers in enumerate(hits):
         for number in numbers:
             out[i] += weights.messages.get(catalogue.messages[number].id, 0.0)
@@ -223,4 +229,5 @@ def shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
     if not len(values):
         return values
     powers = np.exp(values - values.max())
-    return powers / powers.sum()
+    share: NDArray[np.float64] = powers / powers.sum()
+    return share

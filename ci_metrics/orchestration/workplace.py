@@ -30,8 +30,8 @@ from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.clients import build_client
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.model_client import ModelClient
-from ci_metrics.verdicts.rules import RULES_VERSION, RulesClassifier
-from ci_metrics.verdicts.taxonomy import Taxonomy
+from ci_metrics.classifier import CLASSIFIER_VERSION, Classifier
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.verdicts.versions import StageVersions, stage_versions
 
@@ -119,7 +119,7 @@ class Workplace:
         return Judge(
             settings=self.settings,
             taxonomy=self.taxonomy,
-            rules=RulesClassifier(self.taxonomy),
+            rules=Classifier(self.taxonomy),
             store=self.verdicts,
             model=self.model,
             batches=self.batches,
@@ -173,7 +173,7 @@ def versions_in_force(settings: Settings, taxonomy: Taxonomy) -> StageVersions:
     return stage_versions(
         extractor=EXTRACTOR_VERSION,
         fingerprint=FINGERPRINT_VERSION,
-        rules=RULES_VERSION,
+        rules=CLASSIFIER_VERSION,
         taxonomy=taxonomy,
         model=settings.anthropic_model if settings.uses_model else None,
     )

@@ -31,7 +31,7 @@ from ci_metrics.verdicts.prompt import NOTES, Prompt, build_prompt, estimated_pr
 from ci_metrics.verdicts.quotes import lines_of
 from ci_metrics.verdicts.request import JudgeRequest, larger_extraction
 from ci_metrics.verdicts.schema import AnswerProblemError
-from ci_metrics.verdicts.taxonomy import Taxonomy
+from ci_metrics.classifier.taxonomy import Taxonomy
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from ci_metrics.verdicts.batch_ledger import BatchItem, unpack_verdict
 from ci_metrics.verdicts.model_client import ModelReply
 from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, with_threshold
 from ci_metrics.verdicts.schema import AnswerProblemError
-from ci_metrics.verdicts.taxonomy import Taxonomy
+from ci_metrics.classifier.taxonomy import Taxonomy
 
 _log = logging.getLogger(__name__)
 

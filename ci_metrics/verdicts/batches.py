@@ -24,7 +24,7 @@ from ci_metrics.verdicts.batch_sending import MOST_BYTES, MOST_REQUESTS, BatchSe
 from ci_metrics.verdicts.budget import Budget, utc_now
 from ci_metrics.verdicts.model_client import BatchClient, BatchState, ModelClient, ModelReply
 from ci_metrics.verdicts.reuse import VerdictStore
-from ci_metrics.verdicts.taxonomy import Taxonomy
+from ci_metrics.classifier.taxonomy import Taxonomy
 
 _log = logging.getLogger(__name__)
 

@@ -32,8 +32,8 @@ from ci_metrics.verdicts.paying import Payer
 from ci_metrics.verdicts.prompt import prompt_version
 from ci_metrics.verdicts.request import JudgeRequest
 from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, VerdictStore, human_key, reusable, with_threshold
-from ci_metrics.verdicts.rules import RULES_VERSION
-from ci_metrics.verdicts.taxonomy import Taxonomy
+from ci_metrics.classifier import CLASSIFIER_VERSION
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.verdicts.versions import classifier_version
 
 __all__ = ["MODEL_FAILED", "Judge", "JudgeRequest", "JudgeStats", "Plan", "model_failed", "unsettled"]
@@ -136,7 +136,7 @@ class Judge:
         """The classifier version of verdicts on this extraction."""
         return classifier_version(
             extractor=extraction.version,
-            rules=RULES_VERSION,
+            rules=CLASSIFIER_VERSION,
             taxonomy=self._taxonomy.version,
             prompt=self._prompt_version,
             model=self._model_name,

@@ -13,7 +13,7 @@ from ci_metrics.settings import Settings
 from ci_metrics.verdicts.clients import client_to_show
 from ci_metrics.verdicts.prompt import build_prompt
 from ci_metrics.verdicts.request import JudgeRequest
-from ci_metrics.verdicts.taxonomy import Taxonomy
+from ci_metrics.classifier.taxonomy import Taxonomy
 
 
 def render_request(

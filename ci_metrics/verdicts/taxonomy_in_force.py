@@ -1,4 +1,4 @@
-"""The taxonomy that the settings name, checked against the embedded rules that its categories claim.
+"""The taxonomy that the settings name, checked against the messages that its categories claim.
 
 What belongs here: what can only be checked with both at hand. Does not: reading the file (`taxonomy.py`), the rules.
 """
@@ -9,9 +9,8 @@ import difflib
 from pathlib import Path
 
 from ci_metrics.errors import ContractError
-from ci_metrics.verdicts.rules.loading import load_rules
-from ci_metrics.verdicts.rules.weighing import names
-from ci_metrics.verdicts.taxonomy import Taxonomy, load_taxonomy
+from ci_metrics.catalogue import load_catalogue
+from ci_metrics.classifier.taxonomy import Taxonomy, load_taxonomy
 
 
 def taxonomy_in_force(path: Path | None) -> Taxonomy:
@@ -22,7 +21,7 @@ def taxonomy_in_force(path: Path | None) -> Taxonomy:
     taxonomy = load_taxonomy(path)
     if path is None:
         return taxonomy
-    known = {name for rule in load_rules() for name in names(rule)}
+    known = {name for message in load_catalogue().messages for name in message.names}
     for category in taxonomy.categories:
         for claimed in category.rules:
             if claimed not in known:
@@ -32,5 +31,5 @@ def taxonomy_in_force(path: Path | None) -> Taxonomy:
                     if near
                     else "write an id, family or tag"
                 )
-                raise ContractError(f"{path} (“{category.name}”): no embedded rule is called “{claimed}”; {hint}")
+                raise ContractError(f"{path} (“{category.name}”): no message of the catalogue is called “{claimed}”; {hint}")
     return taxonomy

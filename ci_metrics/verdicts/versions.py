@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from ci_metrics.verdicts.prompt import prompt_version
-from ci_metrics.verdicts.taxonomy import Taxonomy
+from ci_metrics.classifier.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from ci_metrics.logs import extract
 from ci_metrics.models import Job, Step
-from ci_metrics.verdicts.rules import RulesClassifier
-from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.classifier import Classifier
+from ci_metrics.classifier.taxonomy import load_taxonomy
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -70,7 +70,7 @@ def test_the_failed_steps_lines_are_told_and_the_link_counts_from_its_first_line
 
 def test_the_verdict_rests_on_the_failed_steps_lines_alone() -> None:
     found = extract(LOG.encode(), job=JOB)
-    verdict = RulesClassifier(load_taxonomy(None)).judge(found, found.errors[0], JOB)
+    verdict = Classifier(load_taxonomy(None)).judge(found, found.errors[0], JOB)
     assert verdict.error_type == "assertion_failure"
     assert all(
         found.failed_span[0] <= quote.line <= found.failed_span[1] for quote in verdict.evidence if found.failed_span

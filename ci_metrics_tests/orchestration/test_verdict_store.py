@@ -151,7 +151,7 @@ def test_two_judges_over_one_index_pay_once_and_a_humans_word_holds(
 ) -> None:
     from ci_metrics.verdicts.anthropic_client import AnthropicClient
     from ci_metrics.verdicts.limiter import Limiter
-    from ci_metrics.verdicts.taxonomy import load_taxonomy
+    from ci_metrics.classifier.taxonomy import load_taxonomy
 
     with ModelServer() as server:
         limiter = Limiter(rpm=10_000, tpm=10**9)
@@ -200,7 +200,7 @@ from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.clients import build_client
-from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.settings import load_settings
 from ci_metrics_tests.verdicts.failures import FixedRules, failure
 from ci_metrics_tests.verdicts.model_server import KEY

@@ -19,7 +19,7 @@ from ci_metrics.verdicts.batch_ledger import BatchRecord, FileBatchLedger
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.judge import Judge, unsettled
 from ci_metrics.verdicts.model_client import ModelClient
-from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics_tests.verdicts.failures import NOON, Clock, MemoryStore, extraction_of, failure, settings_for
 from ci_metrics_tests.verdicts.model_server import ModelServer, answer_of
 

@@ -21,7 +21,7 @@ from ci_metrics.verdicts.clients import build_client
 from ci_metrics.verdicts.limiter import Limiter
 from ci_metrics.verdicts.model_client import ModelClient
 from ci_metrics.verdicts.prompt import Prompt, build_prompt
-from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics_tests.verdicts.failures import extraction_of, failure
 from ci_metrics_tests.verdicts.model_server import KEY, Fault, ModelServer
 

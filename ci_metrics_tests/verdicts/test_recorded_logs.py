@@ -11,8 +11,8 @@ import pytest
 from ci_metrics.logs import extract
 from ci_metrics.logs.lines import text_of
 from ci_metrics.models import Extraction, Job, Verdict
-from ci_metrics.verdicts.rules import RulesClassifier
-from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.classifier import Classifier
+from ci_metrics.classifier.taxonomy import load_taxonomy
 
 FOLDER = Path(__file__).parents[2] / "bench" / "recorded"
 #: Floors a little below what `ci-metrics evaluate bench/recorded` prints: a change that costs more than that is a step back.
@@ -26,7 +26,7 @@ def rows(name: str) -> list[dict[str, Any]]:
 def judged(row: dict[str, Any]) -> tuple[bytes, Extraction, Verdict]:
     raw = gzip.decompress((FOLDER / row["log"]).read_bytes())
     found = extract(raw)
-    return raw, found, RulesClassifier(load_taxonomy(None)).judge(found)
+    return raw, found, Classifier(load_taxonomy(None)).judge(found)
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ci_metrics.verdicts.rules import RULES_VERSION, Rule, load_rules
+from ci_metrics.classifier import CLASSIFIER_VERSION, Rule, load_rules
 from ci_metrics.verdicts.rules.matching import bare, match_lines
 from ci_metrics.verdicts.rules.weighing import names, outranks, precedence
-from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.classifier.taxonomy import load_taxonomy
 
 RULES = load_rules()
 PASSING = sorted((Path(__file__).parent / "passing").glob("*.log"))
@@ -123,5 +123,5 @@ def test_the_table_of_precedence_has_each_category_once() -> None:
 
 
 def test_the_version_is_short_and_stable() -> None:
-    assert len(RULES_VERSION) == 10
-    assert int(RULES_VERSION, 16) >= 0
+    assert len(CLASSIFIER_VERSION) == 10
+    assert int(CLASSIFIER_VERSION, 16) >= 0

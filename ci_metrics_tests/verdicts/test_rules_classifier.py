@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from ci_metrics.models import ExtractedError, Extraction, Job, LogLine, Step, Verdict
-from ci_metrics.verdicts.rules import RulesClassifier
-from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.classifier import Classifier
+from ci_metrics.classifier.taxonomy import load_taxonomy
 
 END = "##[error]Process completed with exit code 1."
-CLASSIFIER = RulesClassifier(load_taxonomy(None))
+CLASSIFIER = Classifier(load_taxonomy(None))
 
 
 def extraction(*lines: str, start: int = 10, step: str | None = None) -> Extraction:
@@ -405,7 +405,7 @@ def test_what_stands_below_the_last_failure_is_clean_up() -> None:
 
 def test_a_custom_taxonomy_takes_over_the_rules_it_claims_and_leaves_the_rest() -> None:
     example = Path(__file__).parents[2] / "ci_metrics/verdicts/examples/split_gates.toml"
-    split = RulesClassifier(load_taxonomy(example))
+    split = Classifier(load_taxonomy(example))
     expected = {
         "would reformat src/app.py": "lint_failure",
         "FAIL Required test coverage of 90% not reached. Total coverage: 81.40%": "policy_failure",
@@ -422,16 +422,16 @@ def test_under_a_custom_taxonomy_the_line_that_is_quoted_does_not_change_the_cat
         END,
     )
     assert judged(*lines).error_type == "assertion_failure"
-    assert RulesClassifier(load_taxonomy(example)).judge(extraction(*lines)).error_type == "assertion_failure"
+    assert Classifier(load_taxonomy(example)).judge(extraction(*lines)).error_type == "assertion_failure"
 
 
 def test_a_taxonomy_without_a_place_for_the_category_leaves_it_unknown_and_keeps_the_guess(tmp_path: Path) -> None:
     path = tmp_path / "t.toml"
     path.write_text('[[category]]\nname = "ours"\ndefinition = "x"\n', encoding="utf-8")
-    verdict = RulesClassifier(load_taxonomy(path)).judge(extraction("FAILED a.py::b - assert 1", END))
+    verdict = Classifier(load_taxonomy(path)).judge(extraction("FAILED a.py::b - assert 1", END))
     assert (verdict.state, verdict.error_type, verdict.guess) == ("unknown", None, "assertion_failure")
 
 
 def test_the_same_text_gets_the_same_verdict() -> None:
     lines = ("FAILED a.py::b - assert 1", "curl: (6) Could not resolve host: example.com", END)
-    assert judged(*lines) == judged(*lines) == RulesClassifier(load_taxonomy(None)).judge(extraction(*lines))
+    assert judged(*lines) == judged(*lines) == Classifier(load_taxonomy(None)).judge(extraction(*lines))

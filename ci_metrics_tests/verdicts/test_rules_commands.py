@@ -3,11 +3,11 @@
 import pytest
 
 from ci_metrics.models import ExtractedError, Extraction, LogLine
-from ci_metrics.verdicts.rules import RulesClassifier
+from ci_metrics.classifier import Classifier
 from ci_metrics.verdicts.rules.commands import commands_of
-from ci_metrics.verdicts.taxonomy import load_taxonomy
+from ci_metrics.classifier.taxonomy import load_taxonomy
 
-CLASSIFIER = RulesClassifier(load_taxonomy(None))
+CLASSIFIER = Classifier(load_taxonomy(None))
 
 
 def extraction(*lines: str, failed_span: tuple[int, int] | None = None) -> Extraction:

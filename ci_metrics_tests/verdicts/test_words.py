@@ -11,11 +11,11 @@ import pytest
 
 from ci_metrics.logs import extract
 from ci_metrics.models import ExtractedError, LogLine
-from ci_metrics.verdicts.rules import RULES_VERSION, RulesClassifier
+from ci_metrics.classifier import CLASSIFIER_VERSION, Classifier
 from ci_metrics.verdicts.rules.matching import Hit, match_lines
 from ci_metrics.verdicts.rules.second_opinion import FIRM, how_sure, overrules
 from ci_metrics.verdicts.rules.weighing import CONTEXT, FIRST, Candidate, Decision
-from ci_metrics.verdicts.taxonomy import Taxonomy, load_taxonomy
+from ci_metrics.classifier.taxonomy import Taxonomy, load_taxonomy
 from ci_metrics.verdicts.words import Opinion, opinion_on, terms
 
 ROOT = Path(__file__).parents[2]
@@ -94,10 +94,10 @@ def test_words_overrule_a_rule_only_when_they_are_sure_and_no_firm_rule_stands_i
     assert not overrules(Opinion({"timeout": 1.0}), weak), "of a category that they have not learned they say nothing"
 
 
-def sure_of_a_timeout(taxonomy: Taxonomy) -> RulesClassifier:
+def sure_of_a_timeout(taxonomy: Taxonomy) -> Classifier:
     """A classifier whose words are sure of a timeout, whatever they are asked."""
     shares = dict.fromkeys(load_taxonomy(None).names, 0.005) | {"timeout": 0.95}
-    return RulesClassifier(taxonomy, lambda _errors: Opinion(shares))
+    return Classifier(taxonomy, lambda _errors: Opinion(shares))
 
 
 UNKNOWN = "zorbling the quux of frobnitz"
@@ -148,7 +148,7 @@ def test_a_taxonomy_without_the_words_category_keeps_the_rules_verdict(tmp_path:
 def test_words_of_steps_that_were_allowed_to_fail_do_not_count() -> None:
     first = ["FAILED tests/test_a.py::test_b - assert 1 == 2", "=== 1 failed, 3 passed in 0.12s ===", END]
     second = ["##[group]Run ./b", "shell: /usr/bin/bash -e {0}", "##[endgroup]", "zzyx qqwe"]
-    verdict = RulesClassifier(load_taxonomy(None)).judge(extract(log(*first, *second)))
+    verdict = Classifier(load_taxonomy(None)).judge(extract(log(*first, *second)))
     assert verdict.error_type != "assertion_failure"
     assert "zzyx qqwe" in verdict.summary
 
@@ -168,10 +168,10 @@ def test_other_weights_are_another_version_of_the_rules(tmp_path: Path) -> None:
     shutil.copytree(
         ROOT / "ci_metrics", tmp_path / "ci_metrics", ignore=shutil.ignore_patterns("__pycache__", "sample")
     )
-    ask = [sys.executable, "-c", "from ci_metrics.verdicts.rules.loading import RULES_VERSION; print(RULES_VERSION)"]
+    ask = [sys.executable, "-c", "from ci_metrics.verdicts.rules.loading import CLASSIFIER_VERSION; print(CLASSIFIER_VERSION)"]
     for expected in (True, False):
         told = subprocess.run(ask, capture_output=True, text=True, check=True, cwd=tmp_path).stdout.strip()
-        assert (told == RULES_VERSION) is expected
+        assert (told == CLASSIFIER_VERSION) is expected
         with (tmp_path / "ci_metrics/verdicts/words/weights.tsv").open("a") as file:
             file.write("zebra\t1\t0\t0\t0\t0\t0\t0\t0\t0\t0\n")
 

@@ -86,7 +86,7 @@ class Taxonomy:
 @cache
 def default_taxonomy() -> Taxonomy:
     """The ten categories of the contract."""
-    text = files("ci_metrics.verdicts").joinpath("taxonomy.toml").read_text(encoding="utf-8")
+    text = files("ci_metrics.classifier").joinpath("taxonomy.toml").read_text(encoding="utf-8")
     return _build(_categories(tomllib.loads(text), "taxonomy.toml"))
 
 
