@@ -272,6 +272,7 @@ def test_that_there_is_none_is_asked_once_a_day_not_every_hour(tmp_path: Path) -
         (Fault(kind="status", on="log", after=1, status=410, times=None), "absent", "absent"),
         (Fault(kind="status", on="log", after=1, status=403, times=None), "failed", "used"),
         (Fault(kind="status", on="workflow_runs", status=403, times=None), "failed", "used"),
+        (Fault(kind="status", on="log", after=1, status=403), "failed", "absent"),
         (Fault(kind="status", on="repo", status=404, times=None), "used", "used"),
     ],
 )
@@ -287,6 +288,8 @@ def test_a_passing_log_that_cannot_be_had_costs_nothing_and_is_looked_for_again_
             assert body["b_error_background"] is (state == "used")
             assert f"| {state} |" in str(figures["extracted_errors"]["background"])
             made.server.faults.clear()
+            if then == "absent":
+                made.server.faults.add(Fault(kind="status", on="log", status=410, times=None))
 
 
 def test_an_hour_extracted_again_gives_the_same_without_github(tmp_path: Path) -> None:
@@ -305,12 +308,17 @@ def test_an_hour_extracted_again_gives_the_same_without_github(tmp_path: Path) -
 def test_without_its_shapes_an_hour_is_extracted_anew_all_the_same_and_says_so(simple: Place, damage: str) -> None:
     simple.ingest()
     shapes = next((Path(str(simple.store.root)) / "backgrounds").rglob(f"*.{SHAPES_VERSION}"))
+    kept = shapes.read_bytes()
     shapes.unlink() if damage == "deleted" else shapes.write_bytes(b"shapes")
     simple.ingest()
     assert simple.headline(20) == CAUSE, "what was extracted with them stays"
-    figures = simple.ingest(excerpt_budget=simple.settings.excerpt_budget - 1000)
+    smaller = simple.settings.excerpt_budget - 1000
+    figures = simple.ingest(excerpt_budget=smaller)
     assert damage in str(figures["extracted_errors"]["without_background"])
     assert simple.body(20)["b_error_background"] is False
+    shapes.write_bytes(kept)
+    simple.ingest(excerpt_budget=smaller)
+    assert simple.body(20)["b_error_background"] is True
 
 
 def test_what_an_hours_requests_do_not_allow_is_done_when_the_hour_is_done_again(

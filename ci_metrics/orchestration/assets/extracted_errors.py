@@ -63,9 +63,10 @@ def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
         digest = inputs_digest(job, log, ci.settings.excerpt_budget)
         before = kept.get((log.job_id, log.run_attempt))
         if before is not None and before.digest == digest:
-            rows.append(before)
+            rows.append(replace(before, log=log))  # why there is no background may be another reason now
             continue
         log = _readable(ci.store, log)
+        digest = inputs_digest(job, log, ci.settings.excerpt_budget)
         try:
             extraction = extract_job(ci.store, hour, job, log, ci.settings.excerpt_budget)
         except NotFoundError:
