@@ -1,7 +1,8 @@
 """How many requests of GitHub's quota an hour of CI costs: `python bench/github_requests.py [--runs 100 --jobs 30 --latency 0.1]`.
 
-Serves a generated hour (100 runs x 30 jobs, 10 % failed) on loopback, fetches all that the pipeline fetches, then asks again
-while nothing has changed. Fails when a job costs more than 0.3 requests, or when the second time costs any of the quota.
+Serves two generated hours (100 runs x 30 jobs each, 10 % failed) on loopback and fetches all that the pipeline fetches, the logs of
+passing runs as background too: the first hour as a new installation meets it, in which no job has a background yet, the next one, and
+the first one again while nothing has changed. Fails when a job costs more than 0.3 requests, or when the last costs any of the quota.
 The runs need as many requests as GitHub's listing has pages, so the figures hold for GitHub as they are.
 """
 
@@ -11,11 +12,16 @@ import argparse
 import sys
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 from ci_metrics.github import GitHub, RequestCount, SQLiteConditionalCache, open_github
-from ci_metrics.models import Job, Run
+from ci_metrics.models import Job, JobLog, Run
+from ci_metrics.orchestration.partitions import HOUR, hour_key
+from ci_metrics.orchestration.passing_runs import look_for
+from ci_metrics.orchestration.store import HourStore
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.sample.world import World
@@ -25,28 +31,35 @@ from ci_metrics.settings import load_settings
 TARGET = 0.3
 
 
-def fetch(github: GitHub, world: World, stored: set[int]) -> tuple[int, int]:
-    """All of the hour, eight runs at a time; logs that are `stored` are not fetched again. Gives (jobs, bytes of logs)."""
+def fetch(
+    github: GitHub, world: World, start: datetime, store: HourStore, manifest: dict[int, JobLog]
+) -> tuple[int, int]:
+    """All of the hour from `start` on, eight runs at a time, without logs in the `manifest`. Gives (jobs, bytes of new logs)."""
+    before = set(manifest)
 
-    def one(run: Run) -> tuple[int, int]:
-        jobs, size = 0, 0
+    def one(run: Run) -> list[Job]:
         github.pr_id(run)
+        found = []
         for attempt in github.attempts(run):
-            found = github.jobs(attempt)
-            github.annotations(run.repo, attempt, found)
-            jobs += len(found)
-            size += sum(log(job) for job in found if job.failed and job.job_id not in stored)
-        return jobs, size
+            jobs = github.jobs(attempt)
+            github.annotations(run.repo, attempt, jobs)
+            for job in jobs:
+                if job.failed and job.job_id not in before:
+                    manifest[job.job_id] = github.download_log(job, lambda _: None, 200_000_000)
+            found += jobs
+        return found
 
-    def log(job: Job) -> int:
-        result = github.download_log(job, lambda _: None, 200_000_000)
-        stored.add(job.job_id)
-        return result.raw_bytes
-
-    runs = [run for repo in world.repos for run in github.runs_created(repo, world.start, world.end)]
+    runs = [run for repo in world.repos for run in github.runs_created(repo, start, start + HOUR)]
     with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(one, runs))
-    return sum(jobs for jobs, _ in results), sum(size for _, size in results)
+        jobs = [job for found in pool.map(one, runs) for job in found]
+    new = [log for job_id, log in manifest.items() if job_id not in before]
+    store.write("workflow_jobs", hour_key(start), jobs, Job, {})
+    look = look_for(github, store, hour_key(start), jobs, runs, new)
+    manifest.update({log.job_id: log for log in look.logs})
+    if new:
+        states = Counter(log.passing.state for log in look.logs if log.passing is not None)
+        print(f"  background: {dict(states)}, {look.fetched} passing logs, {look.requests} requests")
+    return len(jobs), sum(log.raw_bytes for log in new)
 
 
 def show(title: str, count: RequestCount, jobs: int, seconds: float) -> None:
@@ -69,33 +82,36 @@ def main() -> int:
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before every answer")
     given = parser.parse_args()
     world = scaled_world(
-        runs=given.runs,
+        runs=2 * given.runs,
         jobs=given.jobs,
         failure_share=given.failure_share,
         repos=given.repos,
         log_bytes=given.log_bytes,
+        hours=2,
     )
     counts: list[RequestCount] = []
-    stored: set[int] = set()
-    jobs = 0
+    manifest: dict[int, JobLog] = {}
+    per_job: list[float] = []
     with tempfile.TemporaryDirectory() as folder, SampleGitHub(world, quota=10**9) as server:
         server.faults.latency = given.latency
         environ = {"GITHUB_API_URL": server.api_url, "GITHUB_TOKEN": server.token, "REPO": ",".join(world.repos)}
-        for title in ("First time", "Again, nothing has changed"):
+        hours = (world.start, world.start + HOUR, world.start)
+        for title, start in zip(("First hour", "The next hour", "The first again, unchanged"), hours, strict=True):
             with (
                 SQLiteConditionalCache(Path(folder) / "cache.sqlite") as cache,
                 open_github(load_settings(environ), cache=cache) as github,
             ):
                 began = time.perf_counter()
-                jobs, size = fetch(github, world, stored)
+                jobs, size = fetch(github, world, start, HourStore(Path(folder) / "hours"), manifest)
                 counts.append(github.requests)
+                per_job.append(github.requests.counted / jobs)
                 show(title, github.requests, jobs, time.perf_counter() - began)
                 if size:
                     print(f"  logs: {size / 1e6:.1f} MB")
-    per_job = counts[0].counted / jobs
-    good = per_job <= TARGET and counts[1].counted == 0
+    good = max(per_job) <= TARGET and counts[2].counted == 0
     print(
-        f"{'PASS' if good else 'FAIL'}: {per_job:.3f} requests per job (target {TARGET}), {counts[1].counted} when unchanged (0)"
+        f"{'PASS' if good else 'FAIL'}: {per_job[0]:.3f} and {per_job[1]:.3f} requests per job (target {TARGET}), "
+        f"{counts[2].counted} when unchanged (0)"
     )
     return 0 if good else 1
 

@@ -27,6 +27,10 @@ VerdictSource = Literal["rules", "model", "reused", "human"]
 #: What became of a job's log: stored; 404; 410; the job never had one (died before any step); could not be fetched yet.
 LogState = Literal["stored", "not_found", "gone", "unavailable"]
 
+#: What became of the search for a failed job's last passing run: its log is used; there is none (any more); it could not be had
+#: now; the hour's share of requests was spent; switched off.
+PassingState = Literal["used", "absent", "failed", "postponed", "off"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -52,6 +56,10 @@ class Run:
     run_number: int
     display_title: str
     html_url: str
+    workflow_id: int | None = (
+        None  # of the workflow itself, not of its run; None: not said, or stored before it was asked
+    )
+    base_branch: str = ""  # of the pull request that GitHub names with the run; "" where it names none
 
     @property
     def finished(self) -> bool:
@@ -118,6 +126,15 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PassingLog:
+    """What became of the search for the last passing run of a failed job, whose log is background."""
+
+    state: PassingState
+    path: str = ""  # of the shapes of its lines, in the store's `backgrounds`; "" unless used
+    detail: str = ""  # why it is not used
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobLog:
     """What became of one failed job's log: an entry of an hour's manifest."""
 
@@ -131,6 +148,12 @@ class JobLog:
     raw_bytes: int = 0  # of the log as GitHub served it, before any cap
     truncated: bool = False  # a cap cut it; the file says where
     detail: str = ""  # why it is not there
+    passing: PassingLog | None = None  # None: not looked for (yet)
+
+    @property
+    def has_background(self) -> bool:
+        """Whether a passing run's log tells what of this one is background."""
+        return self.passing is not None and self.passing.state == "used"
 
 
 @dataclass(frozen=True, slots=True)

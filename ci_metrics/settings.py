@@ -106,6 +106,7 @@ class Settings(BaseSettings):
     model_batches: Truth = True
     prices_file: Path | None = None
     taxonomy_file: Path | None = None
+    use_background: Truth = True  # what the last passing run of a failed job printed too is no cause
     excerpt_budget: int = Field(default=DEFAULT_EXCERPT_BUDGET, ge=1_000, le=400_000)
     # Where things live, and where they are felt
     ci_metrics_home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("ci-metrics")))

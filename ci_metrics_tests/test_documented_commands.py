@@ -43,6 +43,7 @@ def filled(command: str, folder: Path, day: Ingested) -> list[str]:
     job = next(document for document in day.workplace.index.scan("jobs") if "s_error_type" in document.body)
     run = f"https://github.com/{job.body['s_repo']}/actions/runs/{job.body['s_workflow_id']}/job/{job.body['s_job_id']}"
     (folder / "build.log").write_text(LOG)
+    (folder / "ok.log").write_text(LOG.splitlines()[0])
     words = []
     for word in shlex.split(command):
         if word == "*.log":

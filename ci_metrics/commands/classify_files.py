@@ -12,7 +12,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ci_metrics.commands.log_files import read_job, read_logs
+from ci_metrics.commands.log_files import read_background, read_job, read_logs
 from ci_metrics.logs import extract, redact
 from ci_metrics.models import Extraction, Job, Verdict
 from ci_metrics.settings import Settings, load_settings
@@ -27,6 +27,7 @@ def classify(
     *files: Annotated[str, Parameter(allow_leading_hyphen=True)],
     json_lines: Annotated[bool, Parameter(name="--json", negative="")] = False,
     job: Path | None = None,
+    passing: Path | None = None,
     show_request: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Print what kind of failure each log shows, why, and which lines prove it. No network.
@@ -39,15 +40,17 @@ def classify(
         One JSON object a file, for scripts.
     job
         The job's JSON as GitHub's API returns it: names the steps.
+    passing
+        The log of a run in which the same job passed: what it printed too is background, not cause.
     show_request
         Print, instead of a verdict, exactly what would be sent to a model for each log; nothing is sent.
     """
     settings = load_settings()
     taxonomy = taxonomy_in_force(settings.taxonomy_file)
     classifier = Classifier(taxonomy)
-    record = read_job(job) if job is not None else None
+    record, background = read_job(job), read_background(passing)
     for name, data in read_logs(files):
-        extraction = extract(data, job=record, budget=settings.excerpt_budget)
+        extraction = extract(data, job=record, background=background, budget=settings.excerpt_budget)
         if show_request:
             for shown in requests_of(extraction, record, settings, taxonomy, classifier):
                 print(json.dumps({"file": name, **shown}, ensure_ascii=False, indent=None if json_lines else 2))

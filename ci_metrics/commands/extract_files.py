@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ci_metrics.commands.log_files import named, opened, read_job
+from ci_metrics.commands.log_files import named, opened, read_background, read_job
 from ci_metrics.logs import extract as extract_log
 from ci_metrics.models import Extraction
 from ci_metrics.settings import load_settings
@@ -24,6 +24,7 @@ def extract(
     *files: Annotated[str, Parameter(allow_leading_hyphen=True)],
     json_lines: Annotated[bool, Parameter(name="--json", negative="")] = False,
     job: Path | None = None,
+    passing: Path | None = None,
     budget: int | None = None,
 ) -> None:
     """Print what a model would be sent of each log, and the errors found in it. Uses no network.
@@ -36,14 +37,16 @@ def extract(
         One JSON object a file, for scripts.
     job
         The job's JSON as GitHub's API returns it: names the steps.
+    passing
+        The log of a run in which the same job passed: what it printed too is background, not cause.
     budget
         Characters of log lines to keep, in place of EXCERPT_BUDGET.
     """
     settings = load_settings() if budget is None else load_settings(excerpt_budget=budget)
-    described = read_job(job)
+    described, background = read_job(job), read_background(passing)
     for name in named(files):
         with opened(name) as stream:
-            result = extract_log(stream, job=described, budget=settings.excerpt_budget)
+            result = extract_log(stream, job=described, background=background, budget=settings.excerpt_budget)
         print(json.dumps(_row(name, result), ensure_ascii=False) if json_lines else _text(name, result), flush=True)
 
 

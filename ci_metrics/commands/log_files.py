@@ -16,6 +16,7 @@ from typing import BinaryIO, cast
 
 from ci_metrics.errors import ContractError
 from ci_metrics.github.records import job_from_json
+from ci_metrics.logs import Background, background_of
 from ci_metrics.models import Job
 
 
@@ -58,6 +59,14 @@ def read_logs(files: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
     for name in named(files):
         with opened(name) as stream:
             yield name, stream.read()
+
+
+def read_background(path: Path | None) -> Background | None:
+    """What the log of a run that passed printed; None without one, ContractError when it cannot be read."""
+    if path is None:
+        return None
+    with opened(str(path)) as stream:
+        return background_of(stream)
 
 
 def read_job(path: Path | None) -> Job | None:

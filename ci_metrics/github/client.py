@@ -14,7 +14,7 @@ from datetime import datetime
 from types import TracebackType
 
 from ci_metrics.errors import ContractError, NotFoundError
-from ci_metrics.github import pulls, search
+from ci_metrics.github import passing, pulls, search
 from ci_metrics.github.auth import Credentials, credentials_of
 from ci_metrics.github.conditional import ConditionalCache
 from ci_metrics.github.counts import Counts, RequestCount
@@ -61,6 +61,7 @@ class GitHub:
         self._lock = threading.Lock()
         self._suites: dict[tuple[str, int], dict[int, int]] = {}
         self._pulls: dict[tuple[str, str], list[Pull]] = {}
+        self._branches: dict[str, str] = {}
 
     def __enter__(self) -> GitHub:
         return self
@@ -199,6 +200,25 @@ class GitHub:
             with self._lock:
                 self._pulls[run.repo, head] = known
         return pulls.choose(run, known)
+
+    def default_branch(self, repo: str) -> str:
+        """The repository's default branch; asked once. Raises NotFoundError."""
+        with self._lock:
+            known = self._branches.get(repo)
+        if known is None:
+            known = Fields(self._transport.get("repo", f"/repos/{repo}").value, f"repository {repo}").text(
+                "default_branch"
+            )
+            with self._lock:
+                self._branches[repo] = known
+        return known
+
+    def last_passing_jobs(self, repo: str, workflow_id: int, before: datetime, branch: str = "") -> list[Job]:
+        """The good jobs of the last run of a workflow that passed as a whole, begun before a moment; two requests, one in vain.
+
+        `branch`: its head branch; "": any. [] when there is no such run.
+        """
+        return passing.last_passing_jobs(self._transport, repo, workflow_id, before, branch)
 
     def rate_limit(self) -> RateLimit | None:
         """The token's quota (asking is free); None where there is none, as on many GitHub Enterprise servers."""

@@ -26,6 +26,7 @@ def run_from_json(value: object, repo: str) -> Run:
     owner = head.inner("owner") if head is not None else None
     actor = data.inner("triggering_actor") or data.inner("actor")
     conclusion = data.text_or_none("conclusion")
+    pr_id, base_branch = _pull_of(data, repo)
     return Run(
         repo=repo,
         run_id=run_id,
@@ -39,7 +40,7 @@ def run_from_json(value: object, repo: str) -> Run:
         head_owner=owner.text_or_none("login") if owner is not None else None,
         head_repo=head.text_or_none("full_name") if head is not None else None,
         actor=actor.text("login", "") if actor is not None else "",
-        pr_id=_pull_of(data, repo),
+        pr_id=pr_id,
         created_at=data.time("created_at"),
         run_started_at=data.time_or_none("run_started_at"),
         updated_at=data.time_or_none("updated_at"),
@@ -47,23 +48,25 @@ def run_from_json(value: object, repo: str) -> Run:
         run_number=data.integer("run_number", 0),
         display_title=data.text("display_title", ""),
         html_url=data.text("html_url", ""),
+        workflow_id=data.integer_or_none("workflow_id"),
+        base_branch=base_branch,
     )
 
 
-def _pull_of(data: Fields, repo: str) -> str:
-    """The one pull request into this repository that GitHub names; several are as good as none.
+def _pull_of(data: Fields, repo: str) -> tuple[str, str]:
+    """The one pull request into this repository that GitHub names, and its base branch; several are as good as none.
 
     In a fork, GitHub also names the pull request that the branch has in the repository above it: not ours.
     """
-    numbers = set()
+    found = set()
     for item in data.items("pull_requests"):
         pull = Fields(item, f"{data.what}.pull_requests")
         base = pull.inner("base")
         base_repo = base.inner("repo") if base is not None else None
         url = base_repo.text("url", "") if base_repo is not None else ""
         if not url or url.lower().endswith(f"/repos/{repo.lower()}"):
-            numbers.add(pull.integer("number"))
-    return str(numbers.pop()) if len(numbers) == 1 else NO_PULL
+            found.add((str(pull.integer("number")), base.text("ref", "") if base is not None else ""))
+    return found.pop() if len(found) == 1 else (NO_PULL, "")
 
 
 def job_from_json(value: object, repo: str, *, run_attempt: int = 1) -> Job:

@@ -51,7 +51,7 @@ def _whole(time: datetime) -> datetime:
 
 def _search(transport: Transport, repo: str, low: datetime, high: datetime, found: dict[int, Run]) -> int:
     """Add the runs created from `low` to `high`, both inside, to `found`; give back in how many parts to search again (1: done)."""
-    params = {"created": f"{_stamp(low)}..{_stamp(high)}"}
+    params = {"created": f"{stamp(low)}..{stamp(high)}"}
     for repeat in range(_REPEATS + 1):
         here: set[int] = set()
         totals: list[int] = []
@@ -82,11 +82,12 @@ def _split(repo: str, low: datetime, high: datetime, parts: int) -> list[tuple[d
     parts = min(parts, seconds)
     if parts < 2:
         raise PermanentError(
-            f"{repo}: more than {_CAP} runs were created in the second {_stamp(low)}; GitHub lists no more"
+            f"{repo}: more than {_CAP} runs were created in the second {stamp(low)}; GitHub lists no more"
         )
     edges = [low + timedelta(seconds=seconds * part // parts) for part in range(parts + 1)]
     return [(start, stop - timedelta(seconds=1)) for start, stop in pairwise(edges)]
 
 
-def _stamp(time: datetime) -> str:
+def stamp(time: datetime) -> str:
+    """A time as GitHub's searches take it: whole seconds, UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -41,6 +41,7 @@ class JobOutcome:
     flaky_suspected: bool | None = None
     flaky_confirmed: bool | None = None
     parents: Mapping[str, str] = field(default_factory=dict)
+    background: bool = False  # a passing run's log told what of the failed one is no cause
 
 
 def job_error_fields(job: Job, outcome: JobOutcome) -> Body:
@@ -51,7 +52,7 @@ def job_error_fields(job: Job, outcome: JobOutcome) -> Body:
         "s_error_state": outcome.state,
         **_root_fields(job, outcome.state, outcome.verdicts, outcome.parents),
         **spent(verdict.usage for _, verdict in outcome.verdicts),
-        **_flaky(outcome),
+        **_of_the_job(outcome),
         "errors": [_nested(job, error, verdict, outcome.parents) for error, verdict in outcome.verdicts],
     }
 
@@ -64,13 +65,13 @@ def step_error_fields(job: Job, step: Step, outcome: JobOutcome) -> Body:
     if not own:
         # Nothing was found in the job (or could be looked at): the same holds for its steps.
         shared: ErrorState = "no_error_found" if outcome.verdicts or outcome.state == "classified" else outcome.state
-        return {"s_error_state": shared, **spent(()), **_flaky(outcome)}
+        return {"s_error_state": shared, **spent(()), **_of_the_job(outcome)}
     state = own[0][1].state
     return {
         "s_error_state": state,
         **_root_fields(job, state, own, outcome.parents),
         **spent(verdict.usage for _, verdict in own),
-        **_flaky(outcome),
+        **_of_the_job(outcome),
     }
 
 
@@ -164,5 +165,10 @@ def spent(usages: Iterable[Usage]) -> Body:
     }
 
 
-def _flaky(outcome: JobOutcome) -> Body:
-    return {"b_flaky_suspected": outcome.flaky_suspected, "b_flaky_confirmed": outcome.flaky_confirmed}
+def _of_the_job(outcome: JobOutcome) -> Body:
+    """What holds for the job and each of its failed steps."""
+    return {
+        "b_flaky_suspected": outcome.flaky_suspected,
+        "b_flaky_confirmed": outcome.flaky_confirmed,
+        "b_error_background": outcome.background,
+    }

@@ -121,6 +121,12 @@ FIELDS: tuple[Field, ...] = (
         "True when the fingerprint says nothing of the cause (“exit code 1”): such an error is never new, flaky or blamed; else absent.",
         in_errors=True,
     ),
+    Field(
+        "b_error_background",
+        "boolean",
+        _JOBS_STEPS,
+        "Whether the log of a run in which the job passed was used: what both print is no cause. False where there was none.",
+    ),
     Field("s_suggested_fix", "text", _JUDGED, "What might fix it: a hint, not a finding.", in_errors=True),
     Field("s_classifier_version", "keyword", _JUDGED, "Version of taxonomy, prompt, rules and extractor together.", in_errors=True),
     Field("s_model", "keyword", _JUDGED, "The model that answered; absent for rules and people.", in_errors=True),

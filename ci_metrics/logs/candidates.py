@@ -71,7 +71,15 @@ def candidates(
     scored, floor = excerpt.scored(reading, failing, best, budget)
     lines = excerpt.choose(reading, scored.values(), floor, budget)
     structure = reading.structure
-    places = [Place(line.number, line.own, structure.segment(line.at) in failing) for line in lines]
+    places = [
+        Place(
+            line.number,
+            line.own,
+            structure.segment(line.at) in failing,
+            background is not None and background.holds(line.text),
+        )
+        for line in lines
+    ]
     return Candidates(
         reading, ranges, step, failing, True, lines, match_lines(catalogue, [line.text for line in lines]), places
     )

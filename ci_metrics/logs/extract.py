@@ -79,8 +79,8 @@ def extract(
         lines=tuple(shown.values()),
         messages=tuple(
             LineMessages(line.number, tuple(catalogue.messages[number].id for number in numbers))
-            for line, numbers in zip(found.lines, found.hits, strict=True)
-            if numbers
+            for line, numbers, place in zip(found.lines, found.hits, found.places, strict=True)
+            if numbers and not place.background  # what a passing run prints too speaks for nothing
         ),
         spans=excerpt.spans_of(shown),
         errors=errors,

@@ -49,6 +49,7 @@ class JobVerdicts:
     state: ErrorState
     judged: tuple[JudgedError, ...]
     digest: str  # of the extraction it was judged from
+    background: bool = False  # whether a passing run's log was used in it; rows stored before this was known say False
 
     @property
     def key(self) -> JobKey:

@@ -5,6 +5,7 @@ What belongs here: paths, atomic writes, the stored notes (Parquet key-value met
     <root>/workflow_runs/2026-03-02T05.parquet
     <root>/job_logs/2026-03-02T05.parquet        the manifest
     <root>/job_logs/2026-03-02T05/<job>-<attempt>.log.zst
+    <root>/backgrounds/                          of passing logs, for all hours (`backgrounds.py`)
     <root>/hours/2026-03-02T05/<asset>.json      what later ticks need to know of the asset's part of the hour
 
 Two runs may work on one hour at once (a schedule's and a person's). Each asset's part of the status is a file of its own, so
@@ -20,7 +21,7 @@ import contextlib
 import io
 import json
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,22 +52,28 @@ class HourStore:
         """Whether the asset has that hour."""
         return bool(self._file(asset, hour).exists())
 
-    def read(self, asset: str, hour: str, kind: type[T]) -> list[T]:
-        """The hour's rows. Raises NotFoundError when the asset has not that hour yet, ContractError when it is foreign or damaged."""
+    def read(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> list[T]:
+        """The hour's rows. Raises NotFoundError when the asset has not that hour yet, ContractError when it is foreign or damaged.
+
+        `without`: columns that are not read, for those who look through many hours; their fields have their defaults. So has a field
+        that the rows were stored without.
+        """
         data = self._bytes(asset, hour)
         try:
             # No threads: an hour is small, and Arrow's pools have been seen to abort the process when it ends.
-            table = pq.ParquetFile(io.BytesIO(data), pre_buffer=False).read(use_threads=False)
+            file = pq.ParquetFile(io.BytesIO(data), pre_buffer=False)
+            columns = [name for name in file.schema_arrow.names if name not in without] if without else None
+            table = file.read(columns=columns, use_threads=False)
         except (pa.ArrowInvalid, OSError) as error:
             raise ContractError(
                 f"the file of {asset}, hour {hour}, is damaged. Materialize {asset} for it again"
             ) from error
         return records_of(table, kind)
 
-    def read_or_none(self, asset: str, hour: str, kind: type[T]) -> list[T]:
+    def read_or_none(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> list[T]:
         """The hour's rows, none when it has not been made, is damaged or is of a version whose rows do not fit: all are simply redone."""
         try:
-            return self.read(asset, hour, kind)
+            return self.read(asset, hour, kind, without=without)
         except (NotFoundError, ContractError):
             return []
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ci_metrics.sample import payloads, payloads_repo
 from ci_metrics.sample.server_question import Question, Reply, created_filter, missing, paged
-from ci_metrics.sample.world import AttemptSpec, JobSpec, RunSpec
+from ci_metrics.sample.world import AttemptSpec, JobSpec, Moment, RunSpec
 
 #: A search with a filter gives at most so many results (GitHub's documentation of "List workflow runs for a repository").
 SEARCH_CAP = 1000
@@ -20,8 +20,22 @@ _FILTERS = ("actor", "branch", "check_suite_id", "created", "event", "head_sha",
 
 
 def _runs(question: Question, repo: str) -> Reply:
+    return _listed(question, list(reversed(question.moment.runs(repo))))
+
+
+def _workflow_runs(question: Question, repo: str, workflow: str) -> Reply:
+    """Of one workflow, by its id or its file's name."""
+    own = [run for run in reversed(question.moment.runs(repo)) if _is_of(run, workflow)]
+    known = any(run.repo == repo and _is_of(run, workflow) for run in question.moment.world.runs)
+    return _listed(question, own) if known else missing()
+
+
+def _is_of(run: RunSpec, workflow: str) -> bool:
+    return workflow in (str(run.workflow_id), run.workflow_path.rpartition("/")[2])
+
+
+def _listed(question: Question, runs: list[RunSpec]) -> Reply:
     query, moment = question.query, question.moment
-    runs = list(reversed(moment.runs(repo)))
     if "created" in query:
         try:
             inside = created_filter(query["created"])
@@ -34,12 +48,21 @@ def _runs(question: Question, repo: str) -> Reply:
         runs = [run for run in runs if run.event == query["event"]]
     if "head_sha" in query:
         runs = [run for run in runs if run.head_sha == query["head_sha"]]
+    if "status" in query:
+        # GitHub takes a status or a conclusion here, of the run's latest attempt.
+        runs = [run for run in runs if query["status"] in _stands(moment, run)]
     total = len(runs)
     shown = runs[:SEARCH_CAP] if any(name in query for name in _FILTERS) else runs
     reply = paged(question, "workflow_runs", shown, lambda run: _latest(question, run))
     if isinstance(reply.value, dict) and "total_count" in reply.value and not question.faults.capped_total:
         reply.value["total_count"] = total
     return reply
+
+
+def _stands(moment: Moment, run: RunSpec) -> tuple[str, ...]:
+    latest = run.attempts_at(moment.now)[-1]
+    status = moment.attempt_status(latest)
+    return (status, latest.final_conclusion) if status == "completed" else (status,)
 
 
 def _latest(question: Question, run: RunSpec) -> payloads.Json:
@@ -189,6 +212,7 @@ ROUTES: dict[str, tuple[tuple[str, ...], re.Pattern[str], Callable[..., Reply]]]
     for kind, methods, pattern, answer in (
         ("repo", ("GET",), _R, _repo),
         ("runs", ("GET",), _R + r"/actions/runs", _runs),
+        ("workflow_runs", ("GET",), _R + r"/actions/workflows/([^/]+)/runs", _workflow_runs),
         ("run", ("GET",), _R + r"/actions/runs/(\d+)", _run),
         ("attempt", ("GET",), _R + r"/actions/runs/(\d+)/attempts/(\d+)", _run_attempt),
         ("jobs", ("GET",), _R + r"/actions/runs/(\d+)/attempts/(\d+)/jobs", _attempt_jobs),

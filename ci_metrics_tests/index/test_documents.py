@@ -45,7 +45,7 @@ def test_a_failed_job_whole() -> None:
         Annotation(level="failure", message="Process completed with exit code 1."),
     )
     job = a_job(annotations=annotations, labels=("self-hosted", "gpu"), runner_name="gpu-large-x7k9z-runner-b4dfq")
-    outcome = an_outcome((an_error(step_line=17), verdict), flaky_suspected=True)
+    outcome = an_outcome((an_error(step_line=17), verdict), flaky_suspected=True, background=True)
     document = job_document(a_run(), job, outcome, PROVENANCE)
     of_the_error = {
         "s_error_type": "assertion_failure",
@@ -101,6 +101,7 @@ def test_a_failed_job_whole() -> None:
         "s_runner_prefix": "gpu-large",
         "s_runner_labels": ["self-hosted", "gpu"],
         **of_the_error,
+        "b_error_background": True,
         "b_flaky_suspected": True,
         "errors": [{**of_the_error, "s_step_name": "Step 2"}],
         "s_partition": "2026-03-02T05",
@@ -300,6 +301,15 @@ def test_a_job_that_did_not_fail_has_no_error_fields() -> None:
     for conclusion in ("success", "skipped", "neutral", "action_required", None):
         body = job_document(a_run(), a_job(conclusion=conclusion), an_outcome()).body
         assert not ERROR_FIELDS & set(body)
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_a_failed_job_and_its_failed_steps_say_whether_a_passing_run_was_background(used: bool) -> None:
+    job = a_job(steps=(a_step(1), a_step(2, "failure"), a_step(3, "cancelled")))
+    outcome = an_outcome((an_error(), a_verdict()), background=used)
+    bodies = [document.body for document in step_documents(a_run(), job, outcome)]
+    assert job_document(a_run(), job, outcome).body["b_error_background"] is used
+    assert [body.get("b_error_background") for body in bodies] == [None, used, used]
 
 
 @pytest.mark.parametrize("state", ["unknown", "no_error_found", "no_log", "pending", "llm_failed"])

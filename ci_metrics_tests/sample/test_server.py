@@ -69,6 +69,11 @@ def get(web: httpx.Client, path: str, **params: object) -> Any:
 ADDRESSES = [
     (R, ""),
     (R + "/actions/runs", "/actions/runs"),
+    (R + "/actions/workflows/{workflow_id}/runs", "/actions/workflows/7/runs"),
+    (
+        R + "/actions/workflows/{workflow_id}/runs",
+        "/actions/workflows/ci.yml/runs?status=success&branch=main&per_page=10",
+    ),
     (R + "/actions/runs/{run_id}", "/actions/runs/1"),
     (R + "/actions/runs/{run_id}", "/actions/runs/3"),
     (R + "/actions/runs/{run_id}", "/actions/runs/5"),
@@ -214,6 +219,35 @@ def test_the_created_filter_takes_both_ends(text: str, inside: list[str], outsid
     holds = created_filter(text)
     moments = {clock: datetime.fromisoformat(f"2026-03-02T{clock}+00:00") for clock in inside + outside}
     assert {clock for clock, moment in moments.items() if holds(moment)} == set(inside)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "query", "runs"),
+    [
+        (2000.0, {"status": "success"}, [1]),
+        (10.0, {"status": "success"}, []),
+        (10.0, {"status": "failure"}, [3, 1]),
+        (10.0, {"status": "in_progress"}, [2]),
+        (10.0, {"status": "completed"}, [6, 5, 3, 1]),
+        (2000.0, {"status": "success", "branch": "fix"}, [2]),
+        (2000.0, {"status": "success", "branch": "nobody's"}, []),
+        (2000.0, {"status": "success", "created": "<=2026-03-02T08:59:59Z"}, []),
+    ],
+)
+def test_runs_of_a_workflow_are_searched_by_how_they_stand(
+    server: SampleGitHub, web: httpx.Client, minutes: float, query: dict[str, str], runs: list[int]
+) -> None:
+    server.clock.set(at(minutes))
+    query = {"branch": "main", **query} if query["status"] == "success" else query
+    for workflow in ("7", "ci.yml"):
+        found = get(web, f"/repos/{REPO}/actions/workflows/{workflow}/runs", **query)
+        assert [each["id"] for each in found["workflow_runs"]] == runs
+        assert found["total_count"] == len(runs)
+
+
+def test_a_workflow_that_is_not_there_is_a_404(web: httpx.Client) -> None:
+    assert web.get(f"/repos/{REPO}/actions/workflows/8/runs").status_code == 404
+    assert web.get(f"/repos/{REPO}/actions/workflows/other.yml/runs").status_code == 404
 
 
 def test_an_unchanged_answer_is_a_304_that_costs_no_quota(server: SampleGitHub, web: httpx.Client) -> None:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from ci_metrics.commands.classify_files import classify
+from ci_metrics.commands.extract_files import extract
 from ci_metrics.errors import ContractError
 
 STAMP = "2026-01-01T10:00:00.1234567Z "
@@ -141,3 +142,24 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 128 + 13
+
+
+def test_what_a_passing_run_printed_too_is_no_cause_for_either_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = [f"{STAMP}ERROR: could not load plugin p{number}: not found\n" for number in range(6)]
+    header = f"{STAMP}##[group]Run make\n{STAMP}##[endgroup]\n"
+    ends = f"{STAMP}cart: invalid total -3\n{STAMP}##[error]Process completed with exit code 1.\n"
+    failed, passed = tmp_path / "failed.log", tmp_path / "passed.log.gz"
+    failed.write_text("".join([header, *noise, ends]))
+    passed.write_bytes(gzip.compress("".join([header, *noise]).encode()))
+    for given in ({}, {"passing": passed}):
+        extract(str(failed), json_lines=True, **given)
+        classify(str(failed), json_lines=True, **given)
+    without, _, known, judged = rows(capsys)
+    assert "plugin" in without["errors"][0]["headline"]  # type: ignore[index]
+    assert "plugin" not in known["errors"][0]["headline"]  # type: ignore[index]
+    assert judged["fingerprint"] == known["errors"][0]["fingerprint"]  # type: ignore[index]
+    for command in (extract, classify):
+        with pytest.raises(ContractError, match="cannot be read"):
+            command(str(failed), passing=tmp_path / "none.log")

@@ -171,6 +171,7 @@ def _row(row: JobExtraction, state: ErrorState, judged: tuple[JudgedError, ...])
         state=state,
         judged=judged,
         digest=row.digest,
+        background=row.log.has_background,
     )
 
 

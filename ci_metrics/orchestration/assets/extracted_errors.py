@@ -12,9 +12,10 @@ from typing import Any, BinaryIO, cast
 
 import dagster as dg
 
-from ci_metrics.errors import NotFoundError
+from ci_metrics.errors import ContractError, NotFoundError
 from ci_metrics.logs import EXTRACTOR_VERSION, extract
-from ci_metrics.models import Extraction, Job, JobLog
+from ci_metrics.models import Extraction, Job, JobLog, PassingLog
+from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.declaring import partitioned_asset
 from ci_metrics.orchestration.hourly import each_hour
 from ci_metrics.orchestration.metadata import plot, table
@@ -38,7 +39,8 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         code_version=EXTRACTOR_VERSION,
         description=(
             "What each failed job's log and annotations say: every error with its step, line numbers and fingerprint, root "
-            "cause first, within the excerpt budget, secrets masked. Made from stored logs: nothing is fetched."
+            "cause first, within the excerpt budget, secrets masked; what the last passing run of the job printed too counts "
+            "little. Made from stored logs: nothing is fetched."
         ),
     )
     def extracted_errors(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
@@ -56,11 +58,15 @@ def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
     read = deleted = 0
     for log in logs:
         job = jobs[log.job_id, log.run_attempt]
+        if not ci.settings.use_background and log.state == "stored":
+            log = replace(log, passing=PassingLog(state="off"))
         digest = inputs_digest(job, log, ci.settings.excerpt_budget)
         before = kept.get((log.job_id, log.run_attempt))
         if before is not None and before.digest == digest:
-            rows.append(before)
+            rows.append(replace(before, log=log))  # why there is no background may be another reason now
             continue
+        log = _readable(ci.store, log)
+        digest = inputs_digest(job, log, ci.settings.excerpt_budget)
         try:
             extraction = extract_job(ci.store, hour, job, log, ci.settings.excerpt_budget)
         except NotFoundError:
@@ -94,6 +100,15 @@ def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
         "errors": sum(len(row.extraction.errors) for row in rows),
         "mean_excerpt_characters": round(sum(sizes) / len(sizes)) if sizes else 0,
         "redactions": sum(row.extraction.redactions for row in rows),
+        "background": plot(Counter(row.log.passing.state for row in rows if row.log.passing is not None)),
+        "without_background": table(
+            [
+                {"job": row.job_id, "state": row.log.passing.state, "why": row.log.passing.detail}
+                for row in rows
+                if row.log.passing is not None and not row.log.has_background
+            ],
+            ("job", "state", "why"),
+        ),
         "by_state": plot(Counter(row.extraction.state for row in rows)),
         "root_causes": table(
             [
@@ -106,16 +121,31 @@ def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
     }
 
 
+def _readable(store: HourStore, log: JobLog) -> JobLog:
+    """The log without its background where the shapes cannot be read: the extraction goes on without them, and says so."""
+    try:
+        Backgrounds(store.root).of(log)
+    except ContractError as error:
+        return replace(log, passing=PassingLog(state="failed", detail=str(error)))
+    return log
+
+
 def extract_job(store: HourStore, hour: str, job: Job, log: JobLog, budget: int) -> Extraction:
-    """What one job's log and annotations say, within `budget` characters."""
+    """What one job's log and annotations say, within `budget` characters, its background taken away.
+
+    Raises NotFoundError when the log has been deleted, ContractError when its background has been since it was used.
+    """
+    background = Backgrounds(store.root).of(log)
     source: BinaryIO = cast(BinaryIO, store.open_log(hour, log.path)) if log.state == "stored" else io.BytesIO(b"")
     with source:
-        found = extract(source, job=job, annotations=job.annotations, budget=budget)
+        found = extract(source, job=job, annotations=job.annotations, background=background, budget=budget)
     if not found.errors and log.state != "stored":
         found = replace(found, state="no_log")
     return replace(found, truncated=found.truncated or log.truncated)
 
 
 def inputs_digest(job: Job, log: JobLog, budget: int) -> str:
-    """Changes when the extractor, the budget, the log or what GitHub says of the job changes."""
-    return hashlib.sha256(repr((EXTRACTOR_VERSION, budget, job, log)).encode()).hexdigest()[:16]
+    """Changes when the extractor, the budget, the log, its background or what GitHub says of the job changes."""
+    background = log.passing.path if log.passing is not None and log.has_background else ""
+    inputs = (EXTRACTOR_VERSION, budget, job, replace(log, passing=None), background)
+    return hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]

@@ -125,7 +125,7 @@ class _HourRows:
         if row is None:
             return None
         verdicts = tuple((judged.error, judged.verdict) for judged in row.judged)
-        return JobOutcome(state=row.state, verdicts=verdicts, parents=self.parents)
+        return JobOutcome(state=row.state, verdicts=verdicts, parents=self.parents, background=row.background)
 
     def documents(self, provenance: Provenance) -> Iterator[Document]:
         """Every document of the hour."""

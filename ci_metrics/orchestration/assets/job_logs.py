@@ -1,6 +1,7 @@
 """`job_logs`: the raw log of every failed job, compressed, beside a manifest that says what became of each.
 
-What belongs here: deciding which logs to ask for, and storing them. Does not: reading them.
+What belongs here: deciding which logs to ask for, and storing them. Does not: reading them, whose log is whose background
+(`passing_runs.py`).
 """
 
 from collections import Counter
@@ -13,10 +14,11 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.errors import CiMetricsError
-from ci_metrics.models import Job, JobLog
+from ci_metrics.models import Job, JobLog, Run
 from ci_metrics.orchestration.declaring import partitioned_asset
 from ci_metrics.orchestration.hourly import each_hour
 from ci_metrics.orchestration.metadata import plot, table
+from ci_metrics.orchestration.passing_runs import Found, look_for, undecided
 from ci_metrics.orchestration.store import log_path
 from ci_metrics.orchestration.workplace import FETCH_THREADS, Workplace
 
@@ -39,7 +41,8 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         pool="github",
         description=(
             "The logs of failed jobs, as GitHub served them, compressed; the manifest says of each whether it is stored, "
-            "missing (404), gone (410) or still to be fetched. A stored log is never fetched again."
+            "missing (404), gone (410) or still to be fetched. A stored log is never fetched again. Of the last run in which a "
+            "failed job passed, what its lines look like is kept: it tells what is background."
         ),
     )
     def job_logs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
@@ -71,6 +74,8 @@ def fetch_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
                 manifest[log.job_id, log.run_attempt] = log
         requests = (ci.github.requests - before).total
     logs = sorted(manifest.values(), key=lambda log: (log.repo, log.run_id, log.run_attempt, log.job_id))
+    found = _with_background(ci, hour, logs)
+    logs = found.logs
     states = Counter(log.state for log in logs)
     waiting = [job for job in failed if not _final(manifest.get((job.job_id, job.run_attempt)), job, ci.now())]
     status = {"logs": dict(states), "unfinished": len(waiting)}
@@ -81,12 +86,27 @@ def fetch_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
         "by_state": plot(states),
         "raw_bytes": sum(log.raw_bytes for log in logs),
         "truncated": sum(log.truncated for log in logs),
-        "requests": requests,
+        "requests": requests + found.requests,
+        "background": plot(Counter(log.passing.state for log in logs if log.passing is not None)),
+        "background_requests": found.requests,
+        "passing_logs_fetched": found.fetched,
         "not_stored": table(
             [{"job": log.job_id, "attempt": log.run_attempt, "state": log.state, "why": log.detail} for log in absent],
             ("job", "attempt", "state", "why"),
         ),
     }
+
+
+def _with_background(ci: Workplace, hour: str, logs: list[JobLog]) -> Found:
+    """The manifest with the passing run of each failed job; as it is where that is switched off or all is known."""
+    due = [log for log in logs if log.repo in ci.settings.repo and undecided(log)]
+    if not ci.settings.use_background or not due:
+        return Found(logs, requests=0, fetched=0)
+    jobs = ci.store.read("workflow_jobs", hour, Job)
+    runs = ci.store.read_or_none("workflow_runs", hour, Run)
+    found = look_for(ci.github, ci.store, hour, jobs, runs, due)
+    settled = {(log.job_id, log.run_attempt): log for log in found.logs}
+    return replace(found, logs=[settled.get((log.job_id, log.run_attempt), log) for log in logs])
 
 
 def _final(log: JobLog | None, job: Job, now: datetime) -> bool:

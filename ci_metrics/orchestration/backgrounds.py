@@ -1,0 +1,135 @@
+"""Where the shapes of passing logs are kept, shared by all hours, beside what was found when they were asked for.
+
+What belongs here: their files, and which of them holds for a failed job. Does not: finding and fetching (`passing_runs.py`),
+what a shape is (`logs/background.py`).
+
+    <root>/backgrounds/<job>/asked.json             what was found for each week of a distinct job (repository, workflow, job's name)
+    <root>/backgrounds/<job>/<id>-<attempt>.<shapes' version>    the shapes of a passing log
+
+A file of shapes never changes, and hours name the one that they used: so they can be derived again, with the same result, without
+GitHub. Two runs that ask about one job at once may both fetch, and one answer is forgotten: it costs a log, nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+
+from pydantic import TypeAdapter, ValidationError
+from upath import UPath
+
+from ci_metrics.errors import ContractError
+from ci_metrics.logs.background import SHAPES_VERSION, Background
+from ci_metrics.models import Job, JobLog
+from ci_metrics.orchestration.whole_files import put
+
+#: How long a passing log is background for the failures around the one it was fetched for.
+WEEK = timedelta(days=7)
+#: How long "there is none" holds for later failures.
+DAY = timedelta(days=1)
+#: Answers kept of one distinct job: two years of weeks.
+_MOST = 104
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistinctJob:
+    """What makes two jobs the same one in different runs; a matrix job's name holds its values."""
+
+    repo: str
+    workflow: str
+    name: str
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder."""
+        return blake2b("\n".join((self.repo, self.workflow, self.name)).encode(), digest_size=12).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What was found for a failed job that began at `before`: the passing log whose shapes are at `path`, or none."""
+
+    before: datetime
+    began: datetime | None = None  # when the passing job did
+    path: str = ""
+    detail: str = ""  # why there is none
+    tried: str = ""  # id and attempt of the passing job whose log was asked for
+
+    def holds_for(self, failed: Job) -> bool:
+        """Whether its shapes are background of the failed job: begun before it, asked for within a week of it."""
+        at = began(failed)
+        return self.is_readable and self.began is not None and self.began < at and abs(at - self.before) < WEEK
+
+    def denies(self, failed: Job) -> bool:
+        """Whether it says that there is none for the failed job: none was there before then, nor a day later."""
+        return not self.path and began(failed) < self.before + DAY
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the shapes are of this version."""
+        return self.path.endswith(f".{SHAPES_VERSION}")
+
+
+class Backgrounds:
+    """The files below one root (that of the hours)."""
+
+    def __init__(self, root: UPath) -> None:
+        """`root` need not exist yet."""
+        self._root = root / "backgrounds"
+
+    def answers(self, job: DistinctJob) -> list[Answer]:
+        """What was found for it so far, in the order it was asked; nothing when its file is damaged."""
+        try:
+            return _FILE.validate_json((self._root / job.folder / "asked.json").read_bytes()).asked
+        except (FileNotFoundError, ValidationError):
+            return []
+
+    def remember(self, job: DistinctJob, answer: Answer) -> None:
+        """Add what was found now."""
+        asked = [*self.answers(job), answer][-_MOST:]
+        kept = _File(repo=job.repo, workflow=job.workflow, name=job.name, asked=asked)
+        put(self._root / job.folder / "asked.json", _FILE.dump_json(kept, indent=1))
+
+    def path_of(self, job: DistinctJob, passed: Job) -> str:
+        """Where the shapes of a passing job's log belong."""
+        return f"{job.folder}/{passed.job_id}-{passed.run_attempt}.{SHAPES_VERSION}"
+
+    def write(self, path: str, background: Background) -> None:
+        """Store shapes."""
+        put(self._root / path, background.to_bytes())
+
+    def read(self, path: str) -> Background:
+        """The shapes at a path. Raises ContractError when they are gone, damaged or of another version."""
+        try:
+            return Background.from_bytes((self._root / path).read_bytes())
+        except FileNotFoundError as error:
+            raise ContractError(f"the shapes of the passing log, {path}, have been deleted") from error
+
+    def of(self, log: JobLog) -> Background | None:
+        """The background that a log's manifest names; None when it names none. Raises as `read`."""
+        return self.read(log.passing.path) if log.passing is not None and log.has_background else None
+
+
+def distinct(job: Job) -> DistinctJob:
+    """Which distinct job this one is."""
+    return DistinctJob(repo=job.repo, workflow=job.workflow_name, name=job.name)
+
+
+def began(job: Job) -> datetime:
+    """When a job began: a job that was run again may still carry the first attempt's time of creation."""
+    return max((time for time in (job.created_at, job.started_at) if time is not None), default=_NEVER)
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    repo: str
+    workflow: str
+    name: str
+    asked: list[Answer]
+
+
+_FILE = TypeAdapter(_File)
