@@ -201,6 +201,7 @@ def _error(
         fingerprint=mark.fingerprint,
         group=mark.group,
         generic=mark.generic,
+        telling=mark.telling,
         tool=_tool(head.ids),
     )
 

@@ -35,8 +35,12 @@ class Mark:
 
     fingerprint: str  # `f<version>-…`: the same for failures that one change would fix
     generic: bool  # says nothing about the cause
-    telling: bool  # names more than a tool's fixed sentence: a path, symbol, package, test, quoted value. Never when generic
     named: str  # what was hashed
+
+    @property
+    def telling(self) -> bool:
+        """Whether the identity names more than a tool's fixed sentence: a path, symbol, package, test, quoted value. Never when generic."""
+        return not self.generic and names_a_thing(self.named.rpartition("\n")[2])
 
     @property
     def group(self) -> str:
@@ -54,17 +58,12 @@ def of(headline: str, lines: Sequence[str], *, role: str = "cause") -> Mark:
     text = normalised(headline)
     said = bare(headline)
     generic = role in NAMELESS_ROLES or says_nothing(said)
-    if not generic and not _THIN.match(text):
-        return _mark(text, generic=False, telling=names_a_thing(text))
-    naming = _naming(said, text, lines, own=role == "frame")
-    if not naming:
-        return _mark(text, generic=generic, telling=not generic and names_a_thing(text))
-    # What a wrapper says of a cause is no part of it: two wrappers of one cause meet. A kind of error is part of it.
-    return _mark(naming if generic else f"{text}\n{naming}", generic=False, telling=names_a_thing(naming))
-
-
-def _mark(named: str, *, generic: bool, telling: bool) -> Mark:
-    return Mark(f"f{FINGERPRINT_VERSION}-{_digest(named)}", generic, telling, named)
+    if generic or _THIN.match(text):
+        naming = _naming(said, text, lines, own=role == "frame")
+        if naming:
+            # What a wrapper says of a cause is no part of it: two wrappers of one cause meet. A kind of error is part of it.
+            text, generic = naming if generic else f"{text}\n{naming}", False
+    return Mark(f"f{FINGERPRINT_VERSION}-{_digest(text)}", generic, text)
 
 
 def _digest(text: str) -> str:
@@ -83,18 +82,23 @@ _CODE = r"\.(?:py|[cm]?[jt]sx?|rs|go|java|rb|php|c|cc|cpp|h|cs|kt|scala|swift|ex
 #: Lines that name a test, a diagnostic, or the package that npm was building.
 _NAMED = re.compile(
     r"^\s*(?:(?:FAILED|FAIL|ERROR)\s+\S+[./:]|FAIL(?:ED)?:\s*\S|--- FAIL:|not ok \d|_{3,} \S|[●✕✗✘×] \S|\d+\) \S|\[  FAILED  \] |---- \S"
-    r"|test \S+ \.\.\.)|<<< (?:FAILURE|ERROR)|^npm err(?:!|or) path \S*node_modules/\S|^\S.{0,120} FAILED$|^error\[\w+\]"
+    r"|test \S+ \.\.\.)|^npm err(?:!|or) path \S*node_modules/\S|^\S.{0,120} FAILED$|^error\[\w+\]"
 )
 _CODE = r"\.(?:py|[cm]?[jt]sx?|rs|go|java|rb|php|c|cc|cpp|h|cs|kt|scala|swift|exs?)"
 #: Lines that name a place: a frame, a file with a line, a file alone.
 _PLACED = re.compile(
     r"^\s*(?:File \"|at \S*[(./:<]|--> \S|in [`'\w./]+(?::\d|['`]))"
-    rf"|{_CODE}(?:[:(]\[?\d|\", line \d)|^\W{{0,4}}(?:\[\w+\] )?\S+{_CODE}\W*$"
+    rf"|^\W{{0,4}}(?:\[\w+\] )?[^\s:]+{_CODE}\W*$"
 )
+_IN_FILE = re.compile(rf"{_CODE}(?:[:(]\[?\d|\", line \d)")
 #: Frames of code that the project did not write: the last resort for a name.
-_FOREIGN = re.compile(r"site-packages/|node_modules/|/lib/python\d|/usr/(?:local/)?(?:lib|go)/|<frozen |internal/|\bnode:")
+_FOREIGN = re.compile(
+    r"site-packages/|node_modules/|/lib/python\d|/usr/(?:local/)?(?:lib|go)/|<frozen |internal/|\bnode:"
+)
 #: Lines that say something went wrong: one that names a thing serves where no test and no place is named.
-_WRONG = re.compile(r"\b(?:error|err!|fail(?:ed|ure|s)?|fatal|cannot|can't|could not|couldn't|unable|missing|invalid|denied)\b", re.I)
+_WRONG = re.compile(
+    r"\b(?:error|err!|fail(?:ed|ure|s)?|fatal|cannot|can't|could not|couldn't|unable|missing|invalid|denied)\b", re.I
+)
 #: Lines that are no word of this error.
 _ASIDE = re.compile(
     r"^\W{0,3}(?:npm )?warn(?:ing)?\b(?!\] \S+$)|: warning[: ]|deprecat|^\s*(?:[$+>] |##\[(?:group|warning)\]|\[command\]"
@@ -110,33 +114,43 @@ def _naming(said: str, text: str, lines: Sequence[str], *, own: bool) -> str:
     """
     if own and (tail := said.rpartition(": ")[2]) != said and not says_nothing(tail) and names_a_thing(tail):
         return normalised(tail)
-    best, worth = "", 0
-    for line in lines[:_LOOKED_AT]:
-        rank = _rank(line)
-        if rank <= worth or _ASIDE.search(line):
-            continue
-        name = normalised(line)
-        if name == text or (says_nothing(bare(line)) and "node_modules/" not in line):
-            continue
-        if rank == _WORDS and not names_a_thing(name):
-            continue
-        best, worth = name, rank
-        if rank == _TEST:
-            break
-    return best
+    near = lines[:_LOOKED_AT]
+    placed = sorted((kind, at) for at, line in enumerate(near) if (kind := _place(line)))
+    for kind, at in placed:
+        if kind == _STRANGE and (words := _in_words(near, text)):
+            return words
+        if name := _name(near[at], text):
+            return name
+    return "" if placed and placed[-1][0] == _STRANGE else _in_words(near, text)
 
 
-#: What a line beside the headline names, the better the higher: a frame of other people's code, a thing that went wrong in words, a
-#: place in the project's own code, a test or a diagnostic.
-_STRANGE, _WORDS, _PLACE, _TEST = 1, 2, 3, 4
+#: What a line beside the headline names, the better the lower: a test or a diagnostic, a place in the project's own code, a place in
+#: other people's (a thing that went wrong, in words, comes before it).
+_TEST, _PLACE, _STRANGE = 1, 2, 3
 
 
-def _rank(line: str) -> int:
-    if _NAMED.search(line):
+def _place(line: str) -> int:
+    if _NAMED.match(line) or "<<< " in line:
         return _TEST
-    if _PLACED.search(line):
+    if _PLACED.match(line) or ("." in line and _IN_FILE.search(line)):
         return _STRANGE if _FOREIGN.search(line) else _PLACE
-    return _WORDS if _WRONG.search(line) else 0
+    return 0
+
+
+def _name(line: str, text: str) -> str:
+    """A line as a name for an error with the headline `text`; "" where it is an aside, says nothing, or is the headline again."""
+    if _ASIDE.search(line) or (says_nothing(bare(line)) and "node_modules/" not in line):
+        return ""
+    name = normalised(line)
+    return name if name != text else ""
+
+
+def _in_words(lines: Sequence[str], text: str) -> str:
+    """The first line that says in words that something went wrong, and what."""
+    for line in lines:
+        if _WRONG.search(line) and (name := _name(line, text)) and names_a_thing(name):
+            return name
+    return ""
 
 
 _PATH = re.compile(r"(?:[\w.@~+<>-]*[/\\])+")

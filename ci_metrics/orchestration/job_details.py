@@ -44,6 +44,10 @@ class ReadOnlyVerdicts:
         """As the store has them."""
         return self._store.get(keys)
 
+    def of_fingerprints(self, fingerprints: Sequence[str], classifier_version: str) -> Sequence[StoredVerdict]:
+        """As the store has them."""
+        return self._store.of_fingerprints(fingerprints, classifier_version)
+
     def put(self, verdicts: Sequence[StoredVerdict]) -> None:
         """Nothing is kept."""
 

@@ -71,5 +71,7 @@ def kept_verdict(
         calls=0 if failed else 2 if first else 1,
         owner=OWNER,
         job_id=item.job_id,
+        repo=item.repo,
+        sketch=item.sketch,
     )
     return kept, useful
