@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ci_metrics.code_hash import code_hash
 from ci_metrics.logs import saying, varying
-from ci_metrics.logs.saying import NAMELESS_ROLES, names_a_thing, says_nothing
+from ci_metrics.logs.saying import NAMELESS_ROLES, is_echo, names_a_thing, says_nothing
 from ci_metrics.logs.varying import bare, normalised
 
 __all__ = ["FINGERPRINT_VERSION", "Mark", "normalised", "of"]
@@ -48,6 +48,12 @@ class Mark:
         return f"g{FINGERPRINT_VERSION}-{_digest(_coarse(self.named))}"
 
 
+def group_of_line(line: str) -> str:
+    """The group that a line names by itself; "" when it says nothing or only a kind of error."""
+    text = normalised(line)
+    return "" if is_echo(line) or says_nothing(bare(line)) or _THIN.match(text) else Mark("", False, text).group
+
+
 def of(headline: str, lines: Sequence[str], *, role: str = "cause") -> Mark:
     """The marks of an error with this headline among these lines (both cleaned and redacted).
 
@@ -57,7 +63,7 @@ def of(headline: str, lines: Sequence[str], *, role: str = "cause") -> Mark:
     """
     text = normalised(headline)
     said = bare(headline)
-    generic = role in NAMELESS_ROLES or says_nothing(said)
+    generic = role in NAMELESS_ROLES or is_echo(headline) or says_nothing(said)
     if generic or _THIN.match(text):
         naming = _naming(said, text, lines, own=role == "frame")
         if naming:
@@ -101,7 +107,7 @@ _WRONG = re.compile(
 )
 #: Lines that are no word of this error.
 _ASIDE = re.compile(
-    r"^\W{0,3}(?:npm )?warn(?:ing)?\b(?!\] \S+$)|: warning[: ]|deprecat|^\s*(?:[$+>] |##\[(?:group|warning)\]|\[command\]"
+    r"^\W{0,3}(?:npm )?warn(?:ing)?\b(?!\] \S+$)|: warning[: ]|deprecat|^\s*(?:> |##\[warning\]"
     r"|(?:if|for|while|echo|set|export|exit|running|pass|ok)\b|\[\[|✓|✔)|\.\.\. ok$| PASSED\b",
     re.IGNORECASE,
 )
@@ -139,7 +145,7 @@ def _place(line: str) -> int:
 
 def _name(line: str, text: str) -> str:
     """A line as a name for an error with the headline `text`; "" where it is an aside, says nothing, or is the headline again."""
-    if _ASIDE.search(line) or (says_nothing(bare(line)) and "node_modules/" not in line):
+    if is_echo(line) or _ASIDE.search(line) or (says_nothing(bare(line)) and "node_modules/" not in line):
         return ""
     name = normalised(line)
     return name if name != text else ""

@@ -22,7 +22,7 @@ NAMELESS_ROLES = frozenset(
 _ANY_FAILURES_WORDS = """
     a abort aborted aborting about above action actions after again all also an and any are as assertion assertions at
     auto automatically bash bazel be because been before below broken build builder building buildkit builds buildx
-    bun but by bye can cancel canceled cancelled cargo check checks cmake code command commands compilation compile
+    bun but by bye can cancel canceled cancelled cargo check checked checks cmake source code command commands compilation compile
     compiling complete completed completely compose could ctest cypress details did do docker done dotnet due duration
     during elapsed elifecycle encountered end ended ending entry err errno error errors eslint example examples
     exception exceptions executed exit exited exiting expectation expectations expected fail failed failing fails
@@ -70,8 +70,7 @@ _FORMS = re.compile(
       (?:a\ complete\ log\ of\ this\ run|[~/]\S*debug|lifecycle\ script|failed\ at\ the|exit\ status|this\ is\ probably).{0,200}
     | lerna\ err!?\ .{0,80}exited\ \d+\ in\ .{0,80} | (?:nx\W+)?running\ targets?\ .{0,120}\ failed\W*
     | \W?err_pnpm_recursive_\w+.{0,200} | elifecycle\W.{0,60}
-    | \#\#\[(?:group|command|section|debug)\].* | \[command\].* | (?:run|echo|set|cd|export|printf)\ .*
-    | [$+>]\ \S.* | >\ ?\S+@\S+\ \S+.* | pass\b.* | \d+\ +\|.*
+    | (?:run|echo|set|cd|export|printf)\ .* | pass\b.* | \d+\ +\|.*
     | js\ stacktrace\W* | traceback\ \(most\ recent\ call\ last\)\W*
     | finished:\ \w+\W* | \d+\ tests?\ failed.{0,40} | job\ \S+\ (?:failed|encountered).{0,60}
     )$""",
@@ -93,6 +92,15 @@ _ENDINGS = re.compile(
     )$""",
     re.IGNORECASE | re.VERBOSE,
 )
+
+
+#: A command that is about to run, as shells, package managers and the runner echo it.
+_ECHO = re.compile(r"\s*(?:> ?\S+@\d\S* \S|\$ \S|\++ \S|##\[(?:group|command|debug|section)\]|\[command\])")
+
+
+def is_echo(line: str) -> bool:
+    """Whether a line (as it was printed) is the echo of a command."""
+    return _ECHO.match(line) is not None
 
 
 def says_nothing(text: str) -> bool:
