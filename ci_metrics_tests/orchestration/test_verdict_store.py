@@ -9,7 +9,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,23 @@ def test_a_claim_of_a_process_that_died_here_holds_nobody_up(store: IndexVerdict
     assert not store.claim("k", "somebody else", 600)
     assert store.claim("other", f"another-host/{died.pid}/abc", 600)
     assert not store.claim("other", f"{host}/{os.getpid()}/def", 600)
+
+
+def test_verdicts_that_need_a_likeness_are_found_by_their_fingerprint_and_version(store: IndexVerdictStore) -> None:
+    def kept(key: str, when: datetime, sketch: str, **verdict: str) -> StoredVerdict:
+        said = replace(STORED.verdict, **verdict)
+        return replace(STORED, key=key, verdict=said, created_at=when, repo="plum/kiosk", sketch=sketch)
+
+    older, newer = kept("f1-a.1-c", NOON, "0a1b2c"), kept("f1-a.2-c", NOON + timedelta(hours=1), "0a1b2d")
+    version, fingerprint = STORED.verdict.classifier_version, STORED.verdict.fingerprint
+    others = [
+        kept("f1-a-c", NOON, ""),
+        kept("f1-a.1-d", NOON, "0a1b2c", classifier_version="another"),
+        kept("f1-b.1-c", NOON, "0a1b2c", fingerprint="f1-another"),
+    ]
+    store.put([older, newer, *others])
+    assert store.of_fingerprints([fingerprint, "f1-unknown"], version) == [newer, older]
+    assert store.of_fingerprints(["f1-unknown"], version) == []
 
 
 def test_a_claim_is_no_verdict(store: IndexVerdictStore) -> None:
