@@ -12,6 +12,7 @@ from typing import BinaryIO
 from ci_metrics.logs import annotated, catalogue, excerpt, passing, steps
 from ci_metrics.logs.background import Background
 from ci_metrics.logs.findings import errors_of
+from ci_metrics.logs.fingerprint import FINGERPRINT_VERSION
 from ci_metrics.logs.garbage import rare_collections
 from ci_metrics.logs.reading import Reading, read_log
 from ci_metrics.logs.redact import redact_lines
@@ -20,8 +21,8 @@ from ci_metrics.models import FAILED_CONCLUSIONS, Annotation, ExtractedError, Ex
 
 __all__ = ["DEFAULT_BUDGET", "EXTRACTOR_VERSION", "extract", "read_log"]
 
-#: Changes whenever the same log could give another excerpt or other errors.
-EXTRACTOR_VERSION = "e4-" + catalogue.patterns_version()
+#: Changes whenever the same log could give another excerpt, other errors or other fingerprints of them.
+EXTRACTOR_VERSION = f"e4-{catalogue.patterns_version()}-{FINGERPRINT_VERSION}"
 
 #: Characters of log lines in an excerpt, unless more or less is asked for; marks of what was left out come on top.
 DEFAULT_BUDGET = 14_200

@@ -22,23 +22,24 @@ NAMELESS_ROLES = frozenset(
 _ANY_FAILURES_WORDS = """
     a abort aborted aborting about above action actions after again all also an and any are as assertion assertions at
     auto automatically bash bazel be because been before below broken build builder building buildkit builds buildx
-    bun but by bye can cancel canceled cancelled cargo check checked checks cmake source code command commands compilation compile
-    compiling complete completed completely compose could ctest cypress details did do docker done dotnet due duration
-    during elapsed elifecycle encountered end ended ending entry err errno error errors eslint example examples
-    exception exceptions executed exit exited exiting expectation expectations expected fail failed failing fails
-    failure failures fatal few file files filtered finish finished fix fixable fixed flaky following for format
-    formatted formatting found from full further general gmake goal got gradle gradlew h had halted has have help here
-    i if ignored in inconclusive info information is issue issues it its jest job jobs karma last lerna lifecycle lint
-    linter linting list log logs look m main make maven measured min minute minutes mix mocha module modules more ms
-    msbuild mvn next ninja no non not nothing nox npm npx nx obsolete occurred of off oh ok on one ones only oops
-    operation option or other others our out output pass passed passing pending phpunit playwright please pnpm point
-    post potentially pre prettier previous problem problems process program pytest rake ran reason report reports
-    rerun result results retried retries retry return returned rspec run runner running runs s sbt scenario scenarios
-    script scripts sec second seconds secs see sh skip skipped snapshot snapshots some something sorry stage start
-    status step steps still stop stopped stopping style subcommand subprocess succeed successful successfully suite
-    suites summary target targets task tasks terminated termination test tests than that the there these they this
-    threshold time to todo took total tox try turbo unexpected unittest unsuccessful up updater vitest warn warning
-    warnings was we went were what which while will with without workflow would write written wrong yarn you your zero
+    bun but by bye can cancel canceled cancelled cargo check checked checks cmake code command commands compilation
+    compile compiling complete completed completely compose could ctest cypress details did do docker done dotnet due
+    duration during elapsed elifecycle emitted encountered end ended ending entry err errno error errors eslint
+    example examples exception exceptions executed exit exited exiting expectation expectations expected fail failed
+    failing fails failure failures fatal few file files filtered finish finished fix fixable fixed flaky following for
+    format formatted formatting found from full further gcs general gmake goal got gradle gradlew h had halted has
+    have help here i if ignored in inconclusive info information is issue issues it its jest job jobs js karma last
+    lerna lifecycle lint linter linting list log logs look m main make maven measured min minute minutes mix mocha
+    module modules more ms msbuild mvn next ninja no non not nothing nox npm npx nx obsolete occurred of off oh ok on
+    one ones only oops operation option or other others our out output pass passed passing pending phpunit playwright
+    please pnpm point post potentially pre prettier previous problem problems process program pytest rake ran reason
+    report reports rerun result results retried retries retry return returned rspec run runner running runs s sbt
+    scenario scenarios script scripts sec second seconds secs see sh skip skipped snapshot snapshots some something
+    sorry source stacktrace stage start status step steps still stop stopped stopping style subcommand subprocess
+    succeed successful successfully suite suites summary target targets task tasks terminated termination test tests
+    than that the there these they this threshold time to todo took total tox try turbo unexpected unittest
+    unsuccessful up updater vitest warn warning warnings was we went were what which while will with without workflow
+    would write written wrong yarn you your zero
 """
 _EMPTY = frozenset(_ANY_FAILURES_WORDS.split())
 _WORD = re.compile(
@@ -53,40 +54,32 @@ _NAME = re.compile(r"[A-Za-z]\w*_\w|\w/\w|[A-Za-z]\.[A-Za-z]\w|[A-Za-z]\d{2,}|::
 _FORMS = re.compile(
     r"""(?:
       (?:g?make|mingw32-make)(?:\[\d+\])?:\ \*\*\*\ .{0,160}(?:error\ \d+|unfinished\ jobs|killed|terminated|interrupt)\W*
-    | ninja:\ build\ stopped.{0,40}
     | (?:the\ )?(?:process|command|script|program|executable|task)?\W{0,3}['"`].{1,240}['"`]\ (?:command\ )?(?:has\ )?
-      (?:failed|exited|returned|terminated|died|completed)(?:\ (?:with|and|because|abnormally|an?|non-?zero|code|exit|status|error|of)){0,6}
-      (?:\W{0,3}\d+)?\W*
+      (?:failed|exited|returned|terminated|died|completed)
+      (?:\ (?:with|and|because|during|abnormally|an?|exited|non-?zero|code|exit|status|error|of)){0,6}(?:\W{0,3}\d+(?:\ during)?)?\W*
     | (?:\d+\ )?(?:\w+\ )?(?:err(?:or)?\W{1,3})?(?:.{0,60}?\ )?process\ .{1,240}\ did\ not\ complete\ successfully.{0,40}
-    | subprocess-exited-with-error | exit\ code:\ \d+
-    | error:\ (?:could\ not\ compile|build\ failed|aborting\ due|test\ failed,\ to\ rerun|script\ ["'`]?[\w:.-]+["'`]?\ exited).{0,160}
-    | error:\ \d+\ targets?\ failed.{0,80} | aborting\ due\ to\ .{0,60} | for\ more\ information\ about\ .{0,80}
-    | execution\ failed\ for\ task\ \S+ | (?:>\ )?task\ \S+\ failed | \*?\ ?what\ went\ wrong:?
-    | build\ failed\ (?:in|with|after)\ .{0,60} | failed\ to\ execute\ goal\ .{0,200}
+    | error:\ (?:could\ not\ compile|aborting\ due|test\ failed,\ to\ rerun|script\ ["'`]?[\w:.-]+["'`]?\ exited).{0,160}
+    | for\ more\ information\ about\ .{0,80}
+    | execution\ failed\ for\ task\ \S+ | (?:>\ )?task\ \S+\ failed | job\ \S+\ (?:failed|encountered).{0,60}
+    | failed\ to\ execute\ goal\ .{1,200}:\ (?:compilation\ failure|there\ (?:are|were)\ test\ failures)\b.{0,60}
     | dockerfile[\w.-]*:\d+\W*
     | (?:\w+\ )?err(?:!|or)\W{1,3}
       (?:code\W{1,3}(?:\d+|elifecycle)\b|(?:errno|exit\ status|path|command|workspace|location|cwd|prefix)\W{1,3}\S).{0,240}
     | (?:npm|pnpm|yarn)\ err(?:!|or)\W{0,3}
       (?:a\ complete\ log\ of\ this\ run|[~/]\S*debug|lifecycle\ script|failed\ at\ the|exit\ status|this\ is\ probably).{0,200}
     | lerna\ err!?\ .{0,80}exited\ \d+\ in\ .{0,80} | (?:nx\W+)?running\ targets?\ .{0,120}\ failed\W*
-    | \W?err_pnpm_recursive_\w+.{0,200} | elifecycle\W.{0,60}
-    | (?:run|echo|set|cd|export|printf)\ .* | pass\b.* | \d+\ +\|.*
-    | js\ stacktrace\W* | traceback\ \(most\ recent\ call\ last\)\W*
-    | finished:\ \w+\W* | \d+\ tests?\ failed.{0,40} | job\ \S+\ (?:failed|encountered).{0,60}
+    | \W?err_pnpm_recursive_\w+.{0,200}
+    | (?:run|echo|set|cd|export|printf)\ .* | pass\b.* | \d+\ +\|.* | traceback\ \(most\ recent\ call\ last\)\W*
     )$""",
     re.IGNORECASE | re.VERBOSE,
 )
 #: The same for forms that are known by how they end.
-_ENDS = re.compile(
-    r"(?:\d|log|successfully|errors?|problems?|issues?|failures?|run|gcs|in|found in)\W*$", re.IGNORECASE
-)
+_ENDS = re.compile(r"(?:\d|successfully|errors?|problems?|issues?|failures?)\W*$", re.IGNORECASE)
 _ENDINGS = re.compile(
     r"""(?:
-      .{0,80}?\b(?:the\ )?process\ .{1,160}\ failed\ with\ exit\ code\ \d+\W*
-    | .{0,120}\ subprocess\ to\ .{0,40}\ did\ not\ run\ successfully\W* | \S{0,60}:?\ build\ did\ not\ complete\ successfully\W*
+      .{0,120}\ subprocess\ to\ .{0,40}\ did\ not\ run\ successfully\W*
     | .{0,60}\b(?:encountered|has|had|reported|found|were)
       \ (?:one\ or\ more|\d+|some|multiple|an|test)\ (?:errors?|problems?|issues?|failures?)\W*
-    | .{0,40}\btest\ suite\ failed\ to\ run\W* | (?:last|first)\ few\ gcs\W* | .{0,80}a\ complete\ log\ of\ this\ run\ can\ be\ found\ in\W*
     | .{0,80}?(?:\W(?:completed|exited|finished|failed|returned|exit|terminated|ended)\ (?:with\ )?(?:an?\ )?(?:non-?zero\W)?)
       (?:(?:exit|error|status|return)\ )?(?:code|status)\W{0,2}\d+\W*
     )$""",
@@ -124,7 +117,8 @@ _OWN_FILES = (
     r"|composer\.(?:json|lock)|node\.js|vue\.js|next\.js"
 )
 _HELP = re.compile(
-    r"\b(?:see|visit|refer(?:ring)?(?: to)?|at|docs?|details|information|info|here)\W{1,3}https?://\S+|\((?:looking for|see)[^)]*\)",
+    r"\b(?:see|visit|refer(?:ring)?(?: to)?|at|docs?|details|information|info|here)\W{1,3}https?://\S+"
+    r"|https?://(?:(?:docs|help|support|developer)\.|aka\.ms|git\.io)\S+|\((?:looking for|see)[^)]*\)",
     re.IGNORECASE,
 )
 _CODE_FILES = (
@@ -151,7 +145,7 @@ _THINGS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             "/",
             r"\b(?!(?:read/write|input/output|client/server|and/or|tcp/ip|true/false)\b)[a-z0-9][\w.-]{2,}/[\w.-]{3,}\b",
         ),
-        ("\\", r"\w\\\w[\w.-]*\\\w"),
+        ("\\", r"[\w:]\\\w[\w.-]*\\\w"),
         (".", rf"(?i:(?<![\w.-])(?!(?:{_OWN_FILES})\b)[\w-]+\.(?:{_CODE_FILES})\b)|\b[A-Za-z_]\w+\.[A-Za-z_]\w+\("),
         (".", r"\b(?:[a-z0-9-]+\.)+(?:com|org|net|io|dev|internal|local|example|cloud)\b"),
         ("(", r"\b[A-Za-z_]\w+\(\)"),
@@ -159,7 +153,7 @@ _THINGS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("#", r"\w#\w"),
         ("@", r"\w@[v^~]?\d"),
         ("=", r"\w==\d"),
-        ("_", r"\b[A-Z][A-Z0-9]+_[A-Z0-9_]*(?<!_ERROR)\b"),
+        ("_", r"\b(?!ERR_)[A-Z][A-Z0-9]+_[A-Z0-9_]*(?<!_ERROR)\b"),
         ("_", r"\b(?!err_|error_|\w*_(?:error|failed|failure|not)_?)[a-z][a-z0-9]*_[a-z0-9_]+\b"),
     )
 )

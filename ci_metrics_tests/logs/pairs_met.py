@@ -382,6 +382,25 @@ SAME_MET: tuple[tuple[Side, Side, str], ...] = (
         "WARNING: cart_test.exs:12: test total (CartTest) timed out after 60000ms at 08:59:59.001 [error] GenServer #PID<0.388.0> terminating",
         "clock and Erlang's pid",
     ),
+    ("2031/05/01 10:11:12 kiosk: cart is locked", "kiosk: cart is locked", "with and without a stamp"),
+    ("2031-05-01 cart is locked by kiosk", "cart is locked by kiosk", "with and without a date"),
+    (
+        "peer closed the stream (C042:1F2A3:4B5C6D)",
+        "peer closed the stream (0B81:3C9E77:12AA90)",
+        "groups of hex digits",
+    ),
+    (
+        "connect to fe80:1:2:3:a1b2:c3d4:e5f6:7890 failed",
+        "connect to fe80:1:2:3:b0b0:c1d1:e2f2:7a7a failed",
+        "IPv6 address",
+    ),
+    (
+        "GET http://localhost:49152/cart was refused",
+        "GET http://localhost:50231/cart was refused",
+        "ephemeral port in an address",
+    ),
+    ("no lease for 02:42:ac:11:00:02 on kiosk0", "no lease for 02:42:ac:11:a1:b7 on kiosk0", "hardware address"),
+    ("upload 9QKWZ3M1R7T5XV2B of kiosk.tar failed", "upload AB12CD34EF56GH78 of kiosk.tar failed", "upload's id"),
 )
 
 #: (first, second, why they need different changes)
@@ -703,4 +722,10 @@ DIFFERENT_MET: tuple[tuple[Side, Side, str], ...] = (
         "GHSA-3xgq-45jj-v275: cross-spawn regular expression denial of service",
         "advisories",
     ),
+    ("script returned exit code 1 in deploy", "script returned exit code 2 in deploy", "exit codes of one digit"),
+    ("OSError: [Errno 28] while writing kiosk.db", "OSError: [Errno 13] while writing kiosk.db", "errno"),
+    ("connection to server on port 5432 failed", "connection to server on port 6379 failed", "services by port"),
+    ("connect ECONNREFUSED localhost:5432", "connect ECONNREFUSED localhost:6379", "services by port"),
+    ("ORA-00942 on kiosk", "ORA-01017 on kiosk", "error codes with a dash"),
+    ("No matching version found for grape@8", "No matching version found for grape@9", "versions of one number"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ci_metrics.logs import fingerprint
+from ci_metrics.logs import EXTRACTOR_VERSION, fingerprint
 from ci_metrics_tests.logs.pairs import DIFFERENT, SAME, Side
 from ci_metrics_tests.logs.pairs_met import DIFFERENT_MET, SAME_MET
 
@@ -85,6 +85,21 @@ SAYS_NOTHING = (
     "PASS src/cart.test.ts",
     "12 |     raise CartError(sku)",
     "Finished: FAILURE",
+    'The command "make kiosk" failed and exited with 2 during .',
+    "The process '/usr/bin/git' failed",
+    "lerna ERR! npm run test exited 1 in 'kiosk'",
+    "NX   Running target test for 3 projects failed",
+    "Run plum/kiosk@v4",
+    "Job test-linux failed",
+    "[ERROR] Failed to execute goal com.kiosk:kiosk-maven-plugin:3.2.5:test (default-test) on project kiosk: There are test failures.",
+    "pip subprocess to install build dependencies did not run successfully.",
+    "kiosk-lint found 3 problems",
+    "kiosk-build exited with code 2",
+    "<--- Last few GCs --->",
+    "● Test suite failed to run",
+    'error: script "test" exited with code 1',
+    "error: test failed, to rerun pass `--lib`",
+    '#11 ERROR: process "/bin/sh -c make kiosk" did not complete successfully: exit code: 2',
     "- - - - -",
 )
 
@@ -107,6 +122,22 @@ TELLING = (
     "Could not resolve host: depot.example",
     "✗ [ERROR] Could not resolve './cart'",
     "java.lang.NoSuchMethodError: com.kiosk.Cart.total()",
+    'xcodebuild: error: Scheme "Kiosk" is not configured',
+    "cp: cannot stat ‘grape’",
+    "no rule for “grape”",
+    "cannot stat /srv/grape/seeds",
+    "cannot stat /a/b/c",
+    "pull access denied for plum/kiosk",
+    r"cannot open C:\kiosk\cart",
+    "cart.py is not formatted",
+    "addd() takes no arguments",
+    "module crate::cart is private",
+    "cart#total raised",
+    "grape@9 cannot be resolved",
+    "cannot install grape==9",
+    "secret deploy_key is empty",
+    "no property KioskCart",
+    "Failed to execute goal on project kiosk: Could not find artifact com.kiosk:cart:jar:1.2.3 in central",
 )
 #: What is wrong, in words that a tool has for every project.
 FIXED = (
@@ -120,6 +151,11 @@ FIXED = (
     "No Rakefile found (looking for: rakefile, Rakefile, rakefile.rb, Rakefile.rb)",
     "Credentials could not be loaded, please check your action inputs",
     "The runner has received a shutdown signal.",
+    "io: read/write on closed pipe",
+    "ERR_TOO_MANY_REDIRECTS was seen",
+    "TypeError: Failed to fetch",
+    "Error: Cannot read 'path' of undefined",
+    "Resource not accessible by integration - https://docs.github.com/rest",
 )
 
 
@@ -197,6 +233,10 @@ def test_both_marks_carry_the_version_of_their_algorithm() -> None:
     found = fingerprint.of("ValueError: bad value", [])
     assert found.fingerprint.startswith(f"f{fingerprint.FINGERPRINT_VERSION}-")
     assert found.group.startswith(f"g{fingerprint.FINGERPRINT_VERSION}-")
+
+
+def test_what_was_extracted_under_another_version_of_the_algorithm_is_of_another_version() -> None:
+    assert fingerprint.FINGERPRINT_VERSION in EXTRACTOR_VERSION
 
 
 def test_a_group_joins_one_cause_across_folders_and_versions() -> None:
