@@ -58,6 +58,7 @@ def _row(name: str, result: Extraction) -> dict[str, object]:
                 "spans": [list(span) for span in error.spans],
                 "headline": error.headline,
                 "fingerprint": error.fingerprint,
+                "generic": error.generic,
             }
             for error in result.errors
         ],

@@ -120,7 +120,7 @@ def _naming(said: str, text: str, lines: Sequence[str], *, own: bool) -> str:
     """
     if own and (tail := said.rpartition(": ")[2]) != said and not says_nothing(tail) and names_a_thing(tail):
         return normalised(tail)
-    near = lines[:_LOOKED_AT]
+    near = [line[: varying.LONGEST] for line in lines[:_LOOKED_AT]]
     placed = sorted((kind, at) for at, line in enumerate(near) if (kind := _place(line)))
     for kind, at in placed:
         if kind == _STRANGE and (words := _in_words(near, text)):
