@@ -46,6 +46,8 @@ _WORD = re.compile(
     r"[^\W\d_]+(?:['’][a-z]+)?"
 )  # words; digits, signs and what is glued to digits by them say nothing more
 
+#: What holds no word of three letters is a drawing, a table's row or a dump.
+_SPELLED = re.compile(r"[^\W\d_]{3}")
 #: A word with an underscore, a slash, a dot or a digit inside is a name, whatever its parts.
 _NAME = re.compile(r"[A-Za-z]\w*_\w|\w/\w|[A-Za-z]\.[A-Za-z]\w|[A-Za-z]\d{2,}|::|\w@\w")
 
@@ -69,7 +71,8 @@ _FORMS = re.compile(
       (?:a\ complete\ log\ of\ this\ run|[~/]\S*debug|lifecycle\ script|failed\ at\ the|exit\ status|this\ is\ probably).{0,200}
     | lerna\ err!?\ .{0,80}exited\ \d+\ in\ .{0,80} | (?:nx\W+)?running\ targets?\ .{0,120}\ failed\W*
     | \W?err_pnpm_recursive_\w+.{0,200}
-    | (?:run|echo|set|cd|export|printf)\ .* | pass\b.* | \d+\ +\|.* | traceback\ \(most\ recent\ call\ last\)\W*
+    | run\ [\w.-]+/[\w./-]+@\S+ | (?:echo|printf)\ .* | set\ [-+]\w.* | export\ \w+=.* | cd\ \S+
+    | pass\b.* | \d+\ +\|.* | traceback\ \(most\ recent\ call\ last\)\W*
     )$""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -99,6 +102,8 @@ def is_echo(line: str) -> bool:
 def says_nothing(text: str) -> bool:
     """Whether a headline (without its front's ornament, and nothing in it made alike) could head any failure whatever its cause."""
     if all(word[0] in _EMPTY for word in _WORD.finditer(text.lower())) and not _NAME.search(text):
+        return True
+    if not _SPELLED.search(text):
         return True
     if _FORMS.match(text):
         return True
