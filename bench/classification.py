@@ -15,10 +15,10 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from ci_metrics.commands.evaluate import read_cases
-from ci_metrics.logs import extract
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import load_taxonomy
+from ci_metrics.commands.evaluate import read_cases
+from ci_metrics.logs import extract
 
 
 def main() -> None:

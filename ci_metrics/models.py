@@ -185,6 +185,9 @@ class ExtractedError:
     fingerprint: str  # versioned; see logs/fingerprint.py
     group: str  # versioned, coarser
     generic: bool = False  # the fingerprint says nothing about the cause ("exit code 1"): never new, flaky or blamed
+    telling: bool = (
+        False  # it names more than a tool's fixed sentence: a path, a symbol, a package, a test, a quoted value
+    )
     source: Literal["log", "annotation"] = "log"
     tool: str = ""  # the family of tools that printed it, where known
     repeats: int = 1  # near-identical blocks that were collapsed into this one

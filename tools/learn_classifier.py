@@ -10,7 +10,6 @@ temperature is fitted on those judgements.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -40,7 +39,17 @@ REAL, RECORDED = 1.0, 0.25
 PROJECTS = 2
 WORD_PROJECTS = 5
 #: How far a feature may go without much evidence: the square root of its prior variance, by the kind of feature.
-REACH = {"category": 1.0, "command-category": 0.7, "step-category": 0.5, "message": 0.6, "role": 0.3, "family": 0.3, "word": 0.25, "command": 0.25, "step-name": 0.25}
+REACH = {
+    "category": 1.0,
+    "command-category": 0.7,
+    "step-category": 0.5,
+    "message": 0.6,
+    "role": 0.3,
+    "family": 0.3,
+    "word": 0.25,
+    "command": 0.25,
+    "step-name": 0.25,
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,13 @@ def examples(folders: Sequence[Path], catalogue: Catalogue) -> list[Example]:
                 extraction = extract(case.read(), job=job, weights=by_fold[fold(case.project)], catalogue=catalogue)
                 weight = RECORDED if case.source == "recorded" else REAL
                 found.append(
-                    Example(case, told, evidence(extraction, catalogue, job=job).features, weight * (0.5 if case.job is not None else 1), bool(extraction.errors))
+                    Example(
+                        case,
+                        told,
+                        evidence(extraction, catalogue, job=job).features,
+                        weight * (0.5 if case.job is not None else 1),
+                        bool(extraction.errors),
+                    )
                 )
     return found
 
@@ -88,7 +103,9 @@ def learn(rows: Sequence[Example]) -> tuple[list[str], np.ndarray, np.ndarray]:
         for name in row.features:
             projects[name].add(row.case.source + row.case.project)
     worded = ("word", "command", "step-name")
-    names = sorted(n for n, seen in projects.items() if len(seen) >= (WORD_PROJECTS if n.split(":")[0] in worded else PROJECTS))
+    names = sorted(
+        n for n, seen in projects.items() if len(seen) >= (WORD_PROJECTS if n.split(":")[0] in worded else PROJECTS)
+    )
     at = {name: i for i, name in enumerate(names)}
     reach = np.array([REACH[name.split(":")[0]] * (1.0 if not name.endswith("@step") else 0.5) for name in names])
     indptr, indices, data, share, weight = [0], [], [], [], []
@@ -169,7 +186,11 @@ def table(rows: Sequence[Example], sums: np.ndarray, heat: float) -> None:
         right = np.array([t in rows[i].case.expected for i, t in zip(at, top, strict=True)])
         strict = np.mean([t == rows[i].case.expected[0] for i, t in zip(at, top, strict=True)])
         sure = conf >= 0.8
-        ece = sum(abs(conf[m].sum() - right[m].sum()) for b in range(10) if (m := (np.minimum(9, (conf * 10).astype(int)) == b)).any()) / len(at)
+        ece = sum(
+            abs(conf[m].sum() - right[m].sum())
+            for b in range(10)
+            if (m := (np.minimum(9, (conf * 10).astype(int)) == b)).any()
+        ) / len(at)
         labels = Counter(rows[i].case.expected[0] for i in at)
         f1 = []
         for c in labels:
@@ -177,7 +198,9 @@ def table(rows: Sequence[Example], sums: np.ndarray, heat: float) -> None:
             fp = sum(t == c != rows[i].case.expected[0] for i, t in zip(at, top, strict=True))
             f1.append(2 * tp / (tp + fp + labels[c]))
         name = f"{key[0]} {key[1]}{' with steps' if key[2] else ''}"
-        print(f"{name:34} {len(at):5} {strict:6.3f} {right.mean():7.3f} {np.mean(f1):7.3f} {ece:5.3f}  {sure.mean():.3f} {right[sure].mean() if sure.any() else float('nan'):.3f}")
+        print(
+            f"{name:34} {len(at):5} {strict:6.3f} {right.mean():7.3f} {np.mean(f1):7.3f} {ece:5.3f}  {sure.mean():.3f} {right[sure].mean() if sure.any() else float('nan'):.3f}"
+        )
 
 
 def main() -> None:
@@ -188,7 +211,10 @@ def main() -> None:
     given = parser.parse_args()
     rows = examples(given.folders, load_catalogue())
     sums = judged(rows)
-    heat = temperature([r for r in rows if r.case.source != "recorded"], np.array([s for r, s in zip(rows, sums, strict=True) if r.case.source != "recorded"]))
+    heat = temperature(
+        [r for r in rows if r.case.source != "recorded"],
+        np.array([s for r, s in zip(rows, sums, strict=True) if r.case.source != "recorded"]),
+    )
     print(f"temperature {heat:.2f}")
     table(rows, sums, heat)
     if not given.check:

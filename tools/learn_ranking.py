@@ -146,7 +146,9 @@ def check(rows: Sequence[Ranked], sources: Sequence[str] = ("logsage",)) -> list
                 right = sum(bool(r.right[best]) for r, best in each) / len(each)
                 quoted = sum(bool(r.quoted[best]) for r, best in each) / len(each)
                 near = sum(bool(r.quoted[max(0, best - 4) : best + 12].any()) for r, best in each) / len(each)
-                print(f"{source} {'with steps' if told else 'log alone'}: {len(each)} logs, named {right:.3f}, by number {quoted:.3f}, near {near:.3f}")
+                print(
+                    f"{source} {'with steps' if told else 'log alone'}: {len(each)} logs, named {right:.3f}, by number {quoted:.3f}, near {near:.3f}"
+                )
     return said
 
 
@@ -156,6 +158,7 @@ def read_all(folders: Sequence[Path], catalogue: Catalogue) -> list[Ranked]:
     for folder in folders:
         for case in read_cases(folder):
             import dataclasses
+
             alone = prepared(dataclasses.replace(case, job=None), catalogue, told=False)
             rows += [alone] if alone else []
             if case.job is not None and (told := prepared(case, catalogue, told=True)):
@@ -174,7 +177,11 @@ def main() -> None:
     if not given.check:
         weights = learn(rows)
         lines = [f"# Made by tools/learn_ranking.py from {len(rows)} logs: do not edit."]
-        lines += [f"{name}\t{value:.3f}" for name, value in zip(feature_names(), weights[0], strict=True) if abs(value) >= 0.005]
+        lines += [
+            f"{name}\t{value:.3f}"
+            for name, value in zip(feature_names(), weights[0], strict=True)
+            if abs(value) >= 0.005
+        ]
         lines += [f"message:{name}\t{value:.3f}" for name, value in weights[1].items() if abs(value) >= 0.005]
         WEIGHTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -15,8 +15,8 @@ from ci_metrics import models
 from ci_metrics.catalogue import Catalogue, Message, load_catalogue
 from ci_metrics.classifier.features import Evidence, Found, evidence
 from ci_metrics.classifier.model import Model, Opinion, model_in_force
-from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 
 #: The tag of messages of a job without a cause of its own: a gate that repeats that another job failed.
 AGGREGATE = "aggregate"

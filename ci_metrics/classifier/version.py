@@ -13,9 +13,7 @@ from ci_metrics.catalogue import load_catalogue
 
 def _version() -> str:
     digest = hashlib.sha256(load_catalogue().version.encode())
-    named = sorted(
-        (f.name, f) for f in files("ci_metrics.classifier").iterdir() if f.name.endswith((".py", ".tsv"))
-    )
+    named = sorted((f.name, f) for f in files("ci_metrics.classifier").iterdir() if f.name.endswith((".py", ".tsv")))
     for name, file in named:
         digest.update(name.encode() + file.read_bytes())
     return digest.hexdigest()[:10]

@@ -12,14 +12,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ci_metrics.classifier import Classifier
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.commands.log_files import read_background, read_job, read_logs
 from ci_metrics.logs import extract, redact
 from ci_metrics.models import Extraction, Job, Verdict
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.request import primary_requests
-from ci_metrics.classifier import Classifier
 from ci_metrics.verdicts.show_request import render_request
-from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 
 

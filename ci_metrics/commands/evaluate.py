@@ -20,6 +20,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ci_metrics.classifier import Classifier
 from ci_metrics.errors import ContractError
 from ci_metrics.logs import extract
 from ci_metrics.models import Verdict
@@ -32,7 +33,6 @@ from ci_metrics.verdicts.evaluation import (
     score_extractions,
     score_verdicts,
 )
-from ci_metrics.classifier import Classifier
 from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 
 

@@ -152,6 +152,13 @@ FIELDS: tuple[Field, ...] = (
     Field("ts_claimed_until", "date", _VERDICTS, "When its claim ends, if it does not give it back before."),
     Field("l_model_calls", "long", _VERDICTS, "How often a model was asked for this verdict; 0 for rules and people."),
     Field("f_spent_usd", "float", _VERDICTS, "US dollars a process spent in a clock hour, batches apart: a document of its own."),
+    Field(
+        "s_excerpt_sketch",
+        "keyword",
+        _VERDICTS,
+        "Hashes of the excerpt's lines, by which a nearly equal one of another repository is known; absent where the fingerprint "
+        "names the cause.",
+    ),
     Field("s_partitions", "keyword", _VERDICTS, "The hours whose failures this verdict has served.", many=True),
 )  # fmt: skip
 

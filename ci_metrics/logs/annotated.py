@@ -45,6 +45,7 @@ def errors_of(annotations: Sequence[Annotation], step: Step | None) -> tuple[Ext
             fingerprint=mark.fingerprint,
             group=mark.group,
             generic=mark.generic,
+            telling=mark.telling,
             source="annotation",
             tool="github" if rank != 1 else "",
         )

@@ -14,9 +14,9 @@ from ci_metrics.catalogue.engine import match_lines
 from ci_metrics.logs import excerpt, passing
 from ci_metrics.logs.aftercare import looks_after
 from ci_metrics.logs.background import Background
+from ci_metrics.logs.lines import text_of
 from ci_metrics.logs.ranking import Features, Place, features
 from ci_metrics.logs.reading import Reading, read_log
-from ci_metrics.logs.lines import text_of
 from ci_metrics.logs.regions import Line
 from ci_metrics.logs.scan import newlines
 from ci_metrics.logs.steps import StepRange, stamp
@@ -31,7 +31,20 @@ ALONE, LAST_LINES = 7.0, 60
 CARING, RUNNER_DEAD = 8.5, 9.5
 #: Lines behind it that are not the rest of the error.
 OTHER_LINES = 2
-_REST = (" ", "\t", "at ", "(node:", "goroutine ", "#", "-", "...", "Node.js v", "[signal", "exit status", "##[warning]Node.js")
+_REST = (
+    " ",
+    "\t",
+    "at ",
+    "(node:",
+    "goroutine ",
+    "#",
+    "-",
+    "...",
+    "Node.js v",
+    "[signal",
+    "exit status",
+    "##[warning]Node.js",
+)
 
 
 @dataclass(frozen=True)

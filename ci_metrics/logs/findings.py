@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ci_metrics.catalogue import Catalogue
+from ci_metrics.catalogue import Catalogue, Message, Role
 from ci_metrics.logs import fingerprint
 from ci_metrics.logs.excerpt import spans_of
-from ci_metrics.logs.ranking import shares
+from ci_metrics.logs.ranking import GENERIC, ROLES, shares
 from ci_metrics.logs.regions import Line
 from ci_metrics.models import ExtractedError, LogLine
 
@@ -74,7 +74,7 @@ def errors_of(
         head = lines[block.head]
         headline = shown[head.number].text.strip() or next((text for line in own if (text := line.text.strip())), "")
         messages = [catalogue.messages[number] for number in hits[block.head]]
-        mark = fingerprint.of(headline, [line.text for line in own])
+        mark = fingerprint.of(headline, [line.text for line in own], role=_role(messages))
         known = found.get(mark.fingerprint)
         if known is not None:
             found[mark.fingerprint] = _repeated(known, own)
@@ -90,10 +90,19 @@ def errors_of(
                 fingerprint=mark.fingerprint,
                 group=mark.group,
                 generic=mark.generic,
+                telling=mark.telling,
                 tool=next((m.family for m in messages if m.tool), ""),
                 confidence=round(float(likely[block.first : block.last + 1].sum()), 3),
             )
     return tuple(found.values())
+
+
+def _role(messages: Sequence[Message]) -> Role:
+    """The role of a headline with these messages: one that names nothing, unless another one names a cause of its own."""
+    roles = {message.role for message in messages if message.family != GENERIC}
+    if roles & {"cause", "test", "detail"}:
+        return "cause"
+    return next((role for role in ROLES if role in roles), "cause")
 
 
 def _blocks(lines: Sequence[Line], scores: NDArray[np.float64], inside: Callable[[int], bool] | None) -> list[_Block]:

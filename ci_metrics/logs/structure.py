@@ -233,6 +233,4 @@ def _name_of(kind: str, text: str) -> str:
 def _said(catalogue: Catalogue, ids: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
     """What a line with the messages `ids` says of structure: their (id, role)."""
     messages = (catalogue.messages[number] for number in ids)
-    return tuple(
-        (m.id, "mark" if m.id == MARK else m.role) for m in messages if m.role in STRUCTURAL or m.id == MARK
-    )
+    return tuple((m.id, "mark" if m.id == MARK else m.role) for m in messages if m.role in STRUCTURAL or m.id == MARK)

@@ -11,7 +11,7 @@ from ci_metrics.orchestration.reclassify_filter import Only
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
 from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.verdicts.judge import unsettled
-from ci_metrics.verdicts.reuse import human_key, subject_of
+from ci_metrics.verdicts.reuse import label_key
 
 
 def is_open(row: JobVerdicts) -> bool:
@@ -28,12 +28,12 @@ def still_holding(
     """
     same = [(row, before[row.key]) for row in extractions if row.key in before and before[row.key].digest == row.digest]
     same = [(row, kept) for row, kept in same if kept.state != "off" and not is_open(kept)]
-    keys = {human_key(subject_of(error, row.extraction)) for row, _ in same for error in row.extraction.errors}
+    keys = {label_key(error) for row, _ in same for error in row.extraction.errors} - {""}
     humans = {key: stored.verdict.error_type for key, stored in ci.verdicts.get(sorted(keys)).items()}
     held: dict[JobKey, JobVerdicts] = {}
     for row, kept in same:
         version = ci.judge.version_for(row.extraction)
-        said = [humans.get(human_key(subject_of(error, row.extraction))) for error in row.extraction.errors]
+        said = [humans.get(label_key(error)) for error in row.extraction.errors]
         spared = only is not None and not any(said) and not only.wants(kept)
         if spared or (len(said) == len(kept.judged) and all(map(_holds, kept.judged, said, [version] * len(said)))):
             held[row.key] = kept

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import BinaryIO, cast
 
+from ci_metrics.classifier import Classifier
 from ci_metrics.errors import NotFoundError, SettingsError
 from ci_metrics.index.base import Document
 from ci_metrics.index.documents import Provenance, job_document
@@ -28,7 +29,6 @@ from ci_metrics.report.explain import Details
 from ci_metrics.report.job_reference import JobReference
 from ci_metrics.verdicts.judge import Judge, JudgeRequest
 from ci_metrics.verdicts.reuse import StoredVerdict, VerdictStore
-from ci_metrics.classifier import Classifier
 
 #: Lines shown before and after a quoted one.
 AROUND = 4
@@ -43,6 +43,10 @@ class ReadOnlyVerdicts:
     def get(self, keys: Sequence[str]) -> Mapping[str, StoredVerdict]:
         """As the store has them."""
         return self._store.get(keys)
+
+    def of_fingerprints(self, fingerprints: Sequence[str], classifier_version: str) -> Sequence[StoredVerdict]:
+        """As the store has them."""
+        return self._store.of_fingerprints(fingerprints, classifier_version)
 
     def put(self, verdicts: Sequence[StoredVerdict]) -> None:
         """Nothing is kept."""

@@ -36,6 +36,16 @@ class IndexVerdictStore:
         bodies = self._index.get("verdicts", list(dict.fromkeys(keys)))
         return {key: _stored(key, body) for key, body in bodies.items() if "s_error_state" in body}
 
+    def of_fingerprints(self, fingerprints: Sequence[str], classifier_version: str) -> Sequence[StoredVerdict]:
+        """See VerdictStore."""
+        where = Where(
+            equals={"s_error_fingerprint": list(fingerprints), "s_classifier_version": classifier_version},
+            exists=("s_excerpt_sketch",),
+        )
+        return [
+            _stored(document.id, document.body) for document in self._index.scan("verdicts", where, sort="-@timestamp")
+        ]
+
     def put(self, verdicts: Sequence[StoredVerdict]) -> None:
         """See VerdictStore."""
         self._index.upsert([_document(stored) for stored in verdicts])
@@ -116,6 +126,8 @@ def _document(stored: StoredVerdict) -> Document:
         "l_model_calls": stored.calls,
         "s_claimed_by": stored.owner,
         "s_job_id": stored.job_id,
+        "s_repo": stored.repo,
+        "s_excerpt_sketch": stored.sketch,
     }
     return Document("verdicts", stored.key, present(body))
 
@@ -133,4 +145,6 @@ def _stored(key: str, body: Body) -> StoredVerdict:
         calls=int(calls) if calls is not None else int(verdict.source == "model"),
         owner=str(body.get("s_claimed_by") or ""),
         job_id=str(body.get("s_job_id") or ""),
+        repo=str(body.get("s_repo") or ""),
+        sketch=str(body.get("s_excerpt_sketch") or ""),
     )

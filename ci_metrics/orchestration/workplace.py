@@ -16,6 +16,8 @@ from functools import cached_property
 import dagster as dg
 from upath import UPath
 
+from ci_metrics.classifier import CLASSIFIER_VERSION, Classifier
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.github import GitHub, open_github
 from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.index.base import DocumentIndex
@@ -30,8 +32,6 @@ from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.clients import build_client
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.model_client import ModelClient
-from ci_metrics.classifier import CLASSIFIER_VERSION, Classifier
-from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.verdicts.versions import StageVersions, stage_versions
 

@@ -19,7 +19,7 @@ from ci_metrics.report.flaky import STORM_TYPES, evidence_for
 from ci_metrics.report.groups import groups
 from ci_metrics.report.label import HUMAN_VERSION
 from ci_metrics.report.window import TIME, moment_of
-from ci_metrics.verdicts.reuse import human_key, verdict_key
+from ci_metrics.verdicts.reuse import apart, human_key, verdict_key
 
 #: Other jobs of the group that are named.
 MOST_OTHERS = 5
@@ -208,10 +208,11 @@ def _why(index: DocumentIndex, document: Document, known: Details) -> Why | None
     verdict = known.verdict
     fingerprint = str(body.get("s_error_fingerprint") or "")
     version = str(body.get("s_classifier_version") or "")
-    keys = [human_key(document.id), human_key(fingerprint), verdict_key(fingerprint, version)]
+    own = verdict_key(apart(fingerprint, str(body.get("s_repo") or "")), version)
+    keys = [human_key(document.id), human_key(fingerprint), verdict_key(fingerprint, version), own]
     kept = index.get("verdicts", keys)
     label = (kept.get(keys[0]) or kept.get(keys[1]) or {}) if source == "human" else {}
-    stored = kept.get(keys[2], {})
+    stored = kept.get(keys[2]) or kept.get(own) or {}
     rule = (verdict.rule if verdict is not None else "") or (
         str(stored.get("s_error_rule") or "") if source == "rules" else ""
     )

@@ -4,13 +4,14 @@ What belongs here: which failures are one group, since when, how often, at what 
 not: what makes two failures one group (`logs/fingerprint.py`), showing them.
 
 Everything follows from the documents as they are now, so redoing an hour changes nothing, and when a new version of the
-fingerprint's algorithm has rewritten history's documents, its groups have history's dates.
+fingerprint's algorithm has rewritten history's documents, its groups have history's dates. Until it has, a group that looks new is
+looked for among those of other versions (`earlier_names.py`).
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,6 +24,7 @@ from ci_metrics.report.attempts import (
     root_error,
     runs_that_ran_again,
 )
+from ci_metrics.report.earlier_names import earlier_names
 from ci_metrics.report.lost_time import lost_seconds
 from ci_metrics.report.period import Period, oldest_failure, period_of
 from ci_metrics.report.window import TIME, moment_of
@@ -72,9 +74,17 @@ def groups(index: DocumentIndex, where: Where | None = None) -> list[Group]:
     if not members:
         return []
     period = period_of(chosen, failures)
-    first = first_seen(index, {name: found[0].when for name, found in members.items()}, period)
+    seen = {name: found[0].when for name, found in members.items()}
+    first = first_seen(index, seen, period)
     lost = losses(index, failures)
     spiking = spikes(index, members, period)
+    unheard = {
+        name for name, found in members.items() if _tells(found) and period.is_new(first[name], seen[name])
+    } | spiking
+    if unheard:
+        names = earlier_names(index, {name: [a.id for a in reversed(members[name])] for name in sorted(unheard)})
+        first |= {name: _first_ever(index, (name, *old), seen[name]) for name, old in names.items()}
+        spiking = (spiking - names.keys()) | spikes(index, {name: members[name] for name in names}, period, names)
     steps = _steps(index, members)
     made = [
         _group(
@@ -104,28 +114,43 @@ def first_seen(index: DocumentIndex, seen: Mapping[str, datetime], period: Perio
     """When each group was seen first in all history. `seen`: when first among the documents that were asked for."""
     if period.everything:
         return dict(seen)
-    return {name: _first_ever(index, name, moment) for name, moment in seen.items()}
+    return {name: _first_ever(index, (name,), moment) for name, moment in seen.items()}
 
 
-def spikes(index: DocumentIndex, members: Mapping[str, Sequence[Attempt]], period: Period) -> frozenset[str]:
-    """The groups that far more runs fail with lately than usual. One run with many jobs is one: a matrix is no spike."""
+def spikes(
+    index: DocumentIndex,
+    members: Mapping[str, Sequence[Attempt]],
+    period: Period,
+    names: Mapping[str, Collection[str]] | None = None,
+) -> frozenset[str]:
+    """The groups that far more runs fail with lately than usual. One run with many jobs is one: a matrix is no spike.
+
+    `names`: what other versions of the algorithm call them.
+    """
     recent = {
         name: len({attempt.run_id for attempt in found if period.recent(attempt)})
         for name, found in members.items()
-        if not all(attempt.generic for attempt in found)
+        if _tells(found)
     }
     candidates = [name for name, runs in recent.items() if runs >= SPIKE_RUNS]
     if not candidates:
         return frozenset()
     usual: dict[str, set[str]] = defaultdict(set)
-    for attempt in attempts_with(index, "s_error_group", candidates, period.before):
-        usual[attempt.group].add(attempt.run_id)
+    called = {name: {name, *(names or {}).get(name, ())} for name in candidates}
+    for attempt in attempts_with(index, "s_error_group", set().union(*called.values()), period.before):
+        for name in candidates:
+            if attempt.group in called[name]:
+                usual[name].add(attempt.run_id)
     lengths = period.lengths_before(oldest_failure(index))
     return frozenset(name for name in candidates if recent[name] >= SPIKE_FACTOR * len(usual[name]) / lengths)
 
 
-def _first_ever(index: DocumentIndex, group: str, seen: datetime) -> datetime:
-    where = Where(equals={"s_error_group": group})
+def _tells(found: Sequence[Attempt]) -> bool:
+    return not all(attempt.generic for attempt in found)
+
+
+def _first_ever(index: DocumentIndex, names: Sequence[str], seen: datetime) -> datetime:
+    where = Where(equals={"s_error_group": names})
     for document in index.scan("jobs", where, fields=(TIME,), sort=TIME, limit=1):
         return min(seen, moment_of(str(document.body[TIME])))
     return seen
@@ -150,7 +175,7 @@ def _group(
     step: str,
 ) -> Group:
     newest = found[-1]
-    generic = all(attempt.generic for attempt in found)
+    generic = not _tells(found)
     new = not generic and period.is_new(first, found[0].when)
     return Group(
         id=name,

@@ -86,7 +86,7 @@ def give(
     )
     kept.body.update({"s_error_group": body["s_error_group"]} if "s_error_group" in body else {})
     index.upsert([Document("verdicts", key, kept.body)])
-    jobs = _like(index, fingerprint) if all_like_it else [job]
+    jobs = _like(index, [fingerprint]) if all_like_it else [job]
     fields = verdict_body(verdict, base_type=_base(error_type, parents), keep_summary=not note)
     return _changed(index, key, jobs, {document.id: fields for document in jobs})
 
@@ -112,8 +112,9 @@ def withdraw(
                 else "it was given to all like it: add --all-like-it"
             )
         raise NotFoundError(f"there is no such verdict on {job.id}: {hint}")
-    index.delete("verdicts", [key])
-    jobs = _like(index, fingerprint) if all_like_it else [job]
+    copies = _copies(index, there[key]) if all_like_it else {}
+    index.delete("verdicts", [key, *copies])
+    jobs = _like(index, [fingerprint, *copies.values()]) if all_like_it else [job]
     jobs = [document for document in jobs if document.body.get("s_error_source") == "human"]
     labels = index.get("verdicts", [human_key(document.id) for document in jobs]) if all_like_it else {}
     jobs = [document for document in jobs if human_key(document.id) not in labels]  # a verdict on one job stands
@@ -169,8 +170,20 @@ def _fingerprint(job: Document) -> str:
     return fingerprint
 
 
-def _like(index: DocumentIndex, fingerprint: str) -> list[Document]:
-    return list(index.scan("jobs", Where(equals={"s_error_fingerprint": fingerprint})))
+def _like(index: DocumentIndex, fingerprints: Sequence[str]) -> list[Document]:
+    return list(index.scan("jobs", Where(equals={"s_error_fingerprint": fingerprints})))
+
+
+def _copies(index: DocumentIndex, kept: Body) -> dict[str, str]:
+    """The same verdict of a person under other versions' fingerprints (`orchestration/carried_labels.py`): key -> fingerprint."""
+    same = ("@timestamp", "s_job_id", "s_user_alias", "s_error_type")
+    where = Where(equals={"s_error_source": "human", "s_job_id": kept["s_job_id"]}, exists=("s_error_fingerprint",))
+    return {
+        other.id: str(other.body["s_error_fingerprint"])
+        for other in index.scan("verdicts", where)
+        if other.id == human_key(str(other.body["s_error_fingerprint"]))
+        and all(other.body.get(name) == kept.get(name) for name in same)
+    }
 
 
 def _changed(index: DocumentIndex, key: str, jobs: Sequence[Document], wanted: dict[str, Body]) -> Labelled:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.models import Annotation, ErrorState, Verdict
 from ci_metrics.verdicts.model_client import ModelReply
 from ci_metrics.verdicts.prompt import NEEDS_HISTORY
 from ci_metrics.verdicts.quotes import quotes_annotation, valid_evidence
 from ci_metrics.verdicts.schema import NO_CAUSE, UNKNOWN, AnswerProblemError, read_answer
-from ci_metrics.classifier.taxonomy import Taxonomy
 
 
 def check_reply(

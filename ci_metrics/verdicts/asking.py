@@ -14,6 +14,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.errors import AuthenticationError, CiMetricsError, PermanentError, TransientError
 from ci_metrics.models import Extraction, Usage, Verdict
 from ci_metrics.settings import Settings
@@ -31,7 +32,6 @@ from ci_metrics.verdicts.prompt import NOTES, Prompt, build_prompt, estimated_pr
 from ci_metrics.verdicts.quotes import lines_of
 from ci_metrics.verdicts.request import JudgeRequest, larger_extraction
 from ci_metrics.verdicts.schema import AnswerProblemError
-from ci_metrics.classifier.taxonomy import Taxonomy
 
 _log = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ import logging
 from dataclasses import replace
 from datetime import datetime
 
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.models import Annotation, Usage, Verdict
 from ci_metrics.verdicts.answers import better, check_reply
 from ci_metrics.verdicts.batch_ledger import BatchItem, unpack_verdict
 from ci_metrics.verdicts.model_client import ModelReply
 from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, with_threshold
 from ci_metrics.verdicts.schema import AnswerProblemError
-from ci_metrics.classifier.taxonomy import Taxonomy
 
 _log = logging.getLogger(__name__)
 
@@ -71,5 +71,7 @@ def kept_verdict(
         calls=0 if failed else 2 if first else 1,
         owner=OWNER,
         job_id=item.job_id,
+        repo=item.repo,
+        sketch=item.sketch,
     )
     return kept, useful

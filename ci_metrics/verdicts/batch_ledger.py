@@ -48,6 +48,8 @@ class BatchItem:
     tries: int = 1
     first: dict[str, Any] | None = None  # an earlier answer of low confidence, packed
     job_id: str = ""  # whose failure is asked about
+    repo: str = ""  # that failure's
+    sketch: str = ""  # of its excerpt, where other repositories' failures need it (`reuse.py`)
 
     def prompt(self, systems: Mapping[str, str]) -> Prompt:
         """The question as it is sent."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.errors import CiMetricsError, NotFoundError
 from ci_metrics.models import Usage
 from ci_metrics.settings import Settings
@@ -24,7 +25,6 @@ from ci_metrics.verdicts.batch_sending import MOST_BYTES, MOST_REQUESTS, BatchSe
 from ci_metrics.verdicts.budget import Budget, utc_now
 from ci_metrics.verdicts.model_client import BatchClient, BatchState, ModelClient, ModelReply
 from ci_metrics.verdicts.reuse import VerdictStore
-from ci_metrics.classifier.taxonomy import Taxonomy
 
 _log = logging.getLogger(__name__)
 

@@ -82,5 +82,7 @@ def _ask(group: Group, request: JudgeRequest, rules: Verdict, version: str, aske
         annotations=tuple((a.title, a.message) for a in request.annotations),
         first=pack_verdict(group.first) if group.first else None,
         job_id=request.job_id,
+        repo=group.repo,
+        sketch=group.sketch,
     )
     return BatchAsk(item=item, prompt=prompt, usd=asker.estimate(prompt, asker.client.model, batch=True))

@@ -11,7 +11,16 @@ from typing import Literal
 
 from ci_metrics.models import Extraction, Usage, Verdict
 from ci_metrics.verdicts.request import JudgeRequest
-from ci_metrics.verdicts.reuse import StoredVerdict, for_another, partition_of, subject_of, verdict_key, with_threshold
+from ci_metrics.verdicts.reuse import (
+    StoredVerdict,
+    for_another,
+    label_key,
+    partition_of,
+    sketch_of,
+    subject_of,
+    verdict_key,
+    with_threshold,
+)
 
 #: How the `detail` of a verdict begins that stands in for a failed model.
 MODEL_FAILED = "the model failed"
@@ -26,7 +35,12 @@ class Group:
 
     subject: str
     key: str
+    label: str  # the key of a person's verdict on all failures like it; "" where none can be
+    fingerprint: str
+    version: str  # of the classifier
     lead: int  # the one that is asked about
+    repo: str = ""  # the lead's
+    sketch: str = ""  # of the lead's excerpt, where a stranger's verdict needs a likeness to count
     members: list[int] = field(default_factory=list)
     primary: bool = False  # whether a model may be asked
     fresh: bool = False  # whether a stored verdict is to be passed over
@@ -52,9 +66,18 @@ def group_failures(requests: Sequence[JudgeRequest], version_for: Callable[[Extr
     for index, request in enumerate(requests):
         if request.error is None or request.extraction.state != "errors":
             continue
-        subject = subject_of(request.error, request.extraction)
-        key = verdict_key(subject, version_for(request.extraction))
-        group = groups.setdefault(key, Group(subject=subject, key=key, lead=index))
+        subject = subject_of(request.error, request.extraction, request.repo)
+        version = version_for(request.extraction)
+        key = verdict_key(subject, version)
+        made = Group(
+            subject=subject,
+            key=key,
+            label=label_key(request.error),
+            fingerprint=request.error.fingerprint,
+            version=version,
+            lead=index,
+        )
+        group = groups.setdefault(key, made)
         if request.primary and not group.primary:
             group.primary, group.lead = True, index
         group.members.append(index)
@@ -62,6 +85,10 @@ def group_failures(requests: Sequence[JudgeRequest], version_for: Callable[[Extr
         partition = partition_of(request.run, request.job)
         if partition:
             group.partitions.add(partition)
+    for group in groups.values():
+        lead = requests[group.lead]
+        if lead.error is not None:
+            group.repo, group.sketch = lead.repo, sketch_of(lead.error, lead.extraction)
     return list(groups.values())
 
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
+from ci_metrics.classifier import CLASSIFIER_VERSION
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.errors import CiMetricsError, SettingsError
 from ci_metrics.models import ExtractedError, Extraction, Job, Usage, Verdict
 from ci_metrics.settings import Settings
@@ -31,9 +33,14 @@ from ci_metrics.verdicts.model_client import ModelClient
 from ci_metrics.verdicts.paying import Payer
 from ci_metrics.verdicts.prompt import prompt_version
 from ci_metrics.verdicts.request import JudgeRequest
-from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, VerdictStore, human_key, reusable, with_threshold
-from ci_metrics.classifier import CLASSIFIER_VERSION
-from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.verdicts.reuse import (
+    MOST_PARTITIONS,
+    StoredVerdict,
+    VerdictStore,
+    reusable,
+    same_story,
+    with_threshold,
+)
 from ci_metrics.verdicts.versions import classifier_version
 
 __all__ = ["MODEL_FAILED", "Judge", "JudgeRequest", "JudgeStats", "Plan", "model_failed", "unsettled"]
@@ -200,10 +207,10 @@ class Judge:
         groups = group_failures(requests, self.version_for)
         if self._store is None or not groups:
             return groups
-        found = self._store.get([key for g in groups for key in (human_key(g.subject), g.key)])
+        found = self._store.get([key for g in groups for key in (g.label, g.key) if key])
         now = self._clock()
         for group in groups:
-            human, group.stored = found.get(human_key(group.subject)), found.get(group.key)
+            human, group.stored = found.get(group.label), found.get(group.key)
             stored = group.stored
             if human is not None:
                 group.decided, group.verdict = "human", replace(human.verdict, source="human")
@@ -220,7 +227,27 @@ class Judge:
                     group.first = stored.verdict  # a batch asks once; the question with more context is still due
                 else:
                     take(group, stored, requests)
+        self._look_elsewhere(groups, requests, now)
         return groups
+
+    def _look_elsewhere(self, groups: Sequence[Group], requests: Sequence[JudgeRequest], now: datetime) -> None:
+        """Take other repositories' verdicts on nearly equal excerpts, where the fingerprint alone is not enough for that."""
+        unseen = [g for g in groups if g.open and g.stored is None and not g.fresh and g.sketch]
+        if self._store is None or self._asker is None or not unseen:
+            return
+        versions: dict[str, list[Group]] = {}
+        for group in unseen:
+            versions.setdefault(group.version, []).append(group)
+        for version, those in versions.items():
+            kept: dict[str, list[StoredVerdict]] = {}
+            for stored in self._store.of_fingerprints(sorted({group.fingerprint for group in those}), version):
+                kept.setdefault(stored.verdict.fingerprint, []).append(stored)
+            for group in those:
+                for stored in kept.get(group.fingerprint, []):
+                    fits = same_story(stored, repo=group.repo, sketch=group.sketch)
+                    if fits and reusable(stored, partitions=group.partitions, now=now, settings=self._settings):
+                        take(group, stored, requests)
+                        break
 
     def _asks(self, group: Group, lead: JudgeRequest, rules: Verdict) -> bool:
         if self._asker is None or not group.open or rules.state in ("no_error_found", "no_log"):
@@ -240,13 +267,19 @@ class Judge:
                 hours = tuple(sorted(group.partitions))
                 new.append(
                     StoredVerdict(
-                        key=group.key, verdict=kept, group=error.group, created_at=self._clock(), partitions=hours
+                        key=group.key,
+                        verdict=kept,
+                        group=error.group,
+                        created_at=self._clock(),
+                        partitions=hours,
+                        repo=group.repo,
+                        sketch=group.sketch,
                     )
                 )
             elif group.decided == "reused" and group.stored is not None:
                 hours = tuple(sorted({*group.stored.partitions, *group.partitions})[-MOST_PARTITIONS:])
                 if hours != group.stored.partitions:
-                    served[group.key] = hours
+                    served[group.stored.key] = hours
         try:
             if new:
                 self._store.put(new)

@@ -175,6 +175,8 @@ class Payer:
             calls=group.calls,
             owner=self.owner,
             job_id=request.job_id,
+            repo=group.repo,
+            sketch=group.sketch,
         )
         try:
             self._store.put([kept])

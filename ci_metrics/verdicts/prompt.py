@@ -16,12 +16,12 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from ci_metrics.classifier.taxonomy import Category, Taxonomy
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run, Verdict
 from ci_metrics.verdicts.question import question_lines
 from ci_metrics.verdicts.quotes import one_line
 from ci_metrics.verdicts.schema import NO_CAUSE, UNKNOWN, Problem, answer_schema
 from ci_metrics.verdicts.specimens import SPECIMENS
-from ci_metrics.classifier.taxonomy import Category, Taxonomy
 
 #: Can be said of a failure only with history, or with the log's own word for it; its children too.
 NEEDS_HISTORY = "flaky_test"

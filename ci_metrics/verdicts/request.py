@@ -48,6 +48,11 @@ class JudgeRequest:
         errors = self.extraction.errors
         return self.error is None or not errors or same_error(self.error, errors[0])
 
+    @property
+    def repo(self) -> str:
+        """The repository of the failure (owner/name); "" when unknown, as for a log file."""
+        return self.job.repo if self.job is not None else self.run.repo if self.run is not None else ""
+
     def redacted(self, redact: Callable[[str], tuple[str, int]] | None) -> JudgeRequest:
         """The same, with all texts that do not come from the extraction masked; without `redact`, without annotations."""
         if redact is None:

@@ -2,6 +2,10 @@
 
 What belongs here: the `VerdictStore` protocol, the keys, the tests for reuse. Does not: any store's implementation
 (verdicts do not know the index), asking a model.
+
+Within a repository, failures of one fingerprint are one error. A stranger's log decides for another repository only where the
+identity names more than a tool's fixed sentence ("The operation was canceled."), or where the two excerpts are nearly equal; and
+never where the fingerprint is generic.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from typing import Protocol
 
 from ci_metrics.models import ExtractedError, Extraction, Job, Run, Usage, Verdict
 from ci_metrics.settings import Settings
+from ci_metrics.verdicts.likeness import near_equal, sketch
 from ci_metrics.verdicts.quotes import moved_evidence
 
 #: How an hour is named: as the assets name their partitions (the chain's tests hold the two together).
@@ -35,6 +40,8 @@ class StoredVerdict:
     calls: int = 0  # how often a model was asked for it: 0 for rules and humans
     owner: str = ""  # the process that wrote it
     job_id: str = ""  # whose failure was asked about: the money stands in its document, the evidence in its log
+    repo: str = ""  # of that failure
+    sketch: str = ""  # of its excerpt (`likeness.py`); "" where the identity alone says that two failures are one
 
     @property
     def in_vain(self) -> Usage:
@@ -50,6 +57,9 @@ class VerdictStore(Protocol):
 
     def put(self, verdicts: Sequence[StoredVerdict]) -> None:
         """Write them, replacing those of the same key."""
+
+    def of_fingerprints(self, fingerprints: Sequence[str], classifier_version: str) -> Sequence[StoredVerdict]:
+        """Those of these fingerprints and this version that have a sketch, under whatever keys, newest first."""
 
     def claim(self, key: str, owner: str, ttl: float) -> bool:
         """Say that `owner` is about to find this verdict out, for `ttl` seconds; False when another one is.
@@ -73,15 +83,28 @@ class VerdictStore(Protocol):
         """US dollars that processes noted for the clock hours from then on."""
 
 
-def subject_of(error: ExtractedError, extraction: Extraction) -> str:
-    """What is asked once: the fingerprint; for a generic one, which says nothing of the cause, the excerpt's text too.
+def subject_of(error: ExtractedError, extraction: Extraction, repo: str) -> str:
+    """What is asked once: the fingerprint, where it names the cause.
 
-    "Process completed with exit code 1" is not one error because its line is one line.
+    Where it names only a kind of failure, it is asked once a repository; a generic one, which says nothing of the cause, for
+    each text of an excerpt: "Process completed with exit code 1" is not one error because its line is one line.
     """
-    if not error.generic:
+    if error.telling and not error.generic:
         return error.fingerprint
-    text = "\n".join(line.text for line in extraction.lines) or extraction.excerpt
-    return f"{error.fingerprint}.{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:12]}"
+    if not error.generic:
+        return apart(error.fingerprint, repo)
+    return apart(error.fingerprint, repo, "\n".join(line.text for line in extraction.lines) or extraction.excerpt)
+
+
+def apart(fingerprint: str, repo: str, text: str = "") -> str:
+    """A fingerprint kept apart by repository, and by an excerpt's text where that counts too."""
+    whole = f"{repo}\n{text}".encode("utf-8", "replace")
+    return f"{fingerprint}.{hashlib.sha256(whole).hexdigest()[:12]}"
+
+
+def sketch_of(error: ExtractedError, extraction: Extraction) -> str:
+    """The sketch by which another repository's failure of the same fingerprint may be told to be this one; "" where none is needed."""
+    return "" if error.telling or error.generic else sketch(line.text for line in extraction.lines)
 
 
 def verdict_key(subject: str, classifier_version: str) -> str:
@@ -92,6 +115,11 @@ def verdict_key(subject: str, classifier_version: str) -> str:
 def human_key(subject: str) -> str:
     """The id of a human's verdict: of no classifier version, so it outlives all of them."""
     return f"{subject}-human"
+
+
+def label_key(error: ExtractedError) -> str:
+    """The id of a person's verdict on all failures like this one; "" for a generic error, which none is like."""
+    return "" if error.generic else human_key(error.fingerprint)
 
 
 def partition_of(run: Run | None, job: Job | None) -> str:
@@ -115,6 +143,11 @@ def reusable(stored: StoredVerdict, *, partitions: set[str], now: datetime, sett
         return True
     fresh = now - stored.created_at <= timedelta(hours=settings.classification_cache_ttl_hours)
     return fresh and stored.verdict.confidence >= settings.min_confidence_for_reuse
+
+
+def same_story(stored: StoredVerdict, *, repo: str, sketch: str) -> bool:
+    """Whether a stored verdict of the same fingerprint, which names no more than a kind, speaks of a failure in `repo` too."""
+    return stored.repo == repo or near_equal(stored.sketch, sketch)
 
 
 def with_threshold(verdict: Verdict, threshold: float) -> Verdict:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.models import Verdict
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.clients import client_to_show
 from ci_metrics.verdicts.prompt import build_prompt
 from ci_metrics.verdicts.request import JudgeRequest
-from ci_metrics.classifier.taxonomy import Taxonomy
 
 
 def render_request(

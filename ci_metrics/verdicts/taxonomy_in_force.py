@@ -8,9 +8,9 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from ci_metrics.errors import ContractError
 from ci_metrics.catalogue import load_catalogue
 from ci_metrics.classifier.taxonomy import Taxonomy, load_taxonomy
+from ci_metrics.errors import ContractError
 
 
 def taxonomy_in_force(path: Path | None) -> Taxonomy:
@@ -31,5 +31,7 @@ def taxonomy_in_force(path: Path | None) -> Taxonomy:
                     if near
                     else "write an id, family or tag"
                 )
-                raise ContractError(f"{path} (“{category.name}”): no message of the catalogue is called “{claimed}”; {hint}")
+                raise ContractError(
+                    f"{path} (“{category.name}”): no message of the catalogue is called “{claimed}”; {hint}"
+                )
     return taxonomy

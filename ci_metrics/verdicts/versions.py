@@ -10,8 +10,8 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-from ci_metrics.verdicts.prompt import prompt_version
 from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.verdicts.prompt import prompt_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

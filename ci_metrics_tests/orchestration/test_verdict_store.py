@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -130,6 +130,23 @@ def test_a_claim_of_a_process_that_died_here_holds_nobody_up(store: IndexVerdict
     assert not store.claim("other", f"{host}/{os.getpid()}/def", 600)
 
 
+def test_verdicts_that_need_a_likeness_are_found_by_their_fingerprint_and_version(store: IndexVerdictStore) -> None:
+    def kept(key: str, when: datetime, sketch: str, **verdict: str) -> StoredVerdict:
+        said = replace(STORED.verdict, **verdict)
+        return replace(STORED, key=key, verdict=said, created_at=when, repo="plum/kiosk", sketch=sketch)
+
+    older, newer = kept("f1-a.1-c", NOON, "0a1b2c"), kept("f1-a.2-c", NOON + timedelta(hours=1), "0a1b2d")
+    version, fingerprint = STORED.verdict.classifier_version, STORED.verdict.fingerprint
+    others = [
+        kept("f1-a-c", NOON, ""),
+        kept("f1-a.1-d", NOON, "0a1b2c", classifier_version="another"),
+        kept("f1-b.1-c", NOON, "0a1b2c", fingerprint="f1-another"),
+    ]
+    store.put([older, newer, *others])
+    assert store.of_fingerprints([fingerprint, "f1-unknown"], version) == [newer, older]
+    assert store.of_fingerprints(["f1-unknown"], version) == []
+
+
 def test_a_claim_is_no_verdict(store: IndexVerdictStore) -> None:
     store.claim(STORED.key, "a", 60)
     assert store.get([STORED.key, f"{STORED.key}-claim"]) == {}
@@ -149,9 +166,9 @@ def test_dollars_are_counted_from_a_moment_on(store: IndexVerdictStore) -> None:
 def test_two_judges_over_one_index_pay_once_and_a_humans_word_holds(
     store: IndexVerdictStore, index: EmbeddedIndex, clock: Clock
 ) -> None:
+    from ci_metrics.classifier.taxonomy import load_taxonomy
     from ci_metrics.verdicts.anthropic_client import AnthropicClient
     from ci_metrics.verdicts.limiter import Limiter
-    from ci_metrics.classifier.taxonomy import load_taxonomy
 
     with ModelServer() as server:
         limiter = Limiter(rpm=10_000, tpm=10**9)

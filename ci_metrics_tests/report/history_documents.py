@@ -68,7 +68,7 @@ def job(
             "f_error_confidence": 0.9,
             "s_error_summary": f"It failed: {fingerprint}",
             "s_error_fingerprint": fingerprint,
-            "s_error_group": group or fingerprint.replace("f1-", "g1-"),
+            "s_error_group": group or "g" + fingerprint.removeprefix("f"),
             **({"s_error_evidence": quote} if quote else {}),
             **({"b_error_generic": True} if generic else {}),
         }

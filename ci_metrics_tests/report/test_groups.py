@@ -109,6 +109,82 @@ def test_a_new_version_of_the_algorithm_regroups_history_and_keeps_its_dates(any
     assert [group.new for group in groups(any_index, latest)] == [False]
 
 
+NPM = "npm error 404 'grape-native@2.1.0' is not in this registry.\nnpm error 404 Not Found"
+
+
+@pytest.mark.parametrize("hourly", [True, False])
+def test_a_cause_that_an_earlier_version_knew_is_not_new_under_its_new_name(
+    any_index: DocumentIndex, hourly: bool
+) -> None:
+    now, hour = 9 * DAY, "2026-03-11T05"
+    write(
+        any_index,
+        job(1, at=0, fingerprint="f1-npm", quote=NPM),
+        job(2, at=5, fingerprint="f1-other", quote="npm error 404 'plum@3.0.0' is not in this registry."),
+        job(3, at=now, fingerprint="f2-npm", quote="1 error found\n" + NPM, hour=hour),
+        job(4, at=now, fingerprint="f2-new", quote="npm error 404 'fig@1.0.0' is not in this registry.", hour=hour),
+    )
+    where = {"equals": {"s_partition": hour}} if hourly else {"ranges": {"@timestamp": ("2026-03-10T00:00:00Z", None)}}
+    found = by_id(groups(any_index, Where(**where)))
+    assert {name: group.new for name, group in found.items()} == {"g2-npm": False, "g2-new": True}
+    assert (found["g2-npm"].first_seen, found["g2-npm"].count) == (moment(0), 1)
+    assert found["g2-new"].first_seen == moment(now)
+
+
+@pytest.mark.parametrize(
+    ("quote", "generic"),
+    [
+        ("Process completed with exit code 1.", False),  # as version 1 did not know it to be generic
+        ("npm error code 1", False),
+        ("AssertionError", False),
+        (NPM, True),
+        ("", False),
+    ],
+)
+def test_what_names_no_cause_makes_no_two_versions_groups_one(
+    embedded_index: DocumentIndex, quote: str, generic: bool
+) -> None:
+    hour = "2026-03-11T05"
+    write(
+        embedded_index,
+        job(1, at=0, fingerprint="f1-a", quote=quote, generic=generic),
+        job(2, at=9 * DAY, fingerprint="f2-a", quote=quote or NPM, hour=hour),
+    )
+    assert [group.new for group in groups(embedded_index, Where(equals={"s_partition": hour}))] == [True]
+
+
+def test_a_name_that_an_hour_done_again_took_is_found_too(embedded_index: DocumentIndex) -> None:
+    """The earlier failure has the new name already; the later hour is still of the earlier version."""
+    hour = "2026-03-11T05"
+    write(
+        embedded_index,
+        job(1, at=0, fingerprint="f2-npm", quote=NPM),
+        job(2, at=9 * DAY, fingerprint="f1-npm", quote=NPM, hour=hour),
+    )
+    (group,) = groups(embedded_index, Where(equals={"s_partition": hour}))
+    assert (group.new, group.first_seen) == (False, moment(0))
+
+
+def test_what_was_usual_under_its_earlier_name_does_not_spike_under_the_new_one(embedded_index: DocumentIndex) -> None:
+    week = [
+        job(100 * day + n, at=day * DAY, fingerprint="f1-npm", quote=NPM, hour=f"2026-03-{2 + day:02}T05")
+        for day in range(7)
+        for n in range(40)
+    ]
+    hour = "2026-03-09T05"
+    now = [job(9000 + n, at=7 * DAY + n, fingerprint="f2-npm", quote=NPM, hour=hour) for n in range(5)]
+    write(embedded_index, *week, *now)
+    (group,) = groups(embedded_index, Where(equals={"s_partition": hour}))
+    # 280 failures in the 168 hours before: five in one hour are 3 times as many. Twice as many before, and they are not.
+    assert (group.new, group.spiking) == (False, True)
+    write(
+        embedded_index,
+        *(job(20000 + n, at=DAY, fingerprint="f1-npm", quote=NPM, hour="2026-03-03T05") for n in range(280)),
+    )
+    (group,) = groups(embedded_index, Where(equals={"s_partition": hour}))
+    assert (group.new, group.spiking) == (False, False)
+
+
 def history(runs_now: int, usual_per_day: int, *, generic: bool = False, matrix: int = 1) -> list[Document]:
     made = [job(1, at=0, fingerprint="f1-a", generic=generic)]
     for day in range(1, 8):

@@ -19,7 +19,9 @@ from ci_metrics_tests.verdicts.model_server import KEY, ModelServer
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
-def extraction_of(text: str, *, headline_line: int, fingerprint: str, generic: bool = False) -> Extraction:
+def extraction_of(
+    text: str, *, headline_line: int, fingerprint: str, generic: bool = False, telling: bool = True
+) -> Extraction:
     """An extraction whose lines are those of `text`, from line 100 on."""
     lines = tuple(LogLine(100 + i, line) for i, line in enumerate(text.splitlines()))
     headline = next((line.text for line in lines if line.number == headline_line), "")
@@ -33,6 +35,7 @@ def extraction_of(text: str, *, headline_line: int, fingerprint: str, generic: b
         fingerprint=fingerprint,
         group=f"g-{fingerprint}",
         generic=generic,
+        telling=telling and not generic,
     )
     return Extraction(
         state="errors",
@@ -55,12 +58,17 @@ def failure(
     job_id: int = 1,
     hour: datetime = NOON,
     generic: bool = False,
+    telling: bool = True,
+    repo: str = "acme/shop",
     **more: object,
 ) -> JudgeRequest:
     """A failed assertion numbered `number`; the same number is the same error."""
     text = text or f"$ run-tests\nAssertionError: case {number} expected 3, got 4\n1 failed, 20 passed"
-    extraction = extraction_of(text, headline_line=101, fingerprint=fingerprint or f"f1-{number:04d}", generic=generic)
-    return JudgeRequest(extraction=extraction, error=extraction.errors[0], job=job(job_id, hour), **more)  # type: ignore[arg-type]
+    extraction = extraction_of(
+        text, headline_line=101, fingerprint=fingerprint or f"f1-{number:04d}", generic=generic, telling=telling
+    )
+    made = replace(job(job_id, hour), repo=repo)
+    return JudgeRequest(extraction=extraction, error=extraction.errors[0], job=made, **more)  # type: ignore[arg-type]
 
 
 def job(job_id: int = 1, hour: datetime = NOON) -> Job:
@@ -129,6 +137,13 @@ class MemoryStore:
 
     def get(self, keys: Sequence[str]) -> Mapping[str, StoredVerdict]:
         return {key: self.kept[key] for key in keys if key in self.kept}
+
+    def of_fingerprints(self, fingerprints: Sequence[str], classifier_version: str) -> Sequence[StoredVerdict]:
+        return [
+            v
+            for v in self.kept.values()
+            if v.sketch and v.verdict.fingerprint in fingerprints and v.verdict.classifier_version == classifier_version
+        ]
 
     def put(self, verdicts: Sequence[StoredVerdict]) -> None:
         self.kept.update({v.key: replace(v, created_at=v.created_at.replace(microsecond=0)) for v in verdicts})

@@ -12,7 +12,9 @@ import pytest
 
 from ci_metrics.errors import TransientError
 from ci_metrics.models import Usage
-from ci_metrics.verdicts.judge import Judge, unsettled
+from ci_metrics.verdicts.judge import Judge, JudgeRequest, unsettled
+from ci_metrics.verdicts.likeness import likeness, near_equal, sketch
+from ci_metrics.verdicts.reuse import StoredVerdict, human_key
 from ci_metrics_tests.verdicts.failures import NOON, Clock, FixedRules, MemoryStore, failure
 from ci_metrics_tests.verdicts.model_server import ModelServer, answer_of
 
@@ -157,6 +159,122 @@ def test_a_generic_fingerprint_does_not_make_two_errors_one(make_judge: MakeJudg
     assert [v.source for v in verdicts] == ["model", "model", "reused"]
     assert {v.fingerprint for v in verdicts} == {"f1-exit1"}
     assert len(server.prompts) == 2
+
+
+# Across repositories
+
+FIXED = "$ {command}\nchecking {count} parts\n{one}\n{two}\nError: Input required and not supplied: token\n{end}"
+KIOSK = FIXED.format(command="kiosk", count=3, one="cart is there", two="till is there", end="bye from kiosk")
+DEPOT = FIXED.format(command="depot", count=9, one="gate opens", two="crane stands", end="the depot is shut")
+KIOSK_AGAIN = KIOSK.replace("checking 3 parts", "checking 41 parts")
+
+
+def fixed(text: str, repo: str, **more: Any) -> JudgeRequest:
+    """A failure whose fingerprint is a tool's fixed sentence."""
+    return failure(text=text, fingerprint="f1-token", telling=False, repo=repo, **more)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_strangers_verdict_on_a_tools_fixed_sentence_decides_nothing_elsewhere(
+    make_judge: MakeJudge, server: ModelServer, together: bool
+) -> None:
+    ours, theirs = fixed(KIOSK, "plum/kiosk"), fixed(DEPOT, "fig/depot", job_id=2)
+    passes = [[ours, theirs]] if together else [[ours], [theirs]]
+    sources = [verdict.source for requests in passes for verdict in make_judge().judge(requests)]
+    assert (sources, len(server.prompts)) == (["model", "model"], 2)
+    again = make_judge().judge([fixed(KIOSK, "plum/kiosk", job_id=3), fixed(DEPOT, "fig/depot", job_id=4)])
+    assert ([verdict.source for verdict in again], len(server.prompts)) == (["reused", "reused"], 2), "each has its own"
+
+
+def test_within_a_repository_a_fixed_sentence_is_asked_about_once_whatever_stands_around_it(
+    make_judge: MakeJudge, server: ModelServer
+) -> None:
+    make_judge().judge([fixed(KIOSK, "plum/kiosk")])
+    [verdict] = make_judge().judge([fixed(DEPOT, "plum/kiosk", job_id=2, hour=LATER)])
+    assert (verdict.source, len(server.prompts)) == ("reused", 1)
+
+
+def test_a_strangers_verdict_counts_where_the_excerpts_are_nearly_equal(
+    make_judge: MakeJudge, server: ModelServer, store: MemoryStore
+) -> None:
+    make_judge().judge([fixed(KIOSK, "plum/kiosk")])
+    [key] = store.kept
+    [verdict] = make_judge().judge([fixed(KIOSK_AGAIN, "fig/kiosk-fork", job_id=2, hour=LATER)])
+    assert (verdict.source, verdict.error_type, verdict.usage) == ("reused", "assertion_failure", Usage())
+    assert len(server.prompts) == 1
+    assert store.kept[key].partitions == ("2026-11-20T12", "2026-11-20T17"), "the verdict knows whom it served"
+
+
+@pytest.mark.parametrize(("confidence", "hours"), [(0.6, 1), (0.9, 200)])
+def test_a_strangers_verdict_that_is_unsure_or_old_does_not_count_however_alike_the_excerpts(
+    make_judge: MakeJudge, server: ModelServer, clock: Clock, confidence: float, hours: int
+) -> None:
+    server.answer = lambda user: {**answer_of(user), "confidence": confidence}
+    make_judge().judge([fixed(KIOSK, "plum/kiosk")])
+    asked = len(server.prompts)
+    clock.now += timedelta(hours=hours)
+    make_judge().judge([fixed(KIOSK_AGAIN, "fig/kiosk-fork", job_id=2, hour=NOON + timedelta(hours=hours))])
+    assert len(server.prompts) > asked
+
+
+def test_a_telling_fingerprint_is_asked_about_once_for_all_repositories(
+    make_judge: MakeJudge, server: ModelServer
+) -> None:
+    make_judge().judge([failure(1, repo="plum/kiosk")])
+    [verdict] = make_judge().judge([failure(1, job_id=2, repo="fig/depot", text="other words\nAssertionError: case 1")])
+    assert (verdict.source, len(server.prompts)) == ("reused", 1)
+
+
+def test_a_generic_fingerprint_decides_for_no_other_repository_even_with_an_equal_excerpt(
+    make_judge: MakeJudge, server: ModelServer
+) -> None:
+    text = "$ make\nProcess completed with exit code 1."
+    make_judge().judge([failure(text=text, fingerprint="f1-exit1", generic=True, repo="plum/kiosk")])
+    make_judge().judge([failure(text=text, fingerprint="f1-exit1", generic=True, repo="fig/depot", job_id=2)])
+    assert len(server.prompts) == 2
+
+
+def test_a_persons_verdict_on_all_failures_like_it_holds_in_every_repository(
+    make_judge: MakeJudge, server: ModelServer, store: MemoryStore
+) -> None:
+    [machine] = make_judge().judge([fixed(KIOSK, "plum/kiosk")])
+    said = replace(machine, source="human", error_type="timeout", classifier_version="human")
+    store.put([StoredVerdict(key=human_key("f1-token"), verdict=said, created_at=NOON)])
+    [verdict] = make_judge().judge([fixed(DEPOT, "fig/depot", job_id=2)])
+    assert (verdict.source, verdict.error_type, len(server.prompts)) == ("human", "timeout", 1)
+
+
+@pytest.mark.parametrize(
+    ("lines", "alike"),
+    [
+        ([f"line {word}" for word in "abcdefghij"], True),
+        ([f"2031-01-01 line {word} took 3.1s" for word in "abcdefghij"], False),
+        ([f"  LINE {word}  " for word in "abcdefghij"], True),
+        ([f"line {word}" for word in "abcdefghzy"], False),
+        ([f"line {word}" for word in "abcdefghijk"], True),
+        ([f"line {word}" for word in "qrstuvwxyz"], False),
+        ([], False),
+    ],
+)
+def test_excerpts_are_nearly_equal_when_seven_in_ten_of_all_their_lines_are_shared(
+    lines: list[str], alike: bool
+) -> None:
+    ours = [f"line {word}" for word in "abcdefghij"]
+    assert near_equal(sketch(ours), sketch(lines)) == alike
+
+
+def test_numbers_and_ids_make_no_two_excerpts_different_and_few_lines_none_alike() -> None:
+    one = [f"step {n} of {name} took {n}.5s, id {n}3f2a9c1" for n, name in enumerate("abcdefgh")]
+    other = [f"step {n + 7} of {name} took {n}9.1s, id {n}0b1c2d3" for n, name in enumerate("abcdefgh")]
+    assert likeness(sketch(one), sketch(other)) == 1.0
+    assert not near_equal(sketch(one[:4]), sketch(one[:4]))
+
+
+def test_a_sketch_of_any_excerpt_fits_a_document_and_tells_the_share_in_common() -> None:
+    words = [f"{a}{b} was said" for a in "abcdefghijklmnopqrst" for b in "abcdefghijklmnopqrst"]
+    assert len(sketch(words)) <= 256
+    half = likeness(sketch(words[:300]), sketch(words[100:]))  # 200 of 400 in common
+    assert 0.25 <= half <= 0.75
 
 
 def test_rules_verdicts_are_kept_but_never_taken_for_a_models(

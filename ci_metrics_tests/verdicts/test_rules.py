@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from ci_metrics.classifier import CLASSIFIER_VERSION, Rule, load_rules
+from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.verdicts.rules.matching import bare, match_lines
 from ci_metrics.verdicts.rules.weighing import names, outranks, precedence
-from ci_metrics.classifier.taxonomy import load_taxonomy
 
 RULES = load_rules()
 PASSING = sorted((Path(__file__).parent / "passing").glob("*.log"))

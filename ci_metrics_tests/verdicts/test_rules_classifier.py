@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ci_metrics.models import ExtractedError, Extraction, Job, LogLine, Step, Verdict
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import load_taxonomy
+from ci_metrics.models import ExtractedError, Extraction, Job, LogLine, Step, Verdict
 
 END = "##[error]Process completed with exit code 1."
 CLASSIFIER = Classifier(load_taxonomy(None))

@@ -2,10 +2,10 @@
 
 import pytest
 
-from ci_metrics.models import ExtractedError, Extraction, LogLine
 from ci_metrics.classifier import Classifier
-from ci_metrics.verdicts.rules.commands import commands_of
 from ci_metrics.classifier.taxonomy import load_taxonomy
+from ci_metrics.models import ExtractedError, Extraction, LogLine
+from ci_metrics.verdicts.rules.commands import commands_of
 
 CLASSIFIER = Classifier(load_taxonomy(None))
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ci_metrics.errors import ContractError, SettingsError
 from ci_metrics.classifier.taxonomy import load_taxonomy
+from ci_metrics.errors import ContractError, SettingsError
 from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 
 THE_TEN = (

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from ci_metrics.classifier import CLASSIFIER_VERSION, Classifier
+from ci_metrics.classifier.taxonomy import Taxonomy, load_taxonomy
 from ci_metrics.logs import extract
 from ci_metrics.models import ExtractedError, LogLine
-from ci_metrics.classifier import CLASSIFIER_VERSION, Classifier
 from ci_metrics.verdicts.rules.matching import Hit, match_lines
 from ci_metrics.verdicts.rules.second_opinion import FIRM, how_sure, overrules
 from ci_metrics.verdicts.rules.weighing import CONTEXT, FIRST, Candidate, Decision
-from ci_metrics.classifier.taxonomy import Taxonomy, load_taxonomy
 from ci_metrics.verdicts.words import Opinion, opinion_on, terms
 
 ROOT = Path(__file__).parents[2]
@@ -168,7 +168,11 @@ def test_other_weights_are_another_version_of_the_rules(tmp_path: Path) -> None:
     shutil.copytree(
         ROOT / "ci_metrics", tmp_path / "ci_metrics", ignore=shutil.ignore_patterns("__pycache__", "sample")
     )
-    ask = [sys.executable, "-c", "from ci_metrics.verdicts.rules.loading import CLASSIFIER_VERSION; print(CLASSIFIER_VERSION)"]
+    ask = [
+        sys.executable,
+        "-c",
+        "from ci_metrics.verdicts.rules.loading import CLASSIFIER_VERSION; print(CLASSIFIER_VERSION)",
+    ]
     for expected in (True, False):
         told = subprocess.run(ask, capture_output=True, text=True, check=True, cwd=tmp_path).stdout.strip()
         assert (told == CLASSIFIER_VERSION) is expected

@@ -11,6 +11,7 @@ import dagster as dg
 
 from ci_metrics.models import ErrorState, Job, Run, Usage
 from ci_metrics.orchestration.assets.extracted_errors import extract_job
+from ci_metrics.orchestration.carried_labels import carry_labels
 from ci_metrics.orchestration.declaring import partitioned_asset
 from ci_metrics.orchestration.holding import is_open, still_holding
 from ci_metrics.orchestration.hourly import announce_classifier, each_hour
@@ -63,6 +64,7 @@ def judge_hour(ci: Workplace, hour: str, only: Only | None = None) -> Mapping[st
     version = "off"
     if ci.settings.enable_error_classification:
         version = ci.classifier_version
+        carry_labels(ci.index, extractions, before)
         held = still_holding(ci, extractions, before, only)
         due = [row for row in extractions if row.key not in held]
         fresh = _judge(ci, hour, due, before)
