@@ -22,7 +22,8 @@ from typing import Any
 import hyperscan
 
 from ci_metrics.logs import extract
-from ci_metrics.logs.scan import hits
+from ci_metrics.catalogue import load_catalogue
+from ci_metrics.logs.scan import finder, hits
 
 #: The words of the comparison: the generic ones that the patterns hold too.
 WORDS = (
@@ -131,7 +132,7 @@ def main() -> None:
         jobs = {
             "grep -E -i -c": lambda: subprocess.run(command, stdout=subprocess.PIPE, check=False),
             "same words": lambda: lines_with_words(database, whole),
-            "scan": lambda: each(hits, logs),
+            "scan": lambda: each(lambda log: hits(log, finder(load_catalogue())), logs),
             "extract": lambda: each(extract, logs),
         }
         counted = int(subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout)

@@ -82,7 +82,7 @@ def candidates(
         return Candidates(reading, ranges, step, failing, False, [], [], [])
     best = passing.dim(reading, best, excerpt.most_of(budget))
     scored, floor = excerpt.scored(reading, failing, best, budget)
-    lines = excerpt.choose(reading, scored.values(), floor, budget)
+    lines = excerpt.choose(reading, scored.values(), floor, budget, failing)
     structure = reading.structure
     places = [
         Place(

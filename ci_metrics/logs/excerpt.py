@@ -16,7 +16,7 @@ from ci_metrics.logs.scan import Block, finder
 from ci_metrics.models import LogLine, Span
 
 #: A line must score this share of the best match to be chosen, whatever the budget.
-FLOOR = 0.22
+FLOOR = 0.16
 #: What a match outside the failing segments counts: before the failure, after it; and how much a match far above it loses.
 BEFORE, AFTER, FAR = 0.44, 0.28, 0.16
 #: Matches whose neighbours are looked at: at least so many, and one for so many characters of the budget.
@@ -27,6 +27,12 @@ SEED, SEEDS, SEED_DECAY = 2.21, 24, 0.968
 END, HEADER, SCRIPT = 20.0, 3.0, 8
 #: A gap of so many bytes is filled rather than marked.
 GAP = 90
+#: Characters up to which an excerpt is filled with the last lines of what failed: a short step is shown whole. On logs of projects
+#: that took no part in learning this keeps marked lines that no message knows; beyond it the gain flattens (docs/quality.md). Logs of other
+#: services than GitHub's have no steps, and long tails.
+FILL, FILL_OTHER = 6_000, 4_000
+#: Lines of what failed that are looked at for that.
+FILL_LINES = 120
 
 
 def place(reading: Reading, failing: set[int]) -> float:
@@ -136,7 +142,7 @@ def _raise(lines: dict[int, Line], block: Block, start: int, end: int, score: fl
     line.score = max(line.score, score)
 
 
-def choose(reading: Reading, lines: Iterable[Line], floor: float, budget: int) -> list[Line]:
+def choose(reading: Reading, lines: Iterable[Line], floor: float, budget: int, failing: set[int]) -> list[Line]:
     """The best lines that fit `budget` characters, in the log's order, with their numbers."""
     chosen: list[Line] = []
     used = 0
@@ -147,10 +153,39 @@ def choose(reading: Reading, lines: Iterable[Line], floor: float, budget: int) -
         if used + size <= budget:
             used += size
             chosen.append(line)
+    room = min(FILL if reading.structure.github else FILL_OTHER, budget) - used
+    if room > 0:
+        chosen += _rest(reading, failing, {line.at for line in chosen}, room)
     chosen.sort(key=attrgetter("at"))
     chosen = _joined(reading, chosen)
     _number(reading, chosen)
     return chosen
+
+
+def _rest(reading: Reading, failing: set[int], kept: set[int], room: int) -> list[Line]:
+    """The last lines of what failed that are not in `kept`, as far as there is room, from its end upwards."""
+    structure = reading.structure
+    found: list[Line] = []
+    for segment in sorted(failing, reverse=True)[:1] or [structure.segment(reading.size)]:
+        start = structure.starts[segment]
+        stop = structure.starts[segment + 1] if segment + 1 < len(structure.starts) else reading.size
+        ends = [at for at in (*structure.ends, *structure.marks) if start <= at < stop]
+        at = max(ends, default=stop)
+        block = reading.block(at) or reading.block(at - 1)
+        for _ in range(FILL_LINES):
+            if block is None or at <= max(start, block.offset):
+                break
+            end = at - block.offset - 1
+            begin = block.data.rfind(b"\n", 0, end) + 1
+            at = block.offset + begin
+            if at in kept:
+                continue
+            text = text_of(block.data[begin:end])
+            room -= len(text) + 1
+            if room < 0:
+                break
+            found.append(Line(at, text, 0.0, block.offset + end))
+    return found
 
 
 def _number(reading: Reading, chosen: list[Line]) -> None:

@@ -47,7 +47,7 @@ class _Block:
 def errors_of(
     lines: Sequence[Line],
     shown: Mapping[int, LogLine],
-    scores: NDArray[np.float64],
+    scores: NDArray[np.float32],
     hits: Sequence[tuple[int, ...]],
     catalogue: Catalogue,
     step_of: Callable[[int], tuple[str | None, int | None]],
@@ -105,7 +105,7 @@ def _role(messages: Sequence[Message]) -> Role:
     return next((role for role in ROLES if role in roles), "cause")
 
 
-def _blocks(lines: Sequence[Line], scores: NDArray[np.float64], inside: Callable[[int], bool] | None) -> list[_Block]:
+def _blocks(lines: Sequence[Line], scores: NDArray[np.float32], inside: Callable[[int], bool] | None) -> list[_Block]:
     """Runs of lines, cut at a step's ends and where a kind of line that begins an error is seen again."""
     best = max(line.own for line in lines)
     threshold = max(LEAST, SHARE * best)

@@ -10,10 +10,12 @@ stands; none holds a word of a log.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +37,7 @@ GENERIC = "generic"
 DISTANCES = (0, 1, 2, 3, 5, 8, 15, 30, 100, 400)
 #: How far a line looks for a cause, a test or a frame above and below it, in kept lines.
 NEAR = (3, 12)
-_LOOKED_FOR = ("cause", "test", "frame", "epilogue", "count", "title", "stack")
+LOOKED_FOR = ("cause", "test", "frame", "epilogue", "count", "title", "stack")
 #: What a line loses that the last passing run of the job printed too. Not learned: the labelled logs come without their
 #: passing runs; `python -m bench.background` shows what it is worth on recorded pairs.
 BACKGROUND = 3.0
@@ -56,14 +58,31 @@ class Place:
 
 @dataclass(frozen=True)
 class Features:
-    """Features of the kept lines: a matrix of lines by names."""
+    """Features of the kept lines, in parts: what each line is, whether its neighbours are kept too, and where it stands."""
 
-    names: tuple[str, ...]
-    values: NDArray[np.float64]
-    background: NDArray[np.float64]  # 1 for a line that the last passing run of the job printed too
+    own: NDArray[np.float32]  # lines x `OWN`
+    beside: tuple[NDArray[np.float32], ...]  # for each of `AROUND`: 1 where the neighbour stands right there in the log
+    place: NDArray[np.float32]  # lines x `PLACE`
+    background: NDArray[np.float32]  # 1 for a line that the last passing run of the job printed too
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """All features: lines x `feature_names()`."""
+        around = [_shifted(self.own, by) * there[:, None] for by, there in zip(_OFFSETS, self.beside, strict=True)]
+        return np.hstack([self.own, *around, self.place])
+
+    def sums(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`values @ vector`, without making the neighbours' columns: their sums are shifted instead."""
+        width = len(OWN)
+        parts = vector[: width * (1 + len(_OFFSETS))].reshape(1 + len(_OFFSETS), width)
+        each = self.own @ parts.T
+        total = each[:, 0] + self.place @ vector[width * (1 + len(_OFFSETS)) :]
+        for column, (by, there) in enumerate(zip(_OFFSETS, self.beside, strict=True), start=1):
+            total += _shifted(each[:, column], by) * there
+        return total
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weights:
     """What was learned: a weight for each feature, and for single messages what they are worth beyond their role."""
 
@@ -85,7 +104,7 @@ def weights_in_force() -> Weights:
     return Weights.read(files("ci_metrics.logs").joinpath("ranking.tsv").read_text(encoding="utf-8"))
 
 
-def _shifted(matrix: NDArray[np.float64], by: int) -> NDArray[np.float64]:
+def _shifted(matrix: NDArray[np.float32], by: int) -> NDArray[np.float32]:
     """Rows moved so that row i holds what stood `by` rows further down; nothing beyond the ends."""
     out = np.zeros_like(matrix)
     if by > 0:
@@ -95,23 +114,59 @@ def _shifted(matrix: NDArray[np.float64], by: int) -> NDArray[np.float64]:
     return out
 
 
+#: Features of a line by itself.
+OWN = (*(f"role:{role}" for role in ROLES), *(f"shape:{shape}" for shape in SHAPES), "hit", "category")
+#: Whose features count too: the neighbours, and those behind them.
+AROUND = ("above", "below", "above2", "below2")
+_OFFSETS = (-1, 1, -2, 2)
+#: Features of a line's place.
+PLACE = (
+    "gap-above", "gap-below",
+    *(f"{role}-{way}-{reach}" for role in LOOKED_FOR for way in ("above", "below") for reach in NEAR),
+    *(f"{role}-in-step" for role in LOOKED_FOR),
+    "failing", "aside", "no-failing-step", "weight", "weight-share", "heaviest", "weight-5", "weight-7", "weight-85",
+    *(f"to-end-{d}" for d in DISTANCES), "to-end-more", "behind-end", "no-end", "distance", "depth",
+    "before-strong", "first-strong", "last-strong", "behind-strong", "repeated", "repeats", "first-of-shape", "last-of-shape",
+    *(f"first-{role}" for role in LOOKED_FOR[:3]), *(f"last-{role}" for role in LOOKED_FOR[:3]),
+    "frame-with-cause", "frame-with-test", "epilogue-with-cause", "count-with-cause", "cause-alone", "same-above",
+    "short", "brief", "long", "very-long",
+)  # fmt: skip
+
+
 @cache
 def feature_names() -> tuple[str, ...]:
-    """The columns of `features`, in order."""
-    base = [*(f"role:{role}" for role in ROLES), *(f"shape:{shape}" for shape in SHAPES), "hit", "category"]
-    around = [f"{where}:{name}" for where in ("above", "below", "above2", "below2") for name in base]
-    gaps = ["gap-above", "gap-below"]
-    far = [f"{role}-{way}-{reach}" for role in _LOOKED_FOR for way in ("above", "below") for reach in NEAR]
-    inside = [f"{role}-in-step" for role in _LOOKED_FOR]
-    place = [
-        "failing", "aside", "no-failing-step", "weight", "weight-share", "heaviest", "weight-5", "weight-7", "weight-85",
-        *(f"to-end-{d}" for d in DISTANCES), "to-end-more", "behind-end", "no-end", "distance", "depth",
-        "before-strong", "first-strong", "last-strong", "behind-strong", "repeated", "repeats", "first-of-shape", "last-of-shape",
-        *(f"first-{role}" for role in _LOOKED_FOR[:3]), *(f"last-{role}" for role in _LOOKED_FOR[:3]),
-        *(f"frame-with-{role}" for role in ("cause", "test")), "epilogue-with-cause", "count-with-cause", "cause-alone", "same-above",
-        "short", "brief", "long", "very-long",
-    ]  # fmt: skip
-    return (*base, *around, *gaps, *far, *inside, *place)
+    """All features, in order."""
+    return (*OWN, *(f"{where}:{name}" for where in AROUND for name in OWN), *PLACE)
+
+
+@lru_cache(maxsize=8)
+def _columns(catalogue: Catalogue) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of each message: its role's column (-1: none), whether it has a category, is empty, is a cause of generic words."""
+    at: dict[str, int] = {role: i for i, role in enumerate(ROLES)}
+    messages = catalogue.messages
+    return (
+        np.array([at.get(m.role, -1) for m in messages], np.intp),
+        np.array([bool(m.category) for m in messages]),
+        np.array([m.role in EMPTY for m in messages]),
+        np.array([m.role == "cause" and m.family == GENERIC for m in messages]),
+    )
+
+
+def _own(catalogue: Catalogue, texts: Sequence[str], hits: Sequence[tuple[int, ...]]) -> NDArray[np.float32]:
+    """What each line is."""
+    own = np.zeros((len(texts), len(OWN)), np.float32)
+    own[:, len(ROLES) : len(ROLES) + len(SHAPES)] = shapes_of(texts)
+    rows = np.repeat(np.arange(len(hits)), [len(found) for found in hits])
+    if len(rows):
+        role, category, is_empty, is_generic = _columns(catalogue)
+        numbers = np.fromiter(chain.from_iterable(hits), np.intp, len(rows))
+        empty = np.zeros(len(texts), bool)
+        empty[rows[is_empty[numbers]]] = True
+        said = (role[numbers] >= 0) & ~(empty[rows] & is_generic[numbers])
+        own[rows[said], role[numbers[said]]] = 1
+        own[rows[said], -2] = 1
+        own[rows[category[numbers]], -1] = 1
+    return own
 
 
 def features(
@@ -122,116 +177,89 @@ def features(
     `texts`: clean lines; `hits`: numbers of the catalogue's messages on each; `total`: how many lines the log has.
     """
     count = len(texts)
+    own = _own(catalogue, texts, hits)
+    roles = own[:, : len(ROLES)]
     numbers = np.array([place.number for place in places])
-    role_at: dict[str, int] = {role: i for i, role in enumerate(ROLES)}
-    roles = np.zeros((count, len(ROLES)))
-    other = np.zeros((count, 2))
-    for i, found in enumerate(hits):
-        messages = [catalogue.messages[number] for number in found]
-        empty = any(message.role in EMPTY for message in messages)
-        for message in messages:
-            at = role_at.get(message.role)
-            if at is not None and not (empty and message.role == "cause" and message.family == GENERIC):
-                roles[i, at] = 1
-                other[i, 0] = 1
-            if message.category:
-                other[i, 1] = 1
-    shapes = shapes_of(texts).astype(float)
-    base = np.hstack([roles, shapes, other])
-    parts = [base]
-    contiguous = np.diff(numbers) == 1
-    up1, down1 = np.zeros(count), np.zeros(count)
-    up1[1:], down1[:-1] = contiguous, contiguous
-    up2, down2 = np.zeros(count), np.zeros(count)
-    up2[2:] = contiguous[1:] & contiguous[:-1]
-    down2[:-2] = contiguous[1:] & contiguous[:-1]
-    parts += [_shifted(base, -1) * up1[:, None], _shifted(base, 1) * down1[:, None]]
-    parts += [_shifted(base, -2) * up2[:, None], _shifted(base, 2) * down2[:, None]]
-    parts.append(np.stack([1 - up1, 1 - down1], axis=1))
-
-    failing = np.array([place.failing for place in places], float)
-    fresh = np.array([role_at[role] for role in _LOOKED_FOR])
-    inside = failing if failing.any() else np.ones(count)
-    sums = np.vstack([np.zeros(len(fresh)), np.cumsum(roles[:, fresh], axis=0)])
+    follows = np.diff(numbers) == 1
+    beside = tuple(np.zeros(count, np.float32) for _ in _OFFSETS)
+    beside[0][1:], beside[1][:-1] = follows, follows
+    if count > 2:
+        beside[2][2:] = beside[3][:-2] = follows[1:] & follows[:-1]
+    failing = np.array([place.failing for place in places], np.float32)
+    inside = failing if failing.any() else np.ones(count, np.float32)
+    weights = np.array([place.weight for place in places], np.float32)
+    most = float((weights * inside).max()) or float(weights.max()) or 1.0
     rows = np.arange(count)
-    far = []
-    for j in range(len(fresh)):
-        for way in ("above", "below"):
-            for reach in NEAR:
-                if way == "above":
-                    there = sums[rows, j] - sums[np.maximum(0, rows - reach), j]
-                else:
-                    there = sums[np.minimum(count, rows + 1 + reach), j] - sums[rows + 1, j]
-                far.append((there > 0).astype(float))
-    parts.append(np.stack(far, axis=1))
-    in_step = (roles[:, fresh] * inside[:, None]).sum(axis=0) > 0
-    parts.append(np.tile(in_step.astype(float), (count, 1)))
 
-    weights = np.array([place.weight for place in places], float)
-    most = weights.max() if count else 0.0
-    most_inside = (weights * inside).max() if count else 0.0
-    most_inside = most_inside or most or 1.0
-    end_rows = (roles[:, role_at["step-end"]] > 0) | (shapes[:, SHAPES.index("exit-mark")] > 0)
+    looked = roles[:, [ROLES.index(role) for role in LOOKED_FOR]]
+    sums = np.vstack([np.zeros((1, looked.shape[1]), np.float32), np.cumsum(looked, axis=0)])
+    above = [sums[rows] - sums[np.maximum(0, rows - reach)] > 0 for reach in NEAR]
+    below = [sums[np.minimum(count, rows + 1 + reach)] - sums[rows + 1] > 0 for reach in NEAR]
+    near = np.stack([*above, *below], axis=2).reshape(count, -1)
+    in_step = np.tile((looked * inside[:, None]).sum(axis=0) > 0, (count, 1))
+
+    end_rows = (roles[:, ROLES.index("step-end")] > 0) | (own[:, len(ROLES) + SHAPES.index("exit-mark")] > 0)
     ends = numbers[end_rows & (inside > 0)]
-    if not len(ends):
-        ends = numbers[end_rows]
-    where = np.searchsorted(ends, numbers)
-    has_end = where < len(ends)
-    distance = np.where(has_end, ends[np.minimum(where, max(0, len(ends) - 1))] - numbers if len(ends) else 0, -1)
-    step = np.searchsorted(np.array(DISTANCES), distance)
-    to_end = np.zeros((count, len(DISTANCES) + 1))
-    to_end[rows[has_end], step[has_end]] = 1
-    strong = np.flatnonzero((weights >= 0.7 * most_inside) & (inside > 0))
+    ends = ends if len(ends) else numbers[end_rows]
+    behind = np.searchsorted(ends, numbers)
+    has_end = behind < len(ends)
+    distance = ends[np.minimum(behind, len(ends) - 1)] - numbers if len(ends) else np.full(count, -1)
+    to_end = np.zeros((count, len(DISTANCES) + 1), np.float32)
+    to_end[rows[has_end], np.searchsorted(np.array(DISTANCES), distance[has_end])] = 1
+
+    strong = np.flatnonzero((weights >= 0.7 * most) & (inside > 0))
     first, last = (strong[0], strong[-1]) if len(strong) else (count, -1)
     kinds = [text.strip()[:_SHAPE].translate(_NO_DIGITS) for text in texts]
-    seen: dict[str, list[int]] = {}
-    for i, kind in enumerate(kinds):
-        seen.setdefault(kind, []).append(i)
-    repeats = np.array([len(seen[kind]) for kind in kinds], float)
-    first_of = np.array([seen[kind][0] == i for i, kind in enumerate(kinds)], float)
-    last_of = np.array([seen[kind][-1] == i for i, kind in enumerate(kinds)], float)
+    times = Counter(kinds)
+    repeats = np.array([times[kind] for kind in kinds], np.float32)
+    firsts_of, lasts_of = {k: i for i, k in reversed(list(enumerate(kinds)))}, {k: i for i, k in enumerate(kinds)}
+    ranks = np.zeros((count, 6), np.float32)
+    for column in range(3):
+        at = np.flatnonzero(looked[:, column] * inside)
+        if len(at):
+            ranks[at[0], column] = ranks[at[-1], 3 + column] = 1
+    cause = looked[:, 0]
+    has_cause, has_test = float((cause * inside).sum() > 0), float((looked[:, 1] * inside).sum() > 0)
+    same = [i > 0 and bool(hits[i]) and hits[i] == hits[i - 1] for i in range(count)]
     lengths = np.array([len(text.strip()) for text in texts])
-    by_role = {role: np.flatnonzero(roles[:, role_at[role]] * inside) for role in _LOOKED_FOR[:3]}
-    firsts, lasts = np.zeros((count, 3)), np.zeros((count, 3))
-    for j, role in enumerate(_LOOKED_FOR[:3]):
-        if len(by_role[role]):
-            firsts[by_role[role][0], j] = lasts[by_role[role][-1], j] = 1
-    cause, test, frame = (roles[:, role_at[role]] for role in ("cause", "test", "frame"))
-    has_cause, has_test = float(len(by_role["cause"]) > 0), float(len(by_role["test"]) > 0)
-    same = np.zeros(count)
-    for i in range(1, count):
-        same[i] = bool(hits[i]) and hits[i] == hits[i - 1]
     place = np.column_stack([
-        failing, 1 - inside, np.full(count, float(not failing.any())), weights / 10, weights / most_inside,
-        ((weights >= 0.999 * most_inside) & (inside > 0)), weights >= 5, weights >= 7, weights >= 8.5,
-        to_end, ~has_end & (len(ends) > 0), np.full(count, float(not len(ends))),
+        1 - beside[0], 1 - beside[1], near, in_step,
+        failing, 1 - inside, np.full(count, not failing.any()), weights / 10, weights / most,
+        (weights >= 0.999 * most) & (inside > 0), weights >= 5, weights >= 7, weights >= 8.5,
+        to_end, ~has_end & (len(ends) > 0), np.full(count, not len(ends)),
         np.where(has_end, np.log1p(np.maximum(distance, 0)) / 8, 0), np.log1p(np.maximum(0, total - numbers)) / 10,
-        rows < first, rows == first, rows == last, rows > last, repeats > 1, np.minimum(3, np.log(repeats)), first_of, last_of,
-        firsts, lasts, frame * has_cause, frame * has_test, roles[:, role_at["epilogue"]] * has_cause,
-        roles[:, role_at["count"]] * has_cause, cause * (cause.sum() == 1), same,
+        rows < first, rows == first, rows == last, rows > last, repeats > 1, np.minimum(3, np.log(repeats)),
+        rows == [firsts_of[kind] for kind in kinds], rows == [lasts_of[kind] for kind in kinds],
+        ranks, looked[:, 2] * has_cause, looked[:, 2] * has_test, looked[:, 3] * has_cause, looked[:, 4] * has_cause,
+        cause * (cause.sum() == 1), same,
         lengths < 8, (lengths >= 8) & (lengths < 25), (lengths >= 120) & (lengths < 300), lengths >= 300,
-    ]).astype(float)  # fmt: skip
-    parts.append(place)
-    background = np.array([place.background for place in places], float)
-    return Features(feature_names(), np.hstack(parts), background)
+    ]).astype(np.float32)  # fmt: skip
+    return Features(own, beside, place, np.array([each.background for each in places], np.float32))
+
+
+@cache
+def _vector(weights: Weights) -> NDArray[np.float32]:
+    return np.array([weights.features.get(name, 0.0) for name in feature_names()], np.float32)
+
+
+@lru_cache(maxsize=8)
+def _messages(catalogue: Catalogue, weights: Weights) -> NDArray[np.float32]:
+    return np.array([weights.messages.get(message.id, 0.0) for message in catalogue.messages], np.float32)
 
 
 def scores(
     catalogue: Catalogue, found: Features, hits: Sequence[tuple[int, ...]], weights: Weights
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     """Each line's score: the sum of its features' weights and of its messages' own."""
-    vector = np.array([weights.features.get(name, 0.0) for name in found.names])
-    out: NDArray[np.float64] = found.values @ vector - BACKGROUND * found.background
-    for i, numbers in enumerate(hits):
-        for number in numbers:
-            out[i] += weights.messages.get(catalogue.messages[number].id, 0.0)
-    return out
+    out = found.sums(_vector(weights)) - BACKGROUND * found.background
+    own = _messages(catalogue, weights)
+    return out + np.array([own[list(numbers)].sum() if numbers else 0.0 for numbers in hits], np.float32)
 
 
-def shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def shares(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The softmax of scores: which share of the failure's name falls on each line."""
     if not len(values):
         return values
     powers = np.exp(values - values.max())
-    share: NDArray[np.float64] = powers / powers.sum()
+    share: NDArray[np.float32] = powers / powers.sum()
     return share
