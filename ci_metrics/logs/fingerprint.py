@@ -64,7 +64,7 @@ def of(headline: str, lines: Sequence[str], *, role: str = "cause") -> Mark:
     text = normalised(headline)
     said = bare(headline)
     generic = role in NAMELESS_ROLES or is_echo(headline) or says_nothing(said)
-    if generic or _THIN.match(text):
+    if generic or _THIN.match(text) or not names_a_thing(text):
         naming = _naming(said, text, lines, own=role == "frame")
         if naming:
             # What a wrapper says of a cause is no part of it: two wrappers of one cause meet. A kind of error is part of it.

@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 
 from ci_metrics.catalogue import load_catalogue
+from ci_metrics.logs.fingerprint import FINGERPRINT_VERSION
 
 
 @cache
@@ -20,4 +21,4 @@ def extractor_version() -> str:
         named = sorted((f.name, f) for f in files(package).iterdir() if f.name.endswith((".py", ".tsv")))
         for name, file in named:
             digest.update(name.encode() + file.read_bytes())
-    return "e-" + digest.hexdigest()[:8]
+    return f"e-{digest.hexdigest()[:8]}-{FINGERPRINT_VERSION}"
