@@ -129,7 +129,7 @@ def scored(row: Ranked, weights: tuple[np.ndarray, dict[str, float]]) -> np.ndar
     return row.values @ weights[0] + own
 
 
-def check(rows: Sequence[Ranked], sources: Sequence[str] = ("logsage",)) -> list[tuple[Ranked, int]]:
+def check(rows: Sequence[Ranked], sources: Sequence[str] = ("logsage", "practice", "practice2", "practice3")) -> list[tuple[Ranked, int]]:
     """Judge each log by weights that saw no log of its project; prints the figures, returns what was said."""
     said = []
     for number in range(FOLDS):
