@@ -24,7 +24,7 @@ from ci_metrics.catalogue import Catalogue, load_catalogue
 from ci_metrics.logs.candidates import candidates
 from ci_metrics.logs.extract import DEFAULT_BUDGET
 from ci_metrics.logs.ranking import feature_names
-from tools.cases import Case, plain, read_cases
+from ci_metrics.evaluation.cases import Case, plain, read_cases
 
 WEIGHTS = Path(__file__).parent.parent / "ci_metrics" / "logs" / "ranking.tsv"
 FOLDS = 5

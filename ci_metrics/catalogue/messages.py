@@ -29,7 +29,7 @@ import hashlib
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -151,12 +151,13 @@ class Catalogue:
     """All messages in force; numbers of hits are places in `messages`."""
 
     messages: tuple[Message, ...]
+    own: frozenset[str] = frozenset()  # ids of a team's own entries
 
     @cached_property
     def version(self) -> str:
         """A short hash of everything that can change a result."""
-        text = "\n".join(repr((m.id, m.form, m.role, m.subject, m.category, m.weight, m.ignore_case, m.opens, m.closes,
-                               m.headline, m.fix, m.tags)) for m in self.messages)  # fmt: skip
+        text = "\n".join(repr((m.id, m.family, m.form, m.role, m.subject, m.category, m.weight, m.ignore_case, m.opens,
+                               m.closes, m.tool, m.headline, m.fix, m.tags)) for m in self.messages)  # fmt: skip
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     @cached_property
@@ -173,23 +174,29 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
 
     Raises ContractError that names the file, the entry and what is wrong with it.
     """
-    return _load(folder.resolve() if folder is not None else None)
+    if folder is None:
+        return _with_own(())
+    try:
+        files = tuple((str(file), file.read_bytes()) for file in sorted(folder.glob("*.toml")))
+    except OSError as error:
+        raise ContractError(f"{error.filename}: cannot be read ({error.strerror})") from error
+    if not files:
+        raise ContractError(f"{folder}: is no folder with *.toml files of messages")
+    return _with_own(files)
 
 
-@cache
-def _load(folder: Path | None) -> Catalogue:
+@lru_cache(maxsize=8)
+def _with_own(files: tuple[tuple[str, bytes], ...]) -> Catalogue:
+    """The shipped messages, with those of these files (name, content)."""
     found = {message.id: message for message in _shipped()}
-    if folder is not None:
-        if not folder.is_dir():
-            raise ContractError(f"CATALOGUE_DIR: {folder} is no folder. Give a folder with *.toml files of messages")
-        own: dict[str, str] = {}
-        for file in sorted(folder.glob("*.toml")):
-            for message in _read(str(file), file.read_bytes()):
-                if message.id in own:
-                    raise ContractError(f"{file}: the id {message.id!r} is in {own[message.id]} too")
-                own[message.id] = file.name
-                found[message.id] = message
-    return Catalogue(tuple(found.values()))
+    own: dict[str, str] = {}
+    for name, content in files:
+        for message in _read(name, content):
+            if message.id in own:
+                raise ContractError(f"{name}: the id {message.id!r} is in {own[message.id]} too")
+            own[message.id] = name
+            found[message.id] = message
+    return Catalogue(tuple(found.values()), frozenset(own))
 
 
 @cache

@@ -15,8 +15,9 @@ from ci_metrics import models
 from ci_metrics.catalogue import Catalogue, Message, load_catalogue
 from ci_metrics.classifier.features import Evidence, Found, evidence
 from ci_metrics.classifier.model import Model, Opinion, model_in_force
-from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.classifier.version import decision_version
+from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 
 #: The tag of messages of a job without a cause of its own: a gate that repeats that another job failed.
 AGGREGATE = "aggregate"
@@ -28,6 +29,9 @@ FLAKY = "flaky_test"
 BY_CONTRACT = 0.9
 #: What a verdict's certainty is at most where nothing but a frame or closing words names the failure.
 CAPPED = 0.7
+#: What a message of a team's own catalogue adds to its category, by its place, where nothing was learned of it. Not learned: no
+#: labelled log has one. About what a message on the naming line is worth by its category alone: a person wrote it to decide.
+OWN = {"head": 2.0, "first": 1.0}
 #: Roles that name nothing by themselves.
 _EMPTY = frozenset({"frame", "epilogue", "status", "title", "banner", "echo", "hint", "step-end", "noise"})
 #: Below this certainty, and without a message that speaks for it, a category is a guess and the state `unknown`.
@@ -56,6 +60,11 @@ class Classifier:
         self._catalogue = catalogue or load_catalogue()
         self._model = model or model_in_force()
 
+    @property
+    def version(self) -> str:
+        """Changes whenever the same extraction could get another verdict (the taxonomy has a version of its own)."""
+        return decision_version(self._catalogue)
+
     def judge(self, extraction: Extraction, error: ExtractedError | None = None, job: Job | None = None) -> Verdict:
         """The verdict on a job's root cause, or on `error` alone when another of the job's errors is given.
 
@@ -77,7 +86,7 @@ class Classifier:
 
     def decide(self, seen: Evidence) -> Decision | None:
         """The category, by contract or by what was learned; None when no category of the model is in the taxonomy's ten."""
-        opinion = self._model.opinion(seen.features)
+        opinion = self._model.opinion(seen.features, self._told(seen))
         flaky = any(each.message.category == FLAKY for each in seen.found)
         shares = [(name, share) for name, share in opinion.shares if name != FLAKY or flaky]
         if not shares:
@@ -90,6 +99,19 @@ class Classifier:
         if _named_by_nothing(seen):
             share = min(share, CAPPED)
         return Decision(category, round(min(share, 0.99), 3), self._by(seen, category), opinion)
+
+    def _told(self, seen: Evidence) -> dict[str, float]:
+        """What a team's own messages add to their categories: those of which nothing was learned, or that correct a shipped one."""
+        told: dict[str, float] = {}
+        for each in seen.found:
+            message = each.message
+            if message.id not in self._catalogue.own or message.category not in self._model.categories:
+                continue
+            shipped = load_catalogue().by_id.get(message.id)
+            learned = any(f"message:{message.id}@{place}" in self._model.weights for place in ("head", "any"))
+            if not learned or (shipped is not None and shipped.category != message.category):
+                told[message.category] = max(told.get(message.category, 0.0), OWN.get(each.place, 0.0))
+        return told
 
     def _by(self, seen: Evidence, category: str) -> Message | None:
         """The message that spoke most for `category`: by its own weight and that of its category at its place."""

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ci_metrics.catalogue import catalogue_in_force
 from ci_metrics.commands.log_files import read_background, read_job, read_logs
 from ci_metrics.logs import extract, redact
 from ci_metrics.models import Extraction, Job, Verdict
@@ -46,11 +47,12 @@ def classify(
         Print, instead of a verdict, exactly what would be sent to a model for each log; nothing is sent.
     """
     settings = load_settings()
-    taxonomy = taxonomy_in_force(settings.taxonomy_file)
-    classifier = Classifier(taxonomy)
+    catalogue = catalogue_in_force(settings.catalogue_dir)
+    taxonomy = taxonomy_in_force(settings.taxonomy_file, catalogue)
+    classifier = Classifier(taxonomy, catalogue)
     record, background = read_job(job), read_background(passing)
     for name, data in read_logs(files):
-        extraction = extract(data, job=record, background=background, budget=settings.excerpt_budget)
+        extraction = extract(data, job=record, background=background, budget=settings.excerpt_budget, catalogue=catalogue)
         if show_request:
             for shown in requests_of(extraction, record, settings, taxonomy, classifier):
                 print(json.dumps({"file": name, **shown}, ensure_ascii=False, indent=None if json_lines else 2))

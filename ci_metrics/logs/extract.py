@@ -22,11 +22,7 @@ from ci_metrics.logs.version import extractor_version
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, LineMessages, LogLine, Span, Step
 from ci_metrics.settings import DEFAULT_EXCERPT_BUDGET as DEFAULT_BUDGET
 
-__all__ = ["DEFAULT_BUDGET", "EXTRACTOR_VERSION", "extract", "read_log"]
-
-#: Changes whenever the same log could give another excerpt or other errors.
-EXTRACTOR_VERSION = extractor_version()
-
+__all__ = ["DEFAULT_BUDGET", "extract", "read_log"]
 
 
 def extract(
@@ -56,7 +52,7 @@ def extract(
         log_bytes=reading.size,
         failed_step=step.name if step else None,
         failed_step_number=step.number if step else None,
-        version=EXTRACTOR_VERSION,
+        version=extractor_version(catalogue),
     )
     if not found.failed or not found.lines:
         return bare

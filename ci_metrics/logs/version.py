@@ -1,23 +1,31 @@
 """The extractor's version: a hash of all that decides what an extraction says.
 
-Belongs here: hashing the package's own code and data. Does not: anything that decides.
+Belongs here: hashing the package's own code and data, and the catalogue in force. Does not: anything that decides.
 """
 
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
-from ci_metrics.catalogue import load_catalogue
+from ci_metrics.catalogue import Catalogue, load_catalogue
+
+
+@lru_cache(maxsize=16)
+def extractor_version(catalogue: Catalogue | None = None) -> str:
+    """Changes whenever the same log could give another excerpt or other errors with this catalogue (the shipped one unless given).
+
+    `e-` and a short hash of the catalogue, the learned weights and the code of this package and the catalogue's.
+    """
+    return "e-" + hashlib.sha256((catalogue or load_catalogue()).version.encode() + _code()).hexdigest()[:8]
 
 
 @cache
-def extractor_version() -> str:
-    """`e-` and a short hash of the catalogue, the learned weights and the code of this package and the catalogue's."""
-    digest = hashlib.sha256(load_catalogue().version.encode())
+def _code() -> bytes:
+    digest = hashlib.sha256()
     for package in ("ci_metrics.logs", "ci_metrics.catalogue"):
         named = sorted((f.name, f) for f in files(package).iterdir() if f.name.endswith((".py", ".tsv")))
         for name, file in named:
             digest.update(name.encode() + file.read_bytes())
-    return "e-" + digest.hexdigest()[:8]
+    return digest.digest()

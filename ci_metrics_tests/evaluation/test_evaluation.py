@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from ci_metrics.commands.evaluate import evaluate, project_of, read_cases
+from ci_metrics.commands.evaluate import evaluate
 from ci_metrics.errors import ContractError
-from ci_metrics.models import Evidence
-from ci_metrics.verdicts.evaluation import Answer, Case, score_extractions, score_verdicts
+from ci_metrics.evaluation.cases import Case, project_of, read_cases
+from ci_metrics.evaluation.scores import Answer, score_extractions, score_first_errors, score_verdicts
+from ci_metrics.models import Evidence, ExtractedError
 
 
 def answer(expected: tuple[str, ...], said: str | None, confidence: float = 1.0, **more: object) -> Answer:
-    case = Case(id="s/p/1", source="s", project="p", format="gha", log="x", expected=expected, **more)  # type: ignore[arg-type]
+    case = Case(id="s/p/1", source="s", project="p", format="gha", path=Path("x"), expected=expected, **more)  # type: ignore[arg-type]
     return Answer(
         case=case, lines=["a", "b"], excerpt="b", spans=((2, 2),), error_type=said, confidence=confidence, evidence=()
     )
@@ -49,7 +50,7 @@ def test_thresholds_say_what_share_is_decided_and_how_precisely() -> None:
 
 
 def test_a_quote_counts_only_on_its_own_line_whatever_colours_the_line_has() -> None:
-    case = Case(id="s/p/1", source="s", project="p", format="gha", log="x", expected=("a",))
+    case = Case(id="s/p/1", source="s", project="p", format="gha", path=Path("x"), expected=("a",))
     quotes = (Evidence(1, "boom"), Evidence(2, "boom"), Evidence(9, "boom"))
     lines = ["2026-01-01T00:00:00.0Z \x1b[31mboom\x1b[0m", "quiet"]
     scores = score_verdicts(
