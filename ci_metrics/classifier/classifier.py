@@ -17,6 +17,7 @@ from ci_metrics.classifier.features import Evidence, Found, evidence
 from ci_metrics.classifier.model import Model, Opinion, model_in_force
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.version import decision_version
+from ci_metrics.classifier.why import Reason, Reasoning, in_words
 from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 
 #: The tag of messages of a job without a cause of its own: a gate that repeats that another job failed.
@@ -49,6 +50,8 @@ class Decision:
     share: float
     by: Message | None
     opinion: Opinion
+    contract: bool = False  # the contract decided, whatever was learned
+    capped: bool = False  # less sure than the shares say: nothing but frames or closing words names the failure
 
 
 class Classifier:
@@ -95,10 +98,10 @@ class Classifier:
         category, share = shares[0][0], shares[0][1] / whole
         if contract := _by_contract(seen):
             category, share = contract.category, max(BY_CONTRACT, dict(shares).get(contract.category, 0.0))
-            return Decision(category, round(share, 3), contract, opinion)
-        if _named_by_nothing(seen):
-            share = min(share, CAPPED)
-        return Decision(category, round(min(share, 0.99), 3), self._by(seen, category), opinion)
+            return Decision(category, round(share, 3), contract, opinion, contract=True)
+        capped = share > CAPPED and _named_by_nothing(seen)
+        share = min(share, CAPPED if capped else 0.99)
+        return Decision(category, round(share, 3), self._by(seen, category), opinion, capped=capped)
 
     def _told(self, seen: Evidence) -> dict[str, float]:
         """What a team's own messages add to their categories: those of which nothing was learned, or that correct a shipped one."""
@@ -133,7 +136,30 @@ class Classifier:
     def why(self, seen: Evidence, decision: Decision, most: int = 12) -> Sequence[tuple[str, float]]:
         """The features that spoke most for the decision, and against it, with what each was worth."""
         reasons = self._model.reasons(seen.features, decision.category)
+        reasons += [(f"own:{name}", value if name == decision.category else -value) for name, value in self._told(seen).items()]
         return sorted(reasons, key=lambda each: -abs(each[1]))[:most]
+
+    def explained(self, extraction: Extraction, job: Job | None = None) -> Reasoning | None:
+        """Why `judge` says what it says of the root cause; None where there is no error to judge."""
+        if extraction.state != "errors":
+            return None
+        seen = evidence(extraction, self._catalogue, None, job)
+        decision = self.decide(seen)
+        if decision is None:
+            return None
+        withheld = decision.by is None and decision.share < GUESS
+        return Reasoning(
+            shares=decision.opinion.shares[:3],
+            category=decision.category,
+            confidence=decision.share,
+            by=decision.by.id if decision.by else WORDS,
+            line=next((f.line.number for f in seen.found if f.message is decision.by and f.line.number), None),
+            gate=bool(_gate(seen)),
+            contract=decision.contract,
+            capped=decision.capped,
+            withheld=withheld,
+            reasons=tuple(Reason(name, in_words(name), round(worth, 2)) for name, worth in self.why(seen, decision)),
+        )
 
     def resolve(self, by: Message | None, category: str) -> str | None:
         """The taxonomy's category: one of a project's own that claims the message, else `category` when the taxonomy has it."""

@@ -14,6 +14,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.errors import CiMetricsError, SettingsError
 from ci_metrics.index.base import Document
 from ci_metrics.launch import run_hours
@@ -28,7 +29,6 @@ from ci_metrics.report.job_reference import known_job
 from ci_metrics.report.label import Labelled, give
 from ci_metrics.report.label import withdraw as take_back
 from ci_metrics.settings import Settings, load_settings
-from ci_metrics.classifier.taxonomy import Taxonomy
 
 
 def label(

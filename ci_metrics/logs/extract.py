@@ -43,6 +43,13 @@ def extract(
     """
     catalogue = catalogue or load_catalogue()
     found = candidates(data, catalogue, job=job, background=background, budget=budget)
+    return extraction_of(found, catalogue, weights or weights_in_force(), job=job, annotations=annotations)
+
+
+def extraction_of(
+    found: Candidates, catalogue: Catalogue, weights: Weights, *, job: Job | None, annotations: Sequence[Annotation]
+) -> Extraction:
+    """What the kept lines of a log make: `extract` without reading the log."""
     reading, ranges, step = found.reading, found.ranges, found.step
     noted = annotated.errors_of(annotations or (job.annotations if job else ()), step)
     bare = Extraction(
@@ -61,7 +68,7 @@ def extract(
     failed_span = (
         _lines_of(reading, ranges, step) if step is not None else _marked_span(reading, found.failing)
     )
-    ranked = scores(catalogue, found.features(catalogue), found.hits, weights or weights_in_force())
+    ranked = scores(catalogue, found.features(catalogue), found.hits, weights)
     logged = errors_of(
         found.lines, shown, ranked, found.hits, catalogue, lambda at: _step_of(found, at), _inside(found, failed_span)
     )

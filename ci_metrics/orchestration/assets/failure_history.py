@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.index.base import Where
 from ci_metrics.orchestration.declaring import partitioned_asset
 from ci_metrics.orchestration.hourly import each_hour
@@ -20,7 +21,6 @@ from ci_metrics.report.flaky import STORM_TYPES
 from ci_metrics.report.flaky_flags import FLAKY_TYPE, TEST_TYPES, FlagRules, update_flags
 from ci_metrics.report.groups import Group, groups
 from ci_metrics.report.period import has_earlier_failures
-from ci_metrics.classifier.taxonomy import Taxonomy
 
 
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
