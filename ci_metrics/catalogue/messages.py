@@ -25,6 +25,7 @@ mean "anywhere behind, on this line"; classes never match the end of a line.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -227,8 +228,9 @@ def _read(name: str, content: bytes) -> Iterator[Message]:
 
 
 def _said(error: ValidationError, given: Mapping[str, Any]) -> str:
-    """The first fault, with the entry's id and what to do."""
-    fault = error.errors()[0]
+    """The most telling fault, with the entry's id and what to do."""
+    faults = error.errors()
+    fault = next((each for each in faults if each["type"] == "extra_forbidden"), faults[0])  # often what is missing, misspelt
     where = list(fault["loc"])
     if len(where) > 1 and where[0] == "message" and isinstance(where[1], int):
         rows = given.get("message")
@@ -237,5 +239,13 @@ def _said(error: ValidationError, given: Mapping[str, Any]) -> str:
         where = [f"message {called!r}", *where[2:]]
     seen = fault.get("input")
     shown = f" (seen: {seen!r:.80})" if isinstance(seen, str | int | float | bool) else ""
-    allowed = f"; allowed are {', '.join(get_args(Role))}" if where[-1:] == ["role"] else ""
-    return f"{', '.join(map(str, where))}: {fault['msg']}{shown}{allowed}"
+    told = fault["msg"]
+    if fault["type"] == "extra_forbidden":
+        known = list((_Entry if len(fault["loc"]) > 1 else _File).model_fields)
+        near = difflib.get_close_matches(str(where[-1]), known, n=1)
+        told = f"there is no such key{f', did you mean {near[0]}?' if near else ''}; known are {', '.join(known)}"
+    elif fault["type"] == "missing":
+        told, shown = "is missing", ""
+    elif fault["type"] == "literal_error":
+        told = f"is none of {', '.join(get_args(Role if where[-1] == 'role' else Subject))}"
+    return f"{', '.join(map(str, where))}: {told}{shown}"

@@ -191,23 +191,22 @@ def _figures(group: Sequence[Answer]) -> dict[str, object]:
 def tables(answers: Sequence[Answer]) -> Iterator[str]:
     """The lines that are printed: extraction and verdicts by group, categories, confidence, confusion."""
     groups = list(_groups(answers))
-    yield f"{'extraction':24} {'n':>5} {'recall':>7} {'all kept':>9} {'characters':>11} {'first error':>12}"
-    for name, group in groups:
-        if extraction := score_extractions(group):
-            yield _extraction_row(name, extraction)
-    yield ""
-    yield f"{'first error':24} {'n':>5} {'headline':>9} {'block':>7} {'any':>7} {'quote':>7} {'mixed fingerprints':>19}"
-    for name, group in groups:
-        if first := score_first_errors(group):
-            yield _first_error_row(name, first)
-    yield ""
+    extractions = [_extraction_row(name, found) for name, group in groups if (found := score_extractions(group))]
+    if extractions:
+        yield f"{'extraction':24} {'n':>5} {'recall':>7} {'all kept':>9} {'characters':>11} {'first error':>12}"
+        yield from (*extractions, "")
+    firsts = [_first_error_row(name, found) for name, group in groups if (found := score_first_errors(group))]
+    if firsts:
+        yield f"{'first error':24} {'n':>5} {'headline':>9} {'block':>7} {'any':>7} {'quote':>7} {'mixed fingerprints':>19}"
+        yield from (*firsts, "")
+    total = score_verdicts(answers)
+    if total is None:
+        yield f"{len(answers)} logs; none is labelled with a category."
+        return
     yield f"{'verdicts':24} {'n':>5} {'strict':>7} {'lenient':>8} {'macro-F1':>9} {'coverage':>9} {'calibration':>12} {'quotes':>7}"
     for name, group in groups:
         if scores := score_verdicts(group):
             yield _verdict_row(name, scores)
-    total = score_verdicts(answers)
-    if total is None:
-        return
     yield ""
     yield f"{'category':24} {'n':>5} {'precision':>10} {'recall':>7} {'F1':>6}"
     for each in total.categories:

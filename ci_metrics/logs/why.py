@@ -191,18 +191,22 @@ def _said(feature: str) -> str:
     if head in _WHERE:
         return _WHERE[head] + _said(rest)
     if rest:
-        return f"{'looks' if head == 'shape' else head} {rest.replace('-', ' ') if head == 'shape' else rest}"
+        return f"shape “{rest.replace('-', ' ')}”" if head == "shape" else f"{head} {rest}"
     if known := _PLACES.get(feature):
         return known
     if near := _NEAR.fullmatch(feature):
-        return f"a {near[1]} within {near[3]} lines {near[2]}"
-    if feature == "to-end-0":
-        return "where the step fails"
+        return f"{_one(near[1])} within {near[3]} lines {near[2]}"
+    if feature in ("to-end-0", "to-end-1"):
+        return f"{'right above ' if feature.endswith('1') else ''}where the step fails"
     if feature.startswith("to-end-"):
         return f"at most {feature.removeprefix('to-end-')} lines above where the step fails"
     if feature.endswith("-in-step"):
-        return f"a {feature.removesuffix('-in-step')} in the failed step"
+        return f"{_one(feature.removesuffix('-in-step'))} in the failed step"
     if feature.startswith("frame-with-"):
         return f"a frame, and there is a {feature.removeprefix('frame-with-')}"
     which, _, role = feature.partition("-")
     return f"the {which} {role}"
+
+
+def _one(role: str) -> str:
+    return f"{'an' if role[0] in 'aeiou' else 'a'} {role}"

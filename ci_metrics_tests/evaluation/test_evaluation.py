@@ -12,6 +12,9 @@ from ci_metrics.evaluation.scores import Answer, score_extractions, score_first_
 from ci_metrics.models import Evidence, ExtractedError
 
 
+STAMP = "2026-01-01T00:00:00.1234567Z "
+
+
 def answer(expected: tuple[str, ...], said: str | None, confidence: float = 1.0, **more: object) -> Answer:
     case = Case(id="s/p/1", source="s", project="p", format="gha", path=Path("x"), expected=expected, **more)  # type: ignore[arg-type]
     return Answer(
@@ -76,6 +79,7 @@ def test_without_labels_there_are_no_scores() -> None:
 @pytest.mark.parametrize(
     ("case_id", "project"),
     [
+        ("set/AutoThing/pair_3", "AutoThing"),
         ("chunks/C/git@git/failed/564416725", "git@git"),
         ("diff/breakages/guava_1947", "diff/breakages/guava"),
         ("diff/dump/Quick Checks_/run131", "Quick Checks_"),
@@ -86,15 +90,87 @@ def test_a_project_is_read_from_the_id_so_that_its_logs_stay_on_one_side_of_a_sp
     assert project_of(case_id) == project
 
 
-def test_about_a_quarter_of_the_projects_is_held_out_and_always_the_same() -> None:
-    cases = [Case(id="x", source="x", project=f"p{i}", format="", log="") for i in range(400)]
-    assert 70 < sum(case.held_out for case in cases) < 130
-    assert [case.held_out for case in cases] == [case.held_out for case in cases]
+def error(headline: str, *lines: int, fingerprint: str = "f", generic: bool = False) -> ExtractedError:
+    return ExtractedError(
+        headline=headline,
+        line=lines[0],
+        spans=tuple((number, number) for number in lines),
+        lines=(),
+        step=None,
+        step_number=None,
+        fingerprint=fingerprint,
+        group="g",
+        generic=generic,
+    )
+
+
+def told(*errors: ExtractedError, decisive: tuple[int, ...] = (2,), quotes: tuple[int, ...] = ()) -> Answer:
+    """An answer on a log whose second line is to be quoted."""
+    case = Case(id="s/p/1", source="s", project="p", format="gha", path=Path("x"), decisive=decisive)
+    lines = [f"{STAMP}begin", f"{STAMP}##[error]boom: \x1b[31mno such panel as 7\x1b[0m", f"{STAMP}end"]
+    evidence = tuple(Evidence(number, "") for number in quotes)
+    return Answer(
+        case=case, lines=lines, excerpt="", spans=(), error_type=None, confidence=0, evidence=evidence, errors=errors
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "figures"),  # headline, block, any, quote
+    [
+        (told(error("boom: no such panel as 7", 2), quotes=(2, 1)), (1, 1, 1, 1)),
+        (told(error("no such panel", 2), quotes=(1, 2)), (1, 1, 1, 0)),
+        (told(error("tool: boom: no such panel as 7 (and more)", 2)), (1, 1, 1, 0)),
+        (told(error("begin", 1, 2), quotes=(2,)), (0, 1, 1, 1)),
+        (told(error("begin", 1), error("boom: no such panel as 7", 2)), (0, 0, 1, 0)),
+        (told(error("", 1)), (0, 0, 0, 0)),
+        (told(), (0, 0, 0, 0)),
+    ],
+)
+def test_the_error_named_first_is_held_against_the_lines_a_person_would_quote(
+    answer: Answer, figures: tuple[int, ...]
+) -> None:
+    scores = score_first_errors([answer])
+    assert scores is not None
+    assert (scores.headline, scores.block, scores.any, scores.quote) == figures
+
+
+def test_only_logs_with_decisive_lines_count_for_the_first_error() -> None:
+    assert score_first_errors([told(error("begin", 1), decisive=())]) is None
+    scores = score_first_errors([told(error("begin", 1), decisive=()), told(error("boom: no such panel as 7", 2))])
+    assert scores is not None and (scores.scored, scores.headline, scores.named) == (1, 1.0, 2)
+
+
+@pytest.mark.parametrize(
+    ("logs", "mixed"),  # (project, acceptable categories, fingerprint, generic)
+    [
+        ([("p", "a", "f", False), ("p", "a", "f", False)], 0),
+        ([("p", "a", "f", False), ("q", "a", "f", False)], 2),
+        ([("p", "a", "f", False), ("p", "b", "f", False)], 2),
+        ([("p", "ab", "f", False), ("p", "b", "f", False), ("p", "", "f", False)], 0),
+        ([("p", "a", "f", False), ("q", "b", "g", False)], 0),
+        ([("p", "a", "f", True), ("q", "b", "f", True)], 0),
+        ([("p", "a", "f", False), ("q", "b", "f", True)], 0),
+    ],
+)
+def test_logs_are_mixed_when_a_telling_fingerprint_joins_projects_or_causes(
+    logs: list[tuple[str, str, str, bool]], mixed: int
+) -> None:
+    answers = [
+        Answer(
+            case=Case(id=f"s/{n}", source="s", project=project, format="", path=Path("x"), expected=tuple(labels), decisive=(1,)),
+            lines=["x"], excerpt="", spans=(), error_type=None, confidence=0, evidence=(),
+            errors=(error("x", 1, fingerprint=fingerprint, generic=generic),),
+        )
+        for n, (project, labels, fingerprint, generic) in enumerate(logs)
+    ]  # fmt: skip
+    scores = score_first_errors(answers)
+    assert scores is not None
+    assert (scores.mixed, scores.named) == (mixed, sum(not generic for *_, generic in logs))
 
 
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "a.log").write_text("ok\nFAILED a.py::b - assert 1\n##[error]Process completed with exit code 1.\n")
-    case = {"id": "x/o@r/1", "log": "a.log", "format": "gha", "expected": ["assertion_failure"], "spans": [[2, 2]]}
+    case = {"id": "x/o@r/1", "log": "a.log", "format": "gha", "expected": ["assertion_failure"], "spans": [[2, 2]], "decisive": [2]}
     (tmp_path / "cases.jsonl").write_text(json.dumps(case))
     return tmp_path
 
@@ -102,7 +178,7 @@ def folder(tmp_path: Path) -> Path:
 def test_the_command_prints_every_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evaluate(folder(tmp_path))
     printed = capsys.readouterr().out
-    for heading in ("extraction", "verdicts", "category", "confidence at least", "taken for another"):
+    for heading in ("extraction", "first error", "verdicts", "category", "confidence at least", "taken for another"):
         assert heading in printed
     assert "assertion_failure            1      1.000   1.000  1.000" in printed
 
@@ -112,6 +188,10 @@ def test_the_command_gives_the_same_figures_as_json(tmp_path: Path, capsys: pyte
     figures = json.loads(capsys.readouterr().out)
     assert figures["all"]["verdicts"]["strict"] == 1.0
     assert figures["all"]["extractions"]["recall"] == 1.0
+    assert figures["all"]["first_errors"] == {
+        "scored": 1, "headline": 1.0, "block": 1.0, "any": 1.0, "quote": 1.0, "mixed": 0, "named": 1,
+    }  # fmt: skip
+    assert set(figures) == {"x gha", "all GitHub", "all"}  # by set
 
 
 def test_a_wrong_folder_or_case_is_named(tmp_path: Path) -> None:
@@ -120,5 +200,24 @@ def test_a_wrong_folder_or_case_is_named(tmp_path: Path) -> None:
     (tmp_path / "cases.jsonl").write_text('{"id": "a"}\n')
     with pytest.raises(ContractError, match="line 1"):
         read_cases(tmp_path)
-    with pytest.raises(ContractError, match="must be all, tuned or held-out"):
-        evaluate(tmp_path, part="half")
+    (tmp_path / "cases.jsonl").write_text('{"id": "a", "log": "gone.log"}\n')
+    with pytest.raises(ContractError, match=r"gone\.log: cannot be read"):
+        evaluate(tmp_path)
+    with pytest.raises(ContractError, match="no case begins with “b”"):
+        evaluate(tmp_path, only="b")
+
+
+def test_steps_are_told_only_when_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = [("Set up job", "success"), ("Lint", "failure"), ("Test", "success"), ("Complete job", "success")]
+    log = ["##[group]Run lint", "##[endgroup]", "E501 line too long", "##[error]Process completed with exit code 1."]
+    log += ["##[group]Run pytest", "##[endgroup]", "FAILED a.py::b - assert 1", "##[error]Process completed with exit code 1."]
+    (tmp_path / "a.log").write_text("".join(f"{STAMP}{line}\n" for line in log))
+    described = [{"number": n, "name": name, "conclusion": said} for n, (name, said) in enumerate(steps, start=1)]
+    jobs = [{"job_id": 5, "job_name": "checks", "steps": described}]
+    case = {"id": "x/o@r/1", "log": "a.log", "format": "gha", "decisive": [3], "jobs": jobs}
+    (tmp_path / "cases.jsonl").write_text(json.dumps(case))
+    headed = []
+    for told_of_jobs in (False, True):
+        evaluate(tmp_path, jobs=told_of_jobs, json_lines=True)
+        headed.append(json.loads(capsys.readouterr().out)["all"]["first_errors"]["headline"])
+    assert headed == [0.0, 1.0]
