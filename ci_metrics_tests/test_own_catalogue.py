@@ -135,14 +135,14 @@ def test_a_category_of_ones_own_claims_an_entry_of_ones_own(
     [
         ("weight = 8", "wieght = 8", "panelcheck-limit', wieght: there is no such key, did you mean weight?"),
         ("weight = 8", "weight = 80", "panelcheck-limit', weight: .* less than or equal to 10"),
-        ("weight = 8", 'role = "couse"', "panelcheck-limit', role: is none of cause, test, .*seen: 'couse'"),
+        ("weight = 8", 'role = "couse"', "panelcheck-limit', role: is not known; allowed are cause, test, .*seen: 'couse'"),
         ("CATEGORY", "time_out", "category 'time_out' is none of the ten. Write timeout; .*rules = "),
         (r"^PNL\d{3} ", r"(?<!x)PNL\d{3} ", "the engine refuses the form .* without look-around"),
         (r"^PNL\d{3} ", r"^PNL\d{4} ", "does not match its example 'PNL204 front panel"),
         (r"^PNL\d{3} ", "^PNL", "matches 'PNLX', which is to stay silent. Make the form narrower"),
         ("[[message]]", "[[message]", "panelcheck.toml: is not TOML"),
         ('headline = "A panel is out of its limits"\nfires', "silence", "panelcheck-limit', silence: there is no such key"),
-        (ENTRY[ENTRY.index("fires") :], "", "panelcheck-limit', fires: is missing"),
+        (ENTRY[ENTRY.index("fires") :], "", "panelcheck-limit', fires: is required"),
         ("[[message]]", "[[mesage]]", "mesage: there is no such key, did you mean message?"),
     ],
 )
@@ -159,7 +159,7 @@ def test_a_wrong_entry_is_refused_before_any_log_is_read_with_what_was_seen_and_
 def test_an_id_in_two_files_and_a_folder_without_entries_are_refused(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(SettingsError, match=r"empty: is no folder with \*\.toml"):
+    with pytest.raises(SettingsError, match=r"empty is no folder with \*\.toml"):
         catalogue_in_force(empty)
     with pytest.raises(SettingsError, match=r"CATALOGUE_DIR: no folder at nowhere\. Give a folder"):
         load_settings({"CATALOGUE_DIR": "nowhere"})

@@ -182,7 +182,7 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
     except OSError as error:
         raise ContractError(f"{error.filename}: cannot be read ({error.strerror})") from error
     if not files:
-        raise ContractError(f"{folder}: is no folder with *.toml files of messages")
+        raise ContractError(f"CATALOGUE_DIR: {folder} is no folder with *.toml files of messages")
     return _with_own(files)
 
 
@@ -245,7 +245,7 @@ def _said(error: ValidationError, given: Mapping[str, Any]) -> str:
         near = difflib.get_close_matches(str(where[-1]), known, n=1)
         told = f"there is no such key{f', did you mean {near[0]}?' if near else ''}; known are {', '.join(known)}"
     elif fault["type"] == "missing":
-        told, shown = "is missing", ""
+        told, shown = "is required", ""
     elif fault["type"] == "literal_error":
-        told = f"is none of {', '.join(get_args(Role if where[-1] == 'role' else Subject))}"
+        told = f"is not known; allowed are {', '.join(get_args(Role if where[-1] == 'role' else Subject))}"
     return f"{', '.join(map(str, where))}: {told}{shown}"

@@ -41,7 +41,7 @@ _LOOKED_FOR = ("cause", "test", "frame", "epilogue", "count", "title", "stack")
 BACKGROUND = 3.0
 #: What a line gains by a cause or a test of a team's own catalogue. Not learned: no labelled log has one. Three times what the
 #: most telling shipped message is worth beyond its role, because a person wrote it for lines that name the failure.
-OWN = 1.0
+TEAM = 1.0
 #: Characters at a line's start that make its shape for counting repeats.
 _SHAPE = 110
 _NO_DIGITS = str.maketrans("", "", "0123456789")
@@ -234,7 +234,7 @@ def scores(
 def worth(catalogue: Catalogue, number: int, weights: Weights) -> float:
     """What a message of the catalogue is worth on its line, beyond its role."""
     message = catalogue.messages[number]
-    unknown = OWN if message.id in catalogue.own and message.role in ("cause", "test") else 0.0
+    unknown = TEAM if message.id in catalogue.own and message.role in ("cause", "test") else 0.0
     return weights.messages.get(message.id, unknown)
 
 

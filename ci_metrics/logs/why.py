@@ -20,7 +20,7 @@ from ci_metrics.catalogue import Catalogue, load_catalogue
 from ci_metrics.logs.background import Background
 from ci_metrics.logs.candidates import Candidates, candidates
 from ci_metrics.logs.extract import DEFAULT_BUDGET, extraction_of
-from ci_metrics.logs.ranking import BACKGROUND, scores, shares, weights_in_force, worth
+from ci_metrics.logs.ranking import BACKGROUND, feature_names, scores, shares, weights_in_force, worth
 from ci_metrics.models import Annotation, Extraction, Job
 
 #: Lines that are told of, and what is told for and against each.
@@ -93,13 +93,13 @@ def _ranking(
     score = scores(catalogue, features, found.hits, weights)
     share = shares(score)
     own = sorted({number for hits in found.hits for number in hits})
-    names = (*features.names, "background", *(f"message:{catalogue.messages[number].id}" for number in own))
+    names = (*feature_names(), "background", *(f"message:{catalogue.messages[number].id}" for number in own))
     values = np.column_stack([
         features.values, features.background,
         np.array([[number in hits for number in own] for hits in found.hits], float).reshape(len(score), len(own)),
     ])  # fmt: skip
     vector = np.array([
-        *(weights.features.get(name, 0.0) for name in features.names), -BACKGROUND,
+        *(weights.features.get(name, 0.0) for name in feature_names()), -BACKGROUND,
         *(worth(catalogue, number, weights) for number in own),
     ])  # fmt: skip
     heads = {error.line: n for n, error in reversed(list(enumerate(extraction.errors, start=1))) if error.line}

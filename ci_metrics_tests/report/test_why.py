@@ -67,16 +67,17 @@ def test_a_secret_on_a_line_that_lost_is_masked_in_the_account() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "field"),
+    ("log", "field"),
     [
-        (["ERROR collecting tests/test_api.py", "E   ModuleNotFoundError: No module named 'app'"], "contract"),
-        (["make: *** [Makefile:3: all] Error 1"], "capped"),
-        (["frobnication of the quux went sideways"], "withheld"),
+        (log_of("ERROR collecting tests/test_api.py", "E   ModuleNotFoundError: No module named 'app'"), "contract"),
+        (b'building\nThe command "npm run lint" exited with 1.\n', "capped"),
+        (log_of("sideways quux: went wrong in network for docker deployment"), "withheld"),
     ],
+    ids=["contract", "capped", "withheld"],
 )
-def test_the_account_of_a_category_says_what_overruled_the_shares(lines: list[str], field: str) -> None:
+def test_the_account_of_a_category_says_what_overruled_the_shares(log: bytes, field: str) -> None:
     said = {"contract": "The contract decides", "capped": "Less sure than the shares", "withheld": "Too unsure"}
-    found = why_of(log_of(*lines))
+    found = why_of(log)
     assert found.decision is not None and getattr(found.decision, field)
     text = as_text(found)
     assert said[field] in text
