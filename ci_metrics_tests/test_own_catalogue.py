@@ -94,6 +94,21 @@ def test_one_entry_in_one_file_makes_an_unknown_tools_message_a_verdict_headed_b
     assert verdict["evidence"][0] == {"line": 6, "text": PANEL}
 
 
+def test_the_entry_that_the_documents_show_does_what_they_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = (Path(__file__).parents[1] / "docs/classification.md").read_text().partition("## Adding a tool's message")[2]
+    lines = [line.strip() for line in shown.splitlines() if line.startswith("    ")]
+    entry = lines[: next(n for n, line in enumerate(lines) if line.startswith("silent")) + 1]
+    assert len(entry) == 10
+    (tmp_path / "a.log").write_text(log_of(*LOUDER["an error's word"]))
+    monkeypatch.setenv("CATALOGUE_DIR", str(folder_of(tmp_path, "\n".join(entry))))
+    classify("a.log", json_lines=True)
+    verdict = json.loads(capsys.readouterr().out)
+    assert (verdict["error_type"], verdict["decided_by"]) == ("assertion_failure", "panelcheck-limit")
+    assert verdict["evidence"][0]["line"] == 6
+
+
 def test_without_the_entry_the_same_log_says_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.log").write_text(log_of(*LOUDER["an error's word"]))
     classify("a.log", json_lines=True)
