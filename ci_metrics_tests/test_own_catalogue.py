@@ -97,7 +97,9 @@ def test_one_entry_in_one_file_makes_an_unknown_tools_message_a_verdict_headed_b
 def test_the_entry_that_the_documents_show_does_what_they_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = (Path(__file__).parents[1] / "docs/classification.md").read_text().partition("## Adding a tool's message")[2]
+    shown = (
+        (Path(__file__).parents[1] / "docs/classification.md").read_text().partition("## Adding a tool's message")[2]
+    )
     lines = [line.strip() for line in shown.splitlines() if line.startswith("    ")]
     entry = lines[: next(n for n, line in enumerate(lines) if line.startswith("silent")) + 1]
     assert len(entry) == 10
@@ -150,13 +152,21 @@ def test_a_category_of_ones_own_claims_an_entry_of_ones_own(
     [
         ("weight = 8", "wieght = 8", "panelcheck-limit', wieght: there is no such key, did you mean weight?"),
         ("weight = 8", "weight = 80", "panelcheck-limit', weight: .* less than or equal to 10"),
-        ("weight = 8", 'role = "couse"', "panelcheck-limit', role: is not known; allowed are cause, test, .*seen: 'couse'"),
+        (
+            "weight = 8",
+            'role = "couse"',
+            "panelcheck-limit', role: is not known; allowed are cause, test, .*seen: 'couse'",
+        ),
         ("CATEGORY", "time_out", "category 'time_out' is none of the ten. Write timeout; .*rules = "),
         (r"^PNL\d{3} ", r"(?<!x)PNL\d{3} ", "the engine refuses the form .* without look-around"),
         (r"^PNL\d{3} ", r"^PNL\d{4} ", "does not match its example 'PNL204 front panel"),
         (r"^PNL\d{3} ", "^PNL", "matches 'PNLX', which is to stay silent. Make the form narrower"),
         ("[[message]]", "[[message]", "panelcheck.toml: is not TOML"),
-        ('headline = "A panel is out of its limits"\nfires', "silence", "panelcheck-limit', silence: there is no such key"),
+        (
+            'headline = "A panel is out of its limits"\nfires',
+            "silence",
+            "panelcheck-limit', silence: there is no such key",
+        ),
         (ENTRY[ENTRY.index("fires") :], "", "panelcheck-limit', fires: is required"),
         ("[[message]]", "[[mesage]]", "mesage: there is no such key, did you mean message?"),
     ],

@@ -177,9 +177,7 @@ def refused(message: Message) -> str:
     return ""
 
 
-def match_lines(
-    catalogue: Catalogue, lines: Sequence[str], subject: Subject = "line"
-) -> list[tuple[int, ...]]:
+def match_lines(catalogue: Catalogue, lines: Sequence[str], subject: Subject = "line") -> list[tuple[int, ...]]:
     """The numbers of the messages on each of these clean lines, ascending: of the line as it is, and behind its prefixes.
 
     Line by line: a match cannot leave its line, and a small scan costs less than finding the lines of a large one's matches.

@@ -26,7 +26,9 @@ def catalogue_in_force(folder: Path | None) -> Catalogue:
     try:
         catalogue = load_catalogue(folder)
     except ContractError as error:
-        raise SettingsError("CATALOGUE_DIR", str(error).removeprefix("CATALOGUE_DIR: "), f"Correct it; {_GUIDE}") from None
+        raise SettingsError(
+            "CATALOGUE_DIR", str(error).removeprefix("CATALOGUE_DIR: "), f"Correct it; {_GUIDE}"
+        ) from None
     for message in catalogue.messages:
         if message.id in catalogue.own and (fault := _fault(message)):
             seen, advice = fault

@@ -230,7 +230,9 @@ def _read(name: str, content: bytes) -> Iterator[Message]:
 def _said(error: ValidationError, given: Mapping[str, Any]) -> str:
     """The most telling fault, with the entry's id and what to do."""
     faults = error.errors()
-    fault = next((each for each in faults if each["type"] == "extra_forbidden"), faults[0])  # often what is missing, misspelt
+    fault = next(
+        (each for each in faults if each["type"] == "extra_forbidden"), faults[0]
+    )  # often what is missing, misspelt
     where = list(fault["loc"])
     if len(where) > 1 and where[0] == "message" and isinstance(where[1], int):
         rows = given.get("message")

@@ -31,8 +31,8 @@ BY_CONTRACT = 0.9
 #: What a verdict's certainty is at most where nothing but a frame or closing words names the failure.
 CAPPED = 0.7
 #: What a message of a team's own catalogue adds to its category, by its place, where nothing was learned of it. Not learned: no
-#: labelled log has one. About what a message on the naming line is worth by its category alone: a person wrote it to decide.
-OWN = {"head": 2.0, "first": 1.0}
+#: labelled log has one. More than a message on the naming line is worth by its category (about 2): a person wrote it to decide.
+OWN = {"head": 3.0, "first": 1.5}
 #: Roles that name nothing by themselves.
 _EMPTY = frozenset({"frame", "epilogue", "status", "title", "banner", "echo", "hint", "step-end", "noise"})
 #: Below this certainty, and without a message that speaks for it, a category is a guess and the state `unknown`.
@@ -136,7 +136,9 @@ class Classifier:
     def why(self, seen: Evidence, decision: Decision, most: int = 12) -> Sequence[tuple[str, float]]:
         """The features that spoke most for the decision, and against it, with what each was worth."""
         reasons = self._model.reasons(seen.features, decision.category)
-        reasons += [(f"own:{name}", value if name == decision.category else -value) for name, value in self._told(seen).items()]
+        reasons += [
+            (f"own:{name}", value if name == decision.category else -value) for name, value in self._told(seen).items()
+        ]
         return sorted(reasons, key=lambda each: -abs(each[1]))[:most]
 
     def explained(self, extraction: Extraction, job: Job | None = None) -> Reasoning | None:

@@ -146,9 +146,7 @@ def _said(told: _Told) -> dict[str, object]:
 
 def _logs_by_message(told: Sequence[_Told], catalogue: Catalogue) -> dict[str, int]:
     """In how many logs each of a team's own messages was found."""
-    found = Counter(
-        name for each in told for name in {n for line in each.extraction.messages for n in line.messages}
-    )
+    found = Counter(name for each in told for name in {n for line in each.extraction.messages for n in line.messages})
     return {name: found[name] for name in sorted(catalogue.own)}
 
 
@@ -195,7 +193,7 @@ def tables(answers: Sequence[Answer]) -> Iterator[str]:
     if extractions:
         yield f"{'extraction':24} {'n':>5} {'recall':>7} {'all kept':>9} {'characters':>11} {'first error':>12}"
         yield from (*extractions, "")
-    firsts = [_first_error_row(name, found) for name, group in groups if (found := score_first_errors(group))]
+    firsts = [_first_error_row(name, first) for name, group in groups if (first := score_first_errors(group))]
     if firsts:
         yield f"{'first error':24} {'n':>5} {'headline':>9} {'block':>7} {'any':>7} {'quote':>7} {'mixed fingerprints':>19}"
         yield from (*firsts, "")

@@ -65,16 +65,12 @@ def extraction_of(
         return bare
     texts, masked = redact_lines([line.text for line in found.lines])
     shown = {line.number: LogLine(line.number, text) for line, text in zip(found.lines, texts, strict=True)}
-    failed_span = (
-        _lines_of(reading, ranges, step) if step is not None else _marked_span(reading, found.failing)
-    )
+    failed_span = _lines_of(reading, ranges, step) if step is not None else _marked_span(reading, found.failing)
     ranked = scores(catalogue, found.features(catalogue), found.hits, weights)
     logged = errors_of(
         found.lines, shown, ranked, found.hits, catalogue, lambda at: _step_of(found, at), _inside(found, failed_span)
     )
-    errors = tuple(
-        _with_step_line(error, failed_span) for error in annotated.merged(_reasons(logged, ranges), noted)
-    )
+    errors = tuple(_with_step_line(error, failed_span) for error in annotated.merged(_reasons(logged, ranges), noted))
     return replace(
         bare,
         state="errors",

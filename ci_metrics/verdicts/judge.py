@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.errors import CiMetricsError, SettingsError
 from ci_metrics.models import ExtractedError, Extraction, Job, Usage, Verdict
 from ci_metrics.settings import Settings
@@ -32,7 +33,6 @@ from ci_metrics.verdicts.paying import Payer
 from ci_metrics.verdicts.prompt import prompt_version
 from ci_metrics.verdicts.request import JudgeRequest
 from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, VerdictStore, human_key, reusable, with_threshold
-from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.verdicts.versions import classifier_version
 
 __all__ = ["MODEL_FAILED", "Judge", "JudgeRequest", "JudgeStats", "Plan", "model_failed", "unsettled"]

@@ -31,5 +31,7 @@ def taxonomy_in_force(path: Path | None, catalogue: Catalogue | None = None) -> 
                     if near
                     else "write an id, family or tag"
                 )
-                raise ContractError(f"{path} (“{category.name}”): no message of the catalogue is called “{claimed}”; {hint}")
+                raise ContractError(
+                    f"{path} (“{category.name}”): no message of the catalogue is called “{claimed}”; {hint}"
+                )
     return taxonomy

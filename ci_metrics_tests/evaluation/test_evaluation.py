@@ -11,7 +11,6 @@ from ci_metrics.evaluation.cases import Case, project_of, read_cases
 from ci_metrics.evaluation.scores import Answer, score_extractions, score_first_errors, score_verdicts
 from ci_metrics.models import Evidence, ExtractedError
 
-
 STAMP = "2026-01-01T00:00:00.1234567Z "
 
 
@@ -170,7 +169,14 @@ def test_logs_are_mixed_when_a_telling_fingerprint_joins_projects_or_causes(
 
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "a.log").write_text("ok\nFAILED a.py::b - assert 1\n##[error]Process completed with exit code 1.\n")
-    case = {"id": "x/o@r/1", "log": "a.log", "format": "gha", "expected": ["assertion_failure"], "spans": [[2, 2]], "decisive": [2]}
+    case = {
+        "id": "x/o@r/1",
+        "log": "a.log",
+        "format": "gha",
+        "expected": ["assertion_failure"],
+        "spans": [[2, 2]],
+        "decisive": [2],
+    }
     (tmp_path / "cases.jsonl").write_text(json.dumps(case))
     return tmp_path
 
@@ -210,7 +216,12 @@ def test_a_wrong_folder_or_case_is_named(tmp_path: Path) -> None:
 def test_steps_are_told_only_when_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     steps = [("Set up job", "success"), ("Lint", "failure"), ("Test", "success"), ("Complete job", "success")]
     log = ["##[group]Run lint", "##[endgroup]", "E501 line too long", "##[error]Process completed with exit code 1."]
-    log += ["##[group]Run pytest", "##[endgroup]", "FAILED a.py::b - assert 1", "##[error]Process completed with exit code 1."]
+    log += [
+        "##[group]Run pytest",
+        "##[endgroup]",
+        "FAILED a.py::b - assert 1",
+        "##[error]Process completed with exit code 1.",
+    ]
     (tmp_path / "a.log").write_text("".join(f"{STAMP}{line}\n" for line in log))
     described = [{"number": n, "name": name, "conclusion": said} for n, (name, said) in enumerate(steps, start=1)]
     jobs = [{"job_id": 5, "job_name": "checks", "steps": described}]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,12 +139,19 @@ def test_explain_why_reads_the_stored_log_again_and_tells_what_weighed(
     assert "Which line names the failure" not in capsys.readouterr().out
 
 
-def test_messages_of_ones_own_make_the_hours_of_before_stale_in_both_stages(
+def test_messages_of_ones_own_make_the_hours_of_before_stale_in_both_stages_and_decide_when_they_are_read_again(
     ci: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    documents = [d for d in failed(ci, s_partition=HOUR) if d.body["s_error_type"] not in ("timeout", "flaky_test")]
+    document = min(documents, key=lambda d: d.body["f_error_confidence"])  # the line that the shipped messages know least
+    quoted = str(document.body["s_error_evidence"]).split("\n")[0].strip()
+    telling = max(re.findall(r"[A-Za-z]+(?: [A-Za-z]+)*", quoted), key=len)
     folder = tmp_path / "messages"
     folder.mkdir()
-    (folder / "a.toml").write_text('family = "a"\n[[message]]\nid = "a-message"\nform = "^AAA9 "\nfires = ["AAA9 x"]\n')
+    (folder / "a.toml").write_text(
+        f'family = "a"\n[[message]]\nid = "a-message"\nform = "{telling}"\nfires = ["{telling}"]\n'
+        'category = "timeout"\nweight = 9\nheadline = "Ours"\n'
+    )
     monkeypatch.setenv("CATALOGUE_DIR", str(folder))
     assert cli("stale", "--json") == 0
     assert {each["stage"] for each in json.loads(capsys.readouterr().out)} == {"extractor", "classifier"}
@@ -151,6 +159,8 @@ def test_messages_of_ones_own_make_the_hours_of_before_stale_in_both_stages(
     capsys.readouterr()
     assert cli("stale", "--json") == 0
     assert json.loads(capsys.readouterr().out) == []
+    now = body(ci, document.id)
+    assert (now["s_error_type"], now["s_error_summary"]) == ("timeout", f"Ours: “{quoted}”")
 
 
 def test_explain_without_the_hours_files_says_so(ci: Workplace, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -279,6 +289,8 @@ def test_stale_lists_the_hours_of_another_version_until_they_are_judged_again(
     capsys.readouterr()
     assert cli("stale", "--json") == 0
     assert json.loads(capsys.readouterr().out) == []
+    now = body(ci, document.id)
+    assert (now["s_error_type"], now["s_error_summary"]) == ("timeout", f"Ours: “{quoted}”")
 
 
 def test_reclassify_ends_with_what_changed_from_which_to_which(

@@ -132,9 +132,7 @@ def _readable(store: HourStore, log: JobLog) -> JobLog:
     return log
 
 
-def extract_job(
-    store: HourStore, hour: str, job: Job, log: JobLog, budget: int, catalogue: Catalogue
-) -> Extraction:
+def extract_job(store: HourStore, hour: str, job: Job, log: JobLog, budget: int, catalogue: Catalogue) -> Extraction:
     """What one job's log and annotations say, within `budget` characters, its background taken away.
 
     Raises NotFoundError when the log has been deleted, ContractError when its background has been since it was used.
