@@ -8,7 +8,7 @@ sentence (the message on the quoted line, where there is one).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ci_metrics import models
@@ -129,6 +129,8 @@ class Classifier:
             )
             worth = sum(float(self._model.weights[name][at]) for name in names if name in self._model.weights)
             worth += {"head": 0.3, "first": 0.2, "other": 0.1}.get(each.place, 0.0)
+            if each.message.id in self._catalogue.own:
+                worth += OWN.get(each.place, 0.0)
             if best is None or worth > best[0]:
                 best = worth, each.message
         return best[1] if best else None
@@ -175,7 +177,7 @@ class Classifier:
         claimed = decision.by
         name = self.resolve(claimed, decision.category)
         category = self._taxonomy.get(name) if name else None
-        message = _speaker(seen, decision.category)
+        message = _speaker(seen, decision.category, self._catalogue.own)
         root = seen.root
         headline = message.headline if message and message.headline else _plain(decision.category)
         fix = next((m.fix for m in (message, decision.by) if m is not None and m.fix), "")
@@ -232,10 +234,11 @@ def _named_by_nothing(seen: Evidence) -> bool:
     return bool(roles) and roles <= _EMPTY
 
 
-def _speaker(seen: Evidence, category: str) -> Message | None:
+def _speaker(seen: Evidence, category: str, own: Collection[str]) -> Message | None:
     """The message whose headline goes before the quote: one on the quoted line itself, else one of the same error.
 
-    A message names its tool only where a second sign of it is there: another message of its family, or the command that was run.
+    Of several on a line a team's own speaks first. A message names its tool only where a second sign of it is there: another
+    message of its family, or the command that was run.
     """
     families: dict[str, set[str]] = {}
     for each in seen.found:
@@ -246,7 +249,7 @@ def _speaker(seen: Evidence, category: str) -> Message | None:
             for each in seen.found
             if each.place == place and each.message.category == category and each.message.headline
         ]
-        for message in spoken:
+        for message in sorted(spoken, key=lambda message: message.id not in own):
             if not message.tool or message.tool not in message.headline or _second_sign(seen, message, families):
                 return message
     return None

@@ -16,7 +16,7 @@ from ci_metrics.catalogue import catalogue_in_force
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.commands.log_files import read_background, read_job, read_logs
-from ci_metrics.logs import redact
+from ci_metrics.logs import extract, redact
 from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import Extraction, Job, Verdict
 from ci_metrics.report.why import WhyOfLog
@@ -59,15 +59,19 @@ def classify(
     classifier = Classifier(taxonomy, catalogue)
     record, background = read_job(job), read_background(passing)
     for name, data in read_logs(files):
-        extraction, ranking = extract_with_ranking(
-            data, job=record, background=background, budget=settings.excerpt_budget, catalogue=catalogue
-        )
+        budget = settings.excerpt_budget
+        extraction = extract(data, job=record, background=background, budget=budget, catalogue=catalogue)
         if show_request:
             for shown in requests_of(extraction, record, settings, taxonomy, classifier):
                 print(json.dumps({"file": name, **shown}, ensure_ascii=False, indent=None if json_lines else 2))
             continue
         verdict = classifier.judge(extraction, job=record)
-        account = WhyOfLog(ranking=ranking, decision=classifier.explained(extraction, record)) if why else None
+        account = None
+        if why:
+            again, ranking = extract_with_ranking(
+                data, job=record, background=background, budget=budget, catalogue=catalogue
+            )
+            account = WhyOfLog(ranking=ranking, decision=classifier.explained(again, record))
         if json_lines:
             more = {"why": why_as_row(account)} if account else {}
             print(json.dumps({**as_row(name, verdict), **more}, ensure_ascii=False))
