@@ -1,23 +1,21 @@
 """How fast, and how good by band of confidence, the embedded classifier is on a folder of labelled logs.
 
-usage: python bench/classification.py DIR [--part all|tuned|held-out]
+usage: python bench/classification.py DIR
 
 Prints megabytes of log per second of one core (extraction, judging, both), the time to the first verdict of a process, and for
-each band of the deciding score how many verdicts there were, how many were right, and what confidence was given: the table
-from which `ci_metrics/verdicts/rules/calibration.toml` is made (from projects the rules were not tuned on).
+each band of confidence how many verdicts there were, how many were right, and what confidence was given.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import time
 from collections import defaultdict
 from pathlib import Path
 
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import load_taxonomy
-from ci_metrics.commands.evaluate import read_cases
+from ci_metrics.evaluation.cases import read_cases
 from ci_metrics.logs import extract
 
 
@@ -25,14 +23,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--part", choices=["all", "tuned", "held-out"], default="all")
     given = parser.parse_args()
     began = time.process_time()
     classifier = Classifier(load_taxonomy(None))
     classifier.judge(extract(b"##[error]Process completed with exit code 1.\n"))
     print(f"first verdict of a process: {time.process_time() - began:.2f} s of processor time")
-    cases = [c for c in read_cases(given.folder) if given.part == "all" or c.held_out == (given.part == "held-out")]
-    logs = [_bytes(given.folder / case.log) for case in cases]
+    cases = read_cases(given.folder)
+    logs = [case.read() for case in cases]
     size = sum(map(len, logs)) / 1e6
     began = time.process_time()
     extractions = [extract(log) for log in logs]
@@ -54,11 +51,6 @@ def main() -> None:
     for band, rows in sorted(bands.items()):
         right, given_mean = sum(r for _, r in rows) / len(rows), sum(c for c, _ in rows) / len(rows)
         print(f"{band / 10:.1f}-{band / 10 + 0.1:.1f}     {len(rows):9}{right:8.3f}{given_mean:8.3f}")
-
-
-def _bytes(path: Path) -> bytes:
-    raw = path.read_bytes()
-    return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from typing import Any
 
 import hyperscan
 
-from ci_metrics.logs import extract
 from ci_metrics.catalogue import load_catalogue
+from ci_metrics.logs import extract
 from ci_metrics.logs.scan import finder, hits
 
 #: The words of the comparison: the generic ones that the patterns hold too.

@@ -106,6 +106,7 @@ class Settings(BaseSettings):
     model_batches: Truth = True
     prices_file: Path | None = None
     taxonomy_file: Path | None = None
+    catalogue_dir: Path | None = None  # a team's own messages of tools
     use_background: Truth = True  # what the last passing run of a failed job printed too is no cause
     excerpt_budget: int = Field(default=DEFAULT_EXCERPT_BUDGET, ge=1_000, le=400_000)
     # Where things live, and where they are felt
@@ -189,6 +190,14 @@ class Settings(BaseSettings):
             raise _WrongError(
                 info.field_name.upper(), f"no file at {value}", "Give the path of a readable file, or leave it out"
             )
+        return value
+
+    @field_validator("catalogue_dir", mode="after")
+    @classmethod
+    def _folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            advice = "Give a folder with *.toml files of messages, or leave it out"
+            raise _WrongError("CATALOGUE_DIR", f"no folder at {value}", advice)
         return value
 
     @model_validator(mode="after")

@@ -21,7 +21,14 @@ def catalogue_examples(catalogue: Catalogue) -> Iterator[tuple[str, str, dict[st
         for text, hits in zip(message.fires, match_lines(catalogue, message.fires), strict=True):
             line = LogLine(1, text)
             error = ExtractedError(
-                headline=text.strip(), line=1, spans=((1, 1),), lines=(line,), step=None, step_number=None, fingerprint="", group=""
+                headline=text.strip(),
+                line=1,
+                spans=((1, 1),),
+                lines=(line,),
+                step=None,
+                step_number=None,
+                fingerprint="",
+                group="",
             )
             said = LineMessages(1, tuple(catalogue.messages[number].id for number in hits))
             extraction = Extraction(state="errors", lines=(line,), messages=(said,), errors=(error,), total_lines=1)

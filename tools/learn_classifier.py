@@ -22,10 +22,10 @@ from scipy.sparse import csr_matrix
 
 from ci_metrics.catalogue import Catalogue, load_catalogue
 from ci_metrics.classifier.features import evidence
+from ci_metrics.evaluation.cases import Case, read_cases
 from ci_metrics.logs import extract
 from ci_metrics.logs.ranking import Weights, feature_names
 from tools import learn_ranking
-from tools.cases import Case, read_cases
 
 WEIGHTS = Path(__file__).parent.parent / "ci_metrics" / "classifier" / "weights.tsv"
 FOLDS = 5

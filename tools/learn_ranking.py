@@ -21,10 +21,10 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix, hstack
 
 from ci_metrics.catalogue import Catalogue, load_catalogue
+from ci_metrics.evaluation.cases import Case, plain, read_cases
 from ci_metrics.logs.candidates import candidates
 from ci_metrics.logs.extract import DEFAULT_BUDGET
 from ci_metrics.logs.ranking import feature_names
-from tools.cases import Case, plain, read_cases
 
 WEIGHTS = Path(__file__).parent.parent / "ci_metrics" / "logs" / "ranking.tsv"
 FOLDS = 5
@@ -129,7 +129,9 @@ def scored(row: Ranked, weights: tuple[np.ndarray, dict[str, float]]) -> np.ndar
     return row.values @ weights[0] + own
 
 
-def check(rows: Sequence[Ranked], sources: Sequence[str] = ("logsage", "practice", "practice2", "practice3")) -> list[tuple[Ranked, int]]:
+def check(
+    rows: Sequence[Ranked], sources: Sequence[str] = ("logsage", "practice", "practice2", "practice3")
+) -> list[tuple[Ranked, int]]:
     """Judge each log by weights that saw no log of its project; prints the figures, returns what was said."""
     said = []
     for number in range(FOLDS):

@@ -4,6 +4,7 @@ Belongs here: what a message looks like, what part of a failure it is (its role)
 say so, and examples. Does not: what a message means for one failure (`classifier/`), which line heads an error (`logs/`).
 """
 
+from ci_metrics.catalogue.in_force import catalogue_in_force
 from ci_metrics.catalogue.messages import Catalogue, Message, Role, load_catalogue
 
-__all__ = ["Catalogue", "Message", "Role", "load_catalogue"]
+__all__ = ["Catalogue", "Message", "Role", "catalogue_in_force", "load_catalogue"]

@@ -173,7 +173,7 @@ def refused(message: Message) -> str:
                     expressions=[expression.encode()], ids=[0], elements=1, flags=[_flags(message, raw=raw)]
                 )
             except hyperscan.error as error:
-                return f"the engine refuses the form {message.form!r}: {error}"
+                return f"the engine refuses the form {message.form!r}: {str(error).rstrip('.')}"
     return ""
 
 

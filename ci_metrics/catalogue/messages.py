@@ -25,11 +25,12 @@ mean "anywhere behind, on this line"; classes never match the end of a line.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -151,12 +152,13 @@ class Catalogue:
     """All messages in force; numbers of hits are places in `messages`."""
 
     messages: tuple[Message, ...]
+    own: frozenset[str] = frozenset()  # ids of a team's own entries
 
     @cached_property
     def version(self) -> str:
         """A short hash of everything that can change a result."""
-        text = "\n".join(repr((m.id, m.form, m.role, m.subject, m.category, m.weight, m.ignore_case, m.opens, m.closes,
-                               m.headline, m.fix, m.tags)) for m in self.messages)  # fmt: skip
+        text = "\n".join(repr((m.id, m.family, m.form, m.role, m.subject, m.category, m.weight, m.ignore_case, m.opens,
+                               m.closes, m.tool, m.headline, m.fix, m.tags)) for m in self.messages)  # fmt: skip
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     @cached_property
@@ -173,23 +175,29 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
 
     Raises ContractError that names the file, the entry and what is wrong with it.
     """
-    return _load(folder.resolve() if folder is not None else None)
+    if folder is None:
+        return _with_own(())
+    try:
+        files = tuple((str(file), file.read_bytes()) for file in sorted(folder.glob("*.toml")))
+    except OSError as error:
+        raise ContractError(f"{error.filename}: cannot be read ({error.strerror})") from error
+    if not files:
+        raise ContractError(f"CATALOGUE_DIR: {folder} is no folder with *.toml files of messages")
+    return _with_own(files)
 
 
-@cache
-def _load(folder: Path | None) -> Catalogue:
+@lru_cache(maxsize=8)
+def _with_own(files: tuple[tuple[str, bytes], ...]) -> Catalogue:
+    """The shipped messages, with those of these files (name, content)."""
     found = {message.id: message for message in _shipped()}
-    if folder is not None:
-        if not folder.is_dir():
-            raise ContractError(f"CATALOGUE_DIR: {folder} is no folder. Give a folder with *.toml files of messages")
-        own: dict[str, str] = {}
-        for file in sorted(folder.glob("*.toml")):
-            for message in _read(str(file), file.read_bytes()):
-                if message.id in own:
-                    raise ContractError(f"{file}: the id {message.id!r} is in {own[message.id]} too")
-                own[message.id] = file.name
-                found[message.id] = message
-    return Catalogue(tuple(found.values()))
+    own: dict[str, str] = {}
+    for name, content in files:
+        for message in _read(name, content):
+            if message.id in own:
+                raise ContractError(f"{name}: the id {message.id!r} is in {own[message.id]} too")
+            own[message.id] = name
+            found[message.id] = message
+    return Catalogue(tuple(found.values()), frozenset(own))
 
 
 @cache
@@ -220,8 +228,11 @@ def _read(name: str, content: bytes) -> Iterator[Message]:
 
 
 def _said(error: ValidationError, given: Mapping[str, Any]) -> str:
-    """The first fault, with the entry's id and what to do."""
-    fault = error.errors()[0]
+    """The most telling fault, with the entry's id and what to do."""
+    faults = error.errors()
+    fault = next(
+        (each for each in faults if each["type"] == "extra_forbidden"), faults[0]
+    )  # often what is missing, misspelt
     where = list(fault["loc"])
     if len(where) > 1 and where[0] == "message" and isinstance(where[1], int):
         rows = given.get("message")
@@ -230,5 +241,13 @@ def _said(error: ValidationError, given: Mapping[str, Any]) -> str:
         where = [f"message {called!r}", *where[2:]]
     seen = fault.get("input")
     shown = f" (seen: {seen!r:.80})" if isinstance(seen, str | int | float | bool) else ""
-    allowed = f"; allowed are {', '.join(get_args(Role))}" if where[-1:] == ["role"] else ""
-    return f"{', '.join(map(str, where))}: {fault['msg']}{shown}{allowed}"
+    told = fault["msg"]
+    if fault["type"] == "extra_forbidden":
+        known = list((_Entry if len(fault["loc"]) > 1 else _File).model_fields)
+        near = difflib.get_close_matches(str(where[-1]), known, n=1)
+        told = f"there is no such key{f', did you mean {near[0]}?' if near else ''}; known are {', '.join(known)}"
+    elif fault["type"] == "missing":
+        told, shown = "is required", ""
+    elif fault["type"] == "literal_error":
+        told = f"is not known; allowed are {', '.join(get_args(Role if where[-1] == 'role' else Subject))}"
+    return f"{', '.join(map(str, where))}: {told}{shown}"

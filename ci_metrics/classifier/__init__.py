@@ -6,6 +6,6 @@ verdict. Does not: finding lines and errors (`logs/`), what tools print (`catalo
 
 from ci_metrics.classifier.classifier import Classifier
 from ci_metrics.classifier.model import Model, model_in_force
-from ci_metrics.classifier.version import CLASSIFIER_VERSION
+from ci_metrics.classifier.version import decision_version
 
-__all__ = ["CLASSIFIER_VERSION", "Classifier", "Model", "model_in_force"]
+__all__ = ["Classifier", "Model", "decision_version", "model_in_force"]

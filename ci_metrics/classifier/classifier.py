@@ -8,7 +8,7 @@ sentence (the message on the quoted line, where there is one).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ci_metrics import models
@@ -16,6 +16,8 @@ from ci_metrics.catalogue import Catalogue, Message, load_catalogue
 from ci_metrics.classifier.features import Evidence, Found, evidence
 from ci_metrics.classifier.model import Model, Opinion, model_in_force
 from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.classifier.version import decision_version
+from ci_metrics.classifier.why import Reason, Reasoning, in_words
 from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 
 #: The tag of messages of a job without a cause of its own: a gate that repeats that another job failed.
@@ -28,6 +30,9 @@ FLAKY = "flaky_test"
 BY_CONTRACT = 0.9
 #: What a verdict's certainty is at most where nothing but a frame or closing words names the failure.
 CAPPED = 0.7
+#: What a message of a team's own catalogue adds to its category, by its place, where nothing was learned of it. Not learned: no
+#: labelled log has one. More than a message on the naming line is worth by its category (about 2): a person wrote it to decide.
+OWN = {"head": 3.0, "first": 1.5}
 #: Roles that name nothing by themselves.
 _EMPTY = frozenset({"frame", "epilogue", "status", "title", "banner", "echo", "hint", "step-end", "noise"})
 #: Below this certainty, and without a message that speaks for it, a category is a guess and the state `unknown`.
@@ -45,6 +50,8 @@ class Decision:
     share: float
     by: Message | None
     opinion: Opinion
+    contract: bool = False  # the contract decided, whatever was learned
+    capped: bool = False  # less sure than the shares say: nothing but frames or closing words names the failure
 
 
 class Classifier:
@@ -55,6 +62,11 @@ class Classifier:
         self._taxonomy = taxonomy
         self._catalogue = catalogue or load_catalogue()
         self._model = model or model_in_force()
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the same extraction could get another verdict (the taxonomy has a version of its own)."""
+        return decision_version(self._catalogue)
 
     def judge(self, extraction: Extraction, error: ExtractedError | None = None, job: Job | None = None) -> Verdict:
         """The verdict on a job's root cause, or on `error` alone when another of the job's errors is given.
@@ -77,7 +89,7 @@ class Classifier:
 
     def decide(self, seen: Evidence) -> Decision | None:
         """The category, by contract or by what was learned; None when no category of the model is in the taxonomy's ten."""
-        opinion = self._model.opinion(seen.features)
+        opinion = self._model.opinion(seen.features, self._told(seen))
         flaky = any(each.message.category == FLAKY for each in seen.found)
         shares = [(name, share) for name, share in opinion.shares if name != FLAKY or flaky]
         if not shares:
@@ -86,10 +98,23 @@ class Classifier:
         category, share = shares[0][0], shares[0][1] / whole
         if contract := _by_contract(seen):
             category, share = contract.category, max(BY_CONTRACT, dict(shares).get(contract.category, 0.0))
-            return Decision(category, round(share, 3), contract, opinion)
-        if _named_by_nothing(seen):
-            share = min(share, CAPPED)
-        return Decision(category, round(min(share, 0.99), 3), self._by(seen, category), opinion)
+            return Decision(category, round(share, 3), contract, opinion, contract=True)
+        capped = share > CAPPED and _named_by_nothing(seen)
+        share = min(share, CAPPED if capped else 0.99)
+        return Decision(category, round(share, 3), self._by(seen, category), opinion, capped=capped)
+
+    def _told(self, seen: Evidence) -> dict[str, float]:
+        """What a team's own messages add to their categories: those of which nothing was learned, or that correct a shipped one."""
+        told: dict[str, float] = {}
+        for each in seen.found:
+            message = each.message
+            if message.id not in self._catalogue.own or message.category not in self._model.categories:
+                continue
+            shipped = load_catalogue().by_id.get(message.id)
+            learned = any(f"message:{message.id}@{place}" in self._model.weights for place in ("head", "any"))
+            if not learned or (shipped is not None and shipped.category != message.category):
+                told[message.category] = max(told.get(message.category, 0.0), OWN.get(each.place, 0.0))
+        return told
 
     def _by(self, seen: Evidence, category: str) -> Message | None:
         """The message that spoke most for `category`: by its own weight and that of its category at its place."""
@@ -104,6 +129,8 @@ class Classifier:
             )
             worth = sum(float(self._model.weights[name][at]) for name in names if name in self._model.weights)
             worth += {"head": 0.3, "first": 0.2, "other": 0.1}.get(each.place, 0.0)
+            if each.message.id in self._catalogue.own:
+                worth += OWN.get(each.place, 0.0)
             if best is None or worth > best[0]:
                 best = worth, each.message
         return best[1] if best else None
@@ -111,7 +138,32 @@ class Classifier:
     def why(self, seen: Evidence, decision: Decision, most: int = 12) -> Sequence[tuple[str, float]]:
         """The features that spoke most for the decision, and against it, with what each was worth."""
         reasons = self._model.reasons(seen.features, decision.category)
+        reasons += [
+            (f"own:{name}", value if name == decision.category else -value) for name, value in self._told(seen).items()
+        ]
         return sorted(reasons, key=lambda each: -abs(each[1]))[:most]
+
+    def explained(self, extraction: Extraction, job: Job | None = None) -> Reasoning | None:
+        """Why `judge` says what it says of the root cause; None where there is no error to judge."""
+        if extraction.state != "errors":
+            return None
+        seen = evidence(extraction, self._catalogue, None, job)
+        decision = self.decide(seen)
+        if decision is None:
+            return None
+        withheld = decision.by is None and decision.share < GUESS
+        return Reasoning(
+            shares=decision.opinion.shares[:3],
+            category=decision.category,
+            confidence=decision.share,
+            by=decision.by.id if decision.by else WORDS,
+            line=next((f.line.number for f in seen.found if f.message is decision.by and f.line.number), None),
+            gate=bool(_gate(seen)),
+            contract=decision.contract,
+            capped=decision.capped,
+            withheld=withheld,
+            reasons=tuple(Reason(name, in_words(name), round(worth, 2)) for name, worth in self.why(seen, decision)),
+        )
 
     def resolve(self, by: Message | None, category: str) -> str | None:
         """The taxonomy's category: one of a project's own that claims the message, else `category` when the taxonomy has it."""
@@ -125,7 +177,7 @@ class Classifier:
         claimed = decision.by
         name = self.resolve(claimed, decision.category)
         category = self._taxonomy.get(name) if name else None
-        message = _speaker(seen, decision.category)
+        message = _speaker(seen, decision.category, self._catalogue.own)
         root = seen.root
         headline = message.headline if message and message.headline else _plain(decision.category)
         fix = next((m.fix for m in (message, decision.by) if m is not None and m.fix), "")
@@ -182,10 +234,11 @@ def _named_by_nothing(seen: Evidence) -> bool:
     return bool(roles) and roles <= _EMPTY
 
 
-def _speaker(seen: Evidence, category: str) -> Message | None:
+def _speaker(seen: Evidence, category: str, own: Collection[str]) -> Message | None:
     """The message whose headline goes before the quote: one on the quoted line itself, else one of the same error.
 
-    A message names its tool only where a second sign of it is there: another message of its family, or the command that was run.
+    Of several on a line a team's own speaks first. A message names its tool only where a second sign of it is there: another
+    message of its family, or the command that was run.
     """
     families: dict[str, set[str]] = {}
     for each in seen.found:
@@ -196,7 +249,7 @@ def _speaker(seen: Evidence, category: str) -> Message | None:
             for each in seen.found
             if each.place == place and each.message.category == category and each.message.headline
         ]
-        for message in spoken:
+        for message in sorted(spoken, key=lambda message: message.id not in own):
             if not message.tool or message.tool not in message.headline or _second_sign(seen, message, families):
                 return message
     return None

@@ -58,9 +58,11 @@ class Model:
             {name: np.array(values, float) for name, *values in features},
         )
 
-    def opinion(self, features: Mapping[str, float]) -> Opinion:
-        """How likely each category is."""
+    def opinion(self, features: Mapping[str, float], told: Mapping[str, float] | None = None) -> Opinion:
+        """How likely each category is; `told` is added to a category's sum: what is known beside what was learned."""
         sums = self.intercepts.copy()
+        for category, value in (told or {}).items():
+            sums[self.categories.index(category)] += value
         known = 0.0
         for name, value in features.items():
             weights = self.weights.get(name)

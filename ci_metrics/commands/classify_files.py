@@ -12,11 +12,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ci_metrics.catalogue import catalogue_in_force
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.commands.log_files import read_background, read_job, read_logs
 from ci_metrics.logs import extract, redact
+from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import Extraction, Job, Verdict
+from ci_metrics.report.why import WhyOfLog
+from ci_metrics.report.why import as_row as why_as_row
+from ci_metrics.report.why import as_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.request import primary_requests
 from ci_metrics.verdicts.show_request import render_request
@@ -29,6 +34,7 @@ def classify(
     job: Path | None = None,
     passing: Path | None = None,
     show_request: Annotated[bool, Parameter(negative="")] = False,
+    why: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Print what kind of failure each log shows, why, and which lines prove it. No network.
 
@@ -44,19 +50,33 @@ def classify(
         The log of a run in which the same job passed: what it printed too is background, not cause.
     show_request
         Print, instead of a verdict, exactly what would be sent to a model for each log; nothing is sent.
+    why
+        Tell which lines might have named the failure, and what weighed for and against each and the category.
     """
     settings = load_settings()
-    taxonomy = taxonomy_in_force(settings.taxonomy_file)
-    classifier = Classifier(taxonomy)
+    catalogue = catalogue_in_force(settings.catalogue_dir)
+    taxonomy = taxonomy_in_force(settings.taxonomy_file, catalogue)
+    classifier = Classifier(taxonomy, catalogue)
     record, background = read_job(job), read_background(passing)
     for name, data in read_logs(files):
-        extraction = extract(data, job=record, background=background, budget=settings.excerpt_budget)
+        budget = settings.excerpt_budget
+        extraction = extract(data, job=record, background=background, budget=budget, catalogue=catalogue)
         if show_request:
             for shown in requests_of(extraction, record, settings, taxonomy, classifier):
                 print(json.dumps({"file": name, **shown}, ensure_ascii=False, indent=None if json_lines else 2))
             continue
         verdict = classifier.judge(extraction, job=record)
-        print(json.dumps(as_row(name, verdict), ensure_ascii=False) if json_lines else as_text(name, verdict))
+        account = None
+        if why:
+            again, ranking = extract_with_ranking(
+                data, job=record, background=background, budget=budget, catalogue=catalogue
+            )
+            account = WhyOfLog(ranking=ranking, decision=classifier.explained(again, record))
+        if json_lines:
+            more = {"why": why_as_row(account)} if account else {}
+            print(json.dumps({**as_row(name, verdict), **more}, ensure_ascii=False))
+        else:
+            print(as_text(name, verdict) + (f"\n{why_as_text(account)}\n" if account else ""))
 
 
 def requests_of(

@@ -14,9 +14,13 @@ from typing import Annotated, Literal
 import httpx
 from cyclopts import Parameter
 
+from ci_metrics.catalogue import catalogue_in_force, load_catalogue
+from ci_metrics.classifier import decision_version, model_in_force
 from ci_metrics.errors import CiMetricsError, SettingsError
 from ci_metrics.github import GitHub, open_github
 from ci_metrics.index.open import open_index
+from ci_metrics.logs import extractor_version
+from ci_metrics.logs.ranking import weights_in_force
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 
@@ -64,6 +68,10 @@ def look() -> Iterator[Finding]:
     yield Finding("settings", "ok", f"read; local data lives in {settings.ci_metrics_home}")
     yield from _guarded("GitHub", lambda: _github(settings))
     yield from _guarded("index", lambda: _index(settings))
+    catalogue = list(_guarded("catalogue", lambda: _catalogue(settings)))
+    yield from catalogue
+    if any(finding.state == "wrong" for finding in catalogue):
+        return  # nothing can be classified with it, and that is said
     yield from _guarded("classification", lambda: _classification(settings))
 
 
@@ -112,12 +120,30 @@ def _index(settings: Settings) -> Iterator[Finding]:
         index.close()
 
 
+def _catalogue(settings: Settings) -> Iterator[Finding]:
+    catalogue = catalogue_in_force(settings.catalogue_dir)
+    own = "none of your own (no CATALOGUE_DIR)"
+    if settings.catalogue_dir is not None:
+        replaced = len(catalogue.own & load_catalogue().by_id.keys())
+        own = f"{len(catalogue.own)} of them your own ({settings.catalogue_dir}), of which {replaced} replace shipped ones"
+    said = f"{len(catalogue.messages)} messages, version {catalogue.version}, {own}; extractor {extractor_version(catalogue)}"
+    yield Finding("catalogue", "ok", said)
+
+
 def _classification(settings: Settings) -> Iterator[Finding]:
+    catalogue = catalogue_in_force(settings.catalogue_dir)
     if not settings.enable_error_classification and not settings.is_sample:
         yield Finding("classification", "missing", "off. Set ENABLE_ERROR_CLASSIFICATION=true to learn why jobs fail")
         return
-    taxonomy = taxonomy_in_force(settings.taxonomy_file)
+    taxonomy = taxonomy_in_force(settings.taxonomy_file, catalogue)
     yield Finding("classification", "ok", f"on, {len(taxonomy.names)} categories")
+    model = model_in_force()
+    yield Finding(
+        "embedded classifier",
+        "ok",
+        f"version {decision_version(catalogue)}, the shipped weights: {len(model.weights):,} features for the category, "
+        f"{len(weights_in_force().features):,} for the line that names a failure",
+    )
     if settings.anthropic_api_key is None:
         yield Finding("model", "missing", "no ANTHROPIC_API_KEY, so the embedded classifier answers")
         return

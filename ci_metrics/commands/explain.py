@@ -23,13 +23,15 @@ from ci_metrics.index.base import Document
 from ci_metrics.launch import run_hours
 from ci_metrics.orchestration.assets.failure_history import flag_rules
 from ci_metrics.orchestration.instance import open_instance
-from ci_metrics.orchestration.job_details import fetch_job, stored_details
+from ci_metrics.orchestration.job_details import account_of, fetch_job, stored_details
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.report.explain import Explanation, Why
 from ci_metrics.report.explain import explain as explained
 from ci_metrics.report.job_reference import JobReference, find_job, read_reference
+from ci_metrics.report.why import as_row as why_as_row
+from ci_metrics.report.why import as_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
 
 #: Where `ci-metrics ui` serves Dagster's pages, unless told otherwise.
@@ -41,6 +43,7 @@ def explain(
     *,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
     store: Annotated[bool, Parameter(negative="")] = False,
+    why: Annotated[bool, Parameter(negative="")] = False,
     dagster: str = DAGSTER_URL,
 ) -> int:
     """Say why a job failed, how sure that is, who said so, which lines prove it, and what else failed like it.
@@ -55,6 +58,8 @@ def explain(
         One JSON object instead of text.
     store
         Ingest the hour of a job that was never ingested, so that it stays.
+    why
+        Read the log again and tell which lines might have named the failure, and what weighed for each and the category.
     dagster
         Address of Dagster's UI, for the links to the run and the partition.
     """
@@ -67,9 +72,9 @@ def explain(
             if settings.is_sample:
                 settings, _, _ = stack.enter_context(serve_sample(settings))
                 ci = stack.enter_context(contextlib.closing(Workplace(settings)))
-            found = _never_ingested(ci, settings, reference, store=store)
+            found = _never_ingested(ci, settings, reference, store=store, why=why)
         else:
-            found = _ingested(ci, document)
+            found = _ingested(ci, document, why=why)
     link = dagster.rstrip("/")
     if json_:
         print(json.dumps({**as_row(found), "links": links(found, link)}, ensure_ascii=False))
@@ -78,15 +83,19 @@ def explain(
     return 0
 
 
-def _ingested(ci: Workplace, document: Document) -> Explanation:
+def _ingested(ci: Workplace, document: Document, *, why: bool) -> Explanation:
     details = stored_details(ci.store, document)
+    if why:
+        details = dataclasses.replace(details, account=account_of(ci, document))
     return explained(ci.index, document, details, storm_types=flag_rules(ci.taxonomy).storm_types)
 
 
-def _never_ingested(ci: Workplace, settings: Settings, reference: JobReference, *, store: bool) -> Explanation:
+def _never_ingested(
+    ci: Workplace, settings: Settings, reference: JobReference, *, store: bool, why: bool
+) -> Explanation:
     _check_host(settings, reference)
     try:
-        run, document, details = fetch_job(ci, reference)
+        run, document, details = fetch_job(ci, reference, why=why)
     except NotFoundError as error:
         raise NotFoundError(
             f"job {reference.job_id} is neither in {ci.index.location} nor at {settings.github_api_url}: {error}"
@@ -104,7 +113,7 @@ def _never_ingested(ci: Workplace, settings: Settings, reference: JobReference, 
     kept = find_job(ci.index, reference)
     if not result.success or kept is None:
         raise CiMetricsError(f"hour {hour} could not be ingested: see its run in Dagster's UI (ci-metrics ui)")
-    return _ingested(ci, kept)
+    return _ingested(ci, kept, why=why)
 
 
 def _check_host(settings: Settings, reference: JobReference) -> None:
@@ -142,7 +151,10 @@ def as_row(found: Explanation) -> dict[str, Any]:
             return {name: plain(each) for name, each in value.items()}
         return [plain(each) for each in value] if isinstance(value, (list, tuple)) else value
 
-    row: dict[str, Any] = plain(dataclasses.asdict(found))
+    row: dict[str, Any] = plain(dataclasses.asdict(dataclasses.replace(found, account=None)))
+    del row["account"]
+    if found.account is not None:
+        row["why"] = {**(row["why"] or {}), **why_as_row(found.account)}
     if found.flaky is not None:
         row["flaky"] |= {"suspected": found.flaky.suspected, "confirmed": found.flaky.confirmed, "why": found.flaky.why}
     return row
@@ -178,6 +190,9 @@ def show(found: Explanation, dagster: str, console: Console | None = None) -> No
         out.print(Text.assemble(("A hint, not a finding: ", "italic"), found.suggested_fix))
     for other in found.other_errors:
         out.print(Text(f"Also in this job: {other}", style="dim"))
+    if found.account is not None:
+        out.print()
+        out.print(Text(why_as_text(found.account)))
     out.print()
     for name, address in links(found, dagster).items():
         out.print(Text(f"{name.replace('_', ' '):<18} {address}"))

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ci_metrics.catalogue import catalogue_in_force
 from ci_metrics.commands.log_files import named, opened, read_background, read_job
 from ci_metrics.logs import extract as extract_log
 from ci_metrics.models import Extraction
@@ -43,10 +44,13 @@ def extract(
         Characters of log lines to keep, in place of EXCERPT_BUDGET.
     """
     settings = load_settings() if budget is None else load_settings(excerpt_budget=budget)
+    catalogue = catalogue_in_force(settings.catalogue_dir)
     described, background = read_job(job), read_background(passing)
     for name in named(files):
         with opened(name) as stream:
-            result = extract_log(stream, job=described, background=background, budget=settings.excerpt_budget)
+            result = extract_log(
+                stream, job=described, background=background, budget=settings.excerpt_budget, catalogue=catalogue
+            )
         print(json.dumps(_row(name, result), ensure_ascii=False) if json_lines else _text(name, result), flush=True)
 
 

@@ -19,7 +19,6 @@ from rich.table import Table
 
 from ci_metrics.errors import ContractError, SettingsError
 from ci_metrics.launch import run_hours
-from ci_metrics.logs import EXTRACTOR_VERSION
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import RECLASSIFY, REEXTRACT
 from ci_metrics.orchestration.partitions import chunks_of, hour_start, hours_between
@@ -104,7 +103,7 @@ def stale(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = Fal
     if settings.is_sample:
         settings = settings.model_copy(update={"enable_error_classification": True})
     with contextlib.closing(Workplace(settings)) as ci:
-        in_force = {"extractor": EXTRACTOR_VERSION}
+        in_force = {"extractor": ci.extractor_version}
         if settings.enable_error_classification:
             in_force["classifier"] = ci.classifier_version
         hours = ci.store.hours()

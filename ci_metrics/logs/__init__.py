@@ -4,16 +4,17 @@ Belongs here: bytes and records in, records out, no I/O but the package's own pa
 """
 
 from ci_metrics.logs.background import Background, background_of
-from ci_metrics.logs.extract import DEFAULT_BUDGET, EXTRACTOR_VERSION, extract
+from ci_metrics.logs.extract import DEFAULT_BUDGET, extract
 from ci_metrics.logs.fingerprint import FINGERPRINT_VERSION
 from ci_metrics.logs.redact import redact
+from ci_metrics.logs.version import extractor_version
 
 __all__ = [
     "DEFAULT_BUDGET",
-    "EXTRACTOR_VERSION",
     "FINGERPRINT_VERSION",
     "Background",
     "background_of",
     "extract",
+    "extractor_version",
     "redact",
 ]

@@ -22,10 +22,7 @@ from ci_metrics.logs.version import extractor_version
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, LineMessages, LogLine, Span, Step
 from ci_metrics.settings import DEFAULT_EXCERPT_BUDGET as DEFAULT_BUDGET
 
-__all__ = ["DEFAULT_BUDGET", "EXTRACTOR_VERSION", "extract", "read_log"]
-
-#: Changes whenever the same log could give another excerpt or other errors.
-EXTRACTOR_VERSION = extractor_version()
+__all__ = ["DEFAULT_BUDGET", "extract", "read_log"]
 
 
 def extract(
@@ -46,6 +43,13 @@ def extract(
     """
     catalogue = catalogue or load_catalogue()
     found = candidates(data, catalogue, job=job, background=background, budget=budget)
+    return extraction_of(found, catalogue, weights or weights_in_force(), job=job, annotations=annotations)
+
+
+def extraction_of(
+    found: Candidates, catalogue: Catalogue, weights: Weights, *, job: Job | None, annotations: Sequence[Annotation]
+) -> Extraction:
+    """What the kept lines of a log make: `extract` without reading the log."""
     reading, ranges, step = found.reading, found.ranges, found.step
     noted = annotated.errors_of(annotations or (job.annotations if job else ()), step)
     bare = Extraction(
@@ -55,14 +59,14 @@ def extract(
         log_bytes=reading.size,
         failed_step=step.name if step else None,
         failed_step_number=step.number if step else None,
-        version=EXTRACTOR_VERSION,
+        version=extractor_version(catalogue),
     )
     if not found.failed or not found.lines:
         return bare
     texts, masked = redact_lines([line.text for line in found.lines])
     shown = {line.number: LogLine(line.number, text) for line, text in zip(found.lines, texts, strict=True)}
     failed_span = _lines_of(reading, ranges, step) if step is not None else _marked_span(reading, found.failing)
-    ranked = scores(catalogue, found.features(catalogue), found.hits, weights or weights_in_force())
+    ranked = scores(catalogue, found.features(catalogue), found.hits, weights)
     logged = errors_of(
         found.lines, shown, ranked, found.hits, catalogue, lambda at: _step_of(found, at), _inside(found, failed_span)
     )

@@ -1,24 +1,34 @@
 """The extractor's version: a hash of all that decides what an extraction says.
 
-Belongs here: hashing the package's own code and data. Does not: anything that decides.
+Belongs here: hashing the package's own code and data, and the catalogue in force. Does not: anything that decides.
 """
 
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
-from ci_metrics.catalogue import load_catalogue
+from ci_metrics.catalogue import Catalogue, load_catalogue
 from ci_metrics.logs.fingerprint import FINGERPRINT_VERSION
 
 
+@lru_cache(maxsize=16)
+def extractor_version(catalogue: Catalogue | None = None) -> str:
+    """Changes whenever the same log could give another excerpt or other errors with this catalogue (the shipped one unless given).
+
+    `e-`, a short hash of the catalogue, the learned weights and the code of this package and the catalogue's, and the version
+    of the fingerprints.
+    """
+    digest = hashlib.sha256((catalogue or load_catalogue()).version.encode() + _code()).hexdigest()
+    return f"e-{digest[:8]}-{FINGERPRINT_VERSION}"
+
+
 @cache
-def extractor_version() -> str:
-    """`e-` and a short hash of the catalogue, the learned weights and the code of this package and the catalogue's."""
-    digest = hashlib.sha256(load_catalogue().version.encode())
+def _code() -> bytes:
+    digest = hashlib.sha256()
     for package in ("ci_metrics.logs", "ci_metrics.catalogue"):
         named = sorted((f.name, f) for f in files(package).iterdir() if f.name.endswith((".py", ".tsv")))
         for name, file in named:
             digest.update(name.encode() + file.read_bytes())
-    return f"e-{digest.hexdigest()[:8]}-{FINGERPRINT_VERSION}"
+    return digest.digest()

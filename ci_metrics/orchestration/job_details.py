@@ -13,20 +13,22 @@ from dataclasses import replace
 from datetime import datetime
 from typing import BinaryIO, cast
 
-from ci_metrics.classifier import Classifier
-from ci_metrics.errors import NotFoundError, SettingsError
+from ci_metrics.errors import ContractError, NotFoundError, SettingsError
 from ci_metrics.index.base import Document
 from ci_metrics.index.documents import Provenance, job_document
 from ci_metrics.index.error_fields import JobOutcome
-from ci_metrics.logs import extract, redact
+from ci_metrics.logs import Background, extract, redact
 from ci_metrics.logs.lines import text_of
+from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import ErrorState, Extraction, Job, JobLog, LogLine, Run, Verdict
+from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.report.explain import Details
 from ci_metrics.report.job_reference import JobReference
+from ci_metrics.report.why import WhyOfLog
 from ci_metrics.verdicts.judge import Judge, JudgeRequest
 from ci_metrics.verdicts.reuse import StoredVerdict, VerdictStore
 
@@ -94,8 +96,40 @@ def stored_details(store: HourStore, document: Document) -> Details:
     return Details(verdict=verdict, extractor=extractor, log_state="stored", context=context)
 
 
-def fetch_job(ci: Workplace, reference: JobReference) -> tuple[Run, Document, Details]:
-    """Fetch one job from GitHub and judge it; nothing is stored.
+def account_of(ci: Workplace, document: Document) -> WhyOfLog | None:
+    """Why the log of a stored job says what it says, read again by what is in force; None when its files or its log are gone."""
+    hour = str(document.body.get("s_partition") or "")
+    key = (int(document.body["s_job_id"]), int(document.body["l_run_attempt"]))
+    found = next((r for r in ci.store.read_or_none("extracted_errors", hour, JobExtraction) if r.key == key), None)
+    jobs = ci.store.read_or_none("workflow_jobs", hour, Job)
+    job = next((job for job in jobs if (job.job_id, job.run_attempt) == key), None)
+    if found is None or found.log.state != "stored":
+        return None
+    try:
+        background = Backgrounds(ci.store.root).of(found.log)
+    except ContractError:
+        background = None  # deleted since; the account says that none was used
+    try:
+        with ci.store.open_log(hour, found.log.path) as source:
+            return _account(ci, job, cast(BinaryIO, source), background)
+    except NotFoundError:
+        return None
+
+
+def _account(ci: Workplace, job: Job | None, log: BinaryIO, background: Background | None = None) -> WhyOfLog:
+    extraction, ranking = extract_with_ranking(
+        log,
+        job=job,
+        annotations=job.annotations if job else (),
+        background=background,
+        budget=ci.settings.excerpt_budget,
+        catalogue=ci.catalogue,
+    )
+    return WhyOfLog(ranking=ranking, decision=ci.classifier.explained(extraction, job))
+
+
+def fetch_job(ci: Workplace, reference: JobReference, *, why: bool = False) -> tuple[Run, Document, Details]:
+    """Fetch one job from GitHub and judge it; nothing is stored. `why`: with an account of what weighed.
 
     Raises SettingsError when it is not clear which repository to ask, or the page is of another host than GITHUB_API_URL;
     NotFoundError when GitHub has no such job; what the GitHub client raises otherwise.
@@ -119,7 +153,7 @@ def fetch_job(ci: Workplace, reference: JobReference) -> tuple[Run, Document, De
         def read(budget: int) -> Extraction:
             kept.seek(0)
             source = kept if stored else io.BytesIO(b"")
-            found = extract(source, job=job, annotations=job.annotations, budget=budget)
+            found = extract(source, job=job, annotations=job.annotations, budget=budget, catalogue=ci.catalogue)
             return found if found.errors or stored else replace(found, state="no_log")
 
         extraction = read(ci.settings.excerpt_budget)
@@ -127,15 +161,20 @@ def fetch_job(ci: Workplace, reference: JobReference) -> tuple[Run, Document, De
         document = job_document(run, job, outcome, provenance)
         verdict = outcome.verdicts[0][1] if outcome.verdicts else None
         context: tuple[LogLine, ...] = ()
+        account = None
         if stored:
             kept.seek(0)
             context = lines_around(kept, _quoted(document, verdict))
+            if why:
+                kept.seek(0)
+                account = _account(ci, job, kept)
     details = Details(
         verdict=verdict,
         extractor=extraction.version,
         context=context,
         log_state=state.state,
         why_no_context="" if stored else _no_log(state),
+        account=account,
     )
     return run, document, details
 
@@ -168,7 +207,7 @@ def _judge(
     judge = Judge(
         settings=ci.settings.model_copy(update={"enable_error_classification": True}),
         taxonomy=ci.taxonomy,
-        rules=Classifier(ci.taxonomy),
+        rules=ci.classifier,
         store=ReadOnlyVerdicts(ci.verdicts),
         model=ci.model,
         redact=redact,

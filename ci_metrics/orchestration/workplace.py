@@ -16,13 +16,14 @@ from functools import cached_property
 import dagster as dg
 from upath import UPath
 
-from ci_metrics.classifier import CLASSIFIER_VERSION, Classifier
+from ci_metrics.catalogue import Catalogue, catalogue_in_force
+from ci_metrics.classifier import Classifier, decision_version
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.github import GitHub, open_github
 from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
-from ci_metrics.logs import EXTRACTOR_VERSION, FINGERPRINT_VERSION, redact
+from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
 from ci_metrics.orchestration.partitions import hour_start
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
@@ -83,9 +84,19 @@ class Workplace:
         return index
 
     @cached_property
+    def catalogue(self) -> Catalogue:
+        """The messages in force: the shipped ones, and a team's own."""
+        return catalogue_in_force(self.settings.catalogue_dir)
+
+    @cached_property
     def taxonomy(self) -> Taxonomy:
         """The categories in force."""
-        return taxonomy_in_force(self.settings.taxonomy_file)
+        return taxonomy_in_force(self.settings.taxonomy_file, self.catalogue)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The embedded classifier."""
+        return Classifier(self.taxonomy, self.catalogue)
 
     @cached_property
     def verdicts(self) -> IndexVerdictStore:
@@ -119,7 +130,7 @@ class Workplace:
         return Judge(
             settings=self.settings,
             taxonomy=self.taxonomy,
-            rules=Classifier(self.taxonomy),
+            rules=self.classifier,
             store=self.verdicts,
             model=self.model,
             batches=self.batches,
@@ -129,7 +140,12 @@ class Workplace:
     @property
     def classifier_version(self) -> str:
         """Changes whenever the same log could get another verdict."""
-        return versions_in_force(self.settings, self.taxonomy).classifier
+        return versions_in_force(self.settings, self.taxonomy, self.catalogue).classifier
+
+    @property
+    def extractor_version(self) -> str:
+        """Changes whenever the same log could give other errors."""
+        return extractor_version(self.catalogue)
 
     def may_wait(self, hour: str) -> bool:
         """Whether an hour's verdicts may come from a message batch (half price, within a day): history may, today may not."""
@@ -168,12 +184,12 @@ def workplace_resource() -> dg.ResourceDefinition:
     )
 
 
-def versions_in_force(settings: Settings, taxonomy: Taxonomy) -> StageVersions:
+def versions_in_force(settings: Settings, taxonomy: Taxonomy, catalogue: Catalogue) -> StageVersions:
     """One hash per stage, as the settings choose them."""
     return stage_versions(
-        extractor=EXTRACTOR_VERSION,
+        extractor=extractor_version(catalogue),
         fingerprint=FINGERPRINT_VERSION,
-        rules=CLASSIFIER_VERSION,
+        rules=decision_version(catalogue),
         taxonomy=taxonomy,
         model=settings.anthropic_model if settings.uses_model else None,
     )

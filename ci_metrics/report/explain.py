@@ -18,6 +18,7 @@ from ci_metrics.report.flakiness import FlakyEvidence
 from ci_metrics.report.flaky import STORM_TYPES, evidence_for
 from ci_metrics.report.groups import groups
 from ci_metrics.report.label import HUMAN_VERSION
+from ci_metrics.report.why import WhyOfLog
 from ci_metrics.report.window import TIME, moment_of
 from ci_metrics.verdicts.reuse import apart, human_key, verdict_key
 
@@ -34,6 +35,7 @@ class Details:
     context: tuple[LogLine, ...] = ()  # lines of the log around the quoted ones, redacted
     log_state: str = ""  # what became of the log
     why_no_context: str = ""
+    account: WhyOfLog | None = None  # of the log, read again: what weighed for and against its lines, and the category
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,7 @@ class Explanation:
     job_url: str
     partition: str
     dagster_run_id: str
+    account: WhyOfLog | None = None  # asked for with --why, where the log is there
 
 
 def explain(
@@ -184,6 +187,7 @@ def explain(
         job_url=str(body.get("s_html_url") or ""),
         partition=attempt.partition,
         dagster_run_id=str(body.get("s_dagster_run_id") or ""),
+        account=known.account,
     )
 
 

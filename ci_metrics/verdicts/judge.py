@@ -18,7 +18,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from ci_metrics.classifier import CLASSIFIER_VERSION
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.errors import CiMetricsError, SettingsError
 from ci_metrics.models import ExtractedError, Extraction, Job, Usage, Verdict
@@ -50,6 +49,10 @@ _log = logging.getLogger(__name__)
 
 class Rules(Protocol):
     """The embedded classifier."""
+
+    @property
+    def version(self) -> str:
+        """Of all that decides what it says."""
 
     def judge(self, extraction: Extraction, error: ExtractedError | None = None, job: Job | None = None) -> Verdict:
         """A verdict without any model."""
@@ -143,7 +146,7 @@ class Judge:
         """The classifier version of verdicts on this extraction."""
         return classifier_version(
             extractor=extraction.version,
-            rules=CLASSIFIER_VERSION,
+            rules=self._rules.version,
             taxonomy=self._taxonomy.version,
             prompt=self._prompt_version,
             model=self._model_name,

@@ -8,20 +8,20 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from ci_metrics.catalogue import load_catalogue
+from ci_metrics.catalogue import Catalogue, load_catalogue
 from ci_metrics.classifier.taxonomy import Taxonomy, load_taxonomy
 from ci_metrics.errors import ContractError
 
 
-def taxonomy_in_force(path: Path | None) -> Taxonomy:
-    """The taxonomy of TAXONOMY_FILE, or the default one.
+def taxonomy_in_force(path: Path | None, catalogue: Catalogue | None = None) -> Taxonomy:
+    """The taxonomy of TAXONOMY_FILE, or the default one; what its categories claim is looked for in `catalogue`.
 
     Raises as `load_taxonomy`, and ContractError when a category claims rules that do not exist: it would never get one.
     """
     taxonomy = load_taxonomy(path)
     if path is None:
         return taxonomy
-    known = {name for message in load_catalogue().messages for name in message.names}
+    known = {name for message in (catalogue or load_catalogue()).messages for name in message.names}
     for category in taxonomy.categories:
         for claimed in category.rules:
             if claimed not in known:

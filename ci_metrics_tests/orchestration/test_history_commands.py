@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,47 @@ def test_explain_in_json_says_the_same(ci: Workplace, capsys: pytest.CaptureFixt
     assert len(row["quotes"]) > 5
     assert row["why"]["rule"] and row["why"]["extractor_version"]
     assert row["links"]["dagster_run"].startswith("https://dagster.corp/runs/")
+
+
+def test_explain_why_reads_the_stored_log_again_and_tells_what_weighed(
+    ci: Workplace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = next(d for d in failed(ci, s_partition=HOUR) if d.body.get("l_error_line"))
+    assert cli("explain", document.id, "--why", "--json") == 0
+    row = json.loads(capsys.readouterr().out)
+    best, *rest = row["why"]["lines"]
+    assert (best["line"], best["heads"]) == (document.body["l_error_line"], 1)
+    assert rest and row["why"]["decision"]["category"] == row["error_type"] and row["why"]["source"] == "rules"
+    assert "account" not in row
+    assert cli("explain", document.id, "--why") == 0
+    shown = capsys.readouterr().out
+    assert "Which line names the failure" in shown and "Which category, by the embedded classifier" in shown
+    assert cli("explain", document.id) == 0
+    assert "Which line names the failure" not in capsys.readouterr().out
+
+
+def test_messages_of_ones_own_make_the_hours_of_before_stale_in_both_stages_and_decide_when_they_are_read_again(
+    ci: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = next(d for d in failed(ci, s_partition=HOUR) if d.body["s_error_type"] == "compilation_error")
+    quoted = str(document.body["s_error_evidence"]).split("\n")[0].strip()
+    telling = max(re.findall(r"[A-Za-z]+(?: [A-Za-z]+)*", quoted), key=len)
+    folder = tmp_path / "messages"
+    folder.mkdir()
+    (folder / "a.toml").write_text(
+        f'family = "a"\n[[message]]\nid = "a-message"\nform = "{telling}"\nfires = ["{telling}"]\n'
+        'category = "compilation_error"\nweight = 9\nheadline = "Ours"\n'
+    )
+    monkeypatch.setenv("CATALOGUE_DIR", str(folder))
+    assert cli("stale", "--json") == 0
+    assert {each["stage"] for each in json.loads(capsys.readouterr().out)} == {"extractor", "classifier"}
+    assert cli("reclassify", "--read-again", "--json") == 0
+    capsys.readouterr()
+    assert cli("stale", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+    now = body(ci, document.id)
+    assert not document.body["s_error_summary"].startswith("Ours") and now["s_error_summary"] == f"Ours: “{quoted}”"
+    assert now["f_error_confidence"] > document.body["f_error_confidence"]
 
 
 def test_explain_without_the_hours_files_says_so(ci: Workplace, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,6 +289,9 @@ def test_stale_lists_the_hours_of_another_version_until_they_are_judged_again(
     capsys.readouterr()
     assert cli("stale", "--json") == 0
     assert json.loads(capsys.readouterr().out) == []
+    now = body(ci, document.id)
+    assert not document.body["s_error_summary"].startswith("Ours") and now["s_error_summary"] == f"Ours: “{quoted}”"
+    assert now["f_error_confidence"] > document.body["f_error_confidence"]
 
 
 def test_reclassify_ends_with_what_changed_from_which_to_which(

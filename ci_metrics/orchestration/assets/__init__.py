@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dagster as dg
 
+from ci_metrics.catalogue import catalogue_in_force
+from ci_metrics.logs import extractor_version
 from ci_metrics.orchestration.assets import (
     classifications,
     daily_report,
@@ -27,9 +29,10 @@ def build_assets(partitions: dg.PartitionsDefinition, settings: Settings) -> lis
     runs = workflow_runs.build(partitions)
     jobs = workflow_jobs.build(partitions, runs)
     logs = job_logs.build(partitions, jobs)
-    errors = extracted_errors.build(partitions, logs)
-    version = versions_in_force(settings, taxonomy_in_force(settings.taxonomy_file)).classifier
-    verdicts = classifications.build(partitions, errors, version)
+    catalogue = catalogue_in_force(settings.catalogue_dir)
+    errors = extracted_errors.build(partitions, logs, extractor_version(catalogue))
+    versions = versions_in_force(settings, taxonomy_in_force(settings.taxonomy_file, catalogue), catalogue)
+    verdicts = classifications.build(partitions, errors, versions.classifier)
     documents = indexed_documents.build(partitions, verdicts)
     return [runs, jobs, logs, errors, verdicts, documents, failure_history.build(partitions, documents)]
 

@@ -141,7 +141,9 @@ def requests_for(
                     annotations=job.annotations,
                     primary=error.step_number not in seen_steps,
                     spent=paid.pop(error.fingerprint, Usage()),
-                    larger=lambda budget, row=row, job=job: extract_job(ci.store, hour, job, row.log, budget),  # type: ignore[misc]
+                    larger=lambda budget, row=row, job=job: extract_job(  # type: ignore[misc]
+                        ci.store, hour, job, row.log, budget, ci.catalogue
+                    ),
                 )
             )
             seen_steps.add(error.step_number)

@@ -12,8 +12,9 @@ from typing import Any, BinaryIO, cast
 
 import dagster as dg
 
+from ci_metrics.catalogue import Catalogue
 from ci_metrics.errors import ContractError, NotFoundError
-from ci_metrics.logs import EXTRACTOR_VERSION, extract
+from ci_metrics.logs import extract
 from ci_metrics.models import Extraction, Job, JobLog, PassingLog
 from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.declaring import partitioned_asset
@@ -26,8 +27,8 @@ from ci_metrics.orchestration.workplace import Workplace
 NAME = "extracted_errors"
 
 
-def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """The asset on these partitions."""
+def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, code_version: str) -> dg.AssetsDefinition:
+    """The asset on these partitions; `code_version` is the extractor's."""
 
     @partitioned_asset(
         NAME,
@@ -36,7 +37,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         rows=JobExtraction,
         group="causes",
         kinds={"parquet"},
-        code_version=EXTRACTOR_VERSION,
+        code_version=code_version,
         description=(
             "What each failed job's log and annotations say: every error with its step, line numbers and fingerprint, root "
             "cause first, within the excerpt budget, secrets masked; what the last passing run of the job printed too counts "
@@ -55,27 +56,28 @@ def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
     logs = ci.store.read("job_logs", hour, JobLog)
     kept = {row.key: row for row in ci.store.read_or_none(NAME, hour, JobExtraction)}
     rows: list[JobExtraction] = []
+    budget, in_force = ci.settings.excerpt_budget, ci.extractor_version
     read = deleted = 0
     for log in logs:
         job = jobs[log.job_id, log.run_attempt]
         if not ci.settings.use_background and log.state == "stored":
             log = replace(log, passing=PassingLog(state="off"))
-        digest = inputs_digest(job, log, ci.settings.excerpt_budget)
+        digest = inputs_digest(job, log, budget, in_force)
         before = kept.get((log.job_id, log.run_attempt))
         if before is not None and before.digest == digest:
             rows.append(replace(before, log=log))  # why there is no background may be another reason now
             continue
         log = _readable(ci.store, log)
-        digest = inputs_digest(job, log, ci.settings.excerpt_budget)
+        digest = inputs_digest(job, log, budget, in_force)
         try:
-            extraction = extract_job(ci.store, hour, job, log, ci.settings.excerpt_budget)
+            extraction = extract_job(ci.store, hour, job, log, budget, ci.catalogue)
         except NotFoundError:
             # Stored logs may be deleted when space is short (docs/operation.md): what was read of them stays.
             deleted += 1
             if before is not None:
                 rows.append(before)
                 continue
-            extraction = Extraction(state="no_log", version=EXTRACTOR_VERSION)
+            extraction = Extraction(state="no_log", version=in_force)
         read += 1
         rows.append(
             JobExtraction(
@@ -88,13 +90,13 @@ def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
                 digest=digest,
             )
         )
-    version = min({row.extraction.version for row in rows} - {EXTRACTOR_VERSION}, default=EXTRACTOR_VERSION)
+    version = min({row.extraction.version for row in rows} - {in_force}, default=in_force)
     said = {"version": version}
     ci.store.commit(NAME, hour, rows, JobExtraction, notes=said, status=said, now=ci.now())
     sizes = [len(row.extraction.excerpt) for row in rows]
     return {
         "dagster/row_count": len(rows),
-        "extractor_version": EXTRACTOR_VERSION,
+        "extractor_version": in_force,
         "read_now": read,
         "deleted_logs": deleted,
         "errors": sum(len(row.extraction.errors) for row in rows),
@@ -130,7 +132,7 @@ def _readable(store: HourStore, log: JobLog) -> JobLog:
     return log
 
 
-def extract_job(store: HourStore, hour: str, job: Job, log: JobLog, budget: int) -> Extraction:
+def extract_job(store: HourStore, hour: str, job: Job, log: JobLog, budget: int, catalogue: Catalogue) -> Extraction:
     """What one job's log and annotations say, within `budget` characters, its background taken away.
 
     Raises NotFoundError when the log has been deleted, ContractError when its background has been since it was used.
@@ -138,14 +140,16 @@ def extract_job(store: HourStore, hour: str, job: Job, log: JobLog, budget: int)
     background = Backgrounds(store.root).of(log)
     source: BinaryIO = cast(BinaryIO, store.open_log(hour, log.path)) if log.state == "stored" else io.BytesIO(b"")
     with source:
-        found = extract(source, job=job, annotations=job.annotations, background=background, budget=budget)
+        found = extract(
+            source, job=job, annotations=job.annotations, background=background, budget=budget, catalogue=catalogue
+        )
     if not found.errors and log.state != "stored":
         found = replace(found, state="no_log")
     return replace(found, truncated=found.truncated or log.truncated)
 
 
-def inputs_digest(job: Job, log: JobLog, budget: int) -> str:
-    """Changes when the extractor, the budget, the log, its background or what GitHub says of the job changes."""
+def inputs_digest(job: Job, log: JobLog, budget: int, extractor: str) -> str:
+    """Changes when the extractor (its version), the budget, the log, its background or what GitHub says of the job changes."""
     background = log.passing.path if log.passing is not None and log.has_background else ""
-    inputs = (EXTRACTOR_VERSION, budget, job, replace(log, passing=None), background)
+    inputs = (extractor, budget, job, replace(log, passing=None), background)
     return hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]

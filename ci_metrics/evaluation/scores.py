@@ -5,54 +5,24 @@ What belongs here: the measures and what they mean. Does not: files, tables, the
 Labels name the acceptable categories, the best first. *strict*: the verdict is the first; *lenient*: it is any of them.
 Macro-F1 is strict, over the categories that occur as a best label. The calibration error compares confidence with lenient
 correctness in ten equal bins of confidence, weighted by size (expected calibration error).
+
+First error, of the logs with *decisive* lines (those that a person would quote as the error): *headline*: the first error's
+headline is the text of one; *block*: its lines hold one; *any*: some error's do; *quote*: the verdict's first quote is one.
+*Mixed* are logs whose first error has the fingerprint of another log's, though that is of another project, or no category is
+acceptable for all of them; generic fingerprints do not count.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ci_metrics.models import Evidence, LogLine, Span
+from ci_metrics.evaluation.cases import Case, clean, plain
+from ci_metrics.models import Evidence, ExtractedError, LogLine, Span
 
-#: Hyperlinks, colour codes (also without their escape character, as some archives drop it) and other control characters.
-_NOISE = re.compile(
-    r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|(?:\x1b|\^\[)\[[0-9;?]*[A-Za-z]|\[(?:[0-9;]+[A-Za-z]|[mK])|[\x00-\x08\x0b-\x1f]"
-)
-_STAMP = re.compile(
-    r"^(?:[^\t\n]*\t[^\t\n]*\t)?\ufeff?(?:\d{4}-\d\d-\d\dT[\d:.]+Z ?)?"
-    r"(?:##\[(?:end)?(?:group|error|warning|notice|command|section|debug)\])?"
-)
-_SHOWN = 60  # characters by which a line is recognised in an excerpt
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One labelled log.
-
-    `expected`: acceptable categories, the best first; empty when the log is not scored for its category. `spans` or
-    `chunk`: the lines, or the text, that a person marked as the cause.
-    """
-
-    id: str
-    source: str
-    project: str
-    format: str
-    log: str
-    expected: tuple[str, ...] = ()
-    spans: tuple[Span, ...] = ()
-    chunk: str = ""
-
-    @property
-    def held_out(self) -> bool:
-        """Whether this case's project is of the quarter that rules are never written after (by a hash of its name).
-
-        The table of confidence (`calibration.toml`) and the words of the second opinion learn from all recorded logs.
-        """
-        digest = hashlib.sha256(self.project.encode()).digest()
-        return digest[0] % 2 == 1 and digest[1] % 2 == 1
+_SHOWN = 60  # characters by which a line is recognised in an excerpt, or in a headline
+_TELLING = 20  # characters that a line must have to be recognised by its beginning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +36,7 @@ class Answer:
     error_type: str | None
     confidence: float
     evidence: tuple[Evidence, ...]
-    first_error: tuple[LogLine, ...] = ()  # lines of the error that the extraction names first
+    errors: tuple[ExtractedError, ...] = ()  # that the extraction names, the likeliest cause first
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +93,19 @@ class ExtractionScores:
     first_error: float  # share of cases of which the error named first has a marked line
 
 
+@dataclass(frozen=True, slots=True)
+class FirstErrorScores:
+    """How often the error named first is the one that a person would name. Shares are of `scored`."""
+
+    scored: int  # answers whose case has decisive lines
+    headline: float
+    block: float
+    any: float
+    quote: float
+    mixed: int  # of `named`
+    named: int  # answers whose first error's fingerprint says something of its cause
+
+
 def score_verdicts(answers: Sequence[Answer]) -> VerdictScores | None:
     """The verdicts' scores over the answers whose case has a label; None when there is none."""
     scored = [answer for answer in answers if answer.case.expected]
@@ -166,6 +149,46 @@ def score_extractions(answers: Sequence[Answer]) -> ExtractionScores | None:
     )
 
 
+def score_first_errors(answers: Sequence[Answer]) -> FirstErrorScores | None:
+    """The figures on the error named first; None when no case has decisive lines."""
+    scored = [answer for answer in answers if answer.case.decisive]
+    if not scored:
+        return None
+    count = len(scored)
+    alike: dict[str, list[Case]] = defaultdict(list)
+    for answer in answers:
+        if answer.errors and answer.errors[0].fingerprint and not answer.errors[0].generic:
+            alike[answer.errors[0].fingerprint].append(answer.case)
+    return FirstErrorScores(
+        scored=count,
+        headline=sum(_headed(a) for a in scored) / count,
+        block=sum(any(_holds(error, a.case) for error in a.errors[:1]) for a in scored) / count,
+        any=sum(any(_holds(error, a.case) for error in a.errors) for a in scored) / count,
+        quote=sum(any(quote.line in a.case.decisive for quote in a.evidence[:1]) for a in scored) / count,
+        mixed=sum(len(cases) for cases in alike.values() if _mixed(cases)),
+        named=sum(map(len, alike.values())),
+    )
+
+
+def _headed(answer: Answer) -> bool:
+    """Whether the first error's headline is the text of a decisive line, cut or with its front part left out."""
+    head = plain(answer.errors[0].headline) if answer.errors else ""
+    said = [plain(answer.lines[n - 1]) for n in answer.case.decisive if 0 < n <= len(answer.lines)]
+    return bool(head) and any(head in text or (len(text) > _TELLING and text[:_SHOWN] in head) for text in said)
+
+
+def _holds(error: ExtractedError, case: Case) -> bool:
+    return any(first <= number <= last for first, last in error.spans for number in case.decisive)
+
+
+def _mixed(cases: Sequence[Case]) -> bool:
+    """Whether logs that share a fingerprint should not: of several projects, or without a category that fits all of them."""
+    labelled = [set(case.expected) for case in cases if case.expected]
+    if len(cases) < 2:
+        return False
+    return len({case.project for case in cases}) > 1 or (bool(labelled) and not set.intersection(*labelled))
+
+
 def _right(answer: Answer) -> bool:
     return answer.error_type in answer.case.expected
 
@@ -195,31 +218,31 @@ def _decided(scored: Sequence[Answer], threshold: float) -> tuple[float, float, 
     return threshold, len(kept) / len(scored), sum(_right(a) for a in kept) / len(kept) if kept else 1.0
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"\s+", " ", _NOISE.sub("", text)).strip()
-
-
 def _stands(quote: Evidence, lines: Sequence[str]) -> bool:
-    return 0 < quote.line <= len(lines) and _plain(quote.text) in _plain(lines[quote.line - 1])
+    return 0 < quote.line <= len(lines) and clean(quote.text) in clean(lines[quote.line - 1])
+
+
+def _first_lines(answer: Answer) -> tuple[LogLine, ...]:
+    return answer.errors[0].lines if answer.errors else ()
 
 
 def _first(answer: Answer) -> bool:
     """Whether a marked line is among those of the error that is named first."""
     if answer.case.chunk:
-        marked = {line for line in map(_plain, answer.case.chunk.splitlines()) if line}
-        return any(_plain(line.text) in marked for line in answer.first_error)
-    return any(first <= line.number <= last for line in answer.first_error for first, last in answer.case.spans)
+        marked = {line for line in map(clean, answer.case.chunk.splitlines()) if line}
+        return any(clean(line.text) in marked for line in _first_lines(answer))
+    return any(first <= line.number <= last for line in _first_lines(answer) for first, last in answer.case.spans)
 
 
 def _kept(answer: Answer) -> float | None:
     """The share of the marked lines that the excerpt keeps: in its spans, and their text really in it."""
-    shown = "\n".join(_plain(_STAMP.sub("", line)) for line in answer.excerpt.split("\n"))
+    shown = "\n".join(plain(line) for line in answer.excerpt.split("\n"))
     if answer.case.chunk:
-        marked = [line for line in map(_plain, answer.case.chunk.splitlines()) if line]
+        marked = [line for line in map(clean, answer.case.chunk.splitlines()) if line]
         return sum(line in shown for line in marked) / len(marked) if marked else None
     wanted = {number for first, last in answer.case.spans for number in range(first, last + 1)}
     if not wanted:
         return None
     have = {number for first, last in answer.spans for number in range(first, last + 1)}
     there = [n for n in wanted & have if n <= len(answer.lines)]
-    return sum(_plain(_STAMP.sub("", answer.lines[n - 1]))[:_SHOWN] in shown for n in there) / len(wanted)
+    return sum(plain(answer.lines[n - 1])[:_SHOWN] in shown for n in there) / len(wanted)
