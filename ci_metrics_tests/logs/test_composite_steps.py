@@ -11,8 +11,8 @@ from itertools import pairwise
 
 import pytest
 
-from ci_metrics.logs import extract
 from ci_metrics.catalogue import load_catalogue
+from ci_metrics.logs import extract
 from ci_metrics.logs.reading import read_log
 from ci_metrics.logs.steps import Layout
 from ci_metrics.models import Job, Step

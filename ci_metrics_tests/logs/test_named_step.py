@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from ci_metrics.logs import extract
-from ci_metrics.models import Job, Step
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import load_taxonomy
+from ci_metrics.logs import extract
+from ci_metrics.models import Job, Step
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 

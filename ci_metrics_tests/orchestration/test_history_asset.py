@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.index.base import Document
 from ci_metrics.orchestration.assets import failure_history
 from ci_metrics.orchestration.history_checks import build_history_checks
@@ -16,7 +17,6 @@ from ci_metrics.orchestration.partitions import hourly_partitions
 from ci_metrics.orchestration.sensors import RANGE_END, RANGE_START
 from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.settings import load_settings
-from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics_tests.report.history_documents import job
 
 HOURS = ["2026-03-02T05", "2026-03-02T06", "2026-03-02T07"]

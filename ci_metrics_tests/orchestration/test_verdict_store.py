@@ -149,9 +149,9 @@ def test_dollars_are_counted_from_a_moment_on(store: IndexVerdictStore) -> None:
 def test_two_judges_over_one_index_pay_once_and_a_humans_word_holds(
     store: IndexVerdictStore, index: EmbeddedIndex, clock: Clock
 ) -> None:
+    from ci_metrics.classifier.taxonomy import load_taxonomy
     from ci_metrics.verdicts.anthropic_client import AnthropicClient
     from ci_metrics.verdicts.limiter import Limiter
-    from ci_metrics.classifier.taxonomy import load_taxonomy
 
     with ModelServer() as server:
         limiter = Limiter(rpm=10_000, tpm=10**9)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.verdicts.anthropic_client import AnthropicClient
 from ci_metrics.verdicts.calling import RetryPolicy
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.limiter import Limiter
 from ci_metrics.verdicts.model_client import ModelClient
 from ci_metrics.verdicts.openai_client import OpenAIClient
-from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics_tests.verdicts.failures import Clock, FixedRules, MemoryStore, settings_for
 from ci_metrics_tests.verdicts.model_server import KEY, ModelServer
 

@@ -14,6 +14,7 @@ import openai
 import pytest
 from anthropic.types import Message
 
+from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.errors import AuthenticationError, PermanentError, RateLimitedError, SettingsError, TransientError
 from ci_metrics.settings import load_settings
 from ci_metrics.verdicts.calling import RetryPolicy
@@ -21,7 +22,6 @@ from ci_metrics.verdicts.clients import build_client
 from ci_metrics.verdicts.limiter import Limiter
 from ci_metrics.verdicts.model_client import ModelClient
 from ci_metrics.verdicts.prompt import Prompt, build_prompt
-from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics_tests.verdicts.failures import extraction_of, failure
 from ci_metrics_tests.verdicts.model_server import KEY, Fault, ModelServer
 

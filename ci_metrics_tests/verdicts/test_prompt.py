@@ -14,12 +14,12 @@ import pytest
 
 import ci_metrics.verdicts.prompt as prompt_module
 import ci_metrics.verdicts.question as question_module
+from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.models import Annotation, LogLine, Verdict
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.prices import LARGEST_CACHE_MINIMUM, load_prices
 from ci_metrics.verdicts.prompt import Prompt, build_prompt, estimated_prefix_tokens, prompt_version, system_prompt
 from ci_metrics.verdicts.schema import answer_schema
-from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics_tests.verdicts.failures import extraction_of, failure
 from ci_metrics_tests.verdicts.model_server import ModelServer
 

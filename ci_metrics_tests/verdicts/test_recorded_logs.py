@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from ci_metrics.classifier import Classifier
+from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.logs import extract
 from ci_metrics.logs.lines import text_of
 from ci_metrics.models import Extraction, Job, Verdict
-from ci_metrics.classifier import Classifier
-from ci_metrics.classifier.taxonomy import load_taxonomy
 
 FOLDER = Path(__file__).parents[2] / "bench" / "recorded"
 #: Floors a little below what `ci-metrics evaluate bench/recorded` prints: a change that costs more than that is a step back.

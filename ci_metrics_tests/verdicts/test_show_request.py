@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.models import Annotation
 from ci_metrics.settings import load_settings
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.prices import load_prices
 from ci_metrics.verdicts.show_request import render_request
-from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics_tests.verdicts.failures import FixedRules, failure, settings_for
 from ci_metrics_tests.verdicts.model_server import KEY, ModelServer
 
