@@ -29,13 +29,34 @@ DRESSES = (
 RELAYS = ("{}", "##[error]{}", "#12 3.456 {}", "web-1  | {}", "2026-05-01 10:11:12 {}", "[10:11:12] {}")
 #: Words of headlines that name a tool, with what shows in a line that it is at work.
 TOOLS = {
-    "pytest": "pytest|\\.py|^E |={3}|_{3}|fixture|collect", "npm": "npm", "pnpm": "pnpm", "Yarn": "yarn|YN\\d", "pip": "pip",
-    "Docker": "docker|buildx|manifest|container|image", "Terraform": "terraform|\\.tf\\b", "Gradle": "gradle|> Task|:\\w+", "Maven": "maven|\\[ERROR\\]|pom",
-    "Bazel": "bazel|//", "Helm": "helm|chart", "Ansible": "ansible|fatal: \\[|TASK|PLAY", "Homebrew": "brew", "Nix": "nix",
-    "CodeQL": "codeql", "Cargo": "cargo|crate", "Composer": "composer", "Poetry": "poetry", "Bundler": "bundler|gem",
-    "NuGet": "nuget|NU\\d", ".NET": "dotnet|\\.NET|MSB|NETSDK|CS\\d", "R packages": "\\bR CMD|CRAN|‘", "Dependabot": "dependabot|_update_|updater",
-    "ESLint": "eslint|✖|problem|no-", "mypy": "mypy|error:", "Kubernetes": "kube|pod|deployment|namespace", "Jest": "jest|●|Tests:|FAIL",
-}  # fmt: skip
+    "pytest": "pytest|\\.py|^E |={3}|_{3}|fixture|collect",
+    "npm": "npm",
+    "pnpm": "pnpm",
+    "Yarn": "yarn|YN\\d",
+    "pip": "pip",
+    "Docker": "docker|buildx|manifest|container|image",
+    "Terraform": "terraform|\\.tf\\b",
+    "Gradle": "gradle|> Task|:\\w+",
+    "Maven": "maven|\\[ERROR\\]|pom",
+    "Bazel": "bazel|//",
+    "Helm": "helm|chart",
+    "Ansible": "ansible|fatal: \\[|TASK|PLAY",
+    "Homebrew": "brew",
+    "Nix": "nix",
+    "CodeQL": "codeql",
+    "Cargo": "cargo|crate",
+    "Composer": "composer",
+    "Poetry": "poetry",
+    "Bundler": "bundler|gem",
+    "NuGet": "nuget|NU\\d",
+    ".NET": "dotnet|\\.NET|MSB|NETSDK|CS\\d",
+    "R packages": "\\bR CMD|CRAN|‘",
+    "Dependabot": "dependabot|_update_|updater",
+    "ESLint": "eslint|✖|problem|no-",
+    "mypy": "mypy|error:",
+    "Kubernetes": "kube|pod|deployment|namespace",
+    "Jest": "jest|●|Tests:|FAIL",
+}
 
 
 def weighted(family: str) -> list[tuple[int, Message]]:

@@ -54,7 +54,7 @@ DECISIONS: dict[str, Case] = {
         (
             "collected 0 items / 1 error",
             "______________________ ERROR collecting tests/test_api.py ______________________",
-            "E     File \"/home/runner/work/shop/shop/tests/test_api.py\", line 4",
+            'E     File "/home/runner/work/shop/shop/tests/test_api.py", line 4',
             "E       def test_api(:",
             "E   SyntaxError: invalid syntax",
             "ERROR tests/test_api.py",
@@ -65,24 +65,47 @@ DECISIONS: dict[str, Case] = {
     ),
     "a lint gate is a validation: ESLint": Case(
         "npx eslint src",
-        ("/home/runner/work/shop/shop/src/cart.js", "  3:5  error  'total' is not defined  no-undef", "", "✖ 1 problem (1 error, 0 warnings)"),
+        (
+            "/home/runner/work/shop/shop/src/cart.js",
+            "  3:5  error  'total' is not defined  no-undef",
+            "",
+            "✖ 1 problem (1 error, 0 warnings)",
+        ),
         "assertion_failure",
     ),
     "a lint gate is a validation: ruff": Case(
         "ruff check .", ("src/cart.py:3:1: F401 [*] `os` imported but unused", "Found 1 error."), "assertion_failure"
     ),
     "a format gate is a validation: black": Case(
-        "black --check .", ("would reformat src/cart.py", "Oh no! 💥 💔 💥", "1 file would be reformatted, 12 files would be left unchanged."), "assertion_failure"
+        "black --check .",
+        (
+            "would reformat src/cart.py",
+            "Oh no! 💥 💔 💥",
+            "1 file would be reformatted, 12 files would be left unchanged.",
+        ),
+        "assertion_failure",
     ),
     "a format gate is a validation: prettier": Case(
-        "npx prettier --check .", ("Checking formatting...", "[warn] src/cart.ts", "[warn] Code style issues found in the above file. Run Prettier with --write to fix."), "assertion_failure"
+        "npx prettier --check .",
+        (
+            "Checking formatting...",
+            "[warn] src/cart.ts",
+            "[warn] Code style issues found in the above file. Run Prettier with --write to fix.",
+        ),
+        "assertion_failure",
     ),
     "a format gate is a validation: git diff": Case(
-        "make fmt && git diff --exit-code", ("diff --git a/cart.go b/cart.go", "--- a/cart.go", "+++ b/cart.go", "@@ -3,3 +3,3 @@", "-  total", "+\ttotal"), "assertion_failure"
+        "make fmt && git diff --exit-code",
+        ("diff --git a/cart.go b/cart.go", "--- a/cart.go", "+++ b/cart.go", "@@ -3,3 +3,3 @@", "-  total", "+\ttotal"),
+        "assertion_failure",
     ),
-    "a spelling gate is a validation": Case("codespell docs", ("docs/faq.md:12: recieve ==> receive",), "assertion_failure", 65),
+    "a spelling gate is a validation": Case(
+        "codespell docs", ("docs/faq.md:12: recieve ==> receive",), "assertion_failure", 65
+    ),
     "a link check is a validation": Case(
-        "npx markdown-link-check README.md", ("FILE: README.md", "  [✖] https://example.com/gone → Status: 404", "  ERROR: 1 dead links found!"), "assertion_failure"
+        "npx markdown-link-check README.md",
+        ("FILE: README.md", "  [✖] https://example.com/gone → Status: 404", "  ERROR: 1 dead links found!"),
+        "assertion_failure",
     ),
     "a coverage gate is a validation": Case(
         "pytest --cov=shop --cov-fail-under=90",
@@ -91,93 +114,231 @@ DECISIONS: dict[str, Case] = {
     ),
     "an audit gate is a validation": Case(
         "npm audit --audit-level=high",
-        ("# npm audit report", "", "minimist  <1.2.6", "Severity: critical", "Prototype Pollution in minimist", "1 critical severity vulnerability"),
+        (
+            "# npm audit report",
+            "",
+            "minimist  <1.2.6",
+            "Severity: critical",
+            "Prototype Pollution in minimist",
+            "1 critical severity vulnerability",
+        ),
         "assertion_failure",
     ),
     "a policy on the change is a validation": Case(
         "npx commitlint --from origin/main",
-        ("⧗   input: stuff", "✖   subject may not be empty [subject-empty]", "✖   type may not be empty [type-empty]", "✖   found 2 problems, 0 warnings"),
+        (
+            "⧗   input: stuff",
+            "✖   subject may not be empty [subject-empty]",
+            "✖   type may not be empty [type-empty]",
+            "✖   found 2 problems, 0 warnings",
+        ),
         "assertion_failure",
     ),
     "a type checker compiles: mypy": Case(
-        "mypy src", ("src/cart.py:3: error: Incompatible return value type (got \"str\", expected \"int\")  [return-value]", "Found 1 error in 1 file (checked 3 source files)"), "compilation_error"
+        "mypy src",
+        (
+            'src/cart.py:3: error: Incompatible return value type (got "str", expected "int")  [return-value]',
+            "Found 1 error in 1 file (checked 3 source files)",
+        ),
+        "compilation_error",
     ),
     "a type checker compiles: tsc": Case(
-        "npx tsc --noEmit", ("src/cart.ts(7,3): error TS2322: Type 'string' is not assignable to type 'number'.",), "compilation_error", 2
+        "npx tsc --noEmit",
+        ("src/cart.ts(7,3): error TS2322: Type 'string' is not assignable to type 'number'.",),
+        "compilation_error",
+        2,
     ),
     "a type checker compiles: pyright": Case(
-        "pyright", ("/home/runner/work/shop/shop/src/cart.py:3:12 - error: Expression of type \"str\" is incompatible with return type \"int\" (reportReturnType)", "1 error, 0 warnings, 0 informations"), "compilation_error"
+        "pyright",
+        (
+            '/home/runner/work/shop/shop/src/cart.py:3:12 - error: Expression of type "str" is incompatible with return type "int" (reportReturnType)',
+            "1 error, 0 warnings, 0 informations",
+        ),
+        "compilation_error",
     ),
-    "a compiler compiles": Case("make", ("gcc -c cart.c", "cart.c:3:12: error: expected ';' before 'return'", "make: *** [Makefile:4: cart.o] Error 1"), "compilation_error", 2),
+    "a compiler compiles": Case(
+        "make",
+        ("gcc -c cart.c", "cart.c:3:12: error: expected ';' before 'return'", "make: *** [Makefile:4: cart.o] Error 1"),
+        "compilation_error",
+        2,
+    ),
     "a refused permission is configuration: a push": Case(
-        "git push", ("remote: Permission to acme/shop.git denied to github-actions[bot].", "fatal: unable to access 'https://github.com/acme/shop/': The requested URL returned error: 403"), "configuration_error", 128
+        "git push",
+        (
+            "remote: Permission to acme/shop.git denied to github-actions[bot].",
+            "fatal: unable to access 'https://github.com/acme/shop/': The requested URL returned error: 403",
+        ),
+        "configuration_error",
+        128,
     ),
-    "a refused permission is configuration: a script": Case("./run.sh", ("/home/runner/work/_temp/a.sh: line 1: ./run.sh: Permission denied",), "configuration_error", 126),
+    "a refused permission is configuration: a script": Case(
+        "./run.sh", ("/home/runner/work/_temp/a.sh: line 1: ./run.sh: Permission denied",), "configuration_error", 126
+    ),
     "a refused permission is configuration: a token": Case(
-        "gh pr comment 3 --body ok", ("GraphQL: Resource not accessible by integration (addComment)",), "configuration_error"
+        "gh pr comment 3 --body ok",
+        ("GraphQL: Resource not accessible by integration (addComment)",),
+        "configuration_error",
     ),
     "refused credentials are configuration": Case(
-        "docker login -u acme registry.example.com", ("Error response from daemon: Get \"https://registry.example.com/v2/\": unauthorized: authentication required",), "configuration_error"
+        "docker login -u acme registry.example.com",
+        ('Error response from daemon: Get "https://registry.example.com/v2/": unauthorized: authentication required',),
+        "configuration_error",
     ),
     "git conflicts are infrastructure": Case(
-        "git merge origin/main", ("Auto-merging src/cart.py", "CONFLICT (content): Merge conflict in src/cart.py", "Automatic merge failed; fix conflicts and then commit the result."), "infrastructure_error"
+        "git merge origin/main",
+        (
+            "Auto-merging src/cart.py",
+            "CONFLICT (content): Merge conflict in src/cart.py",
+            "Automatic merge failed; fix conflicts and then commit the result.",
+        ),
+        "infrastructure_error",
     ),
-    "missing refs are infrastructure": Case("git fetch origin topic", ("fatal: couldn't find remote ref topic",), "infrastructure_error", 128),
+    "missing refs are infrastructure": Case(
+        "git fetch origin topic", ("fatal: couldn't find remote ref topic",), "infrastructure_error", 128
+    ),
     "a test's own timeout is a timeout: pytest": Case(
         "pytest",
-        ("E       Failed: Timeout (>30.0s) from pytest-timeout.", "FAILED tests/test_api.py::test_slow - Failed: Timeout (>30.0s) from pytest-timeout.", "=== 1 failed in 30.1s ==="),
+        (
+            "E       Failed: Timeout (>30.0s) from pytest-timeout.",
+            "FAILED tests/test_api.py::test_slow - Failed: Timeout (>30.0s) from pytest-timeout.",
+            "=== 1 failed in 30.1s ===",
+        ),
         "timeout",
     ),
     "a test's own timeout is a timeout: Go": Case(
-        "go test ./...", ("panic: test timed out after 10m0s", "running tests:", "\tTestSync (9m58s)", "FAIL\texample.com/shop\t600.1s", "FAIL"), "timeout"
+        "go test ./...",
+        (
+            "panic: test timed out after 10m0s",
+            "running tests:",
+            "\tTestSync (9m58s)",
+            "FAIL\texample.com/shop\t600.1s",
+            "FAIL",
+        ),
+        "timeout",
     ),
-    "a full disk is resources": Case("cp -r data /mnt", ("cp: error writing '/mnt/a.bin': No space left on device",), "resource_exhaustion"),
+    "a full disk is resources": Case(
+        "cp -r data /mnt", ("cp: error writing '/mnt/a.bin': No space left on device",), "resource_exhaustion"
+    ),
     "a full disk under tests that failed of it is resources": Case(
         "pytest",
-        ("E   OSError: [Errno 28] No space left on device", "FAILED tests/test_a.py::test_b - OSError: [Errno 28] No space left on device", "=== 1 failed in 3.1s ==="),
+        (
+            "E   OSError: [Errno 28] No space left on device",
+            "FAILED tests/test_a.py::test_b - OSError: [Errno 28] No space left on device",
+            "=== 1 failed in 3.1s ===",
+        ),
         "resource_exhaustion",
     ),
     "exit 137 is memory": Case("./train.sh", ("epoch 3 of 10", "Killed"), "resource_exhaustion", 137),
     "exit 137 alone is memory": Case("./train.sh", ("epoch 3 of 10",), "resource_exhaustion", 137),
     "CUDA's memory is memory": Case(
-        "pytest", ("E   torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 4.39 GiB.", "FAILED tests/test_net.py::test_fit - torch.OutOfMemoryError: CUDA out of memory."), "resource_exhaustion"
+        "pytest",
+        (
+            "E   torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 4.39 GiB.",
+            "FAILED tests/test_net.py::test_fit - torch.OutOfMemoryError: CUDA out of memory.",
+        ),
+        "resource_exhaustion",
     ),
     "a heap that is full is memory": Case(
-        "npm run build", ("FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory", "Aborted (core dumped)"), "resource_exhaustion", 134
+        "npm run build",
+        ("FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory", "Aborted (core dumped)"),
+        "resource_exhaustion",
+        134,
     ),
-    "a crash is the program's": Case("./shop --selftest", ("/home/runner/work/_temp/a.sh: line 1:  2211 Segmentation fault      (core dumped) ./shop --selftest",), "runtime_error", 139),
+    "a crash is the program's": Case(
+        "./shop --selftest",
+        ("/home/runner/work/_temp/a.sh: line 1:  2211 Segmentation fault      (core dumped) ./shop --selftest",),
+        "runtime_error",
+        139,
+    ),
     "an exception of the program is the program's": Case(
-        "python tool.py", ("Traceback (most recent call last):", '  File "tool.py", line 3, in <module>', "    main()", "ZeroDivisionError: division by zero"), "runtime_error"
+        "python tool.py",
+        (
+            "Traceback (most recent call last):",
+            '  File "tool.py", line 3, in <module>',
+            "    main()",
+            "ZeroDivisionError: division by zero",
+        ),
+        "runtime_error",
     ),
     "a version that nobody has is a dependency": Case(
         "pip install -r requirements.txt",
-        ("ERROR: Could not find a version that satisfies the requirement left-pad==9.9 (from versions: 1.0, 1.1)", "ERROR: No matching distribution found for left-pad==9.9"),
+        (
+            "ERROR: Could not find a version that satisfies the requirement left-pad==9.9 (from versions: 1.0, 1.1)",
+            "ERROR: No matching distribution found for left-pad==9.9",
+        ),
         "dependency_error",
     ),
     "packages that do not fit together are a dependency": Case(
-        "npm ci", ("npm error code ERESOLVE", "npm error ERESOLVE could not resolve", "npm error While resolving: shop@1.0.0"), "dependency_error"
+        "npm ci",
+        ("npm error code ERESOLVE", "npm error ERESOLVE could not resolve", "npm error While resolving: shop@1.0.0"),
+        "dependency_error",
     ),
-    "a name that does not resolve is the network": Case("curl -fsS https://example.com/a", ("curl: (6) Could not resolve host: example.com",), "network_error", 6),
+    "a name that does not resolve is the network": Case(
+        "curl -fsS https://example.com/a", ("curl: (6) Could not resolve host: example.com",), "network_error", 6
+    ),
     "a download of a dependency that broke is the network": Case(
-        "npm ci", ("npm error code ETIMEDOUT", "npm error network request to https://registry.example.com/left-pad failed, reason: connect ETIMEDOUT 10.0.0.1:443"), "network_error"
+        "npm ci",
+        (
+            "npm error code ETIMEDOUT",
+            "npm error network request to https://registry.example.com/left-pad failed, reason: connect ETIMEDOUT 10.0.0.1:443",
+        ),
+        "network_error",
     ),
     "a failed test is an assertion": Case(
-        "pytest", ("E       assert 4 == 3", "FAILED tests/test_cart.py::test_total - assert 4 == 3", "=== 1 failed, 3 passed in 0.12s ==="), "assertion_failure"
+        "pytest",
+        (
+            "E       assert 4 == 3",
+            "FAILED tests/test_cart.py::test_total - assert 4 == 3",
+            "=== 1 failed, 3 passed in 0.12s ===",
+        ),
+        "assertion_failure",
     ),
     "network words of a test's output are not the network": Case(
-        "go test ./...", ("=== RUN   TestRetries", "    retry_test.go:12: got \"connection refused\", want \"ok\"", "--- FAIL: TestRetries (0.01s)", "FAIL", "FAIL\texample.com/shop\t0.1s"), "assertion_failure"
+        "go test ./...",
+        (
+            "=== RUN   TestRetries",
+            '    retry_test.go:12: got "connection refused", want "ok"',
+            "--- FAIL: TestRetries (0.01s)",
+            "FAIL",
+            "FAIL\texample.com/shop\t0.1s",
+        ),
+        "assertion_failure",
     ),
     "a compiler's message that a test expects is data": Case(
-        "cargo test", ("error[E0308]: mismatched types", "test ui/compile_fail.rs ... FAILED", "test result: FAILED. 9 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out", "error: test failed, to rerun pass `--test ui`"), "assertion_failure", 101
+        "cargo test",
+        (
+            "error[E0308]: mismatched types",
+            "test ui/compile_fail.rs ... FAILED",
+            "test result: FAILED. 9 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out",
+            "error: test failed, to rerun pass `--test ui`",
+        ),
+        "assertion_failure",
+        101,
     ),
     "a compile error in a test package is a compile error": Case(
-        "go test ./...", ("# example.com/shop [example.com/shop.test]", "./cart_test.go:88:9: undefined: os", "FAIL\texample.com/shop [build failed]", "FAIL"), "compilation_error"
+        "go test ./...",
+        (
+            "# example.com/shop [example.com/shop.test]",
+            "./cart_test.go:88:9: undefined: os",
+            "FAIL\texample.com/shop [build failed]",
+            "FAIL",
+        ),
+        "compilation_error",
     ),
     "words that a script shows have not been said by a tool": Case(
-        "make check", ("+ echo 'No space left on device'", "cart.c:3:4: error: expected ';' before '}' token", "make: *** [Makefile:3: cart.o] Error 1"), "compilation_error", 2
+        "make check",
+        (
+            "+ echo 'No space left on device'",
+            "cart.c:3:4: error: expected ';' before '}' token",
+            "make: *** [Makefile:3: cart.o] Error 1",
+        ),
+        "compilation_error",
+        2,
     ),
-    "a missing file that a command asks for is configuration": Case("npm run deploy", ("npm error Missing script: \"deploy\"",), "configuration_error"),
-}  # fmt: skip
+    "a missing file that a command asks for is configuration": Case(
+        "npm run deploy", ('npm error Missing script: "deploy"',), "configuration_error"
+    ),
+}
 
 
 #: Decisions that do not hold yet -> what happens instead.

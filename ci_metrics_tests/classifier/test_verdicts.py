@@ -26,15 +26,33 @@ SHIPPED = load_catalogue()
 SPLIT = Path(__file__).parents[2] / "ci_metrics/verdicts/examples/split_gates.toml"
 #: Logs of several kinds, for what must hold of any.
 LOGS: dict[str, bytes] = {
-    "a failed test": failing("E       assert 4 == 3", "FAILED tests/test_cart.py::test_total - assert 4 == 3", "=== 1 failed in 0.12s ===", run="pytest"),
-    "a compiler": failing("cart.c:3:12: error: expected ';' before 'return'", "make: *** [Makefile:4: cart.o] Error 1", run="make", code=2),
-    "the network": failing("curl: (6) Could not resolve host: example.com", run="curl -fsS https://example.com", code=6),
+    "a failed test": failing(
+        "E       assert 4 == 3",
+        "FAILED tests/test_cart.py::test_total - assert 4 == 3",
+        "=== 1 failed in 0.12s ===",
+        run="pytest",
+    ),
+    "a compiler": failing(
+        "cart.c:3:12: error: expected ';' before 'return'", "make: *** [Makefile:4: cart.o] Error 1", run="make", code=2
+    ),
+    "the network": failing(
+        "curl: (6) Could not resolve host: example.com", run="curl -fsS https://example.com", code=6
+    ),
     "an epilogue alone": failing("make: *** [Makefile:3: check] Error 1", run="make check", code=2),
     "nothing known": failing("qwertz uiop", "zork"),
     "an action": job_log(action("##[error]Input required and not supplied: token", uses="acme/deploy@v1")),
-    "a collection error": failing("E   ModuleNotFoundError: No module named 'requests'", "ERROR tests/test_api.py", "!!!! Interrupted: 1 error during collection !!!!", run="pytest", code=2),
-    "two steps": job_log(script("warning: the cache is cold"), script("src/a.py:3: error: bad type  [arg-type]", "Found 1 error in 1 file", run="mypy src", code=1)),
-}  # fmt: skip
+    "a collection error": failing(
+        "E   ModuleNotFoundError: No module named 'requests'",
+        "ERROR tests/test_api.py",
+        "!!!! Interrupted: 1 error during collection !!!!",
+        run="pytest",
+        code=2,
+    ),
+    "two steps": job_log(
+        script("warning: the cache is cold"),
+        script("src/a.py:3: error: bad type  [arg-type]", "Found 1 error in 1 file", run="mypy src", code=1),
+    ),
+}
 
 
 def model(sure: float = 3.0, **intercepts: float) -> Model:
