@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import pytest
 
+from ci_metrics.catalogue import load_catalogue
 from ci_metrics.logs import extract
 from ci_metrics.logs.reading import read_log
 from ci_metrics.logs.steps import Layout
@@ -553,7 +554,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
 def test_each_step_begins_where_it_did(case: Case, times: bool) -> None:
     log, _, spans = case.log
-    layout = read_log(log).structure.laid_out(case.job(times=times).steps)
+    layout = read_log(log, load_catalogue()).structure.laid_out(case.job(times=times).steps)
     lines = {found.step.name: log.count(b"\n", 0, found.start) + 1 for found in layout.ranges}
     assert lines == {name: first for name, (first, _) in spans.items()}
 
@@ -654,7 +655,7 @@ def layout_of(lines: list[str], *steps: tuple[str, str]) -> tuple[dict[str, str]
     """A job's steps laid over these lines, without times: the header of each, and the layout."""
     log = b"".join(f"2026-05-04T07:00:00.0000000Z {line}\n".encode() for line in [*SETUP, *lines, *END])
     listed = [("Set up job", "success"), *steps, ("Complete job", "success")]
-    layout = read_log(log).structure.laid_out(Case("", listed, {}, "", "").job(times=False).steps)
+    layout = read_log(log, load_catalogue()).structure.laid_out(Case("", listed, {}, "", "").job(times=False).steps)
     first = {found.step.name: log[found.start :].split(b"\n")[0][29:].decode() for found in layout.ranges}
     return {name: first[name].removeprefix("##[group]Run ") for name, _ in steps if name in first}, layout
 
@@ -722,7 +723,7 @@ def test_a_place_in_doubt_without_a_mark_of_failure_gives_way_to_the_one_that_th
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
 def test_every_header_of_the_runner_is_a_wall_and_no_group_of_a_program_is(case: Case) -> None:
     log = case.log[0]
-    walls = read_log(log).structure.walls
+    walls = read_log(log, load_catalogue()).structure.walls
     lines = log.splitlines(keepends=True)
     found = {line for i, line in enumerate(lines) if sum(map(len, lines[:i])) in walls and b"##[group]Run " in line}
     assert found == {

@@ -1,6 +1,8 @@
-"""Real windows of real failures: the errors stand where their marks are.
+"""Real windows of real failures: the first error is headed by a line that a person would quote.
 
-Each fixture was printed by a failing command that ran for it. `pytest ci_metrics_tests/logs --rebless` marks them anew;
+Each fixture was printed by a failing command that ran for it. Every line that a person would quote as the error bears the mark ⟦1⟧;
+other marks show further errors and are compared with nothing: which of several good lines heads an error is learned, and may
+change. `pytest ci_metrics_tests/logs --rebless` marks those anew whose first error is headed by a line without that mark;
 `ci-metrics fixture LOG --out FILE` makes one more. The whole logs stand beside them, packed.
 """
 
@@ -24,13 +26,25 @@ def test_there_are_fixtures_and_each_has_its_whole_log() -> None:
     assert [f.name for f in FIXTURES] == [w.name.removesuffix(".gz") for w in WHOLE]
 
 
-@pytest.mark.parametrize("path", FIXTURES, ids=lambda p: p.stem)
-def test_errors_stand_where_they_are_marked(path: Path, rebless: bool) -> None:
-    seen = marked(path.read_bytes())
-    if rebless:
-        path.write_bytes(seen)
-    assert seen.decode() == path.read_text(encoding="utf-8")
-    assert "⟦1⟧ " in path.read_text(encoding="utf-8")
+#: Fixtures whose first error is headed by another line than a person would quote -> which.
+OPEN = {"ruff-lint": "the place of the finding (“--> test_cart.py:12:16”) heads it, not its rule and sentence above"}
+
+
+def open_or_not(path: Path) -> object:
+    marks = pytest.mark.xfail(reason=OPEN[path.stem], strict=True) if path.stem in OPEN else ()
+    return pytest.param(path, id=path.stem, marks=marks)
+
+
+@pytest.mark.parametrize("path", [open_or_not(path) for path in FIXTURES])
+def test_the_first_error_is_headed_by_a_line_that_is_marked(path: Path, rebless: bool) -> None:
+    raw = path.read_bytes()
+    lines = raw.decode().split("\n")
+    head = extract(unmarked(raw)).errors[0].line
+    assert head is not None
+    if rebless and not lines[head - 1].startswith("⟦1⟧ "):
+        path.write_bytes(marked(raw))
+        lines = path.read_text(encoding="utf-8").split("\n")
+    assert lines[head - 1].startswith("⟦1⟧ "), lines[head - 1]
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda p: p.stem)

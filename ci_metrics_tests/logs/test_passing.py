@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ci_metrics.logs import catalogue, extract, passing
+from ci_metrics.catalogue import load_catalogue
+from ci_metrics.logs import extract, passing
 
 TRACE = [
     "java.lang.IllegalStateException: the store is shut",
@@ -114,5 +115,5 @@ def test_a_part_of_a_go_test_is_told_by_its_own_mark_below_the_wholes() -> None:
     assert not [line for line in shown(log) if "the store is shut" in line]
 
 
-def test_every_runner_that_the_patterns_know_has_its_marks() -> None:
-    assert {p.id for p in catalogue.patterns() if p.role == "framed"} == set(passing.RUNNERS) == set(RUNNERS)
+def test_every_runner_that_the_catalogue_knows_has_its_marks() -> None:
+    assert {m.id for m in load_catalogue().messages if m.role == "framed"} == set(passing.RUNNERS) == set(RUNNERS)

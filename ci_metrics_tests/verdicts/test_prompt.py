@@ -304,10 +304,6 @@ def test_very_long_lines_are_cut_visibly() -> None:
     assert len(prompt.user) < 6_000
 
 
-def test_the_same_failure_gives_the_same_prompt() -> None:
-    assert prompt_for("$ a\nerror: x") == prompt_for("$ a\nerror: x")
-
-
 def test_the_schema_keeps_to_what_every_endpoint_accepts() -> None:
     def walk(node: Any) -> None:
         if isinstance(node, dict):

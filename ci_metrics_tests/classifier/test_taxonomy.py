@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ci_metrics.catalogue import load_catalogue
 from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.errors import ContractError, SettingsError
 from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
@@ -102,15 +103,15 @@ def test_a_file_that_cannot_be_read_names_the_setting(tmp_path: Path) -> None:
         load_taxonomy(written(tmp_path, "= nonsense"))
 
 
-def test_a_category_that_claims_rules_that_do_not_exist_is_refused_with_the_nearest(tmp_path: Path) -> None:
+def test_a_category_that_claims_messages_that_do_not_exist_is_refused_with_the_nearest(tmp_path: Path) -> None:
     own = tmp_path / "taxonomy.toml"
     text = 'extends = true\n[[category]]\nname = "lint_failure"\ndefinition = "x"\nrules = ["RULE"]\n'
     own.write_text(text.replace("RULE", "lnit"))
     with pytest.raises(
-        ContractError, match=r"taxonomy.toml \(“lint_failure”\): no embedded rule is called “lnit”.*“lint”"
+        ContractError, match=r"taxonomy.toml \(“lint_failure”\): no message of the catalogue is called “lnit”.*“lint”"
     ):
         taxonomy_in_force(own)
-    for known in ("lint", "pip-resolve"):
+    for known in ("lint", load_catalogue().messages[0].id, load_catalogue().messages[0].family):
         own.write_text(text.replace("RULE", known))
         assert taxonomy_in_force(own).get("lint_failure")
     shipped = files("ci_metrics.verdicts") / "examples" / "split_gates.toml"

@@ -1,0 +1,58 @@
+"""Versions are hashes of what decides: each file of data or code that can change a result changes the versions it should, and no other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ci_metrics.classifier import CLASSIFIER_VERSION
+from ci_metrics.logs.extract import EXTRACTOR_VERSION
+
+PACKAGE = Path(__file__).parents[1] / "ci_metrics"
+ASK = (
+    "import json; from ci_metrics.logs.extract import EXTRACTOR_VERSION as e; from ci_metrics.classifier import CLASSIFIER_VERSION as c;"
+    "print(json.dumps([e, c]))"
+)
+#: File -> what is added to it, whether the extractor's version changes, whether the classifier's does.
+CHANGES: dict[str, tuple[str, bool, bool]] = {
+    "README.md": ("a remark", False, False),
+    "catalogue/data/zz.toml": (
+        'family = "zz"\n[[message]]\nid = "zz-new"\nform = "^zz: broken"\nweight = 8\nfires = ["zz: broken"]\n',
+        True,
+        True,
+    ),
+    "logs/ranking.tsv": ("message:zz\t1.0\n", True, False),
+    "classifier/weights.tsv": ("word:zz@head" + "\t0.0" * 10 + "\n", False, True),
+    "logs/findings.py": ("# a line of code\n", True, False),
+    "classifier/classifier.py": ("# a line of code\n", False, True),
+}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The package's parts that decide, copied."""
+    for name in ("catalogue", "classifier", "logs"):
+        shutil.copytree(PACKAGE / name, tmp_path / "ci_metrics" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in PACKAGE.glob("*.py"):
+        shutil.copy(file, tmp_path / "ci_metrics" / file.name)
+    return tmp_path
+
+
+def versions(folder: Path) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, check=True, cwd=folder)
+    told: list[str] = json.loads(done.stdout)
+    return told
+
+
+@pytest.mark.parametrize("file", CHANGES)
+def test_what_decides_changes_its_version(file: str, copy: Path) -> None:
+    added, extractor, classifier = CHANGES[file]
+    with (copy / "ci_metrics" / file).open("a", encoding="utf-8") as opened:
+        opened.write(added)
+    found = versions(copy)
+    assert (found[0] != EXTRACTOR_VERSION, found[1] != CLASSIFIER_VERSION) == (extractor, classifier)
