@@ -1,0 +1,220 @@
+"""One list of everything that is looked for, and the engine made of it: which lines hold what, and where in the line it stands.
+
+Belongs here: putting issuers' forms, places and announcements into one hyperscan database and acting on what it reports. Does not: any
+form (`tokens.py`, `places.py`), bytes and blocks (`masker.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import hyperscan
+
+from ci_metrics import compiled_patterns
+from ci_metrics.redaction import encoded, keys, views
+from ci_metrics.redaction.following import Following, KeyBody, Machine, NextPair, NextValue, SecretData
+from ci_metrics.redaction.names import Kind, kind_of
+from ci_metrics.redaction.places import ASSIGNED_STEM, PLACES
+from ci_metrics.redaction.tokens import TOKENS
+from ci_metrics.redaction.values import is_readable
+
+Span = tuple[int, int]
+Spans = Callable[[str], Iterator[Span]]
+Announces = Callable[[str], Following | None]
+
+#: Characters of a line that are looked at in one piece, and how far the pieces overlap.
+PIECE, OVERLAP = 1 << 15, 1 << 13
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that is looked for: by `marks` in the whole log, then on the lines that have one."""
+
+    name: str
+    marks: tuple[str, ...]
+    caseless: bool = False
+    spans: Spans | None = None
+    announces: Announces | None = None
+
+
+def _token(form: str) -> Spans:
+    wordless = form.startswith("~")
+    compiled = re.compile(rf"(?<![A-Za-z0-9])(?:{form.lstrip('~')})", re.ASCII)
+
+    def spans(text: str) -> Iterator[Span]:
+        for found in compiled.finditer(text):
+            if not (wordless and is_readable(found.group())):
+                yield found.span()
+
+    return spans
+
+
+def _encoded(text: str) -> Iterator[Span]:
+    view = views.decoded(text)
+    if view is not None:
+        for span in spans_in(view.text):
+            yield view.back(span)
+
+
+def _base64(text: str) -> Iterator[Span]:
+    for found in encoded.RUN.finditer(text):
+        inner = encoded.decoded_run(found.group())
+        if inner and (keys.BEGIN.search(inner) or any(True for line in inner.split("\n") for _ in spans_in(line))):
+            yield found.span()
+
+
+def _key_begins(text: str) -> Iterator[Span]:
+    for begin in keys.BEGIN.finditer(text):
+        material, _ = keys.inside(text, begin.end())
+        if material:
+            yield material
+
+
+def _key_follows(text: str) -> Following | None:
+    begins = list(keys.BEGIN.finditer(text))
+    return KeyBody() if begins and not keys.END.search(text, begins[-1].end()) else None
+
+
+def _encoded_key_follows(text: str) -> Following | None:
+    for found in encoded.RUN.finditer(text):
+        inner = encoded.decoded_run(found.group())
+        if inner and keys.BEGIN.search(inner) and not text[found.end() :].strip():
+            return KeyBody()
+    return None
+
+
+def _putty_follows(text: str) -> Following | None:
+    found = keys.PUTTY.search(text)
+    return KeyBody(int(found.group(1))) if found else None
+
+
+_NAME_ENDS = re.compile(r"([\w\x80-\xff.-]+)(?:\\*[\"'`])?[ \t]*(?:=|:=|=>|:)[ \t]*([|>][+-]?\d?)?[ \t\r]*\\?[ \t\r]*$", re.ASCII)
+_OPTION_ENDS = re.compile(r"(?:^|[\s\"'])(-{1,2}[A-Za-z][\w.-]*)[ \t]+\\[ \t\r]*$")
+_PAIR_NAME = re.compile(r"(?:\b[Nn]ame|\b[Kk]ey)(?:\\*[\"'])?[ \t]*[:=][ \t]*\\*[\"']?([\w.:-]{2,80})\\*[\"']?[ \t]*,?[ \t\r]*$")
+
+
+def _value_follows(text: str) -> Following | None:
+    found = _NAME_ENDS.search(text, max(0, len(text) - 300))
+    if found and (kind := kind_of(found.group(1))):
+        return NextValue(kind, block=bool(found.group(2)))
+    found = _OPTION_ENDS.search(text, max(0, len(text) - 300))
+    if found and (kind := kind_of(found.group(1))) >= Kind.SECRET:
+        return NextValue(kind)
+    return None
+
+
+def _pair_follows(text: str) -> Following | None:
+    found = _PAIR_NAME.search(text, max(0, len(text) - 300))
+    return NextPair(kind) if found and (kind := kind_of(found.group(1))) else None
+
+
+ENTRIES: tuple[Entry, ...] = (
+    *(Entry(issuer, (form.lstrip("~"),), spans=_token(form)) for issuer, form in TOKENS),
+    *(Entry(place.name, place.marks, caseless=True, spans=place.spans) for place in PLACES),
+    Entry("base64", tuple(re.escape(core) for core in encoded.cores()), spans=_base64),
+    Entry(
+        "percent signs, entities, escapes",
+        (rf"{ASSIGNED_STEM}[\w.-]{{0,40}}\]?(?:(?:%(?:25)?[0-9a-f]{{2}}|&(?:quot|#34|#x22|#39);|\\{{1,4}}u00[0-9a-f]{{2}})[ =:]?){{1,6}}[^ \t\n]{{3}}",
+         r"%3a(?:%2f|/){2}[^ \t\n]*(?:%40|@)"),
+        caseless=True,
+        spans=_encoded,
+    ),
+    Entry("private key", ("BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY",), spans=_key_begins, announces=_key_follows),
+    Entry("private key in base64", (re.escape("LS0tLS1CRUdJTi"), re.escape("LS0tLSBCRUdJTi")), spans=_base64, announces=_encoded_key_follows),
+    Entry("PuTTY's private key", (r"Private-Lines: \d",), announces=_putty_follows),
+    Entry("PuTTY's code", (r"Private-MAC: [0-9a-f]{16}",), spans=lambda text: (f.span(1) for f in re.finditer(r"Private-MAC: ([0-9a-f]{16,})", text))),
+    Entry(
+        "value on the next line",
+        (rf"{ASSIGNED_STEM}[\w.\x80-\xff-]{{0,40}}(?:\\{{0,7}}[\"'`])?[ \t]{{0,8}}(?::=|=>?|:)[ \t]{{0,8}}(?:[|>][+-]?\d?)?[ \t]{{0,8}}\\?[ \t\r]{{0,8}}\n",
+         rf"-{ASSIGNED_STEM}[\w.-]{{0,40}}[ \t]{{1,8}}\\[ \t\r]{{0,8}}\n"),
+        caseless=True,
+        announces=_value_follows,
+    ),
+    Entry(
+        "pair over two lines",
+        (rf"(?:name|key)[\\\"']{{0,4}}[ \t]{{0,8}}[:=][ \t]{{0,8}}[\\\"']{{0,4}}[\w.:-]{{0,60}}{ASSIGNED_STEM}[\w.:-]{{0,40}}[\\\"', \t\r]{{0,6}}\n",),
+        caseless=True,
+        announces=_pair_follows,
+    ),
+    Entry("machine of .netrc", (r"\bmachine[ \t]+[\w.-]+[^\n]{0,80}\n",), announces=lambda text: Machine() if re.search(r"\bmachine[ \t]+[\w.-]+(?:[ \t]+login[ \t]+\S+)?[ \t\r]*$", text) else None),
+    Entry("Kubernetes Secret", (r"kind:[ \t]*[\"']?Secret\b",), announces=lambda text: SecretData() if re.search(r"\bkind:[ \t]*[\"']?Secret[\"']?[ \t\r]*$", text) else None),
+)  # fmt: skip
+#: Entries that also concern lines before theirs: a key's end, a Secret whose entries were printed before its kind.
+KEY_END = len(ENTRIES)
+KIND_SECRET = KEY_END - 1
+_KEY_END_MARK = "END [A-Z0-9 ]{0,30}PRIVATE KEY"
+
+
+@cache
+def engine() -> Any:
+    """The database of every mark; a match's number is its entry's place in `ENTRIES`, or `KEY_END`."""
+    expressions: list[bytes] = []
+    ids: list[int] = []
+    flags: list[int] = []
+    for number, entry in enumerate(ENTRIES):
+        for mark in entry.marks:
+            expressions.append(mark.encode("latin-1"))
+            ids.append(number)
+            flags.append(hyperscan.HS_FLAG_CASELESS if entry.caseless else 0)
+    expressions.append(_KEY_END_MARK.encode())
+    ids.append(KEY_END)
+    flags.append(0)
+    return compiled_patterns.compiled(expressions, ids, flags)
+
+
+def matches(data: bytes) -> list[tuple[int, int]]:
+    """(offset of the last byte, entry) of each match in `data`."""
+    found: list[tuple[int, int]] = []
+    add = found.append
+    compiled_patterns.scan(engine(), data, lambda number, _from, to, _flags, _context: add((to - 1, number)))
+    return found
+
+
+def line_spans(text: str, numbers: set[int]) -> list[Span]:
+    """Where secrets stand in one line, of which the engine reported these entries."""
+    view = views.uncoloured(text)
+    found: list[Span] = []
+    for piece, offset in _pieces(view.text):
+        for number in numbers:
+            if number < KEY_END and (spans := ENTRIES[number].spans):
+                found += [(start + offset, end + offset) for start, end in spans(piece)]
+    return [view.back(span) for span in merged(found)]
+
+
+def announced(text: str, numbers: set[int]) -> list[Following]:
+    """What is to be looked for on the lines after this one."""
+    plain = views.uncoloured(text).text
+    out = []
+    for number in numbers:
+        if number < KEY_END and (announces := ENTRIES[number].announces) and (following := announces(plain)):
+            out.append(following)
+    return out
+
+
+def spans_in(text: str) -> list[Span]:
+    """Where secrets stand in a text that is not a line of the log, but was written inside one."""
+    numbers = {number for _, number in matches(text.encode("latin-1", "replace"))}
+    return line_spans(text, numbers) if numbers else []
+
+
+def merged(spans: list[Span]) -> list[Span]:
+    """`spans` in order, those that overlap or touch as one."""
+    out: list[Span] = []
+    for start, end in sorted(spans):
+        if out and start <= out[-1][1]:
+            out[-1] = (out[-1][0], max(end, out[-1][1]))
+        elif end > start:
+            out.append((start, end))
+    return out
+
+
+def _pieces(text: str) -> Iterator[tuple[str, int]]:
+    if len(text) <= PIECE + OVERLAP:
+        yield text, 0
+        return
+    for at in range(0, len(text), PIECE):
+        yield text[at : at + PIECE + OVERLAP], at

@@ -1,0 +1,334 @@
+"""Where secrets stand in a line: behind a name, in an address, a header, an option, a document's element, a sentence.
+
+Belongs here: one line of text in, spans of secrets out; each place beside the mark by which hyperscan finds its lines. Does not: which
+names and values are secret (`names.py`, `values.py`), issuers' own forms (`tokens.py`), keys over many lines (`keys.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ci_metrics.redaction.encoded import is_login
+from ci_metrics.redaction.names import Kind, kind_of
+from ci_metrics.redaction.values import MASK, is_readable, is_reference, is_secret, looks_made, looks_random
+
+Span = tuple[int, int]
+
+#: Characters of a value that are looked at.
+MOST = 8_192
+_NAME = r"[\w\x80-\xff.-]"
+#: A name, whatever closes it, and what assigns.
+_ASSIGNED = re.compile(
+    rf"(?<!{_NAME})({_NAME}++)(?:\\*+[\"'`])?+\]?+[ \t]{{0,8}}(?:(?:\?|\+|:)?=(?!=|~)>?|:(?![:=]))[ \t]{{0,8}}", re.ASCII
+)
+_QUOTE = re.compile(r"(?:[bBrRuUfF]{1,2}|[@$]|Some\()?(\\*)([\"'`])")
+#: A value without quotes: to white space, to a separator that another item follows, to what closes.
+_BARE = re.compile(
+    r"""(?:
+      [^\s"'`;&,\\<>()\[\]{}|]
+    | [;&,|](?!\s|$|["'`\\)\]}]|[\w.%-]{1,60}+\\*["']?[ ]?[=:])
+    | ["'`](?![\s,;:)\]}>]|$|\\[nrt])
+    | \\(?![nrt"'\\]|$)
+    | <(?!/) | \((?=[^\s"'`;,)\]}>\\])
+    | [\[\]{})>](?=[^\s"'`;,)\]}>\\&<])
+    )+""",
+    re.VERBOSE,
+)
+_REST = re.compile(r"[ \t]*(?:$|[#;,)\]}>|&\\\"'`]|//|-{1,2}\w|[\w.-]{1,60}+[\"']?[ ]?[=:])")
+#: A word of a command line: in quotes or up to white space.
+_WORD = r"""(?:\\*"([^"]+?)\\*"|'([^']+)'|([^\s'"][^\s]*))"""
+_SHELL = re.compile(_WORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One kind of place."""
+
+    name: str
+    marks: tuple[str, ...]  # hyperscan's dialect, any case: without one of them in a line there is nothing
+    spans: Callable[[str], Iterator[Span]]
+
+
+def value_at(text: str, at: int) -> tuple[Span, bool]:
+    """Where the value that begins at `at` stands, and whether it stands in quotes."""
+    opened = _QUOTE.match(text, at)
+    if opened:
+        close = opened.group(1) + opened.group(2)
+        start = opened.end()
+        end = start
+        while True:
+            end = text.find(close, end, start + MOST)
+            if end < 0:
+                break
+            back = end
+            while back > start and text[back - 1] == "\\":
+                back -= 1
+            if (end - back) % 2 == 0 or (close[0] == "\\" and end == back):
+                return (start, end), True
+            if close[0] == "\\":
+                return (start, back), True
+            end += 1
+        at = start
+    bare = _BARE.match(text, at, at + MOST)
+    if not bare:
+        return (at, at), False
+    end = bare.end()
+    while end > at and text[end - 1] in ".,:;" and end - at > 3:
+        end -= 1
+    return (at, end), False
+
+
+def assigned(text: str) -> Iterator[Span]:
+    """Values behind names that say they are secret: ``DB_PASSWORD=…``, ``"token": "…"``, ``Pwd=…;``, ``X-Api-Key: …``."""
+    for found in _ASSIGNED.finditer(text):
+        name = found.group(1)
+        kind = kind_of(name)
+        if kind is Kind.NOTHING or found.end() >= len(text):
+            continue
+        span, quoted = value_at(text, found.end())
+        value = text[span[0] : span[1]]
+        if not value or (not quoted and _is_talk(text, found, span, kind, value)):
+            continue
+        if is_secret(value, kind) or (name.lower().endswith("auth") and is_login(value)):
+            yield span
+        elif value.startswith("base64:") and looks_made(value[7:]):
+            yield span
+
+
+def _is_talk(text: str, found: re.Match[str], span: Span, kind: Kind, value: str) -> bool:
+    """Whether a value without quotes is a word of a sentence or of source text rather than a value."""
+    assigns = found.group()[found.end(1) - found.start() :]
+    if value == found.group(1).rpartition(".")[2] or value.rstrip(";,)") == found.group(1):
+        return True
+    spaced = assigns[-1] in " \t"
+    if ":" in assigns and spaced:
+        if is_readable(value) and kind is Kind.PASSWORD and not _REST.match(text, span[1]):
+            return True
+        before = text[max(0, found.start() - 40) : found.start()]
+        if is_readable(value) and re.search(r"(?:[✓✗×√>]|\xe2\x9c[\x93\x94\x97]|\xe2\x88\x9a|FAIL|PASS|[Ee]rror|[Ww]arning)\W*(?:\w+ )?$", before):
+            return True
+    elif spaced and assigns[0] in " \t" and kind is Kind.PASSWORD:
+        return is_readable(value) and bool(re.search(r"[_.;(]", value + text[span[1] : span[1] + 1]))
+    return False
+
+
+_ADDRESS = re.compile(r"(?<=://)([^\s:/@'\"<>`]{0,200}):((?:(?!://)[^\s'\"<>`]){1,400})@(?=(?!sha\d)[\w\x80-\xff%.-]+|\[)")
+_USER_ONLY = re.compile(r"(?<=://)([A-Za-z0-9_~%.+=-]{20,300})(?::x-oauth-basic|:)?@(?=[\w-]+\.?[\w-])")
+_PORT = re.compile(r"\d{1,5}[/?#]")
+_DSN = re.compile(r"(?<![\w/.-])[\w.-]{1,60}:([^\s:@'\"/]{3,100})@(?:tcp|unix)\(")
+_PARAMETER = re.compile(
+    r"[?&;](?:code|key|sig|signature|auth|ticket|assertion|samlresponse|x-(?:amz|goog|oss|cos)-(?:signature|security-token|credential)|hdnea|apikey|pass|sid|st|se?cret|hash|hmac|k|t)"
+    r"=([^\s&\"'<>#;\\|)]{16,4096})",
+    re.IGNORECASE,
+)
+
+
+def addresses(text: str) -> Iterator[Span]:
+    """The password of ``user:password@``, also with ``@`` or ``/`` in it; a token in the user's place; signatures in the query."""
+    for found in _ADDRESS.finditer(text):
+        value = found.group(2)
+        if not _PORT.match(value) and not is_reference(value) and value != MASK and not value.startswith("//"):
+            yield found.span(2)
+    for found in _USER_ONLY.finditer(text):
+        if looks_random(found.group(1)):
+            yield found.span(1)
+    for found in _DSN.finditer(text):
+        if not is_reference(found.group(1)):
+            yield found.span(1)
+    for found in _PARAMETER.finditer(text):
+        if looks_made(found.group(1)):
+            yield found.span(1)
+
+
+_AUTHORIZATION = re.compile(
+    r"(?i:(?:proxy-)?\bauthorization)(?:\\*[\"'])?\]?[ \t]*(?::|=>?|,)[ \t]*\\*[\"']?(?:([A-Za-z][\w-]{1,30})[ \t]+)?([^\s\"'\\,;<>]+)"
+)
+_SCHEME = re.compile(r"(?i:\b(bearer|basic|apikey|splunk|ssws|geniekey|negotiate|ntlm|token)(?:[ \t]+|%20|\+)\\*[\"']?)([\w+/=.~:-]{8,4096})")
+_SIGNED = re.compile(r"(?i:\b(?:response|signature|oauth_signature|mac|token|hmac)=)\\*[\"']?([^\s\"'\\,;<>]{8,})")
+_COOKIE = re.compile(r"(?i:\b(?:set-)?cookie\\*[\"']?[ \t]*[:=][ \t]*\\*[\"']?)([^\"'\n]{1,4096})")
+_CRUMB = re.compile(r"([\w.%*-]{1,80})=([^;\s,]{8,4096})")
+
+
+def headers(text: str) -> Iterator[Span]:
+    """Credentials of HTTP: Authorization of any scheme, what stands behind ``Bearer``, cookies."""
+    for found in _AUTHORIZATION.finditer(text):
+        scheme, value = (found.group(1) or "").lower(), found.group(2)
+        if scheme in ("digest", "oauth", "hawk", "signature", "aws4-hmac-sha256"):
+            yield from (f.span(1) for f in _SIGNED.finditer(text, found.start(), found.end() + 2_000) if not is_reference(f.group(1)))
+        elif "=" in value and scheme == "token":
+            yield from (f.span(1) for f in _SIGNED.finditer(text, found.start(), found.end() + 200) if not is_reference(f.group(1)))
+        elif is_reference(value) or value == MASK or value.lower() == "aws4-hmac-sha256":
+            continue
+        elif scheme in ("bearer", "basic", "token", "apikey", "key", "negotiate", "ntlm") and len(value) >= 6 and not value.isalpha():
+            yield found.span(2)
+        elif looks_made(value) and len(value) >= 12:
+            yield found.span(2)
+    for found in _SCHEME.finditer(text):
+        scheme, value = found.group(1).lower(), found.group(2)
+        if scheme == "basic":
+            if is_login(value):
+                yield found.span(2)
+        elif len(value) >= 16 and looks_made(value):
+            yield found.span(2)
+    for found in _COOKIE.finditer(text):
+        for crumb in _CRUMB.finditer(text, found.start(1), found.end(1)):
+            name, value = crumb.groups()
+            if name.lower() in ("path", "domain", "expires", "max-age", "samesite", "priority"):
+                continue
+            if (len(value) >= 12 and looks_made(value)) or is_secret(value, kind_of(name)):
+                yield crumb.span(2)
+
+
+_OPTION = re.compile(r"(?<![^\s\"'=\[,(])(?:-{1,2}|/)([A-Za-z][\w.-]{1,60})[ \t]+(?=[^\s-])")
+_ENV = re.compile(
+    r"(?:\b(?:ENV|ARG|export|setx?|[\w-]+ set|configure set|config add|add-authtoken)|(?:secret|variable)s? (?:set|add))[ \t]+(?:-\S+[ \t]+){0,3}([\w./:@-]{2,120})(?:[ \t]+(?:--?(?:body|value|b|v))?[ \t=]*)"
+)
+#: What each of these commands takes as an argument: (mark, form with one word).
+COMMANDS: tuple[tuple[str, str], ...] = (
+    (r"\b(?:curl|https?|xh|wget|httpie|lwp-request|ab|aria2c)\b.*-[uaU]", r"\b(?:curl|https?|xh|wget|ab|aria2c)\b.{0,2000}?[ \t](?:-u|-a|-U|--user|--auth|--proxy-user)[ =]?LOGIN"),
+    (r"--(?:proxy-)?user[ =]", r"--(?:proxy-)?user[ =]LOGIN"),
+    (r"^[^a-z]{0,60}-u[ ]", r"^[^A-Za-z]{0,60}(?:\d{4}-\d\d-\d\dT\S+[ ])?[ \t]*-u[ ]LOGIN"),
+    (r"\b(?:mysql|mariadb)", r"\b(?:mysql|mariadb)[\w-]*(?:\.exe)?\b.{0,600}?[ \t]-p(?=[^\s])WORD"),
+    (r"\bsshpass\b", r"\bsshpass[ \t]+-p[ \t]*WORD"),
+    (r"\blogin\b.* -p", r"\b(?:docker|podman|buildah|skopeo|crane|nerdctl|helm|oras|az|oc|cf|argocd|regctl|registry|acr|ibmcloud|heroku|jf|jfrog|tkn|rancher)\b.{0,200}?\blogin\b.{0,400}?[ \t]-p[ \t=]*WORD"),
+    (r"\b(?:twine|security|plink|pscp|mongo(?:sh|dump|restore|import|export)?|ncftpput|ansible|xfreerdp|cqlsh|clickhouse-client|rabbitmqadmin|influx|nuget|kinit|pg_\w+)\b.* -p", r"\b(?:twine|security|plink|pscp|mongo\w*|ncftpput|cqlsh|rabbitmqadmin|influx)\b.{0,400}?[ \t]-(?:p|pw|P)[ \t]+WORD"),
+    (r"\b7z", r"\b7z\w*\b.{0,300}?[ \t]-pWORD"),
+    (r"\b(?:un)?zip\b.*-P", r"\b(?:un)?zip\b.{0,300}?[ \t]-P[ \t]*WORD"),
+    (r"\bredis-cli\b.*-a", r"\bredis-cli\b.{0,300}?[ \t](?:-a|--pass)[ \t]+WORD"),
+    (r"\b(?:sqlcmd|bcp|isql|osql)\b.*-P", r"\b(?:sqlcmd|bcp|isql|osql)\b.{0,400}?[ \t]-P[ \t]*WORD"),
+    (r"\bldap\w+\b.*-w", r"\bldap\w+\b.{0,400}?[ \t]-w[ \t]*WORD"),
+    (r"\b(?:smbclient|rpcclient|winexe|net)\b.*%", r"\b(?:smbclient|rpcclient|winexe|net)\b.{0,300}?-U[ \t]*['\"]?[\w.\\/-]{1,60}%()()([^\s'\"]+)"),
+    (r"\blftp\b", r"\blftp\b.{0,300}?-u[ \t]*['\"]?[\w.@-]{1,60},()()([^\s'\"]+)"),
+    (r"pass:", r"(?:-pass(?:in|out)?|-k|/pass|--?pass\w{0,10})[ \t:=]*(?:pass)?:WORD"),
+    (r"-(?:store|key|srcstore|deststore|srckey|destkey)pass\b", r"-(?:store|key|srcstore|deststore|srckey|destkey)pass[ \t]+WORD"),
+    (r"\bhtpasswd\b", r"\bhtpasswd[ \t]+-\w*b\w*[ \t]+(?:-\S+[ \t]+){0,3}(?:[./]\S+[ \t]+)?[\w.@-]+[ \t]+WORD"),
+    (r"\bsigntool\b", r"\bsigntool\w*\b.{0,400}?[ \t]/p[ \t]+WORD"),
+    (r"\bnet user\b", r"\bnet user[ \t]+[\w.-]+[ \t]+(?!/)WORD"),
+    (r"\b(?:vault login|snyk auth|cargo login|npm login|add-authtoken|sentry-cli login|wandb login|huggingface-cli login|op signin|ngrok authtoken|railway login|dvc login)\b", r"\b(?:vault login|snyk auth|cargo login|add-authtoken|ngrok authtoken|wandb login|login --token|login --with-token)[ \t]+(?:--?\S+[ \t]+){0,2}(?:--token[ =])?TOKEN"),
+    (r"\b(?:codecov|codecovcli|doctl|nuget|choco|gem|ngrok|coveralls|sentry-cli|fly|flyctl|buildkite-agent)\b.* -", r"\b(?:codecov\w*|doctl|nuget|choco|gem|fly(?:ctl)?)\b.{0,400}?[ \t](?:-t|-k|-ApiKey|--key)[ \t=]+TOKEN"),
+    (r"\|[ \t]*(?:sudo[ \t]+-\w*S|(?:sudo[ \t]+)?chpasswd|passwd[ \t]+--stdin|kinit)|-stdin\b|--with-token", r"\b(?:echo|printf|Write-Output|<<<)[ \t]+(?:-\w+[ \t]+){0,2}(?:['\"]%s\\?n?['\"][ \t]+)?WORD[ \t]*\|"),
+    (r"<<<", r"-stdin\b.{0,200}?<<<[ \t]*WORD"),
+    (r"\b(?:tailscale|netlify|vercel|firebase)\b", r"\b(?:tailscale|netlify|vercel|firebase)\b.{0,300}?[ \t]--?(?:auth|authkey|auth-key|token|t)[ \t=]+TOKEN"),
+    (r"secure-?string", r"ConvertTo-SecureString[ \t]+(?:-String[ \t]+)?WORD"),
+    (r"\bidentified (?:with|by)\b", r"(?i:\bIDENTIFIED[ \t]+(?:WITH[ \t]+\S+[ \t]+)?(?:BY|AS)[ \t]+(?:PASSWORD[ \t]+)?)WORD"),
+    (r"\bcreate|alter|role|user\b.*password '", r"(?i:\bPASSWORD[ \t]+)()'([^']+)'()"),
+    (r"\b(?:sqlplus|sqlldr|expdp|impdp|rman|thin|exp|imp)\b.*/.*@", r"(?:\b(?:sqlplus|sqlldr|expdp|impdp|rman|exp|imp)\b.{0,100}?[ \t]|thin:)['\"]?[\w$.#]{1,40}/()()([^\s/@'\"][^\s'\"]*)(?=@(?://|[\w.-]+))"),
+    (r"pgpass", r"[\w.*-]{1,100}:(?:\d{2,5}|\*):[\w*-]{1,60}:[\w*-]{1,60}:()()([^\s:'\"]+)"),
+    (r"\b(?:machine[ \t]|default[ \t]).*\bpassword[ \t]", r"\b(?:machine[ \t]+\S+|default)[ \t]+login[ \t]+\S+[ \t]+(?:account[ \t]+\S+[ \t]+)?password[ \t]+WORD"),
+    (r"(?:unseal|recovery) key", r"(?i:(?:unseal|recovery) key \d+)[^:\n]{0,40}:[ \t]*WORD"),
+    (r'"username".*"key"', r'"username"[ ]*:[ ]*"[^"]{1,80}"[ ]*,[ ]*"key"[ ]*:[ ]*()()([0-9a-f"]{32,40})'),
+    (r"contribsys", r"(?i:contribsys\S{0,20}[ \t=]+)()()([0-9a-f]{8}:[0-9a-f]{8})"),
+    (r"(?:sonar)\S*login", r"sonar\.login[ =]()()([\w-]{20,})"),
+    (r"privatekey[ \t]*=", r"\bPrivateKey[ \t]*=[ \t]*()()([A-Za-z0-9+/]{43}=)"),
+    (r"github-token", r"--github-token[ =]TOKEN"),
+)  # fmt: skip
+
+
+def options(text: str) -> Iterator[Span]:
+    """Words behind an option or in front of a pipe: ``--password x``, ``-u user:x``, ``-p'x'``, ``ENV PASSWORD x``."""
+    for found in _OPTION.finditer(text):
+        kind = kind_of("-" + found.group(1))
+        if kind >= Kind.SECRET and (span := _word(text, found.end())):
+            value = text[span[0] : span[1]]
+            talk = value.isalpha() and value.islower() and re.match(r"[\"']?[ \t]+[a-z]+[ \t]", text[span[1] : span[1] + 20])
+            if is_secret(value, kind) and not talk and not value.startswith("|"):
+                yield span
+    for found in _ENV.finditer(text):
+        if span := _word(text, found.end()):
+            if is_secret(text[span[0] : span[1]], kind_of(found.group(1))):
+                yield span
+
+
+def _word(text: str, at: int) -> Span | None:
+    found = _SHELL.match(text, at)
+    if not found:
+        return None
+    start, end = found.span(found.lastindex or 0)
+    if found.lastindex == 3:
+        while end - start > 3 and text[end - 1] in "\"'`;,)]}\\|":
+            end -= 1
+    return start, end
+
+
+def _command(form: str) -> Callable[[str], Iterator[Span]]:
+    strict = "TOKEN" in form
+    login = "LOGIN" in form
+    compiled = re.compile(form.replace("WORD", _WORD).replace("TOKEN", _WORD).replace("LOGIN", _WORD))
+
+    def spans(text: str) -> Iterator[Span]:
+        for found in compiled.finditer(text):
+            number = next((n for n in range(1, compiled.groups + 1) if found.group(n)), 0)
+            if not number:
+                continue
+            start, end = found.span(number)
+            value = text[start:end]
+            if login:
+                user, colon, value = value.partition(":")
+                start += len(user) + 1
+                if not colon or "//" in value[:2] or (user.isdigit() and value.isdigit()):
+                    continue
+            while len(value) > 3 and value[-1] in "\"'`;,)":
+                value = value[:-1]
+            if is_reference(value) or len(value) < 3 or MASK in value or (strict and not looks_made(value)):
+                continue
+            yield start, start + len(value)
+
+    return spans
+
+
+_ELEMENT = re.compile(r"<([\w:.-]{2,60})(?:[ \t][^<>]{0,200})?>(?:<!\[CDATA\[)?([^<>\]]{1,4000})(?:\]\]>)?</")
+_PAIR = re.compile(
+    r"(?:\b[Nn]ame|\b[Kk]ey|\bid|-name)(?:\\*[\"'])?[ \t]*[:=][ \t]*\\*[\"']?([\w.:-]{2,80})\\*[\"']?[ \t]*[, ][ \t]*\\*[\"']?(?:[Vv]alue|secret|content)(?:\\*[\"'])?[ \t]*[:=][ \t]*"
+)
+_JWK = re.compile(r"\\*\"(?:d|p|q|dp|dq|qi|k)\\*\"[ \t]*:[ \t]*\\*\"([A-Za-z0-9_-]{16,})\\*\"")
+
+
+def documents(text: str) -> Iterator[Span]:
+    """Elements and pairs: ``<password>…</password>``, ``name="…" value="…"``, the private members of a JSON web key."""
+    for found in _ELEMENT.finditer(text):
+        if is_secret(found.group(2).strip(), kind_of(found.group(1))):
+            yield found.span(2)
+    for found in _PAIR.finditer(text):
+        span, _quoted = value_at(text, found.end())
+        if is_secret(text[span[0] : span[1]], kind_of(found.group(1))):
+            yield span
+    if '"kty' in text.replace("\\", ""):
+        yield from (found.span(1) for found in _JWK.finditer(text))
+
+
+_SAID = re.compile(
+    r"(?i:\b(password|passwd|passphrase|passcode|pwd|secret|token|api[ _-]?key))(?:[ \t]+(?:is|was|now|set|to|of|be|generated|reads)){0,3}[ \t]*[:=]?[ \t]+(?:([\"'`])([^\"'`\n]{3,200})\2|(?<=is |to )([^\s\"'`]{6,200}))"
+)
+
+
+def sentences(text: str) -> Iterator[Span]:
+    """Secrets that a sentence says: ``login with password 'x' failed``, ``generated password is x``."""
+    for found in _SAID.finditer(text):
+        number = 3 if found.group(3) else 4
+        value = found.group(number).rstrip(".,;:!")
+        password = found.group(1).lower().startswith(("pass", "pwd"))
+        if is_reference(value) or value == MASK or (is_readable(value) and (number == 4 or not password)) or " " in value:
+            continue
+        if looks_made(value) or (password and not value.isalpha() and not value.isdigit()):
+            yield found.start(number), found.start(number) + len(value)
+
+
+#: How names that count are spelt, in hyperscan's dialect; `names.py` says which of them do count.
+ASSIGNED_STEM = "(?:passw|passphrase|passcode|kennwort|contrase|senha|motdepasse|pwd|secret|token|credential|api[_-]?key|auth|[_-]key|[a-z]key|mnemonic|seed|dsn|jwt|cookie|signature|licen[sc]e|connection_string|_pass|[a-z]pass|_pw|_pat|_sig|sid|passe)"
+_CLOSED = r"[\w.\x80-\xff-]{0,40}(?:\\{0,7}[\"'`])?\]?[ \t]{0,8}"
+PLACES: tuple[Place, ...] = (
+    Place("assigned", (rf"{ASSIGNED_STEM}{_CLOSED}[:=]>?[ \t]{{0,8}}[^ \t\n\r]{{2}}", r"\bpass[ ]?[=:]", r"\bpw[ ]?[=:]"), assigned),
+    Place(
+        "addresses",
+        (r"://[^ \t\n/@]*:[^ \t\n]*@", r"://[\w~%.+=-]{20,300}:?[\w-]*@", r":[^ \t\n:@]{3,100}@(?:tcp|unix)\(",
+         r"[?&;](?:code|key|sig|signature|auth|ticket|assertion|samlresponse|x-[a-z]{3,4}-[a-z-]{8,16}|hdnea|apikey|pass|sid|st|se?cret|hash|hmac|k|t)=[^ \t\n&\"'<>#]{16}"),
+        addresses,
+    ),
+    Place("headers", (r"authorization[\\\"'\]]{0,9}[ \t]{0,8}[:=,]", r"(?:bearer|basic|apikey|splunk|ssws|geniekey|negotiate|ntlm|token)(?:[ \t]+|%20|\+)[\\\"']{0,4}[\w+/=.~:-]{8}", r"cookie[\\\"']{0,4}[ \t]*[:=]"), headers),
+    Place("options", (rf"[-/](?:[\w.-]{{1,40}})?{ASSIGNED_STEM}[\w.-]{{0,20}}[ \t]+[^ \t\n-]", rf"(?:env|arg|export|set|setx|add)[ \t]+[\w./:@-]{{0,80}}{ASSIGNED_STEM}[\w.-]{{0,20}}[ \t]+[^ \t\n]"), options),
+    Place("documents", (rf"<[\w:.-]{{0,40}}{ASSIGNED_STEM}[^<>\n]{{0,200}}>[^<>\n]+<", rf"(?:name|key|id)[\\\"']{{0,4}}[ \t]*[:=].{{0,90}}(?:value|secret|content)[\\\"']{{0,4}}[ \t]*[:=]", r"\"kty"), documents),
+    Place("sentences", (r"(?:password|passwd|passphrase|passcode|pwd|secret|token|api[ _-]?key)(?:[ \t]+(?:is|was|now|set|to|of|be|generated|reads)){0,3}[ \t]*[:=]?[ \t]+[\"'`][^\"'`\n]{3}", r"(?:password|passwd|passphrase|passcode|pwd|secret|token|api[ _-]?key)[ \t]+(?:is|was|now|set|to|of|be|generated|reads)[ \t]"), sentences),
+    *(Place(f"command {number}", (mark,), _command(form)) for number, (mark, form) in enumerate(COMMANDS)),
+)  # fmt: skip
