@@ -41,9 +41,16 @@ class Entry:
     announces: Announces | None = None
 
 
+#: Before a form: no letter or digit, unless it is the end of an escape (``\\n``, ``%3D``, ``\\u003d``). A beginning that no word has needs none.
+_APART = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=u00[0-9a-f]{2}))"
+_DISTINCT = re.compile(r"(?!key-)[A-Za-z0-9]{2,}[_-]|gh\[|gl\(|xox|hv\[|do\[|shp\(|dckr_|[sr]k_")
+_TAIL = r"[A-Za-z0-9_-]{0,200}"
+
+
 def _token(form: str) -> Spans:
     wordless = form.startswith("~")
-    compiled = re.compile(rf"(?<![A-Za-z0-9])(?:{form.lstrip('~')})", re.ASCII)
+    form = form.lstrip("~")
+    compiled = re.compile(rf"{'' if _DISTINCT.match(form) and not wordless else _APART}(?:{form}){_TAIL}", re.ASCII)
 
     def spans(text: str) -> Iterator[Span]:
         for found in compiled.finditer(text):

@@ -28,7 +28,7 @@ KEYS = ("key", "keys", "license", "licence")
 WORDS = PASSWORDS + SECRETS + KEYS
 
 _PASSWORD_WORDS = frozenset(PASSWORDS) | {"pass", "pwd", "pw", "contrasena", "storepass", "keypass", "passwords"}
-_SECRET_WORDS = frozenset({"secret", "secrets", "token", "credential", "credentials", "apikey", "sig", "jwt", "pat", "mnemonic", "dsn", "bearer"})
+_SECRET_WORDS = frozenset({"secret", "secrets", "token", "credential", "credentials", "apikey", "sig", "jwt", "pat", "dsn", "bearer"})
 #: Endings of words that are written as one: `accesstoken`, `dbpassword`, `clientsecret`.
 _ENDINGS = re.compile(
     r"(?:(password|passwd|passphrase|passwort|kennwort|userpass|dbpass)|(secret|token|apikey|authkey|secretkey|accesskey|privatekey|masterkey|auth|authz))$"
@@ -88,7 +88,7 @@ def kind_of(name: str) -> Kind:
             return Kind.PASSWORD
         if last != "auth":
             return Kind.SECRET
-    if last == "phrase" and before in ("pass", "seed", "recovery", "mnemonic"):
+    if last == "mnemonic" or last == "phrase" and before in ("pass", "seed", "recovery", "mnemonic"):
         return Kind.PASSWORD
     if last == "word" and before == "pass":
         return Kind.PASSWORD
@@ -102,6 +102,8 @@ def kind_of(name: str) -> Kind:
         return Kind.MAYBE
     if last == "auth":
         return Kind.SECRET if name.lstrip("-").startswith("_") else Kind.MAYBE
+    if last in ("seed", "salt", "signature", "otp") and before in ("mfa", "totp", "otp", "fa", "wallet", "hd", "auth", "jwt", "session", "cookie", "hash", "webhook"):
+        return Kind.SECRET
     if last in ("signature", "cookie", "seed", "otp", "totp", "salt", "session", "sessionid", "sid"):
         return Kind.MAYBE
     if last in ("string", "uri", "url") and before == "connection":

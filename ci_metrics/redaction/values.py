@@ -10,25 +10,27 @@ import re
 from collections import Counter
 from functools import lru_cache
 
-from ci_metrics.redaction.names import Kind
+from ci_metrics.redaction.names import Kind, kind_of
 
 MASK = "[REDACTED]"
 
 #: Masks, references to a secret kept elsewhere, and expressions: no secret stands here, whatever the name says.
 _REFERENCE = re.compile(
     r"""(?:
-      [*•.xX#_-]+ | [*]{2,}.* | \[?(?:REDACTED|MASKED|FILTERED|HIDDEN|SECRET|SECURE)\]? | <[^<>]*>? | \([A-Za-z _-]*\)?       # masks
+      [*•.xX#_-]+ | [*]{2,}.* | \[?(?:REDACTED|MASKED|FILTERED|HIDDEN|SECRET|SECURE)(?::[\w -]{1,40})?\]? | <[^<>]*>? | \([A-Za-z _-]*\)?       # masks
     | \$[{(A-Za-z_].* | \$\d | %\w+% | \{\{.* | \$\$.* | @@.* | \#\{.* | !(?:Ref|Sub|GetAtt|vault|secret|env|reference|Join|ImportValue)\b.*
     | \[(?:[\s"'\]{\[].*)? | \{(?:[\s"'}].*)? | [|>][+-]?\d?                                     # lists, maps, blocks
     | (?:file|https?|s3|gs|arn|projects|vault|op|env|sha\d{1,3}|md5|ssh-\w+|ecdsa-\w+):.* | ssh-(?:rsa|ed25519) | [A-Za-z]:[\\/].* | HK[A-Z]{2,3}\\.*
     | [\w./-]+\.(?:py|js|mjs|ts|tsx|go|rb|rs|java|kt|cs|php|sh|json|ya?ml|toml|ini|cfg|conf|txt|pem|key|crt|env|md|html|xml|log|lock|gz|zip)(?::\d+)*:?
     | [A-Za-z_][A-Za-z_.]*\(.* | [A-Za-z_][A-Za-z_.]*\[["'\w].*
     | (?:process|os|env|secrets?|vars|self|this|config|settings|request|req|args|opts|options|params|github|var|local|data|module)\.[A-Za-z_][\w.]*[,;)]*
+    | [\w.:]+/\d{1,2} | [A-Za-z]\#[A-Za-z_]\w*                                                                # Erlang's functions, Rust's raw names
     | \d{4}-\d\d-\d\d[T ]?[\d:.Z+-]* | v?\d+(?:\.\d+){1,3}
     | LS0tLS1CRUdJTiBDRVJU.* | LS0tLS1CRUdJTiBQVUJM.* | MII[BC]Ij.* | AAAA[BCE][23]Nz.*                # certificates, public keys
     )""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9]{0,40}(?:_[A-Z0-9]{1,40})+")  # the name of a variable that holds it
 _PATH = re.compile(r"(?:\.{0,2}|~|[A-Za-z]:)[/\\]")
 #: Words that stand behind a secret's name in messages, types and settings.
 _WORDS = frozenset(
@@ -43,7 +45,8 @@ _WORDS = frozenset(
 )
 _WORDY = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _VOWELS = re.compile("[aeiouyAEIOUY]")
-_CONSONANTS = re.compile("[b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ]{5}")
+#: What no word of English or of a programmer's has: in random letters something of it soon stands.
+_UNSAID = re.compile(r"[b-df-hj-np-tv-xz]{5}|q(?![u_]|$)|[jqxz][bcdfgjkmnpqsvwxz]|[bcdfghkpqtvwz]x[^cp-t]|[aeiou]{4}|[a-z]{21}", re.IGNORECASE)
 _TURNS = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SEPARATED = re.compile(r"[\s_./:,;=+-]+")
@@ -66,6 +69,8 @@ def is_secret(value: str, kind: Kind) -> bool:
 def is_reference(value: str) -> bool:
     """Whether `value` is a mask, a word of messages, a path, or the name of where a secret is kept."""
     if value.lower().rstrip(".,:;!?)") in _WORDS or _REFERENCE.fullmatch(value):
+        return True
+    if _VARIABLE.fullmatch(value) and kind_of(value) > Kind.MAYBE:
         return True
     return bool(_PATH.match(value)) and (is_readable(value) or value.count("/") > 2 and len(value) < 200)
 
@@ -106,7 +111,7 @@ def is_readable(value: str) -> bool:
         count = sum(map(len, pieces))
         letters += count
         if turns * 4 <= len(part) or len(part) <= 4:  # few changes between letters, digits and cases
-            words += sum(len(p) for p in pieces if len(p) <= 2 or (_VOWELS.search(p) and not _CONSONANTS.search(p)) or p.isupper() and len(p) <= 5)
+            words += sum(len(p) for p in pieces if len(p) <= 2 or (_VOWELS.search(p) and not _UNSAID.search(p)) or p.isupper() and len(p) <= 5)
     return letters > 0 and not odd and words >= 0.8 * letters
 
 
