@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -39,12 +40,36 @@ class Entry:
     caseless: bool = False
     spans: Spans | None = None
     announces: Announces | None = None
+    closely: bool = False  # too costly for a whole log: only texts that are about to leave are searched for it
 
 
 #: Before a form: no letter or digit, unless it is the end of an escape (``\\n``, ``%3D``, ``\\u003d``). A beginning that no word has needs none.
 _APART = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=u00[0-9a-f]{2}))"
 _DISTINCT = re.compile(r"(?!key-)[A-Za-z0-9]{2,}[_-]|gh\[|gl\(|xox|hv\[|do\[|shp\(|dckr_|[sr]k_")
 _TAIL = r"[A-Za-z0-9_-]{0,200}"
+
+
+#: A service's short word, then random characters: most issuers make their tokens like that since scanners look for them.
+_PREFIXED = re.compile(r"(?<![A-Za-z0-9/+=_.-])(?:[A-Za-z][A-Za-z0-9]{1,11}[_.~-](?:v\d[_-])?){1,4}?([A-Za-z0-9][A-Za-z0-9_-]{19,200})(?![A-Za-z0-9_+/-]|\.\w)", re.ASCII)
+_BLOCKS = re.compile("[0-9A-Za-z]{20,}")
+
+
+def _prefixed(text: str) -> Iterator[Span]:
+    for found in _PREFIXED.finditer(text):
+        body = _BLOCKS.search(found.group())
+        if body and _generated(body.group()):
+            yield found.span()
+
+
+def _generated(run: str) -> bool:
+    """Whether letters of both cases and digits change places as they do in random characters, and in nothing that people write."""
+    upper, lower = sum(c.isupper() for c in run), sum(c.islower() for c in run)
+    digits = len(run) - upper - lower
+    changes = sum(_CLASS[ord(a)] != _CLASS[ord(b)] for a, b in zip(run, run[1:], strict=False))
+    return min(upper, lower) * 6 >= len(run) and digits * 20 >= len(run) and changes * 2.6 >= len(run) and not run.startswith(("ZN", "17h"))
+
+
+_CLASS = ["".join((str(int(chr(n).isupper())), str(int(chr(n).islower())))) for n in range(128)]
 
 
 def _token(form: str) -> Spans:
@@ -121,6 +146,8 @@ def _pair_follows(text: str) -> Following | None:
 
 ENTRIES: tuple[Entry, ...] = (
     *(Entry(issuer, (form.lstrip("~"),), spans=_token(form)) for issuer, form in TOKENS),
+    Entry("a service's word before random characters", (r"[A-Za-z0-9][_~-][A-Za-z0-9]{20}",), spans=_prefixed, closely=True),
+    Entry("the same beside a word that says so", (r"(?:token|key|secret|credential|auth|passw)[^\n]{0,80}[A-Za-z0-9][_~-][A-Za-z0-9]{20}",), caseless=True, spans=_prefixed),
     *(Entry(place.name, place.marks, caseless=True, spans=place.spans) for place in PLACES),
     Entry("base64", tuple(re.escape(core) for core in encoded.cores()), spans=_base64),
     Entry(
@@ -157,31 +184,30 @@ _KEY_END_MARK = "END [A-Z0-9 ]{0,30}PRIVATE KEY"
 
 
 @cache
-def engine() -> Any:
+def engine(closely: bool = False) -> Any:
     """The database of every mark; a match's number is its entry's place in `ENTRIES`, or `KEY_END`."""
-    expressions: list[bytes] = []
-    ids: list[int] = []
-    flags: list[int] = []
-    for number, entry in enumerate(ENTRIES):
-        for mark in entry.marks:
-            expressions.append(mark.encode("latin-1"))
-            ids.append(number)
-            flags.append(hyperscan.HS_FLAG_CASELESS if entry.caseless else 0)
-    expressions.append(_KEY_END_MARK.encode())
-    ids.append(KEY_END)
-    flags.append(0)
+    wanted = [
+        (mark.encode("latin-1"), number, hyperscan.HS_FLAG_CASELESS if entry.caseless else 0)
+        for number, entry in enumerate(ENTRIES)
+        for mark in entry.marks
+        if closely or not entry.closely
+    ]
+    wanted.append((_KEY_END_MARK.encode(), KEY_END, 0))
+    expressions, ids, flags = zip(*wanted, strict=True)
     return compiled_patterns.compiled(expressions, ids, flags)
 
 
-def matches(data: bytes) -> list[tuple[int, int]]:
+def matches(data: bytes, closely: bool = False) -> list[tuple[int, int]]:
     """(offset of the last byte, entry) of each match in `data`."""
     found: list[tuple[int, int]] = []
     add = found.append
-    compiled_patterns.scan(engine(), data, lambda number, _from, to, _flags, _context: add((to - 1, number)))
+    compiled_patterns.scan(
+        engine(closely), data, lambda number, _from, to, _flags, _context: add((to - 1, number))
+    )
     return found
 
 
-def line_spans(text: str, numbers: set[int]) -> list[Span]:
+def line_spans(text: str, numbers: AbstractSet[int]) -> list[Span]:
     """Where secrets stand in one line, of which the engine reported these entries."""
     view = views.uncoloured(text)
     found: list[Span] = []
@@ -192,7 +218,7 @@ def line_spans(text: str, numbers: set[int]) -> list[Span]:
     return [view.back(span) for span in merged(found)]
 
 
-def announced(text: str, numbers: set[int]) -> list[Following]:
+def announced(text: str, numbers: AbstractSet[int]) -> list[Following]:
     """What is to be looked for on the lines after this one."""
     plain = views.uncoloured(text).text
     out = []
@@ -204,7 +230,7 @@ def announced(text: str, numbers: set[int]) -> list[Following]:
 
 def spans_in(text: str) -> list[Span]:
     """Where secrets stand in a text that is not a line of the log, but was written inside one."""
-    numbers = {number for _, number in matches(text.encode("latin-1", "replace"))}
+    numbers = {number for _, number in matches(text.encode("latin-1", "replace"), closely=True)}
     return line_spans(text, numbers) if numbers else []
 
 

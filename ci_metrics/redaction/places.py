@@ -316,9 +316,10 @@ def sentences(text: str) -> Iterator[Span]:
 
 #: How names that count are spelt, in hyperscan's dialect; `names.py` says which of them do count.
 ASSIGNED_STEM = "(?:passw|passphrase|passcode|kennwort|contrase|senha|motdepasse|pwd|secret|token|credential|api[_-]?key|auth|[_-]key|[a-z]key|mnemonic|seed|dsn|jwt|cookie|signature|licen[sc]e|connection_string|_pass|[a-z]pass|_pw|_pat|_sig|sid|passe)"
-_CLOSED = r"[\w.\x80-\xff-]{0,40}(?:\\{0,7}[\"'`])?\]?[ \t]{0,8}"
+_COLOUR = r"(?:\x1b\[[0-9;]{0,12}[mK]){0,2}"  # whole logs are scanned with their codes: between a name and its value these often stand
+_CLOSED = rf"[\w.\x80-\xff-]{{0,40}}{_COLOUR}(?:\\{{0,7}}[\"'`])?\]?{_COLOUR}[ \t]{{0,8}}"
 PLACES: tuple[Place, ...] = (
-    Place("assigned", (rf"{ASSIGNED_STEM}{_CLOSED}[:=]>?[ \t]{{0,8}}[^ \t\n\r]{{2}}", r"\bpass[ ]?[=:]", r"\bpw[ ]?[=:]"), assigned),
+    Place("assigned", (rf"{ASSIGNED_STEM}{_CLOSED}[:=]>?{_COLOUR}[ \t]{{0,8}}{_COLOUR}[^ \t\n\r]{{2}}", r"\bpass[ ]?[=:]", r"\bpw[ ]?[=:]"), assigned),
     Place(
         "addresses",
         (r"://[^ \t\n/@]*:[^ \t\n]*@", r"://[\w~%.+=-]{20,300}:?[\w-]*@", r":[^ \t\n:@]{3,100}@(?:tcp|unix)\(",

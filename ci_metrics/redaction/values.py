@@ -46,7 +46,10 @@ _WORDS = frozenset(
 _WORDY = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _VOWELS = re.compile("[aeiouyAEIOUY]")
 #: What no word of English or of a programmer's has: in random letters something of it soon stands.
-_UNSAID = re.compile(r"[b-df-hj-np-tv-xz]{5}|q(?![u_]|$)|[jqxz][bcdfgjkmnpqsvwxz]|[bcdfghkpqtvwz]x[^cp-t]|[aeiou]{4}|[a-z]{21}", re.IGNORECASE)
+_UNSAID = re.compile(
+    r"[b-df-hj-np-tv-xz]{5}|q(?![u_]|$)|j[bcfghlmnqtvxyz]|v[bdhjknqwxz]|z[bcdfgjknpqrtvwx]|[bdghjkpqvwz]x|x[bdgjknqrvz]|[bdfghjkprtvwxz]q|[aeiou]{4}|[a-z]{21}",
+    re.IGNORECASE,
+)
 _TURNS = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SEPARATED = re.compile(r"[\s_./:,;=+-]+")
