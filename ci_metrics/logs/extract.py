@@ -14,9 +14,9 @@ from ci_metrics.logs.background import Background
 from ci_metrics.logs.findings import errors_of
 from ci_metrics.logs.garbage import rare_collections
 from ci_metrics.logs.reading import Reading, read_log
-from ci_metrics.logs.redact import redact_lines
 from ci_metrics.logs.steps import StepRange, stamp
 from ci_metrics.models import FAILED_CONCLUSIONS, Annotation, ExtractedError, Extraction, Job, LogLine, Span, Step
+from ci_metrics.redaction import redact_lines
 
 __all__ = ["DEFAULT_BUDGET", "EXTRACTOR_VERSION", "extract", "read_log"]
 

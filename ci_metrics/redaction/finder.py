@@ -16,7 +16,7 @@ from typing import Any
 import hyperscan
 
 from ci_metrics import compiled_patterns
-from ci_metrics.redaction import encoded, keys, views
+from ci_metrics.redaction import command_lines, encoded, keys, views
 from ci_metrics.redaction.following import Following, KeyBody, Machine, NextPair, NextValue, SecretData
 from ci_metrics.redaction.names import Kind, kind_of
 from ci_metrics.redaction.places import ASSIGNED_STEM, PLACES
@@ -50,7 +50,10 @@ _TAIL = r"[A-Za-z0-9_-]{0,200}"
 
 
 #: A service's short word, then random characters: most issuers make their tokens like that since scanners look for them.
-_PREFIXED = re.compile(r"(?<![A-Za-z0-9/+=_.-])(?:[A-Za-z][A-Za-z0-9]{1,11}[_.~-](?:v\d[_-])?){1,4}?([A-Za-z0-9][A-Za-z0-9_-]{19,200})(?![A-Za-z0-9_+/-]|\.\w)", re.ASCII)
+_PREFIXED = re.compile(
+    r"(?<![A-Za-z0-9/+=_.-])(?:[A-Za-z][A-Za-z0-9]{1,11}[_.~-](?:v\d[_-])?){1,4}?([A-Za-z0-9][A-Za-z0-9_-]{19,200})(?![A-Za-z0-9_+/-]|\.\w)",
+    re.ASCII,
+)
 _BLOCKS = re.compile("[0-9A-Za-z]{20,}")
 
 
@@ -66,7 +69,12 @@ def _generated(run: str) -> bool:
     upper, lower = sum(c.isupper() for c in run), sum(c.islower() for c in run)
     digits = len(run) - upper - lower
     changes = sum(_CLASS[ord(a)] != _CLASS[ord(b)] for a, b in zip(run, run[1:], strict=False))
-    return min(upper, lower) * 6 >= len(run) and digits * 20 >= len(run) and changes * 2.6 >= len(run) and not run.startswith(("ZN", "17h"))
+    return (
+        min(upper, lower) * 6 >= len(run)
+        and digits * 20 >= len(run)
+        and changes * 2.6 >= len(run)
+        and not run.startswith(("ZN", "17h"))
+    )
 
 
 _CLASS = ["".join((str(int(chr(n).isupper())), str(int(chr(n).islower())))) for n in range(128)]
@@ -124,9 +132,13 @@ def _putty_follows(text: str) -> Following | None:
     return KeyBody(int(found.group(1))) if found else None
 
 
-_NAME_ENDS = re.compile(r"([\w\x80-\xff.-]+)(?:\\*[\"'`])?[ \t]*(?:=|:=|=>|:)[ \t]*([|>][+-]?\d?)?[ \t\r]*\\?[ \t\r]*$", re.ASCII)
+_NAME_ENDS = re.compile(
+    r"([\w\x80-\xff.-]+)(?:\\*[\"'`])?[ \t]*(?:=|:=|=>|:)[ \t]*([|>][+-]?\d?)?[ \t\r]*\\?[ \t\r]*$", re.ASCII
+)
 _OPTION_ENDS = re.compile(r"(?:^|[\s\"'])(-{1,2}[A-Za-z][\w.-]*)[ \t]+\\[ \t\r]*$")
-_PAIR_NAME = re.compile(r"(?:\b[Nn]ame|\b[Kk]ey)(?:\\*[\"'])?[ \t]*[:=][ \t]*\\*[\"']?([\w.:-]{2,80})\\*[\"']?[ \t]*,?[ \t\r]*$")
+_PAIR_NAME = re.compile(
+    r"(?:\b[Nn]ame|\b[Kk]ey)(?:\\*[\"'])?[ \t]*[:=][ \t]*\\*[\"']?([\w.:-]{2,80})\\*[\"']?[ \t]*,?[ \t\r]*$"
+)
 
 
 def _value_follows(text: str) -> Following | None:
@@ -149,6 +161,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("a service's word before random characters", (r"[A-Za-z0-9][_~-][A-Za-z0-9]{20}",), spans=_prefixed, closely=True),
     Entry("the same beside a word that says so", (r"(?:token|key|secret|credential|auth|passw)[^\n]{0,80}[A-Za-z0-9][_~-][A-Za-z0-9]{20}",), caseless=True, spans=_prefixed),
     *(Entry(place.name, place.marks, caseless=True, spans=place.spans) for place in PLACES),
+    *(Entry(f"command {number}", (mark,), caseless=True, spans=command_lines.spans_of(form)) for number, (mark, form) in enumerate(command_lines.COMMANDS)),
     Entry("base64", tuple(re.escape(core) for core in encoded.cores()), spans=_base64),
     Entry(
         "percent signs, entities, escapes",
@@ -201,9 +214,7 @@ def matches(data: bytes, closely: bool = False) -> list[tuple[int, int]]:
     """(offset of the last byte, entry) of each match in `data`."""
     found: list[tuple[int, int]] = []
     add = found.append
-    compiled_patterns.scan(
-        engine(closely), data, lambda number, _from, to, _flags, _context: add((to - 1, number))
-    )
+    compiled_patterns.scan(engine(closely), data, lambda number, _from, to, _flags, _context: add((to - 1, number)))
     return found
 
 

@@ -61,7 +61,9 @@ class KeyBody:
         found = keys.body(text) or keys.header(text)
         if found is None and self._long and (short := keys.short_body(text)) and not is_readable(text[slice(*short)]):
             prefix = text[: short[0]].rstrip(" \t\"'>|+")
-            found = short if not prefix or prefix[-1:].isdigit() or prefix.endswith("Z") or prefix.endswith("|") else None
+            found = (
+                short if not prefix or prefix[-1:].isdigit() or prefix.endswith("Z") or prefix.endswith("|") else None
+            )
         if found is None:
             self._others += bool(text.strip())
             self._long = False
@@ -98,7 +100,12 @@ class NextValue:
         rest = text[span[1] :].strip().strip("\"'`,;\\)}]")
         alone = quoted or not rest
         kind = Kind.SECRET if self._kind is Kind.MAYBE else self._kind
-        if not alone or not is_secret(value, kind) or (value.isalpha() and value.islower() and len(value) < 5) or value.endswith(":"):
+        if (
+            not alone
+            or not is_secret(value, kind)
+            or (value.isalpha() and value.islower() and len(value) < 5)
+            or value.endswith(":")
+        ):
             self.done = True
             return []
         if not quoted and is_readable(value) and not any(c.isdigit() for c in value):
@@ -177,4 +184,8 @@ class SecretData:
             return []
         span, _ = value_at(text, start + found.start(3))
         value = text[slice(*span)]
-        return [span] if len(value) >= 4 and not is_reference(value) and (looks_made(value) or kind_of(name) or len(value) >= 8) else []
+        return (
+            [span]
+            if len(value) >= 4 and not is_reference(value) and (looks_made(value) or kind_of(name) or len(value) >= 8)
+            else []
+        )

@@ -21,7 +21,9 @@ PUTTY = re.compile(r"Private-Lines: (\d{1,3})")
 MOST_LINES = 400
 #: Lines inside a key that are not its own (two processes that write at a time) before it counts as over.
 MOST_OTHERS = 3
-_HEADER = re.compile(r"(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Subject|X-[\w-]{1,30}|Key-Derivation|Private-MAC|Encryption)\s?:")
+_HEADER = re.compile(
+    r"(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Subject|X-[\w-]{1,30}|Key-Derivation|Private-MAC|Encryption)\s?:"
+)
 _INSIDE = re.compile(r"[A-Za-z0-9+/=]{8,}")
 _BREAK = re.compile(r"(?:\\+[nr]|\s|[\"'`,+]|%0[AaDd])+")
 
@@ -39,7 +41,7 @@ def body(text: str) -> Span | None:
         return found if _mixed(run) else None
     if "".join(_BREAK.split(text[:start])).isalpha():  # words before it: a sentence
         return None
-    if run.endswith("=") or len(run) == 5 and run.startswith("="):
+    if run.endswith("=") or (len(run) == 5 and run.startswith("=")):
         return found
     return found if len(run) >= 12 and _mixed(run) else None
 
@@ -67,7 +69,7 @@ def inside(text: str, start: int) -> tuple[Span | None, bool]:
             at = gap.end()
             continue
         piece = re.compile(r"[A-Za-z0-9+/=]+").match(text, at, stop)
-        if not piece or not (len(piece.group()) >= 16 and _mixed(piece.group()) or end and material >= 0):
+        if not piece or not ((len(piece.group()) >= 16 and _mixed(piece.group())) or (end and material >= 0)):
             if end and material < 0 and _INSIDE.search(text, at, stop):
                 at += 1  # headers before the material
                 continue

@@ -34,38 +34,45 @@ _ENDINGS = re.compile(
     r"(?:(password|passwd|passphrase|passwort|kennwort|userpass|dbpass)|(secret|token|apikey|authkey|secretkey|accesskey|privatekey|masterkey|auth|authz))$"
 )
 #: Words behind a secret's that change nothing: where, when, for whom, how it is written.
-_SHADES = frozenset(
-    "value val raw plain plaintext text string str b64 base64 enc encoded encrypted new old current previous prev confirm confirmation again repeat "
-    "prod production dev develop development stage staging test testing ci qa uat live sandbox main default local global rw ro readonly write read "
-    "override env var data npm github gitlab docker aws prd stg int input primary secondary legacy admin root".split()
-)
+_SHADES_TEXT = """
+value val raw plain plaintext text string str b64 base64 enc encoded encrypted new old current previous prev confirm confirmation
+again repeat prod production dev develop development stage staging test testing ci qa uat live sandbox main default local global rw
+ro readonly write read override env var data npm github gitlab docker aws prd stg int input primary secondary legacy admin root
+"""
+_SHADES = frozenset(_SHADES_TEXT.split())
 #: Words after which it is something about the secret, not the secret.
-_ABOUT = frozenset(
-    "path paths file files filename dir directory folder count counts counter length len size sizes id ids url urls uri endpoint host hostname name names type "
-    "types kind expiry expires expiration expire expired exp ttl age lifetime timeout duration version versions arn ref refs reference policy policies rule "
-    "rules hash hashes hashers digest fingerprint checksum algorithm alg algo format field fields column columns label labels hint prompt placeholder min max limit "
-    "limits required require enabled enable disabled disable rotation store stores provider providers manager engine backend method methods mode scope scopes audience "
-    "issuer usage budget bucket status state error errors source location prefix suffix regex pattern class index number num bits alias owner user "
-    "username email date time at permissions permission template selector title desc description message encoder validators validator ring "
-    "reset flow strength score generator helper service services handler provider parser test tests spec module package import exists changed valid is "
-    "set mask masked position pos line offset ix start end eof literal kinds stream tree list map dict cache per budgeted cost price supply symbol "
-    "address contract chain balance decimals standard authenticator authentication authorization agent".split()
-)
+_ABOUT_TEXT = """
+path paths file files filename dir directory folder count counts counter length len size sizes id ids url urls uri endpoint host
+hostname name names type types kind expiry expires expiration expire expired exp ttl age lifetime timeout duration version versions
+arn ref refs reference policy policies rule rules hash hashes hashers digest fingerprint checksum algorithm alg algo format field
+fields column columns label labels hint prompt placeholder min max limit limits required require enabled enable disabled disable
+rotation store stores provider providers manager engine backend method methods mode scope scopes audience issuer usage budget bucket
+status state error errors source location prefix suffix regex pattern class index number num bits alias owner user username email
+date time at permissions permission template selector title desc description message encoder validators validator ring reset flow
+strength score generator helper service services handler parser test tests spec module package import exists changed valid is set
+mask masked position pos line offset ix start end eof literal kinds stream tree list map dict cache per budgeted cost price supply
+symbol address contract chain balance decimals standard authenticator authentication authorization agent
+"""
+_ABOUT = frozenset(_ABOUT_TEXT.split())
 #: What stands before `key` in names of keys that open nothing.
-_HARMLESS_KEYS = frozenset(
-    "cache primary public pub publishable partition sort foreign object host idempotency dedupe dedup deduplication registry translation i18n group routing restore hot lookup index "
-    "unique map dict json config feature flag s3 hash shard bucket row column issue project event state symbol locale message context metric tag label query "
-    "parent child site known pk gpg arrow shortcut accelerator trace correlation build artifact memo redis etag version record entry item sorting compound composite surrogate "
-    "natural candidate reg verification verify verifying validator consensus resource tree node path param parameter "
-    "header field attribute property option setting env environment variable any each last first next prev old new duplicate missing unknown invalid the a no "
-    "unexpected extra dictionary enum sentry yaml toml ini answer question menu return enter escape tab delete dead concurrency lock mutex queue topic".split()
-)
+_HARMLESS_KEYS_TEXT = """
+cache primary public pub publishable partition sort foreign object host idempotency dedupe dedup deduplication registry translation
+i18n group routing restore hot lookup index unique map dict json config feature flag s3 hash shard bucket row column issue project
+event state symbol locale message context metric tag label query parent child site known pk gpg arrow shortcut accelerator trace
+correlation build artifact memo redis etag version record entry item sorting compound composite surrogate natural candidate reg
+verification verify verifying validator consensus resource tree node path param parameter header field attribute property option
+setting env environment variable any each last first next prev old new duplicate missing unknown invalid the a no unexpected extra
+dictionary enum sentry yaml toml ini answer question menu return enter escape tab delete dead concurrency lock mutex queue topic
+"""
+_HARMLESS_KEYS = frozenset(_HARMLESS_KEYS_TEXT.split())
 #: What stands before `key` in names of keys that open something.
-_SURE_KEYS = frozenset(
-    "api access secret private priv encryption encrypt decryption decrypt signing sign signature master account auth authorization authentication deploy deployment shared subscription "
-    "consumer webhook session functions hmac jwt cookie unseal recovery ingest ingestion insert sdk personal license licence application app admin client server service psk preshared "
-    "wallet seed fastly instrumentation algolia stripe sendgrid openai anthropic rails symmetric aes des rsa app integration write hex".split()
-)
+_SURE_KEYS_TEXT = """
+api access secret private priv encryption encrypt decryption decrypt signing sign signature master account auth authorization
+authentication deploy deployment shared subscription consumer webhook session functions hmac jwt cookie unseal recovery ingest
+ingestion insert sdk personal license licence application app admin client server service psk preshared wallet seed fastly
+instrumentation algolia stripe sendgrid openai anthropic rails symmetric aes des rsa integration write hex
+"""
+_SURE_KEYS = frozenset(_SURE_KEYS_TEXT.split())
 _PIECES = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z\x80-\xff]+|[A-Z]+|\d+")
 
 

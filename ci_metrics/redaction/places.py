@@ -21,7 +21,8 @@ MOST = 8_192
 _NAME = r"[\w\x80-\xff.-]"
 #: A name, whatever closes it, and what assigns.
 _ASSIGNED = re.compile(
-    rf"(?<!{_NAME})({_NAME}++)(?:\\*+[\"'`])?+\]?+[ \t]{{0,8}}(?:(?:\?|\+|:)?=(?!=|~)>?|:(?![:=]))[ \t]{{0,8}}", re.ASCII
+    rf"(?<!{_NAME})({_NAME}++)(?:\\*+[\"'`])?+\]?+[ \t]{{0,8}}(?:(?:\?|\+|:)?=(?!=|~)>?|:(?![:=]))[ \t]{{0,8}}",
+    re.ASCII,
 )
 _QUOTE = re.compile(r"(?:[bBrRuUfF]{1,2}|[@$]|Some\()?(\\*)([\"'`])")
 #: A value without quotes: to white space, to a separator that another item follows, to what closes.
@@ -38,8 +39,8 @@ _BARE = re.compile(
 )
 _REST = re.compile(r"[ \t]*(?:$|[#;,)\]}>|&\\\"'`]|//|-{1,2}\w|[\w.-]{1,60}+[\"']?[ ]?[=:])")
 #: A word of a command line: in quotes or up to white space.
-_WORD = r"""(?:\\*"([^"]+?)\\*"|'([^']+)'|([^\s'"][^\s]*))"""
-_SHELL = re.compile(_WORD)
+WORD = r"""(?:\\*"([^"]+?)\\*"|'([^']+)'|([^\s'"][^\s]*))"""
+_SHELL = re.compile(WORD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +92,11 @@ def assigned(text: str) -> Iterator[Span]:
         value = text[span[0] : span[1]]
         if not value or (not quoted and _is_talk(text, found, span, kind, value)):
             continue
-        if is_secret(value, kind) or (name.lower().endswith("auth") and is_login(value)):
-            yield span
-        elif value.startswith("base64:") and looks_made(value[7:]):
+        if (
+            is_secret(value, kind)
+            or (name.lower().endswith("auth") and is_login(value))
+            or (value.startswith("base64:") and looks_made(value[7:]))
+        ):
             yield span
 
 
@@ -107,14 +110,18 @@ def _is_talk(text: str, found: re.Match[str], span: Span, kind: Kind, value: str
         if is_readable(value) and kind is Kind.PASSWORD and not _REST.match(text, span[1]):
             return True
         before = text[max(0, found.start() - 40) : found.start()]
-        if is_readable(value) and re.search(r"(?:[✓✗×√>]|\xe2\x9c[\x93\x94\x97]|\xe2\x88\x9a|FAIL|PASS|[Ee]rror|[Ww]arning)\W*(?:\w+ )?$", before):
+        if is_readable(value) and re.search(
+            r"(?:[✓✗×√>]|\xe2\x9c[\x93\x94\x97]|\xe2\x88\x9a|FAIL|PASS|[Ee]rror|[Ww]arning)\W*(?:\w+ )?$", before
+        ):
             return True
     elif spaced and assigns[0] in " \t" and kind is Kind.PASSWORD:
         return is_readable(value) and bool(re.search(r"[_.;(]", value + text[span[1] : span[1] + 1]))
     return False
 
 
-_ADDRESS = re.compile(r"(?<=://)([^\s:/@'\"<>`]{0,200}):((?:(?!://)[^\s'\"<>`]){1,400})@(?=(?!sha\d)[\w\x80-\xff%.-]+|\[)")
+_ADDRESS = re.compile(
+    r"(?<=://)([^\s:/@'\"<>`]{0,200}):((?:(?!://)[^\s'\"<>`]){1,400})@(?=(?!sha\d)[\w\x80-\xff%.-]+|\[)"
+)
 _USER_ONLY = re.compile(r"(?<=://)([A-Za-z0-9_~%.+=-]{20,300})(?::x-oauth-basic|:)?@(?=[\w-]+\.?[\w-])")
 _PORT = re.compile(r"\d{1,5}[/?#]")
 _DSN = re.compile(r"(?<![\w/.-])[\w.-]{1,60}:([^\s:@'\"/]{3,100})@(?:tcp|unix)\(")
@@ -129,7 +136,13 @@ def addresses(text: str) -> Iterator[Span]:
     """The password of ``user:password@``, also with ``@`` or ``/`` in it; a token in the user's place; signatures in the query."""
     for found in _ADDRESS.finditer(text):
         value = found.group(2)
-        if len(value) > 2 and not _PORT.match(value) and not is_reference(value) and value != MASK and not value.startswith("//"):
+        if (
+            len(value) > 2
+            and not _PORT.match(value)
+            and not is_reference(value)
+            and value != MASK
+            and not value.startswith("//")
+        ):
             yield found.span(2)
     for found in _USER_ONLY.finditer(text):
         if looks_random(found.group(1)):
@@ -145,7 +158,9 @@ def addresses(text: str) -> Iterator[Span]:
 _AUTHORIZATION = re.compile(
     r"(?i:(?:proxy-)?\bauthorization)(?:\\*[\"'])?\]?[ \t]*(?::|=>?|,)[ \t]*\\*[\"']?(?:([A-Za-z][\w-]{1,30})[ \t]+)?([^\s\"'\\,;<>]+)"
 )
-_SCHEME = re.compile(r"(?i:\b(bearer|basic|apikey|splunk|ssws|geniekey|negotiate|ntlm|token)(?:[ \t]+|%20|\+)\\*[\"']?)([\w+/=.~:-]{8,4096})")
+_SCHEME = re.compile(
+    r"(?i:\b(bearer|basic|apikey|splunk|ssws|geniekey|negotiate|ntlm|token)(?:[ \t]+|%20|\+)\\*[\"']?)([\w+/=.~:-]{8,4096})"
+)
 _SIGNED = re.compile(r"(?i:\b(?:response|signature|oauth_signature|mac|token|hmac)=)\\*[\"']?([^\s\"'\\,;<>]{8,})")
 _COOKIE = re.compile(r"(?i:\b(?:set-)?cookie\\*[\"']?[ \t]*[:=][ \t]*\\*[\"']?)([^\"'\n]{1,4096})")
 _CRUMB = re.compile(r"([\w.%*-]{1,80})=([^;\s,]{8,4096})")
@@ -156,14 +171,24 @@ def headers(text: str) -> Iterator[Span]:
     for found in _AUTHORIZATION.finditer(text):
         scheme, value = (found.group(1) or "").lower(), found.group(2)
         if scheme in ("digest", "oauth", "hawk", "signature", "aws4-hmac-sha256"):
-            yield from (f.span(1) for f in _SIGNED.finditer(text, found.start(), found.end() + 2_000) if not is_reference(f.group(1)))
+            yield from (
+                f.span(1)
+                for f in _SIGNED.finditer(text, found.start(), found.end() + 2_000)
+                if not is_reference(f.group(1))
+            )
         elif "=" in value and scheme == "token":
-            yield from (f.span(1) for f in _SIGNED.finditer(text, found.start(), found.end() + 200) if not is_reference(f.group(1)))
+            yield from (
+                f.span(1)
+                for f in _SIGNED.finditer(text, found.start(), found.end() + 200)
+                if not is_reference(f.group(1))
+            )
         elif is_reference(value) or value == MASK or value.lower() == "aws4-hmac-sha256":
             continue
-        elif scheme in ("bearer", "basic", "token", "apikey", "key", "negotiate", "ntlm") and len(value) >= 6 and not value.isalpha():
-            yield found.span(2)
-        elif looks_made(value) and len(value) >= 12:
+        elif (
+            scheme in ("bearer", "basic", "token", "apikey", "key", "negotiate", "ntlm")
+            and len(value) >= 6
+            and not value.isalpha()
+        ) or (looks_made(value) and len(value) >= 12):
             yield found.span(2)
     for found in _SCHEME.finditer(text):
         scheme, value = found.group(1).lower(), found.group(2)
@@ -185,54 +210,17 @@ _OPTION = re.compile(r"(?<![^\s\"'=\[,(])(?:-{1,2}|/)([A-Za-z][\w.-]{1,60})[ \t]
 _ENV = re.compile(
     r"(?:\b(?:ENV|ARG|export|setx?|[\w-]+ set|configure set|config add|add-authtoken)|(?:secret|variable)s? (?:set|add))[ \t]+(?:-\S+[ \t]+){0,3}([\w./:@-]{2,120})(?:[ \t]+(?:--?(?:body|value|b|v))?[ \t=]*)"
 )
-#: What each of these commands takes as an argument: (mark, form with one word).
-COMMANDS: tuple[tuple[str, str], ...] = (
-    (r"\b(?:curl|https?|xh|wget|ab|aria2c)\b[^\n]*[ \t](?:-[uaU]|--auth)[ =]?[^ \t\n]+:", r"\b(?:curl|https?|xh|wget|ab|aria2c)\b.{0,2000}?[ \t](?:-u|-a|-U|--user|--auth|--proxy-user)[ =]?⟪LOGIN⟫"),
-    (r"--(?:proxy-)?user[ =][^ \t\n]+:", r"--(?:proxy-)?user[ =]⟪LOGIN⟫"),
-    (r"[ \t]-u[ ][^ \t\n]+:[^\n]*\\[ \t\r]{0,4}\n", r"^[^A-Za-z]{0,60}(?:\d{4}-\d\d-\d\dT\S+[ ])?[ \t]*-u[ ]⟪LOGIN⟫"),
-    (r"\b(?:mysql|mariadb)[^\n]*[ \t]-p[^ \t\n]", r"\b(?:mysql|mariadb)[\w-]*(?:\.exe)?\b.{0,600}?[ \t]-p(?=[^\s])⟪WORD⟫"),
-    (r"\bsshpass\b", r"\bsshpass[ \t]+-p[ \t]*⟪WORD⟫"),
-    (r"\blogin\b.* -p", r"\b(?:docker|podman|buildah|skopeo|crane|nerdctl|helm|oras|az|oc|cf|argocd|regctl|registry|acr|ibmcloud|heroku|jf|jfrog|tkn|rancher)\b.{0,200}?\blogin\b.{0,400}?[ \t]-p[ \t=]*⟪WORD⟫"),
-    (r"\b(?:twine|security|plink|pscp|mongo(?:sh|dump|restore|import|export)?|ncftpput|ansible|xfreerdp|cqlsh|clickhouse-client|rabbitmqadmin|influx|nuget|kinit|pg_\w+)\b.* -p", r"\b(?:twine|security|plink|pscp|mongo\w*|ncftpput|cqlsh|rabbitmqadmin|influx)\b.{0,400}?[ \t]-(?:p|pw|P)[ \t]+⟪WORD⟫"),
-    (r"\b7z", r"\b7z\w*\b.{0,300}?[ \t]-p⟪WORD⟫"),
-    (r"\b(?:un)?zip\b.*-P", r"\b(?:un)?zip\b.{0,300}?[ \t]-P[ \t]*⟪WORD⟫"),
-    (r"\bredis-cli\b.*-a", r"\bredis-cli\b.{0,300}?[ \t](?:-a|--pass)[ \t]+⟪WORD⟫"),
-    (r"\b(?:sqlcmd|bcp|isql|osql)\b.*-P", r"\b(?:sqlcmd|bcp|isql|osql)\b.{0,400}?[ \t]-P[ \t]*⟪WORD⟫"),
-    (r"\bldap\w+\b.*-w", r"\bldap\w+\b.{0,400}?[ \t]-w[ \t]*⟪WORD⟫"),
-    (r"\b(?:smbclient|rpcclient|winexe|net)\b.*%", r"\b(?:smbclient|rpcclient|winexe|net)\b.{0,300}?-U[ \t]*['\"]?[\w.\\/-]{1,60}%()()([^\s'\"]+)"),
-    (r"\blftp\b", r"\blftp\b.{0,300}?-u[ \t]*['\"]?[\w.@-]{1,60},()()([^\s'\"]+)"),
-    (r"pass:", r"(?:-pass(?:in|out)?|-k|/pass|--?pass\w{0,10})[ \t:=]*(?:pass)?:⟪WORD⟫"),
-    (r"-(?:store|key|srcstore|deststore|srckey|destkey)pass\b", r"-(?:store|key|srcstore|deststore|srckey|destkey)pass[ \t]+⟪WORD⟫"),
-    (r"\bhtpasswd\b", r"\bhtpasswd[ \t]+-\w*b\w*[ \t]+(?:-\S+[ \t]+){0,3}(?:[./]\S+[ \t]+)?[\w.@-]+[ \t]+⟪WORD⟫"),
-    (r"\bsigntool\b", r"\bsigntool\w*\b.{0,400}?[ \t]/p[ \t]+⟪WORD⟫"),
-    (r"\bnet user\b", r"\bnet user[ \t]+[\w.-]+[ \t]+(?!/)⟪WORD⟫"),
-    (r"\b(?:vault login|snyk auth|cargo login|npm login|add-authtoken|sentry-cli login|wandb login|huggingface-cli login|op signin|ngrok authtoken|railway login|dvc login)\b", r"\b(?:vault login|snyk auth|cargo login|add-authtoken|ngrok authtoken|wandb login|login --token|login --with-token)[ \t]+(?:--?\S+[ \t]+){0,2}(?:--token[ =])?⟪TOKEN⟫"),
-    (r"\b(?:codecov|codecovcli|doctl|nuget|choco|gem|ngrok|coveralls|sentry-cli|fly|flyctl|buildkite-agent)\b.* -", r"\b(?:codecov\w*|doctl|nuget|choco|gem|fly(?:ctl)?)\b.{0,400}?[ \t](?:-t|-k|-ApiKey|--key)[ \t=]+⟪TOKEN⟫"),
-    (r"\|[ \t]*(?:sudo[ \t]+-\w*S|(?:sudo[ \t]+)?chpasswd|passwd[ \t]+--stdin|kinit)|-stdin\b|--with-token", r"\b(?:echo|printf|Write-Output|<<<)[ \t]+(?:-\w+[ \t]+){0,2}(?:['\"]%s\\?n?['\"][ \t]+)?⟪WORD⟫[ \t]*\|"),
-    (r"<<<", r"-stdin\b.{0,200}?<<<[ \t]*⟪WORD⟫"),
-    (r"\b(?:tailscale|netlify|vercel|firebase)\b", r"\b(?:tailscale|netlify|vercel|firebase)\b.{0,300}?[ \t]--?(?:auth|authkey|auth-key|token|t)[ \t=]+⟪TOKEN⟫"),
-    (r"secure-?string", r"ConvertTo-SecureString[ \t]+(?:-String[ \t]+)?⟪WORD⟫"),
-    (r"\bidentified (?:with|by)\b", r"(?i:\bIDENTIFIED[ \t]+(?:WITH[ \t]+\S+[ \t]+)?(?:BY|AS)[ \t]+(?:PASSWORD[ \t]+)?)⟪WORD⟫"),
-    (r"\b(?:create|alter|role|user|login|encrypted|with)[ \t][^\n]*password '", r"(?i:\bPASSWORD[ \t]+)()'([^']+)'()"),
-    (r"\b(?:sqlplus|sqlldr|expdp|impdp|rman|thin|exp|imp)\b.*/.*@", r"(?:\b(?:sqlplus|sqlldr|expdp|impdp|rman|exp|imp)\b.{0,100}?[ \t]|thin:)['\"]?[\w$.#]{1,40}/()()([^\s/@'\"][^\s'\"]*)(?=@(?://|[\w.-]+))"),
-    (r"pgpass", r"[\w.*-]{1,100}:(?:\d{2,5}|\*):[\w*-]{1,60}:[\w*-]{1,60}:()()([^\s:'\"]+)"),
-    (r"\b(?:machine[ \t]|default[ \t]).*\bpassword[ \t]", r"\b(?:machine[ \t]+\S+|default)[ \t]+login[ \t]+\S+[ \t]+(?:account[ \t]+\S+[ \t]+)?password[ \t]+⟪WORD⟫"),
-    (r"(?:unseal|recovery) key", r"(?i:(?:unseal|recovery) key \d+)[^:\n]{0,40}:[ \t]*⟪WORD⟫"),
-    (r'"username".*"key"', r'"username"[ ]*:[ ]*"[^"]{1,80}"[ ]*,[ ]*"key"[ ]*:[ ]*()()([0-9a-f"]{32,40})'),
-    (r"contribsys", r"(?i:contribsys\S{0,20}[ \t=]+)()()([0-9a-f]{8}:[0-9a-f]{8})"),
-    (r"sonar\.login[ =]", r"sonar\.login[ =]()()([\w-]{20,})"),
-    (r"privatekey[ \t]*=", r"\bPrivateKey[ \t]*=[ \t]*()()([A-Za-z0-9+/]{43}=)"),
-    (r"github-token", r"--github-token[ =]⟪TOKEN⟫"),
-)  # fmt: skip
-
-
 def options(text: str) -> Iterator[Span]:
     """Words behind an option or in front of a pipe: ``--password x``, ``-u user:x``, ``-p'x'``, ``ENV PASSWORD x``."""
     for found in _OPTION.finditer(text):
         kind = kind_of("-" + found.group(1))
         if kind >= Kind.SECRET and (span := _word(text, found.end())):
             value = text[span[0] : span[1]]
-            talk = value.isalpha() and value.islower() and re.match(r"[\"']?[ \t]+[a-z]+[ \t]", text[span[1] : span[1] + 20])
+            talk = (
+                value.isalpha()
+                and value.islower()
+                and re.match(r"[\"']?[ \t]+[a-z]+[ \t]", text[span[1] : span[1] + 20])
+            )
             if is_secret(value, kind) and not talk and not value.startswith("|"):
                 yield span
     for found in _ENV.finditer(text):
@@ -250,31 +238,6 @@ def _word(text: str, at: int) -> Span | None:
         while end - start > 3 and text[end - 1] in "\"'`;,)]}\\|":
             end -= 1
     return start, end
-
-
-def _command(form: str) -> Callable[[str], Iterator[Span]]:
-    strict, login = "⟪TOKEN⟫" in form, "⟪LOGIN⟫" in form
-    compiled = re.compile(re.sub("⟪[A-Z]+⟫", lambda _found: _WORD, form))
-
-    def spans(text: str) -> Iterator[Span]:
-        for found in compiled.finditer(text):
-            number = next((n for n in range(1, compiled.groups + 1) if found.group(n)), 0)
-            if not number:
-                continue
-            start, end = found.span(number)
-            value = text[start:end]
-            if login:
-                user, colon, value = value.partition(":")
-                start += len(user) + 1
-                if not colon or "//" in value[:2] or (user.isdigit() and value.isdigit()):
-                    continue
-            while len(value) > 3 and value[-1] in "\"'`;,)":
-                value = value[:-1]
-            if is_reference(value) or len(value) < 3 or MASK in value or (strict and not looks_made(value)):
-                continue
-            yield start, start + len(value)
-
-    return spans
 
 
 _ELEMENT = re.compile(r"<([\w:.-]{2,60})(?:[ \t][^<>]{0,200})?>(?:<!\[CDATA\[)?([^<>\]]{1,4000})(?:\]\]>)?</")
@@ -308,7 +271,12 @@ def sentences(text: str) -> Iterator[Span]:
         number = 3 if found.group(3) else 4
         value = found.group(number).rstrip(".,;:!")
         password = found.group(1).lower().startswith(("pass", "pwd"))
-        if is_reference(value) or value == MASK or (is_readable(value) and (number == 4 or not password)) or " " in value:
+        if (
+            is_reference(value)
+            or value == MASK
+            or (is_readable(value) and (number == 4 or not password))
+            or " " in value
+        ):
             continue
         if looks_made(value) or (password and not value.isalpha() and not value.isdigit()):
             yield found.start(number), found.start(number) + len(value)
@@ -328,7 +296,6 @@ PLACES: tuple[Place, ...] = (
     ),
     Place("headers", (r"authorization[\\\"'\]]{0,9}[ \t]{0,8}[:=,]", r"(?:bearer|basic|apikey|splunk|ssws|geniekey|negotiate|ntlm|token)(?:[ \t]+|%20|\+)[\\\"']{0,4}[\w+/=.~:-]{8}", r"cookie[\\\"']{0,4}[ \t]*[:=]"), headers),
     Place("options", (rf"[-/](?:[\w.-]{{1,40}})?{ASSIGNED_STEM}[\w.-]{{0,20}}[ \t]+[^ \t\n-]", rf"(?:env|arg|export|set|setx|add)[ \t]+[\w./:@-]{{0,80}}{ASSIGNED_STEM}[\w.-]{{0,20}}[ \t]+[^ \t\n]"), options),
-    Place("documents", (rf"<[\w:.-]{{0,40}}{ASSIGNED_STEM}[^<>\n]{{0,200}}>[^<>\n]+<", rf"(?:name|key|id)[\\\"']{{0,4}}[ \t]*[:=].{{0,90}}(?:value|secret|content)[\\\"']{{0,4}}[ \t]*[:=]", r"\"kty"), documents),
+    Place("documents", (rf"<[\w:.-]{{0,40}}{ASSIGNED_STEM}[^<>\n]{{0,200}}>[^<>\n]+<", r"(?:name|key|id)[\\\"']{0,4}[ \t]*[:=].{0,90}(?:value|secret|content)[\\\"']{0,4}[ \t]*[:=]", r"\"kty"), documents),
     Place("sentences", (r"(?:password|passwd|passphrase|passcode|pwd|secret|token|api[ _-]?key)(?:[ \t]+(?:is|was|now|set|to|of|be|generated|reads)){0,3}[ \t]*[:=]?[ \t]+[\"'`][^\"'`\n]{3}", r"(?:password|passwd|passphrase|passcode|pwd|secret|token|api[ _-]?key)[ \t]+(?:is|was|now|set|to|of|be|generated|reads)[ \t]"), sentences),
-    *(Place(f"command {number}", (mark,), _command(form)) for number, (mark, form) in enumerate(COMMANDS)),
 )  # fmt: skip

@@ -33,16 +33,20 @@ _REFERENCE = re.compile(
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]{0,40}(?:_[A-Z0-9]{1,40})+")  # the name of a variable that holds it
 _PATH = re.compile(r"(?:\.{0,2}|~|[A-Za-z]:)[/\\]")
 #: Words that stand behind a secret's name in messages, types and settings.
-_WORDS = frozenset(
-    "true false null none nil undefined undef void empty missing required requires optional invalid valid incorrect wrong bad expired not is isn was were be been the a an and or "
-    "of for to from in on at by as with via using must should can cannot has have unset set string str text bytes int bool boolean number any object char varchar symbol "
-    "error errors failed failure fail passed pass ok okay success found provided given supplied specified needed used unused unknown unsupported unauthorized unauthenticated forbidden denied "
-    "yes no on off enabled disabled changed updated created deleted removed added rotated revoked refreshed generated reset mismatch match matches matched too short long weak strong "
-    "default inherit write read public private hidden masked redacted sensitive secret password passwd token key bearer basic digest negotiate oauth oauth2 oidc jwt ntlm kerberos "
-    "value values name file path env environment variable here skipped ignored deprecated configured unconfigured available unavailable present absent "
-    "newline identifier punc eof end keyword operator and/or flag option argument parameter input output prompt stdin see example sample placeholder todo tbd n/a "
-    "access_token id_token refresh_token self this type field length count same-origin include omit strict lax anonymous request response header headers cookie session".split()
-)
+_WORDS_TEXT = """
+true false null none nil undefined undef void empty missing required requires optional invalid valid incorrect wrong bad expired not
+is isn was were be been the a an and or of for to from in on at by as with via using must should can cannot has have unset set
+string str text bytes int bool boolean number any object char varchar symbol error errors failed failure fail passed pass ok okay
+success found provided given supplied specified needed used unused unknown unsupported unauthorized unauthenticated forbidden denied
+yes no off enabled disabled changed updated created deleted removed added rotated revoked refreshed generated reset mismatch match
+matches matched too short long weak strong default inherit write read public private hidden masked redacted sensitive secret
+password passwd token key bearer basic digest negotiate oauth oauth2 oidc jwt ntlm kerberos value values name file path env
+environment variable here skipped ignored deprecated configured unconfigured available unavailable present absent newline identifier
+punc eof end keyword operator and/or flag option argument parameter input output prompt stdin see example sample placeholder todo
+tbd n/a access_token id_token refresh_token self this type field length count same-origin include omit strict lax anonymous request
+response header headers cookie session
+"""
+_WORDS = frozenset(_WORDS_TEXT.split())
 _WORDY = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _VOWELS = re.compile("[aeiouyAEIOUY]")
 #: What no word of English or of a programmer's has: in random letters something of it soon stands.

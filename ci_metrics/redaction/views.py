@@ -16,7 +16,9 @@ _CODES = r"\x1b(?:\[[0-9;:?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b\n]{0,2000}(?:\x07
 CODES = re.compile(_CODES)
 RAW_CODES = re.compile(_CODES.encode())
 #: What other writers put for a character.
-_ENCODED = re.compile(r"%(?:25)?([0-9A-Fa-f]{2})|&(quot|amp|lt|gt|apos|#\d{2,3}|#x[0-9A-Fa-f]{2});|\\{1,4}u00([0-9A-Fa-f]{2})")
+_ENCODED = re.compile(
+    r"%(?:25)?([0-9A-Fa-f]{2})|&(quot|amp|lt|gt|apos|#\d{2,3}|#x[0-9A-Fa-f]{2});|\\{1,4}u00([0-9A-Fa-f]{2})"
+)
 _ENTITIES = {"quot": '"', "amp": "&", "lt": "<", "gt": ">", "apos": "'"}
 
 
@@ -78,5 +80,3 @@ def _replaced(text: str, what: re.Pattern[str], by: object) -> View:
     if not starts:
         return View(text)
     return View("".join(parts) + text[at:], starts, shifts)
-
-
