@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from ci_metrics.redaction.encoded import is_login
 from ci_metrics.redaction.places import WORD
-from ci_metrics.redaction.values import MASK, is_reference, looks_made
+from ci_metrics.redaction.values import MASK, is_readable, is_reference, looks_made
 
 Span = tuple[int, int]
 
 #: (mark in hyperscan's dialect and any case, form with one word of a command line). ``⟪WORD⟫`` is any, ``⟪TOKEN⟫`` one that looks
-#: made, ``⟪LOGIN⟫`` one of user and password.
+#: made, ``⟪SECRET⟫`` one that is no word, ``⟪LOGIN⟫`` one of user and password, ``⟪LOGIN64⟫`` the same in base64.
 COMMANDS: tuple[tuple[str, str], ...] = (
     (r"\b(?:curl|https?|xh|wget|ab|aria2c)\b[^\n]*[ \t](?:-[uaU]|--auth)[ =]?[^ \t\n]+:", r"\b(?:curl|https?|xh|wget|ab|aria2c)\b.{0,2000}?[ \t](?:-u|-a|-U|--user|--auth|--proxy-user)[ =]?⟪LOGIN⟫"),
     (r"--(?:proxy-)?user[ =][^ \t\n]+:", r"--(?:proxy-)?user[ =]⟪LOGIN⟫"),
@@ -38,7 +39,26 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     (r"\b(?:vault login|snyk auth|cargo login|npm login|add-authtoken|sentry-cli login|wandb login|huggingface-cli login|op signin|ngrok authtoken|railway login|dvc login)\b", r"\b(?:vault login|snyk auth|cargo login|add-authtoken|ngrok authtoken|wandb login|login --token|login --with-token)[ \t]+(?:--?\S+[ \t]+){0,2}(?:--token[ =])?⟪TOKEN⟫"),
     (r"\b(?:codecov|codecovcli|doctl|nuget|choco|gem|ngrok|coveralls|sentry-cli|fly|flyctl|buildkite-agent)\b.* -", r"\b(?:codecov\w*|doctl|nuget|choco|gem|fly(?:ctl)?)\b.{0,400}?[ \t](?:-t|-k|-ApiKey|--key)[ \t=]+⟪TOKEN⟫"),
     (r"\|[ \t]*(?:sudo[ \t]+-\w*S|(?:sudo[ \t]+)?chpasswd|passwd[ \t]+--stdin|kinit)|-stdin\b|--with-token", r"\b(?:echo|printf|Write-Output|<<<)[ \t]+(?:-\w+[ \t]+){0,2}(?:['\"]%s\\?n?['\"][ \t]+)?⟪WORD⟫[ \t]*\|"),
-    (r"<<<", r"-stdin\b.{0,200}?<<<[ \t]*⟪WORD⟫"),
+    (r"<<<", r"(?:pass|stdin|login|sudo|-S\b|secret|token).{0,300}?<<<[ \t]*⟪WORD⟫"),
+    (r"\bssh-keygen\b[^\n]*-[NP]", r"\bssh-keygen\b.{0,300}?[ \t]-[NP][ \t]*⟪WORD⟫"),
+    (r"\bopenssl\b[^\n]*[ \t]-k[ \t]", r"\bopenssl[ \t]+(?:enc|aes\S*|des\S*)\b.{0,300}?[ \t]-[kK][ \t]+⟪WORD⟫"),
+    (r"\b(?:psexec|ipmitool|mosquitto_|smbmap|crackmapexec|evil-winrm)[^\n]*[ \t]-p", r"\b(?:psexec\w*|ipmitool|mosquitto_\w+|smbmap|crackmapexec|evil-winrm)\b.{0,300}?[ \t]-[pP][ \t]+⟪WORD⟫"),
+    (r"\bsnmp[a-z]+\b[^\n]*-[AX]", r"\bsnmp\w+\b.{0,300}?[ \t]-[AX][ \t]+⟪WORD⟫"),
+    (r"[ \t][/-]p(?:ass|assword)?:", r"(?i:[ \t](?:/|-)p(?:ass|assword)?:)⟪SECRET⟫"),
+    (r"\b(?:auth|requirepass|masterauth|bindpw|rootpw)[ \t]+[^ \t\n]{6}", r"(?:\b(?:requirepass|masterauth|bindpw|rootpw)|(?:^|[\"'`>Z] ?)AUTH)[ \t]+⟪SECRET⟫"),
+    (r"\bnet use\b", r"\bnet use[ \t]+\S+(?:[ \t]+\\\\\S+)?[ \t]+(?!/)⟪WORD⟫"),
+    (r"[ \t]-(?:-cookie|b)[ =]", r"[ \t](?:--cookie|-b)[ =]['\"]?[\w.-]{1,60}=()()([^\s;'\"]{12,})"),
+    (r"\bbundle config\b", r"\bbundle config\b.{0,120}?[ \t][\w.@-]{1,60}:()()([^\s:/'\"]{12,})"),
+    (r"http-basic\.", r"http-basic\.\S+[ \t]+\S+[ \t]+⟪WORD⟫"),
+    (r"\bsetapikey\b", r"(?i:\bsetapikey)[ \t]+⟪WORD⟫"),
+    (r"put-parameter\b[^\n]*SecureString", r"put-parameter\b.{0,300}?--value[ =]⟪WORD⟫"),
+    (r"--secret-string\b", r"--secret-string[ =]⟪WORD⟫"),
+    (r"(?:github|gitlab|bitbucket)-(?:oauth|token)[\\\"]{1,4}[ ]*:", r"\\*\"(?:github|gitlab|bitbucket)-(?:oauth|token)\\*\"[ ]*:[ ]*\{[ ]*\\*\"[\w.-]+\\*\"[ ]*:[ ]*\\*\"()()([\w-]{20,})"),
+    (r"\b(?:PDO(?:->|::)__construct|mysqli)", r"(?:PDO(?:->|::)__construct|mysqli(?:_connect|(?:->|::)__construct|_real_connect))\(['\"][^'\"]*['\"], ?['\"][^'\"]*['\"], ?()()['\"]([^'\"]+)['\"]"),
+    (r"\b(?:ldap_bind|ftp_login|HTTPBasicAuth|Credentials)\(", r"\b(?:ldap_bind|ftp_login|HTTPBasicAuth|Credentials)\((?:[^()]{0,200}, ?)?()()['\"]([^'\"]{3,})['\"]\)"),
+    (r"\bauth=\(", r"\bauth=\(['\"][^'\"]*['\"], ?()()['\"]([^'\"]+)['\"]\)"),
+    (r"\|[ \t]*(?:gcloud secrets|kubectl create secret|gh secret set|vault |aws secretsmanager|op |pass insert|doppler )", r"\b(?:echo|printf)[ \t]+(?:-\w+[ \t]+){0,2}⟪WORD⟫[ \t]*\|[ \t]*(?:gcloud|kubectl|gh|vault|aws|op|pass|doppler)\b"),
+    (r"\|[ \t]*base64 -", r"\b(?:echo|printf)[ \t]+(?:-\w+[ \t]+){0,2}⟪LOGIN64⟫[ \t]*\|[ \t]*base64"),
     (r"\b(?:tailscale|netlify|vercel|firebase)\b", r"\b(?:tailscale|netlify|vercel|firebase)\b.{0,300}?[ \t]--?(?:auth|authkey|auth-key|token|t)[ \t=]+⟪TOKEN⟫"),
     (r"secure-?string", r"ConvertTo-SecureString[ \t]+(?:-String[ \t]+)?⟪WORD⟫"),
     (r"\bidentified (?:with|by)\b", r"(?i:\bIDENTIFIED[ \t]+(?:WITH[ \t]+\S+[ \t]+)?(?:BY|AS)[ \t]+(?:PASSWORD[ \t]+)?)⟪WORD⟫"),
@@ -57,8 +77,8 @@ COMMANDS: tuple[tuple[str, str], ...] = (
 
 def spans_of(form: str) -> Callable[[str], Iterator[Span]]:
     """What finds the secret argument of the command that `form` describes."""
-    strict, login = "⟪TOKEN⟫" in form, "⟪LOGIN⟫" in form
-    compiled = re.compile(re.sub("⟪[A-Z]+⟫", lambda _found: WORD, form))
+    strict, login, encoded, wordless = (f"⟪{what}⟫" in form for what in ("TOKEN", "LOGIN", "LOGIN64", "SECRET"))
+    compiled = re.compile(re.sub("⟪[A-Z0-9]+⟫", lambda _found: WORD, form))
 
     def spans(text: str) -> Iterator[Span]:
         for found in compiled.finditer(text):
@@ -67,6 +87,8 @@ def spans_of(form: str) -> Callable[[str], Iterator[Span]]:
                 continue
             start, end = found.span(number)
             value = text[start:end]
+            if (encoded and not is_login(value)) or (wordless and (value.isalpha() or is_readable(value))):
+                continue
             if login:
                 user, colon, value = value.partition(":")
                 start += len(user) + 1

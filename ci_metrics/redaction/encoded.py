@@ -41,7 +41,7 @@ def decoded_run(run: str) -> str | None:
         raw = base64.b64decode(run + "=" * (-len(run) % 4))
     except (binascii.Error, ValueError):
         return None
-    text = raw.decode("latin-1")
+    text = raw.decode("ascii", "surrogateescape")
     plain = sum(32 <= ord(c) < 127 or c in "\n\r\t" for c in text)
     return text if text and plain >= 0.9 * len(text) else None
 

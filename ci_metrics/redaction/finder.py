@@ -1,5 +1,7 @@
 """One list of everything that is looked for, and the engine made of it: which lines hold what, and where in the line it stands.
 
+A line is text of one character a byte (ASCII, others as lone surrogates), so that places in it are offsets of bytes.
+
 Belongs here: putting issuers' forms, places and announcements into one hyperscan database and acting on what it reports. Does not: any
 form (`tokens.py`, `places.py`), bytes and blocks (`masker.py`).
 """
@@ -18,10 +20,11 @@ import hyperscan
 from ci_metrics import compiled_patterns
 from ci_metrics.redaction import command_lines, encoded, keys, views
 from ci_metrics.redaction.following import Following, KeyBody, Machine, NextPair, NextValue, SecretData
-from ci_metrics.redaction.names import Kind, kind_of
-from ci_metrics.redaction.places import ASSIGNED_STEM, PLACES
+from ci_metrics.redaction.names import STEM, Kind, kind_of
+from ci_metrics.redaction.places import PLACES
 from ci_metrics.redaction.tokens import TOKENS
 from ci_metrics.redaction.values import is_readable
+from ci_metrics.redaction.writings import WRITINGS
 
 Span = tuple[int, int]
 Spans = Callable[[str], Iterator[Span]]
@@ -51,8 +54,13 @@ _TAIL = r"[A-Za-z0-9_-]{0,200}"
 
 #: A service's short word, then random characters: most issuers make their tokens like that since scanners look for them.
 _PREFIXED = re.compile(
-    r"(?<![A-Za-z0-9/+=_.-])(?:[A-Za-z][A-Za-z0-9]{1,11}[_.~-](?:v\d[_-])?){1,4}?([A-Za-z0-9][A-Za-z0-9_-]{19,200})(?![A-Za-z0-9_+/-]|\.\w)",
+    r"(?<![A-Za-z0-9/+=_.-])(?:[A-Za-z][A-Za-z0-9]{1,11}[_.~-](?:v\d[_-])?){1,4}?([A-Za-z0-9][A-Za-z0-9_-]{19,2000})(?![A-Za-z0-9_+/-]|\.\w)",
     re.ASCII,
+)
+#: Words before what services call their records by: no secrets.
+_IDENTITY = re.compile(
+    r"(?:dpl|run|req|request|evt|event|msg|prj|team|usr|user|cus|sub|in|pi|ch|acct|price|prod|file|thread|asst|resp|chatcmpl|toolu|call|org|wf|job|step|task"
+    r"|txn|tr|node|id|build|batch|snapshot|sess|trace|span|sha256|sha512|sha384|md5|layer|img|image|ssh-(?:rsa|ed25519)|github|tmp|ssh)[_-]"
 )
 _BLOCKS = re.compile("[0-9A-Za-z]{20,}")
 
@@ -60,7 +68,7 @@ _BLOCKS = re.compile("[0-9A-Za-z]{20,}")
 def _prefixed(text: str) -> Iterator[Span]:
     for found in _PREFIXED.finditer(text):
         body = _BLOCKS.search(found.group())
-        if body and _generated(body.group()):
+        if body and _generated(body.group()) and not _IDENTITY.match(found.group()):
             yield found.span()
 
 
@@ -100,6 +108,12 @@ def _encoded(text: str) -> Iterator[Span]:
             yield view.back(span)
 
 
+def _listed(text: str) -> Iterator[Span]:
+    view = views.unlisted(text)
+    for span in spans_in(view.text):
+        yield view.back(span)
+
+
 def _base64(text: str) -> Iterator[Span]:
     for found in encoded.RUN.finditer(text):
         inner = encoded.decoded_run(found.group())
@@ -133,7 +147,7 @@ def _putty_follows(text: str) -> Following | None:
 
 
 _NAME_ENDS = re.compile(
-    r"([\w\x80-\xff.-]+)(?:\\*[\"'`])?[ \t]*(?:=|:=|=>|:)[ \t]*([|>][+-]?\d?)?[ \t\r]*\\?[ \t\r]*$", re.ASCII
+    r"([\w\udc80-\udcff.-]+)(?:\\*[\"'`])?[ \t]*(?:=|:=|=>|:)[ \t]*([|>][+-]?\d?)?[ \t\r]*\\?[ \t\r]*$", re.ASCII
 )
 _OPTION_ENDS = re.compile(r"(?:^|[\s\"'])(-{1,2}[A-Za-z][\w.-]*)[ \t]+\\[ \t\r]*$")
 _PAIR_NAME = re.compile(
@@ -160,30 +174,31 @@ ENTRIES: tuple[Entry, ...] = (
     *(Entry(issuer, (form.lstrip("~"),), spans=_token(form)) for issuer, form in TOKENS),
     Entry("a service's word before random characters", (r"[A-Za-z0-9][_~-][A-Za-z0-9]{20}",), spans=_prefixed, closely=True),
     Entry("the same beside a word that says so", (r"(?:token|key|secret|credential|auth|passw)[^\n]{0,80}[A-Za-z0-9][_~-][A-Za-z0-9]{20}",), caseless=True, spans=_prefixed),
-    *(Entry(place.name, place.marks, caseless=True, spans=place.spans) for place in PLACES),
+    *(Entry(place.name, place.marks, caseless=True, spans=place.spans) for place in (*PLACES, *WRITINGS)),
     *(Entry(f"command {number}", (mark,), caseless=True, spans=command_lines.spans_of(form)) for number, (mark, form) in enumerate(command_lines.COMMANDS)),
     Entry("base64", tuple(re.escape(core) for core in encoded.cores()), spans=_base64),
     Entry(
         "percent signs, entities, escapes",
-        (rf"{ASSIGNED_STEM}[\w.-]{{0,40}}\]?(?:(?:%(?:25)?[0-9a-f]{{2}}|&(?:quot|#34|#x22|#39);|\\{{1,4}}u00[0-9a-f]{{2}})[ =:]?){{1,6}}[^ \t\n]{{3}}",
-         r"%3a(?:%2f|/){2}[^ \t\n]*(?:%40|@)"),
+        (rf"{STEM}[\w.-]{{0,40}}\]?(?:(?:%(?:25)?[0-9a-f]{{2}}|&(?:quot|#34|#x22|#39);|\\{{1,4}}u00[0-9a-f]{{2}})[ =:]?){{1,6}}[^ \t\n]{{3}}",
+         r"%(?:25)?3a(?:%(?:25)?2f|/){2}[^ \t\n]*(?:%(?:25)?40|@)"),
         caseless=True,
         spans=_encoded,
     ),
+    Entry("list of arguments", (r"[\"'],[ ]?[\"']-{1,2}[A-Za-z][\w-]*[\"'],[ ]?[\"'][^\"'\n]{3}",), spans=_listed),
     Entry("private key", ("BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY",), spans=_key_begins, announces=_key_follows),
     Entry("private key in base64", (re.escape("LS0tLS1CRUdJTi"), re.escape("LS0tLSBCRUdJTi")), spans=_base64, announces=_encoded_key_follows),
     Entry("PuTTY's private key", (r"Private-Lines: \d",), announces=_putty_follows),
     Entry("PuTTY's code", (r"Private-MAC: [0-9a-f]{16}",), spans=lambda text: (f.span(1) for f in re.finditer(r"Private-MAC: ([0-9a-f]{16,})", text))),
     Entry(
         "value on the next line",
-        (rf"{ASSIGNED_STEM}[\w.\x80-\xff-]{{0,40}}(?:\\{{0,7}}[\"'`])?[ \t]{{0,8}}(?::=|=>?|:)[ \t]{{0,8}}(?:[|>][+-]?\d?)?[ \t]{{0,8}}\\?[ \t\r]{{0,8}}\n",
-         rf"-{ASSIGNED_STEM}[\w.-]{{0,40}}[ \t]{{1,8}}\\[ \t\r]{{0,8}}\n"),
+        (rf"{STEM}[\w.\x80-\xff-]{{0,40}}(?:\\{{0,7}}[\"'`])?[ \t]{{0,8}}(?::=|=>?|:)[ \t]{{0,8}}(?:[|>][+-]?\d?)?[ \t]{{0,8}}\\?[ \t\r]{{0,8}}\n",
+         rf"-{STEM}[\w.-]{{0,40}}[ \t]{{1,8}}\\[ \t\r]{{0,8}}\n"),
         caseless=True,
         announces=_value_follows,
     ),
     Entry(
         "pair over two lines",
-        (rf"(?:name|key)[\\\"']{{0,4}}[ \t]{{0,8}}[:=][ \t]{{0,8}}[\\\"']{{0,4}}[\w.:-]{{0,60}}{ASSIGNED_STEM}[\w.:-]{{0,40}}[\\\"', \t\r]{{0,6}}\n",),
+        (rf"(?:name|key)[\\\"']{{0,4}}[ \t]{{0,8}}[:=][ \t]{{0,8}}[\\\"']{{0,4}}[\w.:-]{{0,60}}{STEM}[\w.:-]{{0,40}}[\\\"', \t\r]{{0,6}}\n",),
         caseless=True,
         announces=_pair_follows,
     ),
@@ -241,7 +256,7 @@ def announced(text: str, numbers: AbstractSet[int]) -> list[Following]:
 
 def spans_in(text: str) -> list[Span]:
     """Where secrets stand in a text that is not a line of the log, but was written inside one."""
-    numbers = {number for _, number in matches(text.encode("latin-1", "replace"), closely=True)}
+    numbers = {number for _, number in matches(text.encode("ascii", "surrogateescape"), closely=True)}
     return line_spans(text, numbers) if numbers else []
 
 

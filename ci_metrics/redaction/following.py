@@ -20,7 +20,7 @@ Span = tuple[int, int]
 
 #: What tools put before a line of another program: times, BuildKit's step, a service's name, marks of quotes, diffs and prompts.
 PREFIX = re.compile(
-    r"(?:\xef\xbb\xbf)?(?:[^\t\n]{1,200}\t[^\t\n]{1,200}\t)?(?:\[?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\]?[ ]?)?(?:#\d+ \d+\.\d+ )?"
+    r"(?:\udcef\udcbb\udcbf)?(?:[^\t\n]{1,200}\t[^\t\n]{1,200}\t)?(?:\[?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\]?[ ]?)?(?:#\d+ \d+\.\d+ )?"
     r"(?:[\w.-]{1,60}[ ]{0,20}\|[ ]?)?(?:[>|+-] ?(?![\w-]))?"
 )
 
@@ -92,6 +92,8 @@ class NextValue:
         body = text[start:].strip()
         self.done = self._left <= 0
         if not body:
+            return []
+        if body in ("[", "{", "("):
             return []
         self.done = self.done or not self._block
         start += len(text[start:]) - len(text[start:].lstrip())

@@ -44,11 +44,12 @@ class Masker:
 
     def spans(self, data: bytes) -> list[Span]:
         """Where secrets stand in the next block: offsets of its bytes, ascending, none across a newline."""
+        whole = data if data.endswith(b"\n") else data + b"\n"  # forms may ask for the line's end
         if self._closely and b"\x1b" in data:
-            plain = RAW_CODES.sub(b"", data)
+            plain = RAW_CODES.sub(b"", whole)
             lines = _same_lines(plain, _by_line(plain, finder.matches(plain, closely=True)), data)
         else:
-            lines = _by_line(data, finder.matches(data, self._closely))
+            lines = _by_line(data, finder.matches(whole, self._closely))
         if not lines and not self._open:
             return []
         spans: list[Span] = []
@@ -67,7 +68,7 @@ class Masker:
         return finder.merged(spans)
 
     def _of_line(self, data: bytes, start: int, end: int, entries: AbstractSet[int]) -> list[Span]:
-        text = data[start:end].decode("latin-1")
+        text = data[start:end].decode("ascii", "surrogateescape")
         here = self._followed(text)
         spans: list[Span] = []
         if entries:
@@ -80,7 +81,7 @@ class Masker:
             if finder.KIND_SECRET in entries:
                 spans += _secret_before(data, start)
             self._open += finder.announced(text, entries)
-        return spans + [(start + first, start + last) for first, last in here]
+        return spans + [_whole(data, start + first, start + last) for first, last in here]
 
     def _followed(self, text: str) -> list[Span]:
         if not self._open:
@@ -95,11 +96,20 @@ class Masker:
         return [view.back(span) for span in found]
 
 
+def _whole(data: bytes, start: int, end: int) -> Span:
+    """The span without half a character of UTF-8 at its ends."""
+    while start > 0 and data[start] & 0xC0 == 0x80 and data[start - 1] >= 0x80:
+        start -= 1
+    while end < len(data) and data[end] & 0xC0 == 0x80:
+        end += 1
+    return start, end
+
+
 def _key_before(data: bytes, at: int) -> list[Span]:
     """The lines of a key of which only the end, which stands on the line at `at`, was printed; or whose last line is short."""
     spans: list[Span] = []
     for start, end in _lines_before(data, at):
-        view = uncoloured(data[start:end].decode("latin-1"))
+        view = uncoloured(data[start:end].decode("ascii", "surrogateescape"))
         found = keys.body(view.text) or (None if spans or end + 1 < at else keys.short_body(view.text))
         if found is None or keys.BEGIN.search(view.text):
             break
@@ -114,7 +124,7 @@ def _secret_before(data: bytes, at: int) -> list[Span]:
     first = 0
     for start, end in _lines_before(data, at):
         lines.append((start, end))
-        text = uncoloured(data[start:end].decode("latin-1")).text
+        text = uncoloured(data[start:end].decode("ascii", "surrogateescape")).text
         body = text[PREFIX.match(text).end() :]  # type: ignore[union-attr]
         if body.startswith("---"):
             break
@@ -123,7 +133,7 @@ def _secret_before(data: bytes, at: int) -> list[Span]:
     spans: list[Span] = []
     entries = SecretData()
     for start, end in reversed(lines[:first]):
-        view = uncoloured(data[start:end].decode("latin-1"))
+        view = uncoloured(data[start:end].decode("ascii", "surrogateescape"))
         spans += [(start + a, start + b) for a, b in map(view.back, entries.spans(view.text))]
     return spans
 

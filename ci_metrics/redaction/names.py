@@ -21,21 +21,21 @@ class Kind(IntEnum):
     PASSWORD = 3  # whatever stands behind it is one, also a word
 
 
-#: Names end in these words, in whatever spelling; hyperscan looks for them too (`marks.py`), so each name that counts holds one.
-PASSWORDS = ("password", "passwd", "passwort", "passphrase", "passcode", "kennwort", "contrase", "senha", "motdepasse", "pwd", "pass", "pw")
-SECRETS = ("secret", "token", "credential", "apikey", "auth", "sig", "signature", "jwt", "pat", "cookie", "mnemonic", "seed", "dsn")
-KEYS = ("key", "keys", "license", "licence")
-WORDS = PASSWORDS + SECRETS + KEYS
-
-_PASSWORD_WORDS = frozenset(PASSWORDS) | {"pass", "pwd", "pw", "contrasena", "storepass", "keypass", "passwords"}
-_SECRET_WORDS = frozenset({"secret", "secrets", "token", "credential", "credentials", "apikey", "sig", "jwt", "pat", "dsn", "bearer"})
+#: What every name that counts holds, in hyperscan's dialect and any case; `kind_of` says which of them do count.
+STEM = (
+    "(?:passw|passphrase|passcode|kennwort|contrase|senha|motdepasse|passe|pwd|secret|token|credential|api[_-]?key|auth|[_-]key"
+    "|[a-z]key|mnemonic|seed|jwt|cookie|signature|licen[sc]e|connection_string|_pass|[a-z]pass|_pw|[a-z]pw|_pat|_sig|sid|psk"
+    "|p12|pfx|keystore|kube_?config|crumb|samlresponse)"
+)
+_PASSWORD_WORDS = frozenset("password passwords passwd passwort passphrase passcode kennwort contrasena senha motdepasse pwd pass pw".split())
+_SECRET_WORDS = frozenset({"secret", "secrets", "token", "credential", "credentials", "apikey", "sig", "jwt", "pat", "bearer"})
 #: Endings of words that are written as one: `accesstoken`, `dbpassword`, `clientsecret`.
 _ENDINGS = re.compile(
-    r"(?:(password|passwd|passphrase|passwort|kennwort|userpass|dbpass)|(secret|token|apikey|authkey|secretkey|accesskey|privatekey|masterkey|auth|authz))$"
+    r"(?:(password|passwd|passphrase|passwort|kennwort|(?:ssh|smtp|db|sql|pg|ftp|ldap|admin|root|user|mail|key|store|become|sudo|rpc|redis|mongo|nexus|proxy|require)pass|(?:bind|root|user|admin)pw|psk)|(secret|token|apikey|authkey|secretkey|accesskey|privatekey|masterkey|auth|authz))$"
 )
 #: Words behind a secret's that change nothing: where, when, for whom, how it is written.
 _SHADES_TEXT = """
-value val raw plain plaintext text string str b64 base64 enc encoded encrypted new old current previous prev confirm confirmation
+value val raw plain plaintext text string str b64 base base64 enc encoded encrypted new old current previous prev confirm confirmation
 again repeat prod production dev develop development stage staging test testing ci qa uat live sandbox main default local global rw
 ro readonly write read override env var data npm github gitlab docker aws prd stg int input primary secondary legacy admin root
 """
@@ -56,10 +56,10 @@ symbol address contract chain balance decimals standard authenticator authentica
 _ABOUT = frozenset(_ABOUT_TEXT.split())
 #: What stands before `key` in names of keys that open nothing.
 _HARMLESS_KEYS_TEXT = """
-cache primary public pub publishable partition sort foreign object host idempotency dedupe dedup deduplication registry translation
+socket cache primary public pub publishable partition sort foreign object host idempotency dedupe dedup deduplication registry translation
 i18n group routing restore hot lookup index unique map dict json config feature flag s3 hash shard bucket row column issue project
 event state symbol locale message context metric tag label query parent child site known pk gpg arrow shortcut accelerator trace
-correlation build artifact memo redis etag version record entry item sorting compound composite surrogate natural candidate reg
+correlation build artifact memo redis etag version entry item sorting compound composite surrogate natural candidate reg
 verification verify verifying validator consensus resource tree node path param parameter header field attribute property option
 setting env environment variable any each last first next prev old new duplicate missing unknown invalid the a no unexpected extra
 dictionary enum sentry yaml toml ini answer question menu return enter escape tab delete dead concurrency lock mutex queue topic
@@ -73,7 +73,13 @@ ingestion insert sdk personal license licence application app admin client serve
 instrumentation algolia stripe sendgrid openai anthropic rails symmetric aes des rsa integration write hex
 """
 _SURE_KEYS = frozenset(_SURE_KEYS_TEXT.split())
-_PIECES = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z\x80-\xff]+|[A-Z]+|\d+")
+#: What stands before `pass` where something is handed on, done once more, or went well.
+_OTHER_PASSES_TEXT = """
+fastcgi proxy uwsgi scgi grpc memcached first second third last next one two single multi all tests must will should did can to compiler
+optimization render shadow forward backward low high band by dev erl boarding season
+"""
+_OTHER_PASSES = frozenset(_OTHER_PASSES_TEXT.split())
+_PIECES = re.compile(r"[Pp]12(?![0-9])|P12|SAML(?=R)|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z\udc80-\udcff]+|[A-Z]+|\d+")
 
 
 @lru_cache(maxsize=1 << 14)
@@ -87,7 +93,9 @@ def kind_of(name: str) -> Kind:
     last = words[-1]
     before = words[-2] if len(words) > 1 else ""
     if last in ("pass", "pw") and len(words) == 1 and not name.startswith("-"):
-        return Kind.MAYBE if name.islower() else Kind.NOTHING  # `PASS: test_name` is a test's
+        return Kind.SECRET if name.islower() else Kind.NOTHING  # `PASS: test_name` is a test's
+    if last == "pass" and before in _OTHER_PASSES:
+        return Kind.NOTHING
     if last in _PASSWORD_WORDS or last.startswith("contrase") or (last == "passe" and "mot" in words):
         return Kind.PASSWORD
     if ending := _ENDINGS.search(last):
@@ -100,7 +108,7 @@ def kind_of(name: str) -> Kind:
     if last == "word" and before == "pass":
         return Kind.PASSWORD
     if last in _SECRET_WORDS:
-        return Kind.MAYBE if last in ("pat", "sig", "dsn", "credential", "credentials", "secrets") and len(words) == 1 else Kind.SECRET
+        return Kind.MAYBE if last in ("pat", "sig", "credential", "credentials", "secrets") and len(words) == 1 else Kind.SECRET
     if last in ("key", "keys", "license", "licence"):
         if before in _SURE_KEYS or (last != "key" and last != "keys"):
             return Kind.SECRET
@@ -111,6 +119,8 @@ def kind_of(name: str) -> Kind:
         return Kind.SECRET if name.lstrip("-").startswith("_") else Kind.MAYBE
     if last in ("seed", "salt", "signature", "otp") and before in ("mfa", "totp", "otp", "fa", "wallet", "hd", "auth", "jwt", "session", "cookie", "hash", "webhook"):
         return Kind.SECRET
+    if last in ("p12", "pfx", "keystore", "jks", "kubeconfig", "crumb", "samlresponse") or (last == "config" and before == "kube") or (last == "response" and before == "saml"):
+        return Kind.MAYBE
     if last in ("signature", "cookie", "seed", "otp", "totp", "salt", "session", "sessionid", "sid"):
         return Kind.MAYBE
     if last in ("string", "uri", "url") and before == "connection":

@@ -1,7 +1,8 @@
-"""Where secrets stand in a line: behind a name, in an address, a header, an option, a document's element, a sentence.
+"""Where secrets stand in a line: behind a name, in an address, in a header, behind an option.
 
 Belongs here: one line of text in, spans of secrets out; each place beside the mark by which hyperscan finds its lines. Does not: which
-names and values are secret (`names.py`, `values.py`), issuers' own forms (`tokens.py`), keys over many lines (`keys.py`).
+names and values are secret (`names.py`, `values.py`), elements and sentences (`writings.py`), commands (`command_lines.py`), issuers' own
+forms (`tokens.py`), keys over many lines (`keys.py`).
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ci_metrics.redaction.encoded import is_login
-from ci_metrics.redaction.names import Kind, kind_of
+from ci_metrics.redaction.names import STEM, Kind, kind_of
 from ci_metrics.redaction.values import MASK, is_readable, is_reference, is_secret, looks_made, looks_random
 
 Span = tuple[int, int]
 
 #: Characters of a value that are looked at.
 MOST = 8_192
-_NAME = r"[\w\x80-\xff.-]"
+_NAME = r"[\w\udc80-\udcff.-]"
 #: A name, whatever closes it, and what assigns.
 _ASSIGNED = re.compile(
-    rf"(?<!{_NAME})({_NAME}++)(?:\\*+[\"'`])?+\]?+[ \t]{{0,8}}(?:(?:\?|\+|:)?=(?!=|~)>?|:(?![:=]))[ \t]{{0,8}}",
+    rf"(?<!{_NAME})({_NAME}++)(?:\\*+[\"'`])?+\]?+[ \t]{{0,8}}"
+    r"(?:\??:[ \t]?(?:str|string|String|Optional\[str\]|&str|&'static str)[ \t]?(?==))?"  # a type between
+    r"(?:(?:\?|\+|:)?=(?!=|~)>?|:(?![:=]))[ \t]{0,8}",
     re.ASCII,
 )
-_QUOTE = re.compile(r"(?:[bBrRuUfF]{1,2}|[@$]|Some\()?(\\*)([\"'`])")
+_QUOTE = re.compile(r"(?:[bBrRuUfF]{1,2}|[@$]|[A-Z]\w{0,30}\()?(\\*)([\"'`])")
 #: A value without quotes: to white space, to a separator that another item follows, to what closes.
 _BARE = re.compile(
     r"""(?:
@@ -37,6 +40,8 @@ _BARE = re.compile(
     )+""",
     re.VERBOSE,
 )
+#: What a plan puts between the value before and the value after.
+_CHANGE = re.compile(r"\\*[\"']?[ \t]{1,4}(?:->|=>)[ \t]{1,4}(?=[\"'])")
 _REST = re.compile(r"[ \t]*(?:$|[#;,)\]}>|&\\\"'`]|//|-{1,2}\w|[\w.-]{1,60}+[\"']?[ ]?[=:])")
 #: A word of a command line: in quotes or up to white space.
 WORD = r"""(?:\\*"([^"]+?)\\*"|'([^']+)'|([^\s'"][^\s]*))"""
@@ -90,14 +95,18 @@ def assigned(text: str) -> Iterator[Span]:
             continue
         span, quoted = value_at(text, found.end())
         value = text[span[0] : span[1]]
-        if not value or (not quoted and _is_talk(text, found, span, kind, value)):
+        if not value or (not quoted and (text[span[1] : span[1] + 1] == "(" or _is_talk(text, found, span, kind, value))):
             continue
-        if (
-            is_secret(value, kind)
-            or (name.lower().endswith("auth") and is_login(value))
-            or (value.startswith("base64:") and looks_made(value[7:]))
-        ):
+        if quoted and kind is Kind.SECRET and name in ("pass", "pw"):
+            kind = Kind.PASSWORD
+        if is_secret(value, kind) or (name.lower().endswith("auth") and is_login(value)) or _is_laravel(value):
             yield span
+            if changed := _CHANGE.match(text, span[1]):
+                yield value_at(text, changed.end())[0]
+
+
+def _is_laravel(value: str) -> bool:
+    return value.startswith("base64:") and looks_made(value[7:])
 
 
 def _is_talk(text: str, found: re.Match[str], span: Span, kind: Kind, value: str) -> bool:
@@ -111,7 +120,7 @@ def _is_talk(text: str, found: re.Match[str], span: Span, kind: Kind, value: str
             return True
         before = text[max(0, found.start() - 40) : found.start()]
         if is_readable(value) and re.search(
-            r"(?:[✓✗×√>]|\xe2\x9c[\x93\x94\x97]|\xe2\x88\x9a|FAIL|PASS|[Ee]rror|[Ww]arning)\W*(?:\w+ )?$", before
+            r"(?:>|\udce2\udc9c[\udc93\udc94\udc97]|\udce2\udc88\udc9a|\udcc3\udc97|FAIL|PASS|[Ee]rror|[Ww]arning)\W*(?:\w+ )?$", before
         ):
             return True
     elif spaced and assigns[0] in " \t" and kind is Kind.PASSWORD:
@@ -120,16 +129,16 @@ def _is_talk(text: str, found: re.Match[str], span: Span, kind: Kind, value: str
 
 
 _ADDRESS = re.compile(
-    r"(?<=://)([^\s:/@'\"<>`]{0,200}):((?:(?!://)[^\s'\"<>`]){1,400})@(?=(?!sha\d)[\w\x80-\xff%.-]+|\[)"
+    r"(?<=://)([^\s:/@'\"<>`]{0,200}):((?:(?!://)[^\s'\"<>`]){1,400})@(?=(?!sha\d)[\w\udc80-\udcff%.-]+|\[)"
 )
 _USER_ONLY = re.compile(r"(?<=://)([A-Za-z0-9_~%.+=-]{20,300})(?::x-oauth-basic|:)?@(?=[\w-]+\.?[\w-])")
 _PORT = re.compile(r"\d{1,5}[/?#]")
 _DSN = re.compile(r"(?<![\w/.-])[\w.-]{1,60}:([^\s:@'\"/]{3,100})@(?:tcp|unix)\(")
-_PARAMETER = re.compile(
-    r"[?&;](?:code|key|sig|signature|auth|ticket|assertion|samlresponse|x-(?:amz|goog|oss|cos)-(?:signature|security-token|credential)|hdnea|apikey|pass|sid|st|se?cret|hash|hmac|k|t)"
-    r"=([^\s&\"'<>#;\\|)]{16,4096})",
-    re.IGNORECASE,
+_PARAMETERS = (
+    "code|key|sig|signature|auth|ticket|assertion|samlresponse|x-(?:amz|goog|oss|cos)-(?:signature|security-token|credential)|hdnea|apikey|pass"
+    "|sid|st|se?cret|hash|hmac|k|t"
 )
+_PARAMETER = re.compile(rf"[?&;](?:{_PARAMETERS})=([^\s&\"'<>#;\\|)]{{16,4096}})", re.IGNORECASE)
 
 
 def addresses(text: str) -> Iterator[Span]:
@@ -144,6 +153,8 @@ def addresses(text: str) -> Iterator[Span]:
             and not value.startswith("//")
         ):
             yield found.span(2)
+            if looks_random(found.group(1)):  # a key in two halves
+                yield found.span(1)
     for found in _USER_ONLY.finditer(text):
         if looks_random(found.group(1)):
             yield found.span(1)
@@ -208,13 +219,19 @@ def headers(text: str) -> Iterator[Span]:
 
 _OPTION = re.compile(r"(?<![^\s\"'=\[,(])(?:-{1,2}|/)([A-Za-z][\w.-]{1,60})[ \t]+(?=[^\s-])")
 _ENV = re.compile(
-    r"(?:\b(?:ENV|ARG|export|setx?|[\w-]+ set|configure set|config add|add-authtoken)|(?:secret|variable)s? (?:set|add))[ \t]+(?:-\S+[ \t]+){0,3}([\w./:@-]{2,120})(?:[ \t]+(?:--?(?:body|value|b|v))?[ \t=]*)"
+    r"(?:\b(?:ENV|ARG|export|setx?|[\w-]+ set|configure set|config add|add-authtoken)|(?:secret|variable)s? (?:set|add))[ \t]+"
+    r"(?:-\S+[ \t]+){0,3}([\w./:@-]{2,120})(?:[ \t]+(?:--?(?:body|value|b|v))?[ \t=]*)"
 )
+
+
 def options(text: str) -> Iterator[Span]:
     """Words behind an option or in front of a pipe: ``--password x``, ``-u user:x``, ``-p'x'``, ``ENV PASSWORD x``."""
     for found in _OPTION.finditer(text):
         kind = kind_of("-" + found.group(1))
-        if kind >= Kind.SECRET and (span := _word(text, found.end())):
+        if kind is Kind.NOTHING and found.group(1) in ("key", "k", "auth") and (span := _word(text, found.end())):
+            if looks_random(text[slice(*span)]):
+                yield span
+        elif kind >= Kind.SECRET and (span := _word(text, found.end())):
             value = text[span[0] : span[1]]
             talk = (
                 value.isalpha()
@@ -224,9 +241,9 @@ def options(text: str) -> Iterator[Span]:
             if is_secret(value, kind) and not talk and not value.startswith("|"):
                 yield span
     for found in _ENV.finditer(text):
-        if span := _word(text, found.end()):
-            if is_secret(text[span[0] : span[1]], kind_of(found.group(1))):
-                yield span
+        span = _word(text, found.end())
+        if span and is_secret(text[slice(*span)], kind_of(found.group(1))):
+            yield span
 
 
 def _word(text: str, at: int) -> Span | None:
@@ -240,62 +257,47 @@ def _word(text: str, at: int) -> Span | None:
     return start, end
 
 
-_ELEMENT = re.compile(r"<([\w:.-]{2,60})(?:[ \t][^<>]{0,200})?>(?:<!\[CDATA\[)?([^<>\]]{1,4000})(?:\]\]>)?</")
-_PAIR = re.compile(
-    r"(?:\b[Nn]ame|\b[Kk]ey|\bid|-name)(?:\\*[\"'])?[ \t]*[:=][ \t]*\\*[\"']?([\w.:-]{2,80})\\*[\"']?[ \t]*[, ][ \t]*\\*[\"']?(?:[Vv]alue|secret|content)(?:\\*[\"'])?[ \t]*[:=][ \t]*"
-)
-_JWK = re.compile(r"\\*\"(?:d|p|q|dp|dq|qi|k)\\*\"[ \t]*:[ \t]*\\*\"([A-Za-z0-9_-]{16,})\\*\"")
-
-
-def documents(text: str) -> Iterator[Span]:
-    """Elements and pairs: ``<password>…</password>``, ``name="…" value="…"``, the private members of a JSON web key."""
-    for found in _ELEMENT.finditer(text):
-        if is_secret(found.group(2).strip(), kind_of(found.group(1))):
-            yield found.span(2)
-    for found in _PAIR.finditer(text):
-        span, _quoted = value_at(text, found.end())
-        if is_secret(text[span[0] : span[1]], kind_of(found.group(1))):
-            yield span
-    if '"kty' in text.replace("\\", ""):
-        yield from (found.span(1) for found in _JWK.finditer(text))
-
-
-_SAID = re.compile(
-    r"(?i:\b(password|passwd|passphrase|passcode|pwd|secret|token|api[ _-]?key))(?:[ \t]+(?:is|was|now|set|to|of|be|generated|reads)){0,3}[ \t]*[:=]?[ \t]+(?:([\"'`])([^\"'`\n]{3,200})\2|(?<=is |to )([^\s\"'`]{6,200}))"
-)
-
-
-def sentences(text: str) -> Iterator[Span]:
-    """Secrets that a sentence says: ``login with password 'x' failed``, ``generated password is x``."""
-    for found in _SAID.finditer(text):
-        number = 3 if found.group(3) else 4
-        value = found.group(number).rstrip(".,;:!")
-        password = found.group(1).lower().startswith(("pass", "pwd"))
-        if (
-            is_reference(value)
-            or value == MASK
-            or (is_readable(value) and (number == 4 or not password))
-            or " " in value
-        ):
-            continue
-        if looks_made(value) or (password and not value.isalpha() and not value.isdigit()):
-            yield found.start(number), found.start(number) + len(value)
-
-
-#: How names that count are spelt, in hyperscan's dialect; `names.py` says which of them do count.
-ASSIGNED_STEM = "(?:passw|passphrase|passcode|kennwort|contrase|senha|motdepasse|pwd|secret|token|credential|api[_-]?key|auth|[_-]key|[a-z]key|mnemonic|seed|dsn|jwt|cookie|signature|licen[sc]e|connection_string|_pass|[a-z]pass|_pw|_pat|_sig|sid|passe)"
-_COLOUR = r"(?:\x1b\[[0-9;]{0,12}[mK]){0,2}"  # whole logs are scanned with their codes: between a name and its value these often stand
+#: Whole logs are scanned with their colour codes: between a name and its value these often stand.
+_COLOUR = r"(?:\x1b\[[0-9;]{0,12}[mK]){0,2}"
 _CLOSED = rf"[\w.\x80-\xff-]{{0,40}}{_COLOUR}(?:\\{{0,7}}[\"'`])?\]?{_COLOUR}[ \t]{{0,8}}"
+_CREDENTIAL = r"[\w+/=.~:-]{8}"
 PLACES: tuple[Place, ...] = (
-    Place("assigned", (rf"{ASSIGNED_STEM}{_CLOSED}[:=]>?{_COLOUR}[ \t]{{0,8}}{_COLOUR}[^ \t\n\r]{{2}}", r"\bpass[ ]?[=:]", r"\bpw[ ]?[=:]"), assigned),
+    Place(
+        "assigned",
+        (
+            rf"{STEM}{_CLOSED}[:=]>?{_COLOUR}[ \t]{{0,8}}{_COLOUR}[^ \t\n\r]{{2}}",
+            rf"{STEM}[\w.-]{{0,40}}: ?[A-Za-z&' \[\]]{{3,15}} ?= ?[\"']",
+            r"\bpass[\"']?[ ]?[=:]",
+            r"\bpw[\"']?[ ]?[=:]",
+        ),
+        assigned,
+    ),
     Place(
         "addresses",
-        (r"://[^ \t\n/@]*:[^ \t\n]*@", r"://[\w~%.+=-]{20,300}:?[\w-]*@", r":[^ \t\n:@]{3,100}@(?:tcp|unix)\(",
-         r"[?&;](?:code|key|sig|signature|auth|ticket|assertion|samlresponse|x-[a-z]{3,4}-[a-z-]{8,16}|hdnea|apikey|pass|sid|st|se?cret|hash|hmac|k|t)=[^ \t\n&\"'<>#]{16}"),
+        (
+            r"://[^ \t\n/@]*:[^ \t\n]*@",
+            r"://[\w~%.+=-]{20,300}:?[\w-]*@",
+            r":[^ \t\n:@]{3,100}@(?:tcp|unix)\(",
+            rf"[?&;](?:{_PARAMETERS})=[^ \t\n&\"'<>#]{{16}}",
+        ),
         addresses,
     ),
-    Place("headers", (r"authorization[\\\"'\]]{0,9}[ \t]{0,8}[:=,]", r"(?:bearer|basic|apikey|splunk|ssws|geniekey|negotiate|ntlm|token)(?:[ \t]+|%20|\+)[\\\"']{0,4}[\w+/=.~:-]{8}", r"cookie[\\\"']{0,4}[ \t]*[:=]"), headers),
-    Place("options", (rf"[-/](?:[\w.-]{{1,40}})?{ASSIGNED_STEM}[\w.-]{{0,20}}[ \t]+[^ \t\n-]", rf"(?:env|arg|export|set|setx|add)[ \t]+[\w./:@-]{{0,80}}{ASSIGNED_STEM}[\w.-]{{0,20}}[ \t]+[^ \t\n]"), options),
-    Place("documents", (rf"<[\w:.-]{{0,40}}{ASSIGNED_STEM}[^<>\n]{{0,200}}>[^<>\n]+<", r"(?:name|key|id)[\\\"']{0,4}[ \t]*[:=].{0,90}(?:value|secret|content)[\\\"']{0,4}[ \t]*[:=]", r"\"kty"), documents),
-    Place("sentences", (r"(?:password|passwd|passphrase|passcode|pwd|secret|token|api[ _-]?key)(?:[ \t]+(?:is|was|now|set|to|of|be|generated|reads)){0,3}[ \t]*[:=]?[ \t]+[\"'`][^\"'`\n]{3}", r"(?:password|passwd|passphrase|passcode|pwd|secret|token|api[ _-]?key)[ \t]+(?:is|was|now|set|to|of|be|generated|reads)[ \t]"), sentences),
-)  # fmt: skip
+    Place(
+        "headers",
+        (
+            r"authorization[\\\"'\]]{0,9}[ \t]{0,8}[:=,]",
+            rf"(?:bearer|basic|apikey|splunk|ssws|geniekey|negotiate|ntlm|token)(?:[ \t]+|%20|\+)[\\\"']{{0,4}}{_CREDENTIAL}",
+            r"cookie[\\\"']{0,4}[ \t]*[:=]",
+        ),
+        headers,
+    ),
+    Place(
+        "options",
+        (
+            r"-(?:key|k|auth)[ \t]+[\w-]{16}",
+            rf"[-/](?:[\w.-]{{1,40}})?{STEM}[\w.-]{{0,20}}[ \t]+[^ \t\n-]",
+            rf"(?:env|arg|export|set|setx|add)[ \t]+[\w./:@-]{{0,80}}{STEM}[\w.-]{{0,20}}[ \t]+[^ \t\n]",
+        ),
+        options,
+    ),
+)

@@ -173,6 +173,8 @@ TOKENS: tuple[tuple[str, str], ...] = (
     # general forms
     ("JSON web token", r"e(?:yJ|wog)[\w-]{8,}\.(?:eyJ|ewo)?[\w-]{8,}\.[\w-]{8,}"),
     ("JSON web encryption", r"eyJ[\w-]{8,}\.[\w-]*\.[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"),
+    ("minisign", r"RWRTY0Iy[A-Za-z0-9+/=]{100,}"),
+    ("wallets", r"[xyzuv]prv[A-Za-z0-9]{100,}"),
     ("age", r"AGE-(?:SECRET-KEY|PLUGIN-[A-Z0-9-]{1,30})-1[02-9AC-HJ-NP-Z]{20,}|age-secret-key-1[02-9ac-hj-np-z]{50,}"),
     ("password hash", r"\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}|\$[156y]\$(?:rounds=\d{1,9}\$|j[./A-Za-z0-9]{2,5}\$)?[./A-Za-z0-9]{1,30}\$[./A-Za-z0-9]{22,86}|\$argon2(?:id|i|d)\$[A-Za-z0-9+/=,$.]{30,}|\$apr1\$[./A-Za-z0-9]{1,8}\$[./A-Za-z0-9]{22}"),  # noqa: E501
 )  # fmt: skip

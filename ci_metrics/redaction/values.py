@@ -79,7 +79,12 @@ def is_reference(value: str) -> bool:
         return True
     if _VARIABLE.fullmatch(value) and kind_of(value) > Kind.MAYBE:
         return True
-    return bool(_PATH.match(value)) and (is_readable(value) or value.count("/") > 2 and len(value) < 200)
+    return bool(_PATH.match(value)) and (is_readable(value) or _is_path(value))
+
+
+def _is_path(value: str) -> bool:
+    parts = [part for part in value.split("/") if part]
+    return not {"+", "="}.intersection(value) and 2 * sum(map(is_readable, parts)) >= len(parts)
 
 
 def looks_made(value: str) -> bool:

@@ -19,6 +19,7 @@ RAW_CODES = re.compile(_CODES.encode())
 _ENCODED = re.compile(
     r"%(?:25)?([0-9A-Fa-f]{2})|&(quot|amp|lt|gt|apos|#\d{2,3}|#x[0-9A-Fa-f]{2});|\\{1,4}u00([0-9A-Fa-f]{2})"
 )
+_BETWEEN = re.compile(r"\\*[\"'],[ ]?\\*[\"']")
 _ENTITIES = {"quot": '"', "amp": "&", "lt": "<", "gt": ">", "apos": "'"}
 
 
@@ -52,15 +53,21 @@ def decoded(text: str) -> View | None:
     return view if view._from else None
 
 
+def unlisted(text: str) -> View:
+    """`text` with the items of a list of quoted strings as words of a command line."""
+    return _replaced(text, _BETWEEN, lambda _found: " ")
+
+
 def _character(found: re.Match[str]) -> str:
     digits = found.group(1) or found.group(3)
     if digits:
-        return chr(int(digits, 16)) if digits != "0A" and digits != "0a" else " "
+        code = int(digits, 16)
+        return " " if code == 10 else chr(code if code < 128 else 0xDC00 + code)
     entity = found.group(2)
     if entity.startswith("#x"):
-        return chr(int(entity[2:], 16))
+        return chr(int(entity[2:], 16) & 0x7F)
     if entity.startswith("#"):
-        return chr(int(entity[1:]) & 0xFF)
+        return chr(int(entity[1:]) & 0x7F)
     return _ENTITIES[entity]
 
 
