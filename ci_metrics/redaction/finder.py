@@ -9,6 +9,7 @@ form (`tokens.py`, `places.py`), bytes and blocks (`masker.py`).
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -122,8 +123,13 @@ def _base64(text: str) -> Iterator[Span]:
 
 
 def _key_begins(text: str) -> Iterator[Span]:
-    for begin in keys.BEGIN.finditer(text):
-        material, _ = keys.inside(text, begin.end())
+    begins = [begin.end() for begin in keys.BEGIN.finditer(text)]
+    ends = [end.start() for end in keys.END.finditer(text)]
+    for number, begin in enumerate(begins):
+        following = begins[number + 1] if number + 1 < len(begins) else len(text)
+        at = bisect_left(ends, begin)
+        ended = at < len(ends) and ends[at] < following
+        material = keys.inside(text, begin, ends[at] if ended else following, ended)
         if material:
             yield material
 

@@ -56,7 +56,7 @@ class KeyBody:
         end = keys.END.search(text)
         if end:
             self.done = True
-            material, _ = keys.inside(text, 0)
+            material = keys.inside(text, 0, end.start(), True)
             return [material] if material else []
         found = keys.body(text) or keys.header(text)
         if found is None and self._long and (short := keys.short_body(text)) and not is_readable(text[slice(*short)]):

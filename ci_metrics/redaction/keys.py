@@ -25,6 +25,7 @@ _HEADER = re.compile(
     r"(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Subject|X-[\w-]{1,30}|Key-Derivation|Private-MAC|Encryption)\s?:"
 )
 _INSIDE = re.compile(r"[A-Za-z0-9+/=]{8,}")
+_PIECE = re.compile(r"[A-Za-z0-9+/=]+")
 _BREAK = re.compile(r"(?:\\+[nr]|\s|[\"'`,+]|%0[AaDd])+")
 
 
@@ -57,10 +58,8 @@ def header(text: str) -> Span | None:
     return (found.start(), len(text)) if found else None
 
 
-def inside(text: str, start: int) -> tuple[Span | None, bool]:
-    """Of a key that begins on this line and whose material begins at `start`: where the material stands, and whether it ends here."""
-    end = END.search(text, start)
-    stop = end.start() if end else len(text)
+def inside(text: str, start: int, stop: int, ends: bool) -> Span | None:
+    """Where the material of a key stands between `start` and `stop` of a line; `ends` says whether the key's end stands there."""
     at = start
     material = last = -1
     while at < stop:
@@ -68,18 +67,18 @@ def inside(text: str, start: int) -> tuple[Span | None, bool]:
         if gap:
             at = gap.end()
             continue
-        piece = re.compile(r"[A-Za-z0-9+/=]+").match(text, at, stop)
-        if not piece or not ((len(piece.group()) >= 16 and _mixed(piece.group())) or (end and material >= 0)):
-            if end and material < 0 and _INSIDE.search(text, at, stop):
+        piece = _PIECE.match(text, at, stop)
+        if not piece or not ((len(piece.group()) >= 16 and _mixed(piece.group())) or (ends and material >= 0)):
+            if ends and material < 0 and _INSIDE.search(text, at, stop):
                 at += 1  # headers before the material
                 continue
             break
         if material < 0:
             material = at
         at = last = piece.end()
-    if end and material >= 0:
-        last = stop
-    return ((material, last) if material >= 0 else None), end is not None
+    if material < 0:
+        return None
+    return material, stop if ends else last
 
 
 def _last_run(text: str) -> Span | None:

@@ -80,7 +80,8 @@ class Masker:
                 spans += _key_before(data, start)
             if finder.KIND_SECRET in entries:
                 spans += _secret_before(data, start)
-            self._open += finder.announced(text, entries)
+            for new in finder.announced(text, entries):  # of each sort the newest
+                self._open = [old for old in self._open if type(old) is not type(new)] + [new]
         return spans + [_whole(data, start + first, start + last) for first, last in here]
 
     def _followed(self, text: str) -> list[Span]:
@@ -126,7 +127,7 @@ def _secret_before(data: bytes, at: int) -> list[Span]:
         lines.append((start, end))
         text = uncoloured(data[start:end].decode("ascii", "surrogateescape")).text
         body = text[PREFIX.match(text).end() :]  # type: ignore[union-attr]
-        if body.startswith("---"):
+        if body.startswith("---") or body.lstrip().startswith("kind:"):
             break
         if body.lstrip().startswith(("data:", "stringData:")):
             first = len(lines)

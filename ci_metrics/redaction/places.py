@@ -17,8 +17,8 @@ from ci_metrics.redaction.values import MASK, is_readable, is_reference, is_secr
 
 Span = tuple[int, int]
 
-#: Characters of a value that are looked at.
-MOST = 8_192
+#: Characters of a value that may belong to it, and that say whether it is a secret.
+MOST, JUDGED = 8_192, 400
 _NAME = r"[\w\udc80-\udcff.-]"
 #: A name, whatever closes it, and what assigns.
 _ASSIGNED = re.compile(
@@ -61,40 +61,40 @@ def value_at(text: str, at: int) -> tuple[Span, bool]:
     """Where the value that begins at `at` stands, and whether it stands in quotes."""
     opened = _QUOTE.match(text, at)
     if opened:
-        close = opened.group(1) + opened.group(2)
-        start = opened.end()
-        end = start
-        while True:
-            end = text.find(close, end, start + MOST)
-            if end < 0:
-                break
+        close, start = opened.group(1) + opened.group(2), opened.end()
+        end = text.find(close, start, start + MOST)
+        while end >= 0:
             back = end
             while back > start and text[back - 1] == "\\":
                 back -= 1
-            if (end - back) % 2 == 0 or (close[0] == "\\" and end == back):
-                return (start, end), True
-            if close[0] == "\\":
-                return (start, back), True
-            end += 1
+            if close[0] == "\\" or (end - back) % 2 == 0:
+                return (start, back if close[0] == "\\" else end), True
+            end = text.find(close, end + 1, start + MOST)
         at = start
     bare = _BARE.match(text, at, at + MOST)
-    if not bare:
-        return (at, at), False
-    end = bare.end()
-    while end > at and text[end - 1] in ".,:;" and end - at > 3:
+    return (at, _trimmed(text, at, bare.end()) if bare else at), False
+
+
+def _trimmed(text: str, start: int, end: int) -> int:
+    while end > start and text[end - 1] in ".,:;" and end - start > 3:
         end -= 1
-    return (at, end), False
+    return end
 
 
 def assigned(text: str) -> Iterator[Span]:
     """Values behind names that say they are secret: ``DB_PASSWORD=…``, ``"token": "…"``, ``Pwd=…;``, ``X-Api-Key: …``."""
+    run = (0, 0)  # the last value without quotes: what begins inside of it ends with it
     for found in _ASSIGNED.finditer(text):
-        name = found.group(1)
+        name, at = found.group(1), found.end()
         kind = kind_of(name)
-        if kind is Kind.NOTHING or found.end() >= len(text):
+        if kind is Kind.NOTHING or at >= len(text):
             continue
-        span, quoted = value_at(text, found.end())
-        value = text[span[0] : span[1]]
+        if run[0] <= at < run[1] and not _QUOTE.match(text, at):
+            span, quoted = (at, run[1]), False
+        else:
+            span, quoted = value_at(text, at)
+            run = run if quoted else span
+        value = text[span[0] : min(span[1], span[0] + JUDGED)]
         if not value or (not quoted and (text[span[1] : span[1] + 1] == "(" or _is_talk(text, found, span, kind, value))):
             continue
         if quoted and kind is Kind.SECRET and name in ("pass", "pw"):
