@@ -14,6 +14,7 @@ from ci_metrics.redaction.values import MASK, is_readable, is_reference, looks_m
 
 Span = tuple[int, int]
 
+_PIPED = r"\b(?:echo|printf|Write-Output)[ \t]+(?:-\w+[ \t]+){0,2}(?:['\"]%s(?:\\n)?['\"][ \t]+)?⟪WORD⟫[ \t]*\|[ \t]*"
 #: (mark in hyperscan's dialect and any case, form with one word of a command line). ``⟪WORD⟫`` is any, ``⟪TOKEN⟫`` one that looks
 #: made, ``⟪SECRET⟫`` one that is no word, ``⟪LOGIN⟫`` one of user and password, ``⟪LOGIN64⟫`` the same in base64.
 COMMANDS: tuple[tuple[str, str], ...] = (
@@ -38,7 +39,10 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     (r"\bnet user\b", r"\bnet user[ \t]+[\w.-]+[ \t]+(?!/)⟪WORD⟫"),
     (r"\b(?:vault login|snyk auth|cargo login|npm login|add-authtoken|sentry-cli login|wandb login|huggingface-cli login|op signin|ngrok authtoken|railway login|dvc login)\b", r"\b(?:vault login|snyk auth|cargo login|add-authtoken|ngrok authtoken|wandb login|login --token|login --with-token)[ \t]+(?:--?\S+[ \t]+){0,2}(?:--token[ =])?⟪TOKEN⟫"),
     (r"\b(?:codecov|codecovcli|doctl|nuget|choco|gem|ngrok|coveralls|sentry-cli|fly|flyctl|buildkite-agent)\b.* -", r"\b(?:codecov\w*|doctl|nuget|choco|gem|fly(?:ctl)?)\b.{0,400}?[ \t](?:-t|-k|-ApiKey|--key)[ \t=]+⟪TOKEN⟫"),
-    (r"\|[ \t]*(?:sudo[ \t]+-\w*S|(?:sudo[ \t]+)?chpasswd|passwd[ \t]+--stdin|kinit)|-stdin\b|--with-token", r"\b(?:echo|printf|Write-Output|<<<)[ \t]+(?:-\w+[ \t]+){0,2}(?:['\"]%s\\?n?['\"][ \t]+)?⟪WORD⟫[ \t]*\|"),
+    (r"\bsudo[ \t]+-", _PIPED + r"sudo[ \t]+-[A-Za-z]*S"),
+    (r"\b(?:chpasswd|passwd[ \t]+--stdin|kinit)\b", _PIPED + r"(?:sudo[ \t]+)?(?:chpasswd|passwd|kinit)"),
+    (r"-stdin\b", _PIPED),
+    (r"--with-token\b", _PIPED),
     (r"<<<", r"(?:pass|stdin|login|sudo|-S\b|secret|token).{0,300}?<<<[ \t]*⟪WORD⟫"),
     (r"\bssh-keygen\b[^\n]*-[NP]", r"\bssh-keygen\b.{0,300}?[ \t]-[NP][ \t]*⟪WORD⟫"),
     (r"\bopenssl\b[^\n]*[ \t]-k[ \t]", r"\bopenssl[ \t]+(?:enc|aes\S*|des\S*)\b.{0,300}?[ \t]-[kK][ \t]+⟪WORD⟫"),
@@ -57,8 +61,8 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     (r"\b(?:PDO(?:->|::)__construct|mysqli)", r"(?:PDO(?:->|::)__construct|mysqli(?:_connect|(?:->|::)__construct|_real_connect))\(['\"][^'\"]*['\"], ?['\"][^'\"]*['\"], ?()()['\"]([^'\"]+)['\"]"),
     (r"\b(?:ldap_bind|ftp_login|HTTPBasicAuth|Credentials)\(", r"\b(?:ldap_bind|ftp_login|HTTPBasicAuth|Credentials)\((?:[^()]{0,200}, ?)?()()['\"]([^'\"]{3,})['\"]\)"),
     (r"\bauth=\(", r"\bauth=\(['\"][^'\"]*['\"], ?()()['\"]([^'\"]+)['\"]\)"),
-    (r"\|[ \t]*(?:gcloud secrets|kubectl create secret|gh secret set|vault |aws secretsmanager|op |pass insert|doppler )", r"\b(?:echo|printf)[ \t]+(?:-\w+[ \t]+){0,2}⟪WORD⟫[ \t]*\|[ \t]*(?:gcloud|kubectl|gh|vault|aws|op|pass|doppler)\b"),
-    (r"\|[ \t]*base64 -", r"\b(?:echo|printf)[ \t]+(?:-\w+[ \t]+){0,2}⟪LOGIN64⟫[ \t]*\|[ \t]*base64"),
+    (r"(?:gcloud secrets|kubectl create secret|gh secret set|vault |aws secretsmanager|pass insert|doppler )", r"\b(?:echo|printf)[ \t]+(?:-\w+[ \t]+){0,2}⟪WORD⟫[ \t]*\|[ \t]*(?:gcloud|kubectl|gh|vault|aws|op|pass|doppler)\b"),
+    (r"base64 -", r"\b(?:echo|printf)[ \t]+(?:-\w+[ \t]+){0,2}⟪LOGIN64⟫[ \t]*\|[ \t]*base64"),
     (r"\b(?:tailscale|netlify|vercel|firebase)\b", r"\b(?:tailscale|netlify|vercel|firebase)\b.{0,300}?[ \t]--?(?:auth|authkey|auth-key|token|t)[ \t=]+⟪TOKEN⟫"),
     (r"secure-?string", r"ConvertTo-SecureString[ \t]+(?:-String[ \t]+)?⟪WORD⟫"),
     (r"\bidentified (?:with|by)\b", r"(?i:\bIDENTIFIED[ \t]+(?:WITH[ \t]+\S+[ \t]+)?(?:BY|AS)[ \t]+(?:PASSWORD[ \t]+)?)⟪WORD⟫"),

@@ -49,7 +49,7 @@ class Entry:
 
 #: Before a form: no letter or digit, unless it is the end of an escape (``\\n``, ``%3D``, ``\\u003d``). A beginning that no word has needs none.
 _APART = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=u00[0-9a-f]{2}))"
-_DISTINCT = re.compile(r"(?!key-)[A-Za-z0-9]{2,}[_-]|gh\[|gl\(|xox|hv\[|do\[|shp\(|dckr_|[sr]k_")
+_DISTINCT = re.compile(r"(?!key-)[A-Za-z0-9]{2,}[_-]|gh\[|gl\(|xox|hv\[|do\[|shp\(|dckr_|[sr]k_|\\\.|\(\?:/|hooks\\|discord|chat\\|maker")
 _TAIL = r"[A-Za-z0-9_-]{0,200}"
 
 

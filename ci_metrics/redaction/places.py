@@ -87,8 +87,8 @@ def assigned(text: str) -> Iterator[Span]:
     for found in _ASSIGNED.finditer(text):
         name, at = found.group(1), found.end()
         kind = kind_of(name)
-        if kind is Kind.NOTHING or at >= len(text):
-            continue
+        if kind is Kind.NOTHING or at >= len(text) or (text[at - 1] == ":" and text[found.start() - 1 : found.start()] == ":"):
+            continue  # `arn:…:secret:name` says where a secret is
         if run[0] <= at < run[1] and not _QUOTE.match(text, at):
             span, quoted = (at, run[1]), False
         else:

@@ -46,7 +46,8 @@ TOKENS: tuple[tuple[str, str], ...] = (
     ("Scaleway", r"SCW[A-Z0-9]{17}"),
     ("Yandex", r"(?:t1\.[A-Z0-9a-z_-]{10,}[=]{0,2}\.[A-Z0-9a-z_-]{80,}|AQVN[A-Za-z0-9_-]{35,38}|YC[a-zA-Z0-9_-]{38})"),
     # chats and hooks
-    ("Slack", r"xox[a-eoprs](?:\.xox[bp])?-[A-Za-z0-9%+/\\=_-]{8,}"),
+    ("Slack", r"xox[a-eprs](?:\.xox[bp])?-[A-Za-z0-9%+/\\=_-]{8,}"),
+    ("Slack, of old", r"~xoxo-[A-Za-z0-9-]{20,}"),
     ("Slack app", r"xapp-\d-[A-Za-z0-9_-]{20,}"),
     ("Slack hook", r"hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/[A-Za-z0-9_/-]{20,}"),
     ("Discord hook", r"discord(?:app)?\.com/api/(?:v\d+/)?webhooks/\d{15,}/[A-Za-z0-9_-]{40,}"),
@@ -56,7 +57,7 @@ TOKENS: tuple[tuple[str, str], ...] = (
     ("IFTTT hook", r"maker\.ifttt\.com/trigger/[\w-]{1,60}/(?:json/)?with/key/[A-Za-z0-9_-]{20,}"),
     ("other chats' hook", r"(?:/hooks/[a-z0-9]{26}|open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot/v2/hook/[0-9a-f-]{36}|qyapi\.weixin\.qq\.com/cgi-bin/webhook/send\?key=[0-9a-f-]{36}|oapi\.dingtalk\.com/robot/send\?access_token=[0-9a-f]{64})"),  # noqa: E501
     ("Discord bot", r"~[MNO][A-Za-z\d]{23,25}\.[\w-]{6}\.[\w-]{27,}"),
-    ("Telegram", r"\d{8,10}:AA[A-Za-z0-9_-]{32,34}"),
+    ("Telegram", r"(?:bot)?\d{8,10}:AA[A-Za-z0-9_-]{32,34}"),
     ("Twilio", r"SK[0-9a-f]{32}"),
     ("SendGrid", r"~SG\.[\w=.-]{40,70}"),
     ("Brevo", r"x(?:keysib|smtpsib)-[0-9a-fA-F]{64}-[A-Za-z0-9]{12,}"),
@@ -76,7 +77,7 @@ TOKENS: tuple[tuple[str, str], ...] = (
     ("Duffel or EasyPost", r"duffel_(?:test|live)_[A-Za-z0-9_=-]{40,}|EZ[AT]K[A-Za-z0-9]{50,}"),
     # social and files
     ("Facebook", r"EAA(?:CEdEose0cBA|[A-Z])[0-9A-Za-z]{60,}"),
-    ("Twitter", r"A{20,22}[A-Za-z0-9%]{40,}"),
+    ("Twitter", r"A{20,22}[A-Za-z0-9%_-]{40,}"),
     ("Dropbox", r"sl\.(?:u\.)?[A-Za-z0-9_-]{100,}"),
     ("Figma", r"fig[dour]_[A-Za-z0-9_-]{30,}"),
     ("Notion", r"ntn_[0-9]{11}[A-Za-z0-9]{30,}|secret_[A-Za-z0-9]{43}"),

@@ -122,6 +122,8 @@ def is_readable(value: str) -> bool:
         pieces = _WORDY.findall(part)
         count = sum(map(len, pieces))
         letters += count
+        if turns > 2 and sum(c.isdigit() for c in part) > 4:
+            continue
         if turns * 4 <= len(part) or len(part) <= 4:  # few changes between letters, digits and cases
             words += sum(len(p) for p in pieces if len(p) <= 2 or (_VOWELS.search(p) and not _UNSAID.search(p)) or p.isupper() and len(p) <= 5)
     return letters > 0 and not odd and words >= 0.8 * letters
