@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from ci_metrics.redaction.encoded import is_login
 from ci_metrics.redaction.places import WORD
-from ci_metrics.redaction.values import MASK, is_readable, is_reference, looks_made
+from ci_metrics.redaction.values import MASK, is_reference, looks_chosen, looks_made
 
 Span = tuple[int, int]
 
@@ -91,7 +91,7 @@ def spans_of(form: str) -> Callable[[str], Iterator[Span]]:
                 continue
             start, end = found.span(number)
             value = text[start:end]
-            if (encoded and not is_login(value)) or (wordless and (value.isalpha() or is_readable(value))):
+            if (encoded and not is_login(value)) or (wordless and not looks_chosen(value)):
                 continue
             if login:
                 user, colon, value = value.partition(":")

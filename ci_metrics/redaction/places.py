@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ci_metrics.redaction.encoded import is_login
 from ci_metrics.redaction.names import STEM, Kind, kind_of
-from ci_metrics.redaction.values import MASK, is_readable, is_reference, is_secret, looks_made, looks_random
+from ci_metrics.redaction.values import MASK, is_readable, is_reference, is_secret, looks_chosen, looks_made, looks_random
 
 Span = tuple[int, int]
 
@@ -97,7 +97,7 @@ def assigned(text: str) -> Iterator[Span]:
         value = text[span[0] : min(span[1], span[0] + JUDGED)]
         if not value or (not quoted and (text[span[1] : span[1] + 1] == "(" or _is_talk(text, found, span, kind, value))):
             continue
-        if quoted and kind is Kind.SECRET and name in ("pass", "pw"):
+        if kind is Kind.SECRET and name in ("pass", "pw") and (quoted or looks_chosen(value)):
             kind = Kind.PASSWORD
         if is_secret(value, kind) or (name.lower().endswith("auth") and is_login(value)) or _is_laravel(value):
             yield span

@@ -55,6 +55,7 @@ _UNSAID = re.compile(
     re.IGNORECASE,
 )
 _TURNS = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])")
+_CHOSEN = re.compile(r"[A-Za-z]\d+[A-Za-z]|\w[!#$%^&*?+~]+\w|[!#$%^&*?+~]$")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SEPARATED = re.compile(r"[\s_./:,;=+-]+")
 
@@ -84,7 +85,10 @@ def is_reference(value: str) -> bool:
 
 def _is_path(value: str) -> bool:
     parts = [part for part in value.split("/") if part]
-    return not {"+", "="}.intersection(value) and 2 * sum(map(is_readable, parts)) >= len(parts)
+    readable = [is_readable(part) for part in parts]
+    if not all(good for good, part in zip(readable, parts, strict=True) if len(part) >= 12):
+        return False
+    return not {"+", "="}.intersection(value) and 2 * sum(readable) > len(parts)
 
 
 def looks_made(value: str) -> bool:
@@ -96,6 +100,11 @@ def looks_made(value: str) -> bool:
     if value.isalpha() and (value.islower() or value.isupper() or value.istitle()) and len(value) < 24:
         return False
     return entropy(value) >= 2.5 and not is_readable(value) and (any(c.isdigit() for c in value) or len(value) >= 16)
+
+
+def looks_chosen(value: str) -> bool:
+    """Whether `value` may be a password that a person chose: letters around digits, or signs that no word has."""
+    return len(value) >= 6 and bool(_CHOSEN.search(value) or looks_made(value))
 
 
 def looks_random(value: str) -> bool:
@@ -122,6 +131,8 @@ def is_readable(value: str) -> bool:
         pieces = _WORDY.findall(part)
         count = sum(map(len, pieces))
         letters += count
+        if len(part) >= 12 and count < 3 * len(pieces):
+            continue
         if turns > 2 and sum(c.isdigit() for c in part) > 4:
             continue
         if turns * 4 <= len(part) or len(part) <= 4:  # few changes between letters, digits and cases

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ci_metrics.redaction.names import STEM, Kind, kind_of
 from ci_metrics.redaction.places import Place, value_at
-from ci_metrics.redaction.values import MASK, is_readable, is_reference, is_secret, looks_made
+from ci_metrics.redaction.values import MASK, is_readable, is_reference, is_secret, looks_chosen, looks_made
 
 Span = tuple[int, int]
 
@@ -43,7 +43,7 @@ def documents(text: str) -> Iterator[Span]:
     start = stamp.end() if stamp else 0
     if found_columns := _COLUMNS.match(text[start:]):
         name, value = found_columns.groups()
-        if is_secret(value, kind_of(name)) and (looks_made(value) or not (is_readable(value) or value.isalpha())):
+        if is_secret(value, kind_of(name)) and looks_chosen(value):
             yield found_columns.start(2) + start, found_columns.end(2) + start
     if '"kty' in text.replace("\\", ""):
         yield from (found.span(1) for found in _JWK.finditer(text))
@@ -68,12 +68,14 @@ def sentences(text: str) -> Iterator[Span]:
         number = 3 if found.group(3) else 4
         value = found.group(number).rstrip(".,;:!")
         password = found.group(1).lower().startswith(("pass", "pwd"))
-        if is_reference(value) or value == MASK or " " in value or (is_readable(value) and (number == 4 or not password)):
+        if is_reference(value) or value == MASK or " " in value:
             continue
-        if looks_made(value) or (password and not value.isalpha() and not value.isdigit()):
+        if (password and looks_chosen(value)) or (not is_readable(value) and looks_made(value)):
             yield found.start(number), found.start(number) + len(value)
     for found in _QUOTED.finditer(text):
-        if not is_readable(found.group(3)) and is_secret(found.group(3), kind_of(found.group(1))):
+        if is_secret(found.group(3), kind := kind_of(found.group(1))) and (
+            looks_chosen(found.group(3)) if kind is Kind.PASSWORD else not is_readable(found.group(3))
+        ):
             yield found.span(3)
     for found in _PROMPT.finditer(text):
         if not is_reference(found.group(1)) and not found.group(1).isalpha() and found.group(1) != MASK:
