@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from ci_metrics.redaction.encoded import is_login
 from ci_metrics.redaction.places import WORD
-from ci_metrics.redaction.values import MASK, is_reference, looks_chosen, looks_made
+from ci_metrics.redaction.values import is_reference, looks_chosen, looks_made
 
 Span = tuple[int, int]
 
@@ -100,7 +100,7 @@ def spans_of(form: str) -> Callable[[str], Iterator[Span]]:
                     continue
             while len(value) > 3 and value[-1] in "\"'`;,)":
                 value = value[:-1]
-            if is_reference(value) or len(value) < 3 or MASK in value or (strict and not looks_made(value)):
+            if is_reference(value) or len(value) < 3 or (strict and not looks_made(value)):
                 continue
             yield start, start + len(value)
 

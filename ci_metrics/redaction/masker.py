@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 import numpy as np
 
 from ci_metrics.redaction import finder, keys
-from ci_metrics.redaction.following import PREFIX, Following, SecretData
+from ci_metrics.redaction.following import PREFIX, Following, KeyBody, SecretData
 from ci_metrics.redaction.values import MASK
 from ci_metrics.redaction.views import RAW_CODES, uncoloured
 
@@ -19,6 +19,8 @@ Span = tuple[int, int]
 
 #: Lines before a key's end, and before a Secret's kind, that are looked at once more.
 MOST_BEFORE = 120
+#: Passes over a short text: masking one secret may bring a second to light (two options of one command).
+MOST_PASSES = 4
 _MASK = MASK.encode()
 _NEWLINE = ord("\n")
 
@@ -69,6 +71,7 @@ class Masker:
 
     def _of_line(self, data: bytes, start: int, end: int, entries: AbstractSet[int]) -> list[Span]:
         text = data[start:end].decode("ascii", "surrogateescape")
+        in_key = any(isinstance(following, KeyBody) for following in self._open)
         here = self._followed(text)
         spans: list[Span] = []
         if entries:
@@ -78,8 +81,11 @@ class Masker:
                 here += own
             if finder.KEY_END in entries:
                 spans += _key_before(data, start)
+                self.count += bool(spans) and not (here or in_key)
             if finder.KIND_SECRET in entries:
-                spans += _secret_before(data, start)
+                before = _secret_before(data, start)
+                self.count += len(before)
+                spans += before
             for new in finder.announced(text, entries):  # of each sort the newest
                 self._open = [old for old in self._open if type(old) is not type(new)] + [new]
         return spans + [_whole(data, start + first, start + last) for first, last in here]
@@ -180,9 +186,15 @@ def _end(data: bytes, at: int) -> int:
 def redact(text: str) -> tuple[str, int]:
     """`text` (one line or more) with every secret masked, and how many were masked."""
     raw = text.encode("utf-8", "surrogatepass")
-    masker = Masker(closely=True)
-    masked = masker.masked(raw)
-    return (text, 0) if masked is raw else (masked.decode("utf-8", "surrogatepass"), masker.count)
+    count = 0
+    for _ in range(MOST_PASSES):
+        masker = Masker(closely=True)
+        masked = masker.masked(raw)
+        if masked is raw:
+            break
+        raw = masked
+        count += masker.count
+    return (raw.decode("utf-8", "surrogatepass"), count) if count else (text, 0)
 
 
 def redact_lines(texts: list[str]) -> tuple[list[str], int]:

@@ -58,7 +58,13 @@ class Place:
 
 
 def value_at(text: str, at: int) -> tuple[Span, bool]:
-    """Where the value that begins at `at` stands, and whether it stands in quotes."""
+    """Where the value that begins at `at` stands, and whether it stands in quotes. A mask ends it."""
+    (start, end), quoted = _whole_value(text, at)
+    masked = text.find(MASK, start, end + len(MASK))
+    return (start, min(end, masked) if masked >= 0 else end), quoted
+
+
+def _whole_value(text: str, at: int) -> tuple[Span, bool]:
     opened = _QUOTE.match(text, at)
     if opened:
         close, start = opened.group(1) + opened.group(2), opened.end()
@@ -149,7 +155,7 @@ def addresses(text: str) -> Iterator[Span]:
             len(value) > 2
             and not _PORT.match(value)
             and not is_reference(value)
-            and value != MASK
+           
             and not value.startswith("//")
         ):
             yield found.span(2)
@@ -162,7 +168,7 @@ def addresses(text: str) -> Iterator[Span]:
         if not is_reference(found.group(1)):
             yield found.span(1)
     for found in _PARAMETER.finditer(text):
-        if looks_made(found.group(1)):
+        if MASK not in found.group(1) and looks_made(found.group(1)):
             yield found.span(1)
 
 
@@ -193,7 +199,7 @@ def headers(text: str) -> Iterator[Span]:
                 for f in _SIGNED.finditer(text, found.start(), found.end() + 200)
                 if not is_reference(f.group(1))
             )
-        elif is_reference(value) or value == MASK or value.lower() == "aws4-hmac-sha256":
+        elif is_reference(value) or value.lower() == "aws4-hmac-sha256":
             continue
         elif (
             scheme in ("bearer", "basic", "token", "apikey", "key", "negotiate", "ntlm")
@@ -211,7 +217,7 @@ def headers(text: str) -> Iterator[Span]:
     for found in _COOKIE.finditer(text):
         for crumb in _CRUMB.finditer(text, found.start(1), found.end(1)):
             name, value = crumb.groups()
-            if name.lower() in ("path", "domain", "expires", "max-age", "samesite", "priority"):
+            if is_reference(value) or name.lower() in ("path", "domain", "expires", "max-age", "samesite", "priority"):
                 continue
             if (len(value) >= 12 and looks_made(value)) or is_secret(value, kind_of(name)):
                 yield crumb.span(2)

@@ -62,10 +62,8 @@ _SEPARATED = re.compile(r"[\s_./:,;=+-]+")
 
 def is_secret(value: str, kind: Kind) -> bool:
     """Whether `value`, behind a name of `kind`, is a secret rather than a word, a path, a number, a reference or a mask."""
-    if value == MASK or not value or kind is Kind.NOTHING or is_reference(value):
+    if not value or kind is Kind.NOTHING or is_reference(value):
         return False
-    if MASK in value:
-        return kind is Kind.PASSWORD or is_secret(value.replace(MASK, ""), kind)
     if kind is Kind.PASSWORD:
         return not (value.isdigit() and len(value) < 4) and len(value) > 2
     if kind is Kind.SECRET:
@@ -76,6 +74,8 @@ def is_secret(value: str, kind: Kind) -> bool:
 @lru_cache(maxsize=1 << 12)
 def is_reference(value: str) -> bool:
     """Whether `value` is a mask, a word of messages, a path, or the name of where a secret is kept."""
+    if MASK in value:
+        return True
     if value.lower().rstrip(".,:;!?)") in _WORDS or _REFERENCE.fullmatch(value):
         return True
     if _VARIABLE.fullmatch(value) and kind_of(value) > Kind.MAYBE:
@@ -131,7 +131,7 @@ def is_readable(value: str) -> bool:
         pieces = _WORDY.findall(part)
         count = sum(map(len, pieces))
         letters += count
-        if len(part) >= 12 and count < 3 * len(pieces):
+        if len(part) >= 8 and count < 3 * len(pieces):
             continue
         if turns > 2 and sum(c.isdigit() for c in part) > 4:
             continue

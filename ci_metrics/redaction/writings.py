@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ci_metrics.redaction.names import STEM, Kind, kind_of
 from ci_metrics.redaction.places import Place, value_at
-from ci_metrics.redaction.values import MASK, is_readable, is_reference, is_secret, looks_chosen, looks_made
+from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_chosen, looks_made
 
 Span = tuple[int, int]
 
@@ -68,7 +68,7 @@ def sentences(text: str) -> Iterator[Span]:
         number = 3 if found.group(3) else 4
         value = found.group(number).rstrip(".,;:!")
         password = found.group(1).lower().startswith(("pass", "pwd"))
-        if is_reference(value) or value == MASK or " " in value:
+        if is_reference(value) or " " in value:
             continue
         if (password and looks_chosen(value)) or (not is_readable(value) and looks_made(value)):
             yield found.start(number), found.start(number) + len(value)
@@ -78,7 +78,7 @@ def sentences(text: str) -> Iterator[Span]:
         ):
             yield found.span(3)
     for found in _PROMPT.finditer(text):
-        if not is_reference(found.group(1)) and not found.group(1).isalpha() and found.group(1) != MASK:
+        if not is_reference(found.group(1)) and not found.group(1).isalpha():
             yield found.span(1)
     for found in _ADD_MASK.finditer(text):
         if is_secret(found.group(1), Kind.PASSWORD):
