@@ -27,7 +27,7 @@ STEM = (
     "|[a-z]key|mnemonic|seed|jwt|cookie|signature|licen[sc]e|connection_string|_pass|[a-z]pass|_pw|[a-z]pw|_pat|_sig|sid|psk"
     "|p12|pfx|keystore|kube_?config|crumb|samlresponse)"
 )
-_PASSWORD_WORDS = frozenset("password passwords passwd passwort passphrase passcode kennwort contrasena senha motdepasse pwd pass pw".split())
+_PASSWORD_WORDS = frozenset(["password", "passwords", "passwd", "passwort", "passphrase", "passcode", "kennwort", "contrasena", "senha", "motdepasse", "pwd", "pass", "pw"])
 _SECRET_WORDS = frozenset({"secret", "secrets", "token", "credential", "credentials", "apikey", "sig", "jwt", "pat", "bearer"})
 #: Endings of words that are written as one: `accesstoken`, `dbpassword`, `clientsecret`.
 _ENDINGS = re.compile(
@@ -103,7 +103,7 @@ def kind_of(name: str) -> Kind:
             return Kind.PASSWORD
         if last != "auth":
             return Kind.SECRET
-    if last == "mnemonic" or last == "phrase" and before in ("pass", "seed", "recovery", "mnemonic"):
+    if last == "mnemonic" or (last == "phrase" and before in ("pass", "seed", "recovery", "mnemonic")):
         return Kind.PASSWORD
     if last == "word" and before == "pass":
         return Kind.PASSWORD

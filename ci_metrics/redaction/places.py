@@ -13,7 +13,15 @@ from dataclasses import dataclass
 
 from ci_metrics.redaction.encoded import is_login
 from ci_metrics.redaction.names import STEM, Kind, kind_of
-from ci_metrics.redaction.values import MASK, is_readable, is_reference, is_secret, looks_chosen, looks_made, looks_random
+from ci_metrics.redaction.values import (
+    MASK,
+    is_readable,
+    is_reference,
+    is_secret,
+    looks_chosen,
+    looks_made,
+    looks_random,
+)
 
 Span = tuple[int, int]
 
@@ -155,7 +163,7 @@ def addresses(text: str) -> Iterator[Span]:
             len(value) > 2
             and not _PORT.match(value)
             and not is_reference(value)
-           
+
             and not value.startswith("//")
         ):
             yield found.span(2)

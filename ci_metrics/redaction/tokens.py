@@ -55,7 +55,7 @@ TOKENS: tuple[tuple[str, str], ...] = (
     ("Google Chat hook", r"chat\.googleapis\.com/v1/spaces/[A-Za-z0-9_-]{4,}/messages\?[^ \t\n\"'<>]{20,}"),
     ("Zapier or Make hook", r"(?:hooks\.zapier\.com/hooks/catch/[0-9]{4,}|hook\.[a-z0-9.]{2,12}make\.com)/[A-Za-z0-9]{6,}"),
     ("IFTTT hook", r"maker\.ifttt\.com/trigger/[\w-]{1,60}/(?:json/)?with/key/[A-Za-z0-9_-]{20,}"),
-    ("other chats' hook", r"(?:/hooks/[a-z0-9]{26}|open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot/v2/hook/[0-9a-f-]{36}|qyapi\.weixin\.qq\.com/cgi-bin/webhook/send\?key=[0-9a-f-]{36}|oapi\.dingtalk\.com/robot/send\?access_token=[0-9a-f]{64})"),  # noqa: E501
+    ("other chats' hook", r"(?:/hooks/[a-z0-9]{26}|open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot/v2/hook/[0-9a-f-]{36}|qyapi\.weixin\.qq\.com/cgi-bin/webhook/send\?key=[0-9a-f-]{36}|oapi\.dingtalk\.com/robot/send\?access_token=[0-9a-f]{64})"),
     ("Discord bot", r"~[MNO][A-Za-z\d]{23,25}\.[\w-]{6}\.[\w-]{27,}"),
     ("Telegram", r"(?:bot)?\d{8,10}:AA[A-Za-z0-9_-]{32,34}"),
     ("Twilio", r"SK[0-9a-f]{32}"),
@@ -177,5 +177,5 @@ TOKENS: tuple[tuple[str, str], ...] = (
     ("minisign", r"RWRTY0Iy[A-Za-z0-9+/=]{100,}"),
     ("wallets", r"[xyzuv]prv[A-Za-z0-9]{100,}"),
     ("age", r"AGE-(?:SECRET-KEY|PLUGIN-[A-Z0-9-]{1,30})-1[02-9AC-HJ-NP-Z]{20,}|age-secret-key-1[02-9ac-hj-np-z]{50,}"),
-    ("password hash", r"\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}|\$[156y]\$(?:rounds=\d{1,9}\$|j[./A-Za-z0-9]{2,5}\$)?[./A-Za-z0-9]{1,30}\$[./A-Za-z0-9]{22,86}|\$argon2(?:id|i|d)\$[A-Za-z0-9+/=,$.]{30,}|\$apr1\$[./A-Za-z0-9]{1,8}\$[./A-Za-z0-9]{22}"),  # noqa: E501
+    ("password hash", r"\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}|\$[156y]\$(?:rounds=\d{1,9}\$|j[./A-Za-z0-9]{2,5}\$)?[./A-Za-z0-9]{1,30}\$[./A-Za-z0-9]{22,86}|\$argon2(?:id|i|d)\$[A-Za-z0-9+/=,$.]{30,}|\$apr1\$[./A-Za-z0-9]{1,8}\$[./A-Za-z0-9]{22}"),
 )  # fmt: skip

@@ -99,6 +99,8 @@ def looks_made(value: str) -> bool:
         return False
     if value.isalpha() and (value.islower() or value.isupper() or value.istitle()) and len(value) < 24:
         return False
+    if len(value) >= 24 and value.isalnum() and entropy(value) >= 4.3:
+        return True
     return entropy(value) >= 2.5 and not is_readable(value) and (any(c.isdigit() for c in value) or len(value) >= 16)
 
 
@@ -136,7 +138,7 @@ def is_readable(value: str) -> bool:
         if turns > 2 and sum(c.isdigit() for c in part) > 4:
             continue
         if turns * 4 <= len(part) or len(part) <= 4:  # few changes between letters, digits and cases
-            words += sum(len(p) for p in pieces if len(p) <= 2 or (_VOWELS.search(p) and not _UNSAID.search(p)) or p.isupper() and len(p) <= 5)
+            words += sum(len(p) for p in pieces if len(p) <= 2 or (_VOWELS.search(p) and not _UNSAID.search(p)) or (p.isupper() and len(p) <= 5))
     return letters > 0 and not odd and words >= 0.8 * letters
 
 
