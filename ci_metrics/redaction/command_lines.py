@@ -105,5 +105,3 @@ def spans_of(form: str) -> Callable[[str], Iterator[Span]]:
             yield start, start + len(value)
 
     return spans
-
-

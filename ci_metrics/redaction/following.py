@@ -1,6 +1,6 @@
 """Secrets that stand on lines after the one that announces them: keys, values below their names, entries of a secret, `.netrc`.
 
-Belongs here: what is remembered from line to line, and for how long. Does not: what announces (`finder.py`), single lines (`places.py`).
+Belongs here: what a line announces, what is remembered from line to line, and for how long. Does not: single lines (`places.py`).
 
 Each is fed the lines after its announcement, one by one, until it is done, which it always is after a bounded number of them. None of
 them keeps a line from being looked at by everything else.
@@ -9,9 +9,9 @@ them keeps a line from being looked at by everything else.
 from __future__ import annotations
 
 import re
-from typing import Protocol
+from abc import ABC, abstractmethod
 
-from ci_metrics.redaction import keys
+from ci_metrics.redaction import encoded, keys
 from ci_metrics.redaction.names import Kind, kind_of
 from ci_metrics.redaction.places import value_at
 from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_made
@@ -20,73 +20,74 @@ Span = tuple[int, int]
 
 #: What tools put before a line of another program: times, BuildKit's step, a service's name, marks of quotes, diffs and prompts.
 PREFIX = re.compile(
-    r"(?:\udcef\udcbb\udcbf)?(?:[^\t\n]{1,200}\t[^\t\n]{1,200}\t)?(?:\[?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\]?[ ]?)?(?:#\d+ \d+\.\d+ )?"
+    r"(?:\udcef\udcbb\udcbf)?(?:[^\t\n]{1,200}\t[^\t\n]{1,200}\t)?"
+    r"(?:\[?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\]?[ ]?)?(?:#\d+ \d+\.\d+ )?"
     r"(?:[\w.-]{1,60}[ ]{0,20}\|[ ]?)?(?:[>|+-] ?(?![\w-]))?"
 )
 
 
-class Following(Protocol):
+class Following(ABC):
     """What is looked for on the lines to come."""
 
-    done: bool
+    def __init__(self, lines: int) -> None:
+        self.done = False
+        self._left = lines
 
+    @property
+    def counts(self) -> bool:
+        """Whether what the next line holds is a secret of its own, not a further line of one."""
+        return True
+
+    @abstractmethod
     def spans(self, text: str) -> list[Span]:
         """Where secrets stand on the next line."""
 
-    def counts(self) -> bool:
-        """Whether what the last call found is a secret of its own, not a further line of one."""
 
-
-class KeyBody:
+class KeyBody(Following):
     """The inside of a private key whose begin has been seen and whose end has not."""
 
     def __init__(self, lines: int = keys.MOST_LINES) -> None:
-        self.done = False
-        self._left = lines
+        super().__init__(lines)
         self._others = 0
         self._long = False  # whether the last line was a full one of the key
-        self._first = True
+        self._begun = False  # whether some of it was found
 
-    def counts(self) -> bool:
-        first, self._first = self._first, False
-        return first
+    @property
+    def counts(self) -> bool:  # noqa: D102
+        return not self._begun
 
-    def spans(self, text: str) -> list[Span]:
+    def spans(self, text: str) -> list[Span]:  # noqa: D102
         self._left -= 1
         end = keys.END.search(text)
         if end:
             self.done = True
             material = keys.inside(text, 0, end.start(), True)
+            self._begun = self._begun or bool(material)
             return [material] if material else []
         found = keys.body(text) or keys.header(text)
         if found is None and self._long and (short := keys.short_body(text)) and not is_readable(text[slice(*short)]):
-            prefix = text[: short[0]].rstrip(" \t\"'>|+")
-            found = (
-                short if not prefix or prefix[-1:].isdigit() or prefix.endswith("Z") or prefix.endswith("|") else None
-            )
+            prefix = text[: short[0]].rstrip(" \t\"'>+")
+            found = short if not prefix or prefix[-1].isdigit() or prefix[-1] in "Z|" else None
         if found is None:
-            self._others += bool(text.strip())
+            self._others += bool(text.strip()) and not keys.about(text)
             self._long = False
         else:
+            self._begun = True
             self._others = 0
             self._long = found[1] - found[0] >= 40
         self.done = self._left <= 0 or self._others > keys.MOST_OTHERS
         return [found] if found else []
 
 
-class NextValue:
+class NextValue(Following):
     """A value on the line below its name: ``password:`` and an indented word, also YAML's ``|`` with several lines."""
 
-    def counts(self) -> bool:
-        return True
-
     def __init__(self, kind: Kind, block: bool = False) -> None:
-        self.done = False
+        super().__init__(30 if block else 3)
         self._kind = kind
         self._block = block
-        self._left = 30 if block else 3
 
-    def spans(self, text: str) -> list[Span]:
+    def spans(self, text: str) -> list[Span]:  # noqa: D102
         self._left -= 1
         start = PREFIX.match(text).end()  # type: ignore[union-attr]
         body = text[start:].strip()
@@ -116,19 +117,16 @@ class NextValue:
         return [span]
 
 
-class NextPair:
+class NextPair(Following):
     """``value: …`` on the line below ``name: DB_PASSWORD``."""
 
     _VALUE = re.compile(r"\b[Vv]alue(?:\\*[\"'])?[ \t]*[:=][ \t]*")
 
-    def counts(self) -> bool:
-        return True
-
     def __init__(self, kind: Kind) -> None:
-        self.done = False
+        super().__init__(1)
         self._kind = kind
 
-    def spans(self, text: str) -> list[Span]:
+    def spans(self, text: str) -> list[Span]:  # noqa: D102
         self.done = True
         found = self._VALUE.search(text)
         if not found:
@@ -137,39 +135,31 @@ class NextPair:
         return [span] if is_secret(text[slice(*span)], self._kind) else []
 
 
-class Machine:
+class Machine(Following):
     """``password x`` within a few lines of ``machine host``, as `.netrc` has it."""
 
     _PASSWORD = re.compile(r"^[ \t]*(?:.{0,60}[ \t])?password[ \t]+(\S+)[ \t]*\r?$")
 
-    def counts(self) -> bool:
-        return True
-
     def __init__(self) -> None:
-        self.done = False
-        self._left = 4
+        super().__init__(4)
 
-    def spans(self, text: str) -> list[Span]:
+    def spans(self, text: str) -> list[Span]:  # noqa: D102
         self._left -= 1
         found = self._PASSWORD.search(text)
         self.done = self._left <= 0 or bool(found)
         return [found.span(1)] if found and not is_reference(found.group(1)) else []
 
 
-class SecretData:
+class SecretData(Following):
     """The entries of a Kubernetes Secret, below its ``kind:`` or above."""
 
     ENTRY = re.compile(r"^([ \t]*)[\"']?([\w.-]{1,250})[\"']?:[ \t]*(.*?)[ \t\r]*$")
 
-    def counts(self) -> bool:
-        return True
-
     def __init__(self, inside: int = -1) -> None:
-        self.done = False
-        self._left = 60
+        super().__init__(60)
         self._indent = inside  # of the ``data:`` line, or -1 outside of it
 
-    def spans(self, text: str) -> list[Span]:
+    def spans(self, text: str) -> list[Span]:  # noqa: D102
         self._left -= 1
         start = PREFIX.match(text).end()  # type: ignore[union-attr]
         line = text[start:]
@@ -191,3 +181,64 @@ class SecretData:
             if len(value) >= 4 and not is_reference(value) and (looks_made(value) or kind_of(name) or len(value) >= 8)
             else []
         )
+
+
+def key_follows(text: str) -> Following | None:
+    """A key that begins on this line and does not end on it."""
+    begins = list(keys.BEGIN.finditer(text))
+    return KeyBody() if begins and not keys.END.search(text, begins[-1].end()) else None
+
+
+def encoded_key_follows(text: str) -> Following | None:
+    """The further lines of a key in base64 that is wrapped."""
+    for found in encoded.RUN.finditer(text):
+        inner = encoded.decoded_run(found.group())
+        if inner and keys.BEGIN.search(inner) and not text[found.end() :].strip():
+            return KeyBody()
+    return None
+
+
+def putty_follows(text: str) -> Following | None:
+    """The lines that PuTTY's header counts."""
+    found = keys.PUTTY.search(text)
+    return KeyBody(int(found.group(1))) if found else None
+
+
+_NAME_ENDS = re.compile(
+    r"([\w\udc80-\udcff.-]+)(?:\\*[\"'`])?[ \t]*(?:=|:=|=>|:)[ \t]*([|>][+-]?\d?)?[ \t\r]*\\?[ \t\r]*$", re.ASCII
+)
+_OPTION_ENDS = re.compile(r"(?:^|[\s\"'])(-{1,2}[A-Za-z][\w.-]*)[ \t]+\\[ \t\r]*$")
+_PAIR_NAME = re.compile(
+    r"(?:\b[Nn]ame|\b[Kk]ey)(?:\\*[\"'])?[ \t]*[:=][ \t]*\\*[\"']?([\w.:-]{2,80})\\*[\"']?[ \t]*,?[ \t\r]*$"
+)
+
+
+def value_follows(text: str) -> Following | None:
+    """The value of a name, or of an option, with which this line ends."""
+    found = _NAME_ENDS.search(text, max(0, len(text) - 300))
+    if found and (kind := kind_of(found.group(1))):
+        return NextValue(kind, block=bool(found.group(2)))
+    found = _OPTION_ENDS.search(text, max(0, len(text) - 300))
+    if found and (kind := kind_of(found.group(1))) >= Kind.SECRET:
+        return NextValue(kind)
+    return None
+
+
+def pair_follows(text: str) -> Following | None:
+    """The value of a name that is itself a value: ``name: DB_PASSWORD``."""
+    found = _PAIR_NAME.search(text, max(0, len(text) - 300))
+    return NextPair(kind) if found and (kind := kind_of(found.group(1))) else None
+
+
+_MACHINE = re.compile(r"\bmachine[ \t]+[\w.-]+(?:[ \t]+login[ \t]+\S+)?[ \t\r]*$")
+_KIND = re.compile(r"\bkind:[ \t]*[\"']?Secret[\"']?[ \t\r]*$")
+
+
+def machine_follows(text: str) -> Following | None:
+    """The login of a machine of `.netrc`."""
+    return Machine() if _MACHINE.search(text) else None
+
+
+def entries_follow(text: str) -> Following | None:
+    """The entries of a Kubernetes Secret."""
+    return SecretData() if _KIND.search(text) else None

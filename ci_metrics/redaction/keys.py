@@ -21,9 +21,8 @@ PUTTY = re.compile(r"Private-Lines: (\d{1,3})")
 MOST_LINES = 400
 #: Lines inside a key that are not its own (two processes that write at a time) before it counts as over.
 MOST_OTHERS = 3
-_HEADER = re.compile(
-    r"(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Subject|X-[\w-]{1,30}|Key-Derivation|Private-MAC|Encryption)\s?:"
-)
+_HEADER = re.compile(r"(?:Proc-Type|DEK-Info|Key-Derivation|Private-MAC):")
+_ABOUT = re.compile(r"(?:Version|Comment|Hash|Charset|Subject|Encryption|X-[\w-]{1,30}):")
 _INSIDE = re.compile(r"[A-Za-z0-9+/=]{8,}")
 _PIECE = re.compile(r"[A-Za-z0-9+/=]+")
 _BREAK = re.compile(r"(?:\\+[nr]|\s|[\"'`,+]|%0[AaDd])+")
@@ -53,9 +52,14 @@ def short_body(text: str) -> Span | None:
 
 
 def header(text: str) -> Span | None:
-    """A header inside an encrypted key (which names its cipher and salt), or None."""
+    """A header inside an encrypted key, which names its cipher and salt; or None."""
     found = _HEADER.search(text)
     return (found.start(), len(text)) if found else None
+
+
+def about(text: str) -> bool:
+    """Whether the line is a header inside a key that gives nothing away."""
+    return bool(_ABOUT.search(text))
 
 
 def inside(text: str, start: int, stop: int, ends: bool) -> Span | None:

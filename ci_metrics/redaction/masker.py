@@ -96,9 +96,10 @@ class Masker:
         view = uncoloured(text)
         found: list[Span] = []
         for following in self._open:
+            counted = following.counts
             new = following.spans(view.text)
             found += new
-            self.count += bool(new) and following.counts()
+            self.count += bool(new) and counted
         self._open = [following for following in self._open if not following.done]
         return [view.back(span) for span in found]
 

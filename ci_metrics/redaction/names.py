@@ -27,8 +27,26 @@ STEM = (
     "|[a-z]key|mnemonic|seed|jwt|cookie|signature|licen[sc]e|connection_string|_pass|[a-z]pass|_pw|[a-z]pw|_pat|_sig|sid|psk"
     "|p12|pfx|keystore|kube_?config|crumb|samlresponse)"
 )
-_PASSWORD_WORDS = frozenset(["password", "passwords", "passwd", "passwort", "passphrase", "passcode", "kennwort", "contrasena", "senha", "motdepasse", "pwd", "pass", "pw"])
-_SECRET_WORDS = frozenset({"secret", "secrets", "token", "credential", "credentials", "apikey", "sig", "jwt", "pat", "bearer"})
+_PASSWORD_WORDS = frozenset(
+    [
+        "password",
+        "passwords",
+        "passwd",
+        "passwort",
+        "passphrase",
+        "passcode",
+        "kennwort",
+        "contrasena",
+        "senha",
+        "motdepasse",
+        "pwd",
+        "pass",
+        "pw",
+    ]
+)
+_SECRET_WORDS = frozenset(
+    {"secret", "secrets", "token", "credential", "credentials", "apikey", "sig", "jwt", "pat", "bearer"}
+)
 #: Endings of words that are written as one: `accesstoken`, `dbpassword`, `clientsecret`.
 _ENDINGS = re.compile(
     r"(?:(password|passwd|passphrase|passwort|kennwort|(?:ssh|smtp|db|sql|pg|ftp|ldap|admin|root|user|mail|key|store|become|sudo|rpc|redis|mongo|nexus|proxy|require)pass|(?:bind|root|user|admin)pw|psk)|(secret|token|apikey|authkey|secretkey|accesskey|privatekey|masterkey|auth|authz))$"
@@ -108,7 +126,11 @@ def kind_of(name: str) -> Kind:
     if last == "word" and before == "pass":
         return Kind.PASSWORD
     if last in _SECRET_WORDS:
-        return Kind.MAYBE if last in ("pat", "sig", "credential", "credentials", "secrets") and len(words) == 1 else Kind.SECRET
+        return (
+            Kind.MAYBE
+            if last in ("pat", "sig", "credential", "credentials", "secrets") and len(words) == 1
+            else Kind.SECRET
+        )
     if last in ("key", "keys", "license", "licence"):
         if before in _SURE_KEYS or (last != "key" and last != "keys"):
             return Kind.SECRET
@@ -117,9 +139,26 @@ def kind_of(name: str) -> Kind:
         return Kind.MAYBE
     if last == "auth":
         return Kind.SECRET if name.lstrip("-").startswith("_") else Kind.MAYBE
-    if last in ("seed", "salt", "signature", "otp") and before in ("mfa", "totp", "otp", "fa", "wallet", "hd", "auth", "jwt", "session", "cookie", "hash", "webhook"):
+    if last in ("seed", "salt", "signature", "otp") and before in (
+        "mfa",
+        "totp",
+        "otp",
+        "fa",
+        "wallet",
+        "hd",
+        "auth",
+        "jwt",
+        "session",
+        "cookie",
+        "hash",
+        "webhook",
+    ):
         return Kind.SECRET
-    if last in ("p12", "pfx", "keystore", "jks", "kubeconfig", "crumb", "samlresponse") or (last == "config" and before == "kube") or (last == "response" and before == "saml"):
+    if (
+        last in ("p12", "pfx", "keystore", "jks", "kubeconfig", "crumb", "samlresponse")
+        or (last == "config" and before == "kube")
+        or (last == "response" and before == "saml")
+    ):
         return Kind.MAYBE
     if last in ("signature", "cookie", "seed", "otp", "totp", "salt", "session", "sessionid", "sid"):
         return Kind.MAYBE
@@ -131,4 +170,8 @@ def kind_of(name: str) -> Kind:
         return Kind.MAYBE  # AppRole's secret_id opens, a secret's id does not: the value says which
     if last in _ABOUT:
         return Kind.NOTHING
-    return Kind.MAYBE if any(word in _PASSWORD_WORDS or word in _SECRET_WORDS for word in words) and not _ABOUT.intersection(words) else Kind.NOTHING
+    return (
+        Kind.MAYBE
+        if any(word in _PASSWORD_WORDS or word in _SECRET_WORDS for word in words) and not _ABOUT.intersection(words)
+        else Kind.NOTHING
+    )

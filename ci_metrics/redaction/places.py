@@ -101,7 +101,11 @@ def assigned(text: str) -> Iterator[Span]:
     for found in _ASSIGNED.finditer(text):
         name, at = found.group(1), found.end()
         kind = kind_of(name)
-        if kind is Kind.NOTHING or at >= len(text) or (text[at - 1] == ":" and text[found.start() - 1 : found.start()] == ":"):
+        if (
+            kind is Kind.NOTHING
+            or at >= len(text)
+            or (text[at - 1] == ":" and text[found.start() - 1 : found.start()] == ":")
+        ):
             continue  # `arn:…:secret:name` says where a secret is
         if run[0] <= at < run[1] and not _QUOTE.match(text, at):
             span, quoted = (at, run[1]), False
@@ -109,7 +113,9 @@ def assigned(text: str) -> Iterator[Span]:
             span, quoted = value_at(text, at)
             run = run if quoted else span
         value = text[span[0] : min(span[1], span[0] + JUDGED)]
-        if not value or (not quoted and (text[span[1] : span[1] + 1] == "(" or _is_talk(text, found, span, kind, value))):
+        if not value or (
+            not quoted and (text[span[1] : span[1] + 1] == "(" or _is_talk(text, found, span, kind, value))
+        ):
             continue
         if kind is Kind.SECRET and name in ("pass", "pw") and (quoted or looks_chosen(value)):
             kind = Kind.PASSWORD
@@ -134,7 +140,8 @@ def _is_talk(text: str, found: re.Match[str], span: Span, kind: Kind, value: str
             return True
         before = text[max(0, found.start() - 40) : found.start()]
         if is_readable(value) and re.search(
-            r"(?:>|\udce2\udc9c[\udc93\udc94\udc97]|\udce2\udc88\udc9a|\udcc3\udc97|FAIL|PASS|[Ee]rror|[Ww]arning)\W*(?:\w+ )?$", before
+            r"(?:>|\udce2\udc9c[\udc93\udc94\udc97]|\udce2\udc88\udc9a|\udcc3\udc97|FAIL|PASS|[Ee]rror|[Ww]arning)\W*(?:\w+ )?$",
+            before,
         ):
             return True
     elif spaced and assigns[0] in " \t" and kind is Kind.PASSWORD:
@@ -159,13 +166,7 @@ def addresses(text: str) -> Iterator[Span]:
     """The password of ``user:password@``, also with ``@`` or ``/`` in it; a token in the user's place; signatures in the query."""
     for found in _ADDRESS.finditer(text):
         value = found.group(2)
-        if (
-            len(value) > 2
-            and not _PORT.match(value)
-            and not is_reference(value)
-
-            and not value.startswith("//")
-        ):
+        if len(value) > 2 and not _PORT.match(value) and not is_reference(value) and not value.startswith("//"):
             yield found.span(2)
             if looks_random(found.group(1)):  # a key in two halves
                 yield found.span(1)

@@ -9,6 +9,14 @@ no back references, and a literal of three characters or more wherever the form 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from ci_metrics.redaction.values import is_readable
+
+Span = tuple[int, int]
+
 #: (whose, form). A form that also matches names that people make up is marked by ``~``: what it finds must not read like words.
 TOKENS: tuple[tuple[str, str], ...] = (
     # code hosts
@@ -179,3 +187,61 @@ TOKENS: tuple[tuple[str, str], ...] = (
     ("age", r"AGE-(?:SECRET-KEY|PLUGIN-[A-Z0-9-]{1,30})-1[02-9AC-HJ-NP-Z]{20,}|age-secret-key-1[02-9ac-hj-np-z]{50,}"),
     ("password hash", r"\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}|\$[156y]\$(?:rounds=\d{1,9}\$|j[./A-Za-z0-9]{2,5}\$)?[./A-Za-z0-9]{1,30}\$[./A-Za-z0-9]{22,86}|\$argon2(?:id|i|d)\$[A-Za-z0-9+/=,$.]{30,}|\$apr1\$[./A-Za-z0-9]{1,8}\$[./A-Za-z0-9]{22}"),
 )  # fmt: skip
+
+#: Before a form: no letter or digit, unless it ends an escape (``\\n``, ``%3D``). A beginning that no word has needs nothing.
+_APART = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=u00[0-9a-f]{2}))"
+_DISTINCT = re.compile(
+    r"(?!key-)[A-Za-z0-9]{2,}[_-]|gh\[|gl\(|xox|hv\[|do\[|shp\(|dckr_|[sr]k_|\\\.|\(\?:/|hooks\\|discord|chat\\|maker"
+)
+_TAIL = r"[A-Za-z0-9_-]{0,200}"
+
+
+#: A service's short word, then random characters: most issuers make their tokens like that since scanners look for them.
+_PREFIXED = re.compile(
+    r"(?<![A-Za-z0-9/+=_.-])(?:[A-Za-z][A-Za-z0-9]{1,11}[_.~-](?:v\d[_-])?){1,4}?([A-Za-z0-9][A-Za-z0-9_-]{19,2000})(?![A-Za-z0-9_+/-]|\.\w)",
+    re.ASCII,
+)
+#: Words before what services call their records by: no secrets.
+_IDENTITY = re.compile(
+    r"(?:dpl|run|req|request|evt|event|msg|prj|team|usr|user|cus|sub|in|pi|ch|acct|price|prod|file|thread|asst|resp|chatcmpl|toolu|call|org|wf|job|step|task"
+    r"|txn|tr|node|id|build|batch|snapshot|sess|trace|span|sha256|sha512|sha384|md5|layer|img|image|ssh-(?:rsa|ed25519)|github|tmp|ssh)[_-]"
+)
+_BLOCKS = re.compile("[0-9A-Za-z]{20,}")
+
+
+def prefixed(text: str) -> Iterator[Span]:
+    """Tokens of services that are in no list: a short word, then what only a generator makes."""
+    for found in _PREFIXED.finditer(text):
+        body = _BLOCKS.search(found.group())
+        if body and _generated(body.group()) and not _IDENTITY.match(found.group()):
+            yield found.span()
+
+
+def _generated(run: str) -> bool:
+    """Whether letters of both cases and digits change places as they do in random characters, and in nothing that people write."""
+    upper, lower = sum(c.isupper() for c in run), sum(c.islower() for c in run)
+    digits = len(run) - upper - lower
+    changes = sum(_CLASS[ord(a)] != _CLASS[ord(b)] for a, b in pairwise(run))
+    return (
+        min(upper, lower) * 6 >= len(run)
+        and digits * 20 >= len(run)
+        and changes * 2.6 >= len(run)
+        and not run.startswith(("ZN", "17h"))
+    )
+
+
+_CLASS = ["".join((str(int(chr(n).isupper())), str(int(chr(n).islower())))) for n in range(128)]
+
+
+def spans_of(form: str) -> Callable[[str], Iterator[Span]]:
+    """What finds the form in a line: each match to the end of its run of letters and digits, for a longer form may begin alike."""
+    wordless = form.startswith("~")
+    form = form.lstrip("~")
+    compiled = re.compile(rf"{'' if _DISTINCT.match(form) and not wordless else _APART}(?:{form}){_TAIL}", re.ASCII)
+
+    def spans(text: str) -> Iterator[Span]:
+        for found in compiled.finditer(text):
+            if not (wordless and is_readable(found.group())):
+                yield found.span()
+
+    return spans

@@ -17,21 +17,33 @@ MASK = "[REDACTED]"
 #: Masks, references to a secret kept elsewhere, and expressions: no secret stands here, whatever the name says.
 _REFERENCE = re.compile(
     r"""(?:
-      [*•.xX#_-]+ | [*]{2,}.* | \[?(?:REDACTED|MASKED|FILTERED|HIDDEN|SECRET|SECURE)(?::[\w -]{1,40})?\]? | <[^<>]*>? | \([A-Za-z _-]*\)?       # masks
-    | \$[{(A-Za-z_].* | \$\d | %\w+% | \{\{.* | \$\$.* | @@.* | \#\{.* | !(?:Ref|Sub|GetAtt|vault|secret|env|reference|Join|ImportValue)\b.*
-    | \[(?:[\s"'\]{\[].*)? | \{(?:[\s"'}].*)? | [|>][+-]?\d?                                     # lists, maps, blocks
-    | (?:file|https?|s3|gs|arn|projects|vault|op|env|sha\d{1,3}|md5|ssh-\w+|ecdsa-\w+):.* | ssh-(?:rsa|ed25519) | [A-Za-z]:[\\/].* | HK[A-Z]{2,3}\\.*
-    | [\w./-]+\.(?:py|js|mjs|ts|tsx|go|rb|rs|java|kt|cs|php|sh|json|ya?ml|toml|ini|cfg|conf|txt|pem|key|crt|env|md|html|xml|log|lock|gz|zip)(?::\d+)*:?
+    # masks
+      [*•.xX#_-]+ | [*]{2,}.* | \[?(?:REDACTED|MASKED|FILTERED|HIDDEN|SECRET|SECURE)(?::[\w -]{1,40})?\]? | <[^<>]*>?
+    | \([A-Za-z _-]*\)?
+    # references
+    | \$[{(A-Za-z_].* | \$\d | %\w+% | \{\{.* | \$\$.* | @@.* | \#\{.*
+    | !(?:Ref|Sub|GetAtt|vault|secret|env|reference|Join|ImportValue)\b.*
+    | (?:file|https?|s3|gs|arn|projects|vault|op|env|sha\d{1,3}|md5|ssh-\w+|ecdsa-\w+):.* | ssh-(?:rsa|ed25519)
+    # lists, maps, blocks
+    | \[(?:[\s"'\]{\[].*)? | \{(?:[\s"'}].*)? | [|>][+-]?\d?
+    # places and files
+    | [A-Za-z]:[\\/].* | HK[A-Z]{2,3}\\.*
+    | [\w./-]+\.(?:py|js|mjs|ts|tsx|go|rb|rs|java|kt|cs|php|sh|json|ya?ml|toml|ini|cfg|conf|txt|pem|key|crt|env|md|html|xml|log
+      |lock|gz|zip)(?::\d+)*:?
+    # source text: calls, members, Erlang's functions, Rust's raw names
     | [A-Za-z_][A-Za-z_.]*\(.* | [A-Za-z_][A-Za-z_.]*\[["'\w].*
-    | (?:process|os|env|secrets?|vars|self|this|config|settings|request|req|args|opts|options|params|github|var|local|data|module)\.[A-Za-z_][\w.]*[,;)]*
-    | [\w.:]+/\d{1,2} | [A-Za-z]\#[A-Za-z_]\w*                                                                # Erlang's functions, Rust's raw names
+    | (?:process|os|env|secrets?|vars|self|this|config|settings|request|req|args|opts|options|params|github|var|local|data|module)
+      \.[A-Za-z_][\w.]*[,;)]*
+    | [\w.:]+/\d{1,2} | [A-Za-z]\#[A-Za-z_]\w*
+    # dates and versions
     | \d{4}-\d\d-\d\d[T ]?[\d:.Z+-]* | v?\d+(?:\.\d+){1,3}
-    | LS0tLS1CRUdJTiBDRVJU.* | LS0tLS1CRUdJTiBQVUJM.* | MII[BC]Ij.* | AAAA[BCE][23]Nz.*                # certificates, public keys
+    # certificates and public keys
+    | LS0tLS1CRUdJTiBDRVJU.* | LS0tLS1CRUdJTiBQVUJM.* | MII[BC]Ij.* | AAAA[BCE][23]Nz.*
     )""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
-_VARIABLE = re.compile(r"[A-Z][A-Z0-9]{0,40}(?:_[A-Z0-9]{1,40})+")  # the name of a variable that holds it
 _PATH = re.compile(r"(?:\.{0,2}|~|[A-Za-z]:)[/\\]")
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9]{0,40}(?:_[A-Z0-9]{1,40})+")  # the name of a variable that holds it
 #: Words that stand behind a secret's name in messages, types and settings.
 _WORDS_TEXT = """
 true false null none nil undefined undef void empty missing required requires optional invalid valid incorrect wrong bad expired not
@@ -138,7 +150,11 @@ def is_readable(value: str) -> bool:
         if turns > 2 and sum(c.isdigit() for c in part) > 4:
             continue
         if turns * 4 <= len(part) or len(part) <= 4:  # few changes between letters, digits and cases
-            words += sum(len(p) for p in pieces if len(p) <= 2 or (_VOWELS.search(p) and not _UNSAID.search(p)) or (p.isupper() and len(p) <= 5))
+            words += sum(
+                len(p)
+                for p in pieces
+                if len(p) <= 2 or (_VOWELS.search(p) and not _UNSAID.search(p)) or (p.isupper() and len(p) <= 5)
+            )
     return letters > 0 and not odd and words >= 0.8 * letters
 
 
