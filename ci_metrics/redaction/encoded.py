@@ -13,6 +13,7 @@ import re
 RUN = re.compile(r"[A-Za-z0-9+/_-]{20,65536}={0,2}")
 #: What stands in the secrets that people put in base64: issuers' beginnings, names, keys, logins of a service.
 _INSIDE_TEXT = """
+Authorization authorization AUTHORIZATION Bearer extraheader webhook https:// http:// postgres mongodb redis:// amqp xapp- glrt-
 ghp_ gho_ ghs_ github_pat_ glpat- xoxb- xoxp- hooks.slack.com npm_ pypi- sk-ant- sk-proj- sk_live_ dckr_pat_ hvs. AKIA
 ASIA AIza ya29. GOCSPX- dop_v1_ SG. password PASSWORD Password passwd secret SECRET _TOKEN= _token Token apikey api_key
 API_KEY AccountKey= private_key x-access-token: x-token-auth: oauth2: :// client-key-data "auths" -----BEGIN
