@@ -49,7 +49,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     (r"\b(?:psexec|ipmitool|mosquitto_|smbmap|crackmapexec|evil-winrm)[^\n]*[ \t]-p", r"\b(?:psexec\w*|ipmitool|mosquitto_\w+|smbmap|crackmapexec|evil-winrm)\b.{0,300}?[ \t]-[pP][ \t]+⟪WORD⟫"),
     (r"\bsnmp[a-z]+\b[^\n]*-[AX]", r"\bsnmp\w+\b.{0,300}?[ \t]-[AX][ \t]+⟪WORD⟫"),
     (r"[ \t][/-]p(?:ass|assword)?:", r"(?i:[ \t](?:/|-)p(?:ass|assword)?:)⟪SECRET⟫"),
-    (r"\b(?:auth|requirepass|masterauth|bindpw|rootpw)[ \t]+[^ \t\n]{6}", r"(?:\b(?:requirepass|masterauth|bindpw|rootpw)|(?:^|[\"'`>Z] ?)AUTH)[ \t]+⟪SECRET⟫"),
+    (r"\b(?:auth|requirepass|masterauth|bindpw|rootpw)[ \t]+[^ \t\n]{6}", r"(?:\b(?:requirepass|masterauth|bindpw|rootpw)|(?:^|[\s\"'`>])AUTH)[ \t]+⟪SECRET⟫"),
     (r"\bnet use\b", r"\bnet use[ \t]+\S+(?:[ \t]+\\\\\S+)?[ \t]+(?!/)⟪WORD⟫"),
     (r"[ \t]-(?:-cookie|b)[ =]", r"[ \t](?:--cookie|-b)[ =]['\"]?[\w.-]{1,60}=()()([^\s;'\"]{12,})"),
     (r"\bbundle config\b", r"\bbundle config\b.{0,120}?[ \t][\w.@-]{1,60}:()()([^\s:/'\"]{12,})"),

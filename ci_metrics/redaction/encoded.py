@@ -10,6 +10,8 @@ import base64
 import binascii
 import re
 
+from ci_metrics.redaction.tokens import TOKENS
+
 RUN = re.compile(r"[A-Za-z0-9+/_-]{20,65536}={0,2}")
 #: What stands in the secrets that people put in base64: issuers' beginnings, names, keys, logins of a service.
 _INSIDE_TEXT = """
@@ -18,7 +20,9 @@ ghp_ gho_ ghs_ github_pat_ glpat- xoxb- xoxp- hooks.slack.com npm_ pypi- sk-ant-
 ASIA AIza ya29. GOCSPX- dop_v1_ SG. password PASSWORD Password passwd secret SECRET _TOKEN= _token Token apikey api_key
 API_KEY AccountKey= private_key x-access-token: x-token-auth: oauth2: :// client-key-data "auths" -----BEGIN
 """
-_INSIDE = (*_INSIDE_TEXT.split(), "PRIVATE KEY")
+#: Beginnings of issuers' forms that are long enough to be told from chance.
+_BEGINNINGS = [found.group() for _, form in TOKENS if (found := re.match(r"[A-Za-z][A-Za-z0-9_-]{4,}", form))]
+_INSIDE = (*_INSIDE_TEXT.split(), *_BEGINNINGS, "PRIVATE KEY")
 
 
 def cores() -> tuple[str, ...]:

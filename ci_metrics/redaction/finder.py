@@ -83,7 +83,7 @@ def _key_begins(text: str) -> Iterator[Span]:
             yield material
 
 
-_ESCAPED = r"(?:%(?:25)?[0-9a-f]{2}|&(?:quot|#34|#x22|#39);|\\{1,4}u00[0-9a-f]{2})"
+_ESCAPED = r"(?:%(?:25)?[0-9a-f]{2}|&(?:quot|apos|lt|gt|#34|#x22|#39|#x27);|\\{1,4}u00[0-9a-f]{2})"
 _NOUN = "(?:token|key|secret|credential|auth|passw)"
 _RANDOM = "[A-Za-z0-9][_~-][A-Za-z0-9]{20}"
 _EOL = r"[ \t\r]{0,8}\n"
@@ -101,6 +101,7 @@ ENTRIES: tuple[Entry, ...] = (
         "percent signs, entities, escapes",
         (
             rf"{STEM}[\w.-]{{0,40}}\]?(?:{_ESCAPED}[ =:]{{0,3}}){{1,6}}[^ \t\n]{{3}}",
+            rf"&lt;[\w:.-]{{0,40}}{STEM}",
             r"%20[^ \t\n%]{0,60}%20[^ \t\n%]{0,60}%",
             r"%2f[^ \t\n%]{0,60}%2f[^ \t\n%]{0,60}(?:%|/)",
             r"%3f[^ \t\n%]{0,60}%3d",
@@ -138,11 +139,20 @@ ENTRIES: tuple[Entry, ...] = (
         announces=following.pair_follows,
     ),
     Entry("machine of .netrc", (r"\bmachine[ \t]+[\w.-]+[^\n]{0,80}\n",), announces=following.machine_follows),
+    Entry(
+        "lines in a string",
+        (
+            rf"{STEM}[\w.-]{{0,40}}[\\\"']{{0,8}}[ ]?[:=][ ]?[|>]?[+-]?[ ]?\\{{1,8}}n",
+            r"kind: Secret\\{1,8}n",
+            r"machine [\w.-]{1,80}\\{1,8}n",
+        ),
+        True,
+    ),
     Entry("Kubernetes Secret", (r"kind:[ \t]*[\"']?Secret\b",), announces=following.entries_follow),
 )
-#: Entries that also concern lines before theirs: a key's end, a Secret whose entries were printed before its kind.
+#: A text of several lines in a string; and entries that also concern lines before theirs: a key's end, a Secret printed before its kind.
 KEY_END = len(ENTRIES)
-KIND_SECRET = KEY_END - 1
+STRING, KIND_SECRET = KEY_END - 2, KEY_END - 1
 _KEY_END_MARK = "END [A-Z0-9 ]{0,30}PRIVATE KEY"
 
 

@@ -22,16 +22,27 @@ Span = tuple[int, int]
 PREFIX = re.compile(
     r"(?:\udcef\udcbb\udcbf)?(?:[^\t\n]{1,200}\t[^\t\n]{1,200}\t)?"
     r"(?:\[?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\]?[ ]?)?(?:#\d+ \d+\.\d+ )?"
-    r"(?:[\w.-]{1,60}[ ]{0,20}\|[ ]?)?(?:[>|+-] ?(?![\w-]))?"
+    r"(?:[ ]{0,8}[\w.-]{1,60}[ ]{0,20}\|[ ]?)?(?:[>|+-] ?(?![\w-]))?"
 )
+
+
+_SHAPE = {ord(digit): "0" for digit in "123456789"}
 
 
 class Following(ABC):
     """What is looked for on the lines to come."""
 
-    def __init__(self, lines: int) -> None:
+    def __init__(self, lines: int, lead: str = "") -> None:
         self.done = False
         self._left = lines
+        self._lead = lead  # what stood before the announcement: the next lines may begin with the like of it
+
+    def _start(self, text: str) -> int:
+        """Where the line's own text begins, behind what a tool put before it."""
+        if self._lead and text[: len(self._lead)].translate(_SHAPE) == self._lead.translate(_SHAPE):
+            return len(self._lead)
+        found = PREFIX.match(text)
+        return found.end() if found else 0
 
     @property
     def counts(self) -> bool:
@@ -82,14 +93,14 @@ class KeyBody(Following):
 class NextValue(Following):
     """A value on the line below its name: ``password:`` and an indented word, also YAML's ``|`` with several lines."""
 
-    def __init__(self, kind: Kind, block: bool = False) -> None:
-        super().__init__(30 if block else 3)
+    def __init__(self, kind: Kind, lead: str = "", *, block: bool = False) -> None:
+        super().__init__(30 if block else 3, lead)
         self._kind = kind
         self._block = block
 
     def spans(self, text: str) -> list[Span]:  # noqa: D102
         self._left -= 1
-        start = PREFIX.match(text).end()  # type: ignore[union-attr]
+        start = self._start(text)
         body = text[start:].strip()
         self.done = self._left <= 0
         if not body:
@@ -155,13 +166,13 @@ class SecretData(Following):
 
     ENTRY = re.compile(r"^([ \t]*)[\"']?([\w.-]{1,250})[\"']?:[ \t]*(.*?)[ \t\r]*$")
 
-    def __init__(self, inside: int = -1) -> None:
-        super().__init__(60)
-        self._indent = inside  # of the ``data:`` line, or -1 outside of it
+    def __init__(self, lead: str = "") -> None:
+        super().__init__(60, lead)
+        self._indent = -1  # of the ``data:`` line, or -1 outside of it
 
     def spans(self, text: str) -> list[Span]:  # noqa: D102
         self._left -= 1
-        start = PREFIX.match(text).end()  # type: ignore[union-attr]
+        start = self._start(text)
         line = text[start:]
         self.done = self._left <= 0 or line.startswith("---")
         found = self.ENTRY.match(line)
@@ -213,14 +224,18 @@ _PAIR_NAME = re.compile(
 )
 
 
+def _lead(text: str, at: int) -> str:
+    return text[:at].rstrip(" \t\"'{[(")
+
+
 def value_follows(text: str) -> Following | None:
     """The value of a name, or of an option, with which this line ends."""
     found = _NAME_ENDS.search(text, max(0, len(text) - 300))
     if found and (kind := kind_of(found.group(1))):
-        return NextValue(kind, block=bool(found.group(2)))
+        return NextValue(kind, _lead(text, found.start(1)), block=bool(found.group(2)))
     found = _OPTION_ENDS.search(text, max(0, len(text) - 300))
     if found and (kind := kind_of(found.group(1))) >= Kind.SECRET:
-        return NextValue(kind)
+        return NextValue(kind, _lead(text, found.start(1)))
     return None
 
 
@@ -241,4 +256,5 @@ def machine_follows(text: str) -> Following | None:
 
 def entries_follow(text: str) -> Following | None:
     """The entries of a Kubernetes Secret."""
-    return SecretData() if _KIND.search(text) else None
+    found = _KIND.search(text)
+    return SecretData(_lead(text, found.start())) if found else None

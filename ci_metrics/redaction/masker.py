@@ -13,7 +13,7 @@ import numpy as np
 from ci_metrics.redaction import finder, keys
 from ci_metrics.redaction.following import PREFIX, Following, KeyBody, SecretData
 from ci_metrics.redaction.values import MASK
-from ci_metrics.redaction.views import RAW_CODES, uncoloured
+from ci_metrics.redaction.views import RAW_CODES, uncoloured, unescaped
 
 Span = tuple[int, int]
 
@@ -47,7 +47,7 @@ class Masker:
     def spans(self, data: bytes) -> list[Span]:
         """Where secrets stand in the next block: offsets of its bytes, ascending, none across a newline."""
         whole = data if data.endswith(b"\n") else data + b"\n"  # forms may ask for the line's end
-        if self._closely and b"\x1b" in data:
+        if self._closely and b"[" in data:
             plain = RAW_CODES.sub(b"", whole)
             lines = _same_lines(plain, _by_line(plain, finder.matches(plain, closely=True)), data)
         else:
@@ -79,6 +79,10 @@ class Masker:
             if own:
                 self.count += len(finder.merged(here + own)) - len(here)
                 here += own
+            if finder.STRING in entries:
+                own = _in_strings(text)
+                self.count += len(own)
+                here += own
             if finder.KEY_END in entries:
                 spans += _key_before(data, start)
                 self.count += bool(spans) and not (here or in_key)
@@ -102,6 +106,13 @@ class Masker:
             self.count += bool(new) and counted
         self._open = [following for following in self._open if not following.done]
         return [view.back(span) for span in found]
+
+
+def _in_strings(text: str) -> list[Span]:
+    """Secrets of a text of several lines that stands, with ``\\n`` for its breaks, in a string."""
+    view = unescaped(text)
+    spans = Masker(closely=True).spans(view.text.encode("ascii", "surrogateescape"))
+    return [view.back(span) for span in spans]
 
 
 def _whole(data: bytes, start: int, end: int) -> Span:
@@ -133,7 +144,8 @@ def _secret_before(data: bytes, at: int) -> list[Span]:
     for start, end in _lines_before(data, at):
         lines.append((start, end))
         text = uncoloured(data[start:end].decode("ascii", "surrogateescape")).text
-        body = text[PREFIX.match(text).end() :]  # type: ignore[union-attr]
+        found = PREFIX.match(text)
+        body = text[found.end() if found else 0 :]
         if body.startswith("---") or body.lstrip().startswith("kind:"):
             break
         if body.lstrip().startswith(("data:", "stringData:")):

@@ -49,7 +49,7 @@ _BARE = re.compile(
     re.VERBOSE,
 )
 #: What a plan puts between the value before and the value after.
-_CHANGE = re.compile(r"\\*[\"']?[ \t]{1,4}(?:->|=>)[ \t]{1,4}(?=[\"'])")
+_CHANGE = re.compile(r"\\*[\"']?[ \t]{1,4}(?:->|=>)[ \t]{1,4}(?=\\*[\"'])")
 _REST = re.compile(r"[ \t]*(?:$|[#;,)\]}>|&\\\"'`]|//|-{1,2}\w|[\w.-]{1,60}+[\"']?[ ]?[=:])")
 #: A word of a command line: in quotes or up to white space.
 WORD = r"""(?:\\*"([^"]+?)\\*"|'([^']+)'|([^\s'"][^\s]*))"""

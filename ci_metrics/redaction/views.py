@@ -12,13 +12,17 @@ from dataclasses import dataclass, field
 Span = tuple[int, int]
 
 #: Colour, cursor and hyperlink codes (ECMA-48), as bytes and as text.
-_CODES = r"\x1b(?:\[[0-9;:?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b\n]{0,2000}(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78cDEHM])"
+_CODES = (
+    r"\x1b(?:\[[0-9;:?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b\n]{0,2000}(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78cDEHM])"
+    r"|(?:\^\[)?\[\d{1,3}(?:;\d{1,3}){0,8}m"  # whose escape character was lost on the way
+)
 CODES = re.compile(_CODES)
 RAW_CODES = re.compile(_CODES.encode())
 #: What other writers put for a character.
 _ENCODED = re.compile(
     r"%(?:25)?([0-9A-Fa-f]{2})|&(quot|amp|lt|gt|apos|#\d{2,3}|#x[0-9A-Fa-f]{2});|\\{1,4}u00([0-9A-Fa-f]{2})"
 )
+_WRITTEN_BREAK = re.compile(r"\\+r\\+n|\\+n")
 _BETWEEN = re.compile(r"\\*[\"'],[ ]?\\*[\"']")
 _ENTITIES = {"quot": '"', "amp": "&", "lt": "<", "gt": ">", "apos": "'"}
 
@@ -44,13 +48,18 @@ class View:
 
 def uncoloured(text: str) -> View:
     """`text` without codes for terminals."""
-    return _replaced(text, CODES, lambda _found: "") if "\x1b" in text else View(text)
+    return _replaced(text, CODES, lambda _found: "") if "[" in text else View(text)
 
 
 def decoded(text: str) -> View | None:
     """`text` with encoded characters as themselves, once or twice encoded; None when nothing in it is encoded."""
     view = _replaced(text, _ENCODED, _character)
     return view if view._from else None
+
+
+def unescaped(text: str) -> View:
+    """`text` with line breaks for ``\\n``."""
+    return _replaced(text, _WRITTEN_BREAK, lambda _found: "\n")
 
 
 def unlisted(text: str) -> View:

@@ -27,9 +27,8 @@ _PAIR = re.compile(
 )
 _BREAK = r"(?:[ \t]{2,80}|[ \t]{0,80}\|[ \t]{0,80}|\t)"
 _COLUMNS = re.compile(
-    rf"^[^\w]{{0,80}}?[`\"']?([\w.-]{{2,80}})[`\"']?{_BREAK}[`\"']?([^\s`\"'|]{{4,2000}})[`\"']?[ \t|\r]{{0,80}}$"
+    rf"(?<![\w./:=-])[`\"']?([\w.-]{{2,80}})[`\"']?{_BREAK}[`\"']?([^\s`\"'|]{{4,2000}})[`\"']?[ \t|\r`\"')\].;]{{0,80}}$"
 )
-_STAMP = re.compile(r"^(?:\udcef\udcbb\udcbf)?\d{4}-\d\d-\d\dT[\d:.]{8,20}Z ")
 _JWK = re.compile(rf"{_Q}(?:d|p|q|dp|dq|qi|k){_Q}[ \t]*:[ \t]*{_Q}([A-Za-z0-9_-]{{16,}}){_Q}")
 
 
@@ -43,12 +42,9 @@ def documents(text: str) -> Iterator[Span]:
         span, _ = value_at(text, found.end())
         if is_secret(text[slice(*span)], kind_of(found.group(1))):
             yield span
-    stamp = _STAMP.match(text)
-    start = stamp.end() if stamp else 0
-    if found_columns := _COLUMNS.match(text[start:]):
-        name, value = found_columns.groups()
-        if is_secret(value, kind_of(name)) and looks_chosen(value):
-            yield found_columns.start(2) + start, found_columns.end(2) + start
+    for found in _COLUMNS.finditer(text):
+        if is_secret(found.group(2), kind_of(found.group(1))) and looks_chosen(found.group(2)):
+            yield found.span(2)
     if '"kty' in text.replace("\\", ""):
         yield from (found.span(1) for found in _JWK.finditer(text))
 
