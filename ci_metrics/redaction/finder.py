@@ -179,22 +179,20 @@ def matches(data: bytes, closely: bool = False) -> list[tuple[int, int]]:
 
 
 def line_spans(text: str, numbers: AbstractSet[int]) -> list[Span]:
-    """Where secrets stand in one line, of which the engine reported these entries."""
-    view = views.uncoloured(text)
+    """Where secrets stand in one line without colour codes, of which the engine reported these entries."""
     found: list[Span] = []
-    for piece, offset in _pieces(view.text):
+    for piece, offset in _pieces(text):
         for number in numbers:
             if number < KEY_END and (spans := ENTRIES[number].spans):
                 found += [(start + offset, end + offset) for start, end in spans(piece)]
-    return [view.back(span) for span in merged(found)]
+    return merged(found) if found else found
 
 
 def announced(text: str, numbers: AbstractSet[int]) -> list[following.Following]:
-    """What is to be looked for on the lines after this one."""
-    plain = views.uncoloured(text).text
+    """What is to be looked for on the lines after this one, which is without colour codes."""
     out = []
     for number in numbers:
-        if number < KEY_END and (announces := ENTRIES[number].announces) and (new := announces(plain)):
+        if number < KEY_END and (announces := ENTRIES[number].announces) and (new := announces(text)):
             out.append(new)
     return out
 

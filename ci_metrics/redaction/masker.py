@@ -70,7 +70,8 @@ class Masker:
         return finder.merged(spans)
 
     def _of_line(self, data: bytes, start: int, end: int, entries: AbstractSet[int]) -> list[Span]:
-        text = data[start:end].decode("ascii", "surrogateescape")
+        view = uncoloured(data[start:end].decode("ascii", "surrogateescape"))
+        text = view.text
         in_key = any(isinstance(following, KeyBody) for following in self._open)
         here = self._followed(text)
         spans: list[Span] = []
@@ -92,20 +93,19 @@ class Masker:
                 spans += before
             for new in finder.announced(text, entries):  # of each sort the newest
                 self._open = [old for old in self._open if type(old) is not type(new)] + [new]
-        return spans + [_whole(data, start + first, start + last) for first, last in here]
+        return spans + [_whole(data, start + first, start + last) for first, last in map(view.back, here)]
 
     def _followed(self, text: str) -> list[Span]:
         if not self._open:
             return []
-        view = uncoloured(text)
         found: list[Span] = []
         for following in self._open:
             counted = following.counts
-            new = following.spans(view.text)
+            new = following.spans(text)
             found += new
             self.count += bool(new) and counted
         self._open = [following for following in self._open if not following.done]
-        return [view.back(span) for span in found]
+        return found
 
 
 def _in_strings(text: str) -> list[Span]:
