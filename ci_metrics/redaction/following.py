@@ -90,6 +90,9 @@ class KeyBody(Following):
         return [found] if found else []
 
 
+_NAMED = re.compile(r"(?:\$ |\+ )?(?:export )?[A-Za-z_][\w.-]*[=:](?=[^=])")
+
+
 class NextValue(Following):
     """A value on the line below its name: ``password:`` and an indented word, also YAML's ``|`` with several lines."""
 
@@ -119,6 +122,7 @@ class NextValue(Following):
             or not is_secret(value, kind)
             or (value.isalpha() and value.islower() and len(value) < 5)
             or value.endswith(":")
+            or _NAMED.match(body)
         ):
             self.done = True
             return []
