@@ -13,7 +13,7 @@ import numpy as np
 from ci_metrics.redaction import finder, keys
 from ci_metrics.redaction.following import PREFIX, Following, KeyBody, SecretData
 from ci_metrics.redaction.values import MASK
-from ci_metrics.redaction.views import RAW_CODES, uncoloured, unescaped
+from ci_metrics.redaction.views import RAW_CODES, RAW_LOST, uncoloured, unescaped
 
 Span = tuple[int, int]
 
@@ -47,7 +47,7 @@ class Masker:
     def spans(self, data: bytes) -> list[Span]:
         """Where secrets stand in the next block: offsets of its bytes, ascending, none across a newline."""
         whole = data if data.endswith(b"\n") else data + b"\n"  # forms may ask for the line's end
-        if self._closely and b"[" in data:
+        if self._closely and (b"\x1b" in data or RAW_LOST.search(data)):
             plain = RAW_CODES.sub(b"", whole)
             lines = _same_lines(plain, _by_line(plain, finder.matches(plain, closely=True)), data)
         else:

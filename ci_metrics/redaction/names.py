@@ -23,7 +23,7 @@ class Kind(IntEnum):
 
 #: What every name that counts holds, in hyperscan's dialect and any case; `kind_of` says which of them do count.
 STEM = (
-    "(?:passw|passphrase|passcode|kennwort|contrase|senha|motdepasse|passe|pwd|secret|token|credential|api[_-]?key|auth|[_-]key"
+    "(?:passw|passphrase|passcode|kennwort|contrase|senha|motdepasse|passe|pwd|secret|token|credential|api[_-]?key|[_-]key"
     "|[a-z]key|mnemonic|seed|jwt|cookie|signature|licen[sc]e|connection_string|_pass|[a-z]pass|_pw|[a-z]pw|_pat|_sig|sid|psk"
     "|p12|pfx|keystore|kube_?config|crumb|samlresponse)"
 )

@@ -274,14 +274,15 @@ def _word(text: str, at: int) -> Span | None:
 
 #: Whole logs are scanned with their colour codes: between a name and its value these often stand.
 _COLOUR = r"(?:\x1b\[[0-9;]{0,12}[mK]){0,2}"
-_CLOSED = rf"[\w.\x80-\xff-]{{0,40}}{_COLOUR}(?:\\{{0,7}}[\"'`])?\]?{_COLOUR}[ \t]{{0,8}}"
+_CLOSED = rf"{_COLOUR}(?:\\{{0,7}}[\"'`])?\]?{_COLOUR}[ \t]{{0,8}}"
 _CREDENTIAL = r"[\w+/=.~:-]{8}"
 PLACES: tuple[Place, ...] = (
     Place(
         "assigned",
         (
-            rf"{STEM}{_CLOSED}[:=]>?{_COLOUR}[ \t]{{0,8}}{_COLOUR}[^ \t\n\r]{{2}}",
+            rf"{STEM}[\w.\x80-\xff-]{{0,40}}{_CLOSED}[:=]>?{_COLOUR}[ \t]{{0,8}}{_COLOUR}[^ \t\n\r]{{2}}",
             rf"{STEM}[\w.-]{{0,40}}: ?[A-Za-z&' \[\]]{{3,15}} ?= ?[\"']",
+            rf"auth{_CLOSED}[:=]>?[ \t]{{0,8}}[^ \t\n\r]{{2}}",
             r"\bpass[\"']?[ ]?[=:]",
             r"\bpw[\"']?[ ]?[=:]",
         ),

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 
 Span = tuple[int, int]
 
-#: Colour, cursor and hyperlink codes (ECMA-48), as bytes and as text.
+#: Colour, cursor and hyperlink codes (ECMA-48), and colour codes whose escape character was lost on the way; as bytes and as text.
+_LOST = r"\[\d{1,3}(?:;\d{1,3}){0,8}m"
 _CODES = (
     r"\x1b(?:\[[0-9;:?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b\n]{0,2000}(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78cDEHM])"
-    r"|(?:\^\[)?\[\d{1,3}(?:;\d{1,3}){0,8}m"  # whose escape character was lost on the way
+    rf"|(?:\^\[)?{_LOST}"
 )
+LOST = re.compile(_LOST)
 CODES = re.compile(_CODES)
+RAW_LOST = re.compile(_LOST.encode())
 RAW_CODES = re.compile(_CODES.encode())
 #: What other writers put for a character.
 _ENCODED = re.compile(
@@ -48,7 +51,9 @@ class View:
 
 def uncoloured(text: str) -> View:
     """`text` without codes for terminals."""
-    return _replaced(text, CODES, lambda _found: "") if "[" in text else View(text)
+    if "\x1b" in text or ("[" in text and LOST.search(text)):
+        return _replaced(text, CODES, lambda _found: "")
+    return View(text)
 
 
 def decoded(text: str) -> View | None:
