@@ -13,7 +13,7 @@ import re
 from ci_metrics.errors import ContractError
 from ci_metrics.logs.extract import extract
 from ci_metrics.models import Extraction
-from ci_metrics.redaction import Masker
+from ci_metrics.redaction import Care, Masker
 
 _MARK = re.compile("^⟦\\d+⟧ ", re.MULTILINE)
 #: Lines of context around the excerpt, tried in turn until the window gives the verdict of the whole.
@@ -22,7 +22,7 @@ _CONTEXTS = (3, 10, 40, 150)
 
 def window_of(raw: bytes) -> bytes:
     """The smallest window that gives the verdict of the whole log, redacted and marked; ContractError when the log shows no error."""
-    raw = Masker(closely=True).masked(raw)
+    raw = Masker(Care.TEXT).masked(raw)
     whole = extract(raw)
     if whole.state != "errors":
         raise ContractError("the log shows no error: there is nothing to make a fixture of")

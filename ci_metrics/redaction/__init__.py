@@ -7,7 +7,8 @@ Masking never touches a line break, so line numbers stay true; masking twice cha
 because it helps to understand the failure.
 """
 
+from ci_metrics.redaction.finder import Care
 from ci_metrics.redaction.masker import Masker, redact, redact_lines
 from ci_metrics.redaction.values import MASK
 
-__all__ = ["MASK", "Masker", "redact", "redact_lines"]
+__all__ = ["MASK", "Care", "Masker", "redact", "redact_lines"]

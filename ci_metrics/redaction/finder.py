@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cache
 from typing import Any
 
@@ -35,6 +36,14 @@ PIECE, OVERLAP = 1 << 15, 1 << 13
 _PUTTY_CODE = re.compile("Private-MAC: ([0-9a-f]{16,})")
 
 
+class Care(IntEnum):
+    """How much is looked for. What it costs is measured in `docs/extraction.md`."""
+
+    ACROSS = 0  # only secrets of several lines: what cannot be masked any more once lines have been chosen
+    LOG = 1  # everything that a whole log is fast enough for
+    TEXT = 2  # in a text that is about to leave, also what only its randomness tells and what colour codes tear apart
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that is looked for: by `marks` in the whole log, then on the lines that have one."""
@@ -44,7 +53,7 @@ class Entry:
     caseless: bool = False
     spans: Spans | None = None
     announces: Announces | None = None
-    closely: bool = False  # too costly for a whole log: only texts that are about to leave are searched for it
+    care: Care = Care.LOG  # the least at which it is looked for
 
 
 def _encoded(text: str) -> Iterator[Span]:
@@ -89,7 +98,7 @@ _RANDOM = "[A-Za-z0-9][_~-][A-Za-z0-9]{20}"
 _EOL = r"[ \t\r]{0,8}\n"
 ENTRIES: tuple[Entry, ...] = (
     *(Entry(issuer, (form.lstrip("~"),), spans=tokens.spans_of(form)) for issuer, form in tokens.TOKENS),
-    Entry("random behind a word", (_RANDOM,), spans=tokens.prefixed, closely=True),
+    Entry("random behind a word", (_RANDOM,), spans=tokens.prefixed, care=Care.TEXT),
     Entry("random behind a word, and a word that says so", (rf"{_NOUN}[^\n]{{0,80}}{_RANDOM}",), True, tokens.prefixed),
     *(Entry(place.name, place.marks, True, place.spans) for place in (*PLACES, *WRITINGS)),
     *(
@@ -100,7 +109,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "percent signs, entities, escapes",
         (
-            rf"{STEM}[\w.-]{{0,40}}\]?(?:{_ESCAPED}[ =:]{{0,3}}){{1,6}}[^ \t\n]{{3}}",
+            rf"(?:{STEM}|auth)[\w.-]{{0,40}}\]?(?:{_ESCAPED}[ =:]{{0,3}}){{1,6}}[^ \t\n]{{3}}",
             rf"&lt;[\w:.-]{{0,40}}{STEM}",
             r"%20[^ \t\n%]{0,60}%20[^ \t\n%]{0,60}%",
             r"%2f[^ \t\n%]{0,60}%2f[^ \t\n%]{0,60}(?:%|/)",
@@ -111,14 +120,21 @@ ENTRIES: tuple[Entry, ...] = (
         _encoded,
     ),
     Entry("list of arguments", (r"[\"'],[ ]?[\"']-{1,2}[A-Za-z][\w-]*[\"'],[ ]?[\"'][^\"'\n]{3}",), spans=_listed),
-    Entry("private key", ("BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY",), spans=_key_begins, announces=following.key_follows),
+    Entry(
+        "private key",
+        ("BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY",),
+        spans=_key_begins,
+        announces=following.key_follows,
+        care=Care.ACROSS,
+    ),
     Entry(
         "private key in base64",
         (re.escape("LS0tLS1CRUdJTi"), re.escape("LS0tLSBCRUdJTi")),
         spans=_base64,
         announces=following.encoded_key_follows,
+        care=Care.ACROSS,
     ),
-    Entry("PuTTY's private key", (r"Private-Lines: \d",), announces=following.putty_follows),
+    Entry("PuTTY's private key", (r"Private-Lines: \d",), announces=following.putty_follows, care=Care.ACROSS),
     Entry("PuTTY's code", (r"Private-MAC: [0-9a-f]{16}",), spans=_putty_code),
     Entry(
         "value on the next line",
@@ -128,6 +144,7 @@ ENTRIES: tuple[Entry, ...] = (
         ),
         True,
         announces=following.value_follows,
+        care=Care.ACROSS,
     ),
     Entry(
         "pair over two lines",
@@ -137,18 +154,25 @@ ENTRIES: tuple[Entry, ...] = (
         ),
         True,
         announces=following.pair_follows,
+        care=Care.ACROSS,
     ),
-    Entry("machine of .netrc", (r"\bmachine[ \t]+[\w.-]+[^\n]{0,80}\n",), announces=following.machine_follows),
+    Entry(
+        "machine of .netrc",
+        (r"\bmachine[ \t]+[\w.-]+[^\n]{0,80}\n",),
+        announces=following.machine_follows,
+        care=Care.ACROSS,
+    ),
     Entry(
         "lines in a string",
         (
-            rf"{STEM}[\w.-]{{0,40}}[\\\"']{{0,8}}[ ]?[:=][ ]?[|>]?[+-]?[ ]?\\{{1,8}}n",
+            rf"(?:{STEM}|auth)[\w.-]{{0,40}}[\\\"']{{0,8}}[ ]?[:=][ ]?[|>]?[+-]?[ ]?\\{{1,8}}n",
             r"kind: Secret\\{1,8}n",
             r"machine [\w.-]{1,80}\\{1,8}n",
         ),
         True,
+        care=Care.ACROSS,
     ),
-    Entry("Kubernetes Secret", (r"kind:[ \t]*[\"']?Secret\b",), announces=following.entries_follow),
+    Entry("Kubernetes Secret", (r"kind:[ \t]*[\"']?Secret\b",), announces=following.entries_follow, care=Care.ACROSS),
 )
 #: A text of several lines in a string; and entries that also concern lines before theirs: a key's end, a Secret printed before its kind.
 KEY_END = len(ENTRIES)
@@ -157,24 +181,24 @@ _KEY_END_MARK = "END [A-Z0-9 ]{0,30}PRIVATE KEY"
 
 
 @cache
-def engine(closely: bool = False) -> Any:
+def engine(care: Care) -> Any:
     """The database of every mark; a match's number is its entry's place in `ENTRIES`, or `KEY_END`."""
     wanted = [
         (mark.encode("latin-1"), number, hyperscan.HS_FLAG_CASELESS if entry.caseless else 0)
         for number, entry in enumerate(ENTRIES)
         for mark in entry.marks
-        if closely or not entry.closely
+        if entry.care <= care
     ]
     wanted.append((_KEY_END_MARK.encode(), KEY_END, 0))
     expressions, ids, flags = zip(*wanted, strict=True)
     return compiled_patterns.compiled(expressions, ids, flags)
 
 
-def matches(data: bytes, closely: bool = False) -> list[tuple[int, int]]:
+def matches(data: bytes, care: Care) -> list[tuple[int, int]]:
     """(offset of the last byte, entry) of each match in `data`."""
     found: list[tuple[int, int]] = []
     add = found.append
-    compiled_patterns.scan(engine(closely), data, lambda number, _from, to, _flags, _context: add((to - 1, number)))
+    compiled_patterns.scan(engine(care), data, lambda number, _from, to, _flags, _context: add((to - 1, number)))
     return found
 
 
@@ -199,7 +223,7 @@ def announced(text: str, numbers: AbstractSet[int]) -> list[following.Following]
 
 def spans_in(text: str) -> list[Span]:
     """Where secrets stand in a text that is not a line of the log, but was written inside one."""
-    numbers = {number for _, number in matches(text.encode("ascii", "surrogateescape"), closely=True)}
+    numbers = {number for _, number in matches(text.encode("ascii", "surrogateescape"), Care.TEXT)}
     return line_spans(text, numbers) if numbers else []
 
 

@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 import numpy as np
 
 from ci_metrics.redaction import finder, keys
+from ci_metrics.redaction.finder import Care
 from ci_metrics.redaction.following import PREFIX, Following, KeyBody, SecretData
 from ci_metrics.redaction.values import MASK
 from ci_metrics.redaction.views import RAW_CODES, RAW_LOST, uncoloured, unescaped
@@ -28,14 +29,13 @@ _NEWLINE = ord("\n")
 class Masker:
     """State of one log: feed it the blocks in order, each with whole lines.
 
-    `closely` is for short texts that are about to leave: what colour codes tear apart and what only its randomness tells is
-    found too, at a third of the speed.
+    `care` says how much is looked for.
 
     A block that ends inside a line (one longer than a block) is masked all the same; what straddles the cut may escape.
     """
 
-    def __init__(self, *, closely: bool = False) -> None:
-        self._closely = closely
+    def __init__(self, care: Care = Care.LOG) -> None:
+        self._care = care
         self.count = 0  # secrets masked so far: a key counts once, however many lines it has
         self._open: list[Following] = []
 
@@ -47,11 +47,11 @@ class Masker:
     def spans(self, data: bytes) -> list[Span]:
         """Where secrets stand in the next block: offsets of its bytes, ascending, none across a newline."""
         whole = data if data.endswith(b"\n") else data + b"\n"  # forms may ask for the line's end
-        if self._closely and (b"\x1b" in data or RAW_LOST.search(data)):
+        if self._care is Care.TEXT and (b"\x1b" in data or RAW_LOST.search(data)):
             plain = RAW_CODES.sub(b"", whole)
-            lines = _same_lines(plain, _by_line(plain, finder.matches(plain, closely=True)), data)
+            lines = _same_lines(plain, _by_line(plain, finder.matches(plain, self._care)), data)
         else:
-            lines = _by_line(data, finder.matches(whole, self._closely))
+            lines = _by_line(data, finder.matches(whole, self._care))
         if not lines and not self._open:
             return []
         spans: list[Span] = []
@@ -111,7 +111,7 @@ class Masker:
 def _in_strings(text: str) -> list[Span]:
     """Secrets of a text of several lines that stands, with ``\\n`` for its breaks, in a string."""
     view = unescaped(text)
-    spans = Masker(closely=True).spans(view.text.encode("ascii", "surrogateescape"))
+    spans = Masker(Care.TEXT).spans(view.text.encode("ascii", "surrogateescape"))
     return [view.back(span) for span in spans]
 
 
@@ -201,7 +201,7 @@ def redact(text: str) -> tuple[str, int]:
     raw = text.encode("utf-8", "surrogatepass")
     count = 0
     for _ in range(MOST_PASSES):
-        masker = Masker(closely=True)
+        masker = Masker(Care.TEXT)
         masked = masker.masked(raw)
         if masked is raw:
             break

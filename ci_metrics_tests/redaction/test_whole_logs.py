@@ -9,7 +9,7 @@ import hyperscan
 import pytest
 
 from ci_metrics.logs import extract
-from ci_metrics.redaction import MASK, Masker, finder
+from ci_metrics.redaction import MASK, Care, Masker, finder
 from ci_metrics_tests.redaction.leaks import COMMON, LEAKS, example, filled
 from ci_metrics_tests.redaction.lookalikes import LOOKALIKES
 from ci_metrics_tests.redaction.test_masking import leaked
@@ -63,6 +63,14 @@ def test_spans_are_what_is_masked() -> None:
     assert masker.count >= len(COMMON)
 
 
+@pytest.mark.parametrize("kind", ["private key", "OpenSSH private key"])
+def test_across_lines_alone_finds_what_runs_over_several(kind: str) -> None:
+    text, secrets = example(COMMON[kind], random.Random(14))
+    masked = Masker(Care.ACROSS).masked(text.encode()).decode()
+    assert leaked(masked, secrets) == []
+    assert Masker(Care.ACROSS).masked(b"DB_PASSWORD=" + b"hunter" + b"22x\n") == b"DB_PASSWORD=hunter22x\n"
+
+
 def test_bytes_that_are_no_text_stay() -> None:
     raw = b"\xff\xfe\x80 password=\x80\x81hunter22x\xff end\n\xc3"
     masked = Masker().masked(raw)
@@ -83,7 +91,7 @@ def test_together_the_marks_find_what_each_finds_alone() -> None:
     rng = random.Random(5)
     texts = [example(template, rng)[0] for template in LEAKS.values()] + [filled(text, rng) for text in LOOKALIKES]
     data = [(before + text).encode() + b"\n" for text in texts for before in ("", "2031-01-01T00:00:00.1234567Z ", "x" * 300 + " ")]
-    together = [{entry for _, entry in finder.matches(line, closely=True)} for line in data]
+    together = [{entry for _, entry in finder.matches(line, Care.TEXT)} for line in data]
     for number, entry in enumerate(finder.ENTRIES):
         for mark in entry.marks:
             alone = hyperscan.Database()
