@@ -24,8 +24,8 @@ class Kind(IntEnum):
 #: What every name that counts holds, in hyperscan's dialect and any case; `kind_of` says which of them do count.
 STEM = (
     "(?:passw|passphrase|passcode|kennwort|contrase|senha|motdepasse|passe|pwd|secret|token|credential|api[_-]?key|[_-]key"
-    "|[a-z]key|mnemonic|seed|jwt|cookie|signature|licen[sc]e|connection_string|_pass|[a-z]pass|_pw|[a-z]pw|_pat|_sig|sid|psk"
-    "|p12|pfx|keystore|kube_?config|crumb|samlresponse)"
+    "|[a-z]key|mnemonic|seed|jwt|cookie|signature|licen[sc]e|connection_string|[_-]pass|[a-z]pass|[_-]pw|[a-z]pw|[_-]pat|_sig|sid|psk"
+    "|p12|pfx|keystore|kube_?config|crumb|samlresponse|authident|_session|reporter_id|honeycomb-team)"
 )
 _PASSWORD_WORDS = frozenset(
     [
@@ -75,7 +75,7 @@ _ABOUT = frozenset(_ABOUT_TEXT.split())
 #: What stands before `key` in names of keys that open nothing.
 _HARMLESS_KEYS_TEXT = """
 socket cache primary public pub publishable partition sort foreign object host idempotency dedupe dedup deduplication registry translation
-i18n group routing restore hot lookup index unique map dict json config feature flag s3 hash shard bucket row column issue project
+i18n group restore hot lookup index unique map dict json config feature flag s3 hash shard bucket row column issue project
 event state symbol locale message context metric tag label query parent child site known pk gpg arrow shortcut accelerator trace
 correlation build artifact memo redis etag version entry item sorting compound composite surrogate natural candidate reg
 verification verify verifying validator consensus resource tree node path param parameter header field attribute property option
@@ -112,6 +112,8 @@ def kind_of(name: str) -> Kind:
     before = words[-2] if len(words) > 1 else ""
     if last in ("pass", "pw") and len(words) == 1 and not name.startswith("-"):
         return Kind.SECRET if name.islower() else Kind.NOTHING  # `PASS: test_name` is a test's
+    if last == "ident" and before == "auth":
+        return Kind.PASSWORD
     if last == "pass" and before in _OTHER_PASSES:
         return Kind.NOTHING
     if last in _PASSWORD_WORDS or last.startswith("contrase") or (last == "passe" and "mot" in words):
@@ -135,7 +137,7 @@ def kind_of(name: str) -> Kind:
         if before in _SURE_KEYS or (last != "key" and last != "keys"):
             return Kind.SECRET
         if before in _HARMLESS_KEYS or not before:
-            return Kind.NOTHING
+            return Kind.MAYBE if name.startswith("--") else Kind.NOTHING
         return Kind.MAYBE
     if last == "auth":
         return Kind.SECRET if name.lstrip("-").startswith("_") else Kind.MAYBE
@@ -162,6 +164,8 @@ def kind_of(name: str) -> Kind:
         return Kind.MAYBE
     if last in ("signature", "cookie", "seed", "otp", "totp", "salt", "session", "sessionid", "sid"):
         return Kind.MAYBE
+    if (before, last) in (("honeycomb", "team"), ("reporter", "id")):
+        return Kind.SECRET
     if last in ("string", "uri", "url") and before == "connection":
         return Kind.MAYBE
     if last in ("data",) and before == "key":

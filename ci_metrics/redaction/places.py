@@ -155,6 +155,9 @@ _ADDRESS = re.compile(
 _USER_ONLY = re.compile(r"(?<=://)([A-Za-z0-9_~%.+=-]{20,300})(?::x-oauth-basic|:)?@(?=[\w-]+\.?[\w-])")
 _PORT = re.compile(r"\d{1,5}[/?#]")
 _DSN = re.compile(r"(?<![\w/.-])[\w.-]{1,60}:([^\s:@'\"/]{3,100})@(?:tcp|unix)\(")
+_NO_SCHEME = re.compile(r"(?<![\w/.@:-])[\w.-]{1,60}:([^\s:@/'\"]{6,100})@(?:[\w-]+\.)+[a-z]{2,10}\b")
+_USER_AND_PASSWORD = re.compile(r"[?&]u=[^&\s]{1,80}&p=([^&\s\"']{3,200})")
+_SHARED_PATH = re.compile(r"/t/([A-Za-z0-9-]{20,80})/")
 _PARAMETERS = (
     "code|key|sig|signature|auth|ticket|assertion|samlresponse|x-(?:amz|goog|oss|cos)-(?:signature|security-token|credential)|hdnea|apikey|pass"
     "|sid|st|se?cret|hash|hmac|k|t"
@@ -176,6 +179,15 @@ def addresses(text: str) -> Iterator[Span]:
     for found in _DSN.finditer(text):
         if not is_reference(found.group(1)):
             yield found.span(1)
+    for found in _USER_AND_PASSWORD.finditer(text):
+        if not is_reference(found.group(1)):
+            yield found.span(1)
+    for found in _NO_SCHEME.finditer(text):
+        if not is_reference(found.group(1)) and looks_chosen(found.group(1)):
+            yield found.span(1)
+    for found in _SHARED_PATH.finditer(text):
+        if looks_random(found.group(1)) or ("-" in found.group(1) and looks_random(found.group(1).partition("-")[2])):
+            yield found.span(1)
     for found in _PARAMETER.finditer(text):
         if MASK not in found.group(1) and looks_made(found.group(1)):
             yield found.span(1)
@@ -196,7 +208,10 @@ def headers(text: str) -> Iterator[Span]:
     """Credentials of HTTP: Authorization of any scheme, what stands behind ``Bearer``, cookies."""
     for found in _AUTHORIZATION.finditer(text):
         scheme, value = (found.group(1) or "").lower(), found.group(2)
-        if scheme in ("digest", "oauth", "hawk", "signature", "aws4-hmac-sha256"):
+        if (
+            scheme in ("digest", "oauth", "hawk", "signature", "aws4-hmac-sha256")
+            and "=" in text[found.end(2) - len(value) : found.end() + 2_000]
+        ):
             yield from (
                 f.span(1)
                 for f in _SIGNED.finditer(text, found.start(), found.end() + 2_000)
@@ -243,7 +258,11 @@ def options(text: str) -> Iterator[Span]:
     """Words behind an option or in front of a pipe: ``--password x``, ``-u user:x``, ``-p'x'``, ``ENV PASSWORD x``."""
     for found in _OPTION.finditer(text):
         kind = kind_of("-" + found.group(1))
-        if kind is Kind.NOTHING and found.group(1) in ("key", "k", "auth") and (span := _word(text, found.end())):
+        if (
+            kind is Kind.NOTHING
+            and found.group(1) in ("key", "k", "auth", "vkey")
+            and (span := _word(text, found.end()))
+        ):
             if looks_random(text[slice(*span)]):
                 yield span
         elif kind >= Kind.SECRET and (span := _word(text, found.end())):
@@ -294,6 +313,9 @@ PLACES: tuple[Place, ...] = (
             r"://[^ \t\n/@]*:[^ \t\n]*@",
             r"://[\w~%.+=-]{20,300}:?[\w-]*@",
             r":[^ \t\n:@]{3,100}@(?:tcp|unix)\(",
+            r"[a-z0-9_-]:[^ \t\n:@/'\"]{6,100}@[a-z0-9-]+\.[a-z0-9]",
+            r"[?&]u=[^&\n]{1,80}&p=",
+            r"conda[^\n]*/t/",
             rf"[?&;](?:{_PARAMETERS})=[^ \t\n&\"'<>#]{{16}}",
         ),
         addresses,
@@ -310,7 +332,8 @@ PLACES: tuple[Place, ...] = (
     Place(
         "options",
         (
-            r"-(?:key|k|auth)[ \t]+[\w-]{16}",
+            r"-(?:v?key|k|auth)[ \t]+[\w-]{16}",
+            r"-pass[ \t]+[^ \t\n-]",
             rf"[-/](?:[\w.-]{{1,40}})?{STEM}[\w.-]{{0,20}}[ \t]+[^ \t\n-]",
             rf"(?:env|arg|export|set|setx|add)[ \t]+[\w./:@-]{{0,80}}{STEM}[\w.-]{{0,20}}[ \t]+[^ \t\n]",
         ),

@@ -64,6 +64,7 @@ TOKENS: tuple[tuple[str, str], ...] = (
     ("Zapier or Make hook", r"(?:hooks\.zapier\.com/hooks/catch/[0-9]{4,}|hook\.[a-z0-9.]{2,12}make\.com)/[A-Za-z0-9]{6,}"),
     ("IFTTT hook", r"maker\.ifttt\.com/trigger/[\w-]{1,60}/(?:json/)?with/key/[A-Za-z0-9_-]{20,}"),
     ("other chats' hook", r"(?:/hooks/[a-z0-9]{26}|open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot/v2/hook/[0-9a-f-]{36}|qyapi\.weixin\.qq\.com/cgi-bin/webhook/send\?key=[0-9a-f-]{36}|oapi\.dingtalk\.com/robot/send\?access_token=[0-9a-f]{64})"),
+    ("hooks that deploy", r"api\.(?:netlify\.com/build_hooks/[0-9a-f]{24}|vercel\.com/v1/integrations/deploy/[A-Za-z0-9_/-]{20,}|render\.com/deploy/srv-[a-z0-9]{16,}\?key=[A-Za-z0-9_-]{8,})"),
     ("Discord bot", r"~[MNO][A-Za-z\d]{23,25}\.[\w-]{6}\.[\w-]{27,}"),
     ("Telegram", r"(?:bot)?\d{8,10}:AA[A-Za-z0-9_-]{32,34}"),
     ("Twilio", r"SK[0-9a-f]{32}"),

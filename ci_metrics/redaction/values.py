@@ -68,6 +68,7 @@ _UNSAID = re.compile(
 )
 _TURNS = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])|(?<=[a-z])(?=[A-Z])")
 _CHOSEN = re.compile(r"[A-Za-z]\d+[A-Za-z]|\w[!#$%^&*?+~]+\w|[!#$%^&*?+~]$")
+_BASE32 = re.compile("[A-Z2-7]+")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SEPARATED = re.compile(r"[\s_./:,;=+-]+")
 
@@ -111,6 +112,8 @@ def looks_made(value: str) -> bool:
         return False
     if value.isalpha() and (value.islower() or value.isupper() or value.istitle()) and len(value) < 24:
         return False
+    if len(value) >= 16 and _BASE32.fullmatch(value) and any(c.isdigit() for c in value):
+        return True
     if len(value) >= 24 and value.isalnum() and entropy(value) >= 4.3:
         return True
     return entropy(value) >= 2.5 and not is_readable(value) and (any(c.isdigit() for c in value) or len(value) >= 16)

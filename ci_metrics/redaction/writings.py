@@ -25,7 +25,7 @@ _PAIR = re.compile(
     rf"(?:\b[Nn]ame|\b[Kk]ey|\bid|-name)(?:{_Q})?[ \t]*[:=][ \t]*(?:{_Q})?([\w.:-]{{2,80}})(?:{_Q})?"
     rf"[ \t]*[, ][ \t]*(?:{_Q})?(?:[Vv]alue|secret|content)(?:{_Q})?[ \t]*[:=][ \t]*"
 )
-_BREAK = r"(?:[ \t]{2,80}|[ \t]{0,80}\|[ \t]{0,80}|\t)"
+_BREAK = r"(?:[ \t]{2,80}|\.{3,80}|[ \t]{0,80}\|[ \t]{0,80}|\t)"
 _COLUMNS = re.compile(
     rf"(?<![\w./:=-])[`\"']?([\w.-]{{2,80}})[`\"']?{_BREAK}[`\"']?([^\s`\"'|]{{4,2000}})[`\"']?[ \t|\r`\"')\].;]{{0,80}}$"
 )
@@ -56,7 +56,10 @@ _SAID = re.compile(
     r"(?:([\"'`])([^\"'`\n]{3,200})\2|(?<=is |to )([^\s\"'`]{6,200}))"
 )
 _QUOTED = re.compile(rf"(?<![\w.-])([\w.-]{{0,60}}(?i:{_NOUN}))[ \t]{{1,4}}([\"'`])([^\"'`\s]{{3,200}})\2")
-_PROMPT = re.compile(r"(?:[Pp]assword|[Pp]assphrase) for [^\s:]{1,100}:[ \t]+([^\s:]{4,200})[ \t\r]*$")
+_PROMPT = re.compile(r"(?:[Pp]assword|[Pp]assphrase) for \S{1,200}:[ \t]+([^\s:]{4,200})[ \t\r]*$")
+_PASSWORD_OF = re.compile(r"(?i:\bpassword)[ \t]+[\w.-]{1,60}[ \t]+=[ \t]+(\S{4,200})")
+_VERSION = re.compile(r"v?\d+\.\d")
+_BESIDE = re.compile(r"(?<![\w.-])([\w.-]*[/_][\w./-]{1,80})[ \t]+([\w/+$!#][^\s\"'`]{5,400})(?=[ \t\r]*$|[ \t]+-)")
 #: GitHub's commands in a log: what is to be masked, and values set for later steps.
 _ADD_MASK = re.compile(r"(?:::add-mask::|##\[add-mask\])[ \t]*(\S.{0,4000}?)[ \t\r]*$")
 _SET = re.compile(r"(?:::|##\[)(?:set-output|set-env|save-state) name=([\w.-]{1,100})(?:::|\])(\S{1,4000})")
@@ -80,6 +83,18 @@ def sentences(text: str) -> Iterator[Span]:
     for found in _PROMPT.finditer(text):
         if not is_reference(found.group(1)) and not found.group(1).isalpha():
             yield found.span(1)
+    for found in _PASSWORD_OF.finditer(text):
+        if not is_reference(found.group(1)) and looks_chosen(found.group(1)):
+            yield found.span(1)
+    for found in _BESIDE.finditer(text):
+        name, value = found.groups()
+        if (
+            kind_of(name) >= Kind.SECRET
+            and is_secret(value, Kind.PASSWORD)
+            and looks_chosen(value)
+            and not _VERSION.match(value)
+        ):
+            yield found.span(2)
     for found in _ADD_MASK.finditer(text):
         if is_secret(found.group(1), Kind.PASSWORD):
             yield found.span(1)
@@ -96,7 +111,7 @@ WRITINGS: tuple[Place, ...] = (
             rf"<[a-z]+[ \t]+(?:key|name)=[\"'][\w.:-]{{0,60}}{STEM}",
             rf"<[\w:.-]{{0,40}}{STEM}[\w:.-]{{0,20}}[ \t]+value=",
             rf"{STEM}[\w.-]{{0,20}}[\"'\\]{{0,4}},[ ]?(?:<<)?[\"'\\]",
-            rf"(?:{STEM}|secret_id)[\w.-]{{0,20}}[`\"']?(?:[ \t]{{2}}|[ \t]?\||\t)[ \t|`\"']*[^ \t\n|`\"']{{4}}",
+            rf"(?:{STEM}|secret_id)[\w.-]{{0,20}}[`\"']?(?:[ \t]{{2}}|\.\.\.|[ \t]?\||\t)[ \t|.`\"']*[^ \t\n|`\"']{{4}}",
             r"(?:name|key|id)[\\\"']{0,4}[ \t]*[:=].{0,90}(?:value|secret|content)[\\\"']{0,4}[ \t]*[:=]",
             r"\"kty",
         ),
@@ -107,7 +122,10 @@ WRITINGS: tuple[Place, ...] = (
         (
             rf"(?:{_NOUN})(?:[ \t]+(?:{_SAYS})){{0,3}}[ \t]*[:=]?[ \t]+[\"'`][^\"'`\n]{{3}}",
             rf"(?:{_NOUN})[ \t]+(?:{_SAYS})[ \t]",
-            r"pass(?:word|phrase) for [^ \t\n:]{1,100}:[ \t]",
+            r"pass(?:word|phrase) for [^ \t\n]{1,200}:[ \t]",
+            r"password[ \t]+[\w.-]{1,60}[ \t]+=[ \t]",
+            rf"[/_]{STEM}[\w.-]{{0,12}}[ \t]+[^ \t\n]{{6}}",
+            r"[_-]key[ \t]+[\w/+=-]{16}",
             "add-mask",
             "(?:set-output|set-env|save-state) name=",
         ),

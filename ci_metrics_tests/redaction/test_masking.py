@@ -88,7 +88,24 @@ def test_masking_twice_changes_nothing_and_no_cut_of_a_masked_text_reveals() -> 
 
 def test_any_text_comes_back_readable() -> None:
     rng = random.Random(3)
-    pieces = ["\ud800", "\x00", "é", "日本", "\x85", "\xa0", "🔑", "\r", "\x1b[", "password=", '"', "\\", "://", "@", "%", "="]
+    pieces = [
+        "\ud800",
+        "\x00",
+        "é",
+        "日本",
+        "\x85",
+        "\xa0",
+        "🔑",
+        "\r",
+        "\x1b[",
+        "password=",
+        '"',
+        "\\",
+        "://",
+        "@",
+        "%",
+        "=",
+    ]
     for _ in range(3_000):
         text = "".join(rng.choice(pieces) for _ in range(rng.randint(0, 30)))
         masked, _ = redact(text)
@@ -105,7 +122,9 @@ def test_lines_are_masked_together() -> None:
     assert redact_lines([]) == ([], 0)
 
 
-@pytest.mark.parametrize("end", ["Error: exit code 1", "make: *** [Makefile:12: deploy] Error 2", "FAILED", "", "Aborted"])
+@pytest.mark.parametrize(
+    "end", ["Error: exit code 1", "make: *** [Makefile:12: deploy] Error 2", "FAILED", "", "Aborted"]
+)
 def test_a_key_whose_end_never_comes_swallows_nothing(end: str) -> None:
     begin = "-" * 5 + "BEGIN RSA PRIVATE KEY" + "-" * 5
     for text in (f"{begin}\n{end}\n{end}", f"{begin}\n{'b6Ck' * 16}\n{end}\nthe last line"):

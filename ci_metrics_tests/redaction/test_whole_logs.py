@@ -37,7 +37,9 @@ def test_blocks_are_masked_as_the_whole_is() -> None:
     for _ in range(20):
         masker = Masker()
         cuts = sorted(rng.choices(range(len(lines)), k=4))
-        blocks = ["".join(map(bytes.decode, lines[a:b])).encode() for a, b in zip([0, *cuts], [*cuts, None], strict=True)]
+        blocks = [
+            "".join(map(bytes.decode, lines[a:b])).encode() for a, b in zip([0, *cuts], [*cuts, None], strict=True)
+        ]
         assert b"".join(masker.masked(block) for block in blocks) == whole
 
 
@@ -90,7 +92,11 @@ def test_together_the_marks_find_what_each_finds_alone() -> None:
     """The engine has lost matches of marks that begin with a repeat when it held others that begin alike."""
     rng = random.Random(5)
     texts = [example(template, rng)[0] for template in LEAKS.values()] + [filled(text, rng) for text in LOOKALIKES]
-    data = [(before + text).encode() + b"\n" for text in texts for before in ("", "2031-01-01T00:00:00.1234567Z ", "x" * 300 + " ")]
+    data = [
+        (before + text).encode() + b"\n"
+        for text in texts
+        for before in ("", "2031-01-01T00:00:00.1234567Z ", "x" * 300 + " ")
+    ]
     together = [{entry for _, entry in finder.matches(line, Care.TEXT)} for line in data]
     for number, entry in enumerate(finder.ENTRIES):
         for mark in entry.marks:
