@@ -206,7 +206,12 @@ def line_spans(text: str, numbers: AbstractSet[int]) -> list[Span]:
     """Where secrets stand in one line without colour codes, of which the engine reported these entries."""
     found: list[Span] = []
     for piece, offset in _pieces(text):
-        for number in numbers:
+        if piece is not text:  # most pieces of a long line hold nothing
+            here = {number for _, number in matches(_bytes(piece), Care.TEXT)}
+            numbers_here: AbstractSet[int] = numbers & here
+        else:
+            numbers_here = numbers
+        for number in numbers_here:
             if number < KEY_END and (spans := ENTRIES[number].spans):
                 found += [(start + offset, end + offset) for start, end in spans(piece)]
     return merged(found) if found else found
@@ -223,8 +228,12 @@ def announced(text: str, numbers: AbstractSet[int]) -> list[following.Following]
 
 def spans_in(text: str) -> list[Span]:
     """Where secrets stand in a text that is not a line of the log, but was written inside one."""
-    numbers = {number for _, number in matches(text.encode("ascii", "surrogateescape"), Care.TEXT)}
+    numbers = {number for _, number in matches(_bytes(text), Care.TEXT)}
     return line_spans(text, numbers) if numbers else []
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("ascii", "surrogateescape") + b"\n"
 
 
 def merged(spans: list[Span]) -> list[Span]:

@@ -14,7 +14,7 @@ from ci_metrics.redaction import finder, keys
 from ci_metrics.redaction.finder import Care
 from ci_metrics.redaction.following import PREFIX, Following, KeyBody, SecretData
 from ci_metrics.redaction.values import MASK
-from ci_metrics.redaction.views import RAW_CODES, RAW_LOST, uncoloured, unescaped
+from ci_metrics.redaction.views import uncoloured, unescaped, without_codes
 
 Span = tuple[int, int]
 
@@ -47,8 +47,8 @@ class Masker:
     def spans(self, data: bytes) -> list[Span]:
         """Where secrets stand in the next block: offsets of its bytes, ascending, none across a newline."""
         whole = data if data.endswith(b"\n") else data + b"\n"  # forms may ask for the line's end
-        if self._care is Care.TEXT and (b"\x1b" in data or RAW_LOST.search(data)):
-            plain = RAW_CODES.sub(b"", whole)
+        plain = without_codes(whole) if self._care is Care.TEXT else whole
+        if plain is not whole:
             lines = _same_lines(plain, _by_line(plain, finder.matches(plain, self._care)), data)
         else:
             lines = _by_line(data, finder.matches(whole, self._care))

@@ -127,6 +127,8 @@ def kind_of(name: str) -> Kind:
         return Kind.PASSWORD
     if last == "word" and before == "pass":
         return Kind.PASSWORD
+    if last == "credential" and before in ("amz", "goog"):
+        return Kind.NOTHING  # who signed a request, not with what
     if last in _SECRET_WORDS:
         return (
             Kind.MAYBE

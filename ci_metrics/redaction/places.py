@@ -135,6 +135,8 @@ def _is_talk(text: str, found: re.Match[str], span: Span, kind: Kind, value: str
     if value == found.group(1).rpartition(".")[2] or value.rstrip(";,)") == found.group(1):
         return True
     spaced = assigns[-1] in " \t"
+    if spaced and value.startswith("--"):
+        return True  # an option whose value is empty, and the next option
     if ":" in assigns and spaced:
         if is_readable(value) and kind is Kind.PASSWORD and not _REST.match(text, span[1]):
             return True
@@ -159,7 +161,7 @@ _NO_SCHEME = re.compile(r"(?<![\w/.@:-])[\w.-]{1,60}:([^\s:@/'\"]{6,100})@(?:[\w
 _USER_AND_PASSWORD = re.compile(r"[?&]u=[^&\s]{1,80}&p=([^&\s\"']{3,200})")
 _SHARED_PATH = re.compile(r"/t/([A-Za-z0-9-]{20,80})/")
 _PARAMETERS = (
-    "code|key|sig|signature|auth|ticket|assertion|samlresponse|x-(?:amz|goog|oss|cos)-(?:signature|security-token|credential)|hdnea|apikey|pass"
+    "code|key|sig|signature|auth|ticket|assertion|samlresponse|x-(?:amz|goog|oss|cos)-(?:signature|security-token)|hdnea|apikey|pass"
     "|sid|st|se?cret|hash|hmac|k|t"
 )
 _PARAMETER = re.compile(rf"[?&;](?:{_PARAMETERS})=([^\s&\"'<>#;\\|)]{{16,4096}})", re.IGNORECASE)

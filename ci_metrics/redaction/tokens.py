@@ -72,7 +72,7 @@ TOKENS: tuple[tuple[str, str], ...] = (
     ("Brevo", r"x(?:keysib|smtpsib)-[0-9a-fA-F]{64}-[A-Za-z0-9]{12,}"),
     ("Mailgun", r"key-[0-9a-f]{32}"),
     ("Mailchimp", r"[0-9a-f]{32}-us[0-9]{1,2}"),
-    ("Mandrill", r"md-[A-Za-z0-9_-]{22}"),
+    ("Mandrill", r"~md-[A-Za-z0-9_-]{22}"),
     ("Resend", r"re_[A-Za-z0-9]{8}_[A-Za-z0-9]{20,}"),
     # payments and shops
     ("Stripe", r"[sr]k_(?:live|test|prod)_[0-9A-Za-z]{16,}"),
@@ -204,7 +204,7 @@ _PREFIXED = re.compile(
 )
 #: Words before what services call their records by: no secrets.
 _IDENTITY = re.compile(
-    r"(?:dpl|run|req|request|evt|event|msg|prj|team|usr|user|cus|sub|in|pi|ch|acct|price|prod|file|thread|asst|resp|chatcmpl|toolu|call|org|wf|job|step|task"
+    r"[A-Z]{1,6}_kw|(?:dpl|run|req|request|evt|event|msg|prj|team|usr|user|cus|sub|in|pi|ch|acct|price|prod|file|thread|asst|resp|chatcmpl|toolu|call|org|wf|job|step|task"
     r"|txn|tr|node|id|build|batch|snapshot|sess|trace|span|sha256|sha512|sha384|md5|layer|img|image|ssh-(?:rsa|ed25519)|github|tmp|ssh)[_-]"
 )
 _BLOCKS = re.compile("[0-9A-Za-z]{20,}")

@@ -22,14 +22,15 @@ _REFERENCE = re.compile(
     | \([A-Za-z _-]*\)?
     # references
     | \$[{(A-Za-z_].* | \$\d | %\w+% | \{\{.* | \$\$.* | @@.* | \#\{.*
+    | id=.* | (?:before|after|focus|hover|active|checked|disabled|not|nth-child|first-child|last-child)[{,:(].*
     | !(?:Ref|Sub|GetAtt|vault|secret|env|reference|Join|ImportValue)\b.*
     | (?:file|https?|s3|gs|arn|projects|vault|op|env|sha\d{1,3}|md5|ssh-\w+|ecdsa-\w+):.* | ssh-(?:rsa|ed25519)
     # lists, maps, blocks
-    | \[(?:[\s"'\]{\[].*)? | \{(?:[\s"'}].*)? | [|>][+-]?\d?
+    | \[(?:[\s\d"'\]{\[].*)? | \{(?:[\s"'}].*)? | [|>][+-]?\d?
     # places and files
     | [A-Za-z]:[\\/].* | HK[A-Z]{2,3}\\.*
-    | [\w./-]+\.(?:py|js|mjs|ts|tsx|go|rb|rs|java|kt|cs|php|sh|json|ya?ml|toml|ini|cfg|conf|txt|pem|key|crt|env|md|html|xml|log
-      |lock|gz|zip)(?::\d+)*:?
+    | [\w./+~:-]+\.(?:deb|rpm|whl|jar|exe|msi|dll|so|tgz|bz2|xz|css|svg|png|py|js|mjs|ts|tsx|go|rb|rs|java|kt|cs|php|sh|json|ya?ml
+      |toml|ini|cfg|conf|txt|pem|key|crt|env|md|html|xml|log|lock|gz|zip)(?::\d+)*:?
     # source text: calls, members, Erlang's functions, Rust's raw names
     | [A-Za-z_][A-Za-z_.]*\(.* | [A-Za-z_][A-Za-z_.]*\[["'\w].*
     | (?:process|os|env|secrets?|vars|self|this|config|settings|request|req|args|opts|options|params|github|var|local|data|module)

@@ -13,14 +13,21 @@ Span = tuple[int, int]
 
 #: Colour, cursor and hyperlink codes (ECMA-48), and colour codes whose escape character was lost on the way; as bytes and as text.
 _LOST = r"\[\d{1,3}(?:;\d{1,3}){0,8}m"
-_CODES = (
-    r"\x1b(?:\[[0-9;:?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b\n]{0,2000}(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78cDEHM])"
-    rf"|(?:\^\[)?{_LOST}"
-)
+_ESCAPED = r"\x1b(?:\[[0-9;:?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b\n]{0,2000}(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78cDEHM])"
 LOST = re.compile(_LOST)
-CODES = re.compile(_CODES)
-RAW_LOST = re.compile(_LOST.encode())
-RAW_CODES = re.compile(_CODES.encode())
+CODES = re.compile(rf"{_ESCAPED}|(?:\^\[)?{_LOST}")
+#: The same, each with a literal to begin with: one after the other they are far faster over a large text.
+_RAW = tuple(re.compile(code.encode()) for code in (_ESCAPED, rf"\^\[{_LOST}", _LOST))
+
+
+def without_codes(data: bytes) -> bytes:
+    """`data` without codes for terminals; newlines stay."""
+    for codes in _RAW:
+        if codes.search(data):
+            data = codes.sub(b"", data)
+    return data
+
+
 #: What other writers put for a character.
 _ENCODED = re.compile(
     r"%(?:25)?([0-9A-Fa-f]{2})|&(quot|amp|lt|gt|apos|#\d{2,3}|#x[0-9A-Fa-f]{2});|\\{1,4}u00([0-9A-Fa-f]{2})"
