@@ -72,7 +72,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     (r"\bauth=\(", r"\bauth=\(['\"][^'\"]*['\"], ?()()['\"]([^'\"]+)['\"]\)"),
     (r"(?:gcloud secrets|kubectl create secret|gh secret set|vault |aws secretsmanager|pass insert|doppler )", r"\b(?:echo|printf)[ \t]+(?:-\w+[ \t]+){0,2}⟪WORD⟫[ \t]*\|[ \t]*(?:gcloud|kubectl|gh|vault|aws|op|pass|doppler)\b"),
     (r"base64 -", r"\b(?:echo|printf)[ \t]+(?:-\w+[ \t]+){0,2}⟪LOGIN64⟫[ \t]*\|[ \t]*base64"),
-    (r"\b(?:tailscale|netlify|vercel|firebase)\b", r"\b(?:tailscale|netlify|vercel|firebase)\b.{0,300}?[ \t]--?(?:auth|authkey|auth-key|token|t)[ \t=]+⟪TOKEN⟫"),
+    (r"\b(?:tailscale|netlify|vercel|firebase)[ \t][^\n]*[ \t]-(?:-?auth|-?token|t)", r"\b(?:tailscale|netlify|vercel|firebase)\b.{0,300}?[ \t]--?(?:auth|authkey|auth-key|token|t)[ \t=]+⟪TOKEN⟫"),
     (r"secure-?string", r"ConvertTo-SecureString[ \t]+(?:-String[ \t]+)?⟪WORD⟫"),
     (r"\bidentified (?:with|by)\b", r"(?i:\bIDENTIFIED[ \t]+(?:WITH[ \t]+\S+[ \t]+)?(?:BY|AS)[ \t]+(?:PASSWORD[ \t]+)?)⟪WORD⟫"),
     (r"\b(?:create|alter|role|user|login|encrypted|with)[ \t][^\n]*password '", r"(?i:\bPASSWORD[ \t]+)()'([^']+)'()"),

@@ -29,8 +29,10 @@ Span = tuple[int, int]
 Spans = Callable[[str], Iterator[Span]]
 Announces = Callable[[str], following.Following | None]
 
-#: Characters of a line that are looked at in one piece, and how far the pieces overlap.
-PIECE, OVERLAP = 1 << 15, 1 << 13
+#: Characters from which on a line is long, and how many around a match are looked at in one: before and after it, and where a value may
+#: be as long as a key or a file in base64.
+LONG, BEFORE, AFTER, WHOLE = 1 << 14, 1 << 11, 1 << 13, 1 << 17
+_WHOLE = frozenset({"base64", "private key", "private key in base64"})
 
 
 _PUTTY_CODE = re.compile("Private-MAC: ([0-9a-f]{16,})")
@@ -205,16 +207,26 @@ def matches(data: bytes, care: Care) -> list[tuple[int, int]]:
 def line_spans(text: str, numbers: AbstractSet[int]) -> list[Span]:
     """Where secrets stand in one line without colour codes, of which the engine reported these entries."""
     found: list[Span] = []
-    for piece, offset in _pieces(text):
-        if piece is not text:  # most pieces of a long line hold nothing
-            here = {number for _, number in matches(_bytes(piece), Care.TEXT)}
-            numbers_here: AbstractSet[int] = numbers & here
-        else:
-            numbers_here = numbers
-        for number in numbers_here:
+    if len(text) <= LONG:
+        for number in numbers:
             if number < KEY_END and (spans := ENTRIES[number].spans):
-                found += [(start + offset, end + offset) for start, end in spans(piece)]
+                found += spans(text)
+        return merged(found) if found else found
+    for number, start, end in _windows(text, numbers):
+        spans = ENTRIES[number].spans
+        if spans:
+            found += [(first + start, last + start) for first, last in spans(text[start:end])]
     return merged(found) if found else found
+
+
+def _windows(text: str, numbers: AbstractSet[int]) -> Iterator[tuple[int, int, int]]:
+    """(entry, start, end) of what is to be looked at in a long line: the surroundings of each match, those that overlap as one."""
+    ends: dict[int, int] = {}
+    for at, number in sorted(matches(_bytes(text), Care.TEXT)):
+        if number in numbers and number < KEY_END and at >= ends.get(number, 0):
+            before, after = (WHOLE, WHOLE) if ENTRIES[number].name in _WHOLE else (BEFORE, AFTER)
+            ends[number] = at + after // 2
+            yield number, max(0, at - before), at + after
 
 
 def announced(text: str, numbers: AbstractSet[int]) -> list[following.Following]:
@@ -245,11 +257,3 @@ def merged(spans: list[Span]) -> list[Span]:
         elif end > start:
             out.append((start, end))
     return out
-
-
-def _pieces(text: str) -> Iterator[tuple[str, int]]:
-    if len(text) <= PIECE + OVERLAP:
-        yield text, 0
-        return
-    for at in range(0, len(text), PIECE):
-        yield text[at : at + PIECE + OVERLAP], at
