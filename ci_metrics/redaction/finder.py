@@ -9,6 +9,7 @@ form (`tokens.py`, `places.py`), bytes and blocks (`masker.py`).
 from __future__ import annotations
 
 import re
+import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
@@ -33,8 +34,8 @@ Announces = Callable[[str], following.Following | None]
 #: be as long as a key or a file in base64.
 LONG, BEFORE, AFTER, WHOLE = 1 << 14, 1 << 11, 1 << 13, 1 << 17
 _WHOLE = frozenset({"base64", "private key", "private key in base64"})
-
-
+#: Encodings within encodings that are undone: JSON in a parameter in base64 and the like; more is a text made to be slow.
+MOST_LAYERS = 4
 _PUTTY_CODE = re.compile("Private-MAC: ([0-9a-f]{16,})")
 
 
@@ -238,10 +239,25 @@ def announced(text: str, numbers: AbstractSet[int]) -> list[following.Following]
     return out
 
 
+class _Layers(threading.local):
+    """How many encodings deep this thread is in a line."""
+
+    depth = 0
+
+
+_LAYERS = _Layers()
+
+
 def spans_in(text: str) -> list[Span]:
     """Where secrets stand in a text that is not a line of the log, but was written inside one."""
-    numbers = {number for _, number in matches(_bytes(text), Care.TEXT)}
-    return line_spans(text, numbers) if numbers else []
+    if _LAYERS.depth >= MOST_LAYERS:
+        return []
+    _LAYERS.depth += 1
+    try:
+        numbers = {number for _, number in matches(_bytes(text), Care.TEXT)}
+        return line_spans(text, numbers) if numbers else []
+    finally:
+        _LAYERS.depth -= 1
 
 
 def _bytes(text: str) -> bytes:

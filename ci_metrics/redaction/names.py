@@ -27,29 +27,20 @@ STEM = (
     "|[a-z]key|mnemonic|seed|jwt|cookie|signature|licen[sc]e|connection_string|[_-]pass|[a-z]pass|[_-]pw|[a-z]pw|[_-]pat|_sig|sid|psk"
     "|p12|pfx|keystore|kube_?config|crumb|samlresponse|authident|_session|reporter_id|honeycomb-team)"
 )
-_PASSWORD_WORDS = frozenset(
-    [
-        "password",
-        "passwords",
-        "passwd",
-        "passwort",
-        "passphrase",
-        "passcode",
-        "kennwort",
-        "contrasena",
-        "senha",
-        "motdepasse",
-        "pwd",
-        "pass",
-        "pw",
-    ]
-)
+_PASSWORD_WORDS_TEXT = """
+password passwords passwd passwort passphrase passcode kennwort contrasena senha motdepasse pwd pass pw
+"""
+_PASSWORD_WORDS = frozenset(_PASSWORD_WORDS_TEXT.split())
 _SECRET_WORDS = frozenset(
     {"secret", "secrets", "token", "credential", "credentials", "apikey", "sig", "jwt", "pat", "bearer"}
 )
 #: Endings of words that are written as one: `accesstoken`, `dbpassword`, `clientsecret`.
+_WHOSE_PASS = (
+    "ssh|smtp|db|sql|pg|ftp|ldap|admin|root|user|mail|key|store|become|sudo|rpc|redis|mongo|nexus|proxy|require"
+)
 _ENDINGS = re.compile(
-    r"(?:(password|passwd|passphrase|passwort|kennwort|(?:ssh|smtp|db|sql|pg|ftp|ldap|admin|root|user|mail|key|store|become|sudo|rpc|redis|mongo|nexus|proxy|require)pass|(?:bind|root|user|admin)pw|psk)|(secret|token|apikey|authkey|secretkey|accesskey|privatekey|masterkey|auth|authz))$"
+    rf"(?:(password|passwd|passphrase|passwort|kennwort|(?:{_WHOSE_PASS})pass|(?:bind|root|user|admin)pw|psk)"
+    r"|(secret|token|apikey|authkey|secretkey|accesskey|privatekey|masterkey|auth|authz))$"
 )
 #: Words behind a secret's that change nothing: where, when, for whom, how it is written.
 _SHADES_TEXT = """

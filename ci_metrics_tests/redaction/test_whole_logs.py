@@ -9,7 +9,7 @@ import hyperscan
 import pytest
 
 from ci_metrics.logs import extract
-from ci_metrics.redaction import MASK, Care, Masker, finder
+from ci_metrics.redaction import MASK, Care, Masker, finder, redact
 from ci_metrics_tests.redaction.leaks import COMMON, LEAKS, example, filled
 from ci_metrics_tests.redaction.lookalikes import LOOKALIKES
 from ci_metrics_tests.redaction.test_masking import leaked
@@ -71,6 +71,14 @@ def test_across_lines_alone_finds_what_runs_over_several(kind: str) -> None:
     masked = Masker(Care.ACROSS).masked(text.encode()).decode()
     assert leaked(masked, secrets) == []
     assert Masker(Care.ACROSS).masked(b"DB_PASSWORD=" + b"hunter" + b"22x\n") == b"DB_PASSWORD=hunter22x\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["token%" + "25" * 20_000 + "3Dabc", "\\" * 20_000 + '"token\\n', "password:" + "[" * 20_000]
+)
+def test_encodings_without_end_end(text: str) -> None:
+    masked, _ = redact(text)
+    assert redact(masked) == (masked, 0)
 
 
 def test_bytes_that_are_no_text_stay() -> None:
