@@ -1,4 +1,4 @@
-"""Pure text: parse a job log, find its steps, extract its errors, fingerprint and redact them.
+"""Pure text: parse a job log, find its steps, extract its errors, fingerprint them.
 
 Belongs here: bytes and records in, records out, no I/O but the package's own pattern data. Does not: HTTP, Dagster, categories.
 """
@@ -6,8 +6,8 @@ Belongs here: bytes and records in, records out, no I/O but the package's own pa
 from ci_metrics.logs.background import Background, background_of
 from ci_metrics.logs.extract import DEFAULT_BUDGET, extract
 from ci_metrics.logs.fingerprint import FINGERPRINT_VERSION
-from ci_metrics.logs.redact import redact
 from ci_metrics.logs.version import extractor_version
+from ci_metrics.redaction import redact
 
 __all__ = [
     "DEFAULT_BUDGET",

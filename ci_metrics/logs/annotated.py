@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 
 from ci_metrics.logs import fingerprint
-from ci_metrics.logs.redact import redact
 from ci_metrics.models import Annotation, ExtractedError, Step
+from ci_metrics.redaction import redact
 
 #: Annotations that say why the job ended, whatever its log says.
 _DECISIVE = re.compile(

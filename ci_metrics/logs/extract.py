@@ -16,10 +16,10 @@ from ci_metrics.logs.candidates import Candidates, candidates
 from ci_metrics.logs.findings import errors_of
 from ci_metrics.logs.ranking import Weights, scores, weights_in_force
 from ci_metrics.logs.reading import Reading, read_log
-from ci_metrics.logs.redact import redact_lines
 from ci_metrics.logs.steps import StepRange
 from ci_metrics.logs.version import extractor_version
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, LineMessages, LogLine, Span, Step
+from ci_metrics.redaction import redact_lines
 from ci_metrics.settings import DEFAULT_EXCERPT_BUDGET as DEFAULT_BUDGET
 
 __all__ = ["DEFAULT_BUDGET", "extract", "read_log"]
@@ -56,7 +56,7 @@ def extraction_of(
         state="errors" if noted else "no_log" if reading.empty else "no_error_found",
         errors=noted,
         total_lines=reading.lines,
-        log_bytes=reading.size,
+        log_bytes=reading.raw_size,
         failed_step=step.name if step else None,
         failed_step_number=step.number if step else None,
         version=extractor_version(catalogue),
@@ -86,7 +86,7 @@ def extraction_of(
         failed_span=failed_span,
         failed_step=step.name if step else errors[0].step if errors else None,
         truncated=reading.truncated,
-        redactions=masked,
+        redactions=masked + reading.masked,
     )
 
 

@@ -1,6 +1,6 @@
 """Lines as people read them: timestamps, colour codes, byte-order marks and progress bars taken away.
 
-Belongs here: bytes of one raw line in, clean text out. Does not: which lines matter (`regions.py`), secrets (`redact.py`).
+Belongs here: bytes of one raw line in, clean text out. Does not: which lines matter (`regions.py`), secrets (`ci_metrics.redaction`).
 
 Formats: GitHub's job logs (each line behind a UTC timestamp; the first behind a byte-order mark), what `gh run view --log`
 prints (job, step and timestamp behind tabs), and plain logs of Travis, Jenkins and terminals.
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+
+from ci_metrics.redaction import Care, Masker
 
 #: GitHub's timestamp behind a byte-order mark; before both, ``job<TAB>step<TAB>`` of `gh run view --log`.
 _STAMP = rb"(?:\xef\xbb\xbf)?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z ?"
@@ -42,6 +44,8 @@ def text_of(raw: bytes) -> str:
             raw = raw[found.end() :]
         elif raw[:3] == _BOM:
             raw = raw[3:]
+    if len(raw) > MAX_LINE:
+        raw = Masker(Care.TEXT).masked(raw)  # before any cut: half a secret is one too
     if len(raw) > 4 * MAX_LINE:
         raw = raw[: 2 * MAX_LINE] + raw[-2 * MAX_LINE :]  # a line of megabytes costs no more than its ends
     text = raw.decode("utf-8", "replace")

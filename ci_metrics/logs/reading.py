@@ -15,6 +15,7 @@ from ci_metrics.logs.regions import Memory, weigh
 from ci_metrics.logs.scan import BLOCK, Block, finder, hits, islands, newlines, pieces
 from ci_metrics.logs.steps import Header
 from ci_metrics.logs.structure import Structure
+from ci_metrics.redaction import Care, Masker
 
 _SOMETHING = re.compile(rb"[^\xef\xbb\xbf \t\r\n]")
 
@@ -25,8 +26,10 @@ class Reading:
 
     blocks: list[Block]
     structure: Structure
-    size: int  # bytes
+    raw_size: int  # bytes of the log
+    size: int  # the same once masked: offsets are of this
     lines: int
+    masked: int  # secrets of several lines that were masked
 
     @property
     def truncated(self) -> bool:
@@ -68,18 +71,21 @@ def read_log(source: bytes | BinaryIO, catalogue: Catalogue) -> Reading:
     memory = Memory()
     blocks: list[Block] = []
     structure = Structure(catalogue)
-    size = count = 0
+    masker = Masker(Care.ACROSS)  # secrets of several lines, before anything is cut or chosen
+    size = at = count = 0
     last = b"\n"
-    for piece in pieces(source):
-        block = Block(piece, size, count + 1, *hits(piece, known))
+    for raw in pieces(source):
+        piece = masker.masked(raw)  # as many lines; offsets are those of the masked log
+        block = Block(piece, at, count + 1, *hits(piece, known))
         weigh(piece, block.hits, memory, known)
         structure.read(block)
-        large = size or len(piece) >= BLOCK
-        size += len(piece)
+        large = at or len(raw) >= BLOCK
+        size += len(raw)
+        at += len(piece)
         count += newlines(piece, 0, len(piece))
         last = piece[-1:]
         if large:
-            blocks += islands(block, [at - block.offset for at in structure.ends[-8:]])
+            blocks += islands(block, [end - block.offset for end in structure.ends[-8:]])
         else:
             blocks.append(block)
-    return Reading(blocks, structure, size, count + (last != b"\n"))
+    return Reading(blocks, structure, size, at, count + (last != b"\n"), masker.count)

@@ -12,8 +12,8 @@ import re
 
 from ci_metrics.errors import ContractError
 from ci_metrics.logs.extract import extract
-from ci_metrics.logs.redact import redact
 from ci_metrics.models import Extraction
+from ci_metrics.redaction import Care, Masker
 
 _MARK = re.compile("^⟦\\d+⟧ ", re.MULTILINE)
 #: Lines of context around the excerpt, tried in turn until the window gives the verdict of the whole.
@@ -22,6 +22,7 @@ _CONTEXTS = (3, 10, 40, 150)
 
 def window_of(raw: bytes) -> bytes:
     """The smallest window that gives the verdict of the whole log, redacted and marked; ContractError when the log shows no error."""
+    raw = Masker(Care.TEXT).masked(raw)
     whole = extract(raw)
     if whole.state != "errors":
         raise ContractError("the log shows no error: there is nothing to make a fixture of")
@@ -30,8 +31,8 @@ def window_of(raw: bytes) -> bytes:
         kept = {1, *(n for first, last in whole.spans for n in range(first - context, last + context + 1))}
         part = b"\n".join(line for number, line in enumerate(lines, start=1) if number in kept)
         if same_verdict(extract(part), whole):
-            return marked(redact(part.decode("utf-8", "replace"))[0].encode())
-    return marked(redact(raw.decode("utf-8", "replace"))[0].encode())
+            return marked(part)
+    return marked(raw)
 
 
 def same_verdict(one: Extraction, other: Extraction) -> bool:

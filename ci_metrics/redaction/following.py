@@ -1,0 +1,264 @@
+"""Secrets that stand on lines after the one that announces them: keys, values below their names, entries of a secret, `.netrc`.
+
+Belongs here: what a line announces, what is remembered from line to line, and for how long. Does not: single lines (`places.py`).
+
+Each is fed the lines after its announcement, one by one, until it is done, which it always is after a bounded number of them. None of
+them keeps a line from being looked at by everything else.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+
+from ci_metrics.redaction import encoded, keys
+from ci_metrics.redaction.names import Kind, kind_of
+from ci_metrics.redaction.places import value_at
+from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_made
+
+Span = tuple[int, int]
+
+#: What tools put before a line of another program: times, BuildKit's step, a service's name, marks of quotes, diffs and prompts.
+PREFIX = re.compile(
+    r"(?:\udcef\udcbb\udcbf)?(?:[^\t\n]{1,200}\t[^\t\n]{1,200}\t)?"
+    r"(?:\[?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\]?[ ]?)?(?:#\d+ \d+\.\d+ )?"
+    r"(?:[ ]{0,8}[\w.-]{1,60}[ ]{0,20}\|[ ]?)?(?:[>|+-] ?(?![\w-]))?"
+)
+
+
+_SHAPE = {ord(digit): "0" for digit in "123456789"}
+
+
+class Following(ABC):
+    """What is looked for on the lines to come."""
+
+    def __init__(self, lines: int, lead: str = "") -> None:
+        self.done = False
+        self._left = lines
+        self._lead = lead  # what stood before the announcement: the next lines may begin with the like of it
+
+    def _start(self, text: str) -> int:
+        """Where the line's own text begins, behind what a tool put before it."""
+        if self._lead and text[: len(self._lead)].translate(_SHAPE) == self._lead.translate(_SHAPE):
+            return len(self._lead)
+        found = PREFIX.match(text)
+        return found.end() if found else 0
+
+    @property
+    def counts(self) -> bool:
+        """Whether what the next line holds is a secret of its own, not a further line of one."""
+        return True
+
+    @abstractmethod
+    def spans(self, text: str) -> list[Span]:
+        """Where secrets stand on the next line."""
+
+
+class KeyBody(Following):
+    """The inside of a private key whose begin has been seen and whose end has not."""
+
+    def __init__(self, lines: int = keys.MOST_LINES) -> None:
+        super().__init__(lines)
+        self._others = 0
+        self._long = False  # whether the last line was a full one of the key
+        self._begun = False  # whether some of it was found
+
+    @property
+    def counts(self) -> bool:  # noqa: D102
+        return not self._begun
+
+    def spans(self, text: str) -> list[Span]:  # noqa: D102
+        self._left -= 1
+        end = keys.END.search(text)
+        if end:
+            self.done = True
+            material = keys.inside(text, 0, end.start(), True)
+            self._begun = self._begun or bool(material)
+            return [material] if material else []
+        found = keys.body(text) or keys.header(text)
+        if found is None and self._long and (short := keys.short_body(text)) and not is_readable(text[slice(*short)]):
+            prefix = text[: short[0]].rstrip(" \t\"'>+")
+            found = short if not prefix or prefix[-1].isdigit() or prefix[-1] in "Z|" else None
+        if found is None:
+            self._others += bool(text.strip()) and not keys.about(text)
+            self._long = False
+        else:
+            self._begun = True
+            self._others = 0
+            self._long = found[1] - found[0] >= 40
+        self.done = self._left <= 0 or self._others > keys.MOST_OTHERS
+        return [found] if found else []
+
+
+_NAMED = re.compile(r"(?:\$ |\+ )?(?:export )?[A-Za-z_][\w.-]*[=:](?=[^=])")
+
+
+class NextValue(Following):
+    """A value on the line below its name: ``password:`` and an indented word, also YAML's ``|`` with several lines."""
+
+    def __init__(self, kind: Kind, lead: str = "", *, block: bool = False) -> None:
+        super().__init__(30 if block else 3, lead)
+        self._kind = kind
+        self._block = block
+
+    def spans(self, text: str) -> list[Span]:  # noqa: D102
+        self._left -= 1
+        start = self._start(text)
+        body = text[start:].strip()
+        self.done = self._left <= 0
+        if not body:
+            return []
+        if body in ("[", "{", "("):
+            return []
+        self.done = self.done or not self._block
+        start += len(text[start:]) - len(text[start:].lstrip())
+        span, quoted = value_at(text, start)
+        value = text[span[0] : span[1]]
+        rest = text[span[1] :].strip().strip("\"'`,;\\)}]")
+        alone = quoted or not rest
+        kind = Kind.SECRET if self._kind is Kind.MAYBE else self._kind
+        if (
+            not alone
+            or not is_secret(value, kind)
+            or (value.isalpha() and value.islower() and len(value) < 5)
+            or value.endswith(":")
+            or _NAMED.match(body)
+        ):
+            self.done = True
+            return []
+        if not quoted and is_readable(value) and not any(c.isdigit() for c in value):
+            self.done = True
+            return []
+        return [span]
+
+
+class NextPair(Following):
+    """``value: …`` on the line below ``name: DB_PASSWORD``."""
+
+    _VALUE = re.compile(r"\b[Vv]alue(?:\\*[\"'])?[ \t]*[:=][ \t]*")
+
+    def __init__(self, kind: Kind) -> None:
+        super().__init__(1)
+        self._kind = kind
+
+    def spans(self, text: str) -> list[Span]:  # noqa: D102
+        self.done = True
+        found = self._VALUE.search(text)
+        if not found:
+            return []
+        span, _ = value_at(text, found.end())
+        return [span] if is_secret(text[slice(*span)], self._kind) else []
+
+
+class Machine(Following):
+    """``password x`` within a few lines of ``machine host``, as `.netrc` has it."""
+
+    _PASSWORD = re.compile(r"^[ \t]*(?:.{0,60}[ \t])?password[ \t]+(\S+)[ \t]*\r?$")
+
+    def __init__(self) -> None:
+        super().__init__(4)
+
+    def spans(self, text: str) -> list[Span]:  # noqa: D102
+        self._left -= 1
+        found = self._PASSWORD.search(text)
+        self.done = self._left <= 0 or bool(found)
+        return [found.span(1)] if found and not is_reference(found.group(1)) else []
+
+
+class SecretData(Following):
+    """The entries of a Kubernetes Secret, below its ``kind:`` or above."""
+
+    ENTRY = re.compile(r"^([ \t]*)[\"']?([\w.-]{1,250})[\"']?:[ \t]*(.*?)[ \t\r]*$")
+
+    def __init__(self, lead: str = "") -> None:
+        super().__init__(60, lead)
+        self._indent = -1  # of the ``data:`` line, or -1 outside of it
+
+    def spans(self, text: str) -> list[Span]:  # noqa: D102
+        self._left -= 1
+        start = self._start(text)
+        line = text[start:]
+        self.done = self._left <= 0 or line.startswith("---")
+        found = self.ENTRY.match(line)
+        if not found:
+            return []
+        indent, name = len(found.group(1)), found.group(2)
+        if name in ("data", "stringData") and not found.group(3):
+            self._indent = indent
+            return []
+        if self._indent < 0 or indent <= self._indent:
+            self._indent = -1
+            return []
+        span, _ = value_at(text, start + found.start(3))
+        value = text[slice(*span)]
+        return (
+            [span]
+            if len(value) >= 4 and not is_reference(value) and (looks_made(value) or kind_of(name) or len(value) >= 8)
+            else []
+        )
+
+
+def key_follows(text: str) -> Following | None:
+    """A key that begins on this line and does not end on it."""
+    begins = list(keys.BEGIN.finditer(text))
+    return KeyBody() if begins and not keys.END.search(text, begins[-1].end()) else None
+
+
+def encoded_key_follows(text: str) -> Following | None:
+    """The further lines of a key in base64 that is wrapped."""
+    for found in encoded.RUN.finditer(text):
+        inner = encoded.decoded_run(found.group())
+        if inner and keys.BEGIN.search(inner) and not text[found.end() :].strip():
+            return KeyBody()
+    return None
+
+
+def putty_follows(text: str) -> Following | None:
+    """The lines that PuTTY's header counts."""
+    found = keys.PUTTY.search(text)
+    return KeyBody(int(found.group(1))) if found else None
+
+
+_NAME_ENDS = re.compile(
+    r"([\w\udc80-\udcff.-]+)(?:\\*[\"'`])?[ \t]*(?:=|:=|=>|:)[ \t]*([|>][+-]?\d?)?[ \t\r]*\\?[ \t\r]*$", re.ASCII
+)
+_OPTION_ENDS = re.compile(r"(?:^|[\s\"'])(-{1,2}[A-Za-z][\w.-]*)[ \t]+\\[ \t\r]*$")
+_PAIR_NAME = re.compile(
+    r"(?:\b[Nn]ame|\b[Kk]ey)(?:\\*[\"'])?[ \t]*[:=][ \t]*\\*[\"']?([\w.:-]{2,80})\\*[\"']?[ \t]*,?[ \t\r]*$"
+)
+
+
+def _lead(text: str, at: int) -> str:
+    return text[:at].rstrip(" \t\"'{[(")
+
+
+def value_follows(text: str) -> Following | None:
+    """The value of a name, or of an option, with which this line ends."""
+    found = _NAME_ENDS.search(text, max(0, len(text) - 300))
+    if found and (kind := kind_of(found.group(1))):
+        return NextValue(kind, _lead(text, found.start(1)), block=bool(found.group(2)))
+    found = _OPTION_ENDS.search(text, max(0, len(text) - 300))
+    if found and (kind := kind_of(found.group(1))) >= Kind.SECRET:
+        return NextValue(kind, _lead(text, found.start(1)))
+    return None
+
+
+def pair_follows(text: str) -> Following | None:
+    """The value of a name that is itself a value: ``name: DB_PASSWORD``."""
+    found = _PAIR_NAME.search(text, max(0, len(text) - 300))
+    return NextPair(kind) if found and (kind := kind_of(found.group(1))) else None
+
+
+_MACHINE = re.compile(r"\bmachine[ \t]+[\w.-]+(?:[ \t]+login[ \t]+\S+)?[ \t\r]*$")
+_KIND = re.compile(r"\bkind:[ \t]*[\"']?Secret[\"']?[ \t\r]*$")
+
+
+def machine_follows(text: str) -> Following | None:
+    """The login of a machine of `.netrc`."""
+    return Machine() if _MACHINE.search(text) else None
+
+
+def entries_follow(text: str) -> Following | None:
+    """The entries of a Kubernetes Secret."""
+    found = _KIND.search(text)
+    return SecretData(_lead(text, found.start())) if found else None
