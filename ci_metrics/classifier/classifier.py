@@ -15,6 +15,7 @@ from ci_metrics import models
 from ci_metrics.catalogue import Catalogue, Message, load_catalogue
 from ci_metrics.classifier.features import Evidence, Found, evidence
 from ci_metrics.classifier.model import Model, Opinion, model_in_force
+from ci_metrics.classifier.version import version_with
 from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 from ci_metrics.classifier.taxonomy import Taxonomy
 
@@ -55,6 +56,11 @@ class Classifier:
         self._taxonomy = taxonomy
         self._catalogue = catalogue or load_catalogue()
         self._model = model or model_in_force()
+
+    @property
+    def version(self) -> str:
+        """Changes when another category could be decided: with the code, a message or the weights."""
+        return version_with(self._model.version)
 
     def judge(self, extraction: Extraction, error: ExtractedError | None = None, job: Job | None = None) -> Verdict:
         """The verdict on a job's root cause, or on `error` alone when another of the job's errors is given.

@@ -28,7 +28,6 @@ from ci_metrics.report.explain import Details
 from ci_metrics.report.job_reference import JobReference
 from ci_metrics.verdicts.judge import Judge, JudgeRequest
 from ci_metrics.verdicts.reuse import StoredVerdict, VerdictStore
-from ci_metrics.classifier import Classifier
 
 #: Lines shown before and after a quoted one.
 AROUND = 4
@@ -164,7 +163,7 @@ def _judge(
     judge = Judge(
         settings=ci.settings.model_copy(update={"enable_error_classification": True}),
         taxonomy=ci.taxonomy,
-        rules=Classifier(ci.taxonomy),
+        rules=ci.classifier,
         store=ReadOnlyVerdicts(ci.verdicts),
         model=ci.model,
         redact=redact,

@@ -36,6 +36,11 @@ class IndexVerdictStore:
         bodies = self._index.get("verdicts", list(dict.fromkeys(keys)))
         return {key: _stored(key, body) for key, body in bodies.items() if "s_error_state" in body}
 
+    def people(self) -> Mapping[str, StoredVerdict]:
+        """Every verdict that a person gave, by its key."""
+        found = self._index.scan("verdicts", Where(equals={"s_error_source": "human"}))
+        return {document.id: _stored(document.id, document.body) for document in found}
+
     def put(self, verdicts: Sequence[StoredVerdict]) -> None:
         """See VerdictStore."""
         self._index.upsert([_document(stored) for stored in verdicts])

@@ -16,11 +16,14 @@ from functools import cached_property
 import dagster as dg
 from upath import UPath
 
+from ci_metrics.classifier import CLASSIFIER_VERSION, Classifier
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.github import GitHub, open_github
 from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
 from ci_metrics.logs import EXTRACTOR_VERSION, FINGERPRINT_VERSION, redact
+from ci_metrics.orchestration.learned_weights import LearnedWeights
 from ci_metrics.orchestration.partitions import hour_start
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
@@ -30,8 +33,6 @@ from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.clients import build_client
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.model_client import ModelClient
-from ci_metrics.classifier import CLASSIFIER_VERSION, Classifier
-from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.verdicts.versions import StageVersions, stage_versions
 
@@ -88,6 +89,12 @@ class Workplace:
         return taxonomy_in_force(self.settings.taxonomy_file)
 
     @cached_property
+    def classifier(self) -> Classifier:
+        """The embedded classifier, with the weights that the team's own verdicts made where there are such."""
+        learned = LearnedWeights(self.store.root).model() if self.settings.learn_from_verdicts else None
+        return Classifier(self.taxonomy, model=learned)
+
+    @cached_property
     def verdicts(self) -> IndexVerdictStore:
         """The verdict index: what humans and models said of each distinct error."""
         return IndexVerdictStore(self.index)
@@ -119,7 +126,7 @@ class Workplace:
         return Judge(
             settings=self.settings,
             taxonomy=self.taxonomy,
-            rules=Classifier(self.taxonomy),
+            rules=self.classifier,
             store=self.verdicts,
             model=self.model,
             batches=self.batches,
@@ -129,7 +136,7 @@ class Workplace:
     @property
     def classifier_version(self) -> str:
         """Changes whenever the same log could get another verdict."""
-        return versions_in_force(self.settings, self.taxonomy).classifier
+        return versions_in_force(self.settings, self.taxonomy, self.classifier.version).classifier
 
     def may_wait(self, hour: str) -> bool:
         """Whether an hour's verdicts may come from a message batch (half price, within a day): history may, today may not."""
@@ -168,12 +175,12 @@ def workplace_resource() -> dg.ResourceDefinition:
     )
 
 
-def versions_in_force(settings: Settings, taxonomy: Taxonomy) -> StageVersions:
-    """One hash per stage, as the settings choose them."""
+def versions_in_force(settings: Settings, taxonomy: Taxonomy, embedded: str = CLASSIFIER_VERSION) -> StageVersions:
+    """One hash per stage, as the settings choose them; `embedded`: the embedded classifier's."""
     return stage_versions(
         extractor=EXTRACTOR_VERSION,
         fingerprint=FINGERPRINT_VERSION,
-        rules=CLASSIFIER_VERSION,
+        rules=embedded,
         taxonomy=taxonomy,
         model=settings.anthropic_model if settings.uses_model else None,
     )

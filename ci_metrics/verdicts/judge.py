@@ -32,9 +32,8 @@ from ci_metrics.verdicts.paying import Payer
 from ci_metrics.verdicts.prompt import prompt_version
 from ci_metrics.verdicts.request import JudgeRequest
 from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, VerdictStore, human_key, reusable, with_threshold
-from ci_metrics.classifier import CLASSIFIER_VERSION
 from ci_metrics.classifier.taxonomy import Taxonomy
-from ci_metrics.verdicts.versions import classifier_version
+from ci_metrics.verdicts.versions import classifier_version, embedded_version
 
 __all__ = ["MODEL_FAILED", "Judge", "JudgeRequest", "JudgeStats", "Plan", "model_failed", "unsettled"]
 
@@ -43,6 +42,10 @@ _log = logging.getLogger(__name__)
 
 class Rules(Protocol):
     """The embedded classifier."""
+
+    @property
+    def version(self) -> str:
+        """Changes when another verdict could be given."""
 
     def judge(self, extraction: Extraction, error: ExtractedError | None = None, job: Job | None = None) -> Verdict:
         """A verdict without any model."""
@@ -136,7 +139,7 @@ class Judge:
         """The classifier version of verdicts on this extraction."""
         return classifier_version(
             extractor=extraction.version,
-            rules=CLASSIFIER_VERSION,
+            rules=embedded_version(self._rules.version, model=self._model_name),
             taxonomy=self._taxonomy.version,
             prompt=self._prompt_version,
             model=self._model_name,

@@ -99,6 +99,8 @@ class Clock:
 class FixedRules:
     """Rules that always say the same, quoting the error's line."""
 
+    version = "fixed"
+
     def __init__(self, error_type: str | None = "runtime_error", confidence: float = 0.6) -> None:
         self.error_type, self.confidence = error_type, confidence
 
