@@ -30,6 +30,7 @@ COMMANDS = {
     "report": ("ci_metrics.commands.report:report", "One HTML page: rates, causes, flaky jobs, cost."),
     "reclassify": ("ci_metrics.commands.history:reclassify", "Judge stored failures again; asks GitHub for nothing."),
     "stale": ("ci_metrics.commands.history:stale", "Which hours an older version judged."),
+    "learn": ("ci_metrics.commands.learn:learn", "Let the embedded classifier learn from your own verdicts."),
     "extract": ("ci_metrics.commands.extract_files:extract", "The errors of log files."),
     "classify": ("ci_metrics.commands.classify_files:classify", "The verdicts on log files."),
     "evaluate": ("ci_metrics.commands.evaluate:evaluate", "Score extraction and verdicts on labelled logs."),

@@ -11,10 +11,10 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.orchestration import alert_sensor, pr_comment_sensor
-from ci_metrics.orchestration.assets import build_assets, build_daily_assets
+from ci_metrics.orchestration.assets import build_assets, build_daily_assets, build_learning
 from ci_metrics.orchestration.checks import build_checks
 from ci_metrics.orchestration.history_checks import build_history_checks
-from ci_metrics.orchestration.jobs import build_check_job, build_jobs, build_report_job
+from ci_metrics.orchestration.jobs import build_check_job, build_jobs, build_learn_job, build_report_job
 from ci_metrics.orchestration.partitions import hourly_partitions
 from ci_metrics.orchestration.run_logger import people_logger
 from ci_metrics.orchestration.schedules import HOURLY, build_schedules
@@ -37,14 +37,15 @@ def build_definitions(*, settings: Settings | None = None, cron: str = HOURLY, *
         warnings.simplefilter("ignore", dg.BetaWarning)
         assets = build_assets(partitions, given)
         daily = build_daily_assets(given, assets[-1])
+        learned = build_learning(assets)
     ingest, reextract, reclassify = build_jobs(assets)
-    check_job, report_job = build_check_job(), build_report_job(daily)
+    check_job, report_job, learn_job = build_check_job(), build_report_job(daily), build_learn_job(learned)
     workplace = workplace_resource() if settings is None else Workplace(settings)
     return dg.Definitions(
-        assets=[*assets, *daily],
+        assets=[*assets, *daily, learned],
         asset_checks=[*build_checks(), *build_history_checks()],
-        jobs=[ingest, reextract, reclassify, check_job, report_job],
-        schedules=build_schedules(ingest, check_job, report_job, cron),
+        jobs=[ingest, reextract, reclassify, check_job, report_job, learn_job],
+        schedules=build_schedules(ingest, check_job, report_job, learn_job, cron),
         sensors=[*build_sensors(ingest, reclassify), alert_sensor.build(), pr_comment_sensor.build()],
         resources={"ci": workplace, **resources},
         executor=dg.in_process_executor,

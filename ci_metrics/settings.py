@@ -107,6 +107,7 @@ class Settings(BaseSettings):
     prices_file: Path | None = None
     taxonomy_file: Path | None = None
     catalogue_dir: Path | None = None  # a team's own messages of tools
+    learn_from_verdicts: Truth = True  # the embedded classifier learns from people's and a sure model's verdicts
     use_background: Truth = True  # what the last passing run of a failed job printed too is no cause
     excerpt_budget: int = Field(default=DEFAULT_EXCERPT_BUDGET, ge=1_000, le=400_000)
     # Where things live, and where they are felt
@@ -242,6 +243,11 @@ class Settings(BaseSettings):
     def uses_opensearch(self) -> bool:
         """Whether documents go to OpenSearch; else to the embedded index."""
         return self.workflow_index is not None
+
+    @property
+    def learns(self) -> bool:
+        """Whether the embedded classifier learns from the team's own verdicts."""
+        return self.enable_error_classification and self.learn_from_verdicts
 
     @property
     def uses_model(self) -> bool:

@@ -66,7 +66,7 @@ class Classifier:
     @property
     def version(self) -> str:
         """Changes whenever the same extraction could get another verdict (the taxonomy has a version of its own)."""
-        return decision_version(self._catalogue)
+        return decision_version(self._catalogue, self._model.version)
 
     def judge(self, extraction: Extraction, error: ExtractedError | None = None, job: Job | None = None) -> Verdict:
         """The verdict on a job's root cause, or on `error` alone when another of the job's errors is given.

@@ -45,10 +45,14 @@ class Model:
     intercepts: NDArray[np.float64]
     temperature: float
     weights: Mapping[str, NDArray[np.float64]]  # feature -> a weight for each category
+    version: str = ""  # of weights that a team's own verdicts made; "" for those that come with the package
 
     @classmethod
-    def read(cls, text: str) -> Model:
-        """From a file like `weights.tsv`: the categories, the temperature, the intercepts, then a feature a line."""
+    def read(cls, text: str, version: str = "") -> Model:
+        """From a file like `weights.tsv`: the categories, the temperature, the intercepts, then a feature a line.
+
+        Raises ValueError when it is none.
+        """
         rows = [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]
         head, temperature, intercepts, *features = rows
         return cls(
@@ -56,6 +60,7 @@ class Model:
             np.array(intercepts[1:], float),
             float(temperature[1]),
             {name: np.array(values, float) for name, *values in features},
+            version,
         )
 
     def opinion(self, features: Mapping[str, float], told: Mapping[str, float] | None = None) -> Opinion:

@@ -1,6 +1,7 @@
 """The classifier's version: a hash of all that decides what a verdict says.
 
-Belongs here: hashing the package's own code and data, and the catalogue in force. Does not: anything that decides.
+Belongs here: hashing the package's own code and data, the catalogue in force, and what a team's own weights add. Does not:
+anything that decides.
 """
 
 from __future__ import annotations
@@ -11,11 +12,20 @@ from importlib.resources import files
 
 from ci_metrics.catalogue import Catalogue, load_catalogue
 
+#: Modules that make weights, and decide nothing once those are made.
+_LEARNING = frozenset({"learning.py", "shipped.py", "takeover.py"})
+#: Stands between the version of code, catalogue and shipped weights, and that of a team's own weights.
+LEARNED = "+"
+
 
 @lru_cache(maxsize=16)
-def decision_version(catalogue: Catalogue | None = None) -> str:
-    """Changes when a message of this catalogue (the shipped one unless given), a weight or the code that decides does."""
-    return hashlib.sha256((catalogue or load_catalogue()).version.encode() + _code()).hexdigest()[:10]
+def decision_version(catalogue: Catalogue | None = None, weights: str = "") -> str:
+    """Changes when a message of this catalogue (the shipped one unless given), a weight or the code that decides does.
+
+    `weights`: the version of a team's own, "" for those that come with the package.
+    """
+    own = hashlib.sha256((catalogue or load_catalogue()).version.encode() + _code()).hexdigest()[:10]
+    return own + (LEARNED + hashlib.sha256(weights.encode()).hexdigest()[:6] if weights else "")
 
 
 @cache
@@ -23,5 +33,6 @@ def _code() -> bytes:
     digest = hashlib.sha256()
     named = sorted((f.name, f) for f in files("ci_metrics.classifier").iterdir() if f.name.endswith((".py", ".tsv")))
     for name, file in named:
-        digest.update(name.encode() + file.read_bytes())
+        if name not in _LEARNING:
+            digest.update(name.encode() + file.read_bytes())
     return digest.digest()

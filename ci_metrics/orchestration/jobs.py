@@ -19,6 +19,7 @@ __all__ = [
     "UnresolvedAssetJobDefinition",
     "build_check_job",
     "build_jobs",
+    "build_learn_job",
     "build_report_job",
 ]
 
@@ -58,6 +59,15 @@ def build_report_job(assets: Sequence[dg.AssetsDefinition]) -> UnresolvedAssetJo
         "daily_reports",
         selection=dg.AssetSelection.assets(*assets),
         description="The HTML report of the week that ends with a day.",
+    )
+
+
+def build_learn_job(learned: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
+    """`learn_from_verdicts`: what is learned once a week."""
+    return dg.define_asset_job(
+        "learn_from_verdicts",
+        selection=dg.AssetSelection.assets(learned),
+        description="Learn the embedded decision again from people's and a sure model's verdicts. Asks GitHub for nothing.",
     )
 
 

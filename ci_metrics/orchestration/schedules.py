@@ -1,4 +1,4 @@
-"""The hourly schedule: at :15, the last closed hour.
+"""The schedules: at :15 the last closed hour, and what is done once a day or a week.
 
 What belongs here: schedules. Does not: late data (`sensors.py`).
 """
@@ -20,9 +20,10 @@ def build_schedules(
     ingest: UnresolvedAssetJobDefinition,
     check: UnresolvedAssetJobDefinition,
     report: UnresolvedAssetJobDefinition,
+    learn: UnresolvedAssetJobDefinition,
     cron: str = HOURLY,
 ) -> list[dg.ScheduleDefinition]:
-    """The hourly ingestion (`cron` says when), the look whether anything is being indexed, and the daily report."""
+    """The hourly ingestion (`cron` says when), the look whether anything is being indexed, the daily report, weekly learning."""
 
     @dg.schedule(
         name="hourly",
@@ -65,4 +66,19 @@ def build_schedules(
         day = (context.scheduled_execution_time - timedelta(days=1)).strftime(DAY_FORMAT)
         return dg.RunRequest(run_key=day, partition_key=day)
 
-    return [hourly, is_anything_indexed, daily]
+    @dg.schedule(
+        name="weekly",
+        job=learn,
+        cron_schedule="0 3 * * 1",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Mondays at 03:00 UTC, the embedded classifier learns from the verdicts that people and a model have given.",
+    )
+    def weekly(context: dg.ScheduleEvaluationContext, ci: dg.ResourceParam[Workplace]) -> dg.RunRequest | dg.SkipReason:
+        if ci.settings.is_sample:
+            return dg.SkipReason("No REPO is set: the sample GitHub has no new verdicts.")
+        if not ci.settings.learns:
+            return dg.SkipReason("ENABLE_ERROR_CLASSIFICATION or LEARN_FROM_VERDICTS is false.")
+        return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+    return [hourly, is_anything_indexed, daily, weekly]

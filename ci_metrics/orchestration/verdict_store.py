@@ -46,6 +46,11 @@ class IndexVerdictStore:
             _stored(document.id, document.body) for document in self._index.scan("verdicts", where, sort="-@timestamp")
         ]
 
+    def people(self) -> Mapping[str, StoredVerdict]:
+        """Every verdict that a person gave, by its key."""
+        found = self._index.scan("verdicts", Where(equals={"s_error_source": "human"}))
+        return {document.id: _stored(document.id, document.body) for document in found}
+
     def put(self, verdicts: Sequence[StoredVerdict]) -> None:
         """See VerdictStore."""
         self._index.upsert([_document(stored) for stored in verdicts])

@@ -24,6 +24,7 @@ from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
 from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
+from ci_metrics.orchestration.learned_weights import LearnedWeights
 from ci_metrics.orchestration.partitions import hour_start
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
@@ -95,8 +96,9 @@ class Workplace:
 
     @cached_property
     def classifier(self) -> Classifier:
-        """The embedded classifier."""
-        return Classifier(self.taxonomy, self.catalogue)
+        """The embedded classifier, with the weights that the team's own verdicts made where there are such."""
+        learned = LearnedWeights(self.store.root).model() if self.settings.learn_from_verdicts else None
+        return Classifier(self.taxonomy, self.catalogue, learned)
 
     @cached_property
     def verdicts(self) -> IndexVerdictStore:
@@ -140,7 +142,7 @@ class Workplace:
     @property
     def classifier_version(self) -> str:
         """Changes whenever the same log could get another verdict."""
-        return versions_in_force(self.settings, self.taxonomy, self.catalogue).classifier
+        return versions_in_force(self.settings, self.taxonomy, self.catalogue, self.classifier.version).classifier
 
     @property
     def extractor_version(self) -> str:
@@ -184,12 +186,14 @@ def workplace_resource() -> dg.ResourceDefinition:
     )
 
 
-def versions_in_force(settings: Settings, taxonomy: Taxonomy, catalogue: Catalogue) -> StageVersions:
-    """One hash per stage, as the settings choose them."""
+def versions_in_force(
+    settings: Settings, taxonomy: Taxonomy, catalogue: Catalogue, embedded: str | None = None
+) -> StageVersions:
+    """One hash per stage, as the settings choose them; `embedded`: the embedded classifier's, unless it has only shipped weights."""
     return stage_versions(
         extractor=extractor_version(catalogue),
         fingerprint=FINGERPRINT_VERSION,
-        rules=decision_version(catalogue),
+        rules=embedded or decision_version(catalogue),
         taxonomy=taxonomy,
         model=settings.anthropic_model if settings.uses_model else None,
     )

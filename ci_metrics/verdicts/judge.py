@@ -40,7 +40,7 @@ from ci_metrics.verdicts.reuse import (
     same_story,
     with_threshold,
 )
-from ci_metrics.verdicts.versions import classifier_version
+from ci_metrics.verdicts.versions import classifier_version, embedded_version
 
 __all__ = ["MODEL_FAILED", "Judge", "JudgeRequest", "JudgeStats", "Plan", "model_failed", "unsettled"]
 
@@ -146,7 +146,7 @@ class Judge:
         """The classifier version of verdicts on this extraction."""
         return classifier_version(
             extractor=extraction.version,
-            rules=self._rules.version,
+            rules=embedded_version(self._rules.version, model=self._model_name),
             taxonomy=self._taxonomy.version,
             prompt=self._prompt_version,
             model=self._model_name,

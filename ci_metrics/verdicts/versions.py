@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.classifier.version import LEARNED
 from ci_metrics.verdicts.prompt import prompt_version
 
 
@@ -44,11 +45,19 @@ def stage_versions(
     return StageVersions(
         extractor=extractor,
         fingerprint=fingerprint,
-        rules=rules,
+        rules=embedded_version(rules, model=model),
         taxonomy=taxonomy.version,
         prompt=prompt_version(taxonomy) if model else "",
         model=model or "",
     )
+
+
+def embedded_version(version: str, *, model: str | None) -> str:
+    """The part of the embedded classifier's version that verdicts have. While a model is asked, weights learned here are none of it.
+
+    They change what the model is told as a guess, and must not make it be paid again for what it has judged.
+    """
+    return version.partition(LEARNED)[0] if model else version
 
 
 def classifier_version(*, extractor: str, rules: str, taxonomy: str, prompt: str, model: str) -> str:

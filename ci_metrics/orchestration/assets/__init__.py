@@ -12,6 +12,7 @@ from ci_metrics.logs import extractor_version
 from ci_metrics.orchestration.assets import (
     classifications,
     daily_report,
+    embedded_model,
     extracted_errors,
     failure_history,
     indexed_documents,
@@ -35,6 +36,11 @@ def build_assets(partitions: dg.PartitionsDefinition, settings: Settings) -> lis
     verdicts = classifications.build(partitions, errors, versions.classifier)
     documents = indexed_documents.build(partitions, verdicts)
     return [runs, jobs, logs, errors, verdicts, documents, failure_history.build(partitions, documents)]
+
+
+def build_learning(assets: list[dg.AssetsDefinition]) -> dg.AssetsDefinition:
+    """What is learned once a week from the hourly chain's verdicts."""
+    return embedded_model.build(next(a for a in assets if a.key == dg.AssetKey(classifications.NAME)))
 
 
 def build_daily_assets(settings: Settings, history: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:

@@ -1,0 +1,310 @@
+"""Learning the decision: from labelled failures, as features, to the weights of a `Model`.
+
+Belongs here: which features are learned, the fit, the temperature, figures over folds of projects. Does not: where examples come
+from (`shipped.py`, `tools/learn_classifier.py`, the stored hours), whether a fit takes over (`takeover.py`).
+
+The fit is multinomial logistic regression with a Gaussian prior, solved by L-BFGS in numpy alone: the package learns where it runs,
+and neither scipy nor scikit-learn comes with it. 1,900 failures with 250,000 features take some three seconds on one core.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ci_metrics.classifier.model import Model
+
+Array = NDArray[np.float64]
+
+#: The ten that the shipped weights know, in the order of the file.
+CATEGORIES = (
+    "dependency_error", "timeout", "resource_exhaustion", "network_error", "assertion_failure", "compilation_error",
+    "runtime_error", "infrastructure_error", "configuration_error", "flaky_test",
+)  # fmt: skip
+#: Figures are taken on projects that took no part in learning: on each of so many parts by weights of the others.
+FOLDS = 5
+#: Projects whose failures must show a feature for it to be learned; a word must be nobody's own.
+PROJECTS, WORD_PROJECTS = 2, 5
+#: Distinct failures of a team that must show a feature for it to be learned of them.
+OWN_FAILURES = 3
+#: How far a feature may go without much evidence: the square root of its prior variance, by the kind of feature.
+REACH = {
+    "category": 1.0, "command-category": 0.7, "step-category": 0.5, "message": 0.6, "role": 0.3, "family": 0.3,
+    "word": 0.25, "command": 0.25, "step-name": 0.25,
+}  # fmt: skip
+#: Of kinds of features that are not in the table.
+_REACH = 0.25
+#: Kinds of features that are a log's own words.
+WORDS = frozenset({"word", "command", "step-name"})
+#: What the share of an acceptable category that is not the best one is in learning.
+_SECOND = 0.4
+#: Strength of the intercepts' pull towards nothing.
+_PULL = 0.01
+#: A feature whose weights are all smaller than this says nothing.
+_LEAST = 0.02
+#: Bounds of the temperature, and steps towards it (each narrows them to 0.62).
+_COLD, _HOT, _STEPS = 0.3, 5.0, 30
+#: Pairs of steps that L-BFGS remembers, its iterations at most, and where it is near enough: weights have two decimals.
+_MEMORY, _ITERATIONS, _NEAR = 12, 500, 2e-3
+#: Shares of certainty that a calibration error is summed over.
+_BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One failure that somebody labelled."""
+
+    features: Mapping[str, float]
+    categories: tuple[str, ...]  # acceptable ones, the best first
+    weight: float = 1.0
+    group: int = 0  # what resembles it: its project; of a team's own failures their group
+    real: bool = True  # figures count failures that nobody made for the purpose
+
+
+def kind_of(feature: str) -> str:
+    """The kind of a feature, by its name."""
+    return feature.partition(":")[0]
+
+
+def names_of(examples: Iterable[Example], own: Sequence[Example] = ()) -> list[str]:
+    """The features to be learned: those that enough projects show, or enough of a team's `own` failures."""
+    projects: dict[str, set[int]] = defaultdict(set)
+    for example in examples:
+        for name in example.features:
+            projects[name].add(example.group)
+    found = {n for n, seen in projects.items() if len(seen) >= (WORD_PROJECTS if kind_of(n) in WORDS else PROJECTS)}
+    shown = Counter(name for example in own for name in example.features)
+    return sorted(found | {name for name, count in shown.items() if count >= OWN_FAILURES})
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What was learned: a weight for each feature and category, not yet tempered."""
+
+    names: tuple[str, ...]
+    categories: tuple[str, ...]
+    weights: Array  # features x categories
+    intercepts: Array
+
+    def sums(self, examples: Sequence[Example]) -> Array:
+        """Each example's score for each category."""
+        if not examples:
+            return np.zeros((0, len(self.categories)))
+        matrix = _Matrix(examples, self.names, np.ones(len(self.names) + 1))
+        return matrix.times(np.vstack([self.weights, self.intercepts]))
+
+    def text(self, heat: float, comment: str) -> str:
+        """As `Model.read` reads it: two decimals, without features that say nothing."""
+        rows = [f"# {comment}", "\t".join(["categories", *self.categories]), f"temperature\t{heat:.3f}"]
+        rows.append("\t".join(["intercepts", *(f"{value:.2f}" for value in self.intercepts)]))
+        for name, values in zip(self.names, self.weights, strict=True):
+            if np.abs(values).max() >= _LEAST:
+                rows.append("\t".join([name, *(f"{value:.2f}" for value in values)]))
+        return "\n".join(rows) + "\n"
+
+    def model(self, heat: float) -> Model:
+        """The weights in use."""
+        return Model.read(self.text(heat, ""))
+
+
+class _Matrix:
+    """Examples x features, and a last column of ones for the intercepts: only what is not zero is held."""
+
+    def __init__(self, examples: Sequence[Example], names: Sequence[str], scale: Array) -> None:
+        at = {name: column for column, name in enumerate(names)}
+        last = len(names)
+        columns: list[int] = []
+        values: list[float] = []
+        starts = [0]
+        for example in examples:
+            for name, value in example.features.items():
+                if (column := at.get(name)) is not None:
+                    columns.append(column)
+                    values.append(value)
+            columns.append(last)
+            values.append(1.0)
+            starts.append(len(columns))
+        self.shape = len(examples), last + 1
+        self._columns = np.array(columns, np.int32)
+        self._values = (np.array(values) * scale[self._columns])[:, None]
+        self._starts = np.array(starts[:-1])
+        rows = np.repeat(np.arange(len(examples), dtype=np.int32), np.diff(starts))
+        order = np.argsort(self._columns, kind="stable")
+        self._rows, self._turned = rows[order], self._values[order]
+        self._used, self._turns = np.unique(self._columns[order], return_index=True)
+
+    def times(self, weights: Array) -> Array:
+        """The product with features x categories."""
+        return np.add.reduceat(weights[self._columns] * self._values, self._starts, axis=0)
+
+    def turned_times(self, of_rows: Array) -> Array:
+        """The transposed matrix's product with examples x categories."""
+        product = np.zeros((self.shape[1], of_rows.shape[1]))
+        product[self._used] = np.add.reduceat(of_rows[self._rows] * self._turned, self._turns, axis=0)
+        return product
+
+
+def fit(
+    examples: Sequence[Example], names: Sequence[str], categories: Sequence[str] = CATEGORIES, start: Fit | None = None
+) -> Fit:
+    """The weights under which the examples' categories are likeliest, given the prior.
+
+    `start`: an earlier fit to begin from, which saves time and changes nothing: there is one optimum.
+    """
+    reach = np.array([*(REACH.get(kind_of(name), _REACH) for name in names), 1.0])
+    reach[:-1] *= [0.5 if name.endswith("@step") else 1.0 for name in names]
+    matrix = _Matrix(examples, names, reach)
+    target, weight = _targets(examples, categories), np.array([[example.weight] for example in examples])
+    pull = np.ones((len(names) + 1, 1))
+    pull[-1] = _PULL
+
+    def loss(values: Array) -> tuple[float, Array]:
+        logs = _log_shares(matrix.times(values))
+        slope = matrix.turned_times((np.exp(logs) - target) * weight) + pull * values
+        return float((pull * values * values).sum() / 2 - (weight * target * logs).sum()), slope
+
+    found = _lowest(loss, _beginning(start, names, categories, reach))
+    found *= reach[:, None]
+    return Fit(tuple(names), tuple(categories), found[:-1], found[-1])
+
+
+def _targets(examples: Sequence[Example], categories: Sequence[str]) -> Array:
+    at = {category: column for column, category in enumerate(categories)}
+    target = np.zeros((len(examples), len(categories)))
+    for row, example in zip(target, examples, strict=True):
+        for rank, category in enumerate(each for each in example.categories if each in at):
+            row[at[category]] = 1.0 if rank == 0 else _SECOND
+        row /= row.sum()
+    return target
+
+
+def _beginning(start: Fit | None, names: Sequence[str], categories: Sequence[str], reach: Array) -> Array:
+    values = np.zeros((len(names) + 1, len(categories)))
+    if start is not None:
+        at = {name: row for row, name in enumerate(start.names)}
+        rows = [(new, at[name]) for new, name in enumerate(names) if name in at]
+        columns = [(new, start.categories.index(c)) for new, c in enumerate(categories) if c in start.categories]
+        for new, old in columns:
+            values[[to for to, _ in rows], new] = start.weights[[row for _, row in rows], old]
+            values[-1, new] = start.intercepts[old]
+    return values / reach[:, None]
+
+
+def _lowest(loss: Callable[[Array], tuple[float, Array]], at: Array) -> Array:
+    """Where a convex function is lowest, by L-BFGS: steps along the slope, bent by what the last ones told of its curvature."""
+    value, slope = loss(at)
+    steps: list[tuple[Array, Array, float]] = []
+    for _ in range(_ITERATIONS):
+        if np.abs(slope).max() < _NEAR:
+            break
+        way = -slope
+        kept = []
+        for step, bend, curve in reversed(steps):
+            share = (step * way).sum() / curve
+            kept.append(share)
+            way = way - share * bend
+        if steps:
+            step, bend, curve = steps[-1]
+            way = way * (curve / (bend * bend).sum())
+        else:
+            way = way / max(1.0, float(np.sqrt((slope * slope).sum())))
+        for (step, bend, curve), share in zip(steps, reversed(kept), strict=True):
+            way = way + step * (share - (bend * way).sum() / curve)
+        downhill = float((slope * way).sum())
+        length = 1.0
+        while True:
+            there = at + length * way
+            new_value, new_slope = loss(there)
+            if new_value <= value + 1e-4 * length * downhill or length < 1e-8:
+                break
+            length /= 2
+        step, bend = there - at, new_slope - slope
+        if (curve := float((step * bend).sum())) > 0:
+            steps = [*steps[1 - _MEMORY :], (step, bend, curve)] if steps else [(step, bend, curve)]
+        at, value, slope = there, new_value, new_slope
+    return at
+
+
+def folds(examples: Sequence[Example]) -> Iterator[tuple[list[Example], list[int]]]:
+    """For each fold: the examples of the other ones, and the rows of its own. All of a project are in one fold."""
+    for number in range(FOLDS):
+        seen = [example for example in examples if example.group % FOLDS != number]
+        unseen = [row for row, example in enumerate(examples) if example.group % FOLDS == number]
+        if unseen and seen:
+            yield seen, unseen
+
+
+def cross_validated(examples: Sequence[Example]) -> Array:
+    """Scores of each example by weights that saw nothing of its project."""
+    sums = np.zeros((len(examples), len(CATEGORIES)))
+    start = None
+    for seen, unseen in folds(examples):
+        start = fit(seen, names_of(seen), start=start)
+        sums[unseen] = start.sums([examples[row] for row in unseen])
+    return sums
+
+
+def temperature(examples: Sequence[Example], sums: Array, categories: Sequence[str] = CATEGORIES) -> float:
+    """What the scores of failures must be divided by for the highest shares to be as often right as they say."""
+    right = _right(examples, sums, categories)
+    weight = np.array([example.weight for example in examples])
+
+    def lost(heat: float) -> float:
+        sure = np.exp(_log_shares(sums / heat)).max(axis=1).clip(1e-6, 1 - 1e-6)
+        return float(-(weight * np.log(np.where(right, sure, 1 - sure))).sum())
+
+    low, high, golden = _COLD, _HOT, (5**0.5 - 1) / 2
+    for _ in range(_STEPS):
+        first, second = high - golden * (high - low), low + golden * (high - low)
+        low, high = (low, second) if lost(first) < lost(second) else (first, high)
+    return (low + high) / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """How good judgements are, weighted as the examples are; shares from 0 to 1."""
+
+    examples: int
+    accuracy: float  # the likeliest category is acceptable
+    lost: float  # mean of -log of the share given to acceptable categories: lower is better
+    calibration: float  # mean distance between how sure and how often right, over ten bins
+
+
+def figures(
+    examples: Sequence[Example], sums: Array, categories: Sequence[str] = CATEGORIES, heat: float = 1.0
+) -> Figures:
+    """The figures of judgements on these examples. Of none: accuracy 1, nothing lost."""
+    if not examples:
+        return Figures(examples=0, accuracy=1.0, lost=0.0, calibration=0.0)
+    shares = np.exp(_log_shares(sums / heat))
+    weight = np.array([example.weight for example in examples])
+    weight = weight / weight.sum()
+    right, sure = _right(examples, sums, categories), shares.max(axis=1)
+    good = (shares * (_targets_or_none(examples, categories) > 0)).sum(axis=1).clip(1e-6, 1)
+    bins = np.minimum(_BINS - 1, (sure * _BINS).astype(int))
+    off = [abs((weight * (sure - right))[bins == number].sum()) for number in range(_BINS)]
+    return Figures(
+        examples=len(examples),
+        accuracy=float((weight * right).sum()),
+        lost=float(-(weight * np.log(good)).sum()),
+        calibration=float(sum(off)),
+    )
+
+
+def _targets_or_none(examples: Sequence[Example], categories: Sequence[str]) -> Array:
+    return np.array([[float(category in example.categories) for category in categories] for example in examples])
+
+
+def _right(examples: Sequence[Example], sums: Array, categories: Sequence[str]) -> NDArray[np.bool_]:
+    said = sums.argmax(axis=1) if len(examples) else []
+    return np.array([categories[top] in each.categories for top, each in zip(said, examples, strict=True)], bool)
+
+
+def _log_shares(sums: Array) -> Array:
+    sums = sums - sums.max(axis=1, keepdims=True)
+    logs: Array = sums - np.log(np.exp(sums).sum(axis=1, keepdims=True))
+    return logs
