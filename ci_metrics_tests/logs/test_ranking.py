@@ -159,7 +159,14 @@ def test_what_the_last_passing_run_printed_too_heads_nothing(said: str) -> None:
     assert not {error.headline for error in known.errors} & set(noise)
 
 
-@pytest.mark.parametrize("last", ["❌ Fatal: giving up, no feed could be read", "ERROR: sync aborted: 3 of 3 feeds could not be read", "sync: fatal: no feed could be read"])  # fmt: skip
+@pytest.mark.parametrize(
+    "last",
+    [
+        "❌ Fatal: giving up, no feed could be read",
+        "ERROR: sync aborted: 3 of 3 feeds could not be read",
+        "sync: fatal: no feed could be read",
+    ],
+)
 def test_exceptions_that_the_program_went_on_from_stand_behind_its_last_word(last: str) -> None:
     lines: list[str] = []
     for number in range(3):

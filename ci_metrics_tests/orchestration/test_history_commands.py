@@ -266,7 +266,7 @@ def change_the_taxonomy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = folder / "taxonomy.toml"
     file.write_text(
         'extends = true\n[[category]]\nname = "red_tests"\ndefinition = "A test failed."\n'
-        'parent = "assertion_failure"\nrules = ["pytest-failed"]\n'
+        'parent = "assertion_failure"\nrules = ["test-summary", "generic", "pytest"]\n'
     )
     monkeypatch.setenv("TAXONOMY_FILE", str(file))
 
