@@ -20,16 +20,28 @@ import numpy as np
 
 from ci_metrics.catalogue import Catalogue, load_catalogue
 from ci_metrics.classifier.features import evidence
-from ci_metrics.classifier.learning import CATEGORIES, FOLDS, Example, cross_validated, fit, names_of, temperature
+from ci_metrics.classifier.learning import (
+    CATEGORIES,
+    FOLDS,
+    WORDS,
+    Example,
+    cross_validated,
+    fit,
+    kind_of,
+    names_of,
+    temperature,
+)  # fmt: skip
 from ci_metrics.classifier.shipped import FILE, packed
+from ci_metrics.evaluation.cases import Case, read_cases
 from ci_metrics.logs import extract
 from ci_metrics.logs.ranking import Weights, feature_names
 from tools import learn_ranking
-from tools.cases import Case, read_cases
+from tools.catalogue_examples import catalogue_examples
 
 FOLDER = Path(__file__).parent.parent / "ci_metrics" / "classifier"
-#: How much a log counts in learning, by the set it is of.
-REAL, RECORDED = 1.0, 0.25
+#: How much a log counts in learning: a real one as one over the root of how many its project has, because they resemble each other;
+#: a recorded one; a message's own example, which says what wins where several messages stand on one line.
+REAL, RECORDED, EXAMPLE = 1.0, 0.25, 0.5
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,7 @@ def examples(folders: Sequence[Path], catalogue: Catalogue) -> list[Labelled]:
         by_fold.append(Weights(dict(zip(feature_names(), map(float, values), strict=True)), messages))
     cases = [case for folder in folders for case in read_cases(folder) if case.expected]
     group = numbers(cases)
+    of_project = Counter((case.source, case.project) for case in cases)
     found = []
     for case in cases:
         real = case.source != "recorded"
@@ -64,7 +77,8 @@ def examples(folders: Sequence[Path], catalogue: Catalogue) -> list[Labelled]:
             example = Example(
                 evidence(extraction, catalogue, job=job).features,
                 tuple(category for category in case.expected if category in CATEGORIES),
-                (REAL if real else RECORDED) * (0.5 if case.job is not None else 1),
+                (REAL / of_project[case.source, case.project] ** 0.5 if real else RECORDED)
+                * (0.5 if case.job is not None else 1),
                 group[case.source, case.project],
                 real,
             )
@@ -109,9 +123,9 @@ def table(rows: Sequence[Labelled], sums: np.ndarray, heat: float) -> None:
             fp = sum(t == c != rows[i].case.expected[0] for i, t in zip(at, top, strict=True))
             f1.append(2 * tp / (tp + fp + labels[c]))
         name = f"{key[0]} {key[1]}{' with steps' if key[2] else ''}"
-        print(
-            f"{name:34} {len(at):5} {strict:6.3f} {right.mean():7.3f} {np.mean(f1):7.3f} {ece:5.3f}  {sure.mean():.3f} {right[sure].mean() if sure.any() else float('nan'):.3f}"
-        )
+        kept = right[sure].mean() if sure.any() else float("nan")
+        figures = f"{strict:6.3f} {right.mean():7.3f} {np.mean(f1):7.3f} {ece:5.3f}  {sure.mean():.3f} {kept:.3f}"
+        print(f"{name:34} {len(at):5} {figures}")
 
 
 def main() -> None:
@@ -121,12 +135,21 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
     rows = examples(given.folders, load_catalogue())
-    learned_from = [row.example for row in rows]
+    first = 1 + max(row.example.group for row in rows)
+    learned_from = [row.example for row in rows] + [
+        Example(
+            {name: value for name, value in features.items() if kind_of(name) not in WORDS},
+            (category,), EXAMPLE, first + number, real=False,
+        )
+        for number, (_, category, features) in enumerate(catalogue_examples(load_catalogue()))
+    ]  # fmt: skip
     sums = cross_validated(learned_from)
-    real = [at for at, example in enumerate(learned_from) if example.real]
-    heat = temperature([learned_from[at] for at in real], sums[real])
+    github = [
+        at for at, row in enumerate(rows) if row.example.real and row.case.format.startswith("gha") and not row.told
+    ]
+    heat = temperature([learned_from[at] for at in github], sums[github])
     print(f"temperature {heat:.2f}")
-    table(rows, sums, heat)
+    table(rows, sums[: len(rows)], heat)
     if not given.check:
         learned = fit(learned_from, names_of(learned_from))
         comment = f"Made by tools/learn_classifier.py from {len(rows)} logs: do not edit."

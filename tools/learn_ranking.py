@@ -148,9 +148,8 @@ def check(
                 right = sum(bool(r.right[best]) for r, best in each) / len(each)
                 quoted = sum(bool(r.quoted[best]) for r, best in each) / len(each)
                 near = sum(bool(r.quoted[max(0, best - 4) : best + 12].any()) for r, best in each) / len(each)
-                print(
-                    f"{source} {'with steps' if told else 'log alone'}: {len(each)} logs, named {right:.3f}, by number {quoted:.3f}, near {near:.3f}"
-                )
+                how = "with steps" if told else "log alone"
+                print(f"{source} {how}: {len(each)} logs, named {right:.3f}, by number {quoted:.3f}, near {near:.3f}")
     return said
 
 

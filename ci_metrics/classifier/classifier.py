@@ -80,14 +80,14 @@ class Classifier:
         seen = evidence(extraction, self._catalogue, error, job)
         if gate := _gate(seen):
             return Verdict(state="no_error_found", error_type=None, confidence=0.0, summary=gate, rule=AGGREGATE)
-        decision = self.decide(seen)
+        decision = self.decide(seen, job)
         if decision is None:
             return self._unknown(seen, None)
         if decision.by is None and decision.share < GUESS:
             return self._unknown(seen, decision)
         return self._verdict(seen, decision)
 
-    def decide(self, seen: Evidence) -> Decision | None:
+    def decide(self, seen: Evidence, job: Job | None = None) -> Decision | None:
         """The category, by contract or by what was learned; None when no category of the model is in the taxonomy's ten."""
         opinion = self._model.opinion(seen.features, self._told(seen))
         flaky = any(each.message.category == FLAKY for each in seen.found)
@@ -96,9 +96,12 @@ class Classifier:
             return None
         whole = sum(share for _, share in shares) or 1.0
         category, share = shares[0][0], shares[0][1] / whole
-        if contract := _by_contract(seen):
-            category, share = contract.category, max(BY_CONTRACT, dict(shares).get(contract.category, 0.0))
-            return Decision(category, round(share, 3), contract, opinion, contract=True)
+        decided, by = _by_contract(seen, job)
+        if decided:
+            share = max(BY_CONTRACT, dict(shares).get(decided, 0.0))
+            return Decision(decided, round(min(share, 0.99), 3), by, opinion, contract=True)
+        if not _spoken_for(seen):
+            share = min(share, GUESS - 0.01)  # words alone: what most failures are, not what this one is
         capped = share > CAPPED and _named_by_nothing(seen)
         share = min(share, CAPPED if capped else 0.99)
         return Decision(category, round(share, 3), self._by(seen, category), opinion, capped=capped)
@@ -148,7 +151,7 @@ class Classifier:
         if extraction.state != "errors":
             return None
         seen = evidence(extraction, self._catalogue, None, job)
-        decision = self.decide(seen)
+        decision = self.decide(seen, job)
         if decision is None:
             return None
         withheld = decision.by is None and decision.share < GUESS
@@ -223,9 +226,27 @@ def _gate(seen: Evidence) -> str:
     return "" if others else gates[0].message.headline or "Another job that this one waits for failed"
 
 
-def _by_contract(seen: Evidence) -> Message | None:
-    """The message by which the contract itself decides: tests that pytest could not collect are infrastructure_error."""
-    return next((each.message for each in seen.found if COLLECTION in each.message.tags), None)
+def _by_contract(seen: Evidence, job: Job | None) -> tuple[str, Message | None]:
+    """What the contract itself decides, and by which message; ("", None) where it decides nothing.
+
+    Tests that pytest could not collect are infrastructure_error. A job that the runner stopped at its time limit is a timeout,
+    where nothing else names a cause. Tests that passed when tried again are flaky_test where the log counts none that failed.
+    """
+    if collection := next((f.message for f in seen.found if COLLECTION in f.message.tags), None):
+        return collection.category, collection
+    if job is not None and job.conclusion == "timed_out" and (_named_by_nothing(seen) or not _spoken_for(seen)):
+        return "timeout", None
+    flaky = next((f.message for f in seen.found if f.message.category == FLAKY), None)
+    if flaky is not None and not any(
+        f.message.role in ("count", "cause") and f.message.category and f.message.category != FLAKY for f in seen.found
+    ):
+        return FLAKY, flaky
+    return "", None
+
+
+def _spoken_for(seen: Evidence) -> bool:
+    """Whether any message, command or step's name speaks for a category."""
+    return any(name.startswith(("category:", "command-category:", "step-category:")) for name in seen.features)
 
 
 def _named_by_nothing(seen: Evidence) -> bool:

@@ -33,8 +33,8 @@ PROJECTS, WORD_PROJECTS = 2, 5
 OWN_FAILURES = 3
 #: How far a feature may go without much evidence: the square root of its prior variance, by the kind of feature.
 REACH = {
-    "category": 1.0, "command-category": 0.7, "step-category": 0.5, "message": 0.6, "role": 0.3, "family": 0.3,
-    "word": 0.25, "command": 0.25, "step-name": 0.25,
+    "category": 1.0, "command-category": 0.7, "step-category": 0.5, "message": 0.8, "role": 0.3, "family": 0.3,
+    "word": 0.2, "command": 0.2, "step-name": 0.25,
 }  # fmt: skip
 #: Of kinds of features that are not in the table.
 _REACH = 0.25

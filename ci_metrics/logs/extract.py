@@ -104,7 +104,9 @@ def _inside(found: Candidates, failed_span: Span | None) -> Callable[[int], bool
     if found.step is not None:
         known = any(each.step.number == found.step.number for each in found.ranges)
     else:
-        known = failed_span is not None or (structure.script_failed and len(found.failing) == 1)
+        known = failed_span is not None or (
+            len(found.failing) == 1 and (structure.script_failed or bool(structure.headers))
+        )
     return (lambda at: structure.segment(at) in found.failing) if known else None
 
 

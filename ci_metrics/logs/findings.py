@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from ci_metrics.catalogue import Catalogue, Message, Role
 from ci_metrics.logs import fingerprint
 from ci_metrics.logs.excerpt import spans_of
-from ci_metrics.logs.ranking import GENERIC, ROLES, shares
+from ci_metrics.logs.ranking import EMPTY, GENERIC, ROLES, shares
 from ci_metrics.logs.regions import Line
+from ci_metrics.logs.structure import MARK
 from ci_metrics.models import ExtractedError, LogLine
 
 #: A line begins an error when its own weight is this share of the best one's, and at least so much.
@@ -27,6 +28,8 @@ MOST = 25
 KEPT = 4
 #: Lines that go on with an error, whatever they match.
 _INNER = (" ", "\t", "Caused by", "E  ")
+#: What services print around the output of a command: what stands above it was said by another.
+_FRAME = ("##[", "travis_", "$ ", "+ ", "[Pipeline]", "shell: ")
 #: The runner's header of a step, with what it runs.
 _HEADER = "##[group]"
 #: Python says so between an exception and the one that it led to.
@@ -67,6 +70,8 @@ def errors_of(
         wanted.append(best)
     ours = [block for block in wanted if inside is None or inside(lines[block.head].at)]
     others = [block for block in wanted if block not in ours]
+    for block in wanted:
+        block.head = _said_last(lines, hits, catalogue, block)
     likely = shares(scores)
     found: dict[str, ExtractedError] = {}
     for block in (*sorted(ours, key=lambda b: -scores[b.head]), *sorted(others, key=lambda b: -scores[b.head])):
@@ -95,6 +100,22 @@ def errors_of(
                 confidence=round(float(likely[block.first : block.last + 1].sum()), 3),
             )
     return tuple(found.values())
+
+
+def _said_last(lines: Sequence[Line], hits: Sequence[tuple[int, ...]], catalogue: Catalogue, block: _Block) -> int:
+    """The head of a block; where that only says that a command failed, the last thing said before it, by programs nobody knows.
+
+    Programs say why they end in their last line.
+    """
+    roles = {catalogue.messages[number].role for number in hits[block.head] if catalogue.messages[number].id != MARK}
+    if "step-end" not in roles or "cause" in roles:
+        return block.head
+    for at in range(block.head - 1, block.first - 1, -1):
+        text = lines[at].text.strip()
+        said = {catalogue.messages[number].role for number in hits[at]}
+        if text and not said & EMPTY:
+            return block.head if text.startswith(_FRAME) else at
+    return block.head
 
 
 def _role(messages: Sequence[Message]) -> Role:

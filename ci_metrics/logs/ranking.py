@@ -40,7 +40,7 @@ NEAR = (3, 12)
 LOOKED_FOR = ("cause", "test", "frame", "epilogue", "count", "title", "stack")
 #: What a line loses that the last passing run of the job printed too. Not learned: the labelled logs come without their
 #: passing runs; `python -m bench.background` shows what it is worth on recorded pairs.
-BACKGROUND = 3.0
+BACKGROUND = 6.0
 #: What a line gains by a cause or a test of a team's own catalogue. Not learned: no labelled log has one. Three times what the
 #: most telling shipped message is worth beyond its role, because a person wrote it for lines that name the failure.
 TEAM = 1.0

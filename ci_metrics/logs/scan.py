@@ -122,7 +122,12 @@ class Finder:
         return [
             i
             for i, m in enumerate(self.catalogue.messages)
-            if m.subject == "line" and (m.weight or m.role in STRUCTURAL) and m.role not in BESIDE.union(without)
+            if m.subject == "line"
+            and (m.weight or m.role in STRUCTURAL)
+            and m.role not in without
+            and (
+                m.role not in BESIDE or (m.role == "title" and m.weight >= TELLING)
+            )  # a title brings in what it announces
         ]
 
     @cached_property
@@ -130,7 +135,11 @@ class Finder:
         """The database of what is looked for only in lines that another message was found in."""
         return raw_engine(
             self.catalogue,
-            [i for i, m in enumerate(self.catalogue.messages) if m.role in BESIDE and m.subject == "line"],
+            [
+                i
+                for i, m in enumerate(self.catalogue.messages)
+                if m.role in BESIDE and m.subject == "line" and not (m.role == "title" and m.weight >= TELLING)
+            ],
         )
 
     def worth(self, ids: tuple[int, ...]) -> tuple[float, bool, bool]:
