@@ -31,7 +31,7 @@ WORD = r"(?:\b|[\d\[]m)"
 #: What relays another's words: the runner's mark, BuildKit's and Compose's prefixes, a clock, a turborepo's package.
 _PREFIX = re.compile(
     r"(?:##\[(?:error|warning|notice)\]\s*)?"
-    r"(?:#\d{1,4} {1,6}\d{1,6}\.\d{1,4} )?"
+    r"(?:(?:#\d{1,4} {1,6})?\d{1,6}\.\d{1,4} )?"
     r"(?:(?:[a-z0-9][\w.-]{0,40}[_-]\d{1,3}|updater|proxy) {0,20}\| )?"
     r"(?:\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d[.,\d]{0,12}Z?\]? ?|\[?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?\]? )?"
 )
