@@ -90,6 +90,13 @@ class Fit:
     weights: Array  # features x categories
     intercepts: Array
 
+    @classmethod
+    def of(cls, model: Model) -> Fit:
+        """The weights of a model, as a beginning for another fit."""
+        names = tuple(model.weights)
+        weights = np.array([model.weights[name] for name in names]).reshape(len(names), len(model.categories))
+        return cls(names, model.categories, weights, model.intercepts)
+
     def sums(self, examples: Sequence[Example]) -> Array:
         """Each example's score for each category."""
         if not examples:
@@ -130,22 +137,30 @@ class _Matrix:
             starts.append(len(columns))
         self.shape = len(examples), last + 1
         self._columns = np.array(columns, np.int32)
-        self._values = (np.array(values) * scale[self._columns])[:, None]
+        self._scale = scale
+        counts = np.array(values)
+        self._values = None if (counts == 1).all() else counts  # nearly always: a feature is there or not
         self._starts = np.array(starts[:-1])
         rows = np.repeat(np.arange(len(examples), dtype=np.int32), np.diff(starts))
         order = np.argsort(self._columns, kind="stable")
-        self._rows, self._turned = rows[order], self._values[order]
+        self._rows, self._turned = rows[order], None if self._values is None else counts[order]
         self._used, self._turns = np.unique(self._columns[order], return_index=True)
 
     def times(self, weights: Array) -> Array:
         """The product with features x categories."""
-        return np.add.reduceat(weights[self._columns] * self._values, self._starts, axis=0)
+        scaled = np.ascontiguousarray((weights * self._scale[:, None]).T)
+        return _summed(scaled, self._columns, self._values, self._starts).T
 
     def turned_times(self, of_rows: Array) -> Array:
         """The transposed matrix's product with examples x categories."""
         product = np.zeros((self.shape[1], of_rows.shape[1]))
-        product[self._used] = np.add.reduceat(of_rows[self._rows] * self._turned, self._turns, axis=0)
-        return product
+        product[self._used] = _summed(np.ascontiguousarray(of_rows.T), self._rows, self._turned, self._turns).T
+        return product * self._scale[:, None]
+
+
+def _summed(of: Array, at: NDArray[np.int32], times: Array | None, starts: NDArray[np.int64]) -> Array:
+    """For each row of `of`: its values at these places, summed from each start to the next. Row by row is three times as fast."""
+    return np.array([np.add.reduceat(row[at] if times is None else row[at] * times, starts) for row in of])
 
 
 def fit(
