@@ -25,7 +25,7 @@ from ci_metrics.classifier.learning import (
     folds,
     names_of,
     temperature,
-)  # fmt: skip
+)
 from ci_metrics.classifier.model import Model
 
 #: How much a distinct failure counts in learning, by who said what it is; one that the package ships counts 1 at most. Half of the
@@ -42,6 +42,9 @@ MOST = 4_000
 NEWEST, ENOUGH = 5, 10
 #: With fewer, each group is checked on by weights that have not seen it: one group at a time up to so many, else in so many parts.
 PARTS = 10
+#: The category that only history or the log's own word gives, and how features with that word begin.
+FLAKY = "flaky_test"
+_SAYS_FLAKY = f"category:{FLAKY}@"
 #: How much less often new weights may be right on the shipped failures (folds by project) than the shipped weights. Labels that
 #: were right cost .001 at most, labels drawn by lot (181 of them) .026.
 MARGIN = 0.005
@@ -125,7 +128,8 @@ def _rank(said: Said) -> tuple[bool, datetime, str]:
 def lesson_of(said: Iterable[Said], parents: Mapping[str, str]) -> Lesson:
     """The examples that a team's verdicts make. `parents`: own categories -> the one of the ten that they count under.
 
-    A category of the project's own is learned when FEWEST distinct failures have it; before that they count for its parent.
+    A category of the project's own is learned when FEWEST distinct failures have it; before that they count for its parent. That a
+    test is flaky is learned only of a log that says so itself: no other log tells, history does.
     """
     each_once = distinct(said)
     counts = Counter(each.category for each in each_once)
@@ -135,7 +139,7 @@ def lesson_of(said: Iterable[Said], parents: Mapping[str, str]) -> Lesson:
     groups = {name: number for number, name in enumerate(sorted({each.group for each in each_once}))}
     for each in each_once:
         name = each.category if each.category in categories else parents.get(each.category, "")
-        if name not in categories:
+        if name not in categories or (name == FLAKY and not any(_SAYS_FLAKY in feature for feature in each.features)):
             dropped[each.category] += 1
             continue
         kept.append(each)

@@ -98,9 +98,7 @@ def _show(done: Relearned, *, dry_run: bool) -> None:
         kinds = ", ".join(f"{count} × {name}" for name, count in outcome.lesson.by_category.items())
         print(f"They were given {by}: {kinds}.")
         for name, count in outcome.lesson.dropped.items():
-            print(
-                f"{count} × {name} teach nothing: no category of the taxonomy with verdicts enough, nor part of one of the ten."
-            )
+            print(f"{count} × {name} teach nothing: too few for a category of its own, or what no single log can tell.")
         figures = Table("Checked on", "", "Right", "Calibration error")
         for where, before, after in (
             (outcome.checked_on, outcome.before, outcome.after),

@@ -166,6 +166,12 @@ def test_a_category_of_ones_own_is_learned_from_five_failures_on_and_counts_for_
     assert lesson.dropped == ({} if learned_as else {"deploy_failure": count})
 
 
+def test_flaky_is_learned_only_of_logs_that_say_so_themselves() -> None:
+    silent, telling = said(1, "flaky_test"), said(2, "flaky_test", features={"category:flaky_test@first": 1.0})
+    lesson = lesson_of([silent, telling], {})
+    assert (lesson.said, lesson.dropped) == ((telling,), {"flaky_test": 1})
+
+
 def test_a_person_weighs_more_than_a_model() -> None:
     lesson = lesson_of([said(1), said(2, by_person=False)], {})
     assert sorted(example.weight for example in lesson.examples) == [MODEL, HUMAN]
