@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ci_metrics.classifier import CLASSIFIER_VERSION
-from ci_metrics.logs.extract import EXTRACTOR_VERSION
+from ci_metrics.classifier import decision_version
+from ci_metrics.logs import extractor_version
 
 PACKAGE = Path(__file__).parents[1] / "ci_metrics"
 ASK = (
-    "import json; from ci_metrics.logs.extract import EXTRACTOR_VERSION as e; from ci_metrics.classifier import CLASSIFIER_VERSION as c;"
-    "print(json.dumps([e, c]))"
+    "import json; from ci_metrics.logs import extractor_version; from ci_metrics.classifier import decision_version;"
+    "print(json.dumps([extractor_version(), decision_version()]))"
 )
 #: File -> what is added to it, whether the extractor's version changes, whether the classifier's does.
 CHANGES: dict[str, tuple[str, bool, bool]] = {
@@ -36,7 +36,7 @@ CHANGES: dict[str, tuple[str, bool, bool]] = {
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The package's parts that decide, copied."""
-    for name in ("catalogue", "classifier", "logs"):
+    for name in ("catalogue", "classifier", "logs", "redaction"):
         shutil.copytree(PACKAGE / name, tmp_path / "ci_metrics" / name, ignore=shutil.ignore_patterns("__pycache__"))
     for file in PACKAGE.glob("*.py"):
         shutil.copy(file, tmp_path / "ci_metrics" / file.name)
@@ -55,4 +55,4 @@ def test_what_decides_changes_its_version(file: str, copy: Path) -> None:
     with (copy / "ci_metrics" / file).open("a", encoding="utf-8") as opened:
         opened.write(added)
     found = versions(copy)
-    assert (found[0] != EXTRACTOR_VERSION, found[1] != CLASSIFIER_VERSION) == (extractor, classifier)
+    assert (found[0] != extractor_version(), found[1] != decision_version()) == (extractor, classifier)

@@ -144,10 +144,8 @@ def main() -> None:
         for number, (_, category, features) in enumerate(catalogue_examples(load_catalogue()))
     ]  # fmt: skip
     sums = cross_validated(learned_from)
-    github = [
-        at for at, row in enumerate(rows) if row.example.real and row.case.format.startswith("gha") and not row.told
-    ]
-    heat = temperature([learned_from[at] for at in github], sums[github])
+    real = [at for at, example in enumerate(learned_from) if example.real]
+    heat = temperature([learned_from[at] for at in real], sums[real])
     print(f"temperature {heat:.2f}")
     table(rows, sums[: len(rows)], heat)
     if not given.check:

@@ -32,6 +32,13 @@ FOLDS = 5
 DECISIVE, MARKED, RECORDED = 1.0, 0.1, 0.3
 #: Strength of the pull towards nothing: of a feature, and of what one message is worth beyond its role.
 REGULAR, REGULAR_MESSAGE = 2.0, 12.0
+#: Where a feature's weight is pulled instead: what roles mean, before any log is seen.
+PRIOR = {
+    "role:cause": 1.0, "role:test": 0.5, "role:frame": -1.0, "role:epilogue": -2.0, "role:status": -2.0, "role:title": -1.5,
+    "role:count": -1.5, "role:banner": -2.0, "role:echo": -2.0, "role:hint": -1.5, "role:source": -1.0, "role:stack": -1.0,
+    "role:pass": -1.5, "role:warning": -0.5, "role:step-end": -1.0, "frame-with-cause": -1.0, "epilogue-with-cause": -1.0,
+    "count-with-cause": -1.0, "role:retry": -1.5, "below:role:retry": -2.0, "below2:role:retry": -1.0,
+}  # fmt: skip
 #: Projects that a single message must stand in to have a weight of its own.
 PROJECTS = 3
 
@@ -108,6 +115,9 @@ def learn(rows: Sequence[Ranked]) -> tuple[np.ndarray, dict[str, float]]:
     weight = np.array([row.weight for row in rows])
     pull = np.concatenate([np.full(len(feature_names()), REGULAR), np.full(len(known), REGULAR_MESSAGE)])
 
+    prior = np.zeros(matrix.shape[1])
+    prior[: len(feature_names())] = [PRIOR.get(name, 0.0) for name in feature_names()]
+
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         scores = matrix @ values
         highest = np.maximum.reduceat(scores, starts)
@@ -116,9 +126,9 @@ def learn(rows: Sequence[Ranked]) -> tuple[np.ndarray, dict[str, float]]:
         good = np.add.reduceat(powers * right, starts)
         lost = (weight * (np.log(total) - np.log(good))).sum()
         slope = matrix.T @ (weight[group] * (powers / total[group] - powers * right / good[group]))
-        return lost + (pull * values * values).sum() / 2, slope + pull * values
+        return lost + (pull * (values - prior) ** 2).sum() / 2, slope + pull * (values - prior)
 
-    found = minimize(loss, np.zeros(matrix.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 400}).x
+    found = minimize(loss, prior, jac=True, method="L-BFGS-B", options={"maxiter": 400}).x
     count = len(feature_names())
     return found[:count], dict(zip(known, found[count:], strict=True))
 

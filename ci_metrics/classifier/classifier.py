@@ -24,6 +24,8 @@ from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 AGGREGATE = "aggregate"
 #: The tag of messages that say that pytest could not collect tests.
 COLLECTION = "pytest-collection"
+#: The message of a test that ran into its own time limit.
+TEST_LIMIT = "test-timeout"
 #: A category that only the log's own word can give.
 FLAKY = "flaky_test"
 #: The least certainty of a decision that is the contract's own.
@@ -38,7 +40,7 @@ _EMPTY = frozenset({"frame", "epilogue", "status", "title", "banner", "echo", "h
 #: Below this certainty a category is a guess and the state `unknown`: of 60 such, on projects that took no part in learning, a third
 #: was right.
 GUESS = 0.4
-#: Features of a failure, of those that anything was learned of, without which words say nothing of it.
+#: Words of a failure, of those that anything was learned of, without which they say nothing of it.
 KNOWN = 4
 _QUOTE = 300  # characters of a line that a summary repeats
 #: Who decided, where no single message did.
@@ -103,7 +105,8 @@ class Classifier:
         if decided:
             share = max(BY_CONTRACT, dict(shares).get(decided, 0.0))
             return Decision(decided, round(min(share, 0.99), 3), by, opinion, contract=True)
-        if opinion.known < KNOWN and not _spoken_for(seen):
+        words = sum(name in self._model.weights for name in seen.features if name.startswith(("word:", "command:")))
+        if words < KNOWN and not _spoken_for(seen):
             share = min(share, GUESS - 0.01)  # what most failures are, not what this one is
         capped = share > CAPPED and _named_by_nothing(seen)
         share = min(share, CAPPED if capped else 0.99)
@@ -232,11 +235,14 @@ def _gate(seen: Evidence) -> str:
 def _by_contract(seen: Evidence, job: Job | None) -> tuple[str, Message | None]:
     """What the contract itself decides, and by which message; ("", None) where it decides nothing.
 
-    Tests that pytest could not collect are infrastructure_error. A job that the runner stopped at its time limit is a timeout,
-    where nothing else names a cause. Tests that passed when tried again are flaky_test where the log counts none that failed.
+    Tests that pytest could not collect are infrastructure_error. A test's own time limit is a timeout. A job that the runner
+    stopped at its time limit is a timeout, where nothing else names a cause. Tests that passed when tried again are flaky_test,
+    where the log counts none that failed.
     """
     if collection := next((f.message for f in seen.found if COLLECTION in f.message.tags), None):
         return collection.category, collection
+    if limit := next((f.message for f in seen.found if f.place == "head" and f.message.id == TEST_LIMIT), None):
+        return limit.category, limit
     if job is not None and job.conclusion == "timed_out" and (_named_by_nothing(seen) or not _spoken_for(seen)):
         return "timeout", None
     flaky = next((f.message for f in seen.found if f.message.category == FLAKY), None)

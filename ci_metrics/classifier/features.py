@@ -27,6 +27,10 @@ _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _WORD = re.compile(r"[a-z][a-z'_]{1,24}")
 #: What shells print of the script that they run: no output.
 _SCRIPT = ("+ ", "++ ", "$ ")
+#: What the runner prints around every step, whatever it was.
+_SAYS_NOTHING = re.compile(
+    r"##\[(?:group|endgroup)\]|##\[error\]Process completed with exit code|shell: |env:$|with:$|Post job cleanup"
+)
 #: Places whose messages speak of the failure itself.
 PLACES = ("head", "first", "other", "step")
 
@@ -73,10 +77,11 @@ def evidence(
         if place != "step":
             features[f"family:{message.family}"] = 1.0
     if root is not None:
-        for word in words(root.headline):
+        for word in words(root.headline) if not _SAYS_NOTHING.match(root.headline) else ():
             features[f"word:{word}@head"] = 1.0
         for line in root.lines[:LINES]:
-            if line.number != root.line and not line.text.lstrip().startswith(_SCRIPT):
+            said = not line.text.lstrip().startswith(_SCRIPT) and not _SAYS_NOTHING.match(line.text)
+            if said and line.number != root.line:
                 for word in words(line.text):
                     features[f"word:{word}@first"] = 1.0
     if whole:

@@ -80,7 +80,8 @@ def candidates(
         best = background.dim(reading)
     if not _failed(reading, job, failing, best):
         return Candidates(reading, ranges, step, failing, False, [], [], [])
-    best = passing.dim(reading, best, excerpt.most_of(budget))
+    provoked: set[int] = set()  # lines that a test printed which passed
+    best = passing.dim(reading, best, excerpt.most_of(budget), provoked)
     scored, floor = excerpt.scored(reading, failing, best, budget)
     lines = excerpt.choose(reading, scored.values(), floor, budget, failing)
     structure = reading.structure
@@ -89,7 +90,7 @@ def candidates(
             line.number,
             line.own,
             structure.segment(line.at) in failing,
-            background is not None and background.holds(line.text),
+            line.at in provoked or (background is not None and background.holds(line.text)),
         )
         for line in lines
     ]
@@ -122,11 +123,11 @@ def _ended_with_an_error(reading: Reading) -> bool:
     structure = reading.structure
     headers = {header.at: header for header in structure.headers}
     work = [at for at in structure.starts if at not in headers or headers[at].kind not in ("post", "orphans", "setup")]
-    if not work:
+    if not work or work[-1] not in headers:
         return False
     start = work[-1]
     least = ALONE
-    if start in headers and headers[start].script:
+    if headers[start].script:
         least = RUNNER_DEAD
     elif looks_after(structure.names.get(start, ""), column=structure.columns):
         least = CARING

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ci_metrics.catalogue import Catalogue, Message, Role
 from ci_metrics.logs import fingerprint
 from ci_metrics.logs.excerpt import spans_of
-from ci_metrics.logs.ranking import EMPTY, GENERIC, ROLES, shares
+from ci_metrics.logs.ranking import GENERIC, ROLES, shares
 from ci_metrics.logs.regions import Line
 from ci_metrics.logs.structure import MARK
 from ci_metrics.models import ExtractedError, LogLine
@@ -28,6 +28,8 @@ MOST = 25
 KEPT = 4
 #: Lines that go on with an error, whatever they match.
 _INNER = (" ", "\t", "Caused by", "E  ")
+#: Roles of lines that are no last word of a program.
+_NOT_SAID = frozenset({"echo", "status", "step-end", "epilogue", "banner", "step-start"})
 #: What services print around the output of a command: what stands above it was said by another.
 _FRAME = ("##[", "travis_", "$ ", "+ ", "[Pipeline]", "shell: ")
 #: The runner's header of a step, with what it runs.
@@ -113,7 +115,7 @@ def _said_last(lines: Sequence[Line], hits: Sequence[tuple[int, ...]], catalogue
     for at in range(block.head - 1, block.first - 1, -1):
         text = lines[at].text.strip()
         said = {catalogue.messages[number].role for number in hits[at]}
-        if text and not said & EMPTY:
+        if text and not said & _NOT_SAID:
             return block.head if text.startswith(_FRAME) else at
     return block.head
 
@@ -134,6 +136,8 @@ def _blocks(lines: Sequence[Line], scores: NDArray[np.float32], inside: Callable
     for at, line in enumerate(lines):
         begins = line.own >= threshold and not line.text.startswith(_HEADER)  # what is run is no error
         follows = bool(blocks) and lines[at - 1].number + 1 == line.number
+        if follows:  # lines that only fill an excerpt belong to no error but one of their own
+            follows = (line.score > 0) == (lines[at - 1].score > 0)
         if follows and inside is not None:
             follows = inside(lines[at - 1].at) == inside(line.at)
         if follows and line.text.startswith(_HEADER):

@@ -75,8 +75,11 @@ RUNNERS = {
 }
 
 
-def dim(reading: Reading, best: float, most: int) -> float:
-    """Take weight from the `most` best matches where they stand in a passing test's output; returns the best weight that remains."""
+def dim(reading: Reading, best: float, most: int, dimmed: set[int]) -> float:
+    """Take weight from the `most` best matches where they stand in a passing test's output; returns the best weight that remains.
+
+    Where those lines begin is added to `dimmed`.
+    """
     runners = [RUNNERS[name] for name in sorted(reading.structure.framed)]
     if not runners:
         return best
@@ -87,6 +90,7 @@ def dim(reading: Reading, best: float, most: int) -> float:
             at = block.offset + hit.start
             if at not in seen and any(_inside(block.data, hit.start, hit.end, runner) for runner in runners):
                 hit.weight *= DIM
+                dimmed.add(at)
                 found = True
             seen.add(at)
         if not found:

@@ -56,7 +56,7 @@ class Place:
     number: int  # 1-based in the raw log
     weight: float  # of what the scan found on it, 0 to 10
     failing: bool  # stands in a step that failed
-    background: bool = False  # the last passing run of the job printed it too
+    background: bool = False  # the last passing run of the job printed it too, or a test that passed did
 
 
 @dataclass(frozen=True)

@@ -103,9 +103,6 @@ def test_what_a_tool_printed_outranks_what_was_run() -> None:
     assert verdict.error_type == "network_error"
 
 
-@pytest.mark.xfail(
-    reason="“pip install” is known as a command, “zork” by no message: an assertion_failure by words", strict=True
-)
 def test_installing_a_linter_is_no_lint() -> None:
     verdict = CLASSIFIER.judge(github("pip install yamllint==9", said="zork"))
     assert verdict.error_type in ("dependency_error", None)

@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 from ci_metrics.classifier import Classifier, model_in_force
 from ci_metrics.classifier.learning import (
     CATEGORIES,
+    REACH,
     WORD_PROJECTS,
     WORDS,
     Example,
@@ -59,7 +60,7 @@ def test_the_fit_is_the_optimum_that_scipy_finds() -> None:
     examples = made(90)
     names, categories = names_of(examples), CATEGORIES[:3]
     learned = fit(examples, names, categories)
-    reach = np.array([1.0 if kind_of(name) == "category" else 0.25 for name in names])
+    reach = np.array([REACH[kind_of(name)] for name in names])
     dense = np.array([[example.features.get(name, 0.0) for name in names] for example in examples]) * reach
     weight = np.array([[example.weight] for example in examples])
     wanted = np.array(

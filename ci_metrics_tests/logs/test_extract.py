@@ -250,9 +250,6 @@ def test_a_full_disk_comes_before_the_tests_that_failed_of_it() -> None:
     assert "No space left" in extract(github(CHECKOUT, tests)).errors[0].headline
 
 
-@pytest.mark.xfail(
-    reason="of a trace of more than some twenty lines the title and the first frames are cut off", strict=True
-)
 def test_a_block_is_kept_whole() -> None:
     trace = (
         "##[group]Run python a.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ci_metrics.logs import EXTRACTOR_VERSION, fingerprint
+from ci_metrics.logs import extractor_version, fingerprint
 from ci_metrics_tests.logs.pairs import DIFFERENT, SAME, Side
 from ci_metrics_tests.logs.pairs_met import DIFFERENT_MET, SAME_MET
 
@@ -243,7 +243,7 @@ def test_both_marks_carry_the_version_of_their_algorithm() -> None:
 
 
 def test_what_was_extracted_under_another_version_of_the_algorithm_is_of_another_version() -> None:
-    assert fingerprint.FINGERPRINT_VERSION in EXTRACTOR_VERSION
+    assert fingerprint.FINGERPRINT_VERSION in extractor_version()
 
 
 def test_a_group_joins_one_cause_across_folders_and_versions() -> None:

@@ -24,18 +24,7 @@ ROWS = {
     row["log"]: row for row in map(json.loads, (FOLDER / "expected.jsonl").read_text(encoding="utf-8").splitlines())
 }
 #: What does not hold yet: (log, promise) -> what is seen instead.
-OPEN: dict[tuple[str, str], str] = {
-    (
-        "script-named-by-its-path-is-missing.log",
-        "category",
-    ): "compilation_error: as if it were imported by a source file",
-    ("pytest-counts-errors-only.log", "category"): "assertion_failure",
-    ("request-id-one.log", "category"): "configuration_error: as if the request had been refused for its contents",
-    ("request-id-two.log", "category"): "configuration_error: as if the request had been refused for its contents",
-    ("rate-limit-of-a-command-line-tool.log", "category"): "configuration_error: as if the request had been refused",
-    ("request-id-one.log", "equal"): "the request's id, hexadecimal groups with colons, stays in the fingerprint",
-    ("request-id-two.log", "equal"): "the request's id, hexadecimal groups with colons, stays in the fingerprint",
-}
+OPEN: dict[tuple[str, str], str] = {}
 
 
 @cache

@@ -54,7 +54,7 @@ def test_what_a_passing_run_printed_too_is_told_to_be_dimmed_and_what_that_cost_
     after = {line.line: line for line in found.ranking.lines}
     assert (found.ranking.background, after[7].heads, after[7].dimmed) == (True, 1, False)
     assert after[5].dimmed and after[5].score < before[5].score - 2
-    assert ("background", -3.0) in [(reason.feature, reason.worth) for reason in after[5].against_it]
+    assert ("background", -6.0) in [(reason.feature, reason.worth) for reason in after[5].against_it]
     assert found.ranking.dimmed >= 1 and "dimmed by the passing run" in as_text(found)
     assert not before[5].dimmed and "a passing run's log was not used" in as_text(why_of(log))
 

@@ -25,7 +25,7 @@ FOLDER = Path(__file__).parents[2] / "bench" / "recorded"
 #: many verdicts are acceptable.
 KEPT, FIRST, HEADED, LENIENT = 0.985, 0.96, 0.88, 0.92
 #: Characters of an excerpt, on average.
-CHARACTERS = 3_000
+CHARACTERS = 3_500
 #: Logs that passed and are said to hold an error: one whole job whose last action ended with the words of one.
 TOLD = 1
 
