@@ -147,7 +147,9 @@ def test_a_flattened_certainty_tells_nothing_and_is_far_off(factor: float) -> No
     shipped = model_in_force()
     flat = judged(replace(shipped, temperature=shipped.temperature * factor))
     assert flat.sure <= judged(shipped).sure - 0.4
-    assert flat.off >= judged(shipped).off + 0.2 or flat.right <= judged(shipped).right - 0.5  # or nearly all is unknown
+    assert (
+        flat.off >= judged(shipped).off + 0.2 or flat.right <= judged(shipped).right - 0.5
+    )  # or nearly all is unknown
 
 
 def test_a_certainty_without_doubt_no_longer_tells_right_from_wrong() -> None:
