@@ -42,6 +42,8 @@ FOLDER = Path(__file__).parent.parent / "ci_metrics" / "classifier"
 #: How much a log counts in learning: a real one as one over the root of how many its project has, because they resemble each other;
 #: a recorded one; a message's own example, which says what wins where several messages stand on one line.
 REAL, RECORDED, EXAMPLE = 1.0, 0.25, 0.5
+#: Sets that were made for the purpose.
+MADE = frozenset({"recorded", "sample"})
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def examples(folders: Sequence[Path], catalogue: Catalogue) -> list[Labelled]:
     of_project = Counter((case.source, case.project) for case in cases)
     found = []
     for case in cases:
-        real = case.source != "recorded"
+        real = case.source not in MADE
         for told in (False, True) if case.job is not None else (False,):
             job = case.job if told else None
             extraction = extract(case.read(), job=job, weights=by_fold[fold(case.project)], catalogue=catalogue)

@@ -75,7 +75,7 @@ def prepared(case: Case, catalogue: Catalogue, *, told: bool) -> Ranked | None:
         weight = MARKED
     else:
         right = [n in case.marked for n in numbers]
-        weight = RECORDED if case.source == "recorded" else MARKED if len(case.marked) > 3 else DECISIVE / 2
+        weight = RECORDED if case.source in ("recorded", "sample") else MARKED if len(case.marked) > 3 else DECISIVE / 2
     if not any(right):
         return None
     return Ranked(

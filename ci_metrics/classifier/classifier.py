@@ -13,15 +13,13 @@ from dataclasses import dataclass
 
 from ci_metrics import models
 from ci_metrics.catalogue import Catalogue, Message, load_catalogue
-from ci_metrics.classifier.features import Evidence, Found, evidence
+from ci_metrics.classifier.features import GATE, Evidence, Found, evidence
 from ci_metrics.classifier.model import Model, Opinion, model_in_force
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.version import decision_version
 from ci_metrics.classifier.why import Reason, Reasoning, in_words
 from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 
-#: The tag of messages of a job without a cause of its own: a gate that repeats that another job failed.
-AGGREGATE = "aggregate"
 #: The tag of messages that say that pytest could not collect tests.
 COLLECTION = "pytest-collection"
 #: The message of a test that ran into its own time limit.
@@ -84,7 +82,7 @@ class Classifier:
             return Verdict(state=extraction.state, error_type=None, confidence=0.0, summary="")
         seen = evidence(extraction, self._catalogue, error, job)
         if gate := _gate(seen):
-            return Verdict(state="no_error_found", error_type=None, confidence=0.0, summary=gate, rule=AGGREGATE)
+            return Verdict(state="no_error_found", error_type=None, confidence=0.0, summary=gate, rule=GATE)
         decision = self.decide(seen, job)
         if decision is None:
             return self._unknown(seen, None)
@@ -220,14 +218,17 @@ class Classifier:
 
 def _gate(seen: Evidence) -> str:
     """What a gate says that only waits for other jobs, where nothing else in its log names a cause; else ""."""
-    gates = [each for each in seen.found if AGGREGATE in each.message.tags]
+    gates = [each for each in seen.found if GATE in each.message.tags]
     if not gates:
         return ""
     lines = {each.line.number for each in gates}
     others = [
         each
         for each in seen.found
-        if each.line.number not in lines and each.place in ("head", "first") and each.message.role in ("cause", "test")
+        if each.line.number not in lines
+        and each.place in ("head", "first")
+        and each.message.role in ("cause", "test")
+        and each.message.family != "generic"
     ]
     return "" if others else gates[0].message.headline or "Another job that this one waits for failed"
 
@@ -247,7 +248,7 @@ def _by_contract(seen: Evidence, job: Job | None) -> tuple[str, Message | None]:
         return "timeout", None
     flaky = next((f.message for f in seen.found if f.message.category == FLAKY), None)
     if flaky is not None and not any(
-        f.message.role in ("count", "cause") and f.message.category and f.message.category != FLAKY for f in seen.found
+        f.message.role == "count" and f.message.category and f.message.category != FLAKY for f in seen.found
     ):
         return FLAKY, flaky
     return "", None

@@ -31,6 +31,8 @@ _SCRIPT = ("+ ", "++ ", "$ ")
 _SAYS_NOTHING = re.compile(
     r"##\[(?:group|endgroup)\]|##\[error\]Process completed with exit code|shell: |env:$|with:$|Post job cleanup"
 )
+#: The tag of messages of a job without a cause of its own, which a script may show: it compares other jobs' results.
+GATE = "aggregate"
 #: Places whose messages speak of the failure itself.
 PLACES = ("head", "first", "other", "step")
 
@@ -69,6 +71,8 @@ def evidence(
     features: dict[str, float] = {}
     for each in found:
         message, place = each.message, each.place
+        if place == "script":
+            continue
         if message.category:
             features[f"category:{message.category}@{place}"] = 1.0
         features[f"message:{message.id}@{'head' if place == 'head' else 'any'}"] = 1.0
@@ -129,13 +133,15 @@ def _found(
     texts = {line.number: line for line in (*extraction.lines, *root.lines)}
     known = {each.number: each.messages for each in extraction.messages}
     scripts = script_numbers(extraction.lines)  # what will be run is a sign of the tool, not of a failure
-    numbers = [n for n in sorted(places) if n in texts and (n not in scripts or places[n] == "head")]
+    numbers = [n for n in sorted(places) if n in texts]
     if not known:
         known = _matched(catalogue, [texts[n] for n in numbers])
     for number in numbers:
+        place = "script" if number in scripts and places[number] != "head" else places[number]
         for name in known.get(number, ()):
-            if (message := catalogue.by_id.get(name)) is not None:
-                yield Found(message, places[number], texts[number])
+            message = catalogue.by_id.get(name)
+            if message is not None and (place != "script" or GATE in message.tags):
+                yield Found(message, place, texts[number])
     noted = [root] if root.line is None else []
     if whole:
         noted += [e for e in extraction.errors[1:] if e.source == "annotation"]

@@ -91,7 +91,6 @@ def test_every_failed_job_is_in_exactly_one_state_and_its_document_says_so(inges
     assert {row.state for row in verdicts.values()} >= {"classified", "no_log"}
 
 
-@pytest.mark.xfail(reason="199 of 231 since the learned decision", strict=True)
 def test_the_verdicts_agree_with_the_samples_truth(ingested: Ingested) -> None:
     verdicts = verdicts_of(ingested)
     right = steps = stepped = 0
