@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 
 import dagster as dg
-import pytest
 
 from ci_metrics.index.base import Where
 from ci_metrics.models import Job, Run
