@@ -22,6 +22,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ci_metrics.catalogue import load_catalogue
 from ci_metrics.logs.extract import extract, read_log
 from ci_metrics.logs.steps import StepRange, stamp
 from ci_metrics.models import Job, Step
@@ -203,7 +204,7 @@ def measure_cases(folder: Path, without: Collection[str], *, verbose: bool) -> N
 
 def laid(whole: bytes, steps: Collection[Step]) -> list[StepRange]:
     """The steps laid over the log."""
-    return list(read_log(whole).structure.laid_out(tuple(steps)).ranges)
+    return list(read_log(whole, load_catalogue()).structure.laid_out(tuple(steps)).ranges)
 
 
 def main() -> None:

@@ -139,19 +139,18 @@ def scored(row: Ranked, weights: tuple[np.ndarray, dict[str, float]]) -> np.ndar
     return row.values @ weights[0] + own
 
 
-def check(
-    rows: Sequence[Ranked], sources: Sequence[str] = ("logsage", "practice", "practice2", "practice3")
-) -> list[tuple[Ranked, int]]:
-    """Judge each log by weights that saw no log of its project; prints the figures, returns what was said."""
+def check(rows: Sequence[Ranked]) -> list[tuple[Ranked, int]]:
+    """Judge each log of which a person said what to quote by weights that saw no log of its project.
+
+    Prints the figures by set, returns what was said.
+    """
     said = []
     for number in range(FOLDS):
-        weights = learn([r for r in rows if not (r.case.source in sources and fold(r.case.project) == number)])
-        said += [
-            (r, int(np.argmax(scored(r, weights))))
-            for r in rows
-            if r.case.source in sources and fold(r.case.project) == number
-        ]
-    for source in sources:
+        asked = [r for r in rows if r.case.decisive and fold(r.case.project) == number]
+        if asked:
+            weights = learn([r for r in rows if fold(r.case.project) != number])
+            said += [(r, int(np.argmax(scored(r, weights)))) for r in asked]
+    for source in sorted({r.case.source for r, _ in said}):
         for told in (False, True):
             each = [(r, best) for r, best in said if r.case.source == source and (r.case.job is not None) == told]
             if each:

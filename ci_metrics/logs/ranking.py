@@ -1,6 +1,6 @@
 """Which line names the failure: the kept lines of a log ranked by what was learned of such lines.
 
-Belongs here: the features of a line in its place, and the sum of their weights. Does not: learning the weights (`tools/learn.py`),
+Belongs here: the features of a line in its place, and the sum of their weights. Does not: learning the weights (`tools/learn_ranking.py`),
 what blocks the lines make (`findings.py`).
 
 A conditional logit: each kept line has a score, a sum of weights over its features, and the share of the failure's name that
