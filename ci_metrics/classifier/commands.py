@@ -1,7 +1,7 @@
 """The commands that a failed step was asked to run: what failed is often plain from the verb, whatever the tool prints.
 
-What belongs here: an extraction in, the bare commands of what failed out. Does not: what a command says of a failure (rules
-of scope `command`).
+What belongs here: an extraction in, the bare commands of what failed out. Does not: what a command says of a failure (messages
+of the subject `command`).
 """
 
 from __future__ import annotations

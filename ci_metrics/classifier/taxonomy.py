@@ -1,7 +1,7 @@
 """The taxonomy: which categories a failure can have, read from one data file.
 
 What belongs here: reading, checking and hashing that file (our `taxonomy.toml`, or a project's own). Does not: deciding
-a failure's category (`rules`, the model clients) or wording a prompt.
+a failure's category (`classifier.py`, the model clients) or wording a prompt.
 
 A project's own file either extends the ten categories (``extends = true``: adds new ones, and replaces those it names
 again) or stands alone. A new category may name its ``parent`` among the ten, so that dashboards on the ten still add up.
@@ -43,7 +43,7 @@ class Category:
     """One kind of failure.
 
     `parent`: the one of the ten it is a part of (None for the ten themselves and for kinds of their own).
-    `fix`: a hint when nothing more specific is known. `rules`: ids or families of embedded rules ("lint", "pr-policy")
+    `fix`: a hint when nothing more specific is known. `rules`: ids, families or tags of the catalogue's messages ("lint", "policy")
     whose verdicts go to this category instead of their own.
     """
 

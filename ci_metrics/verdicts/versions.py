@@ -41,7 +41,7 @@ class StageVersions:
 def stage_versions(
     *, extractor: str, fingerprint: str, rules: str, taxonomy: Taxonomy, model: str | None
 ) -> StageVersions:
-    """The versions in force; `model` is the model's name, None or "" when the embedded rules answer alone."""
+    """The versions in force; `model` is the model's name, None or "" when the embedded classifier answers alone."""
     return StageVersions(
         extractor=extractor,
         fingerprint=fingerprint,
