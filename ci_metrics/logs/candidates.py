@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import numpy as np
+
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.catalogue.engine import match_lines
 from ci_metrics.logs import excerpt, passing
@@ -84,15 +86,15 @@ def candidates(
     best = passing.dim(reading, best, excerpt.most_of(budget), provoked)
     scored, floor = excerpt.scored(reading, failing, best, budget)
     lines = excerpt.choose(reading, scored.values(), floor, budget, failing)
-    structure = reading.structure
+    segments = np.searchsorted(reading.structure.starts, [line.at for line in lines], side="right") - 1
     places = [
         Place(
             line.number,
             line.own,
-            structure.segment(line.at) in failing,
+            segment in failing,
             line.at in provoked or (background is not None and background.holds(line.text)),
         )
-        for line in lines
+        for line, segment in zip(lines, segments.tolist(), strict=True)
     ]
     return Candidates(
         reading, ranges, step, failing, True, lines, match_lines(catalogue, [line.text for line in lines]), places

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +50,7 @@ _SHAPE = 110
 _NO_DIGITS = str.maketrans("", "", "0123456789")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """What is known of a kept line besides its text."""
 
     number: int  # 1-based in the raw log
@@ -197,17 +197,16 @@ def features(
     count = len(texts)
     own = _own(catalogue, texts, hits)
     roles = own[:, : len(ROLES)]
-    numbers = np.array([place.number for place in places])
+    numbers, weights, failing, background = np.array(places, float).reshape(count, len(Place._fields)).T
     follows = np.diff(numbers) == 1
     beside = tuple(np.zeros(count, np.float32) for _ in _OFFSETS)
     beside[0][1:], beside[1][:-1] = follows, follows
     if count > 2:
         beside[2][2:] = beside[3][:-2] = follows[1:] & follows[:-1]
-    failing = np.array([place.failing for place in places], np.float32)
+    failing, weights = failing.astype(np.float32), weights.astype(np.float32)
     marked = bool(failing.any())
     inside = failing if marked else np.ones(count, np.float32)
     within = inside > 0
-    weights = np.array([place.weight for place in places], np.float32)
     most = float((weights * inside).max()) or float(weights.max()) or 1.0
     rows = np.arange(count)
 
@@ -226,9 +225,9 @@ def features(
 
     strong = np.flatnonzero((weights >= 0.7 * most) & within)
     first, last = (strong[0], strong[-1]) if len(strong) else (count, -1)
-    looks = [_look(text) for text in texts]
+    shapes, sizes = zip(*map(_look, texts), strict=True)
     known: dict[str, int] = {}
-    kinds = np.array([known.setdefault(kind, len(known)) for kind, _ in looks])
+    kinds = np.array([known.setdefault(shape, len(known)) for shape in shapes])
     repeats = np.bincount(kinds)[kinds].astype(np.float32)
     first_of, last_of = np.empty(len(known), np.intp), np.empty(len(known), np.intp)
     first_of[kinds[::-1]], last_of[kinds] = rows[::-1], rows  # of several of a kind the last one written stays
@@ -239,7 +238,7 @@ def features(
             ranks[row, at[0]] = ranks[3 + row, at[-1]] = 1
     cause, _, frame, epilogue, tally = looked[:5]
     same = [i > 0 and bool(hits[i]) and hits[i] == hits[i - 1] for i in range(count)]
-    lengths = np.array([length for _, length in looks])
+    lengths = np.array(sizes)
     columns = [
         1 - beside[0], 1 - beside[1], *_near(looked), *in_step,
         failing, 1 - inside, not marked, weights / 10, weights / most,
@@ -255,7 +254,7 @@ def features(
     place = np.empty((len(PLACE), count), np.float32)
     for row, values in enumerate(columns):
         place[row] = values
-    return Features(own, beside, place.T, np.array([each.background for each in places], np.float32))
+    return Features(own, beside, place.T, background.astype(np.float32))
 
 
 def _near(looked: NDArray[np.float32]) -> NDArray[np.bool_]:
