@@ -47,7 +47,7 @@ BACKGROUND = 6.0
 TEAM = 1.0
 #: Characters at a line's start that make its shape for counting repeats.
 _SHAPE = 110
-_NO_DIGITS = str.maketrans("", "", "0123456789")
+_DIGITS = b"0123456789"
 
 
 class Place(NamedTuple):
@@ -181,10 +181,10 @@ def _own(catalogue: Catalogue, texts: Sequence[str], hits: Sequence[tuple[int, .
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _look(text: str) -> tuple[str, int]:
+def _look(text: str) -> tuple[bytes, int]:
     """The shape of a line for counting repeats, and how many characters it has."""
     text = text.strip()
-    return text[:_SHAPE].translate(_NO_DIGITS), len(text)
+    return text[:_SHAPE].encode("utf-8", "surrogatepass").translate(None, _DIGITS), len(text)
 
 
 def features(
@@ -226,7 +226,7 @@ def features(
     strong = np.flatnonzero((weights >= 0.7 * most) & within)
     first, last = (strong[0], strong[-1]) if len(strong) else (count, -1)
     shapes, sizes = zip(*map(_look, texts), strict=True)
-    known: dict[str, int] = {}
+    known: dict[bytes, int] = {}
     kinds = np.array([known.setdefault(shape, len(known)) for shape in shapes])
     repeats = np.bincount(kinds)[kinds].astype(np.float32)
     first_of, last_of = np.empty(len(known), np.intp), np.empty(len(known), np.intp)
