@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import numpy as np
-
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.catalogue.engine import match_lines
 from ci_metrics.logs import excerpt, passing
@@ -86,15 +84,15 @@ def candidates(
     best = passing.dim(reading, best, excerpt.most_of(budget), provoked)
     scored, floor = excerpt.scored(reading, failing, best, budget)
     lines = excerpt.choose(reading, scored.values(), floor, budget, failing)
-    segments = np.searchsorted(reading.structure.starts, [line.at for line in lines], side="right") - 1
+    structure = reading.structure
     places = [
         Place(
             line.number,
             line.own,
-            segment in failing,
+            structure.segment(line.at) in failing,
             line.at in provoked or (background is not None and background.holds(line.text)),
         )
-        for line, segment in zip(lines, segments.tolist(), strict=True)
+        for line in lines
     ]
     return Candidates(
         reading, ranges, step, failing, True, lines, match_lines(catalogue, [line.text for line in lines]), places

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from ci_metrics.redaction import Care, Masker
 
@@ -33,8 +32,6 @@ _FOLD = re.compile(r"travis_(?:fold|time):(?:start|end):?[\w.:=,-]*")
 
 #: Characters of one line that are kept; the middle of a longer one is left out, with a mark.
 MAX_LINE = 1_600
-#: Lines whose texts are remembered, some megabytes at most: logs repeat themselves and each other.
-REMEMBERED = 1 << 11
 
 
 def text_of(raw: bytes) -> str:
@@ -47,17 +44,10 @@ def text_of(raw: bytes) -> str:
             raw = raw[found.end() :]
         elif raw[:3] == _BOM:
             raw = raw[3:]
-    if len(raw) <= MAX_LINE:
-        return _cleaned(raw)
-    raw = Masker(Care.TEXT).masked(raw)  # before any cut: half a secret is one too
+    if len(raw) > MAX_LINE:
+        raw = Masker(Care.TEXT).masked(raw)  # before any cut: half a secret is one too
     if len(raw) > 4 * MAX_LINE:
         raw = raw[: 2 * MAX_LINE] + raw[-2 * MAX_LINE :]  # a line of megabytes costs no more than its ends
-    return shortened(_cleaned.__wrapped__(raw))
-
-
-@lru_cache(maxsize=REMEMBERED)
-def _cleaned(raw: bytes) -> str:
-    """The text of a line behind its timestamp, without codes and control characters."""
     text = raw.decode("utf-8", "replace")
     if not text.isprintable():
         if "\x1b" in text or "[" in text:
@@ -68,7 +58,8 @@ def _cleaned(raw: bytes) -> str:
             text = _CONTROL.sub("", text)
     elif "[" in text:
         text = _CODES.sub("", text)
-    return text.rstrip()
+    text = text.rstrip()
+    return shortened(text) if len(text) > MAX_LINE else text
 
 
 def stamp(raw: bytes) -> float | None:

@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ci_metrics.catalogue import Catalogue, Message, Role
-from ci_metrics.catalogue.engine import REMEMBERED
 from ci_metrics.logs.shapes import NAMES as SHAPES
 from ci_metrics.logs.shapes import shapes_of
 
@@ -180,7 +179,6 @@ def _own(catalogue: Catalogue, texts: Sequence[str], hits: Sequence[tuple[int, .
     return own
 
 
-@lru_cache(maxsize=REMEMBERED)
 def _look(text: str) -> tuple[bytes, int]:
     """The shape of a line for counting repeats, and how many characters it has."""
     text = text.strip()

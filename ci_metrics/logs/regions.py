@@ -6,10 +6,9 @@ Belongs here: hits in, scored lines out. Does not: steps (`structure.py`), budge
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from operator import attrgetter
 
-from ci_metrics.logs.lines import REMEMBERED, text_of
+from ci_metrics.logs.lines import text_of
 from ci_metrics.logs.scan import Block, Finder, Hit
 
 _DIGITS = b"0123456789"
@@ -89,7 +88,6 @@ def _by_first() -> dict[str, int]:
 _FIRST = _by_first()
 
 
-@lru_cache(maxsize=REMEMBERED)
 def _kind(text: str) -> int:
     if text.endswith(_DONE):
         return 4
