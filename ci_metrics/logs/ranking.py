@@ -210,7 +210,7 @@ def features(
 
     looked = roles.T[_LOOKED]
     there = looked * inside
-    in_step = there.any(axis=1)
+    in_step: NDArray[np.bool_] = np.any(there, axis=1)
 
     end_rows = (roles[:, _STEP_END] > 0) | (own[:, _EXIT_MARK] > 0)
     ends = numbers[end_rows & within]
