@@ -10,7 +10,7 @@ every message there is: what ranking and the classifier rest on.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -177,23 +177,33 @@ def refused(message: Message) -> str:
     return ""
 
 
+#: Lines whose messages are remembered, about a megabyte: logs repeat themselves and each other (a third to two thirds of kept lines).
+REMEMBERED = 1 << 11
+
+
 def match_lines(catalogue: Catalogue, lines: Sequence[str], subject: Subject = "line") -> list[tuple[int, ...]]:
     """The numbers of the messages on each of these clean lines, ascending: of the line as it is, and behind its prefixes.
 
     Line by line: a match cannot leave its line, and a small scan costs less than finding the lines of a large one's matches.
     """
+    return list(map(_matcher(catalogue, subject), lines)) if lines else []
+
+
+@lru_cache(maxsize=8)
+def _matcher(catalogue: Catalogue, subject: Subject) -> Callable[[str], tuple[int, ...]]:
+    """What finds the messages of one line."""
     numbers = tuple(i for i, m in enumerate(catalogue.messages) if m.subject == subject)
-    if not numbers or not lines:
-        return [() for _ in lines]
+    if not numbers:
+        return lambda _: ()
     database = _compiled(catalogue, numbers, raw=False)
-    found: set[int] = set()
-    add = found.add
-    hits: list[tuple[int, ...]] = []
-    for line in lines:
+
+    @lru_cache(maxsize=REMEMBERED)
+    def messages_on(line: str) -> tuple[int, ...]:
+        found: set[int] = set()
+        add = found.add
         whole, inner = capped(line), bare(line)
-        compiled_patterns.scan(database, whole.encode("utf-8", "replace"), lambda number, *_: add(number))
-        if inner != whole:
-            compiled_patterns.scan(database, inner.encode("utf-8", "replace"), lambda number, *_: add(number))
-        hits.append(tuple(sorted(found)))
-        found.clear()
-    return hits
+        for text in (whole,) if inner == whole else (whole, inner):
+            compiled_patterns.scan(database, text.encode("utf-8", "replace"), lambda number, *_: add(number))
+        return tuple(sorted(found))
+
+    return messages_on

@@ -38,7 +38,7 @@ _HEADER = "##[group]"
 _CHAIN = ("was the direct cause of the following exception", "During handling")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # blocks differ by where they stand
 class _Block:
     """Consecutive kept lines about one error, by their places in the list of lines."""
 

@@ -10,12 +10,12 @@ stands; none holds a word of a log.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +46,10 @@ BACKGROUND = 6.0
 TEAM = 1.0
 #: Characters at a line's start that make its shape for counting repeats.
 _SHAPE = 110
-_NO_DIGITS = str.maketrans("", "", "0123456789")
+_DIGITS = b"0123456789"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """What is known of a kept line besides its text."""
 
     number: int  # 1-based in the raw log
@@ -134,6 +133,9 @@ PLACE = (
     "frame-with-cause", "frame-with-test", "epilogue-with-cause", "count-with-cause", "cause-alone", "same-above",
     "short", "brief", "long", "very-long",
 )  # fmt: skip
+#: Columns of `OWN`.
+_LOOKED = [ROLES.index(role) for role in LOOKED_FOR]
+_STEP_END, _EXIT_MARK = OWN.index("role:step-end"), OWN.index("shape:exit-mark")
 
 
 @cache
@@ -155,14 +157,19 @@ def _columns(catalogue: Catalogue) -> tuple[NDArray[np.intp], NDArray[np.bool_],
     )
 
 
+def _flat(hits: Sequence[tuple[int, ...]]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The messages of all lines in a row: of each the line, and its number."""
+    rows = np.repeat(np.arange(len(hits)), [len(found) for found in hits])
+    return rows, np.fromiter(chain.from_iterable(hits), np.intp, len(rows))
+
+
 def _own(catalogue: Catalogue, texts: Sequence[str], hits: Sequence[tuple[int, ...]]) -> NDArray[np.float32]:
     """What each line is."""
     own = np.zeros((len(texts), len(OWN)), np.float32)
     own[:, len(ROLES) : len(ROLES) + len(SHAPES)] = shapes_of(texts)
-    rows = np.repeat(np.arange(len(hits)), [len(found) for found in hits])
+    rows, numbers = _flat(hits)
     if len(rows):
         role, category, is_empty, is_generic = _columns(catalogue)
-        numbers = np.fromiter(chain.from_iterable(hits), np.intp, len(rows))
         empty = np.zeros(len(texts), bool)
         empty[rows[is_empty[numbers]]] = True
         said = (role[numbers] >= 0) & ~(empty[rows] & is_generic[numbers])
@@ -170,6 +177,12 @@ def _own(catalogue: Catalogue, texts: Sequence[str], hits: Sequence[tuple[int, .
         own[rows[said], -2] = 1
         own[rows[category[numbers]], -1] = 1
     return own
+
+
+def _look(text: str) -> tuple[bytes, int]:
+    """The shape of a line for counting repeats, and how many characters it has."""
+    text = text.strip()
+    return text[:_SHAPE].encode("utf-8", "surrogatepass").translate(None, _DIGITS), len(text)
 
 
 def features(
@@ -182,62 +195,81 @@ def features(
     count = len(texts)
     own = _own(catalogue, texts, hits)
     roles = own[:, : len(ROLES)]
-    numbers = np.array([place.number for place in places])
+    numbers, weights, failing, background = np.array(places, float).reshape(count, len(Place._fields)).T
     follows = np.diff(numbers) == 1
     beside = tuple(np.zeros(count, np.float32) for _ in _OFFSETS)
     beside[0][1:], beside[1][:-1] = follows, follows
     if count > 2:
         beside[2][2:] = beside[3][:-2] = follows[1:] & follows[:-1]
-    failing = np.array([place.failing for place in places], np.float32)
-    inside = failing if failing.any() else np.ones(count, np.float32)
-    weights = np.array([place.weight for place in places], np.float32)
+    failing, weights = failing.astype(np.float32), weights.astype(np.float32)
+    marked = bool(failing.any())
+    inside = failing if marked else np.ones(count, np.float32)
+    within = inside > 0
     most = float((weights * inside).max()) or float(weights.max()) or 1.0
     rows = np.arange(count)
 
-    looked = roles[:, [ROLES.index(role) for role in LOOKED_FOR]]
-    sums = np.vstack([np.zeros((1, looked.shape[1]), np.float32), np.cumsum(looked, axis=0)])
-    above = [sums[rows] - sums[np.maximum(0, rows - reach)] > 0 for reach in NEAR]
-    below = [sums[np.minimum(count, rows + 1 + reach)] - sums[rows + 1] > 0 for reach in NEAR]
-    near = np.stack([*above, *below], axis=2).reshape(count, -1)
-    in_step = np.tile((looked * inside[:, None]).sum(axis=0) > 0, (count, 1))
+    looked = roles.T[_LOOKED]
+    there = looked * inside
+    in_step: NDArray[np.bool_] = np.any(there, axis=1)
 
-    end_rows = (roles[:, ROLES.index("step-end")] > 0) | (own[:, len(ROLES) + SHAPES.index("exit-mark")] > 0)
-    ends = numbers[end_rows & (inside > 0)]
+    end_rows = (roles[:, _STEP_END] > 0) | (own[:, _EXIT_MARK] > 0)
+    ends = numbers[end_rows & within]
     ends = ends if len(ends) else numbers[end_rows]
     behind = np.searchsorted(ends, numbers)
     has_end = behind < len(ends)
     distance = ends[np.minimum(behind, len(ends) - 1)] - numbers if len(ends) else np.full(count, -1)
-    to_end = np.zeros((count, len(DISTANCES) + 1), np.float32)
-    to_end[rows[has_end], np.searchsorted(np.array(DISTANCES), distance[has_end])] = 1
+    to_end = np.zeros((len(DISTANCES) + 1, count), np.float32)
+    to_end[np.searchsorted(DISTANCES, distance[has_end]), rows[has_end]] = 1
 
-    strong = np.flatnonzero((weights >= 0.7 * most) & (inside > 0))
+    strong = np.flatnonzero((weights >= 0.7 * most) & within)
     first, last = (strong[0], strong[-1]) if len(strong) else (count, -1)
-    kinds = [text.strip()[:_SHAPE].translate(_NO_DIGITS) for text in texts]
-    times = Counter(kinds)
-    repeats = np.array([times[kind] for kind in kinds], np.float32)
-    firsts_of, lasts_of = {k: i for i, k in reversed(list(enumerate(kinds)))}, {k: i for i, k in enumerate(kinds)}
-    ranks = np.zeros((count, 6), np.float32)
-    for column in range(3):
-        at = np.flatnonzero(looked[:, column] * inside)
+    shapes, sizes = zip(*map(_look, texts), strict=True)
+    known: dict[bytes, int] = {}
+    kinds = np.array([known.setdefault(shape, len(known)) for shape in shapes])
+    repeats = np.bincount(kinds)[kinds].astype(np.float32)
+    first_of, last_of = np.empty(len(known), np.intp), np.empty(len(known), np.intp)
+    first_of[kinds[::-1]], last_of[kinds] = rows[::-1], rows  # of several of a kind the last one written stays
+    ranks = np.zeros((6, count), np.float32)
+    for row in range(3):
+        at = np.flatnonzero(there[row])
         if len(at):
-            ranks[at[0], column] = ranks[at[-1], 3 + column] = 1
-    cause = looked[:, 0]
-    has_cause, has_test = float((cause * inside).sum() > 0), float((looked[:, 1] * inside).sum() > 0)
+            ranks[row, at[0]] = ranks[3 + row, at[-1]] = 1
+    cause, _, frame, epilogue, tally = looked[:5]
     same = [i > 0 and bool(hits[i]) and hits[i] == hits[i - 1] for i in range(count)]
-    lengths = np.array([len(text.strip()) for text in texts])
-    place = np.column_stack([
-        1 - beside[0], 1 - beside[1], near, in_step,
-        failing, 1 - inside, np.full(count, not failing.any()), weights / 10, weights / most,
-        (weights >= 0.999 * most) & (inside > 0), weights >= 5, weights >= 7, weights >= 8.5,
-        to_end, ~has_end & (len(ends) > 0), np.full(count, not len(ends)),
+    lengths = np.array(sizes)
+    columns = [
+        1 - beside[0], 1 - beside[1], *_near(looked), *in_step,
+        failing, 1 - inside, not marked, weights / 10, weights / most,
+        (weights >= 0.999 * most) & within, weights >= 5, weights >= 7, weights >= 8.5,
+        *to_end, ~has_end & (len(ends) > 0), not len(ends),
         np.where(has_end, np.log1p(np.maximum(distance, 0)) / 8, 0), np.log1p(np.maximum(0, total - numbers)) / 10,
         rows < first, rows == first, rows == last, rows > last, repeats > 1, np.minimum(3, np.log(repeats)),
-        rows == [firsts_of[kind] for kind in kinds], rows == [lasts_of[kind] for kind in kinds],
-        ranks, looked[:, 2] * has_cause, looked[:, 2] * has_test, looked[:, 3] * has_cause, looked[:, 4] * has_cause,
+        rows == first_of[kinds], rows == last_of[kinds],
+        *ranks, frame * in_step[0], frame * in_step[1], epilogue * in_step[0], tally * in_step[0],
         cause * (cause.sum() == 1), same,
         lengths < 8, (lengths >= 8) & (lengths < 25), (lengths >= 120) & (lengths < 300), lengths >= 300,
-    ]).astype(np.float32)  # fmt: skip
-    return Features(own, beside, place, np.array([each.background for each in places], np.float32))
+    ]  # fmt: skip
+    place = np.empty((len(PLACE), count), np.float32)
+    for row, values in enumerate(columns):
+        place[row] = values
+    return Features(own, beside, place.T, background.astype(np.float32))
+
+
+def _near(looked: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Of each role (rows of `looked`): whether a line has one within each reach of `NEAR` above it, and below it."""
+    (roles, count), far = looked.shape, max(NEAR)
+    sums = np.zeros(
+        (roles, far + 1 + count + far), np.float32
+    )  # running, with room for what would reach beyond the ends
+    np.cumsum(looked, axis=1, out=sums[:, far + 1 : far + 1 + count])
+    sums[:, far + 1 + count :] = sums[:, far + count, None]
+
+    def any_of(first: int, stop: int) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = sums[:, far + stop : far + stop + count] > sums[:, far + first : far + first + count]
+        return found
+
+    ways = [*(any_of(-reach, 0) for reach in NEAR), *(any_of(1, 1 + reach) for reach in NEAR)]
+    return np.stack(ways, axis=1).reshape(-1, count)
 
 
 @cache
@@ -259,8 +291,8 @@ def scores(
 ) -> NDArray[np.float32]:
     """Each line's score: the sum of its features' weights and of its messages' own."""
     out = found.sums(_vector(weights)) - BACKGROUND * found.background
-    own = _messages(catalogue, weights)
-    return out + np.array([own[list(numbers)].sum() if numbers else 0.0 for numbers in hits], np.float32)
+    rows, numbers = _flat(hits)
+    return out + np.bincount(rows, _messages(catalogue, weights)[numbers], len(hits)).astype(np.float32)
 
 
 def worth(catalogue: Catalogue, number: int, weights: Weights) -> float:

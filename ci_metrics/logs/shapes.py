@@ -7,7 +7,7 @@ worth (`ranking.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import hyperscan
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ci_metrics import compiled_patterns
-from ci_metrics.catalogue.engine import capped, translated
+from ci_metrics.catalogue.engine import REMEMBERED, capped, translated
 
 #: Name -> form, in the catalogue's dialect; matched against clean lines, in any case of letters where marked by `(?i)`.
 SHAPES: dict[str, str] = {
@@ -87,15 +87,19 @@ def _engine() -> Any:
 
 def shapes_of(texts: Sequence[str]) -> NDArray[np.bool_]:
     """Which of `NAMES` (columns) each of these clean lines (rows) has."""
-    found = np.zeros((len(texts), len(NAMES)), bool)
-    engine, scan = _engine(), compiled_patterns.scan
-    numbers: list[int] = []
-    add = numbers.append
-    for row, text in enumerate(texts):
-        if not text.strip():
-            found[row, _BLANK] = True  # the engine takes no empty text
-            continue
-        scan(engine, capped(text).encode("utf-8", "replace"), lambda number, *_: add(number))
-        found[row, numbers] = True
-        numbers.clear()
-    return found
+    return np.frombuffer(b"".join(map(_row, texts)), bool).reshape(len(texts), len(NAMES))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _row(text: str) -> bytes:
+    """A byte for each of `NAMES`: whether this clean line has it."""
+    row = bytearray(len(NAMES))
+    if text.strip():
+
+        def note(number: int, *_: object) -> None:
+            row[number] = 1
+
+        compiled_patterns.scan(_engine(), capped(text).encode("utf-8", "replace"), note)
+    else:
+        row[_BLANK] = 1  # the engine takes no empty text
+    return bytes(row)
