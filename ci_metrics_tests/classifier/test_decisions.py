@@ -151,7 +151,7 @@ DECISIONS: dict[str, Case] = {
     "a type checker compiles: pyright": Case(
         "pyright",
         (
-            '/work/shop/src/cart.py:3:12 - error: Expression of type "str" is incompatible with return type "int" (reportReturnType)',
+            '/opt/shop/src/cart.py:3:12 - error: Expression of type "str" is incompatible with return type "int" (reportReturnType)',
             "1 error, 0 warnings, 0 informations",
         ),
         "compilation_error",
