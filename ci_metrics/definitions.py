@@ -10,16 +10,16 @@ from typing import Any
 
 import dagster as dg
 
-from ci_metrics.orchestration import alert_sensor, pr_comment_sensor
+from ci_metrics.orchestration import alerts, pr_comments
 from ci_metrics.orchestration.assets import build_assets, build_daily_assets, build_learning
 from ci_metrics.orchestration.checks import build_checks
+from ci_metrics.orchestration.console_logger import people_logger
 from ci_metrics.orchestration.history_checks import build_history_checks
 from ci_metrics.orchestration.jobs import build_check_job, build_jobs, build_learn_job, build_report_job
 from ci_metrics.orchestration.partitions import hourly_partitions
-from ci_metrics.orchestration.run_logger import people_logger
+from ci_metrics.orchestration.resources import Workplace, workplace_resource
 from ci_metrics.orchestration.schedules import HOURLY, build_schedules
 from ci_metrics.orchestration.sensors import build_sensors
-from ci_metrics.orchestration.workplace import Workplace, workplace_resource
 from ci_metrics.settings import Settings, load_settings
 
 
@@ -46,7 +46,7 @@ def build_definitions(*, settings: Settings | None = None, cron: str = HOURLY, *
         asset_checks=[*build_checks(), *build_history_checks()],
         jobs=[ingest, reextract, reclassify, check_job, report_job, learn_job],
         schedules=build_schedules(ingest, check_job, report_job, learn_job, cron),
-        sensors=[*build_sensors(ingest, reclassify), alert_sensor.build(), pr_comment_sensor.build()],
+        sensors=[*build_sensors(ingest, reclassify), alerts.build(), pr_comments.build()],
         resources={"ci": workplace, **resources},
         executor=dg.in_process_executor,
         loggers={"console": dg.colored_console_logger, "people": people_logger},

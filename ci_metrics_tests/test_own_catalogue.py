@@ -16,7 +16,7 @@ from ci_metrics.commands.evaluate import evaluate
 from ci_metrics.commands.extract_files import extract
 from ci_metrics.definitions import build_definitions
 from ci_metrics.errors import SettingsError
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.settings import Settings, load_settings
 
 STAMP = "2026-01-01T10:00:00.1234567Z "

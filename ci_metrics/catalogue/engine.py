@@ -16,7 +16,7 @@ from typing import Any
 
 import hyperscan
 
-from ci_metrics import compiled_patterns
+from ci_metrics import compiled_expressions
 from ci_metrics.catalogue.messages import Catalogue, Message, Subject
 from ci_metrics.errors import ContractError
 
@@ -147,7 +147,7 @@ def _compiled(catalogue: Catalogue, numbers: tuple[int, ...], *, raw: bool) -> A
             ids.append(number)
             flags.append(_flags(message, raw=raw))
     try:
-        return compiled_patterns.compiled(expressions, ids, flags)
+        return compiled_expressions.compiled(expressions, ids, flags)
     except hyperscan.error as error:
         for number in numbers:
             if fault := refused(catalogue.messages[number]):
@@ -203,7 +203,7 @@ def _matcher(catalogue: Catalogue, subject: Subject) -> Callable[[str], tuple[in
         add = found.add
         whole, inner = capped(line), bare(line)
         for text in (whole,) if inner == whole else (whole, inner):
-            compiled_patterns.scan(database, text.encode("utf-8", "replace"), lambda number, *_: add(number))
+            compiled_expressions.scan(database, text.encode("utf-8", "replace"), lambda number, *_: add(number))
         return tuple(sorted(found))
 
     return messages_on

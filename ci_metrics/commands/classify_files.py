@@ -15,17 +15,17 @@ from cyclopts import Parameter
 from ci_metrics.catalogue import catalogue_in_force
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import Taxonomy
-from ci_metrics.commands.log_files import read_background, read_job, read_logs
+from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
+from ci_metrics.commands.log_input import read_background, read_job, read_logs
 from ci_metrics.logs import extract, redact
 from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import Extraction, Job, Verdict
-from ci_metrics.report.why import WhyOfLog
-from ci_metrics.report.why import as_row as why_as_row
-from ci_metrics.report.why import as_text as why_as_text
+from ci_metrics.report.reasons import WhyOfLog
+from ci_metrics.report.reasons import as_row as why_as_row
+from ci_metrics.report.reasons import as_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.request import primary_requests
-from ci_metrics.verdicts.show_request import render_request
-from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
+from ci_metrics.verdicts.request_preview import render_request
 
 
 def classify(

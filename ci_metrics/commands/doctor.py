@@ -16,13 +16,13 @@ from cyclopts import Parameter
 
 from ci_metrics.catalogue import catalogue_in_force, load_catalogue
 from ci_metrics.classifier import decision_version, model_in_force
+from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.errors import CiMetricsError, SettingsError
 from ci_metrics.github import GitHub, open_github
 from ci_metrics.index.open import open_index
 from ci_metrics.logs import extractor_version
 from ci_metrics.logs.ranking import weights_in_force
 from ci_metrics.settings import Settings, load_settings
-from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 
 #: The vendors' own endpoints, when API_BASE_URL is not set.
 DEFAULT_ENDPOINTS = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}

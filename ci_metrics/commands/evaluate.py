@@ -18,6 +18,7 @@ from cyclopts import Parameter
 from ci_metrics.catalogue import Catalogue, catalogue_in_force, load_catalogue
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.errors import ContractError
 from ci_metrics.evaluation.cases import Case, read_cases
 from ci_metrics.evaluation.scores import (
@@ -32,7 +33,6 @@ from ci_metrics.evaluation.scores import (
 from ci_metrics.logs import extract
 from ci_metrics.models import Extraction, Verdict
 from ci_metrics.settings import load_settings
-from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 
 _SHOWN = 90  # characters of a line in the list of changes
 

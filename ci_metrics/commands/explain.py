@@ -17,21 +17,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import serve_sample
 from ci_metrics.errors import CiMetricsError, NotFoundError, SettingsError
+from ci_metrics.history.job_reference import JobReference, find_job, read_reference
 from ci_metrics.index.base import Document
-from ci_metrics.launch import run_hours
 from ci_metrics.orchestration.assets.failure_history import flag_rules
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.job_details import account_of, fetch_job, stored_details
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.report.explain import Explanation, Why
 from ci_metrics.report.explain import explain as explained
-from ci_metrics.report.job_reference import JobReference, find_job, read_reference
-from ci_metrics.report.why import as_row as why_as_row
-from ci_metrics.report.why import as_text as why_as_text
+from ci_metrics.report.reasons import as_row as why_as_row
+from ci_metrics.report.reasons import as_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
 
 #: Where `ci-metrics ui` serves Dagster's pages, unless told otherwise.

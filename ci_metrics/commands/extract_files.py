@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ci_metrics.catalogue import catalogue_in_force
-from ci_metrics.commands.log_files import named, opened, read_background, read_job
+from ci_metrics.commands.log_input import named, opened, read_background, read_job
 from ci_metrics.logs import extract as extract_log
 from ci_metrics.models import Extraction
 from ci_metrics.settings import load_settings

@@ -1,6 +1,6 @@
 """`ci-metrics fixture`: a log turned into a fixture of the tests.
 
-Belongs here: reading the log, writing the window. Does not: what a window is (`ci_metrics.logs.windows`).
+Belongs here: reading the log, writing the window. Does not: what a window is (`ci_metrics.logs.fixtures`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ci_metrics.commands.log_files import opened
+from ci_metrics.commands.log_input import opened
 from ci_metrics.errors import ContractError
-from ci_metrics.logs.windows import window_of
+from ci_metrics.logs.fixtures import window_of
 
 
 def fixture(log: Annotated[str, Parameter(allow_leading_hyphen=True)], *, out: Path | None = None) -> None:

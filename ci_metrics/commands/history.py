@@ -1,7 +1,7 @@
 """`ci-metrics reclassify` and `ci-metrics stale`: history judged again, and which hours need it.
 
 Belongs here: reading arguments, launching, printing. Does not: planning and comparing (`orchestration/reclassification.py`,
-`orchestration/versions_of_hours.py`).
+`orchestration/stale_hours.py`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from ci_metrics.commands.launch import run_hours
 from ci_metrics.errors import ContractError, SettingsError
-from ci_metrics.launch import run_hours
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import RECLASSIFY, REEXTRACT
 from ci_metrics.orchestration.partitions import chunks_of, hour_start, hours_between
 from ci_metrics.orchestration.reclassification import Change, Cost, changes_between, cost_of, words_of
 from ci_metrics.orchestration.reclassify_filter import Only
-from ci_metrics.orchestration.versions_of_hours import StaleRange, stale_ranges
-from ci_metrics.orchestration.workplace import Workplace, classifier_in_words
+from ci_metrics.orchestration.resources import Workplace, classifier_in_words
+from ci_metrics.orchestration.stale_hours import StaleRange, stale_ranges
 from ci_metrics.settings import Settings, load_settings
 
 #: States that --type takes too.

@@ -1,7 +1,7 @@
 """`ci-metrics label`: a person's verdict on a failure, kept for every later reclassification.
 
 Belongs here: reading the arguments, what must be done in the stored hours, printing. Does not: the verdict and the documents'
-fields (`report/label.py`).
+fields (`history/labels.py`).
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.commands.launch import run_hours
 from ci_metrics.errors import CiMetricsError, SettingsError
+from ci_metrics.history.flaky_flags import update_flags
+from ci_metrics.history.job_reference import known_job
+from ci_metrics.history.labels import Labelled, give
+from ci_metrics.history.labels import withdraw as take_back
 from ci_metrics.index.base import Document
-from ci_metrics.launch import run_hours
 from ci_metrics.orchestration.assets.failure_history import flag_rules
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.job_labels import forget_documents
 from ci_metrics.orchestration.jobs import RECLASSIFY
 from ci_metrics.orchestration.partitions import chunks_of
-from ci_metrics.orchestration.workplace import Workplace
-from ci_metrics.report.flaky_flags import update_flags
-from ci_metrics.report.job_reference import known_job
-from ci_metrics.report.label import Labelled, give
-from ci_metrics.report.label import withdraw as take_back
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.settings import Settings, load_settings
 
 

@@ -1,6 +1,6 @@
 """`ci-metrics learn`: the embedded classifier learns from the team's own verdicts, or forgets what it has learned.
 
-Belongs here: reading arguments, printing. Does not: reading hours, learning, keeping (`orchestration/relearning.py`).
+Belongs here: reading arguments, printing. Does not: reading hours, learning, keeping (`orchestration/weekly_learning.py`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from rich.table import Table
 
 from ci_metrics.errors import SettingsError
 from ci_metrics.orchestration.learned_weights import LearnedWeights
-from ci_metrics.orchestration.relearning import Relearned, learn_again
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.weekly_learning import Relearned, learn_again
 from ci_metrics.settings import load_settings
 
 #: Rows of a table of changes at most.

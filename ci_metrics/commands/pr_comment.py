@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from ci_metrics.commands.reading import reading_index
+from ci_metrics.commands.open_index import reading_index
 from ci_metrics.errors import SettingsError
-from ci_metrics.orchestration.lateness import is_unfinished
-from ci_metrics.orchestration.workplace import Workplace
-from ci_metrics.report.pr_comment_client import PullRequestClient
-from ci_metrics.report.pr_posting import post, preview
-from ci_metrics.report.pull_request import read_pull_request
+from ci_metrics.github.comments import PullRequestClient
+from ci_metrics.history.pull_request import read_pull_request
+from ci_metrics.orchestration.due_hours import is_unfinished
+from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.report.pr_comment_posting import post, preview
 from ci_metrics.settings import Settings, load_settings
 
 

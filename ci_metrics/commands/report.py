@@ -8,11 +8,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ci_metrics.commands.reading import reading_index
+from ci_metrics.commands.open_index import reading_index
 from ci_metrics.errors import PermanentError
+from ci_metrics.history.time_range import asked_window
+from ci_metrics.report.formats import minutes, number, percent
 from ci_metrics.report.html import build_report, render
-from ci_metrics.report.window import asked_window
-from ci_metrics.report.words import minutes, number, percent
 from ci_metrics.settings import load_settings
 
 

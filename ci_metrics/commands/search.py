@@ -1,20 +1,20 @@
 """`ci-metrics search`: failures by category, group, place, words and time.
 
-Belongs here: options and columns. Does not: searching (`ci_metrics.report.search`).
+Belongs here: options and columns. Does not: searching (`ci_metrics.history.search`).
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ci_metrics.commands.reading import reading_index
+from ci_metrics.commands.open_index import reading_index
 from ci_metrics.commands.tables import NotNegative, Switch, print_cards, print_csv, print_json
-from ci_metrics.report.attempts import first_line
-from ci_metrics.report.failures import Failure, failure_of
-from ci_metrics.report.search import Filters
-from ci_metrics.report.search import search as search_index
-from ci_metrics.report.window import asked_window
-from ci_metrics.report.words import cut, moment, spoken
+from ci_metrics.history.attempts import first_line
+from ci_metrics.history.failures import Failure, failure_of
+from ci_metrics.history.search import Filters
+from ci_metrics.history.search import search as search_index
+from ci_metrics.history.time_range import asked_window
+from ci_metrics.report.formats import cut, moment, spoken
 from ci_metrics.settings import load_settings
 
 #: The fields in a CSV, in this order, after the document's id.

@@ -1,6 +1,6 @@
 """`ci-metrics top`: what fails most.
 
-Belongs here: options and columns. Does not: counting (`ci_metrics.report.top`).
+Belongs here: options and columns. Does not: counting (`ci_metrics.history.top`).
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
-from ci_metrics.commands.reading import reading_index
+from ci_metrics.commands.open_index import reading_index
 from ci_metrics.commands.tables import NotNegative, Switch, print_csv, print_json, print_table
-from ci_metrics.report.top import TopRow
-from ci_metrics.report.top import top as top_rows
-from ci_metrics.report.window import asked_window, default_window
-from ci_metrics.report.words import cut, minutes, moment, percent, spoken
+from ci_metrics.history.time_range import asked_window, default_window
+from ci_metrics.history.top import TopRow
+from ci_metrics.history.top import top as top_rows
+from ci_metrics.report.formats import cut, minutes, moment, percent, spoken
 from ci_metrics.settings import load_settings
 
 What = Literal["groups", "types", "states", "repos", "workflows", "jobs", "steps", "branches", "runners", "events"]

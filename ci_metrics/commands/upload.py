@@ -18,14 +18,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import serve_sample
 from ci_metrics.errors import ContractError, SettingsError
-from ci_metrics.launch import run_hours
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start, hours_between, last_closed_hour
+from ci_metrics.orchestration.resources import OnHour, Workplace, say_nothing
 from ci_metrics.orchestration.summary import Summary, summarise
-from ci_metrics.orchestration.workplace import OnHour, Workplace, say_nothing
 from ci_metrics.settings import Settings, load_settings
 
 

@@ -14,14 +14,12 @@ from datetime import datetime
 from types import TracebackType
 
 from ci_metrics.errors import ContractError, NotFoundError
-from ci_metrics.github import passing, pulls, search
+from ci_metrics.github import passing_runs, pull_requests, run_search
 from ci_metrics.github.auth import Credentials, credentials_of
 from ci_metrics.github.conditional import ConditionalCache
-from ci_metrics.github.counts import Counts, RequestCount
 from ci_metrics.github.download import LogDownloads
 from ci_metrics.github.fields import Fields
 from ci_metrics.github.limiter import Limiter, shared_limiter
-from ci_metrics.github.patience import Patience
 from ci_metrics.github.records import (
     Pull,
     RateLimit,
@@ -32,6 +30,8 @@ from ci_metrics.github.records import (
     rate_limit_from_json,
     run_from_json,
 )
+from ci_metrics.github.request_counts import Counts, RequestCount
+from ci_metrics.github.retry_policy import Patience
 from ci_metrics.github.transport import Transport, is_loopback
 from ci_metrics.models import Annotation, Job, JobLog, Run
 from ci_metrics.settings import Settings
@@ -86,7 +86,7 @@ class GitHub:
 
     def runs_created(self, repo: str, first: datetime, end: datetime) -> list[Run]:
         """The latest attempt of each run of `repo` created in [first, end), oldest first, each once."""
-        return search.runs_created(self._transport, repo, first, end)
+        return run_search.runs_created(self._transport, repo, first, end)
 
     def attempts(self, run: Run, known: Collection[int] = ()) -> list[Run]:
         """Every attempt of the run whose latest is `run`, oldest first, each with its own times, actor and conclusion.
@@ -188,7 +188,7 @@ class GitHub:
 
     def pr_id(self, run: Run) -> str:
         """The pull request's number, or "N/A" when there is none or several fit. Asks once for each head branch."""
-        if not pulls.needs_lookup(run):
+        if not pull_requests.needs_lookup(run):
             return run.pr_id
         head = f"{run.head_owner}:{run.head_branch}"
         with self._lock:
@@ -199,7 +199,7 @@ class GitHub:
             known = [pull_from_json(item) for page in pages for item in page.items]
             with self._lock:
                 self._pulls[run.repo, head] = known
-        return pulls.choose(run, known)
+        return pull_requests.choose(run, known)
 
     def default_branch(self, repo: str) -> str:
         """The repository's default branch; asked once. Raises NotFoundError."""
@@ -218,7 +218,7 @@ class GitHub:
 
         `branch`: its head branch; "": any. [] when there is no such run.
         """
-        return passing.last_passing_jobs(self._transport, repo, workflow_id, before, branch)
+        return passing_runs.last_passing_jobs(self._transport, repo, workflow_id, before, branch)
 
     def rate_limit(self) -> RateLimit | None:
         """The token's quota (asking is free); None where there is none, as on many GitHub Enterprise servers."""

@@ -15,9 +15,9 @@ import httpx
 
 from ci_metrics.errors import NotFoundError, TransientError
 from ci_metrics.github.answers import no_answer, place
-from ci_metrics.github.cap import CappedLog
-from ci_metrics.github.counts import STORAGE
-from ci_metrics.github.patience import retrying
+from ci_metrics.github.capped_log import CappedLog
+from ci_metrics.github.request_counts import STORAGE
+from ci_metrics.github.retry_policy import retrying
 from ci_metrics.github.transport import Transport, certificates, is_loopback
 from ci_metrics.models import Job, JobLog, LogState
 

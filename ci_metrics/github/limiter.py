@@ -1,6 +1,6 @@
 """One limiter for all requests of the process to one GitHub: how many at once, how many a minute, and pauses.
 
-What belongs here: waiting. Does not: reading GitHub's headers, which say how long (`answers.py`).
+What belongs here: waiting. Does not: reading GitHub's headers, which say how long (`llm/answers.py`).
 GitHub's secondary limits (documentation "Rate limits for the REST API"): at most 100 requests at once and 900 points a
 minute, a GET being one point. The defaults stay below both.
 """

@@ -1,7 +1,7 @@
 """Requests to GitHub's API: signed, limited, retried in bounds, asked conditionally, their answers checked.
 
 What belongs here: one request and what may go wrong with it. Does not: which address gives what (`client.py`), what an
-answer means (`answers.py`), logs' bytes (`download.py`).
+answer means (`llm/answers.py`), logs' bytes (`download.py`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ci_metrics.errors import ContractError, PermanentError, RateLimitedError, T
 from ci_metrics.github.answers import error_of, json_of, next_of, no_answer, origin, place, until_reset, wait_asked_for
 from ci_metrics.github.auth import Credentials
 from ci_metrics.github.conditional import ConditionalCache, KeptAnswer
-from ci_metrics.github.counts import Counts
 from ci_metrics.github.limiter import Limiter
-from ci_metrics.github.patience import Patience, retrying
+from ci_metrics.github.request_counts import Counts
+from ci_metrics.github.retry_policy import Patience, retrying
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 
 from ci_metrics.errors import PermanentError, TransientError
+from ci_metrics.index.analyzer import has_all, words_of
 from ci_metrics.index.base import Body, Document, Kind, Where, Written
 from ci_metrics.index.embedded_sql import (
     condition,
@@ -30,7 +31,6 @@ from ci_metrics.index.embedded_sql import (
 )
 from ci_metrics.index.fields import exact_field
 from ci_metrics.index.validation import problem_of, write_error
-from ci_metrics.index.words import has_all, words_of
 
 #: Seconds a writer waits for its turn.
 BUSY_SECONDS = 60.0

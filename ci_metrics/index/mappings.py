@@ -15,7 +15,7 @@ from ci_metrics.index.fields import ERROR_FIELDS, IGNORE_ABOVE, Field, fields_of
 TEMPLATE_PRIORITY = 500
 
 #: Our analyzer: words of letters, digits and underscores, so that `test_a` finds “tests/test_a.py”, which the standard one
-#: keeps together. `words.py` does the same. Cut, because one term over 32,766 bytes would refuse its whole document.
+#: keeps together. `analyzer.py` does the same. Cut, because one term over 32,766 bytes would refuse its whole document.
 ANALYZER = "ci_metrics_words"
 WORD_CHARACTERS = 255
 

@@ -21,8 +21,8 @@ import numpy as np
 
 from ci_metrics.errors import ContractError
 from ci_metrics.logs.lines import text_of
-from ci_metrics.logs.reading import Reading
 from ci_metrics.logs.scan import pieces
+from ci_metrics.logs.whole_log import Reading
 
 #: What a match that the passing run printed too still counts.
 DIM = 0.15

@@ -12,14 +12,14 @@ from typing import BinaryIO
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.catalogue.engine import match_lines
 from ci_metrics.logs import excerpt, passing
-from ci_metrics.logs.aftercare import looks_after
 from ci_metrics.logs.background import Background
+from ci_metrics.logs.cleanup_steps import looks_after
 from ci_metrics.logs.lines import text_of
 from ci_metrics.logs.ranking import Features, Place, features
-from ci_metrics.logs.reading import Reading, read_log
 from ci_metrics.logs.regions import Line
 from ci_metrics.logs.scan import newlines
 from ci_metrics.logs.steps import StepRange, stamp
+from ci_metrics.logs.whole_log import Reading, read_log
 from ci_metrics.models import FAILED_CONCLUSIONS, Job, Step
 
 #: Without a word from the log's structure, a match must weigh this much to be an error.

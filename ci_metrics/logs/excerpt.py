@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from operator import attrgetter
 
 from ci_metrics.logs.lines import text_of
-from ci_metrics.logs.reading import Reading
 from ci_metrics.logs.regions import Line, spread
 from ci_metrics.logs.scan import Block, finder
+from ci_metrics.logs.whole_log import Reading
 from ci_metrics.models import LogLine, Span
 
 #: A line must score this share of the best match to be chosen, whatever the budget.

@@ -15,9 +15,9 @@ from ci_metrics.logs.background import Background
 from ci_metrics.logs.candidates import Candidates, candidates
 from ci_metrics.logs.findings import errors_of
 from ci_metrics.logs.ranking import Weights, scores, weights_in_force
-from ci_metrics.logs.reading import Reading, read_log
 from ci_metrics.logs.steps import StepRange
 from ci_metrics.logs.version import extractor_version
+from ci_metrics.logs.whole_log import Reading, read_log
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, LineMessages, LogLine, Span, Step
 from ci_metrics.redaction import redact_lines
 from ci_metrics.settings import DEFAULT_EXCERPT_BUDGET as DEFAULT_BUDGET

@@ -1,6 +1,6 @@
 """What makes two failures "the same": a versioned hash of what names the cause, taken from a headline or from a line beside it.
 
-Belongs here: what a headline says, hashing it, the coarser group. Does not: what varies from run to run (`varying.py`), finding
+Belongs here: what a headline says, hashing it, the coarser group. Does not: what varies from run to run (`variable_parts.py`), finding
 errors (`findings.py`).
 
 Rule of thumb: two errors that a person would fix with one change should meet; two that need different changes should not. Whether
@@ -15,15 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ci_metrics.code_hash import code_hash
-from ci_metrics.logs import saying, varying
-from ci_metrics.logs.saying import NAMELESS_ROLES, is_echo, names_a_thing, says_nothing
-from ci_metrics.logs.varying import bare, normalised
+from ci_metrics.logs import variable_parts, wording
+from ci_metrics.logs.variable_parts import bare, normalised
+from ci_metrics.logs.wording import NAMELESS_ROLES, is_echo, names_a_thing, says_nothing
 
 __all__ = ["FINGERPRINT_VERSION", "Mark", "normalised", "of"]
 
 #: A hash of this algorithm: another one whenever the same error could get another fingerprint. Its ids begin with `f` and `g`;
 #: those of the first one, which was numbered, with `f1` and `g1`.
-FINGERPRINT_VERSION = code_hash(__file__, saying.__file__, varying.__file__)
+FINGERPRINT_VERSION = code_hash(__file__, wording.__file__, variable_parts.__file__)
 
 #: Lines of an error that are looked through for one that names it.
 _LOOKED_AT = 60
@@ -120,7 +120,7 @@ def _naming(said: str, text: str, lines: Sequence[str], *, own: bool) -> str:
     """
     if own and (tail := said.rpartition(": ")[2]) != said and not says_nothing(tail) and names_a_thing(tail):
         return normalised(tail)
-    near = [line[: varying.LONGEST] for line in lines[:_LOOKED_AT]]
+    near = [line[: variable_parts.LONGEST] for line in lines[:_LOOKED_AT]]
     placed = sorted((kind, at) for at, line in enumerate(near) if (kind := _place(line)))
     for kind, at in placed:
         if kind == _STRANGE and (words := _in_words(near, text)):

@@ -11,8 +11,8 @@ import re
 from heapq import nlargest
 from typing import NamedTuple
 
-from ci_metrics.logs.reading import Reading
 from ci_metrics.logs.scan import FAINT, Block, Hit
+from ci_metrics.logs.whole_log import Reading
 
 #: What a match counts that stands in the output of a test that passed.
 DIM = 0.1

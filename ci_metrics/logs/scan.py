@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ci_metrics import compiled_patterns
+from ci_metrics import compiled_expressions
 from ci_metrics.catalogue import Catalogue, Message, Role
 from ci_metrics.catalogue.engine import raw_engine
 
@@ -210,7 +210,9 @@ def _matches(database: Any, data: bytes) -> list[int]:
     """Every match as one number that sorts by where it ends, then by its pattern: cheaper than pairs of them."""
     found: list[int] = []
     add = found.append
-    compiled_patterns.scan(database, data, lambda number, _from, to, _flags, _context: add(to << NUMBER_BITS | number))
+    compiled_expressions.scan(
+        database, data, lambda number, _from, to, _flags, _context: add(to << NUMBER_BITS | number)
+    )
     found.sort()
     return found
 

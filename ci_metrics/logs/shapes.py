@@ -14,7 +14,7 @@ import hyperscan
 import numpy as np
 from numpy.typing import NDArray
 
-from ci_metrics import compiled_patterns
+from ci_metrics import compiled_expressions
 from ci_metrics.catalogue.engine import REMEMBERED, capped, translated
 
 #: Name -> form, in the catalogue's dialect; matched against clean lines, in any case of letters where marked by `(?i)`.
@@ -82,7 +82,7 @@ def _engine() -> Any:
     expressions = [translated(form, "^", "$", "", r"\b").encode() for form in SHAPES.values()]
     # Characters beyond ASCII stand in classes: the engine reads UTF-8 here.
     flags = [hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_SINGLEMATCH] * len(expressions)
-    return compiled_patterns.compiled(expressions, list(range(len(expressions))), flags)
+    return compiled_expressions.compiled(expressions, list(range(len(expressions))), flags)
 
 
 def shapes_of(texts: Sequence[str]) -> NDArray[np.bool_]:
@@ -99,7 +99,7 @@ def _row(text: str) -> bytes:
         def note(number: int, *_: object) -> None:
             row[number] = 1
 
-        compiled_patterns.scan(_engine(), capped(text).encode("utf-8", "replace"), note)
+        compiled_expressions.scan(_engine(), capped(text).encode("utf-8", "replace"), note)
     else:
         row[_BLANK] = 1  # the engine takes no empty text
     return bytes(row)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ci_metrics.catalogue import Catalogue
-from ci_metrics.logs.aftercare import looks_after
+from ci_metrics.logs.cleanup_steps import looks_after
 from ci_metrics.logs.headers import Header, read_header
 from ci_metrics.logs.lines import bare, step_column
 from ci_metrics.logs.scan import STRUCTURAL, Block, Hit

@@ -1,7 +1,7 @@
 """Persons' verdicts on all failures like one, under the fingerprints that another version of the algorithm gives these failures.
 
 What belongs here: copying such a verdict to the key that the judge looks under now. Does not: giving and withdrawing verdicts
-(`report/label.py`).
+(`history/labels.py`).
 
 A verdict is kept under a fingerprint, and a new version of the algorithm gives the same failure another. Two things say which: the
 verdict quotes the line that it was given for, and of a line the version in force can say what it names; and a job that carried the
@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ci_metrics.history.attempts import first_line
 from ci_metrics.index.base import Document, DocumentIndex, Where
 from ci_metrics.logs import FINGERPRINT_VERSION, fingerprint
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts
-from ci_metrics.report.attempts import first_line
 from ci_metrics.verdicts.reuse import human_key, label_key
 
 

@@ -12,9 +12,9 @@ import dagster as dg
 from ci_metrics.index.base import Kind, Where
 from ci_metrics.models import Job, JobLog, Run
 from ci_metrics.orchestration.assets.indexed_documents import classified_or_stated
-from ci_metrics.orchestration.lateness import silent_hours
+from ci_metrics.orchestration.due_hours import silent_hours
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
-from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.verdicts.judge import model_failed
 
 #: Shares above these are worth a warning.

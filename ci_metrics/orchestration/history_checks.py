@@ -7,7 +7,7 @@ import dagster as dg
 
 from ci_metrics.orchestration.metadata import table
 from ci_metrics.orchestration.new_failures import NAME, worth_an_alarm
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.resources import Workplace
 
 
 def build_history_checks() -> list[dg.AssetChecksDefinition]:

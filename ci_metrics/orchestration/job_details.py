@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import BinaryIO, cast
 
 from ci_metrics.errors import ContractError, NotFoundError, SettingsError
+from ci_metrics.history.job_reference import JobReference
 from ci_metrics.index.base import Document
 from ci_metrics.index.documents import Provenance, job_document
 from ci_metrics.index.error_fields import JobOutcome
@@ -23,12 +24,11 @@ from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import ErrorState, Extraction, Job, JobLog, LogLine, Run, Verdict
 from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.partitions import hour_key
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
-from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.report.explain import Details
-from ci_metrics.report.job_reference import JobReference
-from ci_metrics.report.why import WhyOfLog
+from ci_metrics.report.reasons import WhyOfLog
 from ci_metrics.verdicts.judge import Judge, JudgeRequest
 from ci_metrics.verdicts.reuse import StoredVerdict, VerdictStore
 

@@ -1,6 +1,6 @@
 """Persons' verdicts on single jobs, in the stored hours: applied whenever an hour is judged, forgotten when withdrawn.
 
-What belongs here: what a label on one job (`report/label.py`) means for rows and for the list of written documents. Does not:
+What belongs here: what a label on one job (`history/labels.py`) means for rows and for the list of written documents. Does not:
 labels on all failures of one fingerprint, which the judge applies.
 """
 

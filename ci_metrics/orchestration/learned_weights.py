@@ -1,6 +1,6 @@
 """The weights that a team's own verdicts made, beside the hours: which are in force, kept whole, forgotten.
 
-Belongs here: their files. Does not: learning them (`classifier/takeover.py`), when that is done (`relearning.py`).
+Belongs here: their files. Does not: learning them (`classifier/takeover.py`), when that is done (`weekly_learning.py`).
 
     <root>/learned/<version>.tsv       weights, as `Model.read` reads them; never changed
     <root>/learned/in_force.json       which of them judge, and what they were made of
@@ -22,7 +22,7 @@ from upath import UPath
 
 from ci_metrics.classifier.model import Model
 from ci_metrics.classifier.takeover import version_of
-from ci_metrics.orchestration.whole_files import put
+from ci_metrics.orchestration.atomic_files import put
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from ci_metrics.orchestration.codec import schema_of
+from ci_metrics.orchestration.arrow_tables import schema_of
 
 _BAR = "█"
 _BAR_WIDTH = 24

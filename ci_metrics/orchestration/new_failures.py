@@ -1,6 +1,6 @@
 """The `new_failures` table of an hour: the groups of failures that are new in it or spiking.
 
-What belongs here: the rows, and reading them back. Does not: deciding what is new (`report/groups.py`), raising an alarm
+What belongs here: the rows, and reading them back. Does not: deciding what is new (`history/groups.py`), raising an alarm
 (`history_checks.py`).
 """
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from ci_metrics.history.groups import Group
 from ci_metrics.orchestration.store import HourStore
-from ci_metrics.report.groups import Group
 
 #: The asset that stores the table.
 NAME = "failure_history"

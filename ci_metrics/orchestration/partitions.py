@@ -1,6 +1,6 @@
 """The hourly partitions: one UTC hour = the runs *created* in it, so that an hour's membership is fixed for ever.
 
-What belongs here: keys, bounds and ranges of hours. Does not: which hours are due (`lateness.py`).
+What belongs here: keys, bounds and ranges of hours. Does not: which hours are due (`due_hours.py`).
 Keys look like `2026-03-02T05`: they sort, and are safe as file names everywhere (no colon).
 """
 

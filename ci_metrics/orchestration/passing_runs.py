@@ -1,7 +1,7 @@
 """The last passing run of each failed job of an hour: found in what is stored, else asked for; the shapes of its log kept.
 
 What belongs here: which passing job is whose background, and how few requests find it. Does not: the files (`backgrounds.py`),
-the requests (`github/passing.py`), what background does to an extraction (`logs/`).
+the requests (`github/passing_runs.py`), what background does to an extraction (`logs/`).
 
 A distinct job (repository, workflow, job's name) is looked at once an hour, however often it failed, the most failing first, and
 no log is fetched while one that was fetched within a week of the failure is there. Of passing jobs those of the base branch come

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ci_metrics.orchestration.assets.classifications import NAME, requests_for
-from ci_metrics.orchestration.holding import still_holding
 from ci_metrics.orchestration.reclassify_filter import Only
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.unchanged_rows import still_holding
 from ci_metrics.verdicts.judge import JudgeRequest
 from ci_metrics.verdicts.reuse import subject_of
 

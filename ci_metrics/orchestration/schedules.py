@@ -10,7 +10,7 @@ import dagster as dg
 from ci_metrics.orchestration.assets.daily_report import DAY_FORMAT
 from ci_metrics.orchestration.jobs import UnresolvedAssetJobDefinition
 from ci_metrics.orchestration.partitions import last_closed_hour
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.resources import Workplace
 
 #: At :15: GitHub's listing is complete a little after the hour has closed.
 HOURLY = "15 * * * *"

@@ -1,16 +1,16 @@
 """The sensor for late data: missing, unfinished and re-run hours.
 
-What belongs here: sensors, thin over `lateness.py`. Does not: the decisions.
+What belongs here: sensors, thin over `due_hours.py`. Does not: the decisions.
 """
 
 from datetime import datetime
 
 import dagster as dg
 
+from ci_metrics.orchestration.due_hours import HourRange, old_and_open, plan
 from ci_metrics.orchestration.jobs import UnresolvedAssetJobDefinition
-from ci_metrics.orchestration.lateness import HourRange, old_and_open, plan
 from ci_metrics.orchestration.partitions import chunks_of
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.verdicts.batches import Collected
 
 #: Dagster's own tags for a run over a range of partitions.

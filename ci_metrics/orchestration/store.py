@@ -32,8 +32,8 @@ import zstandard
 from upath import UPath
 
 from ci_metrics.errors import ContractError, NotFoundError
-from ci_metrics.orchestration.codec import records_of, table_of
-from ci_metrics.orchestration.whole_files import beside, put
+from ci_metrics.orchestration.arrow_tables import records_of, table_of
+from ci_metrics.orchestration.atomic_files import beside, put
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ci_metrics.models import Job, Run
-from ci_metrics.orchestration.lateness import is_unfinished
+from ci_metrics.orchestration.due_hours import is_unfinished
 from ci_metrics.orchestration.rows import JobVerdicts, JudgedError
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.verdicts.judge import MODEL_FAILED, model_failed

@@ -14,8 +14,8 @@ from ci_metrics.classifier.features import evidence
 from ci_metrics.classifier.takeover import Said
 from ci_metrics.models import Job, Verdict
 from ci_metrics.orchestration.partitions import hour_start
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts
-from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.verdicts.reuse import StoredVerdict, human_key, subject_of
 
 #: Distinct failures looked at, the newest: some 10 kB each.

@@ -20,7 +20,7 @@ from typing import Any
 
 import hyperscan
 
-from ci_metrics import compiled_patterns
+from ci_metrics import compiled_expressions
 from ci_metrics.redaction import command_lines, encoded, following, keys, tokens, views
 from ci_metrics.redaction.names import STEM
 from ci_metrics.redaction.places import PLACES
@@ -194,14 +194,14 @@ def engine(care: Care) -> Any:
     ]
     wanted.append((_KEY_END_MARK.encode(), KEY_END, 0))
     expressions, ids, flags = zip(*wanted, strict=True)
-    return compiled_patterns.compiled(expressions, ids, flags)
+    return compiled_expressions.compiled(expressions, ids, flags)
 
 
 def matches(data: bytes, care: Care) -> list[tuple[int, int]]:
     """(offset of the last byte, entry) of each match in `data`."""
     found: list[tuple[int, int]] = []
     add = found.append
-    compiled_patterns.scan(engine(care), data, lambda number, _from, to, _flags, _context: add((to - 1, number)))
+    compiled_expressions.scan(engine(care), data, lambda number, _from, to, _flags, _context: add((to - 1, number)))
     return found
 
 

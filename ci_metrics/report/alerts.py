@@ -1,7 +1,7 @@
 """Alerts: what is worth telling a chat room, as messages; pure.
 
 What belongs here: events, their keys (once per event), their wording, Slack's JSON. Does not: finding them
-(`orchestration/alert_sensor.py`), sending them (`webhook.py`).
+(`orchestration/alerts.py`), sending them (`webhook.py`).
 
 Slack's webhook format is understood by Mattermost, Rocket.Chat and others. Text from CI is inert in it: `&`, `<` and `>` are
 escaped (so no `<!channel>` and no link), quotes stand in a code block that they cannot close.
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from ci_metrics.report.failures import web_url
+from ci_metrics.history.failures import web_url
+from ci_metrics.report.formats import minutes, some, spoken
 from ci_metrics.report.markdown import printable
-from ci_metrics.report.words import minutes, some, spoken
 
 #: Sent events are remembered so long: longer than any of them can come up again.
 REMEMBER = timedelta(days=60)

@@ -1,6 +1,6 @@
 """The report's charts: drawn by Altair and vl-convert when the report is made, so that the page needs no script and no network.
 
-What belongs here: what each chart shows. Does not: numbers (`figures.py`), colours and markup (`svg.py`).
+What belongs here: what each chart shows. Does not: numbers (`history/figures.py`), colours and markup (`svg.py`).
 
 Each chart is drawn twice, for a desk and for a phone: a wide one scaled down to a phone would have unreadable labels.
 A drawing costs some 15 kB where Vega's own scripts would cost 800.
@@ -16,10 +16,10 @@ from typing import Any
 import altair as alt
 import vl_convert as vlc
 
-from ci_metrics.report.figures import Bucket, Figures, Queue
+from ci_metrics.history.figures import Bucket, Figures, Queue
+from ci_metrics.history.time_range import Window
+from ci_metrics.report.formats import hour, minutes, percent
 from ci_metrics.report.svg import fit_for_page
-from ci_metrics.report.window import Window
-from ci_metrics.report.words import hour, minutes, percent
 
 #: Pixels of a whole row, of half a row, and of a phone.
 WIDE, HALF, NARROW = 996, 468, 316

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ci_metrics.errors import ContractError
+from ci_metrics.history.attempts import Attempt, attempt_of, root_error
+from ci_metrics.history.flakiness import FlakyEvidence
+from ci_metrics.history.flaky_failures import STORM_TYPES, evidence_for
+from ci_metrics.history.groups import groups
+from ci_metrics.history.labels import HUMAN_VERSION
+from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.models import LogLine, Verdict
-from ci_metrics.report.attempts import Attempt, attempt_of, root_error
-from ci_metrics.report.flakiness import FlakyEvidence
-from ci_metrics.report.flaky import STORM_TYPES, evidence_for
-from ci_metrics.report.groups import groups
-from ci_metrics.report.label import HUMAN_VERSION
-from ci_metrics.report.why import WhyOfLog
-from ci_metrics.report.window import TIME, moment_of
+from ci_metrics.report.reasons import WhyOfLog
 from ci_metrics.verdicts.reuse import apart, human_key, verdict_key
 
 #: Other jobs of the group that are named.

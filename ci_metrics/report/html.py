@@ -1,7 +1,7 @@
 """The report as one HTML file: no network, readable on a phone and in the dark, every string from CI escaped.
 
-What belongs here: assembling a `Report` and rendering the templates. Does not: counting (`figures.py`, `groups.py`), drawing
-(`charts.py`), wording of tiles and notices (`report_parts.py`).
+What belongs here: assembling a `Report` and rendering the templates. Does not: counting (`history/`), drawing (`charts.py`),
+wording of tiles and notices (`report_parts.py`).
 
 What jinja2 is given as markup is made here and nowhere else: the style sheet, the script, the charts. All else is text and is
 escaped; addresses become links only when they are http(s).
@@ -22,13 +22,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ci_metrics import __version__
+from ci_metrics.history.failures import Failure, web_url
+from ci_metrics.history.figures import Figures, collect, workflow_name
+from ci_metrics.history.flaky_failures import Flakiest, flakiest
+from ci_metrics.history.groups import groups
+from ci_metrics.history.period import oldest_failure
+from ci_metrics.history.time_range import Window, default_window, newest_document
 from ci_metrics.index.base import DocumentIndex
-from ci_metrics.report import charts, words
-from ci_metrics.report.failures import Failure, web_url
-from ci_metrics.report.figures import Figures, collect, workflow_name
-from ci_metrics.report.flaky import Flakiest, flakiest
-from ci_metrics.report.groups import groups
-from ci_metrics.report.period import oldest_failure
+from ci_metrics.report import charts, formats
 from ci_metrics.report.report_parts import (
     Cause,
     causes_of,
@@ -37,7 +38,6 @@ from ci_metrics.report.report_parts import (
     states,
     tiles,
 )
-from ci_metrics.report.window import Window, default_window, newest_document
 
 #: What is shown of long lists. The rest is one `ci-metrics search` or `ci-metrics top` away, and the page says so.
 MOST_CAUSES = 10
@@ -139,18 +139,18 @@ def _environment(types: Sequence[str], window: Window) -> Environment:
     )
 
     def bucket_of(when: datetime) -> str:
-        return words.hour(window.bucket_of(when))
+        return formats.hour(window.bucket_of(when))
 
     filters: dict[str, Callable[..., Any]] = {
-        "minutes": words.minutes,
-        "percent": words.percent,
-        "dollars": words.dollars,
-        "number": words.number,
-        "moment": words.moment,
-        "spoken": words.spoken,
-        "some": words.some,
-        "cut": words.cut,
-        "bucket_key": lambda bucket: words.hour(bucket.start),
+        "minutes": formats.minutes,
+        "percent": formats.percent,
+        "dollars": formats.dollars,
+        "number": formats.number,
+        "moment": formats.moment,
+        "spoken": formats.spoken,
+        "some": formats.some,
+        "cut": formats.cut,
+        "bucket_key": lambda bucket: formats.hour(bucket.start),
         "bucket_of": bucket_of,
         "colour": lambda name: charts.colour_of(types, name),
         "workflow_name": _workflow_of,

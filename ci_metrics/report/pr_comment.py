@@ -1,16 +1,16 @@
 """What the one comment on a pull request says.
 
-What belongs here: the comment's markdown, and when there is none. Does not: reading (`pull_request.py`), posting
-(`pr_comment_client.py`), making text from logs inert (`markdown.py`).
+What belongs here: the comment's markdown, and when there is none. Does not: reading (`history/pull_request.py`), posting
+(`github/comments.py`), making text from logs inert (`markdown.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ci_metrics.history.pull_request import FailedJob, PullRequest
+from ci_metrics.report.formats import spoken
 from ci_metrics.report.markdown import fenced, link, plain
-from ci_metrics.report.pull_request import FailedJob, PullRequest
-from ci_metrics.report.words import spoken
 
 #: How our own comment is found again; it is its first line, and not shown.
 MARKER = "<!-- ci-metrics: why CI failed -->"

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
-from ci_metrics.report.figures import Figures
-from ci_metrics.report.flaky import Flakiest
-from ci_metrics.report.groups import Group
-from ci_metrics.report.period import NEW_FOR
-from ci_metrics.report.window import Window
-from ci_metrics.report.words import dollars, minutes, moment, number, percent
+from ci_metrics.history.figures import Figures
+from ci_metrics.history.flaky_failures import Flakiest
+from ci_metrics.history.groups import Group
+from ci_metrics.history.period import NEW_FOR
+from ci_metrics.history.time_range import Window
+from ci_metrics.report.formats import dollars, minutes, moment, number, percent
 
 #: A newest document older than this is worth a notice: the hourly schedule is late at least three times.
 STALE = timedelta(hours=3)

@@ -1,6 +1,6 @@
 """The recorded logs and what is true of them, read from `data/`.
 
-What belongs here: reading the indices and the logs that `ci_metrics.sample.record` wrote. Does not: recording, GitHub's
+What belongs here: reading the indices and the logs that `tools.record` wrote. Does not: recording, GitHub's
 log format, the day the recordings are put into.
 """
 

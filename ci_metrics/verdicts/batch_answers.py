@@ -1,7 +1,7 @@
 """A batch's answer as the verdict that is kept.
 
 What belongs here: one question, its answer and what was known before in, one stored verdict out; no I/O. Does not: collecting
-(`batches.py`), what makes an answer good (`answers.py`).
+(`batches.py`), what makes an answer good (`llm/answers.py`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.llm.answers import better, check_reply
+from ci_metrics.llm.batch_ledger import BatchItem, unpack_verdict
+from ci_metrics.llm.client_protocol import ModelReply
+from ci_metrics.llm.schema import AnswerProblemError
 from ci_metrics.models import Annotation, Usage, Verdict
-from ci_metrics.verdicts.answers import better, check_reply
-from ci_metrics.verdicts.batch_ledger import BatchItem, unpack_verdict
-from ci_metrics.verdicts.model_client import ModelReply
 from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, with_threshold
-from ci_metrics.verdicts.schema import AnswerProblemError
 
 _log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Message batches: many questions at half the price, answered within a day, collected by a later tick.
 
 What belongs here: submitting what the money reaches, collecting, asking again what expired. Does not: sending and finding again
-(`batch_sending.py`), what an answer becomes (`batch_answers.py`), the endpoint's wire format (the client), what is asked
+(`llm/batch_submission.py`), what an answer becomes (`batch_answers.py`), the endpoint's wire format (the client), what is asked
 (`judge.py`), the sensor that calls `collect`.
 
 A crash at any point loses nothing: a record is written before a batch is sent; one that was sent without its id
@@ -17,13 +17,13 @@ from datetime import datetime
 
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.errors import CiMetricsError, NotFoundError
+from ci_metrics.llm.batch_ledger import BatchAsk, BatchContents, BatchItem, BatchLedger, BatchRecord
+from ci_metrics.llm.batch_submission import MOST_BYTES, MOST_REQUESTS, BatchSender
+from ci_metrics.llm.client_protocol import BatchClient, BatchState, ModelClient, ModelReply
 from ci_metrics.models import Usage
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.batch_answers import kept_verdict
-from ci_metrics.verdicts.batch_ledger import BatchAsk, BatchContents, BatchItem, BatchLedger, BatchRecord
-from ci_metrics.verdicts.batch_sending import MOST_BYTES, MOST_REQUESTS, BatchSender
 from ci_metrics.verdicts.budget import Budget, utc_now
-from ci_metrics.verdicts.model_client import BatchClient, BatchState, ModelClient, ModelReply
 from ci_metrics.verdicts.reuse import VerdictStore
 
 _log = logging.getLogger(__name__)

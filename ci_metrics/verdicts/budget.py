@@ -1,6 +1,6 @@
 """MAX_USD_PER_HOUR: dollars spent on a model in the current hour, across processes.
 
-What belongs here: reserving before a call, settling after it. Does not: prices (`prices.py`), what happens to what
+What belongs here: reserving before a call, settling after it. Does not: prices (`llm/prices.py`), what happens to what
 cannot be afforded (`judge.py` leaves it pending).
 
 The hour is the UTC clock hour, so that a later tick of the hourly schedule has money again. Every process notes what it

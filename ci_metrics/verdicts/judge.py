@@ -1,6 +1,6 @@
 """The order of decision for each distinct error: a human, a stored verdict, the model, the rules.
 
-What belongs here: who decides what. Does not: how a model is asked (`asking.py`, `paying.py`), what may be reused
+What belongs here: who decides what. Does not: how a model is asked (`model_tries.py`, `claims.py`), what may be reused
 (`reuse.py`), any index.
 
     human verdict -> stored verdict, same version, fresh and sure enough -> model (when on, within budget) -> rules
@@ -20,17 +20,17 @@ from typing import Protocol
 
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.errors import CiMetricsError, SettingsError
+from ci_metrics.llm.client_protocol import ModelClient
+from ci_metrics.llm.prompt import prompt_version
 from ci_metrics.models import ExtractedError, Extraction, Job, Usage, Verdict
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts import batch_answers
-from ci_metrics.verdicts.asking import Asker
+from ci_metrics.verdicts.batch_questions import defer, note_waiting
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.budget import Budget, utc_now
-from ci_metrics.verdicts.deferring import defer, note_waiting
+from ci_metrics.verdicts.claims import Payer
 from ci_metrics.verdicts.groups import MODEL_FAILED, Group, group_failures, member_verdict, take
-from ci_metrics.verdicts.model_client import ModelClient
-from ci_metrics.verdicts.paying import Payer
-from ci_metrics.verdicts.prompt import prompt_version
+from ci_metrics.verdicts.model_tries import Asker
 from ci_metrics.verdicts.request import JudgeRequest
 from ci_metrics.verdicts.reuse import (
     MOST_PARTITIONS,

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ci_metrics.errors import CiMetricsError
+from ci_metrics.llm.question import same_error
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run, Usage
-from ci_metrics.verdicts.question import same_error
 
 _log = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from ci_metrics.llm.quotes import moved_evidence
 from ci_metrics.models import ExtractedError, Extraction, Job, Run, Usage, Verdict
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.likeness import near_equal, sketch
-from ci_metrics.verdicts.quotes import moved_evidence
 
 #: How an hour is named: as the assets name their partitions (the chain's tests hold the two together).
 PARTITION_FORMAT = "%Y-%m-%dT%H"

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.version import LEARNED
-from ci_metrics.verdicts.prompt import prompt_version
+from ci_metrics.llm.prompt import prompt_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

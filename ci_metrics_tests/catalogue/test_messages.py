@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from ci_metrics import compiled_patterns
+from ci_metrics import compiled_expressions
 from ci_metrics.catalogue import Message, load_catalogue
 from ci_metrics.catalogue.engine import match_lines, raw_engine
 from ci_metrics.classifier.taxonomy import load_taxonomy
@@ -114,7 +114,7 @@ def test_in_the_raw_log_clocks_colours_and_marks_do_not_hide_a_message_that_has_
 def scanned(engine: object, text: str) -> set[int]:
     found: set[int] = set()
     data = f"one line above\n{text}\none line below\n".encode()
-    compiled_patterns.scan(engine, data, lambda number, *_: found.add(number))
+    compiled_expressions.scan(engine, data, lambda number, *_: found.add(number))
     return found
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from ci_metrics.catalogue import load_catalogue
 from ci_metrics.classifier.taxonomy import load_taxonomy
+from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.errors import ContractError, SettingsError
-from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 
 THE_TEN = (
     "dependency_error",
@@ -42,7 +42,7 @@ def test_every_default_category_says_what_it_is_decides_doubtful_cases_and_shows
 
 
 def test_the_shipped_example_splits_gates_off_and_keeps_the_ten_adding_up() -> None:
-    example = files("ci_metrics.verdicts").joinpath("examples", "split_gates.toml")
+    example = files("ci_metrics.classifier").joinpath("taxonomies", "split_gates.toml")
     taxonomy = load_taxonomy(Path(str(example)))
     assert taxonomy.names == (*THE_TEN, "lint_failure", "policy_failure")
     assert {taxonomy.parent_of(name) for name in taxonomy.names} == set(THE_TEN)
@@ -114,6 +114,6 @@ def test_a_category_that_claims_messages_that_do_not_exist_is_refused_with_the_n
     for known in ("lint", load_catalogue().messages[0].id, load_catalogue().messages[0].family):
         own.write_text(text.replace("RULE", known))
         assert taxonomy_in_force(own).get("lint_failure")
-    shipped = files("ci_metrics.verdicts") / "examples" / "split_gates.toml"
+    shipped = files("ci_metrics.classifier") / "taxonomies" / "split_gates.toml"
     assert taxonomy_in_force(Path(str(shipped))).get("lint_failure")
     assert taxonomy_in_force(None) == load_taxonomy(None)

@@ -23,7 +23,7 @@ from ci_metrics_tests.job_logs import action, failed_job, failed_with, failing, 
 TEN = load_taxonomy(None)
 CLASSIFIER = Classifier(TEN)
 SHIPPED = load_catalogue()
-SPLIT = Path(__file__).parents[2] / "ci_metrics/verdicts/examples/split_gates.toml"
+SPLIT = Path(__file__).parents[2] / "ci_metrics/classifier/taxonomies/split_gates.toml"
 #: Logs of several kinds, for what must hold of any.
 LOGS: dict[str, bytes] = {
     "a failed test": failing(

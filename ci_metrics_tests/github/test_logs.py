@@ -9,7 +9,7 @@ import pytest
 
 from ci_metrics.errors import AuthenticationError
 from ci_metrics.github import GitHub
-from ci_metrics.github.cap import CappedLog
+from ci_metrics.github.capped_log import CappedLog
 from ci_metrics.models import Job, JobLog
 from ci_metrics.sample.faults import Fault
 from ci_metrics.sample.server import SampleGitHub

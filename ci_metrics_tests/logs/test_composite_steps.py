@@ -13,8 +13,8 @@ import pytest
 
 from ci_metrics.catalogue import load_catalogue
 from ci_metrics.logs import extract
-from ci_metrics.logs.reading import read_log
 from ci_metrics.logs.steps import Layout
+from ci_metrics.logs.whole_log import read_log
 from ci_metrics.models import Job, Step
 
 START = datetime(2026, 5, 4, 7, tzinfo=UTC)

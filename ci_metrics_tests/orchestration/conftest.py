@@ -9,12 +9,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
-from ci_metrics.launch import run_hours
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key, hours_between, last_closed_hour
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.sample.scenario import sample_day
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.sample.truth import JobTruth

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.index.base import Body
-from ci_metrics.launch import run_hours
 from ci_metrics.logs import background_of
 from ci_metrics.logs.background import SHAPES_VERSION
 from ci_metrics.models import JobLog, PassingLog
@@ -22,9 +22,9 @@ from ci_metrics.orchestration.backgrounds import Answer, Backgrounds, DistinctJo
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
-from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.sample.faults import Fault
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ci_metrics.errors import NotFoundError
+from ci_metrics.history.labels import give, withdraw
 from ci_metrics.index.base import Document
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.verdict_documents import verdict_of
@@ -17,9 +18,8 @@ from ci_metrics.logs import extract
 from ci_metrics.models import JobLog, Verdict
 from ci_metrics.orchestration.carried_labels import carry_labels
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts, JudgedError
-from ci_metrics.report.label import give, withdraw
 from ci_metrics.verdicts.reuse import label_key
-from ci_metrics_tests.report.history_documents import job
+from ci_metrics_tests.history.history_documents import job
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
 QUOTE = "ModuleNotFoundError: No module named 'grape'"

@@ -147,7 +147,7 @@ def test_the_second_time_nothing_is_written_and_nothing_that_counts_is_asked(ing
 
 
 def test_backfilling_verdicts_alone_asks_github_nothing(ingested: Ingested) -> None:
-    from ci_metrics.launch import run_hours
+    from ci_metrics.commands.launch import run_hours
     from ci_metrics.orchestration.instance import open_instance
     from ci_metrics.orchestration.jobs import RECLASSIFY
 

@@ -13,22 +13,22 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.upload import Talk, run
 from ci_metrics.definitions import build_definitions
 from ci_metrics.index.base import Body, Where
-from ci_metrics.launch import run_hours
+from ci_metrics.orchestration.due_hours import is_unfinished
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
-from ci_metrics.orchestration.lateness import is_unfinished
 from ci_metrics.orchestration.partitions import KEY_FORMAT
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import JobVerdicts
 from ci_metrics.orchestration.summary import summarise
-from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SAMPLE_TOKEN, SampleGitHub
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.reuse import PARTITION_FORMAT
-from ci_metrics_tests.verdicts.model_server import KEY, ModelServer
+from ci_metrics_tests.llm.model_server import KEY, ModelServer
 
 #: An hour with a dozen failures.
 HOUR = "2026-03-02T13"

@@ -8,7 +8,7 @@ import pytest
 
 from ci_metrics.orchestration.assets.daily_report import NAME, build
 from ci_metrics.orchestration.partitions import hourly_partitions
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.settings import load_settings
 from ci_metrics_tests.report.corpus import END, corpus
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ci_metrics.definitions import build_definitions
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -128,7 +128,7 @@ def test_the_instance_settings_load_with_telemetry_off_and_only_crashed_workers_
 
 
 def test_secrets_cannot_be_put_into_a_resources_configuration(tmp_path: Path, environment: dict[str, str]) -> None:
-    from ci_metrics.orchestration.workplace import workplace_resource
+    from ci_metrics.orchestration.resources import workplace_resource
     from ci_metrics.settings import SECRETS
 
     fields = workplace_resource().config_schema.config_type.fields  # type: ignore[attr-defined]

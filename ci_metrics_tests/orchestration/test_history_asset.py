@@ -14,10 +14,10 @@ from ci_metrics.orchestration.assets import failure_history
 from ci_metrics.orchestration.history_checks import build_history_checks
 from ci_metrics.orchestration.new_failures import new_failures, worth_an_alarm
 from ci_metrics.orchestration.partitions import hourly_partitions
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.sensors import RANGE_END, RANGE_START
-from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.settings import load_settings
-from ci_metrics_tests.report.history_documents import job
+from ci_metrics_tests.history.history_documents import job
 
 HOURS = ["2026-03-02T05", "2026-03-02T06", "2026-03-02T07"]
 

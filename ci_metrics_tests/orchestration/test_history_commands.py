@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 
 from ci_metrics.cli import build_app
+from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import serve_sample
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError, SettingsError
+from ci_metrics.history.flaky_flags import update_flags
 from ci_metrics.index.base import Body, Document, Where
-from ci_metrics.launch import run_hours
 from ci_metrics.orchestration.assets.failure_history import follow_hour
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import HOUR as HOUR_LONG
 from ci_metrics.orchestration.partitions import hour_start
-from ci_metrics.orchestration.workplace import Workplace
-from ci_metrics.report.flaky_flags import update_flags
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.settings import Settings, load_settings
-from ci_metrics_tests.report.history_documents import job
+from ci_metrics_tests.history.history_documents import job
 
 #: An hour of the sample day in which a test fails that passes when it is run again.
 HOUR = "2026-03-02T13"

@@ -18,7 +18,7 @@ from ci_metrics.index.base import Kind
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SAMPLE_TOKEN, SampleGitHub
-from ci_metrics_tests.verdicts.model_server import KEY, ModelServer
+from ci_metrics_tests.llm.model_server import KEY, ModelServer
 
 ROOT = Path(__file__).parents[2]
 FIRST, LAST = "2026-03-02T12", "2026-03-02T13"
@@ -27,7 +27,7 @@ FIRST, LAST = "2026-03-02T12", "2026-03-02T13"
 #: it begins with. Importing takes longer than an hour's work.
 PARENT = f"""
 import json, os, sys
-from ci_metrics.launch import run_hours
+from ci_metrics.commands.launch import run_hours
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.settings import load_settings

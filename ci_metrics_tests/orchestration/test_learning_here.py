@@ -19,18 +19,18 @@ from upath import UPath
 
 from ci_metrics.classifier import Classifier
 from ci_metrics.cli import build_app
+from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.definitions import build_definitions
 from ci_metrics.errors import SettingsError
-from ci_metrics.launch import run_hours
 from ci_metrics.models import Job
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.learned_weights import LearnedWeights
 from ci_metrics.orchestration.partitions import hour_key
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.team_verdicts import team_verdicts
-from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.sample.world import JobSpec
 from ci_metrics.settings import Settings, load_settings

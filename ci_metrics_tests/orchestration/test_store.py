@@ -12,7 +12,7 @@ import pytest
 
 from ci_metrics.errors import ContractError, NotFoundError
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, JobLog, LogLine, Step, Verdict
-from ci_metrics.orchestration.lateness import is_unfinished
+from ci_metrics.orchestration.due_hours import is_unfinished
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts, JudgedError
 from ci_metrics.orchestration.store import HourStore, log_path
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import time_machine
 
+from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.index.base import Body
-from ci_metrics.launch import run_hours
+from ci_metrics.orchestration.due_hours import is_unfinished
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
-from ci_metrics.orchestration.lateness import is_unfinished
 from ci_metrics.orchestration.partitions import hour_key
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.sample.faults import Fault
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub

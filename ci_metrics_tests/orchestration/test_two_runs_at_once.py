@@ -16,18 +16,18 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.definitions import build_definitions
 from ci_metrics.index.base import Where
-from ci_metrics.launch import run_hours
 from ci_metrics.models import Annotation
 from ci_metrics.orchestration.assets import classifications, indexed_documents
+from ci_metrics.orchestration.due_hours import is_unfinished
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
-from ci_metrics.orchestration.lateness import is_unfinished
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
-from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import Settings, load_settings

@@ -20,8 +20,8 @@ from ci_metrics.models import ErrorState, Evidence, Usage, Verdict
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.reuse import StoredVerdict, human_key, verdict_key
+from ci_metrics_tests.llm.model_server import KEY, ModelServer, answer_of
 from ci_metrics_tests.verdicts.failures import NOON, Clock, FixedRules, failure, settings_for
-from ci_metrics_tests.verdicts.model_server import KEY, ModelServer, answer_of
 
 VERDICT = Verdict(
     state="classified",
@@ -167,8 +167,8 @@ def test_two_judges_over_one_index_pay_once_and_a_humans_word_holds(
     store: IndexVerdictStore, index: EmbeddedIndex, clock: Clock
 ) -> None:
     from ci_metrics.classifier.taxonomy import load_taxonomy
-    from ci_metrics.verdicts.anthropic_client import AnthropicClient
-    from ci_metrics.verdicts.limiter import Limiter
+    from ci_metrics.llm.anthropic_client import AnthropicClient
+    from ci_metrics.llm.limiter import Limiter
 
     with ModelServer() as server:
         limiter = Limiter(rpm=10_000, tpm=10**9)
@@ -216,11 +216,11 @@ from pathlib import Path
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.verdicts.judge import Judge
-from ci_metrics.verdicts.clients import build_client
+from ci_metrics.llm.clients import build_client
 from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.settings import load_settings
 from ci_metrics_tests.verdicts.failures import FixedRules, failure
-from ci_metrics_tests.verdicts.model_server import KEY
+from ci_metrics_tests.llm.model_server import KEY
 
 settings = load_settings({}, enable_error_classification=True, anthropic_api_key=KEY, api_base_url=sys.argv[2])
 index = EmbeddedIndex(Path(sys.argv[1]))

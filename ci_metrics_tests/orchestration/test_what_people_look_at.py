@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from ci_metrics.github.comments import PullRequestClient
+from ci_metrics.history.failures import is_failure
+from ci_metrics.history.search import Filters, search
+from ci_metrics.history.time_range import default_window
+from ci_metrics.history.top import BY, top
 from ci_metrics.index.base import Document, DocumentIndex
-from ci_metrics.orchestration.alert_sensor import events
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.alerts import events
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.report.alerts import slack_message
-from ci_metrics.report.failures import is_failure
 from ci_metrics.report.html import build_report, render
-from ci_metrics.report.pr_comment_client import PullRequestClient
-from ci_metrics.report.pr_posting import post
-from ci_metrics.report.search import Filters, search
-from ci_metrics.report.top import BY, top
-from ci_metrics.report.window import default_window
+from ci_metrics.report.pr_comment_posting import post
 from ci_metrics_tests.orchestration.conftest import Ingested
 
 

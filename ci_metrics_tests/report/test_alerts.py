@@ -13,11 +13,11 @@ import pytest
 
 from ci_metrics.errors import PermanentError, TransientError
 from ci_metrics.models import ExtractedError, Verdict
-from ci_metrics.orchestration.alert_sensor import build
+from ci_metrics.orchestration.alerts import build
 from ci_metrics.orchestration.new_failures import NAME, NewFailure
 from ci_metrics.orchestration.partitions import HOUR, hour_key
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import JobVerdicts, JudgedError
-from ci_metrics.orchestration.workplace import Workplace
 from ci_metrics.report.alerts import Alert, Sent, budget_alert, digest, group_alert, silence_alert, slack_message
 from ci_metrics.report.webhook import send
 from ci_metrics.settings import Settings, load_settings

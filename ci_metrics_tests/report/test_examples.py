@@ -9,10 +9,10 @@ from types import ModuleType
 
 import pytest
 
+from ci_metrics.history.figures import collect
+from ci_metrics.history.time_range import Window
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
-from ci_metrics.report.figures import collect
-from ci_metrics.report.window import Window
 from ci_metrics_tests.report.corpus import END, corpus
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "examples" / "frames.py"

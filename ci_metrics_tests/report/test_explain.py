@@ -8,14 +8,14 @@ import pytest
 
 from ci_metrics.commands.explain import flaky_in_words
 from ci_metrics.errors import ContractError, NotFoundError, SettingsError
+from ci_metrics.history.flakiness import FlakyEvidence
+from ci_metrics.history.flaky_flags import update_flags
+from ci_metrics.history.job_reference import JobReference, find_job, known_job, read_reference
+from ci_metrics.history.labels import give
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.models import Evidence, LogLine, Verdict
 from ci_metrics.report.explain import Details, Explanation, Quote, explain
-from ci_metrics.report.flakiness import FlakyEvidence
-from ci_metrics.report.flaky_flags import update_flags
-from ci_metrics.report.job_reference import JobReference, find_job, known_job, read_reference
-from ci_metrics.report.label import give
-from ci_metrics_tests.report.history_documents import job, moment
+from ci_metrics_tests.history.history_documents import job, moment
 
 PAGE = "https://github.com/acme/shop/actions/runs/7/job/123"
 

@@ -10,14 +10,14 @@ import pytest
 
 from ci_metrics.commands.pr_comment import pr_comment as command
 from ci_metrics.errors import AuthenticationError, NotFoundError, SettingsError
+from ci_metrics.github.comments import PullRequestClient
+from ci_metrics.history.pull_request import PullRequest, read_pull_request
 from ci_metrics.index.base import Body, Document, DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.times import iso
 from ci_metrics.report.markdown import fenced, plain
 from ci_metrics.report.pr_comment import MARKER, comment_body
-from ci_metrics.report.pr_comment_client import PullRequestClient
-from ci_metrics.report.pr_posting import post
-from ci_metrics.report.pull_request import PullRequest, read_pull_request
+from ci_metrics.report.pr_comment_posting import post
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.sample.world import World

@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from ci_metrics.sample.log_format import as_shown, varied
-from ci_metrics.sample.record.recipes import CATEGORIES, load_recipes
 from ci_metrics.sample.recordings import DATA, Failure, failures, passing
+from tools.record.recipes import CATEGORIES, load_recipes
 
 ALL = sorted(failures())
 RECIPES = load_recipes()

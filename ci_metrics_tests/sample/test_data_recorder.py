@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from ci_metrics.errors import ContractError
-from ci_metrics.sample.record.__main__ import main
-from ci_metrics.sample.record.recipes import Recipe, load_recipes
-from ci_metrics.sample.record.runner import record
-from ci_metrics.sample.record.scrub import Places, scrub
-from ci_metrics.sample.record.servers import serve
+from tools.record.__main__ import main
+from tools.record.recipes import Recipe, load_recipes
+from tools.record.runner import record
+from tools.record.scrub import Places, scrub
+from tools.record.servers import serve
 
 NOWHERE = Places(Path("/scratch/x/widgets"), Path("/scratch/x/_temp"), Path("/scratch/home"), (18503,))
 

@@ -13,11 +13,11 @@ from functools import cache
 import pytest
 
 from ci_metrics.models import FAILED_CONCLUSIONS
-from ci_metrics.sample.record.recipes import CATEGORIES
 from ci_metrics.sample.recordings import failures
 from ci_metrics.sample.scenario import OPENS_AT, SETTLED_AT, START, sample_day, sample_world
 from ci_metrics.sample.truth import JobTruth, count_by_category, count_by_state
 from ci_metrics.sample.world import AttemptSpec, JobSpec, RunSpec
+from tools.record.recipes import CATEGORIES
 
 LINE = re.compile(r"^\ufeff?2026-03-\d\dT\d\d:\d\d:\d\d\.\d{7}Z ")
 

@@ -14,7 +14,7 @@ from ci_metrics.models import Evidence, ExtractedError, Extraction, Job, LogLine
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.request import JudgeRequest
 from ci_metrics.verdicts.reuse import StoredVerdict
-from ci_metrics_tests.verdicts.model_server import KEY, ModelServer
+from ci_metrics_tests.llm.model_server import KEY, ModelServer
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

@@ -14,14 +14,14 @@ from anthropic.types.messages import MessageBatch, MessageBatchIndividualRespons
 
 from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.errors import ContractError, TransientError
+from ci_metrics.llm.anthropic_client import AnthropicClient
+from ci_metrics.llm.batch_ledger import BatchRecord, FileBatchLedger
+from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.models import Usage
-from ci_metrics.verdicts.anthropic_client import AnthropicClient
-from ci_metrics.verdicts.batch_ledger import BatchRecord, FileBatchLedger
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.judge import Judge, unsettled
-from ci_metrics.verdicts.model_client import ModelClient
+from ci_metrics_tests.llm.model_server import ModelServer, answer_of
 from ci_metrics_tests.verdicts.failures import NOON, Clock, MemoryStore, extraction_of, failure, settings_for
-from ci_metrics_tests.verdicts.model_server import ModelServer, answer_of
 
 MakeJudge = Callable[..., Judge]
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from ci_metrics.errors import ContractError, TransientError
+from ci_metrics.llm.limiter import Limiter
+from ci_metrics.llm.prices import Tokens, load_prices
 from ci_metrics.verdicts.budget import Budget
 from ci_metrics.verdicts.judge import Judge, unsettled
-from ci_metrics.verdicts.limiter import Limiter
-from ci_metrics.verdicts.prices import Tokens, load_prices
+from ci_metrics_tests.llm.model_server import ModelServer, answer_of
 from ci_metrics_tests.verdicts.failures import NOON, Clock, MemoryStore, failure
-from ci_metrics_tests.verdicts.model_server import ModelServer, answer_of
 
 MakeJudge = Callable[..., Judge]
 

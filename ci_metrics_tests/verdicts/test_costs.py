@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 
+from ci_metrics.llm.prices import load_prices
 from ci_metrics.models import Usage
 from ci_metrics.settings import load_settings
 from ci_metrics.verdicts.judge import Judge, JudgeRequest
-from ci_metrics.verdicts.prices import load_prices
+from ci_metrics_tests.llm.model_server import ModelServer
 from ci_metrics_tests.verdicts.failures import NOON, failure
-from ci_metrics_tests.verdicts.model_server import ModelServer
 
 FAILURES, DISTINCT = 1_000, 200
 

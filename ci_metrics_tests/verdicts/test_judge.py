@@ -13,6 +13,7 @@ from ci_metrics.errors import SettingsError
 from ci_metrics.models import Annotation, Evidence, Verdict
 from ci_metrics.verdicts.judge import Judge, unsettled
 from ci_metrics.verdicts.reuse import StoredVerdict
+from ci_metrics_tests.llm.model_server import Fault, ModelServer, answer_of
 from ci_metrics_tests.verdicts.failures import (
     NOON,
     Clock,
@@ -21,7 +22,6 @@ from ci_metrics_tests.verdicts.failures import (
     extraction_of,
     failure,
 )
-from ci_metrics_tests.verdicts.model_server import Fault, ModelServer, answer_of
 
 MakeJudge = Callable[..., Judge]
 

@@ -15,8 +15,8 @@ from ci_metrics.models import Usage
 from ci_metrics.verdicts.judge import Judge, JudgeRequest, unsettled
 from ci_metrics.verdicts.likeness import likeness, near_equal, sketch
 from ci_metrics.verdicts.reuse import StoredVerdict, human_key
+from ci_metrics_tests.llm.model_server import ModelServer, answer_of
 from ci_metrics_tests.verdicts.failures import NOON, Clock, FixedRules, MemoryStore, failure
-from ci_metrics_tests.verdicts.model_server import ModelServer, answer_of
 
 MakeJudge = Callable[..., Judge]
 LATER = NOON + timedelta(hours=5)
@@ -388,7 +388,7 @@ def test_without_a_store_distinct_errors_are_still_asked_once(make_judge: MakeJu
 def test_a_claim_is_renewed_while_its_process_asks_and_given_back_afterwards(
     make_judge: MakeJudge, server: ModelServer, store: MemoryStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ci_metrics.verdicts.paying._RENEW_EVERY_SECONDS", 0.005)
+    monkeypatch.setattr("ci_metrics.verdicts.claims._RENEW_EVERY_SECONDS", 0.005)
     ends: list[Any] = []
 
     def slowly(user: str) -> dict[str, Any]:

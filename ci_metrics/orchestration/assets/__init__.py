@@ -8,6 +8,7 @@ from __future__ import annotations
 import dagster as dg
 
 from ci_metrics.catalogue import catalogue_in_force
+from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.logs import extractor_version
 from ci_metrics.orchestration.assets import (
     classifications,
@@ -20,9 +21,8 @@ from ci_metrics.orchestration.assets import (
     workflow_jobs,
     workflow_runs,
 )
-from ci_metrics.orchestration.workplace import versions_in_force
+from ci_metrics.orchestration.resources import versions_in_force
 from ci_metrics.settings import Settings
-from ci_metrics.verdicts.taxonomy_in_force import taxonomy_in_force
 
 
 def build_assets(partitions: dg.PartitionsDefinition, settings: Settings) -> list[dg.AssetsDefinition]:

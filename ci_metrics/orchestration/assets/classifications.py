@@ -12,15 +12,15 @@ import dagster as dg
 from ci_metrics.models import ErrorState, Job, Run, Usage
 from ci_metrics.orchestration.assets.extracted_errors import extract_job
 from ci_metrics.orchestration.carried_labels import carry_labels
-from ci_metrics.orchestration.declaring import partitioned_asset
-from ci_metrics.orchestration.holding import is_open, still_holding
-from ci_metrics.orchestration.hourly import announce_classifier, each_hour
 from ci_metrics.orchestration.job_labels import with_job_labels
 from ci_metrics.orchestration.metadata import plot, table
+from ci_metrics.orchestration.model_usage import keeping_money, spent_in_vain, total_usage, usage_metadata
+from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour
+from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.reclassify_filter import Only, only_of
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
-from ci_metrics.orchestration.spending import keeping_money, spent_in_vain, total_usage, usage_metadata
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.unchanged_rows import is_open, still_holding
 from ci_metrics.verdicts.judge import JudgeRequest
 
 NAME = "classifications"

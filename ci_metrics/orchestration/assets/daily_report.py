@@ -9,12 +9,12 @@ from typing import Any
 
 import dagster as dg
 
-from ci_metrics.orchestration.declaring import partitioned_asset
-from ci_metrics.orchestration.hourly import each_hour
+from ci_metrics.history.time_range import Window
 from ci_metrics.orchestration.metadata import plot
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.partitioned_asset import partitioned_asset
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.report.html import build_report, render
-from ci_metrics.report.window import Window
 
 NAME = "daily_report"
 

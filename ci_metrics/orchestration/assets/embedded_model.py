@@ -9,8 +9,8 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.orchestration.metadata import plot, table
-from ci_metrics.orchestration.relearning import Relearned, learn_again
-from ci_metrics.orchestration.workplace import Workplace
+from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.weekly_learning import Relearned, learn_again
 
 NAME = "embedded_model"
 CHECK = "new_weights_hold"

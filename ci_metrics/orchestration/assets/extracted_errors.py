@@ -17,12 +17,12 @@ from ci_metrics.errors import ContractError, NotFoundError
 from ci_metrics.logs import extract
 from ci_metrics.models import Extraction, Job, JobLog, PassingLog
 from ci_metrics.orchestration.backgrounds import Backgrounds
-from ci_metrics.orchestration.declaring import partitioned_asset
-from ci_metrics.orchestration.hourly import each_hour
 from ci_metrics.orchestration.metadata import plot, table
+from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.partitioned_asset import partitioned_asset
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import JobExtraction
 from ci_metrics.orchestration.store import HourStore
-from ci_metrics.orchestration.workplace import Workplace
 
 NAME = "extracted_errors"
 

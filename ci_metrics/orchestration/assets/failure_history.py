@@ -1,7 +1,7 @@
 """`failure_history`: what history says of the hour's failures, in the documents and as a table.
 
 What belongs here: bringing flaky flags up to date, and storing the hour's new and spiking groups. Does not: deciding either
-(`report/flakiness.py`, `report/groups.py`).
+(`history/flakiness.py`, `history/groups.py`).
 """
 
 from collections import Counter
@@ -11,16 +11,16 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.history.flaky_failures import STORM_TYPES
+from ci_metrics.history.flaky_flags import FLAKY_TYPE, TEST_TYPES, FlagRules, update_flags
+from ci_metrics.history.groups import Group, groups
+from ci_metrics.history.period import has_earlier_failures
 from ci_metrics.index.base import Where
-from ci_metrics.orchestration.declaring import partitioned_asset
-from ci_metrics.orchestration.hourly import each_hour
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.new_failures import NAME, NewFailure, rows_of
-from ci_metrics.orchestration.workplace import Workplace
-from ci_metrics.report.flaky import STORM_TYPES
-from ci_metrics.report.flaky_flags import FLAKY_TYPE, TEST_TYPES, FlagRules, update_flags
-from ci_metrics.report.groups import Group, groups
-from ci_metrics.report.period import has_earlier_failures
+from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.partitioned_asset import partitioned_asset
+from ci_metrics.orchestration.resources import Workplace
 
 
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:

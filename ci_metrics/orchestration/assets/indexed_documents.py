@@ -13,9 +13,12 @@ from ci_metrics.index.base import Document, Where
 from ci_metrics.index.documents import Provenance, digest, job_document, job_id, step_documents, workflow_document
 from ci_metrics.index.error_fields import JobOutcome
 from ci_metrics.models import Job, Run
-from ci_metrics.orchestration.declaring import partitioned_asset
-from ci_metrics.orchestration.hourly import each_hour
-from ci_metrics.orchestration.messages import (
+from ci_metrics.orchestration.metadata import plot
+from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.partitioned_asset import partitioned_asset
+from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
+from ci_metrics.orchestration.run_messages import (
     LineBuffer,
     classifying,
     job_annotations,
@@ -24,9 +27,6 @@ from ci_metrics.orchestration.messages import (
     processing_workflow,
     verdict_lines,
 )
-from ci_metrics.orchestration.metadata import plot
-from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
-from ci_metrics.orchestration.workplace import Workplace
 
 NAME = "indexed_documents"
 

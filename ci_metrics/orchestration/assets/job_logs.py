@@ -15,12 +15,12 @@ import dagster as dg
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.models import Job, JobLog, Run
-from ci_metrics.orchestration.declaring import partitioned_asset
-from ci_metrics.orchestration.hourly import each_hour
 from ci_metrics.orchestration.metadata import plot, table
+from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.passing_runs import Found, look_for, undecided
+from ci_metrics.orchestration.resources import FETCH_THREADS, Workplace
 from ci_metrics.orchestration.store import log_path
-from ci_metrics.orchestration.workplace import FETCH_THREADS, Workplace
 
 NAME = "job_logs"
 

@@ -15,10 +15,10 @@ from ci_metrics.errors import AuthenticationError, CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.logs import redact
 from ci_metrics.models import Annotation, Job, Run
-from ci_metrics.orchestration.declaring import partitioned_asset
-from ci_metrics.orchestration.hourly import each_hour
 from ci_metrics.orchestration.metadata import plot, table
-from ci_metrics.orchestration.workplace import FETCH_THREADS, Workplace
+from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.partitioned_asset import partitioned_asset
+from ci_metrics.orchestration.resources import FETCH_THREADS, Workplace
 
 NAME = "workflow_jobs"
 

@@ -13,12 +13,12 @@ import dagster as dg
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.models import Run
-from ci_metrics.orchestration.declaring import partitioned_asset
-from ci_metrics.orchestration.hourly import announce_classifier, each_hour
 from ci_metrics.orchestration.metadata import plot, table
+from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour
+from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.partitions import HOUR, hour_start
+from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import RepoFetch
-from ci_metrics.orchestration.workplace import Workplace
 
 NAME = "workflow_runs"
 

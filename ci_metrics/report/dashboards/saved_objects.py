@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ci_metrics.history.failures import FAILED
 from ci_metrics.index.base import Kind
 from ci_metrics.report.dashboards.visualizations import (
     Aggregation,
@@ -22,7 +23,6 @@ from ci_metrics.report.dashboards.visualizations import (
     terms,
     visualization,
 )
-from ci_metrics.report.failures import FAILED
 
 #: The index names of the documentation's examples.
 DEFAULT_INDICES: Mapping[Kind, str] = {

@@ -1,0 +1,47 @@
+"""Run a job of the definitions in this process, over a range of hours.
+
+What belongs here: the launch that the command line and the tests use. Does not: what is launched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from ci_metrics.definitions import build_definitions
+from ci_metrics.orchestration.instance import own_pid_tag
+from ci_metrics.orchestration.resources import OnHour, Workplace, say_nothing
+from ci_metrics.orchestration.sensors import RANGE_END, RANGE_START
+from ci_metrics.settings import Settings
+
+
+def run_hours(
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    job: str,
+    first: str,
+    last: str,
+    *,
+    quiet: bool = False,
+    verbose: bool = False,
+    on_hour: OnHour = say_nothing,
+    tags: Mapping[str, str] | None = None,
+) -> dg.ExecuteInProcessResult:
+    """Execute `job` for the hours `first` to `last` (keys, inclusive) as one run, with its history kept in `instance`.
+
+    `quiet` silences what the assets say on the console (not in the run log), `verbose` adds what passed; `on_hour` hears
+    of progress. The result says whether it succeeded.
+    """
+    workplace = Workplace(settings, on_hour)
+    definitions = build_definitions(settings=settings, ci=workplace)
+    level = "CRITICAL" if quiet else "DEBUG" if verbose else "INFO"
+    try:
+        return definitions.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            tags={RANGE_START: first, RANGE_END: last, **own_pid_tag(), **(tags or {})},
+            run_config={"loggers": {"people": {"config": {"log_level": level}}}},
+            raise_on_error=False,
+        )
+    finally:
+        workplace.close()

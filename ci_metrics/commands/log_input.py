@@ -1,0 +1,84 @@
+"""What commands that judge log files share: reading logs, standard input and a job's JSON.
+
+Belongs here: files into streams, bytes and records. Does not: what is printed (`extract_files.py`, `classify_files.py`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from ci_metrics.errors import ContractError
+from ci_metrics.github.job_objects import job_from_object
+from ci_metrics.logs import Background, background_of
+from ci_metrics.models import Job
+
+
+@contextmanager
+def opened(name: str) -> Iterator[BinaryIO]:
+    """The log `name` as a stream of its bytes: ``-`` is standard input, gzip is unpacked; ContractError when it cannot be read."""
+    try:
+        with Path(name).open("rb") if name != "-" else _standard_input() as raw:
+            if raw.peek(2)[:2] == b"\x1f\x8b":
+                with gzip.open(raw) as unpacked:
+                    yield unpacked  # type: ignore[misc]  # GzipFile reads bytes as BinaryIO does
+            else:
+                yield raw
+    except (OSError, EOFError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ContractError(
+            f"{name}: cannot be read ({why}). Give the path of a log file, or - for standard input"
+        ) from error
+
+
+@contextmanager
+def _standard_input() -> Iterator[io.BufferedReader[io.RawIOBase]]:
+    """Standard input, left open."""
+    reader = io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer))
+    try:
+        yield reader
+    finally:
+        reader.detach()
+
+
+def named(files: tuple[str, ...]) -> tuple[str, ...]:
+    """`files`; ContractError when there are none."""
+    if not files:
+        raise ContractError("no log was named. Give the paths of log files, or - for standard input")
+    return files
+
+
+def read_logs(files: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    """Each file's name and bytes, in order; ContractError when none is named or one cannot be read."""
+    for name in named(files):
+        with opened(name) as stream:
+            yield name, stream.read()
+
+
+def read_background(path: Path | None) -> Background | None:
+    """What the log of a run that passed printed; None without one, ContractError when it cannot be read."""
+    if path is None:
+        return None
+    with opened(str(path)) as stream:
+        return background_of(stream)
+
+
+def read_job(path: Path | None) -> Job | None:
+    """The job that the file describes as GitHub's API returns it (`actions/jobs/{id}`); ContractError when it does not."""
+    if path is None:
+        return None
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ContractError(f"{path}: cannot be read ({error.strerror}). Give a file with one job's JSON") from error
+    except ValueError as error:
+        raise ContractError(f"{path}: is not JSON ({error}). Give one job as GitHub's API returns it") from error
+    if isinstance(value, dict) and "jobs" in value:
+        raise ContractError(f"{path}: holds a list of jobs. Give the one job whose log this is")
+    return job_from_object(value)

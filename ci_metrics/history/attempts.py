@@ -1,0 +1,164 @@
+"""Attempts of jobs as history looks at them: flat records read from documents, failed and passed ones alike.
+
+What belongs here: the record, reading it, and asking the index for those of many values at once. Does not: decisions about
+history (`flakiness.py`, `groups.py`), what people are shown (`failures.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from ci_metrics.history.failures import FAILED, is_failure
+from ci_metrics.history.time_range import TIME, moment_of
+from ci_metrics.index.base import Body, Document, DocumentIndex, Where
+
+#: Values in one question: OpenSearch allows 65,536 terms and SQLite 32,766 variables; more only makes each one slower.
+CHUNK = 500
+
+#: The fields that `attempt_of` reads.
+FIELDS = (
+    TIME, "s_repo", "s_workflow_id", "s_workflow_name", "s_job_id", "s_job_name", "s_step_name", "s_branch", "s_pr_id",
+    "s_commit_sha", "s_github_event", "s_status", "l_run_attempt", "l_duration_sec", "s_error_type", "s_error_source",
+    "s_error_summary", "s_error_evidence", "s_error_fingerprint", "s_error_group", "b_error_generic",
+    "b_flaky_suspected", "b_flaky_confirmed", "s_partition",
+)  # fmt: skip
+
+#: The statuses that `is_failure` may accept.
+MAYBE_FAILED = (*sorted(FAILED), "cancelled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt of one job. `when` is its completion (UTC), `seconds` its duration; "" where nothing is known."""
+
+    id: str  # of the document
+    when: datetime
+    repo: str
+    run_id: str
+    workflow: str
+    job_id: str
+    job: str
+    branch: str
+    pr: str
+    commit: str
+    event: str
+    status: str
+    failed: bool
+    number: int  # of the attempt, from 1
+    seconds: float
+    type: str
+    source: str
+    summary: str
+    quote: str
+    fingerprint: str
+    group: str
+    generic: bool
+    suspected: bool  # as the document says now
+    confirmed: bool
+    partition: str
+
+    @property
+    def tells(self) -> bool:
+        """Whether its fingerprint says something of a cause: only then can it be new, flaky or blamed."""
+        return self.failed and bool(self.fingerprint) and not self.generic
+
+    @property
+    def same_job(self) -> tuple[str, str, str, str]:
+        """What its re-runs share with it: repository, run, job's name, commit."""
+        return self.repo, self.run_id, self.job, self.commit
+
+
+def attempt_of(document: Document) -> Attempt:
+    """The record of a job's document."""
+    body = document.body
+
+    def text(field: str) -> str:
+        return str(body.get(field) or "")
+
+    pr = text("s_pr_id")
+    return Attempt(
+        id=document.id,
+        when=moment_of(text(TIME)),
+        repo=text("s_repo"),
+        run_id=text("s_workflow_id"),
+        workflow=text("s_workflow_name"),
+        job_id=text("s_job_id"),
+        job=text("s_job_name"),
+        branch=text("s_branch"),
+        pr="" if pr == "N/A" else pr,
+        commit=text("s_commit_sha"),
+        event=text("s_github_event"),
+        status=text("s_status"),
+        failed=is_failure(body),
+        number=int(body.get("l_run_attempt") or 1),
+        seconds=float(body.get("l_duration_sec") or 0),
+        type=text("s_error_type"),
+        source=text("s_error_source"),
+        summary=text("s_error_summary"),
+        quote=first_line(text("s_error_evidence")),
+        fingerprint=text("s_error_fingerprint"),
+        group=text("s_error_group"),
+        generic=body.get("b_error_generic") is True,
+        suspected=body.get("b_flaky_suspected") is True,
+        confirmed=body.get("b_flaky_confirmed") is True,
+        partition=text("s_partition"),
+    )
+
+
+def failed_attempts(index: DocumentIndex, where: Where) -> list[Attempt]:
+    """The failed attempts among the matching jobs, oldest first."""
+    chosen = where if "s_status" in where.equals else narrowed(where, equals={"s_status": MAYBE_FAILED})
+    # By id first: what is equal in time stands in the same order whichever index was asked.
+    documents = sorted(index.scan("jobs", chosen, fields=FIELDS), key=lambda document: document.id)
+    found = (attempt_of(document) for document in documents)
+    return in_order(attempt for attempt in found if attempt.failed)
+
+
+def attempts_with(
+    index: DocumentIndex, field: str, values: Collection[str], where: Where | None = None
+) -> Iterator[Attempt]:
+    """The attempts whose `field` is any of `values`, and that match `where`; in no order, none twice."""
+    ordered = sorted(values)
+    for start in range(0, len(ordered), CHUNK):
+        chosen = narrowed(where or Where(), equals={field: ordered[start : start + CHUNK]})
+        for document in index.scan("jobs", chosen, fields=FIELDS):
+            yield attempt_of(document)
+
+
+def runs_that_ran_again(index: DocumentIndex, run_ids: Collection[str]) -> list[Attempt]:
+    """All attempts of those of the runs that have more than one."""
+    again = {
+        attempt.run_id
+        for attempt in attempts_with(index, "s_workflow_id", run_ids, Where(ranges={"l_run_attempt": (2, None)}))
+    }
+    return in_order(attempts_with(index, "s_workflow_id", again))
+
+
+def in_order(attempts: Iterable[Attempt]) -> list[Attempt]:
+    """Oldest first; the same order every time."""
+    return sorted(attempts, key=lambda attempt: (attempt.when, attempt.id))
+
+
+def narrowed(
+    where: Where,
+    *,
+    equals: Mapping[str, Any] | None = None,
+    ranges: Mapping[str, tuple[Any, Any]] | None = None,
+) -> Where:
+    """`where` with further conditions."""
+    return replace(where, equals={**where.equals, **(equals or {})}, ranges={**where.ranges, **(ranges or {})})
+
+
+def first_line(text: str) -> str:
+    """The first line that says something; "" when there is none."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def root_error(body: Body) -> Body:
+    """The entry of the nested `errors` that the job's own error fields were taken from; {} when there is none."""
+    errors = body.get("errors") or []
+    same = [error for error in errors if error.get("s_error_fingerprint") == body.get("s_error_fingerprint")]
+    return dict(same[0] if same else errors[0]) if errors else {}

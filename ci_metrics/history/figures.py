@@ -1,0 +1,276 @@
+"""The numbers of a stretch of time, computed from documents; pure but for one scan of the index.
+
+What belongs here: counting jobs, failures, lost time, waiting, spending. Does not: groups and flakiness (`groups.py`,
+`flaky_failures.py`), showing (`html.py`, `charts.py`).
+
+One pass over narrow documents; only failures are kept, so that a quarter of a million jobs cost no memory.
+Lost time (`lost_time.py`) is blamed on the failure that caused it, so it stands in that failure's bucket and category.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from statistics import quantiles
+
+from ci_metrics.history.attempts import runs_that_ran_again
+from ci_metrics.history.failures import ENDED, FIELDS, Failure, failure_of, is_failure
+from ci_metrics.history.lost_time import lost_seconds
+from ci_metrics.history.time_range import TIME, Window, moment_of
+from ci_metrics.index.base import Document, DocumentIndex
+
+#: Failures -> seconds lost to each, by document id.
+LostOf = Callable[[Sequence[Failure]], Mapping[str, float]]
+
+#: How many of a runner pool's longest waits are listed.
+MOST_WAITS = 5
+
+
+@dataclass(slots=True)
+class Bucket:
+    """One hour, day or week. `lost` in seconds, `cost` in US dollars."""
+
+    start: datetime
+    passed: int = 0
+    failed: int = 0
+    lost: float = 0
+    cost: float = 0
+    by_type: Counter[str] = field(default_factory=Counter)
+    by_group: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def rate(self) -> float | None:
+        """Failed jobs among those that passed or failed; None when there was neither."""
+        return share(self.failed, self.failed + self.passed)
+
+
+@dataclass(slots=True)
+class Row:
+    """One value of a field: how many jobs passed and failed, and the seconds lost."""
+
+    name: str
+    passed: int = 0
+    failed: int = 0
+    lost: float = 0
+
+    @property
+    def rate(self) -> float | None:
+        """Failed jobs among those that passed or failed."""
+        return share(self.failed, self.failed + self.passed)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One job that waited for a runner, seconds."""
+
+    seconds: float
+    repo: str
+    job: str
+    url: str
+    when: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How long jobs of one pool of runners waited, seconds."""
+
+    name: str
+    jobs: int
+    median: float
+    p90: float
+    longest: float
+    waits: tuple[Wait, ...]
+
+
+@dataclass(slots=True)
+class Spend:
+    """What models were paid. Cached tokens are part of the prompt's."""
+
+    cost: float = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    asked: int = 0  # failed jobs for which a model was asked
+    models: Counter[str] = field(default_factory=Counter)  # name -> failed jobs whose verdict it gave
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """A stretch of time in numbers. Failures are newest first."""
+
+    window: Window
+    passed: int
+    failed: int
+    cancelled: int  # without a cause of their own
+    unfinished: int
+    lost: float
+    lost_by_failure: Mapping[str, float]  # by document id
+    buckets: tuple[Bucket, ...]
+    types: tuple[Row, ...]  # classified failures, most lost first
+    states: dict[str, int]  # of every job whose cause was looked for
+    workflows: tuple[Row, ...]  # named "repo · workflow", most lost first
+    queues: tuple[Queue, ...]  # slowest (90 of 100 jobs) first
+    spend: Spend
+    repos: tuple[str, ...]
+    failures: tuple[Failure, ...]
+
+    @property
+    def jobs(self) -> int:
+        """Jobs that passed or failed."""
+        return self.passed + self.failed
+
+    @property
+    def rate(self) -> float | None:
+        """Failed jobs among those that passed or failed."""
+        return share(self.failed, self.jobs)
+
+    @property
+    def unexplained(self) -> int:
+        """Failures without a category: unknown, without a log, without an error in it, or still open."""
+        return sum(1 for failure in self.failures if failure.state != "classified")
+
+
+def workflow_name(repo: str, workflow: str) -> str:
+    """How a repository's workflow is named in tables."""
+    return f"{repo} · {workflow}"
+
+
+def share(part: float, whole: float) -> float | None:
+    """`part` of `whole`, 0 to 1; None when there is no whole."""
+    return part / whole if whole else None
+
+
+def collect(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> Figures:
+    """Count the jobs of a stretch, of these repositories (none: all)."""
+    documents = sorted(index.scan("jobs", window.where(repos), fields=FIELDS), key=lambda document: document.id)
+    return tally(documents, window, lambda failures: lost_by_failure(index, failures))
+
+
+def tally(documents: Iterable[Document], window: Window, lost_of: LostOf) -> Figures:
+    """Count jobs' documents, pure; those outside the stretch are left out. `lost_of` says what each failure cost."""
+    count = _Count(window)
+    for document in documents:
+        count.add(document)
+    return count.figures(lost_of(count.failures))
+
+
+def lost_by_failure(index: DocumentIndex, failures: Iterable[Failure]) -> dict[str, float]:
+    """Seconds lost to each failure, by document id: its own, and those of the re-runs it caused."""
+    lost = {failure.id: failure.duration for failure in failures}
+    runs = {failure.run_id for failure in failures}
+    again = lost_seconds(runs_that_ran_again(index, runs))
+    return {id_: again.get(id_, seconds) for id_, seconds in lost.items()}
+
+
+class _Count:
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.buckets = {start: Bucket(start) for start in window.buckets()}
+        self.types: dict[str, Row] = {}
+        self.workflows: dict[str, Row] = {}
+        self.states: Counter[str] = Counter()
+        self.repos: set[str] = set()
+        self.waits: dict[str, array[float]] = defaultdict(lambda: array("d"))
+        self.longest: dict[str, list[Wait]] = defaultdict(list)
+        self.spend = Spend()
+        self.failures: list[Failure] = []
+        self.passed = self.failed = self.cancelled = self.unfinished = 0
+
+    def add(self, document: Document) -> None:
+        body = document.body
+        when = moment_of(str(body[TIME]))
+        if not self.window.start <= when < self.window.end:
+            return
+        bucket = self.buckets[self.window.bucket_of(when)]
+        self.repos.add(str(body["s_repo"]))
+        name = workflow_name(str(body["s_repo"]), str(body.get("s_workflow_name") or ""))
+        workflow = self.workflows.setdefault(name, Row(name))
+        status = body.get("s_status")
+        failed = is_failure(body)
+        if failed:
+            self.failed += 1
+            bucket.failed += 1
+            workflow.failed += 1
+            self.failures.append(failure_of(document))
+            self._add_failure(self.failures[-1], bucket)
+        elif status == "success":
+            self.passed += 1
+            bucket.passed += 1
+            workflow.passed += 1
+        elif status == "cancelled":
+            self.cancelled += 1
+        elif status not in ENDED:
+            self.unfinished += 1
+        if "s_error_state" in body or failed:
+            self.states[str(body.get("s_error_state") or "off")] += 1
+        self._add_wait(document, when)
+        self._add_spend(document, bucket)
+
+    def _add_failure(self, failure: Failure, bucket: Bucket) -> None:
+        bucket.by_type[failure.type or failure.state] += 1
+        if failure.group:
+            bucket.by_group[failure.group] += 1
+        if failure.type:
+            self.types.setdefault(failure.type, Row(failure.type)).failed += 1
+
+    def _add_wait(self, document: Document, when: datetime) -> None:
+        body = document.body
+        seconds = body.get("l_queue_time_sec")
+        if seconds is None:
+            return
+        labels = body.get("s_runner_labels") or []
+        pool = ", ".join(labels) if isinstance(labels, list) else str(labels)
+        pool = pool or str(body.get("s_runner_prefix") or "no label")
+        self.waits[pool].append(float(seconds))
+        kept = self.longest[pool]
+        if len(kept) < MOST_WAITS or seconds > kept[-1].seconds:
+            job, url = str(body.get("s_job_name") or ""), str(body.get("s_html_url") or "")
+            kept.append(Wait(float(seconds), str(body["s_repo"]), job, url, when))
+            kept.sort(key=lambda wait: -wait.seconds)
+            del kept[MOST_WAITS:]
+
+    def _add_spend(self, document: Document, bucket: Bucket) -> None:
+        body = document.body
+        cost = float(body.get("f_cost_usd") or 0)
+        tokens = int(body.get("l_prompt_tokens") or 0)
+        self.spend.cost += cost
+        bucket.cost += cost
+        self.spend.prompt_tokens += tokens
+        self.spend.completion_tokens += int(body.get("l_completion_tokens") or 0)
+        self.spend.cached_tokens += int(body.get("l_cached_tokens") or 0)
+        self.spend.asked += tokens > 0
+        if body.get("s_model"):
+            self.spend.models[str(body["s_model"])] += 1
+
+    def figures(self, lost: Mapping[str, float]) -> Figures:
+        for failure in self.failures:
+            seconds = lost[failure.id]
+            self.buckets[self.window.bucket_of(failure.when)].lost += seconds
+            self.workflows[workflow_name(failure.repo, failure.workflow)].lost += seconds
+            if failure.type:
+                self.types[failure.type].lost += seconds
+        queues = [self._queue(pool, waits) for pool, waits in self.waits.items()]
+        return Figures(
+            window=self.window,
+            passed=self.passed,
+            failed=self.failed,
+            cancelled=self.cancelled,
+            unfinished=self.unfinished,
+            lost=sum(lost.values()),
+            buckets=tuple(self.buckets.values()),
+            types=tuple(sorted(self.types.values(), key=lambda row: (-row.failed, row.name))),
+            states=dict(self.states.most_common()),
+            workflows=tuple(sorted(self.workflows.values(), key=lambda row: (-row.lost, row.name))),
+            queues=tuple(sorted(queues, key=lambda queue: (-queue.p90, queue.name))),
+            spend=self.spend,
+            repos=tuple(sorted(self.repos)),
+            lost_by_failure=dict(lost),
+            failures=tuple(sorted(self.failures, key=lambda failure: (failure.when, failure.id), reverse=True)),
+        )
+
+    def _queue(self, pool: str, waits: array[float]) -> Queue:
+        tenths = quantiles(waits, n=10, method="inclusive") if len(waits) > 1 else [waits[0]] * 9
+        return Queue(pool, len(waits), tenths[4], tenths[8], max(waits), tuple(self.longest[pool]))

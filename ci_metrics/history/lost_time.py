@@ -1,0 +1,52 @@
+"""Lost time: the duration of failed attempts and of the re-runs they caused, each second blamed once.
+
+What belongs here: the blame, pure. Does not: adding it up by category or group.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from ci_metrics.history.attempts import Attempt
+
+
+def lost_seconds(attempts: Iterable[Attempt]) -> dict[str, float]:
+    """Seconds lost to each failed attempt, by document id. `attempts`: all of each run that has failures, passed ones too.
+
+    A failed attempt loses its own duration. A later attempt of the same job that did not fail is the failed one's loss as
+    well. A job that had passed and ran again all the same (somebody re-ran the whole run) is shared equally between the
+    failed jobs of the attempt before. A job that had not run before (it waited for a failed one) loses nothing.
+    """
+    lost: dict[str, float] = {}
+    runs: dict[tuple[str, str], list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        runs[attempt.repo, attempt.run_id].append(attempt)
+        if attempt.failed:
+            lost[attempt.id] = attempt.seconds
+    for run in runs.values():
+        if len({attempt.number for attempt in run}) > 1:
+            _blame_reruns(run, lost)
+    return lost
+
+
+def _blame_reruns(run: list[Attempt], lost: dict[str, float]) -> None:
+    ran: dict[str, Attempt] = {}  # by the job's name, its latest attempt so far
+    failed_in: dict[int, list[Attempt]] = defaultdict(list)
+    for attempt in run:
+        if attempt.failed:
+            failed_in[attempt.number].append(attempt)
+    for attempt in sorted(run, key=lambda each: (each.number, each.id)):
+        if attempt.status == "skipped":
+            continue
+        before = ran.get(attempt.job)
+        ran[attempt.job] = attempt
+        if attempt.failed or before is None or before.number == attempt.number:
+            continue
+        blamed = [before] if before.failed else failed_in[_attempt_before(run, attempt.number)]
+        for each in blamed:
+            lost[each.id] += attempt.seconds / len(blamed)
+
+
+def _attempt_before(run: list[Attempt], number: int) -> int:
+    return max((attempt.number for attempt in run if attempt.number < number), default=0)

@@ -1,0 +1,119 @@
+"""The sensor that tells a chat room: new and spiking groups, nothing indexed, the model's budget spent.
+
+What belongs here: finding these events in what the chain stored, and sending each once. Does not: wording (`report/alerts.py`),
+the request (`report/webhook.py`).
+
+It asks GitHub and the models nothing. Only the newest hours are looked at, so that a backfill of old history is no alarm.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import dagster as dg
+
+from ci_metrics.errors import CiMetricsError
+from ci_metrics.history.failures import failure_of
+from ci_metrics.index.base import Document
+from ci_metrics.models import Verdict
+from ci_metrics.orchestration.checks import SILENT_HOURS
+from ci_metrics.orchestration.due_hours import silent_hours
+from ci_metrics.orchestration.new_failures import NewFailure, worth_an_alarm
+from ci_metrics.orchestration.partitions import HOUR, hour_key
+from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.rows import JobVerdicts
+from ci_metrics.report.alerts import Alert, Sent, budget_alert, digest, group_alert, silence_alert
+from ci_metrics.report.webhook import send
+
+#: Seconds between ticks.
+INTERVAL = 300
+
+#: How many hours back events are looked for.
+HOURS = 24
+
+
+def build() -> dg.SensorDefinition:
+    """The sensor `alerts`. It needs no job: it requests no run."""
+
+    @dg.sensor(
+        name="alerts",
+        minimum_interval_seconds=INTERVAL,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Posts to ALERT_WEBHOOK_URL (Slack's JSON): groups of failures that are new or spiking, nothing indexed for "
+            f"{SILENT_HOURS} hours, the model's budget spent. Each event once; what could not be sent is tried again."
+        ),
+    )
+    def alerts(context: dg.SensorEvaluationContext, ci: dg.ResourceParam[Workplace]) -> dg.SkipReason:
+        url = ci.settings.alert_webhook_url
+        if url is None:
+            return dg.SkipReason("ALERT_WEBHOOK_URL is not set: nobody is told.")
+        sent = Sent(context.cursor)
+        due = sent.unsent(events(ci))
+        told, failed = 0, ""
+        for keys, message in digest(due):
+            try:
+                send(url.get_secret_value(), message)
+            except CiMetricsError as error:
+                # Raising would lose the cursor, and with it which ones were sent.
+                failed = str(error)
+                context.log.error(f"An alert was not sent: {error}")
+                break
+            sent.note(keys, ci.now())
+            told += len(keys)
+        context.update_cursor(sent.cursor(ci.now()))
+        if failed:
+            return dg.SkipReason(f"{told} of {len(due)} alerts sent, the rest will be tried again: {failed}")
+        return dg.SkipReason(f"{told} alerts sent." if due else "Nothing new to tell.")
+
+    return alerts
+
+
+def events(ci: Workplace) -> Iterator[Alert]:
+    """Every event of the last hours, sent before or not."""
+    oldest = hour_key(ci.now() - HOURS * HOUR)
+    if not ci.settings.is_sample:
+        yield from _silence(ci)
+    for hour in ci.store.hours():
+        if hour >= oldest:
+            yield from (_group(ci, row) for row in worth_an_alarm(ci.store, hour))
+            yield from _budget(ci, hour)
+
+
+def _group(ci: Workplace, row: NewFailure) -> Alert:
+    example = row.examples[0] if row.examples else ""
+    bodies = ci.index.get("jobs", [example]) if example else {}
+    link = failure_of(Document("jobs", example, bodies[example])).link if example in bodies else ""
+    return group_alert(
+        row.kind,
+        hour=row.hour,
+        group=row.group,
+        error_type=row.error_type,
+        headline=row.headline,
+        count=row.count,
+        lost_minutes=row.lost_minutes,
+        repos=row.repos,
+        jobs=row.jobs,
+        link=link,
+    )
+
+
+def _silence(ci: Workplace) -> Iterator[Alert]:
+    worked_on = ci.store.hours()[-2 * SILENT_HOURS :]
+    indexed = [hour for hour in worked_on if "indexed_documents" in (ci.store.status(hour) or {})]
+    if silent_hours(ci.now(), indexed, SILENT_HOURS):
+        yield silence_alert(indexed[-1] if indexed else "", SILENT_HOURS)
+
+
+def _budget(ci: Workplace, hour: str) -> Iterator[Alert]:
+    """Verdicts that wait for money; the clock hour in which it ran out is when they were judged last."""
+    part = (ci.store.status(hour) or {}).get("classifications", {})
+    if ci.settings.max_usd_per_hour is None or not part.get("open"):
+        return
+    rows = ci.store.read_or_none("classifications", hour, JobVerdicts)
+    waiting = sum(any(_needs_money(judged.verdict) for judged in row.judged) for row in rows)
+    if waiting:
+        yield budget_alert(hour_key(datetime.fromisoformat(part["at"])), waiting, ci.settings.max_usd_per_hour)
+
+
+def _needs_money(verdict: Verdict) -> bool:
+    return verdict.state == "pending" and "MAX_USD_PER_HOUR" in verdict.detail

@@ -1,0 +1,46 @@
+"""Which stored verdicts still hold, and which need another look.
+
+What belongs here: comparing an hour's stored verdicts with what is in force. Does not: judging, storing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ci_metrics.orchestration.reclassify_filter import Only
+from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
+from ci_metrics.verdicts.judge import unsettled
+from ci_metrics.verdicts.reuse import label_key
+
+
+def is_open(row: JobVerdicts) -> bool:
+    """Whether the next tick should try again."""
+    return any(unsettled(judged.verdict) for judged in row.judged)
+
+
+def still_holding(
+    ci: Workplace, extractions: list[JobExtraction], before: Mapping[JobKey, JobVerdicts], only: Only | None
+) -> dict[JobKey, JobVerdicts]:
+    """The rows that need no new look: same extraction, same classifier, nothing open, and no human said otherwise since.
+
+    With `only`, whatever it does not want holds as long as the extraction is the same.
+    """
+    same = [(row, before[row.key]) for row in extractions if row.key in before and before[row.key].digest == row.digest]
+    same = [(row, kept) for row, kept in same if kept.state != "off" and not is_open(kept)]
+    keys = {label_key(error) for row, _ in same for error in row.extraction.errors} - {""}
+    humans = {key: stored.verdict.error_type for key, stored in ci.verdicts.get(sorted(keys)).items()}
+    held: dict[JobKey, JobVerdicts] = {}
+    for row, kept in same:
+        version = ci.judge.version_for(row.extraction)
+        said = [humans.get(label_key(error)) for error in row.extraction.errors]
+        spared = only is not None and not any(said) and not only.wants(kept)
+        if spared or (len(said) == len(kept.judged) and all(map(_holds, kept.judged, said, [version] * len(said)))):
+            held[row.key] = kept
+    return held
+
+
+def _holds(judged: JudgedError, human: str | None, version: str) -> bool:
+    if human is not None or judged.verdict.source == "human":
+        return judged.verdict.source == "human" and judged.verdict.error_type == human
+    return judged.verdict.classifier_version == version
