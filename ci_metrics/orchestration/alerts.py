@@ -7,7 +7,6 @@ It asks GitHub and the models nothing. Only the newest hours are looked at, so t
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 
 import dagster as dg
 
@@ -99,20 +98,20 @@ def _group(ci: Workplace, row: NewFailure) -> Alert:
 
 def _silence(ci: Workplace) -> Iterator[Alert]:
     worked_on = ci.store.hours()[-2 * SILENT_HOURS :]
-    indexed = [hour for hour in worked_on if "indexed_documents" in (ci.store.status(hour) or {})]
+    indexed = [hour for hour in worked_on if ci.store.state(hour).of("indexed_documents")]
     if silent_hours(ci.now(), indexed, SILENT_HOURS):
         yield silence_alert(indexed[-1] if indexed else "", SILENT_HOURS)
 
 
 def _budget(ci: Workplace, hour: str) -> Iterator[Alert]:
     """Verdicts that wait for money; the clock hour in which it ran out is when they were judged last."""
-    part = (ci.store.status(hour) or {}).get("classifications", {})
-    if ci.settings.max_usd_per_hour is None or not part.get("open"):
+    judged = ci.store.state(hour).of("classifications")
+    if ci.settings.max_usd_per_hour is None or judged is None or not judged.open:
         return
     rows = ci.store.read_or_none("classifications", hour, JobVerdicts)
     waiting = sum(any(_needs_money(judged.verdict) for judged in row.judged) for row in rows)
     if waiting:
-        yield budget_alert(hour_key(datetime.fromisoformat(part["at"])), waiting, ci.settings.max_usd_per_hour)
+        yield budget_alert(hour_key(judged.seen), waiting, ci.settings.max_usd_per_hour)
 
 
 def _needs_money(verdict: Verdict) -> bool:

@@ -15,6 +15,7 @@ from ci_metrics.orchestration.assets.indexed_documents import classified_or_stat
 from ci_metrics.orchestration.due_hours import silent_hours
 from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
+from ci_metrics.orchestration.stale_hours import OFF
 from ci_metrics.verdicts.judge import model_failed
 
 #: Shares above these are worth a warning.
@@ -94,7 +95,8 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
         if not ci.settings.enable_error_classification:
             return dg.AssetCheckResult(passed=True, metadata={"classification": "off"})
         now = ci.classifier_version
-        stale = [hour for hour in ci.store.hours() if _version(ci, hour) not in (now, None)]
+        judged = {hour: state.of("classifications") for hour, state in ci.store.states().items()}
+        stale = [hour for hour, record in judged.items() if record and record.version not in (now, OFF, "")]
         return dg.AssetCheckResult(
             passed=not stale,
             severity=dg.AssetCheckSeverity.WARN,
@@ -114,9 +116,7 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
         if ci.settings.is_sample:
             return dg.AssetCheckResult(passed=True, metadata={"why": "sample data only: no REPO is set"})
         indexed = [
-            hour
-            for hour in ci.store.hours()[-2 * SILENT_HOURS :]
-            if "indexed_documents" in (ci.store.status(hour) or {})
+            hour for hour in ci.store.hours()[-2 * SILENT_HOURS :] if ci.store.state(hour).of("indexed_documents")
         ]
         silent = silent_hours(ci.now(), indexed, SILENT_HOURS)
         return dg.AssetCheckResult(
@@ -152,8 +152,3 @@ def _share(counts: Counter[str], of: str, most: float) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"share": round(share, 4), "of": total, "allowed": most},
     )
-
-
-def _version(ci: Workplace, hour: str) -> str | None:
-    part = (ci.store.status(hour) or {}).get("classifications")
-    return None if part is None or part.get("version") == "off" else part.get("version")

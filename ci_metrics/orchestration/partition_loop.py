@@ -5,14 +5,18 @@ What belongs here: the loop, its per-hour metadata, what is kept when an hour fa
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from ci_metrics.errors import CiMetricsError
+from ci_metrics.errors import CiMetricsError, OvertakenError
 from ci_metrics.orchestration.resources import Workplace, classifier_in_words
 from ci_metrics.orchestration.run_messages import classification_enabled
+
+#: How often an hour is worked on again because another run has committed meanwhile: each time one of the two has come through.
+MOST_REPEATS = 5
 
 #: What an asset does for one hour: returns the hour's metadata.
 HourWork = Callable[[str], Mapping[str, Any]]
@@ -28,8 +32,8 @@ def each_hour(
 ) -> None:
     """Do `work` for each of the run's hours, oldest first, and put its metadata on that hour's own event.
 
-    `made_of`: the assets whose rows the work reads. Where another run writes one of them anew meanwhile, what was made of
-    the older rows may have come last: the hour is worked on again, by `again` if that is another work.
+    `made_of`: the assets that the work rests on. Where another run commits one of them meanwhile, the work is done again,
+    by `again` if that is another one.
 
     A failing hour ends the run, but the hours before it stay: their files are committed, and because Dagster marks no
     partition of a failed range run, their materializations are logged here. Raises dg.Failure, which is not retried:
@@ -58,11 +62,11 @@ def each_hour(
 def _until_nothing_moved(
     ci: Workplace, hour: str, work: HourWork, made_of: Sequence[str], again: HourWork
 ) -> Mapping[str, Any]:
-    seen = ci.store.commits(hour, made_of)
-    metadata = work(hour)
-    while (now := ci.store.commits(hour, made_of)) != seen:
-        seen, metadata = now, again(hour)
-    return metadata
+    for act in (work, *[again] * MOST_REPEATS):
+        ci.store.look(hour, made_of)
+        with contextlib.suppress(OvertakenError):
+            return act(hour)
+    raise OvertakenError(f"other runs wrote hour {hour} anew each of the {MOST_REPEATS + 1} times it was worked on")
 
 
 def announce_classifier(context: dg.AssetExecutionContext, ci: Workplace) -> None:

@@ -10,6 +10,7 @@ import pytest
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.pr_comments import build
 from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.rows import IndexedDocument
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import load_settings
@@ -53,9 +54,8 @@ def _index(place: _Place, github: SampleGitHub, status: str, attempt: int, at: d
             job(2, pull.head_sha, "unit", status, error, attempt, **where),
         ]
     )
-    place.store.note_status(HOUR, "workflow_runs", {}, at)
-    place.store.note_status(HOUR, "indexed_documents", {}, at)
-    place.store.note_status(HOUR, "failure_history", {}, at)
+    for asset in ("workflow_runs", "indexed_documents", "failure_history"):
+        place.store.commit(asset, HOUR, [], IndexedDocument, notes={}, status={}, now=at)
     return pull.repo, pull.number
 
 

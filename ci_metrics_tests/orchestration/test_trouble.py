@@ -14,7 +14,6 @@ import time_machine
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.index.base import Body
-from ci_metrics.orchestration.due_hours import is_unfinished
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
 from ci_metrics.orchestration.partitions import hour_key
@@ -46,7 +45,7 @@ def ingest(settings: Settings) -> bool:
 
 def unfinished(settings: Settings) -> bool:
     with contextlib.closing(Workplace(settings)) as ci:
-        return is_unfinished(ci.store.status(HOUR) or {})
+        return not ci.store.state(HOUR).is_finished
 
 
 def jobs(settings: Settings) -> dict[str, Body]:
