@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,9 +48,7 @@ class OldStates:
         state = HourState(assets={name: _record(part) for name, part in parts.items()})
         runs = state.of("workflow_runs")
         if runs is not None:
-            state = state.having(
-                "workflow_runs", AssetRecord(seen=runs.seen, said=runs.said, repos=self._repos(hour, runs))
-            )
+            state = state.having("workflow_runs", replace(runs, repos=self._repos(hour, runs)))
         return _without_older_history(state)
 
     def remove(self, hour: str) -> None:
@@ -75,14 +74,16 @@ class OldStates:
         }
 
 
-def _part(data: bytes) -> Mapping[str, Any]:
+def _part(data: bytes) -> Mapping[str, Any] | None:
     try:
         return dict(json.loads(data))
     except ValueError:
-        return {"unfinished": 1}
+        return None
 
 
-def _record(part: Mapping[str, Any]) -> AssetRecord:
+def _record(part: Mapping[str, Any] | None) -> AssetRecord:
+    if part is None:
+        return AssetRecord(seen=_LONG_AGO, failed=SetAside(why="what 0.1 noted of it was damaged"))
     seen = datetime.fromisoformat(part["at"]) if "at" in part else _LONG_AGO
     set_aside = {name: SetAside(why=why) for name, why in (part.get("problems") or {}).items()}
     unfinished = int(part.get("unfinished", 0)) or int(bool(part.get("overtaken")))
