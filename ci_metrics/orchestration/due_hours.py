@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from ci_metrics.orchestration.hours import HourState
+from ci_metrics.orchestration.hours import HourState, RepoRecord
 from ci_metrics.orchestration.partitions import HOUR, chunks_of, hour_key, hour_start, hours_between, last_closed_hour
 
 #: GitHub allows a re-run up to this long after a run. Source: GitHub's documentation, "Re-running workflows and jobs".
@@ -53,7 +53,8 @@ class HourRange:
 
 def due_repositories(now: datetime, hour: str, state: HourState, repos: Sequence[str]) -> list[str]:
     """Those of `repos` that GitHub is to be asked for again in this hour."""
-    return [repo for repo in repos if _reason_of(now, now - hour_start(hour), state, repo) is not None]
+    reasons = _reasons(now, now - hour_start(hour), state, repos)
+    return [repo for repo in repos if reasons[repo] is not None]
 
 
 def repositories_to_ask(now: datetime, hour: str, state: HourState, repos: Sequence[str], reason: str) -> list[str]:
@@ -120,7 +121,7 @@ def silent_hours(now: datetime, indexed: Iterable[str], hours: int) -> bool:
 def _reason(now: datetime, hour: str, state: HourState, repos: Sequence[str]) -> Reason | None:
     """Why an hour that was worked on is due; None when it is not."""
     age = now - hour_start(hour)
-    reasons = {_reason_of(now, age, state, repo) for repo in repos}
+    reasons = set(_reasons(now, age, state, repos).values())
     waited = now - state.last_seen if state.last_seen else RERUN_LIMIT
     tries = max((record.failed.tries for record in state.assets.values() if record.failed), default=0)
     if "unfinished" in reasons or (state.broken_off and waited >= _wait(age, tries)):
@@ -128,19 +129,33 @@ def _reason(now: datetime, hour: str, state: HourState, repos: Sequence[str]) ->
     return "sweep" if "sweep" in reasons else None
 
 
-def _reason_of(now: datetime, age: timedelta, state: HourState, repo: str) -> Reason | None:
-    """Why one repository's part of an hour is due."""
+def _reasons(now: datetime, age: timedelta, state: HourState, repos: Sequence[str]) -> Mapping[str, Reason | None]:
+    """Why each repository's part of an hour is due; None where it is not."""
     runs = state.of("workflow_runs")
     if runs is None or runs.failed:
         seen, tries = state.last_seen, runs.failed.tries if runs and runs.failed else 0
-        return "unfinished" if seen is None or now - seen >= _wait(age, tries) else None
-    if repo not in runs.repos:
-        return "sweep"  # a repository that was added since
-    waited = now - runs.repos[repo].seen
-    parts = [*state.of_repository(repo), *state.of_repository("")]  # "": of which one it was, 0.1 did not note
-    if not all(part.is_finished for part in parts):
-        return "unfinished" if waited >= _wait(age, max(part.tries for part in parts)) else None
-    return "sweep" if waited >= (SWEEP_YOUNG_EVERY if age < YOUNG else SWEEP_OLD_EVERY) else None
+        whole: Reason | None = "unfinished" if seen is None or now - seen >= _wait(age, tries) else None
+        return dict.fromkeys(repos, whole)
+    # A repository that was added since is due; the others by their parts, which are one object where they are alike.
+    reasons: dict[str, Reason | None] = dict.fromkeys(repos, "sweep")
+    alike = {id(part): _reason_of(now, age, part.seen, [part]) for part in runs.repos.values()}
+    reasons.update({repo: alike[id(part)] for repo, part in runs.repos.items() if repo in reasons})
+    unfinished = {repo for record in state.assets.values() for repo in record.repos if record is not runs}
+    for repo in (
+        reasons if "" in unfinished else unfinished & reasons.keys()
+    ):  # "": of which one it was, 0.1 did not note
+        if repo in runs.repos:
+            parts = [*state.of_repository(repo), *state.of_repository("")]
+            reasons[repo] = _reason_of(now, age, runs.repos[repo].seen, parts)
+    return reasons
+
+
+def _reason_of(now: datetime, age: timedelta, seen: datetime, parts: Iterable[RepoRecord]) -> Reason | None:
+    """Why a repository that was last asked for at `seen` is due, by its parts of all assets."""
+    unfinished = [part for part in parts if not part.is_finished]
+    if unfinished:
+        return "unfinished" if now - seen >= _wait(age, max(part.tries for part in unfinished)) else None
+    return "sweep" if now - seen >= (SWEEP_YOUNG_EVERY if age < YOUNG else SWEEP_OLD_EVERY) else None
 
 
 def _wait(age: timedelta, tries: int) -> timedelta:

@@ -10,13 +10,12 @@ That one rule finds an hour whose run was killed, whose rows another run wrote a
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import PlainSerializer, PlainValidator, TypeAdapter
 
 #: Assets without which an hour is not done: the first one, and the last two.
 NEEDED = ("workflow_runs", "indexed_documents", "failure_history")
@@ -35,8 +34,7 @@ class SetAside:
 class RepoRecord:
     """An asset's part of an hour, of one repository."""
 
-    seen: datetime  # when it was last asked for, or made
-    rows: int = 0
+    seen: datetime  # when it was last asked for
     unfinished: int = 0  # of its runs, jobs or logs: those that will still change
     set_aside: Mapping[str, SetAside] = field(
         default_factory=dict
@@ -54,6 +52,32 @@ class RepoRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Alike:
+    """Repositories whose parts are equal: most of a thousand are."""
+
+    repos: list[str]
+    part: RepoRecord
+
+
+def _alike(parts: Mapping[str, RepoRecord]) -> list[_Alike]:
+    found: dict[Any, _Alike] = {}
+    for repo, part in sorted(parts.items()):
+        key = part.seen, part.unfinished, tuple(sorted(part.set_aside.items(), key=str))
+        found.setdefault(key, _Alike(repos=[], part=part)).repos.append(repo)
+    return list(found.values())
+
+
+def _apart(groups: Any) -> dict[str, RepoRecord]:
+    return {repo: each.part for each in _ALIKE.validate_python(groups) for repo in each.repos}
+
+
+_ALIKE = TypeAdapter(list[_Alike])
+
+#: By repository; stored once for all that are alike.
+Parts = Annotated[Mapping[str, RepoRecord], PlainValidator(_apart), PlainSerializer(_alike)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AssetRecord:
     """What one asset's part of an hour is."""
 
@@ -63,7 +87,7 @@ class AssetRecord:
     version: str = ""  # of the code that made it, where it has one
     open: int = 0  # verdicts that will be looked at again
     said: Mapping[str, Any] = field(default_factory=dict)  # further figures, named by the asset
-    repos: Mapping[str, RepoRecord] = field(default_factory=dict)
+    repos: Parts = field(default_factory=dict)  # of `workflow_runs` all, of the others those that are not finished
     failed: SetAside | None = None  # why the whole hour could not be done when it was tried last
 
     @property
@@ -161,35 +185,31 @@ class Outcome:
     asked: Sequence[str]  # those that were worked on now: the parts of the others stay
     unfinished: Mapping[str, int] = field(default_factory=dict)
     failures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # what could not be done, and why
+    notes_finished: bool = (
+        False  # whether those of which nothing is left open are noted too, with when they were asked for
+    )
 
     @property
     def problems(self) -> dict[str, str]:
         """What could not be done, by name, and why."""
         return {f"{repo} {what}": why for repo, parts in self.failures.items() for what, why in parts.items()}
 
-    def records(
-        self, rows: Iterable[Any], seen: datetime, before: Mapping[str, RepoRecord]
-    ) -> Mapping[str, RepoRecord]:
+    def records(self, seen: datetime, before: Mapping[str, RepoRecord]) -> dict[str, RepoRecord]:
         """The parts as they are now; what could not be done before either counts its tries on."""
-        counts = Counter(row.repo for row in rows if hasattr(row, "repo"))
+        asked = set(self.asked)
+        finished = RepoRecord(seen=seen)
         found: dict[str, RepoRecord] = {}
         for repo in self.repos:
-            if repo in self.asked:
-                found[repo] = RepoRecord(
-                    seen=seen,
-                    rows=counts[repo],
-                    unfinished=self.unfinished.get(repo, 0),
-                    set_aside=_tried_again(before.get(repo), self.failures.get(repo, {})),
-                )
-            elif repo in before:
-                found[repo] = replace(before[repo], rows=counts[repo])
+            if repo not in asked:
+                part = before.get(repo, finished)
+            elif repo in self.unfinished or repo in self.failures:
+                aside = _tried_again(before.get(repo), self.failures.get(repo, {}))
+                part = RepoRecord(seen=seen, unfinished=self.unfinished.get(repo, 0), set_aside=aside)
+            else:
+                part = finished
+            if not part.is_finished or (self.notes_finished and (repo in asked or repo in before)):
+                found[repo] = part
         return found
-
-
-def outcome_of_rows(rows: Iterable[Any]) -> Outcome:
-    """Of an asset that makes all of an hour at once, from what is stored: nothing of it is left open."""
-    repos = sorted({row.repo for row in rows if hasattr(row, "repo")})
-    return Outcome(repos=repos, asked=repos)
 
 
 def _tried_again(before: RepoRecord | None, failures: Mapping[str, str]) -> dict[str, SetAside]:

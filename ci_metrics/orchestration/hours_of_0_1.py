@@ -66,7 +66,6 @@ class OldStates:
         return {
             fetch["repo"]: RepoRecord(
                 seen=runs.seen,
-                rows=fetch["runs"],
                 unfinished=fetch["unfinished"],
                 set_aside={"listing": SetAside(why=fetch["problem"])} if fetch["problem"] else {},
             )

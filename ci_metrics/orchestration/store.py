@@ -40,7 +40,7 @@ from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError
 from ci_metrics.orchestration.arrow_tables import records_of, table_of
 from ci_metrics.orchestration.atomic_files import beside, put
 from ci_metrics.orchestration.hour_states import HourStates
-from ci_metrics.orchestration.hours import AssetRecord, HourState, Outcome, SetAside, outcome_of_rows
+from ci_metrics.orchestration.hours import AssetRecord, HourState, Outcome, SetAside
 
 T = TypeVar("T")
 
@@ -127,7 +127,7 @@ class HourStore:
         """Write an hour's rows and notes, and the asset's record of them.
 
         `status`: figures of the whole, among them `version` (of the code that made the rows) and `open` (verdicts that are).
-        `outcome`: how it went by repository; None when all of the hour was made at once. Raises OvertakenError, with nothing
+        `outcome`: how it went by repository; None when nothing can be left open. Raises OvertakenError, with nothing
         written, when somebody else has committed since `look` what this work rests on; ContractError that names the field
         when a row cannot be stored.
         """
@@ -146,7 +146,7 @@ class HourStore:
                 version=str(status.get("version", "")),
                 open=int(status.get("open", 0)),
                 said={name: value for name, value in status.items() if name not in ("version", "open")},
-                repos=(outcome or outcome_of_rows(rows)).records(rows, now, before.repos if before else {}),
+                repos=outcome.records(now, before.repos if before else {}) if outcome else {},
             )
             self._states.write(hour, state.having(asset, record))
             if look.read.get(asset) != commit:

@@ -136,7 +136,7 @@ def test_a_repositorys_tries_are_counted_and_the_others_parts_stay(tmp_path: Pat
     store = HourStore(tmp_path / "hours")
 
     def work(minutes: int, asked: list[str], failures: dict[str, dict[str, str]]) -> None:
-        outcome = Outcome(repos=("o/a", "o/b"), asked=asked, failures=failures)
+        outcome = Outcome(repos=("o/a", "o/b"), asked=asked, failures=failures, notes_finished=True)
         now = MOMENT + timedelta(minutes=minutes)
         store.commit("workflow_runs", HOUR, [], Annotation, notes={}, status={}, now=now, outcome=outcome)
 

@@ -104,7 +104,7 @@ def test_an_hour_that_a_sensor_redoes_for_one_repository_asks_github_nothing_of_
         with contextlib.closing(Workplace(settings)) as ci:  # as if the good one had just been swept
             record = ci.store.state(HOUR).assets["workflow_runs"]
             assert set(record.set_aside) == {f"{failing} listing of runs"}
-            outcome = Outcome(repos=WORLD.repos, asked=[good])
+            outcome = Outcome(repos=WORLD.repos, asked=[good], notes_finished=True)
             rows = ci.store.read("workflow_runs", HOUR, Run)
             now = datetime.now(UTC)
             ci.store.commit("workflow_runs", HOUR, rows, Run, notes={}, status={}, now=now, outcome=outcome)

@@ -70,6 +70,7 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
         asked=asked,
         unfinished={repo: answer.unfinished for repo, answer in answers.items()},
         failures={repo: answer.failures for repo, answer in answers.items()},
+        notes_finished=True,
     )
     status = {"runs": len(runs)}
     ci.store.commit(NAME, hour, runs, Run, notes={"deleted": deleted}, status=status, now=ci.now(), outcome=outcome)
