@@ -1,6 +1,6 @@
 """Learning the decision: from labelled failures, as features, to the weights of a `Model`.
 
-Belongs here: which features are learned, the fit, the temperature, figures over folds of projects. Does not: where examples come
+Belongs here: which features are learned, the fit, how sure to be, figures over folds of projects. Does not: where examples come
 from (`shipped.py`, `tools/learn_classifier.py`, the stored hours), whether a fit takes over (`takeover.py`).
 
 The fit is multinomial logistic regression with a Gaussian prior, solved by L-BFGS in numpy alone: the package learns where it runs,
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ci_metrics.classifier.model import Model
+from ci_metrics.classifier.model import Model, Sureness
 
 Array = NDArray[np.float64]
 
@@ -46,8 +46,8 @@ _SECOND = 0.4
 _PULL = 0.01
 #: A feature whose weights are all smaller than this says nothing.
 _LEAST = 0.02
-#: Bounds of the temperature, and steps towards it (each narrows them to 0.62).
-_COLD, _HOT, _STEPS = 0.3, 5.0, 30
+#: Newton's steps to the sureness, and how strongly its three numbers are pulled towards nothing.
+_STEPS, _SURENESS_PULL = 20, 0.5
 #: Pairs of steps that L-BFGS remembers, its iterations at most, and where it is near enough: weights have two decimals.
 _MEMORY, _ITERATIONS, _NEAR = 12, 500, 2e-3
 #: Shares of certainty that a calibration error is summed over.
@@ -83,7 +83,7 @@ def names_of(examples: Iterable[Example], own: Sequence[Example] = ()) -> list[s
 
 @dataclass(frozen=True)
 class Fit:
-    """What was learned: a weight for each feature and category, not yet tempered."""
+    """What was learned: a weight for each feature and category."""
 
     names: tuple[str, ...]
     categories: tuple[str, ...]
@@ -104,18 +104,19 @@ class Fit:
         matrix = _Matrix(examples, self.names, np.ones(len(self.names) + 1))
         return matrix.times(np.vstack([self.weights, self.intercepts]))
 
-    def text(self, heat: float, comment: str) -> str:
+    def text(self, sureness: Sureness, comment: str) -> str:
         """As `Model.read` reads it: two decimals, without features that say nothing."""
-        rows = [f"# {comment}", "\t".join(["categories", *self.categories]), f"temperature\t{heat:.3f}"]
+        rows = [f"# {comment}", "\t".join(["categories", *self.categories])]
+        rows.append(f"sureness\t{sureness.bias:.3f}\t{sureness.lead:.3f}\t{sureness.score:.3f}")
         rows.append("\t".join(["intercepts", *(f"{value:.2f}" for value in self.intercepts)]))
         for name, values in zip(self.names, self.weights, strict=True):
             if np.abs(values).max() >= _LEAST:
                 rows.append("\t".join([name, *(f"{value:.2f}" for value in values)]))
         return "\n".join(rows) + "\n"
 
-    def model(self, heat: float) -> Model:
+    def model(self, sureness: Sureness) -> Model:
         """The weights in use."""
-        return Model.read(self.text(heat, ""))
+        return Model.read(self.text(sureness, ""))
 
 
 class _Matrix:
@@ -271,20 +272,22 @@ def cross_validated(examples: Sequence[Example]) -> Array:
     return sums
 
 
-def temperature(examples: Sequence[Example], sums: Array, categories: Sequence[str] = CATEGORIES) -> float:
-    """What the scores of failures must be divided by for the highest shares to be as often right as they say."""
+def sureness(examples: Sequence[Example], sums: Array, categories: Sequence[str] = CATEGORIES) -> Sureness:
+    """How sure to be of the best category, for it to be right as often as that says: logistic regression by Newton's method.
+
+    `sums`: scores by weights that have seen nothing of the examples' projects (`cross_validated`).
+    """
+    ordered = np.sort(sums, axis=1)
+    seen = np.stack([np.ones(len(sums)), ordered[:, -1] - ordered[:, -2], ordered[:, -1]], axis=1)
     right = _right(examples, sums, categories)
     weight = np.array([example.weight for example in examples])
-
-    def lost(heat: float) -> float:
-        sure = np.exp(_log_shares(sums / heat)).max(axis=1).clip(1e-6, 1 - 1e-6)
-        return float(-(weight * np.log(np.where(right, sure, 1 - sure))).sum())
-
-    low, high, golden = _COLD, _HOT, (5**0.5 - 1) / 2
+    numbers = np.zeros(3)
     for _ in range(_STEPS):
-        first, second = high - golden * (high - low), low + golden * (high - low)
-        low, high = (low, second) if lost(first) < lost(second) else (first, high)
-    return (low + high) / 2
+        sure = 1 / (1 + np.exp(-(seen @ numbers)))
+        slope = seen.T @ (weight * (right - sure)) - _SURENESS_PULL * numbers
+        bend = (seen * (weight * sure * (1 - sure))[:, None]).T @ seen + _SURENESS_PULL * np.eye(3)
+        numbers += np.linalg.solve(bend, slope)
+    return Sureness(*map(float, numbers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,16 +300,13 @@ class Figures:
     calibration: float  # mean distance between how sure and how often right, over ten bins
 
 
-def figures(
-    examples: Sequence[Example], sums: Array, categories: Sequence[str] = CATEGORIES, heat: float = 1.0
-) -> Figures:
-    """The figures of judgements on these examples. Of none: accuracy 1, nothing lost."""
+def figures(examples: Sequence[Example], shares: Array, categories: Sequence[str] = CATEGORIES) -> Figures:
+    """The figures of judgements on these examples, `shares` of 1 by category. Of none: accuracy 1, nothing lost."""
     if not examples:
         return Figures(examples=0, accuracy=1.0, lost=0.0, calibration=0.0)
-    shares = np.exp(_log_shares(sums / heat))
     weight = np.array([example.weight for example in examples])
     weight = weight / weight.sum()
-    right, sure = _right(examples, sums, categories), shares.max(axis=1)
+    right, sure = _right(examples, shares, categories), shares.max(axis=1)
     good = (shares * (_targets_or_none(examples, categories) > 0)).sum(axis=1).clip(1e-6, 1)
     bins = np.minimum(_BINS - 1, (sure * _BINS).astype(int))
     off = [abs((weight * (sure - right))[bins == number].sum()) for number in range(_BINS)]

@@ -24,7 +24,7 @@ from ci_metrics.classifier.learning import (
     fit,
     folds,
     names_of,
-    temperature,
+    sureness,
 )
 from ci_metrics.classifier.model import Model
 
@@ -164,10 +164,10 @@ def relearned(
     old, new = _by_folds(shipped, own, categories, base)
     real = [at for at, example in enumerate(shipped) if example.real]
     measured = [shipped[at] for at in real]
-    old_heat = temperature(measured, old[real])
-    heat = temperature(measured, new[real], categories)
-    shipped_before = figures(shipped, old, heat=old_heat)
-    shipped_after = figures(shipped, new, categories, heat)
+    sure_before = sureness(measured, old[real])
+    sure = sureness(measured, new[real], categories)
+    shipped_before = figures(shipped, sure_before.shares(old))
+    shipped_after = figures(shipped, sure.shares(new), categories)
     late = len(own) // NEWEST
     if late >= ENOUGH:
         checked_on = f"the newest {late} of {len(own)} verdicts"
@@ -179,14 +179,14 @@ def relearned(
         unseen = own
         sums = _by_others(shipped, own, categories, whole)
         judge = in_force if in_force_until is None else shipped_model
-    before = figures(unseen, _opinions(judge, unseen, categories), categories)
-    after = figures(unseen, sums, categories, heat)
+    before = figures(unseen, _shares(judge, unseen, categories), categories)
+    after = figures(unseen, sure.shares(sums), categories)
     why = _refusal(before, after, shipped_before, shipped_after, strictly=late >= ENOUGH)
     comment = f"Learned here from {len(shipped)} shipped failures and {len(own)} of the team's."
     return Outcome(
         accepted=not why,
         why=why or "better on the team’s own failures, and no worse on the shipped ones",
-        text=whole.text(heat, comment),
+        text=whole.text(sure, comment),
         lesson=lesson,
         checked_on=checked_on,
         before=before,
@@ -227,10 +227,10 @@ def _by_others(shipped: Sequence[Example], own: Sequence[Example], categories: S
     return sums
 
 
-def _opinions(model: Model, examples: Sequence[Example], categories: Sequence[str]) -> Array:
-    """The logarithms of the shares that a model gives; a category that it does not know gets next to nothing."""
+def _shares(model: Model, examples: Sequence[Example], categories: Sequence[str]) -> Array:
+    """The shares that a model gives; a category that it does not know gets nothing."""
     shares = [dict(model.opinion(example.features).shares) for example in examples]
-    return np.log([[max(each.get(category, 0.0), 1e-9) for category in categories] for each in shares])
+    return np.array([[each.get(category, 0.0) for category in categories] for each in shares])
 
 
 def _refusal(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
@@ -22,7 +23,7 @@ from ci_metrics.classifier.learning import (
     fit,
     kind_of,
     names_of,
-    temperature,
+    sureness,
 )
 from ci_metrics.classifier.model import Model
 from ci_metrics.classifier.shipped import packed, shipped_examples, unpacked
@@ -103,10 +104,10 @@ def test_a_word_is_learned_when_five_projects_show_it_and_another_feature_when_t
 
 
 def test_the_shipped_examples_make_the_shipped_weights() -> None:
-    """To their rounding: two decimals, three of the temperature."""
+    """To their rounding: two decimals, three of the sureness."""
     examples, shipped = shipped_examples(), model_in_force()
     learned = fit(examples, names_of(examples))
-    again = learned.model(shipped.temperature)
+    again = learned.model(shipped.sureness)
     assert set(again.weights) ^ set(shipped.weights) <= {  # a weight on the edge of being kept
         name
         for name, values in zip(learned.names, learned.weights, strict=True)
@@ -116,8 +117,8 @@ def test_the_shipped_examples_make_the_shipped_weights() -> None:
         assert again.weights[name] == pytest.approx(shipped.weights[name], abs=0.0101), name
     assert again.intercepts == pytest.approx(shipped.intercepts, abs=0.0101)
     real = [row for row, example in enumerate(examples) if example.real]
-    heat = temperature([examples[row] for row in real], cross_validated(examples)[real])
-    assert heat == pytest.approx(shipped.temperature, abs=0.003)
+    sure = sureness([examples[row] for row in real], cross_validated(examples)[real])
+    assert astuple(sure) == pytest.approx(astuple(shipped.sureness), abs=0.003)
 
 
 def test_no_word_of_the_shipped_examples_is_of_fewer_than_five_projects_and_none_has_another_text() -> None:
@@ -233,7 +234,7 @@ def test_the_check_is_against_the_weights_in_force_unless_they_have_learned_from
     until: datetime, against_these: bool
 ) -> None:
     model = model_in_force()
-    knowing = Model.read("categories\ttimeout\ntemperature\t1\nintercepts\t0\n")  # says timeout, whatever there is
+    knowing = Model.read("categories\ttimeout\nsureness\t1\t0\t0\nintercepts\t0\n")  # says timeout, whatever there is
     lesson = lesson_of([said(number, "timeout", at=number) for number in range(50)], {})
     outcome = relearned(REAL, lesson, knowing, until, model)
     assert outcome is not None
@@ -242,8 +243,8 @@ def test_the_check_is_against_the_weights_in_force_unless_they_have_learned_from
 
 def test_figures_count_weights_and_say_how_sure_was_wrong() -> None:
     rows = [Example({}, ("timeout",), 3.0), Example({}, ("network_error",), 1.0)]
-    sums = np.full((2, len(CATEGORIES)), -50.0)
-    sums[:, CATEGORIES.index("timeout")] = 50.0
-    found = figures(rows, sums)
+    shares = np.zeros((2, len(CATEGORIES)))
+    shares[:, CATEGORIES.index("timeout")] = 1.0
+    found = figures(rows, shares)
     assert (found.accuracy, found.calibration) == (0.75, pytest.approx(0.25))
     assert found.lost > 3
