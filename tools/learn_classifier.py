@@ -19,18 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from ci_metrics.catalogue import Catalogue, load_catalogue
+from ci_metrics.classifier.cross_validation import FOLDS, cross_validated, sureness
 from ci_metrics.classifier.features import evidence
-from ci_metrics.classifier.learning import (
-    CATEGORIES,
-    FOLDS,
-    WORDS,
-    Example,
-    cross_validated,
-    fit,
-    kind_of,
-    names_of,
-    sureness,
-)  # fmt: skip
+from ci_metrics.classifier.learning import CATEGORIES, WORDS, Example, fit, kind_of, learned_features
 from ci_metrics.classifier.shipped import FILE, packed
 from ci_metrics.evaluation.cases import Case, read_cases
 from ci_metrics.logs import extract
@@ -148,7 +139,7 @@ def main() -> None:
     print(sure)
     table(rows, sure.shares(sums[: len(rows)]))
     if not given.check:
-        learned = fit(learned_from, names_of(learned_from))
+        learned = fit(learned_from, learned_features(learned_from))
         comment = f"Made by tools/learn_classifier.py from {len(rows)} logs: do not edit."
         (FOLDER / "weights.tsv").write_text(learned.text(sure, comment), encoding="utf-8")
         (FOLDER / FILE).write_bytes(packed(learned_from))

@@ -1,7 +1,7 @@
 """Learning the decision: from labelled failures, as features, to the weights of a `Model`.
 
-Belongs here: which features are learned, the fit, how sure to be, figures over folds of projects. Does not: where examples come
-from (`shipped.py`, `tools/learn_classifier.py`, the stored hours), whether a fit takes over (`takeover.py`).
+Belongs here: which features are learned, and the fit. Does not: how good it is (`cross_validation.py`), where examples come from
+(`shipped.py`, `tools/learn_classifier.py`, the stored hours), whether a fit takes over (`takeover.py`).
 
 The fit is multinomial logistic regression with a Gaussian prior, solved by L-BFGS in numpy alone: the package learns where it runs,
 and neither scipy nor scikit-learn comes with it. 1,900 failures with 180,000 features among them take a second on one core.
@@ -10,7 +10,7 @@ and neither scipy nor scikit-learn comes with it. 1,900 failures with 180,000 fe
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +25,6 @@ CATEGORIES = (
     "dependency_error", "timeout", "resource_exhaustion", "network_error", "assertion_failure", "compilation_error",
     "runtime_error", "infrastructure_error", "configuration_error", "flaky_test",
 )  # fmt: skip
-#: Figures are taken on projects that took no part in learning: on each of so many parts by weights of the others.
-FOLDS = 5
 #: Projects whose failures must show a feature for it to be learned; a word must be nobody's own.
 PROJECTS, WORD_PROJECTS = 2, 5
 #: Distinct failures of a team that must show a feature for it to be learned of them.
@@ -46,12 +44,8 @@ _SECOND = 0.4
 _PULL = 0.01
 #: A feature whose weights are all smaller than this says nothing.
 _LEAST = 0.02
-#: Newton's steps to the sureness, and how strongly its three numbers are pulled towards nothing.
-_STEPS, _SURENESS_PULL = 20, 0.5
 #: Pairs of steps that L-BFGS remembers, its iterations at most, and where it is near enough: weights have two decimals.
 _MEMORY, _ITERATIONS, _NEAR = 12, 500, 2e-3
-#: Shares of certainty that a calibration error is summed over.
-_BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +64,7 @@ def kind_of(feature: str) -> str:
     return feature.partition(":")[0]
 
 
-def names_of(examples: Iterable[Example], own: Sequence[Example] = ()) -> list[str]:
+def learned_features(examples: Iterable[Example], own: Sequence[Example] = ()) -> list[str]:
     """The features to be learned: those that enough projects show, or enough of a team's `own` failures."""
     projects: dict[str, set[int]] = defaultdict(set)
     for example in examples:
@@ -251,80 +245,6 @@ def _lowest(loss: Callable[[Array], tuple[float, Array]], at: Array) -> Array:
             steps = [*steps[1 - _MEMORY :], (step, bend, curve)] if steps else [(step, bend, curve)]
         at, value, slope = there, new_value, new_slope
     return at
-
-
-def folds(examples: Sequence[Example]) -> Iterator[tuple[list[Example], list[int]]]:
-    """For each fold: the examples of the other ones, and the rows of its own. All of a project are in one fold."""
-    for number in range(FOLDS):
-        seen = [example for example in examples if example.group % FOLDS != number]
-        unseen = [row for row, example in enumerate(examples) if example.group % FOLDS == number]
-        if unseen and seen:
-            yield seen, unseen
-
-
-def cross_validated(examples: Sequence[Example]) -> Array:
-    """Scores of each example by weights that saw nothing of its project."""
-    sums = np.zeros((len(examples), len(CATEGORIES)))
-    start = None
-    for seen, unseen in folds(examples):
-        start = fit(seen, names_of(seen), start=start)
-        sums[unseen] = start.sums([examples[row] for row in unseen])
-    return sums
-
-
-def sureness(examples: Sequence[Example], sums: Array, categories: Sequence[str] = CATEGORIES) -> Sureness:
-    """How sure to be of the best category, for it to be right as often as that says: logistic regression by Newton's method.
-
-    `sums`: scores by weights that have seen nothing of the examples' projects (`cross_validated`).
-    """
-    ordered = np.sort(sums, axis=1)
-    seen = np.stack([np.ones(len(sums)), ordered[:, -1] - ordered[:, -2], ordered[:, -1]], axis=1)
-    right = _right(examples, sums, categories)
-    weight = np.array([example.weight for example in examples])
-    numbers = np.zeros(3)
-    for _ in range(_STEPS):
-        sure = 1 / (1 + np.exp(-(seen @ numbers)))
-        slope = seen.T @ (weight * (right - sure)) - _SURENESS_PULL * numbers
-        bend = (seen * (weight * sure * (1 - sure))[:, None]).T @ seen + _SURENESS_PULL * np.eye(3)
-        numbers += np.linalg.solve(bend, slope)
-    return Sureness(*map(float, numbers))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """How good judgements are, weighted as the examples are; shares from 0 to 1."""
-
-    examples: int
-    accuracy: float  # the likeliest category is acceptable
-    lost: float  # mean of -log of the share given to acceptable categories: lower is better
-    calibration: float  # mean distance between how sure and how often right, over ten bins
-
-
-def figures(examples: Sequence[Example], shares: Array, categories: Sequence[str] = CATEGORIES) -> Figures:
-    """The figures of judgements on these examples, `shares` of 1 by category. Of none: accuracy 1, nothing lost."""
-    if not examples:
-        return Figures(examples=0, accuracy=1.0, lost=0.0, calibration=0.0)
-    weight = np.array([example.weight for example in examples])
-    weight = weight / weight.sum()
-    right, sure = _right(examples, shares, categories), shares.max(axis=1)
-    good = (shares * (_targets_or_none(examples, categories) > 0)).sum(axis=1).clip(1e-6, 1)
-    bins = np.minimum(_BINS - 1, (sure * _BINS).astype(int))
-    off = [abs((weight * (sure - right))[bins == number].sum()) for number in range(_BINS)]
-    return Figures(
-        examples=len(examples),
-        accuracy=float((weight * right).sum()),
-        lost=float(-(weight * np.log(good)).sum()),
-        calibration=float(sum(off)),
-    )
-
-
-def _targets_or_none(examples: Sequence[Example], categories: Sequence[str]) -> Array:
-    return np.array([[float(category in example.categories) for category in categories] for example in examples])
-
-
-def _right(examples: Sequence[Example], sums: Array, categories: Sequence[str]) -> NDArray[np.bool_]:
-    said = sums.argmax(axis=1) if len(examples) else []
-    return np.array([categories[top] in each.categories for top, each in zip(said, examples, strict=True)], bool)
 
 
 def _log_shares(sums: Array) -> Array:

@@ -14,18 +14,8 @@ from datetime import datetime
 
 import numpy as np
 
-from ci_metrics.classifier.learning import (
-    CATEGORIES,
-    Array,
-    Example,
-    Figures,
-    Fit,
-    figures,
-    fit,
-    folds,
-    names_of,
-    sureness,
-)
+from ci_metrics.classifier.cross_validation import Figures, figures, folds, sureness
+from ci_metrics.classifier.learning import CATEGORIES, Array, Example, Fit, fit, learned_features
 from ci_metrics.classifier.model import Model
 
 #: How much a distinct failure counts in learning, by who said what it is; one that the package ships counts 1 at most. Half of the
@@ -159,7 +149,7 @@ def relearned(
     own, categories = lesson.examples, lesson.categories
     if len(own) < FEWEST:
         return None
-    base = fit(shipped, names_of(shipped), start=Fit.of(shipped_model))
+    base = fit(shipped, learned_features(shipped), start=Fit.of(shipped_model))
     whole = _beside(shipped, own, categories, base)
     old, new = _by_folds(shipped, own, categories, base)
     real = [at for at, example in enumerate(shipped) if example.real]
@@ -201,7 +191,7 @@ def _beside(shipped: Sequence[Example], own: Sequence[Example], categories: Sequ
 
     Else the intercepts take up how many verdicts there are of each category, and draw failures that nothing speaks for.
     """
-    return fit([*shipped, *own], names_of(shipped, own), categories, start, hold_intercepts=True)
+    return fit([*shipped, *own], learned_features(shipped, own), categories, start, hold_intercepts=True)
 
 
 def _by_folds(
@@ -211,7 +201,7 @@ def _by_folds(
     old, new = np.zeros((len(shipped), len(CATEGORIES))), np.zeros((len(shipped), len(categories)))
     for seen, unseen in folds(shipped):
         rows = [shipped[row] for row in unseen]
-        base = fit(seen, names_of(seen), start=start)
+        base = fit(seen, learned_features(seen), start=start)
         old[unseen] = base.sums(rows)
         new[unseen] = _beside(seen, own, categories, base).sums(rows)
     return old, new
