@@ -157,6 +157,7 @@ class HourStore:
         """Note that an asset could not do an hour, in which Dagster run: its rows, if there are any, stay as they are."""
         with self._states.alone():
             state = self._states.read(hour)
+            self._looks.pop(hour, None)
             record = state.of(asset) or AssetRecord(seen=now)
             tries = record.failed.tries + 1 if record.failed else 1
             failed = SetAside(why=why, tries=tries, run=run)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 from collections import Counter
@@ -21,7 +20,7 @@ from ci_metrics.orchestration.due_hours import plan
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.new_failures import NewFailure
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.orchestration.rows import IndexedDocument, JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.sample.scaling import scaled_world
@@ -109,10 +108,12 @@ def test_the_chain_carries_on_and_asks_for_nothing_that_is_there(root: Path, tmp
                 assert run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True).success
             # The listing, and whether the failed jobs have passed before: 0.1 did not look for that.
             assert set(github.stats.total) <= {"runs", "repo", "workflow_runs"}, "no jobs and logs again"
-    with contextlib.closing(Workplace(settings)) as ci:
-        assert ci.store.read("workflow_jobs", HOUR, Job) == jobs
-        assert ci.store.state(HOUR).is_finished
+    with open_parts(settings) as ci:
+        assert ci.hours.store.read("workflow_jobs", HOUR, Job) == jobs
+        assert ci.hours.store.state(HOUR).is_finished
         states = Counter(
-            body["s_error_state"] for body in (d.body for d in ci.index.scan("jobs")) if "s_error_state" in body
+            body["s_error_state"]
+            for body in (d.body for d in ci.index.documents.scan("jobs"))
+            if "s_error_state" in body
         )
     assert states == {"classified": 3}

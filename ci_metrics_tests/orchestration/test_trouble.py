@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,7 @@ from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
 from ci_metrics.orchestration.partitions import hour_key
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.sample.faults import Fault
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub
@@ -49,14 +48,14 @@ def ingest(settings: Settings, reason: str = "") -> bool:
 
 
 def unfinished(settings: Settings) -> bool:
-    with contextlib.closing(Workplace(settings)) as ci:
-        return not ci.store.state(HOUR).is_finished
+    with open_parts(settings) as ci:
+        return not ci.hours.store.state(HOUR).is_finished
 
 
 def jobs(settings: Settings) -> dict[str, Body]:
-    with contextlib.closing(Workplace(settings)) as ci:
-        ci.index.refresh()
-        found = {document.id: dict(document.body) for document in ci.index.scan("jobs")}
+    with open_parts(settings) as ci:
+        ci.index.documents.refresh()
+        found = {document.id: dict(document.body) for document in ci.index.documents.scan("jobs")}
     for body in found.values():
         body.pop("s_dagster_run_id")
     return found
@@ -101,13 +100,13 @@ def test_an_hour_that_a_sensor_redoes_for_one_repository_asks_github_nothing_of_
         assert ingest(settings, reason="unfinished")
         assert github.stats.total == asked, "too early for either"
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=26), tick=True):
-        with contextlib.closing(Workplace(settings)) as ci:  # as if the good one had just been swept
-            record = ci.store.state(HOUR).assets["workflow_runs"]
+        with open_parts(settings) as ci:  # as if the good one had just been swept
+            record = ci.hours.store.state(HOUR).assets["workflow_runs"]
             assert set(record.set_aside) == {f"{failing} listing of runs"}
             outcome = Outcome(repos=WORLD.repos, asked=[good], notes_finished=True)
-            rows = ci.store.read("workflow_runs", HOUR, Run)
+            rows = ci.hours.store.read("workflow_runs", HOUR, Run)
             now = datetime.now(UTC)
-            ci.store.commit("workflow_runs", HOUR, rows, Run, notes={}, status={}, now=now, outcome=outcome)
+            ci.hours.store.commit("workflow_runs", HOUR, rows, Run, notes={}, status={}, now=now, outcome=outcome)
         assert unfinished(settings)
         assert ingest(settings, reason="unfinished")
     new = github.stats.total - asked
@@ -121,8 +120,8 @@ def test_an_hour_that_a_sensor_redoes_for_one_repository_asks_github_nothing_of_
 def test_a_damaged_log_is_one_jobs_trouble_and_is_named(settings: Settings) -> None:
     assert ingest(settings)
     before = jobs(settings)
-    with contextlib.closing(Workplace(settings)) as ci:
-        log = min((Path(str(ci.store.root)) / "job_logs" / HOUR).glob("*.zst"))
+    with open_parts(settings) as ci:
+        log = min((Path(str(ci.hours.store.root)) / "job_logs" / HOUR).glob("*.zst"))
     log.write_bytes(b"no zstd frame")
     job, attempt = log.name.removesuffix(".log.zst").split("-")
     read_anew = settings.model_copy(update={"excerpt_budget": settings.excerpt_budget - 1000})
@@ -130,8 +129,8 @@ def test_a_damaged_log_is_one_jobs_trouble_and_is_named(settings: Settings) -> N
     assert {name: body.get("s_error_type") for name, body in jobs(settings).items()} == {
         name: body.get("s_error_type") for name, body in before.items()
     }
-    with contextlib.closing(Workplace(settings)) as ci:
-        [(name, why)] = ci.store.state(HOUR).set_aside.items()
+    with open_parts(settings) as ci:
+        [(name, why)] = ci.hours.store.state(HOUR).set_aside.items()
     assert name.endswith(f"log of job {job} attempt {attempt}")
     assert "ZstdError" in why
 
@@ -155,8 +154,8 @@ def test_runs_that_were_deleted_before_they_were_done_are_not_waited_for(
 def test_a_deleted_log_costs_no_verdict_and_no_hour_when_everything_is_read_anew(settings: Settings) -> None:
     assert ingest(settings)
     before = jobs(settings)
-    with contextlib.closing(Workplace(settings)) as ci:
-        logs = sorted((Path(str(ci.store.root)) / "job_logs" / HOUR).glob("*.zst"))
+    with open_parts(settings) as ci:
+        logs = sorted((Path(str(ci.hours.store.root)) / "job_logs" / HOUR).glob("*.zst"))
     assert len(logs) > 1
     logs[0].unlink()
     assert ingest(settings.model_copy(update={"excerpt_budget": settings.excerpt_budget - 1000}))

@@ -22,7 +22,7 @@ from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.rows import JobExtraction
 from ci_metrics.orchestration.store import HourStore
 
@@ -49,24 +49,28 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
             "little. Made from stored logs: nothing is fetched."
         ),
     )
-    def extracted_errors(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: extract_hour(ci, hour), made_of=["workflow_jobs", "job_logs"])
+    def extracted_errors(
+        context: dg.AssetExecutionContext,
+        hours: dg.ResourceParam[HoursPart],
+        judge: dg.ResourceParam[JudgePart],
+    ) -> None:
+        each_hour(context, hours, lambda hour: extract_hour(hours, judge, hour), made_of=["workflow_jobs", "job_logs"])
 
     return extracted_errors
 
 
-def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
+def extract_hour(hours: HoursPart, judge: JudgePart, hour: str) -> Mapping[str, Any]:
     """Extract the hour's errors and commit them; returns the metadata. Where nothing changed, or the log is gone, rows are kept."""
-    jobs = {(job.job_id, job.run_attempt): job for job in ci.store.read("workflow_jobs", hour, Job)}
-    logs = {(log.job_id, log.run_attempt): log for log in ci.store.read("job_logs", hour, JobLog)}
-    kept = {row.key: row for row in ci.store.read_or_none(NAME, hour, JobExtraction)}
-    done = [_done(ci, hour, jobs[key], log, kept.get(key)) for key, log in logs.items() if key in jobs]
+    jobs = {(job.job_id, job.run_attempt): job for job in hours.store.read("workflow_jobs", hour, Job)}
+    logs = {(log.job_id, log.run_attempt): log for log in hours.store.read("job_logs", hour, JobLog)}
+    kept = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobExtraction)}
+    done = [_done(hours, judge, hour, jobs[key], log, kept.get(key)) for key, log in logs.items() if key in jobs]
     rows = [each.row for each in done]
-    version = min({row.extraction.version for row in rows} - {ci.extractor_version}, default=ci.extractor_version)
+    version = min({row.extraction.version for row in rows} - {judge.extractor_version}, default=judge.extractor_version)
     outcome = Outcome(repos=(repos := sorted({row.repo for row in rows})), asked=repos, failures=_failures(done))
     said = {"version": version}
-    ci.store.commit(NAME, hour, rows, JobExtraction, notes=said, status=said, now=ci.now(), outcome=outcome)
-    return _metadata(ci.extractor_version, done)
+    hours.store.commit(NAME, hour, rows, JobExtraction, notes=said, status=said, now=hours.now(), outcome=outcome)
+    return _metadata(judge.extractor_version, done)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +83,14 @@ class _Done:
     problem: str = ""  # why its log could not be read
 
 
-def _done(ci: Workplace, hour: str, job: Job, log: JobLog, before: JobExtraction | None) -> _Done:
+def _done(hours: HoursPart, judge: JudgePart, hour: str, job: Job, log: JobLog, before: JobExtraction | None) -> _Done:
     """One job's errors, read unless the same was read before."""
-    budget, in_force = ci.settings.excerpt_budget, ci.extractor_version
-    if not ci.settings.use_background and log.state == "stored":
+    budget, in_force = judge.settings.excerpt_budget, judge.extractor_version
+    if not hours.settings.use_background and log.state == "stored":
         log = replace(log, passing=PassingLog(state="off"))
     if before is not None and before.digest == inputs_digest(job, log, budget, in_force):
         return _Done(row=replace(before, log=log))  # why there is no background may be another reason now
-    log = _readable(ci.store, log)
+    log = _readable(hours.store, log)
     row = JobExtraction(
         repo=job.repo,
         run_id=job.run_id,
@@ -97,7 +101,7 @@ def _done(ci: Workplace, hour: str, job: Job, log: JobLog, before: JobExtraction
         digest=inputs_digest(job, log, budget, in_force),
     )
     try:
-        extraction = extract_job(ci.store, hour, job, log, budget, ci.catalogue)
+        extraction = extract_job(hours.store, hour, job, log, budget, judge.catalogue)
     except NotFoundError:
         # Stored logs may be deleted when space is short (docs/operation.md): what was read of them stays.
         return _Done(row=before, deleted=True) if before is not None else _Done(row=row, read=True, deleted=True)

@@ -20,7 +20,7 @@ from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
-from ci_metrics.orchestration.resources import FETCH_THREADS, Workplace
+from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
 from ci_metrics.orchestration.row_limits import within_limits
 from ci_metrics.orchestration.store import HourStore
 
@@ -43,35 +43,39 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
             "never fetched again. Annotations are redacted."
         ),
     )
-    def workflow_jobs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: fetch_hour(ci, hour, context), made_of=["workflow_runs"])
+    def workflow_jobs(
+        context: dg.AssetExecutionContext,
+        hours: dg.ResourceParam[HoursPart],
+        github: dg.ResourceParam[GitHubPart],
+    ) -> None:
+        each_hour(context, hours, lambda hour: fetch_hour(hours, github, hour, context), made_of=["workflow_runs"])
 
     return workflow_jobs
 
 
-def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
+def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
     """Fetch the jobs of the hour's attempts and commit them; returns the metadata."""
-    before = ci.github.requests
-    runs = [run for run in ci.store.read("workflow_runs", hour, Run) if run.repo in ci.settings.repo]
-    stored = {_key(job): job for job in ci.store.read_or_none(NAME, hour, Job)}
-    known = _Known.of(ci.store, hour, any_stored=bool(stored))
-    asked = asked_repositories(ci.store.state(hour), ci.settings.repo, context.run.tags.get(REASON_TAG, ""))
+    before = github.client.requests
+    runs = [run for run in hours.store.read("workflow_runs", hour, Run) if run.repo in hours.settings.repo]
+    stored = {_key(job): job for job in hours.store.read_or_none(NAME, hour, Job)}
+    known = _Known.of(hours.store, hour, any_stored=bool(stored))
+    asked = asked_repositories(hours.store.state(hour), hours.settings.repo, context.run.tags.get(REASON_TAG, ""))
     due = [run for run in runs if known.is_due(run, asked)]
     with ThreadPoolExecutor(FETCH_THREADS) as pool:
-        answers = list(pool.map(lambda run: _try_fetch(ci.github, run), due))
+        answers = list(pool.map(lambda run: _try_fetch(github.client, run), due))
     failures = _failures(due, answers, context)
     stored.update({_key(job): job for answer in answers for job in answer.jobs})
     known.note(due, answers)
     jobs = sorted(stored.values(), key=lambda job: (job.repo, job.run_id, job.run_attempt, job.job_id))
     outcome = Outcome(
-        repos=ci.settings.repo,
+        repos=hours.settings.repo,
         asked=sorted(asked | {run.repo for run in due}),
         unfinished=_unfinished(jobs, known.deleted),
         failures=failures,
     )
     status = {"jobs": len(jobs)}
-    ci.store.commit(NAME, hour, jobs, Job, notes=known.notes(), status=status, now=ci.now(), outcome=outcome)
-    return _metadata(jobs, outcome, ci.github.requests - before)
+    hours.store.commit(NAME, hour, jobs, Job, notes=known.notes(), status=status, now=hours.now(), outcome=outcome)
+    return _metadata(jobs, outcome, github.client.requests - before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

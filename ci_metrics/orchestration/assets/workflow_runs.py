@@ -19,7 +19,7 @@ from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.partitions import HOUR, hour_start
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import GitHubPart, HoursPart, JudgePart
 from ci_metrics.orchestration.row_limits import within_limits
 
 NAME = "workflow_runs"
@@ -40,27 +40,32 @@ def build(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
             "attempt appears here when the hour is redone. What could not be fetched is named in the metadata."
         ),
     )
-    def workflow_runs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        announce_classifier(context, ci)
-        each_hour(context, ci, lambda hour: fetch_hour(ci, hour, context))
+    def workflow_runs(
+        context: dg.AssetExecutionContext,
+        hours: dg.ResourceParam[HoursPart],
+        github: dg.ResourceParam[GitHubPart],
+        judge: dg.ResourceParam[JudgePart],
+    ) -> None:
+        announce_classifier(context, judge)
+        each_hour(context, hours, lambda hour: fetch_hour(hours, github, hour, context))
 
     return workflow_runs
 
 
-def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
+def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
     """Fetch one hour's runs and commit them; returns the metadata. Raises when not one repository could be fetched."""
-    before = ci.github.requests
-    repos, reason = ci.settings.repo, context.run.tags.get(REASON_TAG, "")
-    stored = ci.store.read_or_none(NAME, hour, Run)
-    asked = repositories_to_ask(ci.now(), hour, ci.store.state(hour), repos, reason)
+    before = github.client.requests
+    repos, reason = hours.settings.repo, context.run.tags.get(REASON_TAG, "")
+    stored = hours.store.read_or_none(NAME, hour, Run)
+    asked = repositories_to_ask(hours.now(), hour, hours.store.state(hour), repos, reason)
     known: dict[tuple[str, int], dict[int, Run]] = {}
     for run in stored:
         known.setdefault((run.repo, run.run_id), {})[run.run_attempt] = run
-    answers = {repo: fetch_repo(ci.github, repo, hour, known) for repo in asked}
+    answers = {repo: fetch_repo(github.client, repo, hour, known) for repo in asked}
     for repo, answer in answers.items():
         for what, why in answer.failures.items():
             context.log.warning(f"⚠️ {repo}: {what}: {why}")
-    gone = {tuple(pair) for pair in ci.store.notes(NAME, hour).get("deleted", [])}
+    gone = {tuple(pair) for pair in hours.store.notes(NAME, hour).get("deleted", [])}
     errors = [answer.error for answer in answers.values() if answer.error]
     if len(errors) == len(repos):
         raise errors[0]
@@ -73,8 +78,10 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
         notes_finished=True,
     )
     status = {"runs": len(runs)}
-    ci.store.commit(NAME, hour, runs, Run, notes={"deleted": deleted}, status=status, now=ci.now(), outcome=outcome)
-    return _metadata(runs, deleted, outcome, ci.github.requests - before)
+    hours.store.commit(
+        NAME, hour, runs, Run, notes={"deleted": deleted}, status=status, now=hours.now(), outcome=outcome
+    )
+    return _metadata(runs, deleted, outcome, github.client.requests - before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
