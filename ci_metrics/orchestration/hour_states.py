@@ -53,13 +53,13 @@ class HourStates:
             return self._old.read(hour)
         return _parsed(hour, data)
 
-    def write(self, hour: str, state: HourState) -> None:
-        """Replace an hour's state."""
+    def write(self, hour: str, state: HourState, before: HourState) -> None:
+        """Replace an hour's state, which was `before` until now."""
         marker = self._root / "open" / hour
-        if state.open:
+        if state.open and not before.open:
             put(marker, b"")  # before the state, and below after it: no open hour is ever without
         put(self._file(hour), state_to_json(state))
-        if not state.open:
+        if before.open and not state.open:
             marker.unlink(missing_ok=True)
 
     def hours(self) -> list[str]:
@@ -108,7 +108,7 @@ class HourStates:
         for hour in self._old.hours():
             with self.alone():
                 if not self._file(hour).exists():
-                    self.write(hour, self._old.read(hour))
+                    self.write(hour, self._old.read(hour), HourState())
                 self._old.remove(hour)
 
     def _months(self) -> list[str]:

@@ -80,7 +80,7 @@ def each_hour(
 def hours_done(hours: HoursPart, context: dg.AssetCheckExecutionContext) -> list[str]:
     """The hours of a check's run that nothing has set aside so far: what there is to be checked."""
     run = context.op_execution_context.run.run_id
-    return [hour for hour in context.partition_keys if not _set_aside(hours.store.state(hour), run)]
+    return [hour for hour in context.partition_keys if not _set_aside(hours.store.look(hour), run)]
 
 
 def _set_aside(state: HourState, run: str) -> str | None:
@@ -117,7 +117,7 @@ def _until_not_overtaken(
     for act in (work, *[again] * MOST_REPEATS):
         with contextlib.suppress(OvertakenError):
             return act(hour)
-        hours.store.look(hour, made_of)
+        hours.store.look(hour, made_of, anew=True)
     raise OvertakenError(f"other runs wrote hour {hour} anew each of the {MOST_REPEATS + 1} times it was worked on")
 
 

@@ -46,8 +46,8 @@ T = TypeVar("T")
 
 _NOTES = b"ci_metrics"
 
-#: Rows that are kept in memory while their hour is worked on, in bytes of their tables: the assets of one run read them one
-#: after the other. As records they take about five times as much.
+#: Files that are kept in memory while hours are worked on, in bytes (of tables, where they were read): the assets of one run
+#: read them one after the other. As records they take about five times as much.
 MOST_KEPT = 16_000_000
 
 
@@ -66,12 +66,12 @@ class _Look:
 
 @dataclass(slots=True)
 class _Kept:
-    """The table of one file, as it was read or written last, and the records of it once they are asked for."""
+    """One file as it was read or written last, and its rows once they have been asked for."""
 
     commit: str
-    table: pa.Table
-    notes: Mapping[str, Any]
+    data: bytes
     rows: tuple[type, Sequence[Any]] | None = None
+    size: int = 0
 
 
 class HourStore:
@@ -82,6 +82,7 @@ class HourStore:
         self.root = UPath(root)
         self._states = HourStates(self.root)
         self._looks: dict[str, _Look] = {}
+        self._seen: dict[str, HourState] = {}
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
 
     # What is known of hours
@@ -104,12 +105,14 @@ class HourStore:
 
     # Working on an hour
 
-    def look(self, hour: str, made_of: Sequence[str] = ()) -> HourState:
+    def look(self, hour: str, made_of: Sequence[str] = (), *, anew: bool = False) -> HourState:
         """Begin to work on an asset of an hour: the next commit rests on what the hour is now.
 
-        `made_of`: assets that the work rests on though it reads none of their rows.
+        `made_of`: assets that the work rests on though it reads none of their rows. What this store has seen of the hour
+        before is believed unless it is to be read `anew`: should it be outdated, the commit is refused.
         """
-        self._looks[hour] = _Look(self._states.read(hour), tuple(made_of))
+        state = self._seen.get(hour) if not anew else None
+        self._looks[hour] = _Look(state or self._states.read(hour), tuple(made_of))
         return self._looks[hour].state
 
     def commit(
@@ -131,8 +134,7 @@ class HourStore:
         written, when somebody else has committed since `look` what this work rests on; ContractError that names the field
         when a row cannot be stored.
         """
-        table = table_of(rows, kind)
-        data = _file_of(table, notes)
+        data = _file_of(table_of(rows, kind), notes)
         commit = _digest(data)
         with self._states.alone():
             state = self._states.read(hour)
@@ -148,10 +150,10 @@ class HourStore:
                 said={name: value for name, value in status.items() if name not in ("version", "open")},
                 repos=outcome.records(now, before.repos if before else {}) if outcome else {},
             )
-            self._states.write(hour, state.having(asset, record))
+            self._note(hour, state, state.having(asset, record))
             if look.read.get(asset) != commit:
                 put(self._file(asset, hour), data)
-        self._keep(asset, hour, _Kept(commit, table, json.loads(json.dumps(dict(notes)))))
+        self._keep(asset, hour, _Kept(commit, data))
 
     def set_aside(self, asset: str, hour: str, why: str, *, run: str, now: datetime) -> None:
         """Note that an asset could not do an hour, in which Dagster run: its rows, if there are any, stay as they are."""
@@ -161,7 +163,7 @@ class HourStore:
             record = state.of(asset) or AssetRecord(seen=now)
             tries = record.failed.tries + 1 if record.failed else 1
             failed = SetAside(why=why, tries=tries, run=run)
-            self._states.write(hour, state.having(asset, replace(record, seen=now, failed=failed)))
+            self._note(hour, state, state.having(asset, replace(record, seen=now, failed=failed)))
 
     # Rows
 
@@ -177,17 +179,14 @@ class HourStore:
 
         `without`: columns that are not read, for those who look through many hours; their fields have their defaults.
         """
-        kept = self._known(asset, hour)
-        if kept is None:
-            data = self._bytes(asset, hour)
-            kept = _Kept(_digest(data), _table(asset, hour, data, without), _notes_of(data))
-            if hour in self._looks:
-                self._looks[hour].read.setdefault(asset, kept.commit)
-                if not without:
-                    self._keep(asset, hour, kept)
-        if kept.rows is None or kept.rows[0] is not kind:
-            kept.rows = kind, records_of(kept.table, kind)
-        return list(kept.rows[1])
+        file = self._load(asset, hour)
+        if file.rows is not None and file.rows[0] is kind:
+            return list(file.rows[1])
+        table = _table(asset, hour, file.data, without)
+        rows = records_of(table, kind)
+        if not without:
+            file.rows, file.size = (kind, rows), table.nbytes
+        return list(rows)
 
     def read_or_none(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> list[T]:
         """The hour's rows, none when it has not been made or its file is damaged: then it is simply made again.
@@ -201,11 +200,8 @@ class HourStore:
 
     def notes(self, asset: str, hour: str) -> dict[str, Any]:
         """What was noted with the hour's rows; {} when there is no such hour or its file is damaged."""
-        kept = self._known(asset, hour)
-        if kept is not None:
-            return dict(kept.notes)
         try:
-            return dict(_notes_of(self._bytes(asset, hour)))
+            return _notes_of(self._load(asset, hour).data)
         except (NotFoundError, pa.ArrowInvalid, OSError):
             return {}
 
@@ -216,7 +212,7 @@ class HourStore:
             state = self._states.read(hour)
             record = state.of(asset)
             if record is not None:
-                self._states.write(hour, state.having(asset, replace(record, commit=_digest(data))))
+                self._note(hour, state, state.having(asset, replace(record, commit=_digest(data))))
             put(self._file(asset, hour), data)
 
     # Logs
@@ -246,18 +242,28 @@ class HourStore:
 
     # Inside
 
-    def _known(self, asset: str, hour: str) -> _Kept | None:
-        """What is kept of an hour that is worked on, as long as it is what was in force when it was looked at."""
-        look, kept = self._looks.get(hour), self._kept.get((asset, hour))
-        if look is None or kept is None or kept.commit != look.state.commit(asset):
-            return None
-        look.read.setdefault(asset, kept.commit)
-        return kept
+    def _note(self, hour: str, before: HourState, state: HourState) -> None:
+        self._states.write(hour, state, before)
+        self._seen[hour] = state
 
-    def _keep(self, asset: str, hour: str, kept: _Kept) -> None:
-        self._kept[asset, hour] = kept
+    def _load(self, asset: str, hour: str) -> _Kept:
+        """A file: of an hour that is worked on what is kept of it, as long as that is what was in force at the look."""
+        look = self._looks.get(hour)
+        if look is None:
+            data = self._bytes(asset, hour)
+            return _Kept(_digest(data), data)
+        file = self._kept.get((asset, hour))
+        if file is None or file.commit != look.state.commit(asset):
+            data = self._bytes(asset, hour)
+            file = _Kept(_digest(data), data)
+            self._keep(asset, hour, file)
+        look.read.setdefault(asset, file.commit)
+        return file
+
+    def _keep(self, asset: str, hour: str, file: _Kept) -> None:
+        self._kept[asset, hour] = file
         self._kept.move_to_end((asset, hour))
-        while self._kept and sum(each.table.nbytes for each in self._kept.values()) > MOST_KEPT:
+        while sum(each.size or len(each.data) for each in self._kept.values()) > MOST_KEPT:
             self._kept.popitem(last=False)
 
     def _file(self, asset: str, hour: str) -> UPath:
@@ -305,7 +311,7 @@ def _table(asset: str, hour: str, data: bytes, without: Collection[str]) -> pa.T
         ) from error
 
 
-def _notes_of(data: bytes) -> Mapping[str, Any]:
+def _notes_of(data: bytes) -> dict[str, Any]:
     return dict(json.loads((pq.read_schema(io.BytesIO(data)).metadata or {}).get(_NOTES, b"{}")))
 
 

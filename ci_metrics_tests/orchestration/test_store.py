@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ci_metrics.errors import ContractError, DamagedFileError, NotFoundError, ShapeError
+from ci_metrics.errors import ContractError, DamagedFileError, NotFoundError, OvertakenError, ShapeError
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, JobLog, LogLine, Step, Verdict
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts, JudgedError
 from ci_metrics.orchestration.store import HourStore, log_path
@@ -234,6 +234,9 @@ def test_what_is_read_while_an_hour_is_worked_on_is_what_was_committed_and_the_c
     assert store.notes("workflow_jobs", HOUR) == {"n": [1]}
     HourStore(store.root).commit("workflow_jobs", HOUR, [job(2)], Job, notes={}, status={}, now=MOMENT)
     store.look(HOUR)
+    with pytest.raises(OvertakenError, match=f"another run has written workflow_jobs of hour {HOUR}"):
+        store.commit("workflow_jobs", HOUR, [job(3)], Job, notes={}, status={}, now=MOMENT)
+    store.look(HOUR, anew=True)
     assert store.read("workflow_jobs", HOUR, Job) == [job(2)], "another process has committed since"
     assert store.notes("workflow_jobs", HOUR) == {}
 
