@@ -68,7 +68,7 @@ def overview() -> str:
 
 def unknown_command(name: str) -> str:
     """What is said of a command that does not exist; it names those spelt alike."""
-    alike = difflib.get_close_matches(name, COMMANDS)
+    alike = difflib.get_close_matches(name, COMMANDS, cutoff=0.7)
     hint = f"Did you mean {' or '.join(alike)}?" if alike else f"There are: {', '.join(COMMANDS)}."
     return f"“{name}” is no command. {hint}"
 

@@ -245,5 +245,5 @@ def test_figures_count_weights_and_say_how_sure_was_wrong() -> None:
     sums = np.full((2, len(CATEGORIES)), -50.0)
     sums[:, CATEGORIES.index("timeout")] = 50.0
     found = figures(rows, sums)
-    assert (found.accuracy, found.calibration) == (0.75, pytest.approx(0.25))
+    assert (found.accuracy, found.calibration) == pytest.approx((0.75, 0.25))
     assert found.lost > 3

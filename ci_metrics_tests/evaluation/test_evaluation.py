@@ -47,8 +47,8 @@ def test_thresholds_say_what_share_is_decided_and_how_precisely() -> None:
     scores = score_verdicts([answer(("a",), "a", 0.95), answer(("a",), "b", 0.6), answer(("a",), None, 0.0)])
     assert scores is not None
     decided = {at: (share, precision) for at, share, precision in scores.thresholds}
-    assert decided[0.9] == (pytest.approx(1 / 3), 1.0)
-    assert decided[0.5] == (pytest.approx(2 / 3), 0.5)
+    assert decided[0.9] == pytest.approx((1 / 3, 1.0))
+    assert decided[0.5] == pytest.approx((2 / 3, 0.5))
 
 
 def test_a_quote_counts_only_on_its_own_line_whatever_colours_the_line_has() -> None:
@@ -58,7 +58,7 @@ def test_a_quote_counts_only_on_its_own_line_whatever_colours_the_line_has() -> 
     scores = score_verdicts(
         [Answer(case=case, lines=lines, excerpt="", spans=(), error_type="a", confidence=1.0, evidence=quotes)]
     )
-    assert scores is not None and (scores.quotes, scores.quotes_on_their_line) == (3, pytest.approx(1 / 3))
+    assert scores is not None and (scores.quotes, scores.quotes_on_their_line) == pytest.approx((3, 1 / 3))
 
 
 def test_a_marked_line_is_kept_only_when_its_text_is_in_the_excerpt() -> None:
@@ -67,7 +67,7 @@ def test_a_marked_line_is_kept_only_when_its_text_is_in_the_excerpt() -> None:
     chunk = answer((), None, chunk="b\nz")
     scores = score_extractions([kept, half, chunk])
     assert scores is not None
-    assert (scores.scored, scores.recall, scores.characters) == (3, pytest.approx((1 + 0.5 + 0.5) / 3), 1)
+    assert (scores.scored, scores.recall, scores.characters) == pytest.approx((3, (1 + 0.5 + 0.5) / 3, 1))
 
 
 def test_without_labels_there_are_no_scores() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from ci_metrics.index.base import Document
 from ci_metrics.index.documents import Provenance, job_document, step_documents, workflow_document
 from ci_metrics.index.error_fields import JobOutcome
-from ci_metrics.models import Evidence, ExtractedError, Job, Run, Step, Verdict
+from ci_metrics.models import ErrorState, Evidence, ExtractedError, Job, Run, Step, Verdict
 
 HOUR = datetime(2026, 3, 2, 5, tzinfo=UTC)
 PROVENANCE = Provenance(partition="2026-03-02T05", dagster_run_id="6f1c0d6e")
@@ -137,7 +137,7 @@ class JobTruth:
 
 
 #: job id, run id, conclusion, error type, confidence, state
-_CORPUS = (
+_CORPUS: tuple[tuple[int, int, str, str | None, float | None, ErrorState | None], ...] = (
     (1, 100, "failure", "infrastructure_error", 0.92, "classified"),
     (2, 100, "failure", "infrastructure_error", 0.55, "classified"),
     (3, 100, "success", None, None, None),
@@ -165,7 +165,7 @@ def corpus() -> tuple[list[Document], list[JobTruth]]:
             jobs.append(job)
             outcome = None
             if state is not None:
-                pairs = ()
+                pairs: tuple[tuple[ExtractedError, Verdict], ...] = ()
                 if confidence is not None:
                     verdict = a_verdict(state=state, error_type=error_type, confidence=confidence)
                     pairs = ((an_error(fingerprint=f"v1-{job_id:04}"), verdict),)

@@ -83,7 +83,7 @@ def test_the_schedule_asks_for_the_last_closed_hour_with_the_tick_in_its_run_key
             resources={"ci": Workplace(load_settings({"CI_METRICS_HOME": str(tmp_path), **settings}))},
         )
         schedule = built.resolve_schedule_def("hourly")
-        request = schedule.evaluate_tick(context).run_requests[0]
+        (request,) = schedule.evaluate_tick(context).run_requests or ()
     assert request.partition_key == "2026-03-10T04"
     assert request.run_key == "2026-03-10T04@2026-03-10T05:15"
 
@@ -131,7 +131,7 @@ def test_secrets_cannot_be_put_into_a_resources_configuration(tmp_path: Path, en
     from ci_metrics.orchestration.resources import workplace_resource
     from ci_metrics.settings import SECRETS
 
-    fields = workplace_resource().config_schema.config_type.fields  # type: ignore[attr-defined]
+    fields = workplace_resource().config_schema.config_type.fields  # type: ignore[union-attr]
     assert not {name.upper() for name in SECRETS} & set(fields)
     assert {"REPO", "HOURS_BACK", "ANTHROPIC_MODEL"} <= set(fields)
 

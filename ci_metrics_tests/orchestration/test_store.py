@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -66,7 +67,7 @@ def test_rows_stored_before_errors_had_a_confidence_are_read_as_not_known(store:
     )  # fmt: skip
     log = JobLog(repo="o/r", run_id=1, run_attempt=1, job_id=7, state="stored")
     verdict = Verdict(state="classified", error_type="timeout", confidence=0.9, summary="s")
-    key = {"repo": "o/r", "run_id": 1, "run_attempt": 1, "job_id": 7, "digest": "d"}
+    key: dict[str, Any] = {"repo": "o/r", "run_id": 1, "run_attempt": 1, "job_id": 7, "digest": "d"}
     extraction = JobExtraction(**key, log=log, extraction=Extraction(state="errors", errors=(error,)))
     judged = JobVerdicts(**key, state="classified", judged=(JudgedError(error=error, verdict=verdict),))
     for name, row, kind in (("extracted_errors", extraction, JobExtraction), ("classifications", judged, JobVerdicts)):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,7 +132,7 @@ def test_a_claim_of_a_process_that_died_here_holds_nobody_up(store: IndexVerdict
 
 
 def test_verdicts_that_need_a_likeness_are_found_by_their_fingerprint_and_version(store: IndexVerdictStore) -> None:
-    def kept(key: str, when: datetime, sketch: str, **verdict: str) -> StoredVerdict:
+    def kept(key: str, when: datetime, sketch: str, **verdict: Any) -> StoredVerdict:
         said = replace(STORED.verdict, **verdict)
         return replace(STORED, key=key, verdict=said, created_at=when, repo="plum/kiosk", sketch=sketch)
 

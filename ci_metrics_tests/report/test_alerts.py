@@ -23,7 +23,7 @@ from ci_metrics.report.webhook import send
 from ci_metrics.settings import Settings, load_settings
 
 NOW = datetime(2026, 11, 20, 12, 5, tzinfo=UTC)
-GROUP = {
+GROUP: dict[str, Any] = {
     "hour": "2026-11-20T11", "group": "g1-x", "error_type": "network_error", "headline": "Connection reset by peer", "count": 4,
     "lost_minutes": 90.0, "repos": ("acme/shop",), "jobs": ("unit", "lint"), "link": "https://github.com/acme/shop/x",
 }  # fmt: skip

@@ -9,8 +9,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from ci_metrics.models import Evidence, ExtractedError, Extraction, Job, LogLine, Verdict
+from ci_metrics.models import ErrorState, Evidence, ExtractedError, Extraction, Job, LogLine, Verdict
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.request import JudgeRequest
 from ci_metrics.verdicts.reuse import StoredVerdict
@@ -114,7 +115,7 @@ class FixedRules:
 
     def judge(self, extraction: Extraction, error: ExtractedError | None = None, job: Job | None = None) -> Verdict:
         if extraction.state != "errors" or error is None:
-            state = "no_log" if extraction.state == "no_log" else "no_error_found"
+            state: ErrorState = "no_log" if extraction.state == "no_log" else "no_error_found"
             return Verdict(state=state, error_type=None, confidence=0.0, summary="nothing there")
         return Verdict(
             state="classified" if self.error_type else "unknown",
@@ -174,10 +175,10 @@ class MemoryStore:
         self.spent[process, hour] = dollars
 
 
-def settings_for(server: ModelServer, **given: object) -> Settings:
+def settings_for(server: ModelServer, **given: Any) -> Settings:
     """Settings that ask the model server."""
     fmt = given.get("api_format", "anthropic")
-    values = {
+    values: dict[str, Any] = {
         "enable_error_classification": True,
         "anthropic_api_key": KEY,
         "api_base_url": server.url + ("/v1" if fmt == "openai" else ""),
