@@ -30,7 +30,8 @@ from ci_metrics.index.open import open_index
 from ci_metrics.index.opensearch import CHUNK_BYTES, CHUNK_DOCUMENTS
 from ci_metrics.settings import load_settings
 from ci_metrics_tests import opensearch_server
-from ci_metrics_tests.index.corpus import PROVENANCE, a_job, a_run, a_verdict, an_error, an_outcome
+from ci_metrics_tests.builders import a_job, a_run, a_verdict, an_error
+from ci_metrics_tests.index.corpus import PROVENANCE, an_outcome
 
 NAMES = {"WORKFLOW_INDEX": "bench-workflows", "JOB_INDEX": "bench-jobs", "STEPS_INDEX": "bench-steps"}
 PLAIN = "bench-plain"

@@ -10,6 +10,7 @@ from ci_metrics.errors import ContractError
 from ci_metrics.evaluation.cases import Case, project_of, read_cases
 from ci_metrics.evaluation.scores import Answer, score_extractions, score_first_errors, score_verdicts
 from ci_metrics.models import Evidence, ExtractedError
+from ci_metrics_tests.builders import an_error
 
 STAMP = "2026-01-01T00:00:00.1234567Z "
 
@@ -90,17 +91,8 @@ def test_a_project_is_read_from_the_id_so_that_its_logs_stay_on_one_side_of_a_sp
 
 
 def error(headline: str, *lines: int, fingerprint: str = "f", generic: bool = False) -> ExtractedError:
-    return ExtractedError(
-        headline=headline,
-        line=lines[0],
-        spans=tuple((number, number) for number in lines),
-        lines=(),
-        step=None,
-        step_number=None,
-        fingerprint=fingerprint,
-        group="g",
-        generic=generic,
-    )
+    spans = tuple((number, number) for number in lines)
+    return an_error(headline=headline, line=lines[0], spans=spans, fingerprint=fingerprint, generic=generic)
 
 
 def told(*errors: ExtractedError, decisive: tuple[int, ...] = (2,), quotes: tuple[int, ...] = ()) -> Answer:

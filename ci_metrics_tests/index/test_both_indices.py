@@ -11,7 +11,8 @@ from ci_metrics.errors import ContractError, IndexWriteError
 from ci_metrics.index.base import Document, DocumentIndex, Kind, Where, Written
 from ci_metrics.index.documents import job_document
 from ci_metrics.index.verdict_documents import verdict_document, verdict_of
-from ci_metrics_tests.index.corpus import HOUR, a_job, a_run, a_verdict, an_error, corpus, many_jobs
+from ci_metrics_tests.builders import HOUR, a_job, a_run, a_verdict, an_error
+from ci_metrics_tests.index.corpus import corpus, many_jobs
 
 
 def a_doc(id_: str, kind: Kind = "jobs", **body: Any) -> Document:
