@@ -81,7 +81,7 @@ class ModelServer:
     sent: list[dict[str, Any]] = field(default_factory=list)
     batches: dict[str, _Batch] = field(default_factory=dict)
     lose_batch_reply: bool = False
-    _faults: deque[Fault] = field(default_factory=deque)
+    faults: deque[Fault] = field(default_factory=deque)
     _cached: set[str] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -101,7 +101,7 @@ class ModelServer:
 
     def fault(self, *kinds: str | Fault) -> None:
         """The next requests fail, one each, in this order."""
-        self._faults.extend(k if isinstance(k, Fault) else Fault(k) for k in kinds)
+        self.faults.extend(k if isinstance(k, Fault) else Fault(k) for k in kinds)
 
     def end_batches(self) -> None:
         """All batches are through."""
@@ -117,7 +117,7 @@ class ModelServer:
 
     def take_fault(self) -> Fault | None:
         with self._lock:
-            return self._faults.popleft() if self._faults else None
+            return self.faults.popleft() if self.faults else None
 
     def answer_text(self, user: str, fault: Fault | None) -> str:
         answer = self.answer(user)

@@ -23,7 +23,7 @@ def all_seen(first: str, last: str, seen: datetime) -> dict[str, dict[str, objec
 
 
 def test_a_fresh_installation_redoes_nothing_by_itself() -> None:
-    assert plan(NOW, [], {}.get, START) == []
+    assert plan(NOW, [], lambda hour: None, START) == []
 
 
 def test_a_backfill_of_old_history_does_not_pull_in_all_that_lies_between() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from anthropic.resources.messages import Batches as SdkBatches
 from anthropic.types.messages import MessageBatch, MessageBatchIndividualResponse
 
 from ci_metrics.classifier.taxonomy import load_taxonomy
@@ -17,6 +18,7 @@ from ci_metrics.errors import ContractError, TransientError
 from ci_metrics.llm.anthropic_client import AnthropicClient
 from ci_metrics.llm.batch_ledger import BatchRecord, FileBatchLedger
 from ci_metrics.llm.client_protocol import ModelClient
+from ci_metrics.llm.prices import load_prices
 from ci_metrics.models import Usage
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.judge import Judge, unsettled
@@ -35,13 +37,14 @@ class Desk:
 
     def again(self, **given: Any) -> Desk:
         settings = settings_for(self._parts["server"], **given.pop("settings", {}))
-        client = self._make_client(**given.pop("client", {}))
+        self.client = client = self._make_client(**given.pop("client", {}))
+        self.ledger = FileBatchLedger(self._parts["folder"])
         self.batches = Batches(
             settings=settings,
             taxonomy=load_taxonomy(None),
             model=client,
             store=self._parts["store"],
-            ledger=FileBatchLedger(self._parts["folder"]),
+            ledger=self.ledger,
             clock=self._parts["clock"],
             **given,
         )
@@ -99,7 +102,7 @@ def test_history_is_pending_then_collected_at_half_price_then_reused(
     assert usage.prompt_tokens == collected.usage.prompt_tokens, "a batch's money stands in their documents, once"
     assert usage.cost_usd == pytest.approx(collected.usage.cost_usd)
 
-    price = desk.judge._asker.client.prices.models["claude-haiku-5-5"]  # type: ignore[union-attr]
+    price = load_prices().models["claude-haiku-5-5"]
     full = sum(
         m["usage"]["input_tokens"] * price.input
         + m["usage"]["cache_creation_input_tokens"] * (price.cache_write or 0)
@@ -265,11 +268,11 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(
         before(record, contents)
         raise CrashError
 
-    desk.batches._ledger.write = crash  # type: ignore[method-assign]
+    desk.ledger.write = crash  # type: ignore[method-assign]
     with pytest.raises(CrashError):
         desk.judge.judge(REQUESTS, defer_to_batches=True)
     assert server.batches == {}
-    server._faults.clear()
+    server.faults.clear()
     desk.again()
     assert len(desk.batches.waiting()) == 6
     assert desk.batches.collect().still_open == 1
@@ -296,7 +299,7 @@ def test_a_batch_whose_id_was_never_noted_is_found_again_not_paid_twice(
             raise CrashError
         return before(record, contents)
 
-    desk.batches._ledger.write = crash  # type: ignore[method-assign]
+    desk.ledger.write = crash  # type: ignore[method-assign]
     with pytest.raises(CrashError):
         desk.judge.judge(REQUESTS, defer_to_batches=True)
     assert len(server.batches) == 1
@@ -317,8 +320,8 @@ def test_a_batch_that_one_process_is_sending_is_not_sent_by_another_that_collect
         desk.again().batches.collect()  # the sensor's tick, in another process
         return create(client, prompts)
 
-    sending = desk.batches
-    sending._client.create_batch = slowly.__get__(sending._client)  # type: ignore[union-attr, method-assign]
+    assert isinstance(desk.client, AnthropicClient)
+    desk.client.create_batch = slowly.__get__(desk.client)  # type: ignore[method-assign]
     desk.judge.judge(REQUESTS, defer_to_batches=True)
     assert len(server.batches) == 1
     server.end_batches()
@@ -330,17 +333,17 @@ def test_results_that_break_off_are_read_again_later_and_keep_no_other_batch_up(
 ) -> None:
     desk.again(most_requests=3).judge.judge(REQUESTS, defer_to_batches=True)
     server.end_batches()
-    results = desk.batches._client._sdk.messages.batches.results  # type: ignore[union-attr]
+    results = SdkBatches.results
 
-    def breaking(batch_id: str) -> Iterator[Any]:
-        found = list(results(batch_id))
+    def breaking(batches: SdkBatches, batch_id: str) -> Iterator[Any]:
+        found = list(results(batches, batch_id))
         yield found[0]
         if batch_id == "msgbatch_1":
             raise httpx.RemoteProtocolError("peer closed connection")
         yield from found[1:]
 
     with monkeypatch.context() as broken:
-        broken.setattr(desk.batches._client._sdk.messages.batches, "results", breaking)  # type: ignore[union-attr]
+        broken.setattr(SdkBatches, "results", breaking)
         collected = desk.batches.collect()
     assert (collected.verdicts, collected.still_open) == (3, 1)
     assert desk.batches.collect().verdicts == 3
@@ -457,7 +460,9 @@ def test_an_endpoint_that_turns_out_to_have_no_batches_is_asked_the_normal_way_a
     assert {v.state for v in verdicts} == {"classified"}
     assert len(server.prompts) == 6
     assert desk.batches.waiting() == set()
-    assert desk.batches.budget._reserved == 0
+    free = 0.99 * ((money or 0.0) - desk.batches.budget.spent)
+    assert desk.batches.budget.reserve(free, wait=False), "nothing is held for the batches that were never sent"
+    desk.batches.budget.settle(free, 0.0)
     posts = [r for r in server.requests if r["path"].endswith("/batches")]
     desk.judge.judge([failure(50)], defer_to_batches=True)
     assert [r for r in server.requests if r["path"].endswith("/batches")] == posts, "it is not tried again"
