@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from anthropic.types.messages import MessageBatch, MessageBatchIndividualResponse
 
@@ -326,23 +325,14 @@ def test_a_batch_that_one_process_is_sending_is_not_sent_by_another_that_collect
 
 
 def test_results_that_break_off_are_read_again_later_and_keep_no_other_batch_up(
-    desk: Desk, store: MemoryStore, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, store: MemoryStore, server: ModelServer
 ) -> None:
     desk.again(most_requests=3).judge.judge(REQUESTS, defer_to_batches=True)
     server.end_batches()
-    results = desk.batches._client._sdk.messages.batches.results  # type: ignore[union-attr]
-
-    def breaking(batch_id: str) -> Iterator[Any]:
-        found = list(results(batch_id))
-        yield found[0]
-        if batch_id == "msgbatch_1":
-            raise httpx.RemoteProtocolError("peer closed connection")
-        yield from found[1:]
-
-    with monkeypatch.context() as broken:
-        broken.setattr(desk.batches._client._sdk.messages.batches, "results", breaking)  # type: ignore[union-attr]
-        collected = desk.batches.collect()
+    server.cut_results = {"msgbatch_1"}
+    collected = desk.batches.collect()
     assert (collected.verdicts, collected.still_open) == (3, 1)
+    server.cut_results = set()
     assert desk.batches.collect().verdicts == 3
     assert len(store.kept) == 6
 
