@@ -26,7 +26,7 @@ def one_line(text: str) -> str:
     return _BREAKS.sub(" ", text)
 
 
-def lines_of(extraction: Extraction, error: ExtractedError | None = None) -> dict[int, str]:
+def quotable_lines(extraction: Extraction, error: ExtractedError | None = None) -> dict[int, str]:
     """All lines a model may quote: the excerpt's, and the judged error's own, by raw number."""
     lines = {line.number: line.text for line in (error.lines if error else ())}
     lines.update((line.number, line.text) for line in extraction.lines)
@@ -64,7 +64,7 @@ def moved_evidence(
     evidence: Sequence[Evidence], extraction: Extraction, error: ExtractedError | None
 ) -> tuple[Evidence, ...]:
     """The same lines where they stand in another log of the same error; the error's headline line if none does."""
-    lines = lines_of(extraction, error)
+    lines = quotable_lines(extraction, error)
     where: dict[str, int] = {}
     for number, text in lines.items():
         where.setdefault(one_line(text).strip(), number)

@@ -108,6 +108,10 @@ class ModelServer:
         """The next requests fail, one each, in this order."""
         self._faults.extend(k if isinstance(k, Fault) else Fault(k) for k in kinds)
 
+    def no_faults(self) -> None:
+        """Nothing fails any more."""
+        self._faults.clear()
+
     def end_batches(self) -> None:
         """All batches are through."""
         for batch in self.batches.values():

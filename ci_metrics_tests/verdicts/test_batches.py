@@ -34,17 +34,18 @@ class Desk:
 
     def again(self, **given: Any) -> Desk:
         settings = settings_for(self._parts["server"], **given.pop("settings", {}))
-        client = self._make_client(**given.pop("client", {}))
+        self.client = self._make_client(**given.pop("client", {}))
+        self.ledger = FileBatchLedger(self._parts["folder"])
         self.batches = Batches(
             settings=settings,
             taxonomy=load_taxonomy(None),
-            model=client,
+            model=self.client,
             store=self._parts["store"],
-            ledger=FileBatchLedger(self._parts["folder"]),
+            ledger=self.ledger,
             clock=self._parts["clock"],
             **given,
         )
-        self.judge = self._make_judge(model=client, batches=self.batches)
+        self.judge = self._make_judge(model=self.client, batches=self.batches)
         return self
 
 
@@ -98,7 +99,7 @@ def test_history_is_pending_then_collected_at_half_price_then_reused(
     assert usage.prompt_tokens == collected.usage.prompt_tokens, "a batch's money stands in their documents, once"
     assert usage.cost_usd == pytest.approx(collected.usage.cost_usd)
 
-    price = desk.judge._asker.client.prices.models["claude-haiku-5-5"]  # type: ignore[union-attr]
+    price = desk.client.prices.models["claude-haiku-5-5"]
     full = sum(
         m["usage"]["input_tokens"] * price.input
         + m["usage"]["cache_creation_input_tokens"] * (price.cache_write or 0)
@@ -254,8 +255,7 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(
     desk: Desk, server: ModelServer, folder: Path, clock: Clock
 ) -> None:
     server.fault(*["500"] * 3)
-    ledger = FileBatchLedger(folder)
-    before = ledger.write
+    before = desk.ledger.write
 
     class CrashError(Exception):
         pass
@@ -264,11 +264,11 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(
         before(record, contents)
         raise CrashError
 
-    desk.batches._ledger.write = crash  # type: ignore[method-assign]
+    desk.ledger.write = crash  # type: ignore[method-assign]
     with pytest.raises(CrashError):
         desk.judge.judge(REQUESTS, defer_to_batches=True)
     assert server.batches == {}
-    server._faults.clear()
+    server.no_faults()
     desk.again()
     assert len(desk.batches.waiting()) == 6
     assert desk.batches.collect().still_open == 1
@@ -283,8 +283,7 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(
 def test_a_batch_whose_id_was_never_noted_is_found_again_not_paid_twice(
     desk: Desk, server: ModelServer, folder: Path, clock: Clock
 ) -> None:
-    ledger = FileBatchLedger(folder)
-    before, writes = ledger.write, []
+    before, writes = desk.ledger.write, []
 
     class CrashError(Exception):
         pass
@@ -295,7 +294,7 @@ def test_a_batch_whose_id_was_never_noted_is_found_again_not_paid_twice(
             raise CrashError
         return before(record, contents)
 
-    desk.batches._ledger.write = crash  # type: ignore[method-assign]
+    desk.ledger.write = crash  # type: ignore[method-assign]
     with pytest.raises(CrashError):
         desk.judge.judge(REQUESTS, defer_to_batches=True)
     assert len(server.batches) == 1
@@ -316,8 +315,7 @@ def test_a_batch_that_one_process_is_sending_is_not_sent_by_another_that_collect
         desk.again().batches.collect()  # the sensor's tick, in another process
         return create(client, prompts)
 
-    sending = desk.batches
-    sending._client.create_batch = slowly.__get__(sending._client)  # type: ignore[union-attr, method-assign]
+    desk.client.create_batch = slowly.__get__(desk.client)  # type: ignore[attr-defined]
     desk.judge.judge(REQUESTS, defer_to_batches=True)
     assert len(server.batches) == 1
     server.end_batches()
@@ -447,7 +445,10 @@ def test_an_endpoint_that_turns_out_to_have_no_batches_is_asked_the_normal_way_a
     assert {v.state for v in verdicts} == {"classified"}
     assert len(server.prompts) == 6
     assert desk.batches.waiting() == set()
-    assert desk.batches.budget._reserved == 0
+    if money is not None:
+        assert desk.batches.budget.reserve(money - desk.batches.budget.spent, wait=False), (
+            "nothing is set aside any more"
+        )
     posts = [r for r in server.requests if r["path"].endswith("/batches")]
     desk.judge.judge([failure(50)], defer_to_batches=True)
     assert [r for r in server.requests if r["path"].endswith("/batches")] == posts, "it is not tried again"
