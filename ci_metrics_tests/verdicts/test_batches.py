@@ -446,9 +446,9 @@ def test_an_endpoint_that_turns_out_to_have_no_batches_is_asked_the_normal_way_a
     assert len(server.prompts) == 6
     assert desk.batches.waiting() == set()
     if money is not None:
-        assert desk.batches.budget.reserve(money - desk.batches.budget.spent, wait=False), (
-            "nothing is set aside any more"
-        )
+        left = money - desk.batches.budget.spent
+        assert desk.batches.budget.reserve(left, wait=False), "nothing is set aside any more"
+        desk.batches.budget.settle(left, 0.0)
     posts = [r for r in server.requests if r["path"].endswith("/batches")]
     desk.judge.judge([failure(50)], defer_to_batches=True)
     assert [r for r in server.requests if r["path"].endswith("/batches")] == posts, "it is not tried again"
