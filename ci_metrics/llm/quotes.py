@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ci_metrics.llm.schema import Quote
+from ci_metrics.llm.schema import QuotedLine
 from ci_metrics.models import Annotation, Evidence, ExtractedError, Extraction
 
 #: A verdict is proved by a few lines; more are not kept.
@@ -33,7 +33,7 @@ def quotable_lines(extraction: Extraction, error: ExtractedError | None = None) 
     return lines
 
 
-def valid_evidence(quotes: Iterable[Quote], lines: dict[int, str]) -> tuple[Evidence, ...]:
+def valid_evidence(quotes: Iterable[QuotedLine], lines: dict[int, str]) -> tuple[Evidence, ...]:
     """The quotes that stand, verbatim, on the line they name, as that line's whole text; at most four, in log order.
 
     A part of a line will do, from four characters on; surrounding blanks do not count. A quote that stands on another
@@ -53,7 +53,7 @@ def valid_evidence(quotes: Iterable[Quote], lines: dict[int, str]) -> tuple[Evid
     return tuple(found[number] for number in sorted(found))
 
 
-def quotes_annotation(quotes: Iterable[Quote], annotations: Sequence[Annotation]) -> bool:
+def quotes_annotation(quotes: Iterable[QuotedLine], annotations: Sequence[Annotation]) -> bool:
     """Whether at least one quote (line 0) stands verbatim in an annotation's message."""
     messages = [one_line(f"{annotation.title}\n{annotation.message}") for annotation in annotations]
     wanted = [one_line(quote.text).strip() for quote in quotes if quote.line == 0]

@@ -64,7 +64,7 @@ def test_own_prices_win_and_the_others_stay(tmp_path: Path) -> None:
     file.write_text('[models."claude-haiku-5-5"]\ninput = 9\noutput = 9\n[models.mine]\ninput = 0\noutput = 0\n')
     prices = load_prices(file)
     assert prices.models["claude-haiku-5-5"].input == 9
-    assert prices.models["mine"].free
+    assert prices.usage("mine", Tokens(10, 10, 10, 10), batch=True).cost_usd == 0
     assert prices.find("claude-opus-5-5")
 
 
@@ -72,12 +72,16 @@ def test_own_prices_win_and_the_others_stay(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("nonsense", "not TOML"),
-        ("a = 1", r"no \[models"),
-        ("[models.x]\ninput = 1\n", "output missing"),
-        ("[models.x]\ninput = 1\noutput = -1\n", "models.x.output: -1"),
-        ('[models.x]\ninput = 1\noutput = "2"\n', "models.x.output"),
-        ("[models.x]\ninput = 1\noutput = nan\n", "models.x.output"),
-        ("[models.x]\ninput = 1\noutput = 2\ncached = 1\n", "models.x.cached: not a known field"),
+        ("a = 1", "models: Field required"),
+        ("models = {}", "models: .*at least 1"),
+        ("models = {x = 5}", "models.x: .*seen: 5"),
+        ("[models.x]\ninput = 1\n", "models.x.output: Field required"),
+        ("[models.x]\ninput = 1\noutput = -1\n", "models.x.output: .*seen: -1"),
+        ('[models.x]\ninput = 1\noutput = "2"\n', "models.x.output: .*number"),
+        ("[models.x]\ninput = 1\noutput = true\n", "models.x.output: .*number"),
+        ("[models.x]\ninput = 1\noutput = nan\n", "models.x.output: .*finite"),
+        ("[models.x]\ninput = 1\noutput = 2\ncached = 1\n", "models.x.cached: .*not permitted"),
+        ("[models.x]\ninput = 0\noutput = 0\n[model.y]\ninput = 1\n", "model: .*not permitted"),
     ],
 )
 def test_a_wrong_price_file_is_named_with_its_field(tmp_path: Path, text: str, says: str) -> None:

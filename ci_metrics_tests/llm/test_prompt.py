@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import ci_metrics.llm.prompt as prompt_module
-import ci_metrics.llm.question as question_module
+import ci_metrics.llm.prompt_body as body_module
 from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.llm.prices import LARGEST_CACHE_MINIMUM, load_prices
 from ci_metrics.llm.prompt import Prompt, build_prompt, estimated_prefix_tokens, prompt_version, system_prompt
@@ -167,8 +167,8 @@ def test_each_word_and_limit_of_a_question_counts_in_its_version_without_anyone_
     version, versions = prompt_version(kinds), {}
     for name, mutant in mutants(prompt_module, texts=r"\w \w", numbers=False):
         versions[name] = mutant.prompt_version(kinds)
-    for name, mutant in mutants(question_module, texts=r"[a-z]", numbers=True):
-        monkeypatch.setattr(prompt_module, "question_lines", mutant.question_lines)
+    for name, mutant in mutants(body_module, texts=r"[a-z]", numbers=True):
+        monkeypatch.setattr(prompt_module, "body_lines", mutant.body_lines)
         versions[name] = prompt_version(kinds)
     assert len(versions) > 50
     assert not [name for name, mutated in versions.items() if mutated == version]

@@ -22,7 +22,7 @@ _MOST_CANDIDATES = 3
 _RANKING, _CLASSIFIER = "by the embedded ranking", "by the embedded classifier"
 
 
-def question_lines(
+def body_lines(
     *,
     extraction: Extraction,
     error: ExtractedError,
