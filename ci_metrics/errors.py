@@ -8,8 +8,7 @@
     │   ├── AuthenticationError
     │   └── IndexWriteError    a document was refused: names it and the reason
     └── TransientError         asking again later may help (5xx, broken connection, timeouts)
-        ├── RateLimitedError   carries when to come back
-        └── BudgetSpentError   money or requests are used up for now; the work stays pending
+        └── RateLimitedError   carries when to come back
 
 A PermanentError is never retried; a TransientError is, within bounds, and what remains is said in the metadata of the hour.
 """
@@ -66,7 +65,3 @@ class RateLimitedError(TransientError):
         """`retry_after`: seconds until the limit is lifted, as the server said."""
         super().__init__(message)
         self.retry_after = retry_after
-
-
-class BudgetSpentError(TransientError):
-    """The hour's money or requests are used up; what is left stays pending."""

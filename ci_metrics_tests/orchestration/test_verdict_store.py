@@ -168,11 +168,11 @@ def test_two_judges_over_one_index_pay_once_and_a_humans_word_holds(
     store: IndexVerdictStore, index: EmbeddedIndex, clock: Clock
 ) -> None:
     from ci_metrics.classifier.taxonomy import load_taxonomy
+    from ci_metrics.limits import Limiter
     from ci_metrics.llm.anthropic_client import AnthropicClient
-    from ci_metrics.llm.limiter import Limiter
 
     with ModelServer() as server:
-        limiter = Limiter(rpm=10_000, tpm=10**9)
+        limiter = Limiter(per_minute=10_000)
         client = AnthropicClient(api_key=KEY, model="claude-haiku-5-5", base_url=server.url, limiter=limiter)
         settings = settings_for(server)
 

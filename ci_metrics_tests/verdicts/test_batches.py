@@ -8,9 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from anthropic.resources.messages import Batches as SdkBatches
 from anthropic.types.messages import MessageBatch, MessageBatchIndividualResponse
 
 from ci_metrics.classifier.taxonomy import load_taxonomy
@@ -18,7 +16,6 @@ from ci_metrics.errors import ContractError, TransientError
 from ci_metrics.llm.anthropic_client import AnthropicClient
 from ci_metrics.llm.batch_ledger import BatchRecord, FileBatchLedger
 from ci_metrics.llm.client_protocol import ModelClient
-from ci_metrics.llm.prices import load_prices
 from ci_metrics.models import Usage
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.judge import Judge, unsettled
@@ -37,18 +34,18 @@ class Desk:
 
     def again(self, **given: Any) -> Desk:
         settings = settings_for(self._parts["server"], **given.pop("settings", {}))
-        self.client = client = self._make_client(**given.pop("client", {}))
+        self.client = self._make_client(**given.pop("client", {}))
         self.ledger = FileBatchLedger(self._parts["folder"])
         self.batches = Batches(
             settings=settings,
             taxonomy=load_taxonomy(None),
-            model=client,
+            model=self.client,
             store=self._parts["store"],
             ledger=self.ledger,
             clock=self._parts["clock"],
             **given,
         )
-        self.judge = self._make_judge(model=client, batches=self.batches)
+        self.judge = self._make_judge(model=self.client, batches=self.batches)
         return self
 
 
@@ -102,7 +99,7 @@ def test_history_is_pending_then_collected_at_half_price_then_reused(
     assert usage.prompt_tokens == collected.usage.prompt_tokens, "a batch's money stands in their documents, once"
     assert usage.cost_usd == pytest.approx(collected.usage.cost_usd)
 
-    price = load_prices().models["claude-haiku-5-5"]
+    price = desk.client.prices.models["claude-haiku-5-5"]
     full = sum(
         m["usage"]["input_tokens"] * price.input
         + m["usage"]["cache_creation_input_tokens"] * (price.cache_write or 0)
@@ -258,8 +255,7 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(
     desk: Desk, server: ModelServer, folder: Path, clock: Clock
 ) -> None:
     server.fault(*["500"] * 3)
-    ledger = FileBatchLedger(folder)
-    before = ledger.write
+    before = desk.ledger.write
 
     class CrashError(Exception):
         pass
@@ -287,8 +283,7 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(
 def test_a_batch_whose_id_was_never_noted_is_found_again_not_paid_twice(
     desk: Desk, server: ModelServer, folder: Path, clock: Clock
 ) -> None:
-    ledger = FileBatchLedger(folder)
-    before, writes = ledger.write, []
+    before, writes = desk.ledger.write, []
 
     class CrashError(Exception):
         pass
@@ -329,23 +324,14 @@ def test_a_batch_that_one_process_is_sending_is_not_sent_by_another_that_collect
 
 
 def test_results_that_break_off_are_read_again_later_and_keep_no_other_batch_up(
-    desk: Desk, store: MemoryStore, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, store: MemoryStore, server: ModelServer
 ) -> None:
     desk.again(most_requests=3).judge.judge(REQUESTS, defer_to_batches=True)
     server.end_batches()
-    results = SdkBatches.results
-
-    def breaking(batches: SdkBatches, batch_id: str) -> Iterator[Any]:
-        found = list(results(batches, batch_id))
-        yield found[0]
-        if batch_id == "msgbatch_1":
-            raise httpx.RemoteProtocolError("peer closed connection")
-        yield from found[1:]
-
-    with monkeypatch.context() as broken:
-        broken.setattr(SdkBatches, "results", breaking)
-        collected = desk.batches.collect()
+    server.cut_results = {"msgbatch_1"}
+    collected = desk.batches.collect()
     assert (collected.verdicts, collected.still_open) == (3, 1)
+    server.cut_results = set()
     assert desk.batches.collect().verdicts == 3
     assert len(store.kept) == 6
 
@@ -460,9 +446,10 @@ def test_an_endpoint_that_turns_out_to_have_no_batches_is_asked_the_normal_way_a
     assert {v.state for v in verdicts} == {"classified"}
     assert len(server.prompts) == 6
     assert desk.batches.waiting() == set()
-    free = 0.99 * ((money or 0.0) - desk.batches.budget.spent)
-    assert desk.batches.budget.reserve(free, wait=False), "nothing is held for the batches that were never sent"
-    desk.batches.budget.settle(free, 0.0)
+    if money is not None:
+        left = money - desk.batches.budget.spent
+        assert desk.batches.budget.reserve(left, wait=False), "nothing is set aside any more"
+        desk.batches.budget.settle(left, 0.0)
     posts = [r for r in server.requests if r["path"].endswith("/batches")]
     desk.judge.judge([failure(50)], defer_to_batches=True)
     assert [r for r in server.requests if r["path"].endswith("/batches")] == posts, "it is not tried again"
