@@ -136,14 +136,14 @@ def test_every_quote_stands_on_its_line(ingested: Ingested) -> None:
 
 
 def test_the_second_time_nothing_is_written_and_nothing_that_counts_is_asked(ingested: Ingested) -> None:
-    before = {h: ingested.parts.hours.store.status(h) for h in ingested.hours}
+    before = {h: ingested.parts.hours.store.state(h) for h in ingested.hours}
     counted = ingested.server.stats.counted.total()
     downloads = ingested.server.stats.total["log"]
     assert ingested.again().success
-    statuses = [ingested.parts.hours.store.status(h) or {} for h in ingested.hours]
-    assert sum(status["indexed_documents"]["written"] for status in statuses) == 0
+    states = [ingested.parts.hours.store.state(h) for h in ingested.hours]
+    assert sum(state.assets["indexed_documents"].said["written"] for state in states) == 0
     assert ingested.server.stats.total["log"] == downloads
-    unfinished = sum((status or {})["workflow_runs"]["unfinished"] for status in before.values())
+    unfinished = sum(state.assets["workflow_runs"].unfinished for state in before.values())
     # Only the runs that were still going are asked for again; every listing is a 304.
     assert ingested.server.stats.counted.total() - counted <= 3 * unfinished
 

@@ -203,8 +203,8 @@ def test_dagster_shows_the_figures_before_and_after_and_the_check(team: Team) ->
 def test_hours_judged_by_other_weights_are_stale(team: Team) -> None:
     assert [(each["stage"], each["first"]) for each in team.stale] == [("classifier", HOUR)]
     with open_parts(team.settings) as ci:
-        status = ci.hours.store.status(HOUR) or {}
-        assert status["classifications"]["version"] == ci.judge.classifier_version == team.stale[0]["in_force"]
+        judged = ci.hours.store.state(HOUR).assets["classifications"]
+        assert judged.version == ci.judge.classifier_version == team.stale[0]["in_force"]
 
 
 def test_while_a_model_is_asked_new_weights_do_not_make_it_be_paid_again(team: Team) -> None:
