@@ -11,8 +11,7 @@
     │   └── IndexWriteError    a document was refused: names it and the reason
     └── TransientError         asking again later may help (5xx, broken connection, timeouts)
         ├── RateLimitedError   carries when to come back
-        ├── OvertakenError     another run has written meanwhile what this work was made of: the work is done again
-        └── BudgetSpentError   money or requests are used up for now; the work stays pending
+        └── OvertakenError     another run has written meanwhile what this work was made of: the work is done again
 
 A PermanentError is never retried; a TransientError is, within bounds, and what remains is said in the metadata of the hour.
 """
@@ -81,7 +80,3 @@ class RateLimitedError(TransientError):
 
 class OvertakenError(TransientError):
     """Another run has committed meanwhile what this work was made of."""
-
-
-class BudgetSpentError(TransientError):
-    """The hour's money or requests are used up; what is left stays pending."""

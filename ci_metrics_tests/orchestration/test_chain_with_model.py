@@ -109,7 +109,11 @@ def model() -> Iterator[ModelServer]:
 def place(github: SampleGitHub, ingested: Path, tmp_path: Path, model: ModelServer) -> Callable[[str], Place]:
     home = tmp_path / "home"
     shutil.copytree(ingested, home)
-    return lambda path="": Place(github, home, model.url + path)
+
+    def at(path: str = "") -> Place:
+        return Place(github, home, model.url + path)
+
+    return at
 
 
 @pytest.mark.parametrize(("api_format", "path"), [("anthropic", ""), ("openai", "/v1")])

@@ -10,6 +10,7 @@ import shutil
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def root(tmp_path: Path) -> Path:
     ],
 )
 def test_every_assets_rows_are_read_whole(root: Path, asset: str, kind: type, count: int) -> None:
-    rows = HourStore(root).read_or_none(asset, HOUR, kind)
+    rows: list[Any] = HourStore(root).read_or_none(asset, HOUR, kind)
     assert len(rows) == count
     assert {type(row) for row in rows} == {kind}
 

@@ -31,16 +31,13 @@ class Chain:
 
     def run(self) -> tuple[dg.ExecuteInProcessResult, dict[str, set[str]]]:
         """One run over `KEYS`: what became of it, and the hours that Dagster has as materialized of each asset."""
-        declared = {
-            "partitions_def": hourly_partitions(self.hours.settings.partitions_start),
-            "backfill_policy": backfill_policy(),
-        }
+        partitions, policy = hourly_partitions(self.hours.settings.partitions_start), backfill_policy()
 
-        @dg.asset(**declared)  # type: ignore[arg-type]
+        @dg.asset(partitions_def=partitions, backfill_policy=policy)
         def first(context: dg.AssetExecutionContext) -> None:
             each_hour(context, self.hours, lambda hour: self._work("first", hour))
 
-        @dg.asset(**declared, deps=[first])  # type: ignore[arg-type]
+        @dg.asset(partitions_def=partitions, backfill_policy=policy, deps=[first])
         def second(context: dg.AssetExecutionContext) -> None:
             each_hour(context, self.hours, lambda hour: self._work("second", hour), made_of=["first"])
 

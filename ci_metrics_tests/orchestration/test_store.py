@@ -5,29 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from ci_metrics.errors import ContractError, DamagedFileError, NotFoundError, OvertakenError, ShapeError
-from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, JobLog, LogLine, Step, Verdict
+from ci_metrics.models import Annotation, Extraction, Job, LogLine
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts, JudgedError
 from ci_metrics.orchestration.store import HourStore, log_path
+from ci_metrics_tests.builders import a_job, a_job_log, a_step, a_verdict, an_error
 
 HOUR = "2026-03-02T05"
 MOMENT = datetime(2026, 3, 2, 5, 1, 2, tzinfo=UTC)
 
 
 def job(number: int) -> Job:
-    return Job(
-        repo="o/r", run_id=1, run_attempt=1, job_id=number, name="build (ä, “x”)", workflow_name="CI", status="completed",
-        conclusion="failure", created_at=MOMENT, started_at=None, completed_at=MOMENT, runner_id=None, runner_name=None,
-        labels=("a", "b"), head_branch="main", head_sha="f" * 40, html_url="https://example.com/1",
-        steps=(Step(number=1, name="Run", status="completed", conclusion=None, started_at=None, completed_at=MOMENT),),
+    """With a missing time and a missing number, nested parts, and a name that is not ASCII."""
+    return a_job(
+        job_id=number,
+        name="build (ä, “x”)",
+        created_at=MOMENT,
+        started_at=None,
+        completed_at=MOMENT,
+        runner_id=None,
+        runner_name=None,
+        labels=("a", "b"),
+        steps=(a_step(1, None, started_at=None, completed_at=MOMENT),),
         annotations=(Annotation(level="failure", message="m"),),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -160,13 +167,10 @@ def test_a_row_that_no_table_can_hold_is_named_and_the_hour_stays_as_it_was(
 
 
 def test_rows_stored_before_errors_had_a_confidence_are_read_as_not_known(store: HourStore, tmp_path: Path) -> None:
-    error = ExtractedError(
-        headline="error: x", line=3, spans=((3, 4),), lines=(LogLine(3, "error: x"),), step="Build", step_number=2,
-        fingerprint="f1-1", group="g1-1", confidence=0.7,
-    )  # fmt: skip
-    log = JobLog(repo="o/r", run_id=1, run_attempt=1, job_id=7, state="stored")
-    verdict = Verdict(state="classified", error_type="timeout", confidence=0.9, summary="s")
-    key = {"repo": "o/r", "run_id": 1, "run_attempt": 1, "job_id": 7, "digest": "d"}
+    error, verdict = an_error(lines=(LogLine(42, "error: x"),), confidence=0.7), a_verdict()
+    failed = job(7)
+    log = a_job_log(failed)
+    key: dict[str, Any] = {"repo": log.repo, "run_id": log.run_id, "run_attempt": 1, "job_id": 7, "digest": "d"}
     extraction = JobExtraction(**key, log=log, extraction=Extraction(state="errors", errors=(error,)))
     judged = JobVerdicts(**key, state="classified", judged=(JudgedError(error=error, verdict=verdict),))
     for name, row, kind in (("extracted_errors", extraction, JobExtraction), ("classifications", judged, JobVerdicts)):

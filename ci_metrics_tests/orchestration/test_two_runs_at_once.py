@@ -203,7 +203,7 @@ def test_documents_made_of_verdicts_that_another_run_replaced_meanwhile_are_made
         d.id
         for kind in ("workflows", "jobs", "steps")
         for d in slow.index.documents.scan(kind, Where(equals={"s_partition": HOUR}))
-    }  # type: ignore[arg-type]
+    }
     stack.close()
 
 
