@@ -17,6 +17,12 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator, TypeAdapter
 
+from ci_metrics.errors import ShapeError
+
+#: Of the files of hours: raised when reading those before needs a step of its own. 1: version 0.1 (`hours_of_0_1.py`), which said
+#: none.
+FORMAT = 2
+
 #: Assets without which an hour is not done: the first one, and the last two.
 NEEDED = ("workflow_runs", "indexed_documents", "failure_history")
 
@@ -219,14 +225,37 @@ def _tried_again(before: RepoRecord | None, failures: Mapping[str, str]) -> dict
     }
 
 
-_STATE = TypeAdapter(HourState)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    format: int
+    state: HourState
+
+
+_FILE = TypeAdapter(_File)
 
 
 def state_to_json(state: HourState) -> bytes:
     """As `state_of_json` reads it; equal states give equal bytes."""
-    return _STATE.dump_json(state, exclude_defaults=True)
+    return _FILE.dump_json(_File(format=FORMAT, state=state), exclude_defaults=True)
 
 
 def state_of_json(data: bytes) -> HourState:
-    """Raises pydantic.ValidationError for anything that is no state."""
-    return _STATE.validate_json(data)
+    """Raises pydantic.ValidationError for anything that is no state, ShapeError for one of a later version."""
+    refuse_later(_FORMAT.validate_json(data).format, "the state of an hour")
+    return _FILE.validate_json(data).state
+
+
+def refuse_later(found: int | bytes, what: str) -> None:
+    """Raises ShapeError when a file of hours is of a later format than this version knows."""
+    if int(found) > FORMAT:
+        raise ShapeError(
+            f"{what} was written by a later version (format {int(found)}, known up to {FORMAT}). Use that one"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Format:
+    format: int
+
+
+_FORMAT = TypeAdapter(_Format)

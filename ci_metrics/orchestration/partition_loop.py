@@ -6,7 +6,7 @@ What belongs here: the loop, its per-hour metadata, what is kept when an hour fa
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -77,10 +77,10 @@ def each_hour(
         context.add_asset_metadata({"set_aside": why}, partition_key=hour)
 
 
-def hours_done(hours: HoursPart, context: dg.AssetCheckExecutionContext) -> list[str]:
-    """The hours of a check's run that nothing has set aside so far: what there is to be checked."""
+def hours_done(hours: HoursPart, context: dg.AssetCheckExecutionContext) -> Iterator[str]:
+    """The hours of a check's run that nothing has set aside so far, one by one: what there is to be checked."""
     run = context.op_execution_context.run.run_id
-    return [hour for hour in context.partition_keys if not _set_aside(hours.store.look(hour), run)]
+    return (hour for hour in context.partition_keys if not _set_aside(hours.store.look(hour), run))
 
 
 def _set_aside(state: HourState, run: str) -> str | None:

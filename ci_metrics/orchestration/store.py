@@ -40,21 +40,25 @@ from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError
 from ci_metrics.orchestration.arrow_tables import records_of, table_of
 from ci_metrics.orchestration.atomic_files import beside, put
 from ci_metrics.orchestration.hour_states import HourStates
-from ci_metrics.orchestration.hours import AssetRecord, HourState, Outcome, SetAside
+from ci_metrics.orchestration.hours import FORMAT, AssetRecord, HourState, Outcome, SetAside, refuse_later
 
 T = TypeVar("T")
 
 _NOTES = b"ci_metrics"
+_FORMAT = b"ci_metrics.format"
 
 #: Files that are kept in memory while hours are worked on, in bytes (of tables, where they were read): the assets of one run
 #: read them one after the other. As records they take about five times as much.
 MOST_KEPT = 16_000_000
+#: States of hours that are kept in memory: a run works on a day's hours, asset after asset (`partitions.HOURS_PER_RUN`).
+MOST_SEEN = 48
 
 
 @dataclass(slots=True)
 class _Look:
-    """What somebody who works on an hour has seen of it: its state, and the commits of the rows that were read since."""
+    """What who works on an hour has seen of it: its state, and the commits of the rows that were read since."""
 
+    hour: str
     state: HourState
     made_of: tuple[str, ...]
     read: dict[str, str] = field(default_factory=dict)
@@ -81,8 +85,8 @@ class HourStore:
         """`root` need not exist yet."""
         self.root = UPath(root)
         self._states = HourStates(self.root)
-        self._looks: dict[str, _Look] = {}
-        self._seen: dict[str, HourState] = {}
+        self._look: _Look | None = None
+        self._seen: OrderedDict[str, HourState] = OrderedDict()
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
 
     # What is known of hours
@@ -111,9 +115,9 @@ class HourStore:
         `made_of`: assets that the work rests on though it reads none of their rows. What this store has seen of the hour
         before is believed unless it is to be read `anew`: should it be outdated, the commit is refused.
         """
-        state = self._seen.get(hour) if not anew else None
-        self._looks[hour] = _Look(state or self._states.read(hour), tuple(made_of))
-        return self._looks[hour].state
+        state = None if anew else self._seen.get(hour)
+        self._look = _Look(hour, state or self._states.read(hour), tuple(made_of))
+        return self._look.state
 
     def commit(
         self,
@@ -138,8 +142,9 @@ class HourStore:
         commit = _digest(data)
         with self._states.alone():
             state = self._states.read(hour)
-            look = self._looks.pop(hour, None) or _Look(state, ())
-            _refuse_overtaken(asset, hour, look, state)
+            look = self._looking(hour) or _Look(hour, state, ())
+            self._look = None
+            _refuse_overtaken(asset, look, state)
             before = state.of(asset)
             record = AssetRecord(
                 seen=now,
@@ -159,7 +164,7 @@ class HourStore:
         """Note that an asset could not do an hour, in which Dagster run: its rows, if there are any, stay as they are."""
         with self._states.alone():
             state = self._states.read(hour)
-            self._looks.pop(hour, None)
+            self._look = None
             record = state.of(asset) or AssetRecord(seen=now)
             tries = record.failed.tries + 1 if record.failed else 1
             failed = SetAside(why=why, tries=tries, run=run)
@@ -245,10 +250,16 @@ class HourStore:
     def _note(self, hour: str, before: HourState, state: HourState) -> None:
         self._states.write(hour, state, before)
         self._seen[hour] = state
+        self._seen.move_to_end(hour)
+        while len(self._seen) > MOST_SEEN:
+            self._seen.popitem(last=False)
+
+    def _looking(self, hour: str) -> _Look | None:
+        return self._look if self._look is not None and self._look.hour == hour else None
 
     def _load(self, asset: str, hour: str) -> _Kept:
         """A file: of an hour that is worked on what is kept of it, as long as that is what was in force at the look."""
-        look = self._looks.get(hour)
+        look = self._looking(hour)
         if look is None:
             data = self._bytes(asset, hour)
             return _Kept(_digest(data), data)
@@ -281,15 +292,15 @@ def log_path(name: str) -> str:
     return f"{name}.log.zst"
 
 
-def _refuse_overtaken(asset: str, hour: str, look: _Look, state: HourState) -> None:
+def _refuse_overtaken(asset: str, look: _Look, state: HourState) -> None:
     moved = sorted(name for name in look.assets(asset) if state.commit(name) != look.state.commit(name))
     if moved:
-        raise OvertakenError(f"another run has written {', '.join(moved)} of hour {hour} meanwhile")
+        raise OvertakenError(f"another run has written {', '.join(moved)} of hour {look.hour} meanwhile")
 
 
 def _file_of(table: pa.Table, notes: Mapping[str, Any]) -> bytes:
     sink = io.BytesIO()
-    kept = {_NOTES: json.dumps(dict(notes), sort_keys=True).encode()}
+    kept = {_NOTES: json.dumps(dict(notes), sort_keys=True).encode(), _FORMAT: str(FORMAT).encode()}
     pq.write_table(table.replace_schema_metadata(kept), sink, compression="zstd")
     return sink.getvalue()
 
@@ -303,6 +314,7 @@ def _table(asset: str, hour: str, data: bytes, without: Collection[str]) -> pa.T
     try:
         # No threads: an hour is small, and Arrow's pools have been seen to abort the process when it ends.
         file = pq.ParquetFile(io.BytesIO(data), pre_buffer=False)
+        refuse_later((file.schema_arrow.metadata or {}).get(_FORMAT, b"1"), f"the file of {asset}, hour {hour},")
         columns = [name for name in file.schema_arrow.names if name not in without] if without else None
         return file.read(columns=columns, use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
-from ci_metrics.errors import IndexWriteError
+from ci_metrics.errors import IndexWriteError, NotFoundError
 from ci_metrics.github.client import GitHub
 from ci_metrics.index.base import Document
 from ci_metrics.index.embedded import EmbeddedIndex
@@ -96,6 +96,24 @@ def test_an_hour_with_a_document_that_the_index_refuses_is_named_and_the_others_
     assert landed(settings) == {HOURS[1]: JOBS_AN_HOUR, HOURS[2]: JOBS_AN_HOUR}
     assert f"hour {HOURS[0]}, indexed_documents: github-job-" in said(result)
     assert "was refused: it has too many fields" in set_aside(settings, HOURS[0])["indexed_documents"]
+    assert ingest(settings).success
+    assert landed(settings) == dict.fromkeys(HOURS, JOBS_AN_HOUR)
+
+
+def test_a_run_that_github_refuses_costs_no_other_run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = GitHub.attempts
+    refused = WORLD.runs[0].run_id
+
+    def refusing(self: GitHub, run: Run, known: Collection[int] = ()) -> list[Run]:
+        if run.run_id == refused:
+            raise NotFoundError("404 Not Found")
+        return attempts(self, run, known)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GitHub, "attempts", refusing)
+        assert ingest(settings).success
+    assert landed(settings) == {HOURS[0]: JOBS_AN_HOUR // 2, HOURS[1]: JOBS_AN_HOUR, HOURS[2]: JOBS_AN_HOUR}
+    assert set_aside(settings, HOURS[0]) == {f"{WORLD.repos[0]} run {refused}": "NotFoundError: 404 Not Found"}
     assert ingest(settings).success
     assert landed(settings) == dict.fromkeys(HOURS, JOBS_AN_HOUR)
 

@@ -146,6 +146,24 @@ def test_rows_that_cannot_be_read_name_the_field_and_stay_as_they_are(store: Hou
     assert store.read("workflow_jobs", HOUR, First) == FIRST
 
 
+def test_files_of_a_later_version_are_refused_and_stay_as_they_are(store: HourStore) -> None:
+    store.commit("workflow_jobs", HOUR, [job(1)], Job, notes={}, status={}, now=MOMENT)
+    [rows] = Path(str(store.root)).rglob("*.parquet")
+    table = pq.read_table(rows)
+    later = {**(table.schema.metadata or {}), b"ci_metrics.format": b"99"}
+    pq.write_table(table.replace_schema_metadata(later), rows)
+    for read in (store.read, store.read_or_none):
+        with pytest.raises(
+            ShapeError, match=r"workflow_jobs, hour .* written by a later version \(format 99, known up to"
+        ):
+            read("workflow_jobs", HOUR, Job)
+    [state] = Path(str(store.root)).rglob(f"{HOUR}.json")
+    state.write_text(state.read_text().replace('"format":2', '"format":99'))
+    for look in (store.states, lambda: store.state(HOUR), lambda: HourStore(store.root).look(HOUR)):
+        with pytest.raises(ShapeError, match="the state of an hour was written by a later version"):
+            look()
+
+
 @pytest.mark.parametrize(
     ("bad", "named"),
     [
