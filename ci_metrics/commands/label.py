@@ -6,7 +6,6 @@ fields (`history/labels.py`).
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import getpass
 from collections.abc import Iterable
@@ -27,7 +26,7 @@ from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.job_labels import forget_documents
 from ci_metrics.orchestration.jobs import RECLASSIFY
 from ci_metrics.orchestration.partitions import chunks_of
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.settings import Settings, load_settings
 
 
@@ -59,10 +58,10 @@ def label(
         raise SettingsError(
             "--withdraw", "given with a TYPE or a --note", "Leave those out: a verdict is only taken back"
         )
-    with contextlib.closing(Workplace(settings)) as ci:
+    with open_parts(settings) as ci:
         if not withdraw:
-            _check_type(ci.taxonomy, type_)
-        document = known_job(ci.index, job)
+            _check_type(ci.judge.taxonomy, type_)
+        document = known_job(ci.index.documents, job)
         done = (
             _withdraw(ci, settings, document, all_like_it=all_like_it)
             if withdraw
@@ -72,35 +71,35 @@ def label(
     return 0
 
 
-def _give(ci: Workplace, document: Document, error_type: str, *, note: str, all_like_it: bool) -> Labelled:
-    category = ci.taxonomy.get(error_type)
+def _give(ci: Parts, document: Document, error_type: str, *, note: str, all_like_it: bool) -> Labelled:
+    category = ci.judge.taxonomy.get(error_type)
     done = give(
-        ci.index,
+        ci.index.documents,
         document,
         error_type,
         note=note,
         fix=category.fix if category else "",
         all_like_it=all_like_it,
         user=_user(),
-        now=ci.now(),
-        parents=ci.taxonomy.parents,
+        now=ci.hours.now(),
+        parents=ci.judge.taxonomy.parents,
     )
-    forget_documents(ci.store, done.hours, {*done.jobs, *done.steps})
+    forget_documents(ci.hours.store, done.hours, {*done.jobs, *done.steps})
     return done
 
 
-def _withdraw(ci: Workplace, settings: Settings, document: Document, *, all_like_it: bool) -> Labelled:
-    done = take_back(ci.index, document, all_like_it=all_like_it, parents=ci.taxonomy.parents)
+def _withdraw(ci: Parts, settings: Settings, document: Document, *, all_like_it: bool) -> Labelled:
+    done = take_back(ci.index.documents, document, all_like_it=all_like_it, parents=ci.judge.taxonomy.parents)
     again = sorted(done.to_judge_again)
     ids = {id_ for hour in again for id_ in done.to_judge_again[hour]}
-    forget_documents(ci.store, done.hours, {*done.jobs, *done.steps, *ids})
-    here = [hour for hour in again if ci.store.exists("extracted_errors", hour)]
+    forget_documents(ci.hours.store, done.hours, {*done.jobs, *done.steps, *ids})
+    here = [hour for hour in again if ci.hours.store.exists("extracted_errors", hour)]
     if here:
         _judge_again(settings, here)
-    rules = flag_rules(ci.taxonomy)
+    rules = flag_rules(ci.judge.taxonomy)
     for hour in done.hours:
         if hour not in here:  # history's flags and types, which the person's verdict had covered
-            update_flags(ci.index, hour, rules=rules)
+            update_flags(ci.index.documents, hour, rules=rules)
     if missing := [hour for hour in again if hour not in here]:
         count = sum(len(done.to_judge_again[hour]) for hour in missing)
         print(

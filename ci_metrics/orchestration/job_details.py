@@ -24,7 +24,7 @@ from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import ErrorState, Extraction, Job, JobLog, LogLine, Run, Verdict
 from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.partitions import hour_key
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import Parts
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.report.explain import Details
@@ -96,48 +96,50 @@ def stored_details(store: HourStore, document: Document) -> Details:
     return Details(verdict=verdict, extractor=extractor, log_state="stored", context=context)
 
 
-def account_of(ci: Workplace, document: Document) -> WhyOfLog | None:
+def account_of(ci: Parts, document: Document) -> WhyOfLog | None:
     """Why the log of a stored job says what it says, read again by what is in force; None when its files or its log are gone."""
     hour = str(document.body.get("s_partition") or "")
     key = (int(document.body["s_job_id"]), int(document.body["l_run_attempt"]))
-    found = next((r for r in ci.store.read_or_none("extracted_errors", hour, JobExtraction) if r.key == key), None)
-    jobs = ci.store.read_or_none("workflow_jobs", hour, Job)
+    found = next(
+        (r for r in ci.hours.store.read_or_none("extracted_errors", hour, JobExtraction) if r.key == key), None
+    )
+    jobs = ci.hours.store.read_or_none("workflow_jobs", hour, Job)
     job = next((job for job in jobs if (job.job_id, job.run_attempt) == key), None)
     if found is None or found.log.state != "stored":
         return None
     try:
-        background = Backgrounds(ci.store.root).of(found.log)
+        background = Backgrounds(ci.hours.store.root).of(found.log)
     except ContractError:
         background = None  # deleted since; the account says that none was used
     try:
-        with ci.store.open_log(hour, found.log.path) as source:
+        with ci.hours.store.open_log(hour, found.log.path) as source:
             return _account(ci, job, cast(BinaryIO, source), background)
     except NotFoundError:
         return None
 
 
-def _account(ci: Workplace, job: Job | None, log: BinaryIO, background: Background | None = None) -> WhyOfLog:
+def _account(ci: Parts, job: Job | None, log: BinaryIO, background: Background | None = None) -> WhyOfLog:
     extraction, ranking = extract_with_ranking(
         log,
         job=job,
         annotations=job.annotations if job else (),
         background=background,
         budget=ci.settings.excerpt_budget,
-        catalogue=ci.catalogue,
+        catalogue=ci.judge.catalogue,
     )
-    return WhyOfLog(ranking=ranking, decision=ci.classifier.explained(extraction, job))
+    return WhyOfLog(ranking=ranking, decision=ci.judge.classifier.explained(extraction, job))
 
 
-def fetch_job(ci: Workplace, reference: JobReference, *, why: bool = False) -> tuple[Run, Document, Details]:
+def fetch_job(ci: Parts, reference: JobReference, *, why: bool = False) -> tuple[Run, Document, Details]:
     """Fetch one job from GitHub and judge it; nothing is stored. `why`: with an account of what weighed.
 
     Raises SettingsError when it is not clear which repository to ask, or the page is of another host than GITHUB_API_URL;
     NotFoundError when GitHub has no such job; what the GitHub client raises otherwise.
     """
     repo = _repo(ci, reference)
-    job = ci.github.job(repo, int(reference.job_id))
-    run = ci.github.attempt(repo, job.run_id, job.run_attempt)
-    annotations = ci.github.annotations(repo, run, [job] if job.finished else [])
+    job = ci.github.client.job(repo, int(reference.job_id))
+    run = ci.github.client.attempt(repo, job.run_id, job.run_attempt)
+    annotations = ci.github.client.annotations(repo, run, [job] if job.finished else [])
     redacted = tuple(
         replace(a, message=redact(a.message)[0], title=redact(a.title)[0]) for a in annotations.get(job.job_id, ())
     )
@@ -147,13 +149,13 @@ def fetch_job(ci: Workplace, reference: JobReference, *, why: bool = False) -> t
         return run, job_document(run, job, None, provenance), Details()
     with tempfile.TemporaryFile() as log:
         kept: BinaryIO = cast(BinaryIO, log)
-        state = ci.github.download_log(job, lambda part: _write(kept, part), ci.settings.max_log_mb << 20)
+        state = ci.github.client.download_log(job, lambda part: _write(kept, part), ci.settings.max_log_mb << 20)
         stored = state.state == "stored"
 
         def read(budget: int) -> Extraction:
             kept.seek(0)
             source = kept if stored else io.BytesIO(b"")
-            found = extract(source, job=job, annotations=job.annotations, budget=budget, catalogue=ci.catalogue)
+            found = extract(source, job=job, annotations=job.annotations, budget=budget, catalogue=ci.judge.catalogue)
             return found if found.errors or stored else replace(found, state="no_log")
 
         extraction = read(ci.settings.excerpt_budget)
@@ -202,14 +204,14 @@ def _raw_lines(log: BinaryIO) -> Iterator[bytes]:
 
 
 def _judge(
-    ci: Workplace, run: Run, job: Job, extraction: Extraction, log: JobLog, read: Callable[[int], Extraction]
+    ci: Parts, run: Run, job: Job, extraction: Extraction, log: JobLog, read: Callable[[int], Extraction]
 ) -> JobOutcome:
     judge = Judge(
         settings=ci.settings.model_copy(update={"enable_error_classification": True}),
-        taxonomy=ci.taxonomy,
-        rules=ci.classifier,
-        store=ReadOnlyVerdicts(ci.verdicts),
-        model=ci.model,
+        taxonomy=ci.judge.taxonomy,
+        rules=ci.judge.classifier,
+        store=ReadOnlyVerdicts(ci.judge.verdicts),
+        model=ci.judge.model,
         redact=redact,
     )
     requests = [
@@ -230,16 +232,16 @@ def _judge(
     else:
         state = verdicts[0].state if verdicts else "no_error_found"
     pairs = tuple(zip(extraction.errors, verdicts, strict=True))
-    return JobOutcome(state=state, verdicts=pairs, parents=ci.taxonomy.parents)
+    return JobOutcome(state=state, verdicts=pairs, parents=ci.judge.taxonomy.parents)
 
 
-def _repo(ci: Workplace, reference: JobReference) -> str:
+def _repo(ci: Parts, reference: JobReference) -> str:
     if reference.repo is None:
         if len(ci.settings.repo) == 1:
             return ci.settings.repo[0]
         raise SettingsError(
             "JOB",
-            f"{reference.job_id} is not in {ci.index.location}, and a bare id does not say of which repository it is",
+            f"{reference.job_id} is not in {ci.index.documents.location}, and a bare id does not say of which repository it is",
             "Give the address of the job's page on GitHub",
         )
     return reference.repo

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ci_metrics.orchestration.parts import JudgePart
 from ci_metrics.orchestration.reclassify_filter import Only
-from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
 from ci_metrics.verdicts.judge import unsettled
 from ci_metrics.verdicts.reuse import label_key
@@ -20,7 +20,7 @@ def is_open(row: JobVerdicts) -> bool:
 
 
 def still_holding(
-    ci: Workplace, extractions: list[JobExtraction], before: Mapping[JobKey, JobVerdicts], only: Only | None
+    judge: JudgePart, extractions: list[JobExtraction], before: Mapping[JobKey, JobVerdicts], only: Only | None
 ) -> dict[JobKey, JobVerdicts]:
     """The rows that need no new look: same extraction, same classifier, nothing open, and no human said otherwise since.
 
@@ -29,10 +29,10 @@ def still_holding(
     same = [(row, before[row.key]) for row in extractions if row.key in before and before[row.key].digest == row.digest]
     same = [(row, kept) for row, kept in same if kept.state != "off" and not is_open(kept)]
     keys = {label_key(error) for row, _ in same for error in row.extraction.errors} - {""}
-    humans = {key: stored.verdict.error_type for key, stored in ci.verdicts.get(sorted(keys)).items()}
+    humans = {key: stored.verdict.error_type for key, stored in judge.verdicts.get(sorted(keys)).items()}
     held: dict[JobKey, JobVerdicts] = {}
     for row, kept in same:
-        version = ci.judge.version_for(row.extraction)
+        version = judge.judge.version_for(row.extraction)
         said = [humans.get(label_key(error)) for error in row.extraction.errors]
         spared = only is not None and not any(said) and not only.wants(kept)
         if spared or (len(said) == len(kept.judged) and all(map(_holds, kept.judged, said, [version] * len(said)))):

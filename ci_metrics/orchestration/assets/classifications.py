@@ -17,8 +17,8 @@ from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.model_usage import keeping_money, spent_in_vain, total_usage, usage_metadata
 from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
+from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 from ci_metrics.orchestration.reclassify_filter import Only, only_of
-from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
 from ci_metrics.orchestration.unchanged_rows import is_open, still_holding
 from ci_metrics.verdicts.judge import JudgeRequest
@@ -44,38 +44,47 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
             "taxonomy to all of history: nothing is fetched again."
         ),
     )
-    def classifications(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        announce_classifier(context, ci)
+    def classifications(
+        context: dg.AssetExecutionContext,
+        hours: dg.ResourceParam[HoursPart],
+        index: dg.ResourceParam[IndexPart],
+        judge: dg.ResourceParam[JudgePart],
+    ) -> None:
+        announce_classifier(context, judge)
         only = only_of(context.run.tags)
         if only is not None:
-            only = only.with_kinds(ci.taxonomy.parents)
-        each_hour(context, ci, lambda hour: judge_hour(ci, hour, only), made_of=["extracted_errors"])
+            only = only.with_kinds(judge.taxonomy.parents)
+        each_hour(
+            context, hours, lambda hour: judge_hour(hours, index, judge, hour, only), made_of=["extracted_errors"]
+        )
 
     return classifications
 
 
-def judge_hour(ci: Workplace, hour: str, only: Only | None = None) -> Mapping[str, Any]:
+def judge_hour(
+    hours: HoursPart, index: IndexPart, judge: JudgePart, hour: str, only: Only | None = None
+) -> Mapping[str, Any]:
     """Judge the hour's errors and commit the verdicts; returns the metadata. `only`: verdicts it does not want stay."""
-    extractions = ci.store.read("extracted_errors", hour, JobExtraction)
-    before = {row.key: row for row in ci.store.read_or_none(NAME, hour, JobVerdicts)}
+    extractions = hours.store.read("extracted_errors", hour, JobExtraction)
+    before = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobVerdicts)}
     rows = [_off(row) for row in extractions]
-    paid_before = ci.judge.stats.usage if ci.settings.enable_error_classification else Usage()
+    paid_before = judge.judge.stats.usage if judge.settings.enable_error_classification else Usage()
     paid_now = Usage()
     version = "off"
-    if ci.settings.enable_error_classification:
-        version = ci.classifier_version
-        carry_labels(ci.index, extractions, before)
-        held = still_holding(ci, extractions, before, only)
+    if judge.settings.enable_error_classification:
+        version = judge.classifier_version
+        carry_labels(index.documents, extractions, before)
+        held = still_holding(judge, extractions, before, only)
         due = [row for row in extractions if row.key not in held]
-        fresh = _judge(ci, hour, due, before)
-        paid_now = ci.judge.stats.usage - paid_before
-        rows = with_job_labels(ci.verdicts, [held.get(row.key) or fresh[row.key] for row in extractions])
+        fresh = _judge(hours, judge, hour, due, before)
+        paid_now = judge.judge.stats.usage - paid_before
+        rows = with_job_labels(judge.verdicts, [held.get(row.key) or fresh[row.key] for row in extractions])
         version = version if only is None else _oldest_version(rows, version)
     states = Counter(row.state for row in rows)
     still_open = sum(is_open(row) for row in rows)
     status = {"version": version, "open": still_open, "states": dict(states)}
-    ci.store.commit(NAME, hour, rows, JobVerdicts, notes={"version": version}, status=status, now=ci.now())
-    ci.store.mark_open(hour, still_open > 0)
+    hours.store.commit(NAME, hour, rows, JobVerdicts, notes={"version": version}, status=status, now=hours.now())
+    hours.store.mark_open(hour, still_open > 0)
     roots = [row.judged[0].verdict for row in rows if row.judged]
     types = Counter(verdict.error_type for verdict in roots if verdict.error_type)
     moved = Counter(_moves(before, rows))
@@ -106,12 +115,14 @@ def _off(row: JobExtraction) -> JobVerdicts:
 
 
 def _judge(
-    ci: Workplace, hour: str, due: list[JobExtraction], before: Mapping[JobKey, JobVerdicts]
+    hours: HoursPart, judge: JudgePart, hour: str, due: list[JobExtraction], before: Mapping[JobKey, JobVerdicts]
 ) -> dict[JobKey, JobVerdicts]:
     """Ask the judge for every error of these jobs at once, so that equal errors are asked once."""
     if not due:
         return {}
-    verdicts = iter(ci.judge.judge(requests_for(ci, hour, due, before), defer_to_batches=ci.may_wait(hour)))
+    verdicts = iter(
+        judge.judge.judge(requests_for(hours, judge, hour, due, before), defer_to_batches=judge.may_wait(hour))
+    )
     judged = {
         row.key: tuple(JudgedError(error=error, verdict=next(verdicts)) for error in row.extraction.errors)
         for row in due
@@ -121,11 +132,11 @@ def _judge(
 
 
 def requests_for(
-    ci: Workplace, hour: str, due: list[JobExtraction], before: Mapping[JobKey, JobVerdicts]
+    hours: HoursPart, judge: JudgePart, hour: str, due: list[JobExtraction], before: Mapping[JobKey, JobVerdicts]
 ) -> list[JudgeRequest]:
     """What the judge is asked about these jobs of the hour: one request an error, in order; `before`: their last verdicts."""
-    jobs = {(job.job_id, job.run_attempt): job for job in ci.store.read("workflow_jobs", hour, Job)}
-    runs = {(run.run_id, run.run_attempt): run for run in ci.store.read("workflow_runs", hour, Run)}
+    jobs = {(job.job_id, job.run_attempt): job for job in hours.store.read("workflow_jobs", hour, Job)}
+    runs = {(run.run_id, run.run_attempt): run for run in hours.store.read("workflow_runs", hour, Run)}
     requests: list[JudgeRequest] = []
     for row in due:
         job = jobs[row.key]
@@ -142,7 +153,7 @@ def requests_for(
                     primary=error.step_number not in seen_steps,
                     spent=paid.pop(error.fingerprint, Usage()),
                     larger=lambda budget, row=row, job=job: extract_job(  # type: ignore[misc]
-                        ci.store, hour, job, row.log, budget, ci.catalogue
+                        hours.store, hour, job, row.log, budget, judge.catalogue
                     ),
                 )
             )

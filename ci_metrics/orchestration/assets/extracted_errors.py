@@ -20,7 +20,7 @@ from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.rows import JobExtraction
 from ci_metrics.orchestration.store import HourStore
 
@@ -44,33 +44,37 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
             "little. Made from stored logs: nothing is fetched."
         ),
     )
-    def extracted_errors(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: extract_hour(ci, hour), made_of=["workflow_jobs", "job_logs"])
+    def extracted_errors(
+        context: dg.AssetExecutionContext,
+        hours: dg.ResourceParam[HoursPart],
+        judge: dg.ResourceParam[JudgePart],
+    ) -> None:
+        each_hour(context, hours, lambda hour: extract_hour(hours, judge, hour), made_of=["workflow_jobs", "job_logs"])
 
     return extracted_errors
 
 
-def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
+def extract_hour(hours: HoursPart, judge: JudgePart, hour: str) -> Mapping[str, Any]:
     """Extract the hour's errors and commit them; returns the metadata. Where nothing changed, or the log is gone, rows are kept."""
-    jobs = {(job.job_id, job.run_attempt): job for job in ci.store.read("workflow_jobs", hour, Job)}
-    logs = ci.store.read("job_logs", hour, JobLog)
-    kept = {row.key: row for row in ci.store.read_or_none(NAME, hour, JobExtraction)}
+    jobs = {(job.job_id, job.run_attempt): job for job in hours.store.read("workflow_jobs", hour, Job)}
+    logs = hours.store.read("job_logs", hour, JobLog)
+    kept = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobExtraction)}
     rows: list[JobExtraction] = []
-    budget, in_force = ci.settings.excerpt_budget, ci.extractor_version
+    budget, in_force = judge.settings.excerpt_budget, judge.extractor_version
     read = deleted = 0
     for log in logs:
         job = jobs[log.job_id, log.run_attempt]
-        if not ci.settings.use_background and log.state == "stored":
+        if not hours.settings.use_background and log.state == "stored":
             log = replace(log, passing=PassingLog(state="off"))
         digest = inputs_digest(job, log, budget, in_force)
         before = kept.get((log.job_id, log.run_attempt))
         if before is not None and before.digest == digest:
             rows.append(replace(before, log=log))  # why there is no background may be another reason now
             continue
-        log = _readable(ci.store, log)
+        log = _readable(hours.store, log)
         digest = inputs_digest(job, log, budget, in_force)
         try:
-            extraction = extract_job(ci.store, hour, job, log, budget, ci.catalogue)
+            extraction = extract_job(hours.store, hour, job, log, budget, judge.catalogue)
         except NotFoundError:
             # Stored logs may be deleted when space is short (docs/operation.md): what was read of them stays.
             deleted += 1
@@ -92,7 +96,7 @@ def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
         )
     version = min({row.extraction.version for row in rows} - {in_force}, default=in_force)
     said = {"version": version}
-    ci.store.commit(NAME, hour, rows, JobExtraction, notes=said, status=said, now=ci.now())
+    hours.store.commit(NAME, hour, rows, JobExtraction, notes=said, status=said, now=hours.now())
     sizes = [len(row.extraction.excerpt) for row in rows]
     return {
         "dagster/row_count": len(rows),

@@ -9,14 +9,15 @@ from typing import Any
 
 import dagster as dg
 
-from ci_metrics.index.base import Document, Where
+from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.index.base import Document, DocumentIndex, Where
 from ci_metrics.index.documents import Provenance, digest, job_document, job_id, step_documents, workflow_document
 from ci_metrics.index.error_fields import JobOutcome
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
 from ci_metrics.orchestration.run_messages import (
     LineBuffer,
@@ -27,6 +28,7 @@ from ci_metrics.orchestration.run_messages import (
     processing_workflow,
     verdict_lines,
 )
+from ci_metrics.orchestration.store import HourStore
 
 NAME = "indexed_documents"
 
@@ -50,37 +52,48 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
             "deterministic id. Only documents that differ from what the index holds are written."
         ),
     )
-    def indexed_documents(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
+    def indexed_documents(
+        context: dg.AssetExecutionContext,
+        hours: dg.ResourceParam[HoursPart],
+        index: dg.ResourceParam[IndexPart],
+        judge: dg.ResourceParam[JudgePart],
+    ) -> None:
         each_hour(
             context,
-            ci,
-            lambda hour: index_hour(ci, hour, context),
+            hours,
+            lambda hour: index_hour(hours, index, judge, hour, context),
             made_of=MADE_OF,
-            again=lambda hour: index_hour(ci, hour, context, trusting=False),
+            again=lambda hour: index_hour(hours, index, judge, hour, context, trusting=False),
         )
 
     return indexed_documents
 
 
 def index_hour(
-    ci: Workplace, hour: str, context: dg.AssetExecutionContext, *, trusting: bool = True
+    hours: HoursPart,
+    index: IndexPart,
+    judge: JudgePart,
+    hour: str,
+    context: dg.AssetExecutionContext,
+    *,
+    trusting: bool = True,
 ) -> Mapping[str, Any]:
     """Write the hour's documents and commit the list of them; returns the metadata. Raises IndexWriteError for refused ones.
 
     `trusting`: what the list of last time says of the index is believed; not when another run may have written over it.
     """
-    hour_rows = _HourRows(ci, hour)
+    hour_rows = _HourRows(hours.store, judge.taxonomy, hour)
     documents = list(hour_rows.documents(Provenance(partition=hour, dagster_run_id=context.run.run_id)))
     rows = [IndexedDocument(kind=document.kind, id=document.id, digest=digest(document)) for document in documents]
-    held = _held(ci, hour) if trusting else {}
+    held = _held(hours.store, index.documents, hour) if trusting else {}
     due = [
         document for document, row in zip(documents, rows, strict=True) if held.get((row.kind, row.id)) != row.digest
     ]
-    written = ci.index.upsert(due)
+    written = index.documents.upsert(due)
     counts = Counter(document.kind for document in documents)
-    where = ci.index.location
+    where = index.documents.location
     status = {"documents": len(documents), "written": len(due), "index": where}
-    ci.store.commit(NAME, hour, rows, IndexedDocument, notes={"location": where}, status=status, now=ci.now())
+    hours.store.commit(NAME, hour, rows, IndexedDocument, notes={"location": where}, status=status, now=hours.now())
     _say(context, hour, hour_rows, {document.id for document in due})
     return {
         "dagster/row_count": len(documents),
@@ -89,7 +102,7 @@ def index_hour(
         "created": written.created,
         "updated": written.updated,
         "unchanged": len(documents) - len(due),
-        "index": ci.index.location,
+        "index": index.documents.location,
         "by_kind": plot(counts),
         "failed_jobs": dg.MetadataValue.json(
             [document.id for document in documents if "s_error_state" in document.body][:200]
@@ -97,10 +110,10 @@ def index_hour(
     }
 
 
-def classified_or_stated(ci: Workplace, hour: str) -> list[str]:
+def classified_or_stated(store: HourStore, hour: str) -> list[str]:
     """Failed jobs of the hour that no row gives a state: what the blocking check refuses."""
-    stated = {row.key for row in ci.store.read("classifications", hour, JobVerdicts)}
-    jobs = ci.store.read("workflow_jobs", hour, Job)
+    stated = {row.key for row in store.read("classifications", hour, JobVerdicts)}
+    jobs = store.read("workflow_jobs", hour, Job)
     return [
         f"job {job.job_id} has no state"
         for job in jobs
@@ -111,13 +124,13 @@ def classified_or_stated(ci: Workplace, hour: str) -> list[str]:
 class _HourRows:
     """The stored rows of an hour, tied together."""
 
-    def __init__(self, ci: Workplace, hour: str) -> None:
-        self.parents = ci.taxonomy.parents
-        self.runs = ci.store.read("workflow_runs", hour, Run)
+    def __init__(self, store: HourStore, taxonomy: Taxonomy, hour: str) -> None:
+        self.parents = taxonomy.parents
+        self.runs = store.read("workflow_runs", hour, Run)
         self.jobs: dict[tuple[int, int], list[Job]] = {}
-        for job in ci.store.read("workflow_jobs", hour, Job):
+        for job in store.read("workflow_jobs", hour, Job):
             self.jobs.setdefault((job.run_id, job.run_attempt), []).append(job)
-        self.verdicts = {row.key: row for row in ci.store.read("classifications", hour, JobVerdicts)}
+        self.verdicts = {row.key: row for row in store.read("classifications", hour, JobVerdicts)}
 
     def outcome(self, job: Job) -> JobOutcome | None:
         """What is known of a failed job's cause; None for a job that has not failed."""
@@ -138,14 +151,14 @@ class _HourRows:
                 yield from step_documents(run, job, outcome, provenance)
 
 
-def _held(ci: Workplace, hour: str) -> dict[tuple[str, str], str]:
+def _held(store: HourStore, index: DocumentIndex, hour: str) -> dict[tuple[str, str], str]:
     """Digests of what the index already holds of the hour; empty when it is another index, or lost documents since."""
-    if ci.store.notes(NAME, hour).get("location") != ci.index.location:
+    if store.notes(NAME, hour).get("location") != index.location:
         return {}
-    rows = ci.store.read_or_none(NAME, hour, IndexedDocument)
-    ci.index.refresh()
+    rows = store.read_or_none(NAME, hour, IndexedDocument)
+    index.refresh()
     for kind, n in Counter(row.kind for row in rows).items():
-        if ci.index.count_by(kind, "s_partition", Where(equals={"s_partition": hour})).get(hour, 0) < n:  # type: ignore[arg-type]
+        if index.count_by(kind, "s_partition", Where(equals={"s_partition": hour})).get(hour, 0) < n:  # type: ignore[arg-type]
             return {}
     return {(row.kind, row.id): row.digest for row in rows}
 
