@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
 
+from ci_metrics.addresses import is_loopback
 from ci_metrics.errors import ContractError, NotFoundError
 from ci_metrics.github import passing_runs, pull_requests, run_search
 from ci_metrics.github.auth import Credentials, credentials_of
@@ -32,7 +33,7 @@ from ci_metrics.github.records import (
 )
 from ci_metrics.github.request_counts import Counts, RequestCount
 from ci_metrics.github.retry_policy import Patience
-from ci_metrics.github.transport import Transport, is_loopback
+from ci_metrics.github.transport import Transport
 from ci_metrics.limits import Limiter
 from ci_metrics.models import Annotation, Job, JobLog, Run
 from ci_metrics.settings import Settings

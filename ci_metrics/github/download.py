@@ -13,11 +13,12 @@ from urllib.parse import urljoin
 
 import httpx
 
+from ci_metrics.addresses import is_loopback
 from ci_metrics.errors import NotFoundError, TransientError
 from ci_metrics.github.answers import no_answer, place
 from ci_metrics.github.capped_log import CappedLog
 from ci_metrics.github.request_counts import STORAGE
-from ci_metrics.github.transport import Transport, certificates, is_loopback
+from ci_metrics.github.transport import Transport, certificates
 from ci_metrics.models import Job, JobLog, LogState
 from ci_metrics.retrying import retrying
 

@@ -6,7 +6,6 @@ answer means (`llm/answers.py`), logs' bytes (`download.py`).
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 import ssl
@@ -16,11 +15,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx
 
 from ci_metrics import __version__
+from ci_metrics.addresses import is_loopback
 from ci_metrics.errors import ContractError, PermanentError, RateLimitedError, TransientError
 from ci_metrics.github.answers import error_of, json_of, next_of, no_answer, origin, place, until_reset, wait_asked_for
 from ci_metrics.github.auth import Credentials
@@ -51,15 +51,6 @@ class Answer:
 def certificates() -> ssl.SSLContext:
     """The trusted certificates, read once: that takes longer than many requests. SSL_CERT_FILE counts."""
     return httpx.create_ssl_context()
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address is this machine: proxies from the environment do not lead there."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Transport:

@@ -83,6 +83,7 @@ class JudgeResource(dg.ConfigurableResource[JudgePart]):
     STRONGER_MODEL: Given = None
     API_FORMAT: Given = None
     API_BASE_URL: Given = None
+    ALLOW_PLAIN_HTTP: Given = None
     MAX_RPM: Given = None
     MAX_TPM: Given = None
     CLASSIFICATION_CACHE_TTL_HOURS: Given = None

@@ -17,6 +17,7 @@ from ci_metrics.orchestration.partitions import hour_start
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
+from ci_metrics.verdicts.origin import Origin
 from ci_metrics.verdicts.reuse import StoredVerdict, human_key, subject_of
 
 #: Distinct failures looked at, the newest: some 10 kB each.
@@ -70,7 +71,7 @@ def _read_hour(
         if kept is None or kept.digest != row.digest or not kept.extraction.errors:
             continue
         root = kept.extraction.errors[0]
-        subject = subject_of(root, kept.extraction, row.repo)
+        subject = subject_of(root, kept.extraction, Origin(row.repo))
         if subject not in team.failures:
             if len(team.failures) >= MOST_FAILURES:
                 continue

@@ -131,7 +131,8 @@ def _document(stored: StoredVerdict) -> Document:
         "l_model_calls": stored.calls,
         "s_claimed_by": stored.owner,
         "s_job_id": stored.job_id,
-        "s_repo": stored.repo,
+        "s_repo": stored.origin.repo,
+        "b_error_doubted": stored.doubted or None,
         "s_excerpt_sketch": stored.sketch,
     }
     return Document("verdicts", stored.key, present(body))
@@ -150,6 +151,6 @@ def _stored(key: str, body: Body) -> StoredVerdict:
         calls=int(calls) if calls is not None else int(verdict.source == "model"),
         owner=str(body.get("s_claimed_by") or ""),
         job_id=str(body.get("s_job_id") or ""),
-        repo=str(body.get("s_repo") or ""),
+        doubted=bool(body.get("b_error_doubted")),
         sketch=str(body.get("s_excerpt_sketch") or ""),
     )

@@ -212,7 +212,7 @@ def _why(index: DocumentIndex, document: Document, known: Details) -> Why | None
     verdict = known.verdict
     fingerprint = str(body.get("s_error_fingerprint") or "")
     version = str(body.get("s_classifier_version") or "")
-    own = verdict_key(apart(fingerprint, str(body.get("s_repo") or "")), version)
+    own = verdict_key(apart(fingerprint, str(body.get("s_error_origin") or body.get("s_repo") or "")), version)
     keys = [human_key(document.id), human_key(fingerprint), verdict_key(fingerprint, version), own]
     kept = index.get("verdicts", keys)
     label = (kept.get(keys[0]) or kept.get(keys[1]) or {}) if source == "human" else {}
@@ -223,7 +223,7 @@ def _why(index: DocumentIndex, document: Document, known: Details) -> Why | None
     model = str(body.get("s_model") or "")
     return Why(
         source=source,
-        in_words=_in_words(source, rule, model, stored, label),
+        in_words=_in_words(source, rule, model, stored, label, str(body.get("s_error_origin") or "")),
         rule=rule,
         model=model,
         classifier_version=HUMAN_VERSION if source == "human" else version,
@@ -238,7 +238,7 @@ def _why(index: DocumentIndex, document: Document, known: Details) -> Why | None
     )
 
 
-def _in_words(source: str, rule: str, model: str, stored: Body, label: Body) -> str:
+def _in_words(source: str, rule: str, model: str, stored: Body, label: Body, origin: str) -> str:
     if source == "human":
         who = label.get("s_user_alias") or "a person"
         return f"{who} said so" + (f" on {str(label[TIME])[:10]}" if TIME in label else "")
@@ -248,7 +248,8 @@ def _in_words(source: str, rule: str, model: str, stored: Body, label: Body) -> 
         return f"the model {model}"
     if source == "reused":
         when = f" on {str(stored[TIME])[:10]}" if TIME in stored else ""
-        return f"reused: {model or 'it'} judged the same error{when} before"
+        where = f" in {origin}" if origin else ""
+        return f"reused: {model or 'it'} judged the same error{where}{when} before"
     return "nobody yet"
 
 

@@ -123,8 +123,7 @@ class Judge:
             asker=self._asker,
             store=store,
             batches=batches,
-            threshold=settings.confidence_threshold,
-            max_rpm=settings.max_rpm,
+            settings=settings,
             clock=clock,
             sleep=sleep,
         )

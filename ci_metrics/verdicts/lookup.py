@@ -20,6 +20,7 @@ class Found:
     question: Question
     human: StoredVerdict | None = None  # a person's verdict on all failures like it
     stored: StoredVerdict | None = None  # of its own key
+    trusted: StoredVerdict | None = None  # what the repository's own runs got, for a pull request's failure
     elsewhere: tuple[StoredVerdict, ...] = ()  # other repositories', of its fingerprint and version
 
 
@@ -31,7 +32,7 @@ def look_up(questions: Sequence[Question], store: VerdictStore | None, *, elsewh
     """
     if store is None or not questions:
         return [Found(question=question) for question in questions]
-    kept = store.get([key for question in questions for key in (question.label, question.key) if key])
+    kept = store.get([key for q in questions for key in dict.fromkeys((q.label, q.key, q.trusted_key)) if key])
     unseen = [q for q in questions if elsewhere and _looks_elsewhere(q) and q.key not in kept and q.label not in kept]
     others: dict[tuple[str, str], list[StoredVerdict]] = {}
     for version in sorted({question.version for question in unseen}):
@@ -43,6 +44,7 @@ def look_up(questions: Sequence[Question], store: VerdictStore | None, *, elsewh
             question=question,
             human=kept.get(question.label),
             stored=kept.get(question.key),
+            trusted=kept.get(question.trusted_key) if question.trusted_key != question.key else None,
             elsewhere=tuple(
                 others.get((question.version, question.error.fingerprint), ()) if question in unseen else ()
             ),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ci_metrics.models import Usage, Verdict
-from ci_metrics.verdicts.decision import Decision
+from ci_metrics.verdicts.decision import DOUBTED, Decision
 from ci_metrics.verdicts.question import Case
 from ci_metrics.verdicts.reuse import StoredVerdict, for_another, with_threshold
 
@@ -51,8 +51,8 @@ def _verdict(case: Case, decision: Decision | None, threshold: float) -> Verdict
         return with_threshold(case.rules, threshold)
     usage = case.request.spent + _paid_for(case, decision)
     error = case.request.error
-    if decision.verdict is not None and error is not None:
-        asked_about = case is (decision.question.lead if decision.by == "asked" else decision.payer)
+    asked_about = case is (decision.question.lead if decision.by == "asked" else decision.payer)
+    if decision.verdict is not None and error is not None and (asked_about or not decision.doubted):
         verdict = decision.verdict if asked_about else for_another(decision.verdict, case.request.extraction, error)
         verdict = replace(verdict, usage=usage, classifier_version=case.rules.classifier_version)
         return with_threshold(verdict, threshold)
@@ -61,7 +61,8 @@ def _verdict(case: Case, decision: Decision | None, threshold: float) -> Verdict
         return _pending(verdict, decision.why)
     if decision.by == "failed":
         return _failed(verdict, decision.why)
-    return replace(verdict, detail=decision.why) if decision.why else verdict
+    why = decision.why or (DOUBTED if decision.doubted else "")
+    return replace(verdict, detail=why) if why else verdict
 
 
 def _paid_for(case: Case, decision: Decision) -> Usage:

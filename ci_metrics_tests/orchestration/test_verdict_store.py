@@ -133,8 +133,8 @@ def test_a_claim_of_a_process_that_died_here_holds_nobody_up(store: IndexVerdict
 
 def test_verdicts_that_need_a_likeness_are_found_by_their_fingerprint_and_version(store: IndexVerdictStore) -> None:
     def kept(key: str, when: datetime, sketch: str, **verdict: Any) -> StoredVerdict:
-        said = replace(STORED.verdict, **verdict)
-        return replace(STORED, key=key, verdict=said, created_at=when, repo="plum/kiosk", sketch=sketch)
+        said = replace(STORED.verdict, origin="plum/kiosk", **verdict)
+        return replace(STORED, key=key, verdict=said, created_at=when, sketch=sketch)
 
     older, newer = kept("f1-a.1-c", NOON, "0a1b2c"), kept("f1-a.2-c", NOON + timedelta(hours=1), "0a1b2d")
     version, fingerprint = STORED.verdict.classifier_version, STORED.verdict.fingerprint
