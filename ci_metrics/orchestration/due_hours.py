@@ -31,6 +31,9 @@ UNFINISHED_EVERY = (
     (RERUN_LIMIT, timedelta(hours=24)),
 )
 
+#: So many closed hours without one that was indexed are worth telling.
+SILENT_HOURS = 6
+
 Reason = Literal["missing", "unfinished", "sweep"]
 
 Status = Mapping[str, Any]

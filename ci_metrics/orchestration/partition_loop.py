@@ -65,6 +65,11 @@ def _until_nothing_moved(
     return metadata
 
 
+def checked(*results: dg.AssetCheckResult) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster tells results with checks by the bare type
+    """What an asset returns after its loop: the results of its checks over all hours of the run."""
+    return dg.MaterializeResult(check_results=results)
+
+
 def announce_classifier(context: dg.AssetExecutionContext, judge: JudgePart) -> None:
     """Say in the run log which classifier answers, and why; once a run, whichever of the assets that call this is its first."""
     first = dg.AssetKey("workflow_runs")

@@ -15,8 +15,9 @@ from ci_metrics.errors import AuthenticationError, CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.logs import redact
 from ci_metrics.models import Annotation, Job, Run
+from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.metadata import plot, table
-from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.partition_loop import checked, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
 
@@ -34,6 +35,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         group="github",
         kinds={"github", "parquet"},
         pool="github",
+        checks=[checks.IDS_UNIQUE],
         description=(
             "The jobs of each attempt, with steps and annotations. An attempt that was finished when it was fetched is "
             "never fetched again. Annotations are redacted."
@@ -43,8 +45,9 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         context: dg.AssetExecutionContext,
         hours: dg.ResourceParam[HoursPart],
         github: dg.ResourceParam[GitHubPart],
-    ) -> None:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         each_hour(context, hours, lambda hour: fetch_hour(hours, github, hour, context), made_of=["workflow_runs"])
+        return checked(checks.ids_unique(hours.store, context.partition_keys))
 
     return workflow_jobs
 
