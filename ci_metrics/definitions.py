@@ -11,14 +11,15 @@ from typing import Any
 
 import dagster as dg
 
-from ci_metrics.orchestration import alerts, pr_comments
+from ci_metrics.orchestration.alerts import send_alerts
 from ci_metrics.orchestration.assets import build_assets, build_daily_assets, build_learning
-from ci_metrics.orchestration.checks import build_checks
+from ci_metrics.orchestration.checks import judged_by_this_version
 from ci_metrics.orchestration.console_logger import people_logger
-from ci_metrics.orchestration.history_checks import build_history_checks
-from ci_metrics.orchestration.jobs import build_check_job, build_jobs, build_learn_job, build_report_job
+from ci_metrics.orchestration.jobs import INGEST, LEARN, RECLASSIFY, REPORT, build_jobs
+from ci_metrics.orchestration.message_batches import collect_message_batches
 from ci_metrics.orchestration.partitions import hourly_partitions
 from ci_metrics.orchestration.parts import HoursPart
+from ci_metrics.orchestration.pr_comments import comment_pull_requests
 from ci_metrics.orchestration.resources import build_resources
 from ci_metrics.orchestration.schedules import HOURLY, build_schedules
 from ci_metrics.orchestration.sensors import build_sensors
@@ -42,15 +43,14 @@ def build_definitions(
         assets = build_assets(partitions, given)
         daily = build_daily_assets(given, assets[-1])
         learned = build_learning(assets)
-    ingest, reextract, reclassify = build_jobs(assets)
-    check_job, report_job, learn_job = build_check_job(), build_report_job(daily), build_learn_job(learned)
+    jobs = build_jobs(assets, daily, learned)
     hours = {} if settings is None else {"hours": HoursPart(settings)}
     return dg.Definitions(
         assets=[*assets, *daily, learned],
-        asset_checks=[*build_checks(), *build_history_checks()],
-        jobs=[ingest, reextract, reclassify, check_job, report_job, learn_job],
-        schedules=build_schedules(ingest, check_job, report_job, learn_job, cron),
-        sensors=[*build_sensors(ingest, reclassify), alerts.build(), pr_comments.build()],
+        asset_checks=[judged_by_this_version],
+        jobs=[*jobs.values(), collect_message_batches, comment_pull_requests, send_alerts],
+        schedules=build_schedules(jobs[INGEST], jobs[REPORT], jobs[LEARN], cron),
+        sensors=build_sensors(jobs[INGEST], jobs[RECLASSIFY]),
         resources=build_resources({**hours, **(resource_overrides or {})}),
         executor=dg.in_process_executor,
         loggers={"console": dg.colored_console_logger, "people": people_logger},

@@ -147,7 +147,7 @@ def _only(ci: Parts, types: list[str], below: float | None, repos: list[str]) ->
         raise SettingsError("--below", str(below), "Write a confidence above 0 and up to 1, like 0.7")
     if not types and below is None and not repos:
         return None
-    return Only(types=tuple(types), below=below, repos=tuple(repos)).with_kinds(ci.judge.taxonomy.parents)
+    return Only(types=types, below=below, repos=repos).with_kinds(ci.judge.taxonomy.parents)
 
 
 def _stored_hours(ci: Parts, first: str, last: str) -> list[str]:
@@ -174,8 +174,7 @@ def _run(
         for first, last in chunks_of(hours):
             if not quiet:
                 print(f"{first} to {last}: judging again, {classifier_in_words(settings)}", flush=True)
-            tags = only.tags() if only is not None else {}
-            result = run_hours(settings, instance, job, first, last, quiet=True, tags=tags)
+            result = run_hours(settings, instance, job, first, last, quiet=True, only=only)
             if not result.success:
                 failed[first, last] = why_failed(result)
     return failed

@@ -38,6 +38,9 @@ SELDOM = timedelta(hours=24)
 #: The tag of a run that says why it was asked for: one of `Reason` from the sensors, which leave to `due_repositories` whom to ask.
 REASON_TAG = "ci_metrics/reason"
 
+#: So many closed hours without one that was indexed are worth telling.
+SILENT_HOURS = 6
+
 Reason = Literal["missing", "unfinished", "sweep"]
 REASONS: tuple[Reason, ...] = ("missing", "unfinished", "sweep")
 

@@ -12,16 +12,9 @@ import dagster as dg
 # What define_asset_job returns; Dagster exports no public name for it.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-__all__ = [
-    "INGEST",
-    "RECLASSIFY",
-    "REEXTRACT",
-    "UnresolvedAssetJobDefinition",
-    "build_check_job",
-    "build_jobs",
-    "build_learn_job",
-    "build_report_job",
-]
+from ci_metrics.orchestration.checks import STALE
+
+__all__ = ["INGEST", "LEARN", "RECLASSIFY", "REEXTRACT", "REPORT", "UnresolvedAssetJobDefinition", "build_jobs"]
 
 #: Names of jobs, as schedules, sensors and commands launch them.
 INGEST = "ingest_hours"
@@ -29,51 +22,45 @@ RECLASSIFY = "reclassify_hours"
 REEXTRACT = "reextract_hours"
 
 
+REPORT = "daily_reports"
+LEARN = "learn_from_verdicts"
+
 #: What comes from GitHub.
 _FETCHED = frozenset({"workflow_runs", "workflow_jobs", "job_logs"})
 
 
-def build_jobs(assets: Sequence[dg.AssetsDefinition]) -> list[UnresolvedAssetJobDefinition]:
-    """`ingest_hours`: the whole chain. `reclassify_hours`: verdicts and documents again, with no request to GitHub."""
-    whole = dg.AssetSelection.assets(*assets)
-    read = [asset for asset in assets if asset.key.to_user_string() not in _FETCHED]
+def build_jobs(
+    hourly: Sequence[dg.AssetsDefinition], daily: Sequence[dg.AssetsDefinition], learned: dg.AssetsDefinition
+) -> dict[str, UnresolvedAssetJobDefinition]:
+    """The jobs over assets, by name."""
+    read = [asset for asset in hourly if asset.key.to_user_string() not in _FETCHED]
     judged = [asset for asset in read if asset.key.to_user_string() != "extracted_errors"]
-    return [
-        dg.define_asset_job(INGEST, selection=whole, description="The whole chain for one hour, or a range of hours."),
+    once_a_day = dg.AssetSelection.checks(STALE)
+    jobs = [
+        dg.define_asset_job(
+            INGEST,
+            selection=dg.AssetSelection.assets(*hourly) - once_a_day,
+            description="The whole chain for one hour, or a range of hours.",
+        ),
         dg.define_asset_job(
             REEXTRACT,
-            selection=dg.AssetSelection.assets(*read),
+            selection=dg.AssetSelection.assets(*read) - once_a_day,
             description="Read stored logs again (a new extractor or fingerprint), then judge and write. Asks GitHub for nothing.",
         ),
         dg.define_asset_job(
             RECLASSIFY,
-            selection=dg.AssetSelection.assets(*judged),
+            selection=dg.AssetSelection.assets(*judged) - once_a_day,
             description="Judge stored errors again and write the documents again. Asks GitHub for nothing.",
         ),
+        dg.define_asset_job(
+            REPORT,
+            selection=dg.AssetSelection.assets(*daily) | once_a_day,
+            description="The HTML report of the week that ends with a day, and whether any stored hour is stale.",
+        ),
+        dg.define_asset_job(
+            LEARN,
+            selection=dg.AssetSelection.assets(learned),
+            description="Learn the embedded decision again from people's and a sure model's verdicts. Asks GitHub for nothing.",
+        ),
     ]
-
-
-def build_report_job(assets: Sequence[dg.AssetsDefinition]) -> UnresolvedAssetJobDefinition:
-    """`daily_reports`: what is made once a day."""
-    return dg.define_asset_job(
-        "daily_reports",
-        selection=dg.AssetSelection.assets(*assets),
-        description="The HTML report of the week that ends with a day.",
-    )
-
-
-def build_learn_job(learned: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
-    """`learn_from_verdicts`: what is learned once a week."""
-    return dg.define_asset_job(
-        "learn_from_verdicts",
-        selection=dg.AssetSelection.assets(learned),
-        description="Learn the embedded decision again from people's and a sure model's verdicts. Asks GitHub for nothing.",
-    )
-
-
-def build_check_job() -> UnresolvedAssetJobDefinition:
-    """`check_silence`: only the check that something is being indexed."""
-    key = dg.AssetCheckKey(dg.AssetKey("indexed_documents"), "something_indexed")
-    return dg.define_asset_job(
-        "check_silence", selection=dg.AssetSelection.checks(key), description="Has anything reached the index lately?"
-    )
+    return {job.name: job for job in jobs}

@@ -6,7 +6,7 @@ What belongs here: the loop, its per-hour metadata, what is kept when an hour fa
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -35,8 +35,8 @@ def each_hour(
     *,
     made_of: Sequence[str] = (),
     again: HourWork | None = None,
-) -> None:
-    """Do `work` for each of the run's hours, oldest first, and put its metadata on that hour's own event.
+) -> list[str]:
+    """Do `work` for each of the run's hours, oldest first, and put its metadata on that hour's own event; the hours done.
 
     `made_of`: the assets that the work rests on. Where another run commits one of them meanwhile, the work is done again,
     by `again` if that is another one.
@@ -75,12 +75,7 @@ def each_hour(
         context.add_asset_metadata(dict(metadata), partition_key=hour)
     for hour, why in aside.items():
         context.add_asset_metadata({"set_aside": why}, partition_key=hour)
-
-
-def hours_done(hours: HoursPart, context: dg.AssetCheckExecutionContext) -> Iterator[str]:
-    """The hours of a check's run that nothing has set aside so far, one by one: what there is to be checked."""
-    run = context.op_execution_context.run.run_id
-    return (hour for hour in context.partition_keys if not _set_aside(hours.store.look(hour), run))
+    return list(done)
 
 
 def _set_aside(state: HourState, run: str) -> str | None:
@@ -119,6 +114,11 @@ def _until_not_overtaken(
             return act(hour)
         hours.store.look(hour, made_of, anew=True)
     raise OvertakenError(f"other runs wrote hour {hour} anew each of the {MOST_REPEATS + 1} times it was worked on")
+
+
+def checked(*results: dg.AssetCheckResult) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster tells results with checks by the bare type
+    """What an asset returns after its loop: the results of its checks over the hours that were done."""
+    return dg.MaterializeResult(check_results=results)
 
 
 def announce_classifier(context: dg.AssetExecutionContext, judge: JudgePart) -> None:

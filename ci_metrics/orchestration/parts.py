@@ -22,7 +22,7 @@ from ci_metrics.github import GitHub, open_github
 from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
-from ci_metrics.llm.batch_ledger import FileBatchLedger
+from ci_metrics.llm.batch_ledger import BatchLedger, FileBatchLedger
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.llm.clients import build_client
 from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
@@ -149,6 +149,11 @@ class JudgePart(_Opening):
         return client
 
     @cached_property
+    def ledger(self) -> BatchLedger:
+        """What is noted of the message batches under way."""
+        return FileBatchLedger(self.settings.data_dir / "batches")
+
+    @cached_property
     def batches(self) -> Batches | None:
         """The message batches under way; None without a model, or when the settings want none."""
         if self.model is None or not self.settings.model_batches:
@@ -158,7 +163,7 @@ class JudgePart(_Opening):
             taxonomy=self.taxonomy,
             model=self.model,
             store=self.verdicts,
-            ledger=FileBatchLedger(self.settings.data_dir / "batches"),
+            ledger=self.ledger,
         )
 
     @cached_property

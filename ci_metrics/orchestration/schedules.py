@@ -18,15 +18,13 @@ HOURLY = "15 * * * *"
 
 def build_schedules(
     ingest: UnresolvedAssetJobDefinition,
-    check: UnresolvedAssetJobDefinition,
     report: UnresolvedAssetJobDefinition,
     learn: UnresolvedAssetJobDefinition,
     cron: str = HOURLY,
 ) -> list[dg.ScheduleDefinition]:
-    """The hourly ingestion (`cron` says when), the look whether anything is being indexed, the daily report, weekly learning."""
+    """The hourly ingestion (`cron` says when), the daily report, weekly learning."""
 
     @dg.schedule(
-        name="hourly",
         job=ingest,
         cron_schedule=cron,
         execution_timezone="UTC",
@@ -44,18 +42,6 @@ def build_schedules(
         return dg.RunRequest(run_key=f"{key}@{tick}", partition_key=key, tags={"ci_metrics/reason": "schedule"})
 
     @dg.schedule(
-        name="is_anything_indexed",
-        job=check,
-        cron_schedule="45 * * * *",
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="At :45, the check that the last hours have reached the index.",
-    )
-    def is_anything_indexed(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
-
-    @dg.schedule(
-        name="daily",
         job=report,
         cron_schedule="30 0 * * *",
         execution_timezone="UTC",
@@ -71,7 +57,6 @@ def build_schedules(
         return dg.RunRequest(run_key=day, partition_key=day)
 
     @dg.schedule(
-        name="weekly",
         job=learn,
         cron_schedule="0 3 * * 1",
         execution_timezone="UTC",
@@ -87,4 +72,4 @@ def build_schedules(
             return dg.SkipReason("ENABLE_ERROR_CLASSIFICATION or LEARN_FROM_VERDICTS is false.")
         return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
 
-    return [hourly, is_anything_indexed, daily, weekly]
+    return [hourly, daily, weekly]

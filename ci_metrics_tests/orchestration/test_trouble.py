@@ -14,7 +14,6 @@ from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.index.base import Body
 from ci_metrics.models import Run
-from ci_metrics.orchestration.due_hours import REASON_TAG
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
@@ -42,9 +41,8 @@ def settings(github: SampleGitHub, tmp_path: Path) -> Settings:
 
 def ingest(settings: Settings, reason: str = "") -> bool:
     """Do the hour as a person does, or for the `reason` that a sensor gives."""
-    tags = {REASON_TAG: reason} if reason else {}
     with open_instance(settings) as instance:
-        return run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True, tags=tags).success
+        return run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True, reason=reason).success
 
 
 def unfinished(settings: Settings) -> bool:

@@ -21,8 +21,13 @@ from ci_metrics.orchestration.assets import (
     workflow_jobs,
     workflow_runs,
 )
+from ci_metrics.orchestration.due_hours import SILENT_HOURS
+from ci_metrics.orchestration.partitions import HOUR
 from ci_metrics.orchestration.parts import versions_in_force
 from ci_metrics.settings import Settings
+
+#: Any hour that is indexed counts, an old one too: the alert, which looks at the newest hours, is stricter.
+INDEXED_LATELY = dg.FreshnessPolicy.time_window(fail_window=SILENT_HOURS * HOUR)
 
 
 def build_assets(partitions: dg.PartitionsDefinition, settings: Settings) -> list[dg.AssetsDefinition]:
@@ -35,6 +40,8 @@ def build_assets(partitions: dg.PartitionsDefinition, settings: Settings) -> lis
     versions = versions_in_force(settings, taxonomy_in_force(settings.taxonomy_file, catalogue), catalogue)
     verdicts = classifications.build(partitions, errors, versions.classifier)
     documents = indexed_documents.build(partitions, verdicts)
+    if not settings.is_sample:
+        documents = documents.map_asset_specs(lambda spec: dg.apply_freshness_policy(spec, INDEXED_LATELY))
     return [runs, jobs, logs, errors, verdicts, documents, failure_history.build(partitions, documents)]
 
 

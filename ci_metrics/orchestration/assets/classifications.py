@@ -10,15 +10,16 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.models import ErrorState, Job, Run, Usage
+from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.assets.extracted_errors import extract_job
 from ci_metrics.orchestration.carried_labels import carry_labels
 from ci_metrics.orchestration.job_labels import with_job_labels
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.model_usage import keeping_money, spent_in_vain, total_usage, usage_metadata
-from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour
+from ci_metrics.orchestration.partition_loop import announce_classifier, checked, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
-from ci_metrics.orchestration.reclassify_filter import Only, only_of
+from ci_metrics.orchestration.reclassify_filter import Only
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
 from ci_metrics.orchestration.unchanged_rows import is_open, still_holding
 from ci_metrics.verdicts.judge import JudgeRequest
@@ -37,6 +38,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
         group="causes",
         kinds={"anthropic", "parquet"},
         pool="llm",
+        checks=[checks.UNKNOWN_SHARE, checks.MODEL_FAILURES],
         code_version=code_version,
         description=(
             "What kind of error it is, how sure, why, which lines prove it, what might fix it: by a human, a stored verdict, "
@@ -46,17 +48,17 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
     )
     def classifications(
         context: dg.AssetExecutionContext,
+        config: Only,
         hours: dg.ResourceParam[HoursPart],
         index: dg.ResourceParam[IndexPart],
         judge: dg.ResourceParam[JudgePart],
-    ) -> None:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         announce_classifier(context, judge)
-        only = only_of(context.run.tags)
-        if only is not None:
-            only = only.with_kinds(judge.taxonomy.parents)
-        each_hour(
+        only = config.with_kinds(judge.taxonomy.parents) if config.chooses else None
+        done = each_hour(
             context, hours, lambda hour: judge_hour(hours, index, judge, hour, only), made_of=["extracted_errors"]
         )
+        return checked(checks.unknown_share(hours.store, done), checks.model_failures(hours.store, done))
 
     return classifications
 

@@ -14,8 +14,9 @@ from ci_metrics.index.base import Document, DocumentIndex, Where
 from ci_metrics.index.documents import Provenance, digest, job_document, job_id, step_documents, workflow_document
 from ci_metrics.index.error_fields import JobOutcome
 from ci_metrics.models import Job, Run
+from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.metadata import plot
-from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.partition_loop import checked, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
@@ -47,6 +48,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         group="documents",
         kinds={"opensearch"},
         pool="index",
+        checks=[checks.DOCUMENTS_COMPLETE],
         description=(
             "One document per attempt of each workflow, job and step, with the verdict on what failed, upserted under its "
             "deterministic id. Only documents that differ from what the index holds are written."
@@ -57,14 +59,16 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         hours: dg.ResourceParam[HoursPart],
         index: dg.ResourceParam[IndexPart],
         judge: dg.ResourceParam[JudgePart],
-    ) -> None:
-        each_hour(
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        done = each_hour(
             context,
             hours,
             lambda hour: index_hour(hours, index, judge, hour, context),
             made_of=MADE_OF,
             again=lambda hour: index_hour(hours, index, judge, hour, context, trusting=False),
         )
+        classified = judge.settings.enable_error_classification
+        return checked(checks.documents_complete(hours.store, index.documents, done, classified=classified))
 
     return indexed_documents
 
@@ -108,17 +112,6 @@ def index_hour(
             [document.id for document in documents if "s_error_state" in document.body][:200]
         ),
     }
-
-
-def classified_or_stated(store: HourStore, hour: str) -> list[str]:
-    """Failed jobs of the hour that no row gives a state: what the blocking check refuses."""
-    stated = {row.key for row in store.read("classifications", hour, JobVerdicts)}
-    jobs = store.read("workflow_jobs", hour, Job)
-    return [
-        f"job {job.job_id} has no state"
-        for job in jobs
-        if job.failed and job.finished and (job.job_id, job.run_attempt) not in stated
-    ]
 
 
 class _HourRows:

@@ -15,10 +15,11 @@ import dagster as dg
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.models import Job, JobLog, Run
+from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import plot, table
-from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.partition_loop import checked, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
 from ci_metrics.orchestration.passing_runs import Found, look_for, undecided
@@ -42,6 +43,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         group="github",
         kinds={"github", "zstandard"},
         pool="github",
+        checks=[checks.MISSING_LOGS],
         description=(
             "The logs of failed jobs, as GitHub served them, compressed; the manifest says of each whether it is stored, "
             "missing (404), gone (410) or still to be fetched. A stored log is never fetched again. Of the last run in which a "
@@ -52,8 +54,11 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         context: dg.AssetExecutionContext,
         hours: dg.ResourceParam[HoursPart],
         github: dg.ResourceParam[GitHubPart],
-    ) -> None:
-        each_hour(context, hours, lambda hour: fetch_hour(hours, github, hour, context), made_of=["workflow_jobs"])
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        done = each_hour(
+            context, hours, lambda hour: fetch_hour(hours, github, hour, context), made_of=["workflow_jobs"]
+        )
+        return checked(checks.missing_logs(hours.store, done))
 
     return job_logs
 

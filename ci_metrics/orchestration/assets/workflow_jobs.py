@@ -15,10 +15,11 @@ from ci_metrics.errors import AuthenticationError, CiMetricsError, ContractError
 from ci_metrics.github import GitHub, RequestCount
 from ci_metrics.logs import redact
 from ci_metrics.models import Annotation, Job, Run
+from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import plot, table
-from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.partition_loop import checked, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
 from ci_metrics.orchestration.row_limits import within_limits
@@ -38,6 +39,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         group="github",
         kinds={"github", "parquet"},
         pool="github",
+        checks=[checks.IDS_UNIQUE],
         description=(
             "The jobs of each attempt, with steps and annotations. An attempt that was finished when it was fetched is "
             "never fetched again. Annotations are redacted."
@@ -47,8 +49,11 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         context: dg.AssetExecutionContext,
         hours: dg.ResourceParam[HoursPart],
         github: dg.ResourceParam[GitHubPart],
-    ) -> None:
-        each_hour(context, hours, lambda hour: fetch_hour(hours, github, hour, context), made_of=["workflow_runs"])
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        done = each_hour(
+            context, hours, lambda hour: fetch_hour(hours, github, hour, context), made_of=["workflow_runs"]
+        )
+        return checked(checks.ids_unique(hours.store, done))
 
     return workflow_jobs
 
