@@ -70,7 +70,8 @@ def fetch_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
     if asked:
         before = ci.github.requests
         with ThreadPoolExecutor(FETCH_THREADS) as pool:
-            for log in pool.map(lambda job: _fetch(ci, hour, job), asked):
+            earlier = [manifest.get((job.job_id, job.run_attempt)) for job in asked]
+            for log in pool.map(lambda job, before: _fetch(ci, hour, job, before), asked, earlier):
                 manifest[log.job_id, log.run_attempt] = log
         requests = (ci.github.requests - before).total
     logs = sorted(manifest.values(), key=lambda log: (log.repo, log.run_id, log.run_attempt, log.job_id))
@@ -117,12 +118,12 @@ def _final(log: JobLog | None, job: Job, now: datetime) -> bool:
     return not (log.http_status == 404 and fresh)
 
 
-def _fetch(ci: Workplace, hour: str, job: Job) -> JobLog:
+def _fetch(ci: Workplace, hour: str, job: Job, earlier: JobLog | None) -> JobLog:
     """One log into the store, or the state that says why there is none."""
     name = f"{job.job_id}-{job.run_attempt}"
     try:
         with ci.store.log_writer(hour, name) as write:
-            log = ci.github.download_log(job, write, ci.settings.max_log_mb * 1_000_000)
+            log = ci.github.download_log(job, write, ci.settings.max_log_mb * 1_000_000, earlier)
     except CiMetricsError as error:
         return _entry(job, "unavailable", f"{type(error).__name__}: {error}")
     if log.state != "stored":

@@ -1,24 +1,25 @@
 """`workflow_jobs`: each attempt's own jobs with their steps and annotations.
 
-What belongs here: deciding which attempts to ask for, and redacting annotations before they are stored. Does not: logs.
+What belongs here: deciding which attempts to ask for. Does not: logs.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
-from ci_metrics.errors import AuthenticationError, CiMetricsError
+from ci_metrics.errors import AuthenticationError, CiMetricsError, IncompleteError
 from ci_metrics.github import GitHub
-from ci_metrics.logs import redact
-from ci_metrics.models import Annotation, Job, Run
+from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.resources import FETCH_THREADS, Workplace
+
+T = TypeVar("T")
 
 NAME = "workflow_jobs"
 
@@ -64,6 +65,8 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
         before = ci.github.requests
         with ThreadPoolExecutor(FETCH_THREADS) as pool:
             for run, outcome in zip(due, pool.map(lambda run: _try_fetch(ci.github, run), due), strict=True):
+                if isinstance(outcome, IncompleteError):  # what came is kept, and the attempt is asked for again
+                    stored.update({(job.job_id, job.run_attempt): job for job in outcome.found})
                 if isinstance(outcome, CiMetricsError):
                     problems[f"{run.repo} run {run.run_id} attempt {run.run_attempt}"] = (
                         f"{type(outcome).__name__}: {outcome}"
@@ -111,14 +114,22 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
 
 def _try_fetch(github: GitHub, run: Run) -> list[Job] | CiMetricsError:
     """One attempt's jobs, or the error that kept them away: one run does not lose the others."""
+    short: list[IncompleteError] = []
     try:
-        jobs = github.jobs(run)
+        jobs = _as_found(lambda: github.jobs(run), short)
         finished = [job for job in jobs if job.finished]
-        annotations = github.annotations(run.repo, run, finished)
+        annotations = _as_found(lambda: github.annotations(run.repo, run, finished), short)
     except CiMetricsError as error:
         return error
-    return [replace(job, annotations=tuple(_redacted(a) for a in annotations.get(job.job_id, ()))) for job in jobs]
+    found = [replace(job, annotations=tuple(annotations.get(job.job_id, ()))) for job in jobs]
+    return IncompleteError("; ".join(map(str, short)), found=found) if short else found
 
 
-def _redacted(annotation: Annotation) -> Annotation:
-    return replace(annotation, message=redact(annotation.message)[0], title=redact(annotation.title)[0])
+def _as_found(ask: Callable[[], T], short: list[IncompleteError]) -> T:
+    """What GitHub gave; where that is not all, `short` gets the reason."""
+    try:
+        return ask()
+    except IncompleteError as error:
+        short.append(error)
+        found: T = error.found
+        return found

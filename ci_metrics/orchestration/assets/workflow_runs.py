@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from ci_metrics.errors import CiMetricsError
+from ci_metrics.errors import CiMetricsError, IncompleteError
 from ci_metrics.github import GitHub
 from ci_metrics.models import Run
 from ci_metrics.orchestration.metadata import plot, table
@@ -55,8 +55,14 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
     deleted: list[tuple[int, int]] = []  # stored, and no longer listed
     for repo in ci.settings.repo:
         known = {key: run for key, run in rows.items() if key[0] == repo}
+        problem = ""
         try:
-            fetched = fetch_repo(ci.github, repo, hour, known)
+            try:
+                fetched = fetch_repo(ci.github, repo, hour, known)
+            except IncompleteError as error:
+                # What came is kept; nothing is taken for deleted, and the hour counts as unfinished.
+                fetched, problem = error.found, f"{type(error).__name__}: {error}"
+                context.log.warning(f"⚠️ {repo}: {error}")
         except CiMetricsError as error:
             # The other repositories go on; what is stored of this one stays, and the hour counts as unfinished.
             problems.append(error)
@@ -68,8 +74,9 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
         rows.update({(run.repo, run.run_id, run.run_attempt): run for run in fetched})
         unfinished = len({run.run_id for run in fetched if not run.finished})
         listed = {run.run_id for run in fetched}
-        deleted += sorted((run_id, attempt) for _, run_id, attempt in known if run_id not in listed)
-        fetches.append(RepoFetch(repo=repo, runs=len(listed), unfinished=unfinished))
+        if not problem:
+            deleted += sorted((run_id, attempt) for _, run_id, attempt in known if run_id not in listed)
+        fetches.append(RepoFetch(repo=repo, runs=len(listed), unfinished=unfinished, problem=problem))
     failing = {fetch.repo: fetch.problem for fetch in fetches if fetch.problem}
     if problems and len(problems) == len(ci.settings.repo):
         # Noted first: an hour that nobody has heard of is an hour that nobody comes back to.
@@ -102,15 +109,31 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
 
 
 def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, int, int], Run]) -> list[Run]:
-    """All attempts of one repository's runs of the hour; earlier attempts that are finished and `known` are not asked again."""
+    """All attempts of one repository's runs of the hour; earlier attempts that are finished and `known` are not asked again.
+
+    Raises IncompleteError with what came when GitHub gave less than it says there is.
+    """
     start = hour_start(hour)
     found: list[Run] = []
-    for latest in github.runs_created(repo, start, start + HOUR):
+    short: list[str] = []
+    try:
+        listed = github.runs_created(repo, start, start + HOUR)
+    except IncompleteError as error:
+        listed = error.found
+        short.append(str(error))
+    for latest in listed:
         same = {key[2]: run for key, run in known.items() if key[1] == latest.run_id}
         finished = {attempt for attempt, run in same.items() if run.finished and attempt < latest.run_attempt}
         pr_id = next((run.pr_id for run in same.values() if run.pr_id != "N/A"), latest.pr_id)
         if pr_id == "N/A" and latest.event.startswith("pull_request"):
             pr_id = github.pr_id(latest)
-        attempts = [*(same[n] for n in sorted(finished)), *github.attempts(latest, known=finished)]
+        try:
+            asked = github.attempts(latest, known=finished)
+        except IncompleteError as error:
+            asked = error.found
+            short.append(str(error))
+        attempts = [*(same[n] for n in sorted(finished)), *asked]
         found.extend(replace(run, pr_id=pr_id) for run in attempts)
+    if short:
+        raise IncompleteError("; ".join(short), found=found)
     return found
