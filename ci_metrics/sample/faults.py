@@ -39,8 +39,9 @@ FaultKind = Literal[
     "hostile",  # names hold lone surrogates, NULs and control characters
     "megabyte",  # names of a megabyte
     # On the log storage only:
-    "half",  # half of the log, whole by its length
-    "half_unsized",  # half of the log, without a length
+    "half",  # the storage has half of the log: whole by its length
+    "half_unsized",  # half of what was asked for, without a length
+    "unsized",  # all of it, without a length
     "html_as_text",  # a proxy's HTML page, said to be text/plain
     "checksum",  # a checksum that the log does not have
 ]

@@ -65,7 +65,7 @@ class LogHandler(Http):
             self._refuse(404, "BlobNotFound")
             return
         kind = fault.kind if fault is not None else ""
-        if kind in ("half", "half_unsized"):
+        if kind == "half":
             log = log[: len(log) // 2]
         headers = {"Content-Type": "text/plain; charset=utf-8", "Accept-Ranges": "bytes", "ETag": f'"{len(log):x}"'}
         checked = b"other bytes" if kind == "checksum" else log
@@ -81,8 +81,10 @@ class LogHandler(Http):
         elif asked is not None:
             self.send_bytes(416, {"Content-Range": f"bytes */{len(log)}"}, b"")
             return
+        if kind == "half_unsized":
+            log = log[: len(log) // 2]
         dripping = fault.seconds if fault is not None and kind == "drip" else None
-        self.send_bytes(status, headers, log, cut=kind == "cut", drip=dripping, sized=kind != "half_unsized")
+        self.send_bytes(status, headers, log, cut=kind == "cut", drip=dripping, sized="unsized" not in kind)
 
     def _refuse(self, status: int, code: str) -> None:
         body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code></Error>'.encode()

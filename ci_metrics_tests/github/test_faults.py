@@ -142,7 +142,18 @@ def cases() -> Iterator[tuple[FaultKind, str, dict[str, object]]]:
     for on in ("jobs", "log_storage"):
         yield "drip", on, {"seconds": 0.02}
         yield "cut", on, {}
-    for kind in ("break", "html", "html_as_text", "empty", "gzip", "nested", "half", "half_unsized", "checksum"):
+    for kind in (
+        "break",
+        "html",
+        "html_as_text",
+        "empty",
+        "gzip",
+        "nested",
+        "half",
+        "half_unsized",
+        "unsized",
+        "checksum",
+    ):
         yield kind, "log_storage", {}  # type: ignore[misc]
     yield "redirect_loop", "log_storage", {}
     yield "status", "log_storage", {"status": 503}
