@@ -182,11 +182,6 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
         return parts.scheme, parts.hostname, None
 
 
-def origin_and_path(url: str) -> tuple[object, str]:
-    """Where an address leads, whatever its query."""
-    return origin(url), _parts(url).path
-
-
 def joined(url: str, target: str) -> str:
     """Where a `Location` seen at `url` leads; "" for one that is no address."""
     try:

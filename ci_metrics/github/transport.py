@@ -29,7 +29,6 @@ from ci_metrics.github.answers import (
     json_of,
     no_answer,
     origin,
-    origin_and_path,
     place,
     until_reset,
     wait_asked_for,
@@ -221,7 +220,7 @@ class Transport:
         kept = self._cache.get(scope, url) if self._cache is not None and not fresh else None
         headers = {"If-None-Match": kept.etag} if kept is not None else {}
         response = self._send(kind, "GET", url, again=again, headers=headers)
-        moved = origin_and_path(str(response.url)) != origin_and_path(url)
+        moved = "/repositories/" in response.url.path  # where GitHub sends on from a repository's old name
         if response.status_code == 304 and kept is not None:
             try:
                 return self._at_home(shape.page(json.loads(kept.body), kept.link, url, moved=moved), url)

@@ -88,14 +88,14 @@ def test_one_failing_repository_loses_nothing_of_the_others_and_is_made_good(
 
 def test_what_github_keeps_back_is_missed_by_name_and_the_rest_lands(github: SampleGitHub, settings: Settings) -> None:
     github.faults.add(Fault(kind="short", on="jobs", times=None, count=1))
-    github.faults.add(Fault(kind="ids", on="runs", times=None, count=1, every=2))
+    github.faults.add(Fault(kind="ids", on="runs", times=None, count=1))
     assert ingest(settings)
     some = jobs(settings)
     with contextlib.closing(Workplace(settings)) as ci:
         status = str(ci.store.status(HOUR))
     assert unfinished(settings)
     assert "short: 2 of 3 jobs" in status
-    assert "workflow run of" in status and "field “id” should be a smaller number" in status
+    assert "1 of 2 workflow runs cannot be used: workflow run of scaled/repo-0001: field “id”" in status
     github.faults.clear()
     assert ingest(settings)
     whole = jobs(settings)
