@@ -128,6 +128,7 @@ def cases() -> Iterator[tuple[FaultKind, str, dict[str, object]]]:
     for on in ("jobs", "attempt", "log"):
         for kind in ("break", "html", "empty", "gzip", "nested", "not_modified", "redirect_loop", "shape"):
             yield kind, on, {}  # type: ignore[misc]
+    yield "status", "*", {"status": 502, "every": 2}
     for on in (*LISTINGS, *OBJECTS, "log"):
         yield "status", on, {"status": 502}
         yield "status", on, {"status": 404}
