@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from ci_metrics.errors import ContractError
-from ci_metrics.github.job_objects import job_from_object
+from ci_metrics.github.schemas import job_from_object
 from ci_metrics.logs import Background, background_of
 from ci_metrics.models import Job
 

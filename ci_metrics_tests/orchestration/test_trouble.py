@@ -133,6 +133,24 @@ def test_a_damaged_log_is_one_jobs_trouble_and_is_named(settings: Settings) -> N
     assert "ZstdError" in why
 
 
+def test_what_github_keeps_back_is_missed_by_name_and_the_rest_lands(github: SampleGitHub, settings: Settings) -> None:
+    github.faults.add(Fault(kind="short", on="jobs", times=None, count=1))
+    github.faults.add(Fault(kind="ids", on="runs", times=None, count=1))
+    assert ingest(settings)
+    some = jobs(settings)
+    with open_parts(settings) as ci:
+        status = str(ci.hours.store.state(HOUR).set_aside)
+    assert unfinished(settings)
+    assert "short: 2 of 3 jobs" in status
+    assert "1 of 2 workflow runs cannot be used: workflow run of scaled/repo-0001: field “id”" in status
+    github.faults.clear()
+    assert ingest(settings)
+    whole = jobs(settings)
+    assert (len(some), len(whole)) == (4, 12)
+    assert set(some) < set(whole)
+    assert not unfinished(settings)
+
+
 def test_runs_that_were_deleted_before_they_were_done_are_not_waited_for(
     github: SampleGitHub, settings: Settings
 ) -> None:

@@ -74,10 +74,10 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
         for job in failed
         if job.repo in hours.settings.repo and _is_due(manifest.get(_key(job)), job, asked, hours.now())
     ]
+    earlier = [manifest.get(_key(job)) for job in due]
     with ThreadPoolExecutor(FETCH_THREADS) as pool:
-        manifest.update(
-            {(log.job_id, log.run_attempt): log for log in pool.map(lambda job: _fetch(hours, github, hour, job), due)}
-        )
+        for log in pool.map(lambda job, before: _fetch(hours, github, hour, job, before), due, earlier):
+            manifest[log.job_id, log.run_attempt] = log
     requests = (github.client.requests - before).total
     logs = sorted(manifest.values(), key=lambda log: (log.repo, log.run_id, log.run_attempt, log.job_id))
     found = _with_background(hours, github, hour, logs)
@@ -146,14 +146,14 @@ def _with_background(hours: HoursPart, github: GitHubPart, hour: str, logs: list
     return replace(found, logs=[settled.get((log.job_id, log.run_attempt), log) for log in logs])
 
 
-def _fetch(hours: HoursPart, github: GitHubPart, hour: str, job: Job) -> JobLog:
+def _fetch(hours: HoursPart, github: GitHubPart, hour: str, job: Job, earlier: JobLog | None) -> JobLog:
     """One log into the store, or the state that says why there is none."""
     if not job.steps:
         return _entry(job, "not_found", "the job never started a step, so it has no log")
     name = f"{job.job_id}-{job.run_attempt}"
     try:
         with hours.store.log_writer(hour, name) as write:
-            log = github.client.download_log(job, write, github.settings.max_log_mb * 1_000_000)
+            log = github.client.download_log(job, write, github.settings.max_log_mb * 1_000_000, earlier)
     except CiMetricsError as error:
         return _entry(job, "unavailable", f"{type(error).__name__}: {error}")
     if log.state != "stored":

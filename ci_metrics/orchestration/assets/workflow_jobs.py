@@ -1,20 +1,19 @@
 """`workflow_jobs`: each attempt's own jobs with their steps and annotations.
 
-What belongs here: deciding which attempts to ask for, and redacting annotations before they are stored. Does not: logs.
+What belongs here: deciding which attempts to ask for. Does not: logs.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import dagster as dg
 
-from ci_metrics.errors import AuthenticationError, CiMetricsError, ContractError
+from ci_metrics.errors import AuthenticationError, CiMetricsError, ContractError, IncompleteError
 from ci_metrics.github import GitHub, RequestCount
-from ci_metrics.logs import redact
-from ci_metrics.models import Annotation, Job, Run
+from ci_metrics.models import Job, Run
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
 from ci_metrics.orchestration.hours import Outcome
@@ -24,6 +23,8 @@ from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
 from ci_metrics.orchestration.row_limits import within_limits
 from ci_metrics.orchestration.store import HourStore
+
+T = TypeVar("T")
 
 NAME = "workflow_jobs"
 
@@ -135,21 +136,32 @@ def _attempts(pairs: Iterable[Iterable[int]] | None) -> set[Attempt]:
 
 def _try_fetch(github: GitHub, run: Run) -> Answer:
     """One attempt's jobs, or what kept them away: one attempt does not lose the others, nor does one job."""
+    name = f"run {run.run_id} attempt {run.run_attempt}"
+    short: list[str] = []
     try:
-        fetched = github.jobs(run)
-        annotations = github.annotations(run.repo, run, [job for job in fetched if job.finished])
+        fetched = _as_found(lambda: github.jobs(run), short)
+        finished = [job for job in fetched if job.finished]
+        annotations = _as_found(lambda: github.annotations(run.repo, run, finished), short)
     except CiMetricsError as error:
-        name = f"run {run.run_id} attempt {run.run_attempt}"
         return Answer(error=error, failures={name: f"{type(error).__name__}: {error}"})
     jobs: list[Job] = []
-    failures: dict[str, str] = {}
+    failures = {name: "; ".join(short)} if short else {}
     for job in fetched:
-        redacted = tuple(_redacted(annotation) for annotation in annotations.get(job.job_id, ()))
         try:
-            jobs.append(within_limits(replace(job, annotations=redacted)))
+            jobs.append(within_limits(replace(job, annotations=tuple(annotations.get(job.job_id, ())))))
         except ContractError as error:
             failures[f"job {job.job_id} attempt {job.run_attempt}"] = str(error)
     return Answer(jobs=jobs, failures=failures)
+
+
+def _as_found(ask: Callable[[], T], short: list[str]) -> T:
+    """What GitHub gave; where that is not all, `short` gets the reason."""
+    try:
+        return ask()
+    except IncompleteError as error:
+        short.append(str(error))
+        found: T = error.found
+        return found
 
 
 def _failures(
@@ -203,7 +215,3 @@ def _metadata(jobs: Sequence[Job], outcome: Outcome, spent: RequestCount) -> Map
             ("workflow", "job", "attempt", "is", "url"),
         ),
     }
-
-
-def _redacted(annotation: Annotation) -> Annotation:
-    return replace(annotation, message=redact(annotation.message)[0], title=redact(annotation.title)[0])

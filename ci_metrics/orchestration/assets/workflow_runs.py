@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from ci_metrics.errors import AuthenticationError, CiMetricsError, TransientError
+from ci_metrics.errors import AuthenticationError, CiMetricsError, IncompleteError, TransientError
 from ci_metrics.github import GitHub, RequestCount
 from ci_metrics.models import Run
 from ci_metrics.orchestration.due_hours import REASON_TAG, repositories_to_ask
@@ -92,6 +92,7 @@ class Answer:
     runs: Sequence[Run] = ()  # all their attempts
     error: CiMetricsError | None = None  # why there is no answer
     failures: Mapping[str, str] = field(default_factory=dict)  # what could not be had, and why
+    whole: bool = True  # whether `listed` are all there are: a stored run that is not among them was deleted
 
     @property
     def unfinished(self) -> int:
@@ -107,11 +108,21 @@ def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, i
     start = hour_start(hour)
     runs: list[Run] = []
     failures: dict[str, str] = {}
+    whole = True
     try:
-        latest_attempts = github.runs_created(repo, start, start + HOUR)
+        try:
+            latest_attempts = github.runs_created(repo, start, start + HOUR)
+        except IncompleteError as error:  # what came is kept, and nothing is taken for deleted
+            latest_attempts, whole = error.found, False
+            failures["listing of runs"] = str(error)
         for latest in latest_attempts:
+            same = known.get((repo, latest.run_id), {})
             try:
-                found = _attempts(github, latest, known.get((repo, latest.run_id), {}))
+                try:
+                    found = _attempts(github, latest, same)
+                except IncompleteError as error:
+                    found = error.found
+                    failures[f"run {latest.run_id}"] = str(error)
                 runs += [within_limits(run) for run in found]
             except (TransientError, AuthenticationError):
                 raise  # the next run would fare no better
@@ -119,17 +130,22 @@ def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, i
                 failures[f"run {latest.run_id}"] = f"{type(error).__name__}: {error}"
     except CiMetricsError as error:
         return Answer(error=error, failures={"listing of runs": f"{type(error).__name__}: {error}"})
-    return Answer(listed={run.run_id for run in latest_attempts}, runs=runs, failures=failures)
+    return Answer(listed={run.run_id for run in latest_attempts}, runs=runs, failures=failures, whole=whole)
 
 
 def _attempts(github: GitHub, latest: Run, same: Mapping[int, Run]) -> list[Run]:
-    """All attempts of a run, of which those in `same` are stored."""
+    """All attempts of a run, of which those in `same` are stored. Raises IncompleteError with those that came."""
     finished = {attempt for attempt, run in same.items() if run.finished and attempt < latest.run_attempt}
     pr_id = next((run.pr_id for run in same.values() if run.pr_id != "N/A"), latest.pr_id)
     if pr_id == "N/A" and latest.event.startswith("pull_request"):
         pr_id = github.pr_id(latest)
-    attempts = [*(same[n] for n in sorted(finished)), *github.attempts(latest, known=finished)]
-    return [replace(run, pr_id=pr_id) for run in attempts]
+    earlier = [same[n] for n in sorted(finished)]
+    try:
+        asked = github.attempts(latest, known=finished)
+    except IncompleteError as error:
+        came = [replace(run, pr_id=pr_id) for run in (*earlier, *error.found)]
+        raise IncompleteError(str(error), found=came) from error
+    return [replace(run, pr_id=pr_id) for run in (*earlier, *asked)]
 
 
 def merged(
@@ -140,7 +156,7 @@ def merged(
     `gone`: those of the last time; it still holds for a repository that has not answered now.
     """
     rows = {_key(run): run for run in stored}
-    listed = {repo: answer.listed for repo, answer in answers.items() if not answer.error}
+    listed = {repo: answer.listed for repo, answer in answers.items() if answer.whole and not answer.error}
     deleted = sorted(
         (run_id, attempt)
         for repo, run_id, attempt in rows
