@@ -23,6 +23,17 @@ from ci_metrics.settings import Settings, load_settings
 from ci_metrics_tests import opensearch_server
 
 
+#: What takes long to make: the sample gone through the chain, a server, a browser. Tests that ask for one are `slow`.
+SLOW_FIXTURES = frozenset({"ingested", "team", "live", "opensearch_url", "browser", "site"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `-m "not slow"` leaves out, so that the rest is a loop to work in; CI runs everything."""
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or item.get_closest_marker("opensearch"):
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     opensearch_server.begin_session()
 
