@@ -22,7 +22,6 @@ from ci_metrics.index.open import open_index
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics_tests import opensearch_server
 
-
 #: What takes long to make: the sample gone through the chain, a server, a browser. Tests that ask for one are `slow`.
 SLOW_FIXTURES = frozenset({"ingested", "team", "live", "opensearch_url", "browser", "site"})
 
