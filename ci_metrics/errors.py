@@ -3,7 +3,7 @@
     CiMetricsError
     ├── SettingsError          a setting is wrong, missing or half-set
     ├── ContractError          data that breaks the contract: documents, taxonomies, stored files
-    ├── PermanentError         asking again cannot help: 401, 404, refused mapping, exhausted retries
+    ├── PermanentError         asking again cannot help: 401, 404, a refused mapping, no retry left
     │   ├── NotFoundError      404 or 410: often a state, not an error; the caller decides
     │   ├── AuthenticationError
     │   └── IndexWriteError    a document was refused: names it and the reason
