@@ -75,23 +75,33 @@ def home(ingested: Ingested, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("shown", documented(), ids=lambda shown: shown.text)
-def test_a_documented_command_shows_something_on_the_sample(
-    shown: Shown, home: Path, ingested: Ingested, tmp_path: Path
-) -> None:
-    the_readers_own(tmp_path)
-    environment = {**os.environ, "CI_METRICS_HOME": str(home), **dict(shown.variables)}
+def ran(words: list[str], folder: Path, home: Path, typed: str | None = None, **variables: str) -> str:
+    """What `ci-metrics` with these words prints in that folder; that it fails fails the test."""
+    environment = {**os.environ, "CI_METRICS_HOME": str(home), **variables}
     for name in ("REPO", "GITHUB_TOKEN", "ANTHROPIC_API_KEY"):
         environment.pop(name, None)
-    failed = next(document for document in ingested.workplace.index.scan("jobs") if "s_error_type" in document.body)
-    words = [{"JOB": failed.id, "*.log": "build.log"}.get(word, word) for word in shown.words]
+    command = [sys.executable, "-c", "from ci_metrics.cli import main; main()", *words]
     done = subprocess.run(
-        [sys.executable, "-c", "from ci_metrics.cli import main; main()", *words],
-        cwd=tmp_path, env=environment, input=LOG if shown.piped else None, capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+        command, cwd=folder, env=environment, input=typed, capture_output=True, text=True, timeout=240
+    )
     assert done.returncode == 0, f"{done.stdout[-1000:]}\n{done.stderr[-2000:]}"
-    assert done.stdout.strip() and not NOTHING.search(done.stdout), done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def job(home: Path) -> str:
+    """The id of a failed job's document."""
+    failure = json.loads(ran(["search", "--json", "--limit", "1"], home, home))[0]
+    return str(failure["id"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shown", documented(), ids=lambda shown: shown.text)
+def test_a_documented_command_shows_something_on_the_sample(shown: Shown, home: Path, job: str, tmp_path: Path) -> None:
+    the_readers_own(tmp_path)
+    words = [{"JOB": job, "*.log": "build.log"}.get(word, word) for word in shown.words]
+    said = ran(words, tmp_path, home, LOG if shown.piped else None, **dict(shown.variables))
+    assert said.strip() and not NOTHING.search(said), said
 
 
 def test_documents_show_every_command_that_is_no_server() -> None:
