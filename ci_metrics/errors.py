@@ -1,9 +1,9 @@
 """The exception tree of the project. Nothing else belongs here.
 
     CiMetricsError
-    ├── SettingsError          a setting is wrong, missing or half-set
-    ├── ContractError          data that breaks the contract: documents, taxonomies, stored files
-    ├── PermanentError         asking again cannot help: 401, 404, a refused mapping, no retry left
+    ├── SettingsError          a setting is wrong, missing or half-set: names the variable, what was seen, what to do
+    ├── ContractError          data that breaks the contract (documents, taxonomy files, stored files of a foreign schema)
+    ├── PermanentError         asking again cannot help (401, 404, refused mapping, exhausted retries)
     │   ├── NotFoundError      404 or 410: often a state, not an error; the caller decides
     │   ├── AuthenticationError
     │   └── IndexWriteError    a document was refused: names it and the reason
