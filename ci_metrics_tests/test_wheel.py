@@ -51,7 +51,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     where = ran([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], home).strip()
     # A path named in a .pth file is searched last, and its own .pth files (the checkout's editable install) are not read.
-    (Path(where) / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (Path(where) / "dependencies.pth").write_text(
+        "\n".join({sysconfig.get_path(name) for name in ("purelib", "platlib")})
+    )
     found = ran([str(python), "-c", "import ci_metrics; print(ci_metrics.__file__)"], home).strip()
     assert Path(found).is_relative_to(home), "the checkout's package is not what is tested"
     return home / "bin/ci-metrics"

@@ -46,7 +46,7 @@ def explain(
     why: Annotated[bool, Parameter(negative="")] = False,
     dagster: str = DAGSTER_URL,
 ) -> int:
-    """Say why a job failed, how sure that is, who said so, which lines prove it, and what else failed like it.
+    """Say why a job failed, how sure that is, who said so, by which lines, and what failed like it.
 
     A job that was never ingested is fetched and judged, and not stored.
 

@@ -43,7 +43,7 @@ def reclassify(
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Judge stored failures again, with the classifier, model and taxonomy now in force. GitHub is not asked for anything.
+    """Judge stored failures again, by what is in force now. Nothing is asked of GitHub.
 
     Only verdicts of another version are looked at again; people's verdicts stay.
 
@@ -91,7 +91,7 @@ def reclassify(
 
 
 def stale(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
-    """List the hours whose logs were read or whose errors were judged by another version than the one in force.
+    """List the hours whose logs were read, or errors judged, by a version not in force now.
 
     Parameters
     ----------
