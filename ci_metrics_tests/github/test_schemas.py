@@ -238,7 +238,7 @@ def test_a_job_in_a_file_may_be_no_more_than_its_steps() -> None:
     ]
     assert (job.repo, job.conclusion, job.finished) == ("unknown/unknown", "failure", True)
     assert job_from_object({"url": "https://api.github.com/repos/a/b/actions/jobs/5"}).repo == "a/b"
-    wrong: object
-    for wrong in ([], "text", {"steps": ["x"]}, {"steps": 5}):
+    refused: list[object] = [[], "text", {"steps": ["x"]}, {"steps": 5}]
+    for wrong in refused:
         with pytest.raises(ContractError):
             job_from_object(wrong)

@@ -330,5 +330,6 @@ def test_json_without_end_and_numbers_without_end_are_no_crash() -> None:
             httpx.Response(200, content=b"[" * 200_000, headers={"content-type": "application/json"}), "https://a/b"
         )
     long = httpx.Response(200, content=b"[" + b"7" * 9_999 + b"]", headers={"content-type": "application/json"})
-    numbers = json_of(long, "https://a/b")
-    assert isinstance(numbers, list) and numbers[0] > 2**64
+    value = json_of(long, "https://a/b")
+    assert isinstance(value, list)
+    assert value[0] > 2**64
