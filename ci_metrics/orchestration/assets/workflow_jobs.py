@@ -1,6 +1,7 @@
 """`workflow_jobs`: each attempt's own jobs with their steps and annotations.
 
-What belongs here: deciding which attempts to ask for, and redacting annotations before they are stored. Does not: logs.
+What belongs here: deciding which attempts to ask for, and redacting annotations before they are
+stored. Does not: logs.
 """
 
 from collections import Counter
@@ -105,7 +106,7 @@ class _Known:
         return cls(_attempts(notes.get("settled")), _attempts(notes.get("asked")), _attempts(runs.get("deleted")))
 
     def is_due(self, run: Run, asked: Collection[str]) -> bool:
-        """Whether to ask for an attempt: it is new, or may have changed and its repository is `asked` for."""
+        """Whether to ask for an attempt: it is new, or may have changed in an asked repository."""
         attempt = run.run_id, run.run_attempt
         if attempt in self.settled or attempt in self.deleted:
             return False
@@ -129,7 +130,7 @@ def _attempts(pairs: Iterable[Iterable[int]] | None) -> set[Attempt]:
 
 
 def _try_fetch(github: GitHub, run: Run) -> Answer:
-    """One attempt's jobs, or what kept them away: one attempt does not lose the others, nor does one job."""
+    """One attempt's jobs, or what kept them away; one job does not lose the others."""
     try:
         fetched = github.jobs(run)
         annotations = github.annotations(run.repo, run, [job for job in fetched if job.finished])
@@ -150,7 +151,10 @@ def _try_fetch(github: GitHub, run: Run) -> Answer:
 def _failures(
     due: Sequence[Run], answers: Sequence[Answer], context: dg.AssetExecutionContext
 ) -> dict[str, dict[str, str]]:
-    """What could not be had, by repository; it is said. Raises AuthenticationError: nothing else will come then either."""
+    """What could not be had, by repository; it is said.
+
+    Raises AuthenticationError: nothing else will come then either.
+    """
     found: dict[str, dict[str, str]] = {}
     for run, answer in zip(due, answers, strict=True):
         for what, why in answer.failures.items():
