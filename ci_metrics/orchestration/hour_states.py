@@ -79,8 +79,7 @@ class HourStates:
 
     def many(self, first: str = "", last: str = "~") -> dict[str, HourState]:
         """The states of the hours from `first` to `last`, in order."""
-        self._bring_over()
-        found: dict[str, HourState] = {}
+        found = self._bring_over()
         for month in self._months():
             if first[:7] <= month <= last[:7]:
                 found.update(self._month(self._folder / month))
@@ -100,7 +99,9 @@ class HourStates:
                 raise data
             known[paths[path]] = (listed[paths[path]], _parsed(paths[path], data))
         if len(changed) >= CHANGED_ENOUGH:
-            put(folder / "cache.zst", zstandard.compress(_CACHE.dump_json(known, exclude_defaults=True)))
+            packed = zstandard.compress(_CACHE.dump_json(known, exclude_defaults=True))
+            with contextlib.suppress(OSError):  # who may only look does without
+                put(folder / "cache.zst", packed)
         return {hour: state for hour, (_, state) in known.items()}
 
     def _cached(self, folder: UPath) -> Mapping[str, tuple[str, HourState]]:
@@ -109,13 +110,18 @@ class HourStates:
         except (FileNotFoundError, ValidationError, zstandard.ZstdError):
             return {}
 
-    def _bring_over(self) -> None:
-        """Keep what 0.1 left in this form; its own files go."""
+    def _bring_over(self) -> dict[str, HourState]:
+        """Keep what 0.1 left in this form; its own files go. Gives what cannot be kept, where nothing may be written."""
+        left: dict[str, HourState] = {}
         for hour in self._old.hours():
-            with self.alone():
-                if not self._file(hour).exists():
-                    self.write(hour, self._old.read(hour), HourState())
-                self._old.remove(hour)
+            try:
+                with self.alone():
+                    if not self._file(hour).exists():
+                        self.write(hour, self._old.read(hour), HourState())
+                    self._old.remove(hour)
+            except OSError:
+                left[hour] = self._old.read(hour)
+        return left
 
     def _months(self) -> list[str]:
         return sorted(_listing(self._folder))
