@@ -1,6 +1,7 @@
 """What a person wants to know of a range of hours, after a run.
 
-What belongs here: counting stored rows into one record. Does not: printing it (`commands/upload.py`).
+What belongs here: counting stored rows into one record. Does not: printing it
+(`commands/upload.py`).
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ class Summary:
 
 
 def summarise(store: HourStore, hours: Iterable[str], since: datetime) -> Summary:
-    """Count what is stored of these hours; `written` counts since a moment. An hour not stored yet counts as unfinished."""
+    """Count what is stored of these hours; `written` counts since a moment.
+
+    An hour not stored yet counts as unfinished.
+    """
     keys = list(hours)
     runs: list[Run] = []
     jobs: dict[tuple[int, int], Job] = {}
@@ -95,7 +99,7 @@ def summarise(store: HourStore, hours: Iterable[str], since: datetime) -> Summar
 
 
 def _failing_model(rows: Iterable[JobVerdicts]) -> dict[str, str]:
-    """What a person must know of a model that does not answer: documents have verdicts all the same, so nothing else shows it."""
+    """What a person must know of a model that does not answer: nothing else shows it."""
     verdicts = [judged.verdict for row in rows for judged in row.judged]
     failed = [verdict for verdict in verdicts if model_failed(verdict)]
     if not failed:

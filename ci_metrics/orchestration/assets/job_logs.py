@@ -1,7 +1,7 @@
-"""`job_logs`: the raw log of every failed job, compressed, beside a manifest that says what became of each.
+"""`job_logs`: the raw log of every failed job, and a manifest that says what became of each.
 
-What belongs here: deciding which logs to ask for, and storing them. Does not: reading them, whose log is whose background
-(`passing_runs.py`).
+What belongs here: deciding which logs to ask for, and storing them. Does not: reading them, whose
+log is whose background (`passing_runs.py`).
 """
 
 from collections import Counter
@@ -97,12 +97,12 @@ def _key(job: Job) -> JobKey:
 
 
 def _is_due(log: JobLog | None, job: Job, asked: Collection[str], now: datetime) -> bool:
-    """Whether to ask for a log: it never was, or it may be there now and its repository is `asked` for."""
+    """Whether to ask for a log: it never was, or may be there now and its repository is asked."""
     return log is None or (job.repo in asked and (log.state == "unavailable" or _may_come(log, job, now)))
 
 
 def _may_come(log: JobLog | None, job: Job, now: datetime) -> bool:
-    """Whether a log may still come: GitHub stores it only some time after its job has ended, and answers 404 until then."""
+    """Whether a log may still come: GitHub stores it some time after its job; a 404 until then."""
     fresh = job.completed_at is not None and now - job.completed_at < LOG_DELAY
     return log is not None and log.http_status == 404 and fresh
 
@@ -135,7 +135,7 @@ def _metadata(found: Found, requests: int) -> Mapping[str, Any]:
 
 
 def _with_background(hours: HoursPart, github: GitHubPart, hour: str, logs: list[JobLog]) -> Found:
-    """The manifest with the passing run of each failed job; as it is where that is switched off or all is known."""
+    """The manifest with the passing run of each failed job, unless that is switched off."""
     due = [log for log in logs if log.repo in hours.settings.repo and undecided(log)]
     if not hours.settings.use_background or not due:
         return Found(logs, requests=0, fetched=0)

@@ -111,7 +111,7 @@ class _Known:
         return cls(_attempts(notes.get("settled")), _attempts(notes.get("asked")), _attempts(runs.get("deleted")))
 
     def is_due(self, run: Run, asked: Collection[str]) -> bool:
-        """Whether to ask for an attempt: it is new, or may have changed and its repository is `asked` for."""
+        """Whether to ask for an attempt: it is new, or may have changed in an asked repository."""
         attempt = run.run_id, run.run_attempt
         if attempt in self.settled or attempt in self.deleted:
             return False
@@ -167,7 +167,10 @@ def _as_found(ask: Callable[[], T], short: list[str]) -> T:
 def _failures(
     due: Sequence[Run], answers: Sequence[Answer], context: dg.AssetExecutionContext
 ) -> dict[str, dict[str, str]]:
-    """What could not be had, by repository; it is said. Raises AuthenticationError: nothing else will come then either."""
+    """What could not be had, by repository; it is said.
+
+    Raises AuthenticationError: nothing else will come then either.
+    """
     found: dict[str, dict[str, str]] = {}
     for run, answer in zip(due, answers, strict=True):
         for what, why in answer.failures.items():

@@ -53,7 +53,10 @@ def build(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
 
 
 def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
-    """Fetch one hour's runs and commit them; returns the metadata. Raises when not one repository could be fetched."""
+    """Fetch one hour's runs and commit them; returns the metadata.
+
+    Raises when not one repository could be fetched.
+    """
     before = github.client.requests
     repos, reason = hours.settings.repo, context.run.tags.get(REASON_TAG, "")
     stored = hours.store.read_or_none(NAME, hour, Run)
@@ -101,9 +104,10 @@ class Answer:
 
 
 def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, int], Mapping[int, Run]]) -> Answer:
-    """One repository's runs, or why they could not be had: one that fails does not lose the others, nor does one run.
+    """One repository's runs, or why they could not be had; one run does not lose the others.
 
-    `known`: the attempts that are stored, by repository and run; of them, finished earlier ones are not asked for again.
+    `known`: the attempts that are stored, by repository and run; of them, finished earlier ones are
+    not asked for again.
     """
     start = hour_start(hour)
     runs: list[Run] = []
@@ -151,7 +155,7 @@ def _attempts(github: GitHub, latest: Run, same: Mapping[int, Run]) -> list[Run]
 def merged(
     stored: Sequence[Run], answers: Mapping[str, Answer], gone: Collection[tuple[int, ...]]
 ) -> tuple[list[Run], list[tuple[int, int]]]:
-    """All runs of the hour in order, and which attempts (run, attempt) are stored though GitHub lists their run no more.
+    """All runs of the hour in order, and the attempts (run, attempt) that GitHub lists no more.
 
     `gone`: those of the last time; it still holds for a repository that has not answered now.
     """
