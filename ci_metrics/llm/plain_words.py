@@ -22,7 +22,7 @@ ADDRESS_MARK, COMMAND_MARK = "[address removed]", "[command removed]"
 WITHHELD = "[withheld: it held a disguised address or command]"
 
 #: Longer texts are cut before they are looked at: a document is no place for an essay.
-MOST_CHARS = 4_000
+MOST_CHARS = 1_200
 
 # What a terminal or a page takes for more than text: control characters, line breaks, marks that turn the reading direction. Half a
 # surrogate pair is no text at all: no file and no index takes it.
