@@ -23,7 +23,7 @@ from ci_metrics.github import GitHub
 from ci_metrics.logs.background import SHAPES_VERSION, background_of
 from ci_metrics.models import Job, JobLog, PassingLog, Run
 from ci_metrics.orchestration.backgrounds import DAY, Answer, Backgrounds, DistinctJob, began, distinct
-from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start
+from ci_metrics.orchestration.partitions import hour_key, hour_start
 from ci_metrics.orchestration.rows import JobKey
 from ci_metrics.orchestration.store import HourStore
 
@@ -141,10 +141,14 @@ class _Search:
 
     def _stored(self, names: set[DistinctJob]) -> dict[DistinctJob, list[Job]]:
         """Passing jobs of these names, of this hour and of the day before it as far as it is stored."""
+        if not names:
+            return {}
+        first = hour_key(hour_start(self._hour) - DAY)
+        before = [hour for hour, state in self._store.states(first, self._hour).items() if state.of("workflow_jobs")]
         found: dict[DistinctJob, list[Job]] = {}
-        for back in range(DAY // HOUR + 1) if names else ():
-            hour = hour_key(hour_start(self._hour) - back * HOUR)
-            jobs = self._store.read_or_none("workflow_jobs", hour, Job, without=_PARTS) if back else self._jobs
+        for hour in {*before, self._hour}:
+            same = hour == self._hour
+            jobs = self._jobs if same else self._store.read_or_none("workflow_jobs", hour, Job, without=_PARTS)
             for job in jobs:
                 if job.conclusion == "success" and distinct(job) in names:
                     found.setdefault(distinct(job), []).append(job)

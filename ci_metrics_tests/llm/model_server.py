@@ -84,10 +84,9 @@ class ModelServer:
     batches: dict[str, _Batch] = field(default_factory=dict)
     lose_batch_reply: bool = False
     redirect_to: str = ""  # the address to which the fault "redirect" points
-    cut_results: set[str] = field(
-        default_factory=set
-    )  # batches whose results break off in the middle, with the connection
-    _faults: deque[Fault] = field(default_factory=deque)
+    faults: deque[Fault] = field(default_factory=deque)
+    #: Batches whose results break off in the middle, with the connection.
+    cut_results: set[str] = field(default_factory=set)
     _cached: set[str] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -107,11 +106,11 @@ class ModelServer:
 
     def fault(self, *kinds: str | Fault) -> None:
         """The next requests fail, one each, in this order."""
-        self._faults.extend(k if isinstance(k, Fault) else Fault(k) for k in kinds)
+        self.faults.extend(k if isinstance(k, Fault) else Fault(k) for k in kinds)
 
     def no_faults(self) -> None:
         """Nothing fails any more."""
-        self._faults.clear()
+        self.faults.clear()
 
     def end_batches(self) -> None:
         """All batches are through."""
@@ -127,7 +126,7 @@ class ModelServer:
 
     def take_fault(self) -> Fault | None:
         with self._lock:
-            return self._faults.popleft() if self._faults else None
+            return self.faults.popleft() if self.faults else None
 
     def answer_text(self, user: str, fault: Fault | None) -> str:
         answer = self.answer(user)

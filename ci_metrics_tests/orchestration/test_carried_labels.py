@@ -15,10 +15,11 @@ from ci_metrics.index.base import Document
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.verdict_documents import verdict_of
 from ci_metrics.logs import extract
-from ci_metrics.models import JobLog, Verdict
+from ci_metrics.models import Verdict
 from ci_metrics.orchestration.carried_labels import carry_labels
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts, JudgedError
 from ci_metrics.verdicts.reuse import label_key
+from ci_metrics_tests.builders import a_job, a_job_log
 from ci_metrics_tests.history.history_documents import job
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
@@ -49,7 +50,7 @@ def row(*lines: str, job_id: int = 7) -> JobExtraction:
         run_id=1,
         run_attempt=1,
         job_id=job_id,
-        log=JobLog(repo="acme/shop", run_id=1, job_id=job_id, run_attempt=1, state="stored"),
+        log=a_job_log(a_job(repo="acme/shop", run_id=1, job_id=job_id)),
         extraction=found,
         digest="d",
     )
