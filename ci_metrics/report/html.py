@@ -103,11 +103,11 @@ def render(report: Report) -> str:
             tiles=tiles(figures, report.before, report.causes, report.flaky, young=young),
             notices=notices(figures, report.newest, report.now),
             charts={
-                "rate": _markup(charts.failure_rate(figures)),
-                "lost": _markup(charts.lost_minutes(figures)),
-                "kinds": _markup(charts.failures_by_category(figures, types)),
-                "queue": _markup(charts.queue_times(queues)) if queues else None,
-                "spend": _markup(charts.model_spend(figures)) if figures.spend.asked else None,
+                "rate": charts.failure_rate(figures),
+                "lost": charts.lost_minutes(figures),
+                "kinds": charts.failures_by_category(figures, types),
+                "queue": charts.queue_times(queues) if queues else None,
+                "spend": charts.model_spend(figures) if figures.spend.asked else None,
             },
             groups=report.causes,
             causes=report.causes[:MOST_CAUSES],
@@ -170,11 +170,6 @@ def _linked(text: str, url: str) -> Markup:
     if not safe:
         return escape(text)
     return Markup('<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>').format(safe, text)
-
-
-def _markup(chart: charts.Chart) -> dict[str, Markup]:
-    # The SVG's texts were escaped by the XML serialiser (svg.py).
-    return {"wide": Markup(chart.wide), "narrow": Markup(chart.narrow)}
 
 
 @cache

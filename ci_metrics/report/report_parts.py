@@ -1,6 +1,6 @@
 """The report's parts that need words: tiles, notices, states, causes.
 
-What belongs here: turning figures and groups into what the page says. Does not: markup, except a cause's little chart.
+What belongs here: turning figures and groups into what the page says. Does not: markup.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ci_metrics.history.flaky_failures import Flakiest
 from ci_metrics.history.groups import Group
 from ci_metrics.history.period import NEW_FOR
 from ci_metrics.history.time_range import Window
+from ci_metrics.report.charts import spark
 from ci_metrics.report.formats import dollars, minutes, moment, number, percent
 
 #: A newest document older than this is worth a notice: the hourly schedule is late at least three times.
@@ -23,9 +24,6 @@ STALE = timedelta(hours=3)
 
 #: A share of failures without a category above this is worth a notice.
 MUCH_UNEXPLAINED = 0.25
-
-#: Pixels of a cause's little chart.
-_SPARK = (120, 24)
 
 #: What each state means, and its colour in the style sheet.
 _STATES = {
@@ -151,7 +149,7 @@ def causes_of(found: Iterable[Group], figures: Figures) -> tuple[Cause, ...]:
             group,
             newest[group.id].cause if group.id in newest else "",
             newest[group.id].link if group.id in newest else "",
-            _spark([bucket.by_group[group.id] for bucket in figures.buckets]),
+            spark([bucket.by_group[group.id] for bucket in figures.buckets]),
         )
         for place, group in enumerate(ordered, 1)
     )
@@ -170,18 +168,3 @@ def _change(part: float | None, unit: str) -> str:
 
 def _tone(part: float | None) -> str:
     return "" if part is None or abs(part) < 0.0005 else "worse" if part > 0 else "better"
-
-
-def _spark(counts: Sequence[int]) -> Markup:
-    """Bars as high as the counts. Numbers only, so safe as it is; what it shows is said in the text beside it."""
-    width, height = _SPARK
-    most, each = max(counts, default=0) or 1, width / max(len(counts), 1)
-    bars = "".join(
-        f'<rect x="{place * each:.1f}" y="{height - high:.1f}" width="{max(each - 1, 0.8):.1f}" height="{high:.1f}"/>'
-        for place, count in enumerate(counts)
-        if (high := count / most * (height - 1))
-    )
-    return Markup(
-        f'<svg class="spark" viewBox="0 0 {width} {height}" width="{width}" height="{height}" aria-hidden="true">'
-        f'<line x1="0" x2="{width}" y1="{height}" y2="{height}"/>{bars}</svg>'
-    )
