@@ -1,7 +1,7 @@
 """One failed job as people look at it: a flat, typed view of a document.
 
-What belongs here: which jobs count as failed, reading a job's or step's document into a record. Does not: counting
-(`figures.py`), showing.
+What belongs here: reading a job's or step's document into a record. Does not: which jobs count as failed (`metrics.py`),
+counting (`figures.py`), showing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,6 @@ from typing import Any
 
 from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.base import Document
-
-#: GitHub's conclusions that mean "this did not work". A cancelled job joins them only when a cause was found: most are
-#: cancelled by a newer push or by a person, and would drown the failures.
-FAILED = frozenset({"failure", "timed_out", "startup_failure"})
-
-#: Conclusions of a job that has ended; anything else is still going.
-ENDED = FAILED | {"success", "cancelled", "skipped", "neutral", "action_required", "stale"}
 
 #: The fields that `failure_of` reads.
 FIELDS = (
@@ -34,7 +27,7 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One failed job (or step), as its document tells it. Times are UTC, durations seconds; "" where nothing is known."""
+    """One failed job (or step), as its document tells it. Times are UTC, `seconds` its duration; "" where nothing is known."""
 
     id: str
     when: datetime
@@ -49,7 +42,7 @@ class Failure:
     commit: str
     status: str
     attempt: int
-    duration: float
+    seconds: float
     url: str
     state: str
     type: str
@@ -80,12 +73,6 @@ class Failure:
         return web_url(self.log_url) or web_url(self.url)
 
 
-def is_failure(body: Mapping[str, Any]) -> bool:
-    """Whether a job's or step's document counts as a failure."""
-    status = body.get("s_status")
-    return status in FAILED or (status == "cancelled" and body.get("s_error_type") is not None)
-
-
 def failure_of(document: Document) -> Failure:
     """The record of one document."""
     body = document.body
@@ -113,7 +100,7 @@ def failure_of(document: Document) -> Failure:
         commit=text("s_commit_sha"),
         status=text("s_status"),
         attempt=int(body.get("l_run_attempt") or 1),
-        duration=float(body.get("l_duration_sec") or 0),
+        seconds=float(body.get("l_duration_sec") or 0),
         url=text("s_html_url"),
         state=text("s_error_state") or "off",
         type=text("s_error_type"),

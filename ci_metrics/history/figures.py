@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import quantiles
 
-from ci_metrics.history.attempts import runs_that_ran_again
-from ci_metrics.history.failures import ENDED, FIELDS, Failure, failure_of, is_failure
-from ci_metrics.history.lost_time import lost_seconds
+from ci_metrics.history.failures import FIELDS, Failure, failure_of
+from ci_metrics.history.lost_time import losses
+from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, PASSED, share
 from ci_metrics.history.time_range import TIME, Window, moment_of
 from ci_metrics.index.base import Document, DocumentIndex
 
@@ -138,15 +138,10 @@ def workflow_name(repo: str, workflow: str) -> str:
     return f"{repo} · {workflow}"
 
 
-def share(part: float, whole: float) -> float | None:
-    """`part` of `whole`, 0 to 1; None when there is no whole."""
-    return part / whole if whole else None
-
-
 def collect(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> Figures:
     """Count the jobs of a stretch, of these repositories (none: all)."""
     documents = sorted(index.scan("jobs", window.where(repos), fields=FIELDS), key=lambda document: document.id)
-    return tally(documents, window, lambda failures: lost_by_failure(index, failures))
+    return tally(documents, window, lambda failures: losses(index, failures))
 
 
 def tally(documents: Iterable[Document], window: Window, lost_of: LostOf) -> Figures:
@@ -155,14 +150,6 @@ def tally(documents: Iterable[Document], window: Window, lost_of: LostOf) -> Fig
     for document in documents:
         count.add(document)
     return count.figures(lost_of(count.failures))
-
-
-def lost_by_failure(index: DocumentIndex, failures: Iterable[Failure]) -> dict[str, float]:
-    """Seconds lost to each failure, by document id: its own, and those of the re-runs it caused."""
-    lost = {failure.id: failure.duration for failure in failures}
-    runs = {failure.run_id for failure in failures}
-    again = lost_seconds(runs_that_ran_again(index, runs))
-    return {id_: again.get(id_, seconds) for id_, seconds in lost.items()}
 
 
 class _Count:
@@ -188,21 +175,20 @@ class _Count:
         self.repos.add(str(body["s_repo"]))
         name = workflow_name(str(body["s_repo"]), str(body.get("s_workflow_name") or ""))
         workflow = self.workflows.setdefault(name, Row(name))
-        status = body.get("s_status")
-        failed = is_failure(body)
+        failed = FAILURE.holds(body)
         if failed:
             self.failed += 1
             bucket.failed += 1
             workflow.failed += 1
             self.failures.append(failure_of(document))
             self._add_failure(self.failures[-1], bucket)
-        elif status == "success":
+        elif PASSED.holds(body):
             self.passed += 1
             bucket.passed += 1
             workflow.passed += 1
-        elif status == "cancelled":
+        elif CANCELLED.holds(body):
             self.cancelled += 1
-        elif status not in ENDED:
+        elif not ENDED.holds(body):
             self.unfinished += 1
         if "s_error_state" in body or failed:
             self.states[str(body.get("s_error_state") or "off")] += 1

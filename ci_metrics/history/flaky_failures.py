@@ -21,7 +21,8 @@ from ci_metrics.history.flakiness import (
     later_passes,
     storms,
 )
-from ci_metrics.history.groups import EXAMPLES, losses
+from ci_metrics.history.groups import EXAMPLES
+from ci_metrics.history.lost_time import losses
 from ci_metrics.history.time_range import TIME
 from ci_metrics.index.base import DocumentIndex, Where
 from ci_metrics.index.times import iso

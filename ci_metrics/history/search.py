@@ -12,8 +12,9 @@ from fnmatch import fnmatchcase
 from itertools import islice
 
 from ci_metrics.errors import SettingsError
-from ci_metrics.history.attempts import MAYBE_FAILED, narrowed
-from ci_metrics.history.failures import FIELDS, is_failure
+from ci_metrics.history.attempts import narrowed
+from ci_metrics.history.failures import FIELDS
+from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED
 from ci_metrics.history.time_range import TIME, Window
 from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
 
@@ -62,7 +63,7 @@ def matching(index: DocumentIndex, filters: Filters) -> Iterator[Document]:
     where = conditions(index, filters)
     wanted = fields_of_kind(filters.kind)
     for document in index.scan(filters.kind, where, fields=wanted, sort="-" + TIME):
-        if is_failure(document.body):
+        if FAILURE.holds(document.body):
             yield document
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
+from ci_metrics import frames
 from ci_metrics.github.comments import PullRequestClient
-from ci_metrics.history.failures import is_failure
+from ci_metrics.history.metrics import FAILURE
 from ci_metrics.history.search import Filters, search
 from ci_metrics.history.time_range import default_window
 from ci_metrics.history.top import BY, top
@@ -35,7 +34,7 @@ def index(ingested: Ingested, any_index: DocumentIndex) -> DocumentIndex:
 @pytest.fixture
 def failed(ingested: Ingested) -> list[Document]:
     """Every failed job of the sample day."""
-    return [document for document in ingested.workplace.index.scan("jobs") if is_failure(document.body)]
+    return [document for document in ingested.workplace.index.scan("jobs") if FAILURE.holds(document.body)]
 
 
 def test_the_report_tells_every_failure_of_the_sample_day_with_its_link(
@@ -81,15 +80,10 @@ def test_the_comment_on_a_sample_pull_request_is_made_once(ingested: Ingested, i
 
 
 def test_pandas_frames_hold_the_sample_day(index: DocumentIndex, failed: list[Document]) -> None:
-    script = Path(__file__).parents[2] / "docs" / "examples" / "frames.py"
-    spec = importlib.util.spec_from_file_location("frames_on_sample", script)
-    assert spec is not None and spec.loader is not None
-    frames = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(frames)
-    jobs = frames.frame(index, "jobs")
+    jobs = frames.jobs(index=index)
     assert len(jobs) == sum(1 for _ in index.scan("jobs"))
-    assert set(jobs.index) >= {document.id for document in failed}
-    assert not frames.lost_by_category(jobs).empty
+    assert set(jobs.index[jobs["failure"]]) == {document.id for document in failed}
+    assert (jobs.loc[jobs["failure"], "lost_sec"] >= jobs.loc[jobs["failure"], "l_duration_sec"].fillna(0)).all()
 
 
 def test_new_groups_of_the_sample_day_are_worth_an_alarm(ingested: Ingested) -> None:
