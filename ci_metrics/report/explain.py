@@ -13,7 +13,8 @@ from datetime import datetime
 from ci_metrics.errors import ContractError
 from ci_metrics.history.attempts import Attempt, attempt_of, root_error
 from ci_metrics.history.flakiness import FlakyEvidence
-from ci_metrics.history.flaky_failures import STORM_TYPES, evidence_for
+from ci_metrics.history.flaky_failures import evidence_for
+from ci_metrics.history.flaky_flags import STORM_TYPES
 from ci_metrics.history.groups import groups
 from ci_metrics.history.labels import HUMAN_VERSION
 from ci_metrics.history.time_range import TIME, moment_of

@@ -15,7 +15,7 @@ from ci_metrics.cli import build_app
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import serve_sample
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError, SettingsError
-from ci_metrics.history.flaky_flags import update_flags
+from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.index.base import Body, Document, Where
 from ci_metrics.orchestration.assets.failure_history import follow_hour
 from ci_metrics.orchestration.instance import open_instance
@@ -41,7 +41,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with open_instance(settings) as instance:
             assert run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True).success
         with contextlib.closing(Workplace(settings)) as ci:
-            update_flags(ci.index, HOUR)
+            run_history_pass(ci.index, HOUR)
             suspects = ci.index.scan("jobs", Where(equals={"b_flaky_suspected": True}))
             suspect = min(suspects, key=lambda document: document.id).body
             like_it = {"fingerprint": suspect["s_error_fingerprint"], "group": suspect["s_error_group"]}
@@ -51,7 +51,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     job(9, attempt=2, at=70, hour="2026-03-02T06", status="success"),
                 ]
             )
-            update_flags(ci.index, "2026-03-02T06")
+            run_history_pass(ci.index, "2026-03-02T06")
     return home
 
 

@@ -9,7 +9,7 @@ import pytest
 from ci_metrics.commands.explain import flaky_in_words
 from ci_metrics.errors import ContractError, NotFoundError, SettingsError
 from ci_metrics.history.flakiness import FlakyEvidence
-from ci_metrics.history.flaky_flags import update_flags
+from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.history.job_reference import JobReference, find_job, known_job, read_reference
 from ci_metrics.history.labels import give
 from ci_metrics.index.base import Document, DocumentIndex
@@ -158,7 +158,7 @@ def test_history_and_the_log_are_told_apart(embedded_index: DocumentIndex) -> No
         for document in (job(run, fingerprint="f1-a"), job(run, attempt=2, at=9, status="success"))
     ]
     embedded_index.upsert(documents)
-    update_flags(embedded_index, "2026-03-02T05")
+    run_history_pass(embedded_index, "2026-03-02T05")
     found = explained(embedded_index, documents[0])
     assert (found.error_type, found.type_by_log) == ("flaky_test", "assertion_failure")
     assert found.flaky is not None and found.flaky.elsewhere == (documents[2].id,)
