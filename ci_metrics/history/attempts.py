@@ -21,8 +21,8 @@ CHUNK = 500
 #: The fields that `attempt_of` reads.
 FIELDS = (
     TIME, "s_repo", "s_workflow_id", "s_workflow_name", "s_job_id", "s_job_name", "s_step_name", "s_branch", "s_pr_id",
-    "s_commit_sha", "s_github_event", "s_status", "l_run_attempt", "l_duration_sec", "s_error_type", "s_error_source",
-    "s_error_summary", "s_error_evidence", "s_error_fingerprint", "s_error_group", "b_error_generic",
+    "s_commit_sha", "s_github_event", "s_status", "l_run_attempt", "l_duration_sec", "s_error_state", "s_error_type", "s_error_source",
+    "s_error_summary", "s_error_evidence", "s_error_fingerprint", "s_error_group", "b_error_generic", "s_classifier_version",
     "b_flaky_suspected", "b_flaky_confirmed", "s_partition",
 )  # fmt: skip
 

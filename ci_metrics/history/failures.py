@@ -20,7 +20,7 @@ FIELDS = (
     "s_commit_sha", "s_github_event", "s_status", "l_run_attempt", "l_duration_sec", "l_queue_time_sec", "s_html_url",
     "s_runner_labels", "s_runner_prefix", "s_error_type", "s_error_summary", "f_error_confidence", "s_error_state",
     "s_error_source", "s_error_evidence", "l_error_line", "s_error_log_url", "s_error_fingerprint", "s_error_group",
-    "s_suggested_fix", "s_model", "f_cost_usd", "l_prompt_tokens", "l_completion_tokens", "l_cached_tokens",
+    "s_suggested_fix", "s_classifier_version", "s_model", "f_cost_usd", "l_prompt_tokens", "l_completion_tokens", "l_cached_tokens",
     "b_flaky_suspected", "b_flaky_confirmed", "s_partition", "errors",
 )  # fmt: skip
 
@@ -61,6 +61,7 @@ class Failure:
     flaky: str  # "confirmed", "suspected" or ""
     partition: str
     other_errors: int  # errors of the same job besides its root cause
+    gates: tuple[str, ...] = ()  # jobs of the same attempt that failed only because this one did (`gates.py`)
 
     @property
     def cause(self) -> str:

@@ -17,10 +17,11 @@ from datetime import datetime
 from statistics import quantiles
 
 from ci_metrics.history.failures import FIELDS, Failure, failure_of
+from ci_metrics.history.gates import gates_among, with_gates
 from ci_metrics.history.lost_time import losses
-from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, PASSED, share
+from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, PASSED, share
 from ci_metrics.history.time_range import TIME, Window, moment_of
-from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.index.base import Body, Document, DocumentIndex
 
 #: Failures -> seconds lost to each, by document id.
 LostOf = Callable[[Sequence[Failure]], Mapping[str, float]]
@@ -104,13 +105,14 @@ class Figures:
     window: Window
     passed: int
     failed: int
+    gates: int  # jobs that failed only because others of their run did
     cancelled: int  # without a cause of their own
     unfinished: int
     lost: float
     lost_by_failure: Mapping[str, float]  # by document id
     buckets: tuple[Bucket, ...]
     types: tuple[Row, ...]  # classified failures, most lost first
-    states: dict[str, int]  # of every job whose cause was looked for
+    states: dict[str, int]  # of the failures
     workflows: tuple[Row, ...]  # named "repo · workflow", most lost first
     queues: tuple[Queue, ...]  # slowest (90 of 100 jobs) first
     spend: Spend
@@ -164,6 +166,7 @@ class _Count:
         self.longest: dict[str, list[Wait]] = defaultdict(list)
         self.spend = Spend()
         self.failures: list[Failure] = []
+        self.gates: list[Body] = []
         self.passed = self.failed = self.cancelled = self.unfinished = 0
 
     def add(self, document: Document) -> None:
@@ -186,11 +189,13 @@ class _Count:
             self.passed += 1
             bucket.passed += 1
             workflow.passed += 1
+        elif GATE.holds(body):
+            self.gates.append(body)
         elif CANCELLED.holds(body):
             self.cancelled += 1
         elif not ENDED.holds(body):
             self.unfinished += 1
-        if "s_error_state" in body or failed:
+        if failed:
             self.states[str(body.get("s_error_state") or "off")] += 1
         self._add_wait(document, when)
         self._add_spend(document, bucket)
@@ -238,11 +243,13 @@ class _Count:
             self.workflows[workflow_name(failure.repo, failure.workflow)].lost += seconds
             if failure.type:
                 self.types[failure.type].lost += seconds
+        gates = gates_among(self.gates)
         queues = [self._queue(pool, waits) for pool, waits in self.waits.items()]
         return Figures(
             window=self.window,
             passed=self.passed,
             failed=self.failed,
+            gates=sum(map(len, gates.values())),
             cancelled=self.cancelled,
             unfinished=self.unfinished,
             lost=sum(lost.values()),
@@ -254,7 +261,9 @@ class _Count:
             spend=self.spend,
             repos=tuple(sorted(self.repos)),
             lost_by_failure=dict(lost),
-            failures=tuple(sorted(self.failures, key=lambda failure: (failure.when, failure.id), reverse=True)),
+            failures=tuple(
+                sorted(with_gates(self.failures, gates), key=lambda each: (each.when, each.id), reverse=True)
+            ),
         )
 
     def _queue(self, pool: str, waits: array[float]) -> Queue:

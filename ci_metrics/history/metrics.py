@@ -2,7 +2,9 @@
 
 What belongs here: the conditions on a job's (or step's) document, and their four languages. Does not: counting.
 
-    failure        GitHub's conclusions failure, timed_out and startup_failure; a cancelled job only when a cause was found
+    failure        GitHub's conclusions failure, timed_out and startup_failure, but no gate; a cancelled job only when a cause
+                   was found
+    gate           a job that only waits for others: it failed because they did
     failure rate   failures among COUNTED, which are failures and passes: `avg` of FAILURE over COUNTED
     unexplained    failures without a category
     flaky          failures that history suspects (SUSPECTED), or confirms as well (CONFIRMED)
@@ -206,7 +208,13 @@ FAILED_STATUSES = ("failure", "startup_failure", "timed_out")
 #: The statuses that a failure may have: what an index is asked for before `FAILURE` decides.
 MAYBE_FAILED = (*FAILED_STATUSES, "cancelled")
 
-FAILURE = Either(Is("s_status", FAILED_STATUSES), Both(Is("s_status", ("cancelled",)), Has("s_error_type")))
+#: A job that only waits for others and repeats that they failed, as the verdict on it says. It is told with those others.
+_REPEATS_OTHERS = Both(Is("s_error_state", ("no_error_found",)), Has("s_classifier_version"))
+GATE = Both(Is("s_status", FAILED_STATUSES), _REPEATS_OTHERS)
+
+FAILURE = Either(
+    Both(Is("s_status", FAILED_STATUSES), Not(_REPEATS_OTHERS)), Both(Is("s_status", ("cancelled",)), Has("s_error_type"))
+)
 PASSED = Is("s_status", ("success",))
 COUNTED = Either(FAILURE, PASSED)
 CANCELLED = Both(Is("s_status", ("cancelled",)), Not(FAILURE))
@@ -222,6 +230,7 @@ CONFIRMED = Both(FAILURE, Is("b_flaky_confirmed", (True,)))
 #: Those that texts may name: in Datasette's queries `{failure}` stands for the condition's SQL.
 CONDITIONS: Mapping[str, Condition] = {
     "failure": FAILURE,
+    "gate": GATE,
     "passed": PASSED,
     "counted": COUNTED,
     "classified": CLASSIFIED,

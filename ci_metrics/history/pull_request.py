@@ -14,7 +14,7 @@ from ci_metrics.history.attempts import attempt_of
 from ci_metrics.history.failures import FIELDS, Failure, failure_of
 from ci_metrics.history.flakiness import BASE_BRANCHES, FlakyEvidence
 from ci_metrics.history.flaky_failures import evidence_for, scheduled_branches
-from ci_metrics.history.metrics import ENDED, FAILURE, PASSED
+from ci_metrics.history.metrics import ENDED, FAILURE, GATE, PASSED
 from ci_metrics.history.time_range import TIME
 from ci_metrics.index.base import Document, DocumentIndex, Where
 from ci_metrics.index.times import iso
@@ -51,13 +51,14 @@ class PullRequest:
     commit: str  # "" when the index has no run of the pull request
     passed: int
     failed: tuple[FailedJob, ...]
+    gates: tuple[str, ...]  # names of jobs that failed only because those did
     gaps: tuple[str, ...]
     partitions: tuple[str, ...]  # the hours that its runs belong to
 
     @property
     def green(self) -> bool:
         """Whether everything is known and nothing failed."""
-        return bool(self.passed) and not self.failed and not self.gaps
+        return bool(self.passed) and not self.failed and not self.gates and not self.gaps
 
 
 def read_pull_request(
@@ -84,10 +85,13 @@ def read_pull_request(
     going = sum(not ENDED.holds(document.body) for document in (*runs, *jobs))
     if going:
         missing.append(f"{going} runs and jobs are not finished" if going > 1 else "a run or job is not finished")
-    with_jobs = {document.body.get("s_workflow_id") for document in failed}
+    gates = [document for document in jobs if GATE.holds(document.body)]
+    with_jobs = {document.body.get("s_workflow_id") for document in (*failed, *gates)}
     for run in runs:
         if FAILURE.holds(run.body) and run.body.get("s_workflow_id") not in with_jobs:
             missing.append("a run failed, but which of its jobs did is not in the index")
+    if gates and not failed:
+        missing.append("a job that waits for others failed, but none of those is in the index")
     return PullRequest(
         repo=repo,
         number=number,
@@ -95,6 +99,7 @@ def read_pull_request(
         commit=commit,
         passed=sum(PASSED.holds(document.body) for document in jobs),
         failed=tuple(_failed_jobs(index, failed, repo, base, now)),
+        gates=tuple(sorted({str(document.body.get("s_job_name") or "") for document in gates})),
         gaps=tuple(dict.fromkeys(missing)),
         partitions=tuple(sorted({str(run.body["s_partition"]) for run in runs if "s_partition" in run.body})),
     )

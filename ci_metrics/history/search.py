@@ -87,6 +87,12 @@ def conditions(index: DocumentIndex, filters: Filters) -> Where:
     return where
 
 
+def repositories(index: DocumentIndex, asked: str) -> tuple[str, ...]:
+    """The index's repositories that names separated by commas stand for; () for "". Raises SettingsError as `search`."""
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    return tuple(dict.fromkeys(found for name in names for found in _values(index, "jobs", "s_repo", "repo", name)))
+
+
 def fields_of_kind(kind: Kind) -> tuple[str, ...]:
     """The fields to read of a kind."""
     return FIELDS if kind == "jobs" else tuple(name for name in FIELDS if name not in _ONLY_JOBS)

@@ -132,9 +132,7 @@ def notices(figures: Figures, newest: datetime | None, now: datetime) -> list[st
 
 def states(figures: Figures) -> list[State]:
     """The states that failed jobs are in, in the order in which `_STATES` explains them."""
-    counted: dict[str, int] = {}
-    for failure in figures.failures:
-        counted[failure.state] = counted.get(failure.state, 0) + 1
+    counted = figures.states
     order = [*_STATES, *sorted(set(counted) - set(_STATES))]
     return [State(name, counted[name], *_STATES.get(name, ("", "k11"))) for name in order if name in counted]
 
