@@ -1,6 +1,6 @@
 """`ci-metrics explain`: one verdict, from the category down to the log line.
 
-Belongs here: finding or fetching the job, and printing. Does not: gathering what is known (`report/explain.py`).
+Belongs here: finding or fetching the job, and printing. Does not: gathering what is known (`report/explanation.py`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,9 @@ from ci_metrics.orchestration.job_details import account_of, fetch_job, stored_d
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.resources import Workplace
-from ci_metrics.report.explain import Explanation, Why
-from ci_metrics.report.explain import explain as explained
-from ci_metrics.report.reasons import as_row as why_as_row
-from ci_metrics.report.reasons import as_text as why_as_text
+from ci_metrics.report.explanation import Explanation, Why, explain_job
+from ci_metrics.report.verdict_reasons import as_row as why_as_row
+from ci_metrics.report.verdict_reasons import as_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
 
 #: Where `ci-metrics ui` serves Dagster's pages, unless told otherwise.
@@ -87,7 +86,7 @@ def _ingested(ci: Workplace, document: Document, *, why: bool) -> Explanation:
     details = stored_details(ci.store, document)
     if why:
         details = dataclasses.replace(details, account=account_of(ci, document))
-    return explained(ci.index, document, details, storm_types=flag_rules(ci.taxonomy).storm_types)
+    return explain_job(ci.index, document, details, storm_types=flag_rules(ci.taxonomy).storm_types)
 
 
 def _never_ingested(
@@ -102,7 +101,7 @@ def _never_ingested(
         ) from error
     if not store:
         types = flag_rules(ci.taxonomy).storm_types
-        return explained(ci.index, document, details, in_index=False, storm_types=types)
+        return explain_job(ci.index, document, details, in_index=False, storm_types=types)
     if run.repo not in settings.repo:
         raise SettingsError(
             "REPO", f"{run.repo} is not among {', '.join(settings.repo) or 'none'}", "Add it there to store its jobs"

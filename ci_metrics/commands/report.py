@@ -1,6 +1,6 @@
 """`ci-metrics report`: the HTML report.
 
-Belongs here: options, where the file goes. Does not: the report (`ci_metrics.report.html`).
+Belongs here: options, where the file goes. Does not: the report (`ci_metrics.report.page`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from ci_metrics.commands.open_index import reading_index
 from ci_metrics.errors import NotFoundError, PermanentError
 from ci_metrics.history.search import repositories
 from ci_metrics.history.time_range import asked_window
-from ci_metrics.report.formats import minutes, number, percent
-from ci_metrics.report.html import build_report, render
+from ci_metrics.report.page import build_report, render
+from ci_metrics.report.readable import minutes, number, percent
 from ci_metrics.settings import load_settings
 
 
@@ -38,7 +38,9 @@ def report(*, from_: str | None = None, to: str | None = None, repo: str = "", o
         made = build_report(index, now, window=window, repos=repositories(index, repo))
     figures = made.figures
     if not figures.jobs:
-        newest = f": the newest job that the index holds ended on {made.newest:%Y-%m-%d %H:%M} UTC" if made.newest else ""
+        newest = (
+            f": the newest job that the index holds ended on {made.newest:%Y-%m-%d %H:%M} UTC" if made.newest else ""
+        )
         raise NotFoundError(
             f"no job of {figures.window} has passed or failed{newest}. Ask for another stretch with --from and --to; "
             "no report was written"

@@ -12,10 +12,9 @@ from ci_metrics.commands.tables import NotNegative, Switch, print_cards, print_c
 from ci_metrics.history.attempts import first_line
 from ci_metrics.history.failures import Failure, failure_of
 from ci_metrics.history.gates import gates_of_runs, with_gates
-from ci_metrics.history.search import Filters
-from ci_metrics.history.search import search as search_index
+from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import asked_window
-from ci_metrics.report.formats import cut, moment, some, spoken
+from ci_metrics.report.readable import cut, moment, some, spoken
 from ci_metrics.settings import load_settings
 
 #: The fields in a CSV, in this order, after the document's id.
@@ -94,7 +93,7 @@ def search(
         window=window,
     )
     with reading_index(load_settings()) as index:
-        found = search_index(index, filters, limit + 1 if limit else None)
+        found = find_failures(index, filters, limit + 1 if limit else None)
         gates = gates_of_runs(index, {str(document.body.get("s_workflow_id")) for document in found})
     more = bool(limit) and len(found) > limit
     found = found[: limit or None]

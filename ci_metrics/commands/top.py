@@ -12,9 +12,8 @@ from ci_metrics.commands.open_index import reading_index
 from ci_metrics.commands.tables import NotNegative, Switch, print_csv, print_json, print_table
 from ci_metrics.history.search import repositories
 from ci_metrics.history.time_range import asked_window, default_window
-from ci_metrics.history.top import TopRow
-from ci_metrics.history.top import top as top_rows
-from ci_metrics.report.formats import cut, minutes, moment, percent, spoken
+from ci_metrics.history.top import TopRow, top_rows
+from ci_metrics.report.readable import cut, minutes, moment, percent, spoken
 from ci_metrics.settings import load_settings
 
 What = Literal["groups", "types", "states", "repos", "workflows", "jobs", "steps", "branches", "runners", "events"]

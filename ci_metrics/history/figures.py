@@ -1,7 +1,7 @@
 """The numbers of a stretch of time, computed from documents; pure but for one scan of the index.
 
 What belongs here: counting jobs, failures, lost time, waiting, spending. Does not: groups and flakiness (`groups.py`,
-`flaky_failures.py`), showing (`html.py`, `charts.py`).
+`flaky_failures.py`), showing (`page.py`, `charts.py`).
 
 One pass over narrow documents; only failures are kept, so that a quarter of a million jobs cost no memory.
 Lost time (`lost_time.py`) is blamed on the failure that caused it, so it stands in that failure's bucket and category.

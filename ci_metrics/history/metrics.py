@@ -213,7 +213,8 @@ _REPEATS_OTHERS = Both(Is("s_error_state", ("no_error_found",)), Has("s_classifi
 GATE = Both(Is("s_status", FAILED_STATUSES), _REPEATS_OTHERS)
 
 FAILURE = Either(
-    Both(Is("s_status", FAILED_STATUSES), Not(_REPEATS_OTHERS)), Both(Is("s_status", ("cancelled",)), Has("s_error_type"))
+    Both(Is("s_status", FAILED_STATUSES), Not(_REPEATS_OTHERS)),
+    Both(Is("s_status", ("cancelled",)), Has("s_error_type")),
 )
 PASSED = Is("s_status", ("success",))
 COUNTED = Either(FAILURE, PASSED)

@@ -50,7 +50,7 @@ class Filters:
         return "steps" if self.step else "jobs"
 
 
-def search(index: DocumentIndex, filters: Filters, limit: int | None = None) -> list[Document]:
+def find_failures(index: DocumentIndex, filters: Filters, limit: int | None = None) -> list[Document]:
     """The failed jobs (or steps) that fit, newest first, at most `limit`.
 
     Raises SettingsError naming the option when a name does not occur in the index at all.
@@ -59,7 +59,7 @@ def search(index: DocumentIndex, filters: Filters, limit: int | None = None) -> 
 
 
 def matching(index: DocumentIndex, filters: Filters) -> Iterator[Document]:
-    """As `search`, one by one."""
+    """As `find_failures`, one by one."""
     where = conditions(index, filters)
     wanted = fields_of_kind(filters.kind)
     for document in index.scan(filters.kind, where, fields=wanted, sort="-" + TIME):
@@ -68,7 +68,7 @@ def matching(index: DocumentIndex, filters: Filters) -> Iterator[Document]:
 
 
 def conditions(index: DocumentIndex, filters: Filters) -> Where:
-    """The filters as conditions on documents. Raises SettingsError as `search`."""
+    """The filters as conditions on documents. Raises SettingsError as `find_failures`."""
     where = Where(
         equals={"s_status": MAYBE_FAILED},
         text=filters.text,
@@ -88,7 +88,7 @@ def conditions(index: DocumentIndex, filters: Filters) -> Where:
 
 
 def repositories(index: DocumentIndex, asked: str) -> tuple[str, ...]:
-    """The index's repositories that names separated by commas stand for; () for "". Raises SettingsError as `search`."""
+    """The index's repositories that names separated by commas stand for; () for "". Raises SettingsError as `find_failures`."""
     names = [name.strip() for name in asked.split(",") if name.strip()]
     return tuple(dict.fromkeys(found for name in names for found in _values(index, "jobs", "s_repo", "repo", name)))
 
@@ -108,7 +108,7 @@ def _types(index: DocumentIndex, kind: Kind, name: str, option: str, asked: str)
 
 
 def _values(index: DocumentIndex, kind: Kind, name: str, option: str, asked: str) -> tuple[str, ...]:
-    """The index's own values that an asked name stands for. Raises SettingsError as `search`."""
+    """The index's own values that an asked name stands for. Raises SettingsError as `find_failures`."""
     found = _there(index, kind, name, asked)
     if found or _wild(asked):
         return found or (asked,)  # a pattern that fits nothing finds nothing

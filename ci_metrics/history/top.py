@@ -56,7 +56,7 @@ class TopRow:
         return share(self.failed, self.jobs or 0)
 
 
-def top(index: DocumentIndex, what: str, where: Where, limit: int | None = None) -> list[TopRow]:
+def top_rows(index: DocumentIndex, what: str, where: Where, limit: int | None = None) -> list[TopRow]:
     """The rows of one of `BY`, most failures first, then most time lost, then by name."""
     if what == "groups":
         return [

@@ -1,7 +1,7 @@
 """What an explanation needs beyond a job's document: from the stored hour, or from GitHub for a job never ingested.
 
 What belongs here: reading the job's verdict and log lines from its hour's files; fetching and judging one job without storing
-anything. Does not: what is made of it (`report/explain.py`).
+anything. Does not: what is made of it (`report/explanation.py`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
-from ci_metrics.report.explain import Details
-from ci_metrics.report.reasons import WhyOfLog
+from ci_metrics.report.explanation import Details
+from ci_metrics.report.verdict_reasons import WhyOfLog
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.reuse import StoredVerdict, VerdictStore
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from markupsafe import Markup, escape
 
 from ci_metrics.history.figures import Bucket, Figures, Queue
-from ci_metrics.report.formats import hour, minutes, percent, spoken
+from ci_metrics.report.readable import hour, minutes, percent, spoken
 
 #: Pixels of the plotted part of a chart, and below it for the labels of the axis.
 HIGH, LOW, LABELS = 180, 130, 22

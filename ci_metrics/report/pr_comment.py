@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ci_metrics.history.pull_request import FailedJob, PullRequest
-from ci_metrics.report.formats import spoken
 from ci_metrics.report.markdown import fenced, link, plain
+from ci_metrics.report.readable import spoken
 
 #: How our own comment is found again; it is its first line, and not shown.
 MARKER = "<!-- ci-metrics: why CI failed -->"

@@ -8,12 +8,12 @@ from ci_metrics.history.figures import Figures, collect
 from ci_metrics.history.groups import groups
 from ci_metrics.history.lost_time import losses
 from ci_metrics.history.pull_request import read_pull_request
-from ci_metrics.history.search import Filters, search
-from ci_metrics.history.top import BY, top
+from ci_metrics.history.search import Filters, find_failures
+from ci_metrics.history.top import BY, top_rows
 from ci_metrics.index.base import Document, DocumentIndex
-from ci_metrics.report.html import build_report, render
+from ci_metrics.report.page import build_report, render
 from ci_metrics.report.pr_comment import comment_body
-from ci_metrics.report.report_parts import tiles
+from ci_metrics.report.tiles import tiles
 from ci_metrics_tests.history.history_documents import START, job, moment
 from ci_metrics_tests.history.test_metrics import DAY
 
@@ -46,10 +46,12 @@ def test_a_gate_is_neither_counted_nor_unexplained_but_named_with_what_failed(
     assert {failure.job: failure.gates for failure in figures.failures} == {"unit": ("all green",), "lint": ()}
     assert sum(figures.states.values()) == 2
     for what in BY:
-        assert "all green" not in " ".join(row.name for row in top(embedded_index, what, DAY.where()))
-    assert [document.body["s_job_name"] for document in search(embedded_index, Filters())] == ["lint", "unit"]
+        assert "all green" not in " ".join(row.name for row in top_rows(embedded_index, what, DAY.where()))
+    assert [document.body["s_job_name"] for document in find_failures(embedded_index, Filters())] == ["lint", "unit"]
     assert [group.jobs for group in groups(embedded_index)] == [("unit",)]
-    shown = {tile.name: (tile.value, tile.more) for tile in tiles(figures, None, (), build_flaky(embedded_index), young=True)}
+    shown = {
+        tile.name: (tile.value, tile.more) for tile in tiles(figures, None, (), build_flaky(embedded_index), young=True)
+    }
     assert shown["Failure rate"] == ("50.0 %", "2 of 4 jobs")
     assert shown["Unexplained"] == ("1", "of 2 failures")
     page = render(build_report(embedded_index, moment(60), window=DAY))

@@ -17,9 +17,9 @@ from opensearchpy import OpenSearch
 from ci_metrics import frames
 from ci_metrics.history.figures import Figures, collect
 from ci_metrics.history.metrics import CONDITIONS
-from ci_metrics.history.search import Filters, search
+from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import Window
-from ci_metrics.history.top import top
+from ci_metrics.history.top import top_rows
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.report.dashboards.saved_objects import DEFAULT_INDICES, saved_objects
@@ -96,13 +96,13 @@ def test_figures_sql_pandas_top_and_search_count_alike(figures: Figures, embedde
     types = {row.name: row.failed for row in figures.types}
     assert {row["category"]: row["failures"] for row in sql(embedded_index, queries["categories"]["sql"])} == types
     assert jobs[jobs["failure"]].groupby("s_error_type").size().to_dict() == types
-    assert {row.name: row.failed for row in top(embedded_index, "types", DAY.where())} == types
+    assert {row.name: row.failed for row in top_rows(embedded_index, "types", DAY.where())} == types
     assert len(sql(embedded_index, queries["unexplained"]["sql"])) == figures.unexplained == jobs["unexplained"].sum()
     flaky = sum(bool(failure.flaky) for failure in figures.failures)
     assert sum(row["failures"] for row in sql(embedded_index, queries["flakiest"]["sql"])) == flaky
     assert jobs["suspected"].sum() == flaky
-    assert len(search(embedded_index, Filters())) == figures.failed
-    (repo,) = top(embedded_index, "repos", DAY.where())
+    assert len(find_failures(embedded_index, Filters())) == figures.failed
+    (repo,) = top_rows(embedded_index, "repos", DAY.where())
     assert (repo.failed, repo.jobs, repo.rate) == (figures.failed, figures.jobs, figures.rate)
     assert repo.lost_minutes * 60 == pytest.approx(figures.lost)
 

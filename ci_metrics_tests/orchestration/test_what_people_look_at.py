@@ -10,14 +10,14 @@ import pytest
 from ci_metrics import frames
 from ci_metrics.github.comments import PullRequestClient
 from ci_metrics.history.metrics import FAILURE
-from ci_metrics.history.search import Filters, search
+from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import default_window
-from ci_metrics.history.top import BY, top
+from ci_metrics.history.top import BY, top_rows
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.orchestration.alerts import events
 from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.report.alerts import slack_message
-from ci_metrics.report.html import build_report, render
+from ci_metrics.report.page import build_report, render
 from ci_metrics.report.pr_comment_posting import post
 from ci_metrics_tests.orchestration.conftest import Ingested
 
@@ -52,13 +52,13 @@ def test_the_report_tells_every_failure_of_the_sample_day_with_its_link(
 def test_search_and_top_agree_with_the_documents(
     index: DocumentIndex, ingested: Ingested, failed: list[Document]
 ) -> None:
-    assert {d.id for d in search(index, Filters())} == {d.id for d in failed}
+    assert {d.id for d in find_failures(index, Filters())} == {d.id for d in failed}
     types = Counter(d.body["s_error_type"] for d in failed if "s_error_type" in d.body)
     window = default_window(index, ingested.server.world.opens_at)
-    assert {row.name: row.failed for row in top(index, "types", window.where())} == types
+    assert {row.name: row.failed for row in top_rows(index, "types", window.where())} == types
     for name in types:
-        assert len(search(index, Filters(type=name))) == types[name]
-    assert all(top(index, what, window.where(), 3) for what in BY)
+        assert len(find_failures(index, Filters(type=name))) == types[name]
+    assert all(top_rows(index, what, window.where(), 3) for what in BY)
 
 
 def test_the_comment_on_a_sample_pull_request_is_made_once(ingested: Ingested, index: DocumentIndex) -> None:

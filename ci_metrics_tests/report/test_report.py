@@ -14,7 +14,7 @@ from ci_metrics.history.figures import collect, tally
 from ci_metrics.history.time_range import Window, asked_window, default_window, parse_moment
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.validation import problem_of
-from ci_metrics.report.html import build_report, render
+from ci_metrics.report.page import build_report, render
 from ci_metrics_tests.report.corpus import END, HOSTILE, corpus, hostile_corpus
 
 NOW = END - timedelta(hours=2)

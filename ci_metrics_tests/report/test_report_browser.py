@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from ci_metrics.index.embedded import EmbeddedIndex
-from ci_metrics.report.html import build_report, render
+from ci_metrics.report.page import build_report, render
 from ci_metrics_tests.report.corpus import END, corpus, hostile_corpus
 
 pytestmark = pytest.mark.browser

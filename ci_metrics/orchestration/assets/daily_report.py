@@ -1,6 +1,6 @@
 """`daily_report`: the HTML report of the week that ends with each day, linked from Dagster.
 
-What belongs here: one file a day and its metadata. Does not: the report (`report/html.py`).
+What belongs here: one file a day and its metadata. Does not: the report (`report/page.py`).
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.resources import Workplace
-from ci_metrics.report.html import build_report, render
+from ci_metrics.report.page import build_report, render
 
 NAME = "daily_report"
 

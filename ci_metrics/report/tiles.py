@@ -1,40 +1,24 @@
-"""The report's parts that need words: tiles, notices, states, causes.
+"""The numbers at the top of the report, and what a reader must know before trusting them.
 
-What belongs here: turning figures and groups into what the page says. Does not: markup.
+What belongs here: their wording. Does not: counting (`history/`), markup.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from markupsafe import Markup
-
 from ci_metrics.history.figures import Figures
 from ci_metrics.history.flaky_failures import Flakiest
-from ci_metrics.history.groups import Group
-from ci_metrics.history.period import NEW_FOR
-from ci_metrics.history.time_range import Window
-from ci_metrics.report.charts import spark
-from ci_metrics.report.formats import dollars, minutes, moment, number, percent
+from ci_metrics.report.causes import ShownCause
+from ci_metrics.report.readable import dollars, minutes, moment, number, percent
 
 #: A newest document older than this is worth a notice: the hourly schedule is late at least three times.
 STALE = timedelta(hours=3)
 
 #: A share of failures without a category above this is worth a notice.
 MUCH_UNEXPLAINED = 0.25
-
-#: What each state means, and its colour in the style sheet.
-_STATES = {
-    "classified": ("A category was found, with a quote from the log.", "good"),
-    "unknown": ("The log was read; no category fits, or none surely enough.", "k7"),
-    "no_error_found": ("The log is there, but nothing in it caused the failure.", "k5"),
-    "no_log": ("GitHub has no log: expired, deleted, or the runner died.", "k4"),
-    "pending": ("Waits for the budget or for a batch of the model's.", "k8"),
-    "llm_failed": ("The model gave no usable answer; it is asked again.", "k3"),
-    "off": ("Classification was switched off.", "k11"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +33,8 @@ class Tile:
     tone: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """How many failures are in a state, what that means, and the name of its colour."""
-
-    name: str
-    count: int
-    meaning: str
-    colour: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """A group as the page shows it. `summary` and `link` are of its newest failure; `spark` is safe markup."""
-
-    number: int
-    group: Group
-    summary: str
-    link: str
-    spark: Markup
-
-
 def tiles(
-    figures: Figures, before: Figures | None, causes: Sequence[Cause], flaky: Flakiest, *, young: bool
+    figures: Figures, before: Figures | None, causes: Sequence[ShownCause], flaky: Flakiest, *, young: bool
 ) -> list[Tile]:
     """The numbers of the morning question: what fails, what it costs, what is new, flaky, unexplained.
 
@@ -128,34 +91,6 @@ def notices(figures: Figures, newest: datetime | None, now: datetime) -> list[st
             f"{percent(unexplained / figures.failed)} of the failures have no category: see “Known and unknown”."
         )
     return said
-
-
-def states(figures: Figures) -> list[State]:
-    """The states that failed jobs are in, in the order in which `_STATES` explains them."""
-    counted = figures.states
-    order = [*_STATES, *sorted(set(counted) - set(_STATES))]
-    return [State(name, counted[name], *_STATES.get(name, ("", "k11"))) for name in order if name in counted]
-
-
-def causes_of(found: Iterable[Group], figures: Figures) -> tuple[Cause, ...]:
-    """Groups with their newest failure's words; those that say nothing of a cause come last."""
-    newest = {failure.group: failure for failure in reversed(figures.failures) if failure.group}
-    ordered = sorted(found, key=lambda group: group.generic)
-    return tuple(
-        Cause(
-            place,
-            group,
-            newest[group.id].cause if group.id in newest else "",
-            newest[group.id].link if group.id in newest else "",
-            spark([bucket.by_group[group.id] for bucket in figures.buckets]),
-        )
-        for place, group in enumerate(ordered, 1)
-    )
-
-
-def history_is_young(begins: datetime | None, window: Window) -> bool:
-    """Whether there is no week before the stretch's last one: then everything in it counts as new."""
-    return begins is not None and begins >= window.end - NEW_FOR
 
 
 def _change(part: float | None, unit: str) -> str:

@@ -14,7 +14,7 @@ from ci_metrics.history.job_reference import JobReference, find_job, known_job, 
 from ci_metrics.history.labels import give
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.models import Evidence, LogLine, Verdict
-from ci_metrics.report.explain import Details, Explanation, Quote, explain
+from ci_metrics.report.explanation import Details, Explanation, QuotedLine, explain_job
 from ci_metrics_tests.history.history_documents import job, moment
 
 PAGE = "https://github.com/acme/shop/actions/runs/7/job/123"
@@ -83,7 +83,7 @@ def test_an_unknown_job_says_where_it_was_looked_for(embedded_index: DocumentInd
 
 def explained(index: DocumentIndex, document: Document, details: Details | None = None) -> Explanation:
     index.refresh()
-    return explain(index, Document("jobs", document.id, index.get("jobs", [document.id])[document.id]), details)
+    return explain_job(index, Document("jobs", document.id, index.get("jobs", [document.id])[document.id]), details)
 
 
 def test_an_explanation_goes_from_the_category_to_all_that_failed_like_it(any_index: DocumentIndex) -> None:
@@ -109,7 +109,7 @@ def test_an_explanation_goes_from_the_category_to_all_that_failed_like_it(any_in
     any_index.upsert([failed, *others])
     found = explained(any_index, failed)
     assert (found.error_type, found.confidence, found.step) == ("assertion_failure", 0.9, "Run tests")
-    assert found.quotes == (Quote(line=40, text="assert 3 == 4", proves=True),)
+    assert found.quotes == (QuotedLine(line=40, text="assert 3 == 4", proves=True),)
     assert found.why is not None
     assert (found.why.in_words, found.why.classifier_version) == ("the model claude-x", "c1")
     assert (found.why.prompt_tokens, found.why.completion_tokens, found.why.cached_tokens) == (900, 60, 800)

@@ -13,7 +13,7 @@ from ci_metrics.commands.classify_files import classify
 from ci_metrics.logs import Background, background_of
 from ci_metrics.logs.ranking import feature_names
 from ci_metrics.logs.why import extract_with_ranking, in_words
-from ci_metrics.report.reasons import WIDTH, WhyOfLog, as_row, as_text
+from ci_metrics.report.verdict_reasons import WIDTH, WhyOfLog, as_row, as_text
 
 STAMP = "2026-01-01T10:00:00.1234567Z "
 COMPILER = "src/cart.c:12:1: error: unknown type name 'price_t'"
