@@ -79,5 +79,5 @@ def test_the_command_prints_a_table_json_and_csv(
     said = capsys.readouterr().out
     assert "What fails most, by jobs: 09 Nov 2026 to 22 Nov 2026" in said
     assert "acme/shop · CI" in said
-    top_command("repos", repo="no/such", **span)
+    top_command("repos", from_="2020-01-01", to="2020-01-02")
     assert "No failure in" in capsys.readouterr().out
