@@ -13,7 +13,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
 from ci_metrics.history.failures import FIELDS, Failure, failure_of
@@ -21,7 +21,7 @@ from ci_metrics.history.gates import gates_among, with_gates
 from ci_metrics.history.lost_time import losses
 from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, PASSED, share
 from ci_metrics.history.time_range import TIME, Window, moment_of
-from ci_metrics.index.base import Body, Document, DocumentIndex
+from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 
 #: Failures -> seconds lost to each, by document id.
 LostOf = Callable[[Sequence[Failure]], Mapping[str, float]]
@@ -144,6 +144,20 @@ def collect(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> 
     """Count the jobs of a stretch, of these repositories (none: all)."""
     documents = sorted(index.scan("jobs", window.where(repos), fields=FIELDS), key=lambda document: document.id)
     return tally(documents, window, lambda failures: losses(index, failures))
+
+
+def collect_hours(index: DocumentIndex, first: str, last: str) -> Figures:
+    """Count the jobs of the hours from `first` to `last` (partitions): of the runs created in them, whenever the jobs ended."""
+    found = index.scan("jobs", where_hours(first, last), fields=FIELDS)
+    documents = sorted(found, key=lambda document: document.id)
+    moments = [moment_of(str(document.body[TIME])) for document in documents] or [datetime(1970, 1, 1, tzinfo=UTC)]
+    window = Window(min(moments), max(moments) + timedelta(seconds=1))
+    return tally(documents, window, lambda failures: losses(index, failures))
+
+
+def where_hours(first: str, last: str) -> Where:
+    """The documents of the hours from `first` to `last`."""
+    return Where(ranges={"s_partition": (first, f"{last}~")})  # "~" comes after all that an hour's name may hold
 
 
 def tally(documents: Iterable[Document], window: Window, lost_of: LostOf) -> Figures:
