@@ -107,4 +107,4 @@ def _store(path: Path, database: Any) -> None:
             file.write(hashlib.sha256(body).digest() + body)
         Path(name).replace(path)
     except OSError as error:
-        _LOG.debug("%s cannot be written (%s); the patterns are compiled in every process", path, error)
+        _LOG.debug("%s cannot be written (%s); the expressions are compiled in every process", path, error)

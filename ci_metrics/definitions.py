@@ -1,4 +1,4 @@
-"""`build_definitions(**overrides) -> dg.Definitions`, and the entry point that Dagster loads; nothing else.
+"""`build_definitions(resource_overrides=...) -> dg.Definitions`, and the entry point that Dagster loads; nothing else.
 
 `dagster dev` and the production webserver load `defs` lazily: importing this module builds nothing.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -17,18 +18,21 @@ from ci_metrics.orchestration.console_logger import people_logger
 from ci_metrics.orchestration.history_checks import build_history_checks
 from ci_metrics.orchestration.jobs import build_check_job, build_jobs, build_learn_job, build_report_job
 from ci_metrics.orchestration.partitions import hourly_partitions
-from ci_metrics.orchestration.resources import Workplace, workplace_resource
+from ci_metrics.orchestration.parts import HoursPart
+from ci_metrics.orchestration.resources import build_resources
 from ci_metrics.orchestration.schedules import HOURLY, build_schedules
 from ci_metrics.orchestration.sensors import build_sensors
 from ci_metrics.settings import Settings, load_settings
 
 
-def build_definitions(*, settings: Settings | None = None, cron: str = HOURLY, **resources: Any) -> dg.Definitions:
+def build_definitions(
+    *, settings: Settings | None = None, cron: str = HOURLY, resource_overrides: Mapping[str, Any] | None = None
+) -> dg.Definitions:
     """Fresh definitions.
 
     `settings` replaces the environment for everything (tests, the command line); `cron` says when the hourly schedule
-    ticks; other keywords replace resources by name. Raises SettingsError when a setting is wrong: the code location then
-    shows that one message.
+    ticks; `resource_overrides` stand in for `hours`, `github`, `index` or `judge`. Raises SettingsError when a setting is
+    wrong: the code location then shows that one message.
     """
     given = settings or load_settings()
     partitions = hourly_partitions(given.partitions_start)
@@ -40,14 +44,14 @@ def build_definitions(*, settings: Settings | None = None, cron: str = HOURLY, *
         learned = build_learning(assets)
     ingest, reextract, reclassify = build_jobs(assets)
     check_job, report_job, learn_job = build_check_job(), build_report_job(daily), build_learn_job(learned)
-    workplace = workplace_resource() if settings is None else Workplace(settings)
+    hours = {} if settings is None else {"hours": HoursPart(settings)}
     return dg.Definitions(
         assets=[*assets, *daily, learned],
         asset_checks=[*build_checks(), *build_history_checks()],
         jobs=[ingest, reextract, reclassify, check_job, report_job, learn_job],
         schedules=build_schedules(ingest, check_job, report_job, learn_job, cron),
         sensors=[*build_sensors(ingest, reclassify), alerts.build(), pr_comments.build()],
-        resources={"ci": workplace, **resources},
+        resources=build_resources({**hours, **(resource_overrides or {})}),
         executor=dg.in_process_executor,
         loggers={"console": dg.colored_console_logger, "people": people_logger},
     )

@@ -291,6 +291,16 @@ def load_settings(
         raise SettingsError(first[0], first[1], f"{first[2]}; {rest}") from None
 
 
+def replaced(settings: Settings, **given: object) -> Settings:
+    """The settings with `given` values (attribute names; text is read as in the environment) in place of theirs.
+
+    Nothing is read from the environment. Raises SettingsError as `load_settings` does.
+    """
+    return load_settings(
+        env_file=None, **{**{name: getattr(settings, name) for name in Settings.model_fields}, **given}
+    )
+
+
 def _explain(item: Mapping[str, Any]) -> tuple[str, str, str]:
     cause = (item.get("ctx") or {}).get("error")
     if isinstance(cause, _WrongError):

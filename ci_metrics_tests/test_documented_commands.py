@@ -40,7 +40,7 @@ def documented() -> list[str]:
 
 def filled(command: str, folder: Path, day: Ingested) -> list[str]:
     """The command with the reader's own things in it."""
-    job = next(document for document in day.workplace.index.scan("jobs") if "s_error_type" in document.body)
+    job = next(document for document in day.parts.index.documents.scan("jobs") if "s_error_type" in document.body)
     run = f"https://github.com/{job.body['s_repo']}/actions/runs/{job.body['s_workflow_id']}/job/{job.body['s_job_id']}"
     (folder / "build.log").write_text(LOG)
     (folder / "ok.log").write_text(LOG.splitlines()[0])

@@ -16,7 +16,7 @@ from ci_metrics.commands.evaluate import evaluate
 from ci_metrics.commands.extract_files import extract
 from ci_metrics.definitions import build_definitions
 from ci_metrics.errors import SettingsError
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.settings import Settings, load_settings
 
 STAMP = "2026-01-01T10:00:00.1234567Z "
@@ -198,9 +198,9 @@ def test_the_versions_in_force_follow_the_entries_and_come_back_with_them(tmp_pa
     def versions(**given: str) -> tuple[object, ...]:
         settings = load_settings({"CI_METRICS_HOME": str(tmp_path), **given})
         graph = build_definitions(settings=settings).resolve_asset_graph()
-        ci = Workplace(settings)
         stages = [graph.get(dg.AssetKey(name)).code_version for name in ("extracted_errors", "classifications")]
-        assert stages == [ci.extractor_version, ci.classifier_version]
+        with open_parts(settings) as ci:
+            assert stages == [ci.judge.extractor_version, ci.judge.classifier_version]
         return tuple(stages)
 
     shipped = versions()

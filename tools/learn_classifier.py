@@ -3,8 +3,8 @@
     python -m tools.learn_classifier FOLDER ...            # figures by folds of projects, then learns from all and writes
     python -m tools.learn_classifier --check FOLDER ...    # the figures only
 
-Folds are by project, for the ranking of lines too: each log is ranked and judged by weights that saw no log of its project. The
-temperature is fitted on those judgements. Learning itself is the package's (`ci_metrics/classifier/learning.py`).
+Folds are by project, for the ranking of lines too: each log is ranked and judged by weights that saw no log of its project. How
+sure to be is fitted on those judgements. Learning itself is the package's (`ci_metrics/classifier/learning.py`).
 """
 
 from __future__ import annotations
@@ -19,18 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from ci_metrics.catalogue import Catalogue, load_catalogue
+from ci_metrics.classifier.cross_validation import FOLDS, cross_validated, sureness
 from ci_metrics.classifier.features import evidence
-from ci_metrics.classifier.learning import (
-    CATEGORIES,
-    FOLDS,
-    WORDS,
-    Example,
-    cross_validated,
-    fit,
-    kind_of,
-    names_of,
-    temperature,
-)  # fmt: skip
+from ci_metrics.classifier.learning import CATEGORIES, WORDS, Example, fit, kind_of, learned_features
 from ci_metrics.classifier.shipped import FILE, packed
 from ci_metrics.evaluation.cases import Case, read_cases
 from ci_metrics.logs import extract
@@ -99,11 +90,8 @@ def numbers(cases: Sequence[Case]) -> dict[tuple[str, str], int]:
     return made
 
 
-def table(rows: Sequence[Labelled], sums: np.ndarray, heat: float) -> None:
+def table(rows: Sequence[Labelled], p: np.ndarray) -> None:
     """Print the figures by set."""
-    s = sums / heat
-    s = s - s.max(axis=1, keepdims=True)
-    p = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)
     print(f"{'set':34} {'logs':>5} strict lenient macroF1  ece  decided at")
     keys = [(r.case.source, r.case.format, r.told) for r in rows]
     for key in sorted(set(keys)):
@@ -147,13 +135,13 @@ def main() -> None:
     ]  # fmt: skip
     sums = cross_validated(learned_from)
     real = [at for at, example in enumerate(learned_from) if example.real]
-    heat = temperature([learned_from[at] for at in real], sums[real])
-    print(f"temperature {heat:.2f}")
-    table(rows, sums[: len(rows)], heat)
+    sure = sureness([learned_from[at] for at in real], sums[real])
+    print(sure)
+    table(rows, sure.shares(sums[: len(rows)]))
     if not given.check:
-        learned = fit(learned_from, names_of(learned_from))
+        learned = fit(learned_from, learned_features(learned_from))
         comment = f"Made by tools/learn_classifier.py from {len(rows)} logs: do not edit."
-        (FOLDER / "weights.tsv").write_text(learned.text(heat, comment), encoding="utf-8")
+        (FOLDER / "weights.tsv").write_text(learned.text(sure, comment), encoding="utf-8")
         (FOLDER / FILE).write_bytes(packed(learned_from))
 
 

@@ -1,7 +1,7 @@
 """Learning the decision: from labelled failures, as features, to the weights of a `Model`.
 
-Belongs here: which features are learned, the fit, the temperature, figures over folds of projects. Does not: where examples come
-from (`shipped.py`, `tools/learn_classifier.py`, the stored hours), whether a fit takes over (`takeover.py`).
+Belongs here: which features are learned, and the fit. Does not: how good it is (`cross_validation.py`), where examples come from
+(`shipped.py`, `tools/learn_classifier.py`, the stored hours), whether a fit takes over (`takeover.py`).
 
 The fit is multinomial logistic regression with a Gaussian prior, solved by L-BFGS in numpy alone: the package learns where it runs,
 and neither scipy nor scikit-learn comes with it. 1,900 failures with 180,000 features among them take a second on one core.
@@ -10,13 +10,13 @@ and neither scipy nor scikit-learn comes with it. 1,900 failures with 180,000 fe
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ci_metrics.classifier.model import Model
+from ci_metrics.classifier.model import Model, Sureness
 
 Array = NDArray[np.float64]
 
@@ -25,8 +25,6 @@ CATEGORIES = (
     "dependency_error", "timeout", "resource_exhaustion", "network_error", "assertion_failure", "compilation_error",
     "runtime_error", "infrastructure_error", "configuration_error", "flaky_test",
 )  # fmt: skip
-#: Figures are taken on projects that took no part in learning: on each of so many parts by weights of the others.
-FOLDS = 5
 #: Projects whose failures must show a feature for it to be learned; a word must be nobody's own.
 PROJECTS, WORD_PROJECTS = 2, 5
 #: Distinct failures of a team that must show a feature for it to be learned of them.
@@ -46,12 +44,8 @@ _SECOND = 0.4
 _PULL = 0.01
 #: A feature whose weights are all smaller than this says nothing.
 _LEAST = 0.02
-#: Bounds of the temperature, and steps towards it (each narrows them to 0.62).
-_COLD, _HOT, _STEPS = 0.3, 5.0, 30
 #: Pairs of steps that L-BFGS remembers, its iterations at most, and where it is near enough: weights have two decimals.
 _MEMORY, _ITERATIONS, _NEAR = 12, 500, 2e-3
-#: Shares of certainty that a calibration error is summed over.
-_BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +64,7 @@ def kind_of(feature: str) -> str:
     return feature.partition(":")[0]
 
 
-def names_of(examples: Iterable[Example], own: Sequence[Example] = ()) -> list[str]:
+def learned_features(examples: Iterable[Example], own: Sequence[Example] = ()) -> list[str]:
     """The features to be learned: those that enough projects show, or enough of a team's `own` failures."""
     projects: dict[str, set[int]] = defaultdict(set)
     for example in examples:
@@ -83,7 +77,7 @@ def names_of(examples: Iterable[Example], own: Sequence[Example] = ()) -> list[s
 
 @dataclass(frozen=True)
 class Fit:
-    """What was learned: a weight for each feature and category, not yet tempered."""
+    """What was learned: a weight for each feature and category."""
 
     names: tuple[str, ...]
     categories: tuple[str, ...]
@@ -104,18 +98,19 @@ class Fit:
         matrix = _Matrix(examples, self.names, np.ones(len(self.names) + 1))
         return matrix.times(np.vstack([self.weights, self.intercepts]))
 
-    def text(self, heat: float, comment: str) -> str:
+    def text(self, sureness: Sureness, comment: str) -> str:
         """As `Model.read` reads it: two decimals, without features that say nothing."""
-        rows = [f"# {comment}", "\t".join(["categories", *self.categories]), f"temperature\t{heat:.3f}"]
+        rows = [f"# {comment}", "\t".join(["categories", *self.categories])]
+        rows.append(f"sureness\t{sureness.bias:.3f}\t{sureness.lead:.3f}\t{sureness.score:.3f}")
         rows.append("\t".join(["intercepts", *(f"{value:.2f}" for value in self.intercepts)]))
         for name, values in zip(self.names, self.weights, strict=True):
             if np.abs(values).max() >= _LEAST:
                 rows.append("\t".join([name, *(f"{value:.2f}" for value in values)]))
         return "\n".join(rows) + "\n"
 
-    def model(self, heat: float) -> Model:
+    def model(self, sureness: Sureness) -> Model:
         """The weights in use."""
-        return Model.read(self.text(heat, ""))
+        return Model.read(self.text(sureness, ""))
 
 
 class _Matrix:
@@ -250,81 +245,6 @@ def _lowest(loss: Callable[[Array], tuple[float, Array]], at: Array) -> Array:
             steps = [*steps[1 - _MEMORY :], (step, bend, curve)] if steps else [(step, bend, curve)]
         at, value, slope = there, new_value, new_slope
     return at
-
-
-def folds(examples: Sequence[Example]) -> Iterator[tuple[list[Example], list[int]]]:
-    """For each fold: the examples of the other ones, and the rows of its own. All of a project are in one fold."""
-    for number in range(FOLDS):
-        seen = [example for example in examples if example.group % FOLDS != number]
-        unseen = [row for row, example in enumerate(examples) if example.group % FOLDS == number]
-        if unseen and seen:
-            yield seen, unseen
-
-
-def cross_validated(examples: Sequence[Example]) -> Array:
-    """Scores of each example by weights that saw nothing of its project."""
-    sums = np.zeros((len(examples), len(CATEGORIES)))
-    start = None
-    for seen, unseen in folds(examples):
-        start = fit(seen, names_of(seen), start=start)
-        sums[unseen] = start.sums([examples[row] for row in unseen])
-    return sums
-
-
-def temperature(examples: Sequence[Example], sums: Array, categories: Sequence[str] = CATEGORIES) -> float:
-    """What the scores of failures must be divided by for the highest shares to be as often right as they say."""
-    right = _right(examples, sums, categories)
-    weight = np.array([example.weight for example in examples])
-
-    def lost(heat: float) -> float:
-        sure = np.exp(_log_shares(sums / heat)).max(axis=1).clip(1e-6, 1 - 1e-6)
-        return float(-(weight * np.log(np.where(right, sure, 1 - sure))).sum())
-
-    low, high, golden = _COLD, _HOT, (5**0.5 - 1) / 2
-    for _ in range(_STEPS):
-        first, second = high - golden * (high - low), low + golden * (high - low)
-        low, high = (low, second) if lost(first) < lost(second) else (first, high)
-    return (low + high) / 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """How good judgements are, weighted as the examples are; shares from 0 to 1."""
-
-    examples: int
-    accuracy: float  # the likeliest category is acceptable
-    lost: float  # mean of -log of the share given to acceptable categories: lower is better
-    calibration: float  # mean distance between how sure and how often right, over ten bins
-
-
-def figures(
-    examples: Sequence[Example], sums: Array, categories: Sequence[str] = CATEGORIES, heat: float = 1.0
-) -> Figures:
-    """The figures of judgements on these examples. Of none: accuracy 1, nothing lost."""
-    if not examples:
-        return Figures(examples=0, accuracy=1.0, lost=0.0, calibration=0.0)
-    shares = np.exp(_log_shares(sums / heat))
-    weight = np.array([example.weight for example in examples])
-    weight = weight / weight.sum()
-    right, sure = _right(examples, sums, categories), shares.max(axis=1)
-    good = (shares * (_targets_or_none(examples, categories) > 0)).sum(axis=1).clip(1e-6, 1)
-    bins = np.minimum(_BINS - 1, (sure * _BINS).astype(int))
-    off = [abs((weight * (sure - right))[bins == number].sum()) for number in range(_BINS)]
-    return Figures(
-        examples=len(examples),
-        accuracy=float((weight * right).sum()),
-        lost=float(-(weight * np.log(good)).sum()),
-        calibration=float(sum(off)),
-    )
-
-
-def _targets_or_none(examples: Sequence[Example], categories: Sequence[str]) -> Array:
-    return np.array([[float(category in example.categories) for category in categories] for example in examples])
-
-
-def _right(examples: Sequence[Example], sums: Array, categories: Sequence[str]) -> NDArray[np.bool_]:
-    said = sums.argmax(axis=1) if len(examples) else []
-    return np.array([categories[top] in each.categories for top, each in zip(said, examples, strict=True)], bool)
 
 
 def _log_shares(sums: Array) -> Array:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
-from ci_metrics.classifier.learning import Example, names_of
+from ci_metrics.classifier.learning import Example, learned_features
 from ci_metrics.errors import ContractError
 
 FILE = "examples.tsv.gz"
@@ -22,7 +22,7 @@ _REAL, _MADE = "real", "recorded"
 
 def packed(examples: Sequence[Example]) -> bytes:
     """The file of these examples, the same for the same examples: only features that enough projects show are in it."""
-    names = names_of(examples)
+    names = learned_features(examples)
     at = {name: number for number, name in enumerate(names)}
     lines = ["\t".join(["features", *names])]
     for example in examples:

@@ -14,18 +14,8 @@ from datetime import datetime
 
 import numpy as np
 
-from ci_metrics.classifier.learning import (
-    CATEGORIES,
-    Array,
-    Example,
-    Figures,
-    Fit,
-    figures,
-    fit,
-    folds,
-    names_of,
-    temperature,
-)
+from ci_metrics.classifier.cross_validation import Figures, figures, folds, sureness
+from ci_metrics.classifier.learning import CATEGORIES, Array, Example, Fit, fit, learned_features
 from ci_metrics.classifier.model import Model
 
 #: How much a distinct failure counts in learning, by who said what it is; one that the package ships counts 1 at most. Half of the
@@ -159,15 +149,15 @@ def relearned(
     own, categories = lesson.examples, lesson.categories
     if len(own) < FEWEST:
         return None
-    base = fit(shipped, names_of(shipped), start=Fit.of(shipped_model))
+    base = fit(shipped, learned_features(shipped), start=Fit.of(shipped_model))
     whole = _beside(shipped, own, categories, base)
     old, new = _by_folds(shipped, own, categories, base)
     real = [at for at, example in enumerate(shipped) if example.real]
     measured = [shipped[at] for at in real]
-    old_heat = temperature(measured, old[real])
-    heat = temperature(measured, new[real], categories)
-    shipped_before = figures(shipped, old, heat=old_heat)
-    shipped_after = figures(shipped, new, categories, heat)
+    sure_before = sureness(measured, old[real])
+    sure = sureness(measured, new[real], categories)
+    shipped_before = figures(shipped, sure_before.shares(old))
+    shipped_after = figures(shipped, sure.shares(new), categories)
     late = len(own) // NEWEST
     if late >= ENOUGH:
         checked_on = f"the newest {late} of {len(own)} verdicts"
@@ -179,14 +169,14 @@ def relearned(
         unseen = own
         sums = _by_others(shipped, own, categories, whole)
         judge = in_force if in_force_until is None else shipped_model
-    before = figures(unseen, _opinions(judge, unseen, categories), categories)
-    after = figures(unseen, sums, categories, heat)
+    before = figures(unseen, _shares(judge, unseen, categories), categories)
+    after = figures(unseen, sure.shares(sums), categories)
     why = _refusal(before, after, shipped_before, shipped_after, strictly=late >= ENOUGH)
     comment = f"Learned here from {len(shipped)} shipped failures and {len(own)} of the team's."
     return Outcome(
         accepted=not why,
         why=why or "better on the team’s own failures, and no worse on the shipped ones",
-        text=whole.text(heat, comment),
+        text=whole.text(sure, comment),
         lesson=lesson,
         checked_on=checked_on,
         before=before,
@@ -201,7 +191,7 @@ def _beside(shipped: Sequence[Example], own: Sequence[Example], categories: Sequ
 
     Else the intercepts take up how many verdicts there are of each category, and draw failures that nothing speaks for.
     """
-    return fit([*shipped, *own], names_of(shipped, own), categories, start, hold_intercepts=True)
+    return fit([*shipped, *own], learned_features(shipped, own), categories, start, hold_intercepts=True)
 
 
 def _by_folds(
@@ -211,7 +201,7 @@ def _by_folds(
     old, new = np.zeros((len(shipped), len(CATEGORIES))), np.zeros((len(shipped), len(categories)))
     for seen, unseen in folds(shipped):
         rows = [shipped[row] for row in unseen]
-        base = fit(seen, names_of(seen), start=start)
+        base = fit(seen, learned_features(seen), start=start)
         old[unseen] = base.sums(rows)
         new[unseen] = _beside(seen, own, categories, base).sums(rows)
     return old, new
@@ -227,10 +217,10 @@ def _by_others(shipped: Sequence[Example], own: Sequence[Example], categories: S
     return sums
 
 
-def _opinions(model: Model, examples: Sequence[Example], categories: Sequence[str]) -> Array:
-    """The logarithms of the shares that a model gives; a category that it does not know gets next to nothing."""
+def _shares(model: Model, examples: Sequence[Example], categories: Sequence[str]) -> Array:
+    """The shares that a model gives; a category that it does not know gets nothing."""
     shares = [dict(model.opinion(example.features).shares) for example in examples]
-    return np.log([[max(each.get(category, 0.0), 1e-9) for category in categories] for each in shares])
+    return np.array([[each.get(category, 0.0) for category in categories] for each in shares])
 
 
 def _refusal(

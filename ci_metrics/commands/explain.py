@@ -20,14 +20,14 @@ from rich.text import Text
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import serve_sample
 from ci_metrics.errors import CiMetricsError, NotFoundError, SettingsError
+from ci_metrics.history.flaky_flags import flag_rules
 from ci_metrics.history.job_reference import JobReference, find_job, read_reference
 from ci_metrics.index.base import Document
-from ci_metrics.orchestration.assets.failure_history import flag_rules
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.job_details import account_of, fetch_job, stored_details
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.report.explanation import Explanation, Why, explain_job
 from ci_metrics.report.verdict_reasons import as_row as why_as_row
 from ci_metrics.report.verdict_reasons import as_text as why_as_text
@@ -65,12 +65,12 @@ def explain(
     reference = read_reference(job)
     settings = load_settings()
     with contextlib.ExitStack() as stack:
-        ci = stack.enter_context(contextlib.closing(Workplace(settings)))
-        document = find_job(ci.index, reference)
+        ci = stack.enter_context(open_parts(settings))
+        document = find_job(ci.index.documents, reference)
         if document is None:
             if settings.is_sample:
                 settings, _, _ = stack.enter_context(serve_sample(settings))
-                ci = stack.enter_context(contextlib.closing(Workplace(settings)))
+                ci = stack.enter_context(open_parts(settings))
             found = _never_ingested(ci, settings, reference, store=store, why=why)
         else:
             found = _ingested(ci, document, why=why)
@@ -82,26 +82,24 @@ def explain(
     return 0
 
 
-def _ingested(ci: Workplace, document: Document, *, why: bool) -> Explanation:
-    details = stored_details(ci.store, document)
+def _ingested(ci: Parts, document: Document, *, why: bool) -> Explanation:
+    details = stored_details(ci.hours.store, document)
     if why:
         details = dataclasses.replace(details, account=account_of(ci, document))
-    return explain_job(ci.index, document, details, storm_types=flag_rules(ci.taxonomy).storm_types)
+    return explain_job(ci.index.documents, document, details, storm_types=flag_rules(ci.judge.taxonomy).storm_types)
 
 
-def _never_ingested(
-    ci: Workplace, settings: Settings, reference: JobReference, *, store: bool, why: bool
-) -> Explanation:
+def _never_ingested(ci: Parts, settings: Settings, reference: JobReference, *, store: bool, why: bool) -> Explanation:
     _check_host(settings, reference)
     try:
         run, document, details = fetch_job(ci, reference, why=why)
     except NotFoundError as error:
         raise NotFoundError(
-            f"job {reference.job_id} is neither in {ci.index.location} nor at {settings.github_api_url}: {error}"
+            f"job {reference.job_id} is neither in {ci.index.documents.location} nor at {settings.github_api_url}: {error}"
         ) from error
     if not store:
-        types = flag_rules(ci.taxonomy).storm_types
-        return explain_job(ci.index, document, details, in_index=False, storm_types=types)
+        types = flag_rules(ci.judge.taxonomy).storm_types
+        return explain_job(ci.index.documents, document, details, in_index=False, storm_types=types)
     if run.repo not in settings.repo:
         raise SettingsError(
             "REPO", f"{run.repo} is not among {', '.join(settings.repo) or 'none'}", "Add it there to store its jobs"
@@ -109,7 +107,7 @@ def _never_ingested(
     hour = hour_key(run.created_at)
     with open_instance(settings) as instance:
         result = run_hours(settings, instance, INGEST, hour, hour, quiet=True)
-    kept = find_job(ci.index, reference)
+    kept = find_job(ci.index.documents, reference)
     if not result.success or kept is None:
         raise CiMetricsError(f"hour {hour} could not be ingested: see its run in Dagster's UI (ci-metrics ui)")
     return _ingested(ci, kept, why=why)

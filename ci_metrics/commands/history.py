@@ -6,7 +6,6 @@ Belongs here: reading arguments, launching, printing. Does not: planning and com
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import sys
@@ -22,9 +21,9 @@ from ci_metrics.errors import ContractError, SettingsError
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import RECLASSIFY, REEXTRACT
 from ci_metrics.orchestration.partitions import chunks_of, hour_start, hours_between
+from ci_metrics.orchestration.parts import Parts, classifier_in_words, open_parts
 from ci_metrics.orchestration.reclassification import Change, Cost, changes_between, cost_of, words_of
 from ci_metrics.orchestration.reclassify_filter import Only
-from ci_metrics.orchestration.resources import Workplace, classifier_in_words
 from ci_metrics.orchestration.stale_hours import StaleRange, stale_ranges
 from ci_metrics.settings import Settings, load_settings
 
@@ -70,17 +69,17 @@ def reclassify(
         Print the result as one JSON object.
     """
     settings = _classifying(load_settings(), model)
-    with contextlib.closing(Workplace(settings)) as ci:
+    with open_parts(settings) as ci:
         only = _only(ci, type_ or [], below, repo or [])
         hours = _stored_hours(ci, from_, to)
         if dry_run:
-            cost = cost_of(ci, hours, only)
+            cost = cost_of(ci.hours, ci.judge, hours, only)
             _show_cost(cost, settings, as_json=json_)
             return 0
-        before = words_of(ci.store, hours)
+        before = words_of(ci.hours.store, hours)
     failed = _run(settings, hours, only, REEXTRACT if read_again else RECLASSIFY, quiet=json_)
-    with contextlib.closing(Workplace(settings)) as ci:
-        after = words_of(ci.store, hours)
+    with open_parts(settings) as ci:
+        after = words_of(ci.hours.store, hours)
     waiting = sum(1 for word in after.values() if word == "pending")
     _show_changes(changes_between(before, after), len(hours), len(after), waiting, as_json=json_)
     for (first, last), why in failed.items():
@@ -102,12 +101,12 @@ def stale(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = Fal
     settings = load_settings()
     if settings.is_sample:
         settings = settings.model_copy(update={"enable_error_classification": True})
-    with contextlib.closing(Workplace(settings)) as ci:
-        in_force = {"extractor": ci.extractor_version}
+    with open_parts(settings) as ci:
+        in_force = {"extractor": ci.judge.extractor_version}
         if settings.enable_error_classification:
-            in_force["classifier"] = ci.classifier_version
-        hours = ci.store.hours()
-        found = stale_ranges(ci.store, in_force, hours)
+            in_force["classifier"] = ci.judge.classifier_version
+        hours = ci.hours.store.hours()
+        found = stale_ranges(ci.hours.store, in_force, hours)
     if json_:
         print(json.dumps([dataclasses.asdict(each) for each in found]))
         return 0
@@ -138,29 +137,31 @@ def _classifying(settings: Settings, model: str) -> Settings:
     return settings.model_copy(update={"anthropic_model": model})
 
 
-def _only(ci: Workplace, types: list[str], below: float | None, repos: list[str]) -> Only | None:
+def _only(ci: Parts, types: list[str], below: float | None, repos: list[str]) -> Only | None:
     for name in types:
-        if ci.taxonomy.get(name) is None and name not in _STATES:
-            raise SettingsError("--type", f"“{name}”", f"Write one of {', '.join((*ci.taxonomy.names, *_STATES))}")
+        if ci.judge.taxonomy.get(name) is None and name not in _STATES:
+            raise SettingsError(
+                "--type", f"“{name}”", f"Write one of {', '.join((*ci.judge.taxonomy.names, *_STATES))}"
+            )
     if below is not None and not 0 < below <= 1:
         raise SettingsError("--below", str(below), "Write a confidence above 0 and up to 1, like 0.7")
     if not types and below is None and not repos:
         return None
-    return Only(types=tuple(types), below=below, repos=tuple(repos)).with_kinds(ci.taxonomy.parents)
+    return Only(types=tuple(types), below=below, repos=tuple(repos)).with_kinds(ci.judge.taxonomy.parents)
 
 
-def _stored_hours(ci: Workplace, first: str, last: str) -> list[str]:
+def _stored_hours(ci: Parts, first: str, last: str) -> list[str]:
     """The stored hours of the range that have errors to judge. Raises ContractError when there are none."""
     for key in (first, last):
         if key:
             hour_start(key)
     if first and last and not hours_between(first, last):
         raise SettingsError("--from", f"{first} lies after --to {last}", "Swap them")
-    stored = [hour for hour in ci.store.hours() if (not first or hour >= first) and (not last or hour <= last)]
-    found = [hour for hour in stored if ci.store.exists("extracted_errors", hour)]
+    stored = [hour for hour in ci.hours.store.hours() if (not first or hour >= first) and (not last or hour <= last)]
+    found = [hour for hour in stored if ci.hours.store.exists("extracted_errors", hour)]
     if not found:
         between = f" between {first or 'the beginning'} and {last or 'the end'}" if first or last else ""
-        raise ContractError(f"no stored hour{between} in {ci.store.root}. Ingest hours first: ci-metrics upload")
+        raise ContractError(f"no stored hour{between} in {ci.hours.store.root}. Ingest hours first: ci-metrics upload")
     return found
 
 

@@ -11,7 +11,7 @@ import dagster as dg
 
 from ci_metrics.definitions import build_definitions
 from ci_metrics.orchestration.instance import own_pid_tag
-from ci_metrics.orchestration.resources import OnHour, Workplace, say_nothing
+from ci_metrics.orchestration.parts import HoursPart, OnHour, say_nothing
 from ci_metrics.orchestration.sensors import RANGE_END, RANGE_START
 from ci_metrics.settings import Settings
 
@@ -33,15 +33,11 @@ def run_hours(
     `quiet` silences what the assets say on the console (not in the run log), `verbose` adds what passed; `on_hour` hears
     of progress. The result says whether it succeeded.
     """
-    workplace = Workplace(settings, on_hour)
-    definitions = build_definitions(settings=settings, ci=workplace)
+    definitions = build_definitions(settings=settings, resource_overrides={"hours": HoursPart(settings, on_hour)})
     level = "CRITICAL" if quiet else "DEBUG" if verbose else "INFO"
-    try:
-        return definitions.resolve_job_def(job).execute_in_process(
-            instance=instance,
-            tags={RANGE_START: first, RANGE_END: last, **own_pid_tag(), **(tags or {})},
-            run_config={"loggers": {"people": {"config": {"log_level": level}}}},
-            raise_on_error=False,
-        )
-    finally:
-        workplace.close()
+    return definitions.resolve_job_def(job).execute_in_process(
+        instance=instance,
+        tags={RANGE_START: first, RANGE_END: last, **own_pid_tag(), **(tags or {})},
+        run_config={"loggers": {"people": {"config": {"log_level": level}}}},
+        raise_on_error=False,
+    )

@@ -5,7 +5,6 @@ Belongs here: reading arguments, printing. Does not: reading hours, learning, ke
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from rich.table import Table
 
 from ci_metrics.errors import SettingsError
 from ci_metrics.orchestration.learned_weights import LearnedWeights
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.orchestration.weekly_learning import Relearned, learn_again
 from ci_metrics.settings import load_settings
 
@@ -48,16 +47,16 @@ def learn(
         settings = settings.model_copy(update={"enable_error_classification": True})
     if dry_run and forget:
         raise SettingsError("--forget", "given with --dry-run", "Leave one of them out")
-    with contextlib.closing(Workplace(settings)) as ci:
+    with open_parts(settings) as ci:
         if forget:
-            note = LearnedWeights(ci.store.root).forget()
+            note = LearnedWeights(ci.hours.store.root).forget()
             said = "The shipped weights judge already." if note is None else _FORGOTTEN.format(note.version)
             print(json.dumps({"forgotten": note.version if note else None}) if json_ else said)
             return 0
         if not settings.learns:
             name = "LEARN_FROM_VERDICTS" if settings.enable_error_classification else "ENABLE_ERROR_CLASSIFICATION"
             raise SettingsError(name, "false, so that nothing is learned", "Set it to true")
-        done = learn_again(ci, dry_run=dry_run)
+        done = learn_again(ci.hours, ci.judge, dry_run=dry_run)
     if json_:
         print(json.dumps(_as_object(done, dry_run=dry_run)))
     else:

@@ -13,7 +13,7 @@ from ci_metrics.errors import SettingsError
 from ci_metrics.github.comments import PullRequestClient
 from ci_metrics.history.pull_request import read_pull_request
 from ci_metrics.orchestration.due_hours import is_unfinished
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart
 from ci_metrics.report.pr_comment_posting import post, preview
 from ci_metrics.settings import Settings, load_settings
 
@@ -60,6 +60,6 @@ def pr_comment(*, pr: int, repo: str, base: str = "", dry_run: bool = False) -> 
 
 def unfinished_hours(settings: Settings, hours: Iterable[str]) -> list[str]:
     """In words, those of these hours that are known not to be finished: another look at them would find more."""
-    store = Workplace(settings).store
+    store = HoursPart(settings).store
     open_hours = [hour for hour in hours if is_unfinished(store.status(hour) or {})]
     return [f"the hour {hour} (UTC) is not finished" for hour in open_hours]

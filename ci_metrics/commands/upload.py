@@ -24,7 +24,7 @@ from ci_metrics.errors import ContractError, SettingsError
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start, hours_between, last_closed_hour
-from ci_metrics.orchestration.resources import OnHour, Workplace, say_nothing
+from ci_metrics.orchestration.parts import HoursPart, OnHour, say_nothing
 from ci_metrics.orchestration.summary import Summary, summarise
 from ci_metrics.settings import Settings, load_settings
 
@@ -110,8 +110,7 @@ def run(settings: Settings, first: str, last: str, talk: Talk) -> int:
             settings, instance, INGEST, first, last, quiet=talk.quiet, verbose=talk.verbose, on_hour=_progress(talk)
         )
     seconds = time.monotonic() - began
-    workplace = Workplace(settings)
-    summary = summarise(workplace.store, hours_between(first, last), since)
+    summary = summarise(HoursPart(settings).store, hours_between(first, last), since)
     if talk.as_json:
         print(json.dumps({**dataclasses.asdict(summary), "seconds": round(seconds, 1), "success": result.success}))
     elif result.success or summary.runs:

@@ -1,7 +1,7 @@
 """What tests printed that passed: the errors they provoke on purpose are no cause.
 
 Belongs here: the marks that test runners put around one test's output, and dimming what stands between those of a test that
-passed. Does not: lines that say themselves that a test passed (role `passed` of the patterns), what the last passing run of
+passed. Does not: lines that say themselves that a test passed (role `passed` of the messages), what the last passing run of
 the job printed (`background.py`).
 """
 
@@ -35,7 +35,7 @@ class Runner(NamedTuple):
     ended: re.Pattern[bytes] | tuple[bytes, bytes]
 
 
-#: By the id of the pattern (role `framed`) that tells that a log holds such marks.
+#: By the id of the message (role `framed`) that tells that a log holds such marks.
 RUNNERS = {
     "jvm-surefire-class": Runner(
         (b"Running ",),

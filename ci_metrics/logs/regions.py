@@ -44,7 +44,7 @@ SHAPE = 110
 
 
 def weigh(data: bytes, hits: list[Hit], memory: Memory, known: Finder) -> None:
-    """Give the hits their weights: of the strongest pattern, less what vetoes and repeats take away."""
+    """Give the hits their weights: of the strongest message, less what vetoes and repeats take away."""
     shapes, kinds = memory.shapes, memory.kinds
     for hit in hits:
         ids = hit.ids

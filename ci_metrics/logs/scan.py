@@ -1,4 +1,4 @@
-"""A log in blocks, each scanned once: which lines any pattern matches.
+"""A log in blocks, each scanned once: which lines any message matches.
 
 Belongs here: reading bytes in pieces that end at line ends, the engine's matches as lines, what is kept of a log that is too
 large to keep. Does not: what a match is worth (`regions.py`), what it says of steps (`structure.py`).
@@ -26,7 +26,7 @@ KEPT_HITS, KEPT_BEFORE, KEPT_AFTER = 300, 3_000, 9_000
 KEPT_ENDS = 16_000
 #: Bytes of a line that is looked at for what takes weight from its other matches.
 HEAD = 400
-#: Lowest bits of a match's number, which hold its pattern's.
+#: Lowest bits of a match's number, which hold its message's.
 NUMBER_BITS = 16
 NUMBER = (1 << NUMBER_BITS) - 1
 _NEWLINE = ord("\n")
@@ -46,11 +46,11 @@ ECHO = 4.2
 
 @dataclass(slots=True)
 class Hit:
-    """One line that patterns matched."""
+    """One line that messages matched."""
 
     start: int  # offset of the line's first byte in its block
     end: int  # offset of its newline, or of the block's end
-    ids: tuple[int, ...]  # numbers of the patterns, ascending
+    ids: tuple[int, ...]  # numbers of the messages, ascending
     weight: float = 0.0
 
 
@@ -171,7 +171,7 @@ def finder(catalogue: Catalogue) -> Finder:
 
 
 def hits(data: bytes, known: Finder) -> tuple[list[Hit], int]:
-    """Every line of `data` that a pattern matches, in order; and where the last match ends that says that all went well, or -1.
+    """Every line of `data` that a message matches, in order; and where the last match ends that says that all went well, or -1.
 
     Of those matches only the last one counts, and there may be one for each test: no line is made of them.
     """
@@ -181,7 +181,7 @@ def hits(data: bytes, known: Finder) -> tuple[list[Hit], int]:
     found: list[Hit] = []
     good, last_good = known.good, -1
     begin, end = 0, -1  # of the last line with a match: where the next one's start is looked for, and its newline
-    more: list[int] = []  # patterns of that line behind its first
+    more: list[int] = []  # messages of that line behind its first
     find, rfind = data.find, data.rfind
     alone = known.alone
     for match in matches:
@@ -207,7 +207,7 @@ def hits(data: bytes, known: Finder) -> tuple[list[Hit], int]:
 
 
 def _matches(database: Any, data: bytes) -> list[int]:
-    """Every match as one number that sorts by where it ends, then by its pattern: cheaper than pairs of them."""
+    """Every match as one number that sorts by where it ends, then by its message: cheaper than pairs of them."""
     found: list[int] = []
     add = found.append
     compiled_expressions.scan(
@@ -217,13 +217,13 @@ def _matches(database: Any, data: bytes) -> list[int]:
     return found
 
 
-@lru_cache(maxsize=1 << 14)  # lines of one kind match the same patterns
+@lru_cache(maxsize=1 << 14)  # lines of one kind match the same messages
 def _distinct(ids: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(set(ids)))
 
 
 def _beside(data: bytes, found: list[Hit], known: Finder) -> None:
-    """Add to each hit that has weight the patterns that only say something beside others: one scan over the heads of those lines."""
+    """Add to each hit that has weight the messages that only say something beside others: one scan over the heads of those lines."""
     weighty = known.weighty
     found = [hit for hit in found if not weighty.isdisjoint(hit.ids)]
     if not found:

@@ -55,7 +55,7 @@ class Structure:
     good: int = -1  # offset at which a tool says for the last time that all went well
     cut: bool = False  # a cap of the download cut it, and left its mark
     whole: bool = False  # it begins as GitHub's complete logs of jobs, and of steps, do
-    framed: set[str] = field(default_factory=set)  # ids of the patterns whose tools mark each test's output
+    framed: set[str] = field(default_factory=set)  # ids of the messages whose tools mark each test's output
     scripts: list[int] = field(
         default_factory=list
     )  # offsets of the scripts that a Jenkins pipeline runs, before its post actions

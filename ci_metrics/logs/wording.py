@@ -3,7 +3,7 @@
 Belongs here: words and forms that any failure of a tool could have. Does not: what varies from run to run (`variable_parts.py`).
 
 Two questions. `says_nothing`: "Process completed with exit code 1", "=== FAILURES ===", "3 failed, 20 passed" head thousands of
-failures of different causes; most of them need no pattern, because every word of theirs is one that any failure could say.
+failures of different causes; most of them need no message of the catalogue, because every word of theirs is one that any failure could say.
 `names_a_thing`: "Input required and not supplied: token" says what is wrong, in words that every project's log would say; a quoted
 value, a path, a symbol, a package with its version are of one project.
 """

@@ -19,8 +19,9 @@ from ci_metrics.orchestration.checks import SILENT_HOURS
 from ci_metrics.orchestration.due_hours import silent_hours
 from ci_metrics.orchestration.new_failures import NewFailure, worth_an_alarm
 from ci_metrics.orchestration.partitions import HOUR, hour_key
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 from ci_metrics.orchestration.rows import JobVerdicts
+from ci_metrics.orchestration.store import HourStore
 from ci_metrics.report.alerts import Alert, Sent, budget_alert, digest, group_alert, silence_alert
 from ci_metrics.report.webhook import send
 
@@ -43,12 +44,17 @@ def build() -> dg.SensorDefinition:
             f"{SILENT_HOURS} hours, the model's budget spent. Each event once; what could not be sent is tried again."
         ),
     )
-    def alerts(context: dg.SensorEvaluationContext, ci: dg.ResourceParam[Workplace]) -> dg.SkipReason:
-        url = ci.settings.alert_webhook_url
+    def alerts(
+        context: dg.SensorEvaluationContext,
+        hours: dg.ResourceParam[HoursPart],
+        index: dg.ResourceParam[IndexPart],
+        judge: dg.ResourceParam[JudgePart],
+    ) -> dg.SkipReason:
+        url = hours.settings.alert_webhook_url
         if url is None:
             return dg.SkipReason("ALERT_WEBHOOK_URL is not set: nobody is told.")
         sent = Sent(context.cursor)
-        due = sent.unsent(events(ci))
+        due = sent.unsent(events(hours, index, judge))
         told, failed = 0, ""
         for keys, message in digest(due):
             try:
@@ -58,9 +64,9 @@ def build() -> dg.SensorDefinition:
                 failed = str(error)
                 context.log.error(f"An alert was not sent: {error}")
                 break
-            sent.note(keys, ci.now())
+            sent.note(keys, hours.now())
             told += len(keys)
-        context.update_cursor(sent.cursor(ci.now()))
+        context.update_cursor(sent.cursor(hours.now()))
         if failed:
             return dg.SkipReason(f"{told} of {len(due)} alerts sent, the rest will be tried again: {failed}")
         return dg.SkipReason(f"{told} alerts sent." if due else "Nothing new to tell.")
@@ -68,20 +74,20 @@ def build() -> dg.SensorDefinition:
     return alerts
 
 
-def events(ci: Workplace) -> Iterator[Alert]:
+def events(hours: HoursPart, index: IndexPart, judge: JudgePart) -> Iterator[Alert]:
     """Every event of the last hours, sent before or not."""
-    oldest = hour_key(ci.now() - HOURS * HOUR)
-    if not ci.settings.is_sample:
-        yield from _silence(ci)
-    for hour in ci.store.hours():
+    oldest = hour_key(hours.now() - HOURS * HOUR)
+    if not hours.settings.is_sample:
+        yield from _silence(hours)
+    for hour in hours.store.hours():
         if hour >= oldest:
-            yield from (_group(ci, row) for row in worth_an_alarm(ci.store, hour))
-            yield from _budget(ci, hour)
+            yield from (_group(index, row) for row in worth_an_alarm(hours.store, hour))
+            yield from _budget(hours.store, judge.settings.max_usd_per_hour, hour)
 
 
-def _group(ci: Workplace, row: NewFailure) -> Alert:
+def _group(index: IndexPart, row: NewFailure) -> Alert:
     example = row.examples[0] if row.examples else ""
-    bodies = ci.index.get("jobs", [example]) if example else {}
+    bodies = index.documents.get("jobs", [example]) if example else {}
     link = failure_of(Document("jobs", example, bodies[example])).link if example in bodies else ""
     return group_alert(
         row.kind,
@@ -97,22 +103,22 @@ def _group(ci: Workplace, row: NewFailure) -> Alert:
     )
 
 
-def _silence(ci: Workplace) -> Iterator[Alert]:
-    worked_on = ci.store.hours()[-2 * SILENT_HOURS :]
-    indexed = [hour for hour in worked_on if "indexed_documents" in (ci.store.status(hour) or {})]
-    if silent_hours(ci.now(), indexed, SILENT_HOURS):
+def _silence(hours: HoursPart) -> Iterator[Alert]:
+    worked_on = hours.store.hours()[-2 * SILENT_HOURS :]
+    indexed = [hour for hour in worked_on if "indexed_documents" in (hours.store.status(hour) or {})]
+    if silent_hours(hours.now(), indexed, SILENT_HOURS):
         yield silence_alert(indexed[-1] if indexed else "", SILENT_HOURS)
 
 
-def _budget(ci: Workplace, hour: str) -> Iterator[Alert]:
+def _budget(store: HourStore, limit: float | None, hour: str) -> Iterator[Alert]:
     """Verdicts that wait for money; the clock hour in which it ran out is when they were judged last."""
-    part = (ci.store.status(hour) or {}).get("classifications", {})
-    if ci.settings.max_usd_per_hour is None or not part.get("open"):
+    part = (store.status(hour) or {}).get("classifications", {})
+    if limit is None or not part.get("open"):
         return
-    rows = ci.store.read_or_none("classifications", hour, JobVerdicts)
+    rows = store.read_or_none("classifications", hour, JobVerdicts)
     waiting = sum(any(_needs_money(judged.verdict) for judged in row.judged) for row in rows)
     if waiting:
-        yield budget_alert(hour_key(datetime.fromisoformat(part["at"])), waiting, ci.settings.max_usd_per_hour)
+        yield budget_alert(hour_key(datetime.fromisoformat(part["at"])), waiting, limit)
 
 
 def _needs_money(verdict: Verdict) -> bool:

@@ -13,8 +13,9 @@ from ci_metrics.index.base import Kind, Where
 from ci_metrics.models import Job, JobLog, Run
 from ci_metrics.orchestration.assets.indexed_documents import classified_or_stated
 from ci_metrics.orchestration.due_hours import silent_hours
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
+from ci_metrics.orchestration.store import HourStore
 from ci_metrics.verdicts.judge import model_failed
 
 #: Shares above these are worth a warning.
@@ -36,11 +37,11 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
         blocking=True,
         description="No run attempt and no job is stored twice.",
     )
-    def ids_unique(context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
+    def ids_unique(context: dg.AssetCheckExecutionContext, hours: dg.ResourceParam[HoursPart]) -> dg.AssetCheckResult:
         twice: list[str] = []
         for hour in context.partition_keys:
-            runs = ci.store.read("workflow_runs", hour, Run)
-            jobs = ci.store.read("workflow_jobs", hour, Job)
+            runs = hours.store.read("workflow_runs", hour, Run)
+            jobs = hours.store.read("workflow_jobs", hour, Job)
             twice += _repeated(f"run {run.repo} {run.run_id} attempt {run.run_attempt}" for run in runs)
             twice += _repeated(f"job {job.job_id} attempt {job.run_attempt}" for job in jobs)
         return dg.AssetCheckResult(passed=not twice, metadata={"repeated": len(twice), "first": ", ".join(twice[:5])})
@@ -51,37 +52,46 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
         description="The index holds every document of the hour, and every failed job's document has its state.",
     )
     def documents_complete(
-        context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]
+        context: dg.AssetCheckExecutionContext,
+        hours: dg.ResourceParam[HoursPart],
+        index: dg.ResourceParam[IndexPart],
+        judge: dg.ResourceParam[JudgePart],
     ) -> dg.AssetCheckResult:
-        ci.index.refresh()
+        index.documents.refresh()
         wrong: list[str] = []
         for hour in context.partition_keys:
-            stored = Counter(document.kind for document in ci.store.read("indexed_documents", hour, IndexedDocument))
+            stored = Counter(document.kind for document in hours.store.read("indexed_documents", hour, IndexedDocument))
             for kind in _KINDS:
-                held = ci.index.count_by(kind, "s_partition", Where(equals={"s_partition": hour})).get(hour, 0)
+                held = index.documents.count_by(kind, "s_partition", Where(equals={"s_partition": hour})).get(hour, 0)
                 if held < stored[kind]:
                     wrong.append(f"{hour} {kind}: {held} of {stored[kind]} documents")
-            if ci.settings.enable_error_classification:
-                wrong += [f"{hour} {problem}" for problem in classified_or_stated(ci, hour)]
+            if judge.settings.enable_error_classification:
+                wrong += [f"{hour} {problem}" for problem in classified_or_stated(hours.store, hour)]
         return dg.AssetCheckResult(passed=not wrong, metadata={"problems": len(wrong), "first": "; ".join(wrong[:5])})
 
     @dg.asset_check(asset="classifications", description="The share of failures that nothing fits.")
-    def unknown_share(context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
-        return _share(_states(ci, context.partition_keys), "unknown", MOST_UNKNOWN)
+    def unknown_share(
+        context: dg.AssetCheckExecutionContext, hours: dg.ResourceParam[HoursPart]
+    ) -> dg.AssetCheckResult:
+        return _share(_states(hours.store, context.partition_keys), "unknown", MOST_UNKNOWN)
 
     @dg.asset_check(asset="classifications", description="The share of failures whose model call failed.")
-    def model_failures(context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
+    def model_failures(
+        context: dg.AssetCheckExecutionContext, hours: dg.ResourceParam[HoursPart]
+    ) -> dg.AssetCheckResult:
         # The rules may have answered instead: the state alone does not tell.
-        rows = [row for hour in context.partition_keys for row in ci.store.read("classifications", hour, JobVerdicts)]
+        rows = [
+            row for hour in context.partition_keys for row in hours.store.read("classifications", hour, JobVerdicts)
+        ]
         failed: Counter[str] = Counter(
             "llm_failed" if any(model_failed(j.verdict) for j in row.judged) else row.state for row in rows
         )
         return _share(failed, "llm_failed", MOST_MODEL_FAILURES)
 
     @dg.asset_check(asset="job_logs", description="The share of failed jobs whose log is not there.")
-    def missing_logs(context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
+    def missing_logs(context: dg.AssetCheckExecutionContext, hours: dg.ResourceParam[HoursPart]) -> dg.AssetCheckResult:
         states = Counter(
-            log.state for hour in context.partition_keys for log in ci.store.read("job_logs", hour, JobLog)
+            log.state for hour in context.partition_keys for log in hours.store.read("job_logs", hour, JobLog)
         )
         absent = sum(n for state, n in states.items() if state != "stored")
         return _share(Counter({"missing": absent, "stored": states["stored"]}), "missing", MOST_MISSING_LOGS)
@@ -90,11 +100,13 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
         asset="classifications",
         description="The hour's verdicts are of the classifier now in force.",
     )
-    def judged_by_this_version(ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
-        if not ci.settings.enable_error_classification:
+    def judged_by_this_version(
+        hours: dg.ResourceParam[HoursPart], judge: dg.ResourceParam[JudgePart]
+    ) -> dg.AssetCheckResult:
+        if not judge.settings.enable_error_classification:
             return dg.AssetCheckResult(passed=True, metadata={"classification": "off"})
-        now = ci.classifier_version
-        stale = [hour for hour in ci.store.hours() if _version(ci, hour) not in (now, None)]
+        now = judge.classifier_version
+        stale = [hour for hour in hours.store.hours() if _version(hours.store, hour) not in (now, None)]
         return dg.AssetCheckResult(
             passed=not stale,
             severity=dg.AssetCheckSeverity.WARN,
@@ -110,15 +122,15 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
         name="something_indexed",
         description=f"At least one of the last {SILENT_HOURS} hours was indexed.",
     )
-    def something_indexed(ci: dg.ResourceParam[Workplace]) -> dg.AssetCheckResult:
-        if ci.settings.is_sample:
+    def something_indexed(hours: dg.ResourceParam[HoursPart]) -> dg.AssetCheckResult:
+        if hours.settings.is_sample:
             return dg.AssetCheckResult(passed=True, metadata={"why": "sample data only: no REPO is set"})
         indexed = [
             hour
-            for hour in ci.store.hours()[-2 * SILENT_HOURS :]
-            if "indexed_documents" in (ci.store.status(hour) or {})
+            for hour in hours.store.hours()[-2 * SILENT_HOURS :]
+            if "indexed_documents" in (hours.store.status(hour) or {})
         ]
-        silent = silent_hours(ci.now(), indexed, SILENT_HOURS)
+        silent = silent_hours(hours.now(), indexed, SILENT_HOURS)
         return dg.AssetCheckResult(
             passed=not silent,
             severity=dg.AssetCheckSeverity.WARN,
@@ -140,8 +152,8 @@ def _repeated(names: Iterable[str]) -> list[str]:
     return [name for name, n in Counter(names).items() if n > 1]
 
 
-def _states(ci: Workplace, hours: Iterable[str]) -> Counter[str]:
-    return Counter(row.state for hour in hours for row in ci.store.read("classifications", hour, JobVerdicts))
+def _states(store: HourStore, hours: Iterable[str]) -> Counter[str]:
+    return Counter(row.state for hour in hours for row in store.read("classifications", hour, JobVerdicts))
 
 
 def _share(counts: Counter[str], of: str, most: float) -> dg.AssetCheckResult:
@@ -154,6 +166,6 @@ def _share(counts: Counter[str], of: str, most: float) -> dg.AssetCheckResult:
     )
 
 
-def _version(ci: Workplace, hour: str) -> str | None:
-    part = (ci.store.status(hour) or {}).get("classifications")
+def _version(store: HourStore, hour: str) -> str | None:
+    part = (store.status(hour) or {}).get("classifications")
     return None if part is None or part.get("version") == "off" else part.get("version")

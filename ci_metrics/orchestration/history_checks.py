@@ -7,7 +7,7 @@ import dagster as dg
 
 from ci_metrics.orchestration.metadata import table
 from ci_metrics.orchestration.new_failures import NAME, worth_an_alarm
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart
 
 
 def build_history_checks() -> list[dg.AssetChecksDefinition]:
@@ -21,9 +21,9 @@ def build_history_checks() -> list[dg.AssetChecksDefinition]:
         ),
     )
     def new_and_spiking_groups(
-        context: dg.AssetCheckExecutionContext, ci: dg.ResourceParam[Workplace]
+        context: dg.AssetCheckExecutionContext, hours: dg.ResourceParam[HoursPart]
     ) -> dg.AssetCheckResult:
-        rows = [row for hour in context.partition_keys for row in worth_an_alarm(ci.store, hour)]
+        rows = [row for hour in context.partition_keys for row in worth_an_alarm(hours.store, hour)]
         new, spiking = ([row for row in rows if row.kind == kind] for kind in ("new", "spiking"))
         columns = ("hour", "is", "type", "failures", "runs", "headline", "example")
         shown = [

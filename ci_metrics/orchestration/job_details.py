@@ -23,7 +23,7 @@ from ci_metrics.models import Extraction, Job, JobLog, LogLine, Run, Verdict
 from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.judged_job import extract_job, judged, outcome_of, questions, with_annotations
 from ci_metrics.orchestration.partitions import hour_key
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import Parts
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.report.explanation import Details
@@ -95,65 +95,69 @@ def stored_details(store: HourStore, document: Document) -> Details:
     return Details(verdict=verdict, extractor=extractor, log_state="stored", context=context)
 
 
-def account_of(ci: Workplace, document: Document) -> WhyOfLog | None:
+def account_of(ci: Parts, document: Document) -> WhyOfLog | None:
     """Why the log of a stored job says what it says, read again by what is in force; None when its files or its log are gone."""
     hour = str(document.body.get("s_partition") or "")
     key = (int(document.body["s_job_id"]), int(document.body["l_run_attempt"]))
-    found = next((r for r in ci.store.read_or_none("extracted_errors", hour, JobExtraction) if r.key == key), None)
-    jobs = ci.store.read_or_none("workflow_jobs", hour, Job)
+    found = next(
+        (r for r in ci.hours.store.read_or_none("extracted_errors", hour, JobExtraction) if r.key == key), None
+    )
+    jobs = ci.hours.store.read_or_none("workflow_jobs", hour, Job)
     job = next((job for job in jobs if (job.job_id, job.run_attempt) == key), None)
     if found is None or found.log.state != "stored":
         return None
     try:
-        background = Backgrounds(ci.store.root).of(found.log)
+        background = Backgrounds(ci.hours.store.root).of(found.log)
     except ContractError:
         background = None  # deleted since; the account says that none was used
     try:
-        with ci.store.open_log(hour, found.log.path) as source:
+        with ci.hours.store.open_log(hour, found.log.path) as source:
             return _account(ci, job, cast(BinaryIO, source), background)
     except NotFoundError:
         return None
 
 
-def _account(ci: Workplace, job: Job | None, log: BinaryIO, background: Background | None = None) -> WhyOfLog:
+def _account(ci: Parts, job: Job | None, log: BinaryIO, background: Background | None = None) -> WhyOfLog:
     extraction, ranking = extract_with_ranking(
         log,
         job=job,
         annotations=job.annotations if job else (),
         background=background,
         budget=ci.settings.excerpt_budget,
-        catalogue=ci.catalogue,
+        catalogue=ci.judge.catalogue,
     )
-    return WhyOfLog(ranking=ranking, decision=ci.classifier.explained(extraction, job))
+    return WhyOfLog(ranking=ranking, decision=ci.judge.classifier.explained(extraction, job))
 
 
-def fetch_job(ci: Workplace, reference: JobReference, *, why: bool = False) -> tuple[Run, Document, Details]:
+def fetch_job(ci: Parts, reference: JobReference, *, why: bool = False) -> tuple[Run, Document, Details]:
     """Fetch one job from GitHub and judge it; nothing is stored. `why`: with an account of what weighed.
 
     Raises SettingsError when it is not clear which repository to ask, or the page is of another host than GITHUB_API_URL;
     NotFoundError when GitHub has no such job; what the GitHub client raises otherwise.
     """
     repo = _repo(ci, reference)
-    job = ci.github.job(repo, int(reference.job_id))
-    run = ci.github.attempt(repo, job.run_id, job.run_attempt)
-    annotations = ci.github.annotations(repo, run, [job] if job.finished else [])
+    job = ci.github.client.job(repo, int(reference.job_id))
+    run = ci.github.client.attempt(repo, job.run_id, job.run_attempt)
+    annotations = ci.github.client.annotations(repo, run, [job] if job.finished else [])
     job = with_annotations(job, annotations.get(job.job_id, ()))
     provenance = Provenance(partition=hour_key(run.created_at), dagster_run_id="")
     if not job.failed:
         return run, job_document(run, job, None, provenance), Details()
     with tempfile.TemporaryFile() as file:
         kept: BinaryIO = cast(BinaryIO, file)
-        log = ci.github.download_log(job, lambda part: _write(kept, part), ci.settings.max_log_bytes)
+        log = ci.github.client.download_log(job, lambda part: _write(kept, part), ci.settings.max_log_bytes)
 
         def read(budget: int) -> Extraction:
             kept.seek(0)
             source = kept if log.state == "stored" else None
-            return extract_job(job, log, source, background=None, budget=budget, catalogue=ci.catalogue)
+            return extract_job(job, log, source, background=None, budget=budget, catalogue=ci.judge.catalogue)
 
         row = _judge(ci, run, job, log, read)
-        document = job_document(run, job, outcome_of(row, ci.taxonomy.parents), provenance)
+        document = job_document(run, job, outcome_of(row, ci.judge.taxonomy.parents), provenance)
         details = Details(
-            verdict=row.judged[0].verdict if row.judged else None, extractor=ci.extractor_version, log_state=log.state
+            verdict=row.judged[0].verdict if row.judged else None,
+            extractor=ci.judge.extractor_version,
+            log_state=log.state,
         )
         if log.state != "stored":
             return run, document, replace(details, why_no_context=_no_log(log))
@@ -186,14 +190,14 @@ def _raw_lines(log: BinaryIO) -> Iterator[bytes]:
         yield raw.rstrip(b"\r\n")
 
 
-def _judge(ci: Workplace, run: Run, job: Job, log: JobLog, read: Callable[[int], Extraction]) -> JobVerdicts:
+def _judge(ci: Parts, run: Run, job: Job, log: JobLog, read: Callable[[int], Extraction]) -> JobVerdicts:
     """As the chain judges a job, but for a verdict store that keeps nothing; classification need not be on."""
     judge = Judge(
         settings=ci.settings.model_copy(update={"enable_error_classification": True}),
-        taxonomy=ci.taxonomy,
-        rules=ci.classifier,
-        store=ReadOnlyVerdicts(ci.verdicts),
-        model=ci.model,
+        taxonomy=ci.judge.taxonomy,
+        rules=ci.judge.classifier,
+        store=ReadOnlyVerdicts(ci.judge.verdicts),
+        model=ci.judge.model,
         redact=redact,
     )
     row = JobExtraction(
@@ -209,13 +213,13 @@ def _judge(ci: Workplace, run: Run, job: Job, log: JobLog, read: Callable[[int],
     return judged(row, judge.judge(asked) if asked else [])
 
 
-def _repo(ci: Workplace, reference: JobReference) -> str:
+def _repo(ci: Parts, reference: JobReference) -> str:
     if reference.repo is None:
         if len(ci.settings.repo) == 1:
             return ci.settings.repo[0]
         raise SettingsError(
             "JOB",
-            f"{reference.job_id} is not in {ci.index.location}, and a bare id does not say of which repository it is",
+            f"{reference.job_id} is not in {ci.index.documents.location}, and a bare id does not say of which repository it is",
             "Give the address of the job's page on GitHub",
         )
     return reference.repo

@@ -20,7 +20,6 @@ from ci_metrics.history.job_documents import changes_between, merged, steps_of, 
 from ci_metrics.history.labels import Labels, is_shared, label_on, label_to_withdraw, labelled, said_at_once, unlabelled
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.orchestration.assets import classifications, failure_history, indexed_documents
-from ci_metrics.orchestration.labels import LabelStore
 from ci_metrics.orchestration.parts import Parts
 from ci_metrics.orchestration.reclassify_filter import Only
 from ci_metrics.orchestration.rows import JobVerdicts
@@ -47,20 +46,18 @@ class _SaidByPerson(Only):
 
 def give_label(parts: Parts, label: Document) -> Relabelled:
     """Keep a label, and derive the documents of the hours concerned again."""
-    store = LabelStore(parts.hours.store.root, parts.index.documents)
     jobs = _concerned(parts.index.documents, [label])
-    store.give([label])
-    return _derive(parts, store, jobs)
+    parts.judge.labels.give([label])
+    return _derive(parts, jobs)
 
 
 def withdraw_label(parts: Parts, job: Document, *, all_like_it: bool) -> Relabelled:
     """Forget a label on a job, and derive the documents of the hours concerned again. Raises NotFoundError when there is none."""
-    store = LabelStore(parts.hours.store.root, parts.index.documents)
-    labels = store.labels()
+    labels = parts.judge.labels.labels()
     withdrawn = said_at_once(label_to_withdraw(labels, job, all_like_it=all_like_it), labels)
     jobs = _concerned(parts.index.documents, withdrawn)
-    store.withdraw(withdrawn)
-    return _derive(parts, store, jobs)
+    parts.judge.labels.withdraw(withdrawn)
+    return _derive(parts, jobs)
 
 
 def _concerned(index: DocumentIndex, labels: Iterable[Document]) -> list[Document]:
@@ -77,7 +74,7 @@ def _concerned(index: DocumentIndex, labels: Iterable[Document]) -> list[Documen
     return [*found.values(), *(Document("jobs", id_, body) for id_, body in index.get("jobs", missing).items())]
 
 
-def _derive(parts: Parts, store: LabelStore, jobs: Sequence[Document]) -> Relabelled:
+def _derive(parts: Parts, jobs: Sequence[Document]) -> Relabelled:
     index = parts.index.documents
     before = {document.id: document for document in (*jobs, *steps_of(index, jobs))}
     missing: dict[str, int] = {}
@@ -86,7 +83,7 @@ def _derive(parts: Parts, store: LabelStore, jobs: Sequence[Document]) -> Relabe
             _derive_from_files(parts, hour)
             continue
         own = [document for document in before.values() if document.body.get("s_partition", "") == hour]
-        if lost := _derive_from_documents(parts, hour, own, store.labels()):
+        if lost := _derive_from_documents(parts, hour, own, parts.judge.labels.labels()):
             missing[hour] = lost
     index.refresh()
     after = index.get("jobs", [job.id for job in jobs])
@@ -106,10 +103,12 @@ def _derive_from_files(parts: Parts, hour: str) -> None:
     store, index, judge = parts.hours.store, parts.index, parts.judge
     rows = store.read_or_none("classifications", hour, JobVerdicts)
     if any(_SaidByPerson().wants(row) for row in rows):
-        classifications.judge_hour(parts.hours, index, judge, hour, _SaidByPerson())
+        classifications.judge_hour(parts.hours, judge, hour, _SaidByPerson())
     newest = Where(equals={"s_partition": hour})
-    run = next((each.body for each in index.documents.scan("jobs", newest, fields=("s_dagster_run_id",), limit=1)), {})
-    indexed_documents.index_hour(parts.hours, index, judge, hour, run_id=str(run.get("s_dagster_run_id") or ""))
+    # Nothing of Dagster's runs now: the documents say on which run made them last.
+    found = index.documents.scan("jobs", newest, fields=("s_dagster_run_id",), limit=1)
+    run_id = next((str(document.body.get("s_dagster_run_id") or "") for document in found), "")
+    indexed_documents.index_hour(parts.hours, index, judge, hour, run_id=run_id)
     failure_history.follow_hour(parts.hours, index.documents, judge.taxonomy, hour)
 
 

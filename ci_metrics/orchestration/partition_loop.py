@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.errors import CiMetricsError
-from ci_metrics.orchestration.resources import Workplace, classifier_in_words
+from ci_metrics.orchestration.parts import HoursPart, JudgePart, classifier_in_words
 from ci_metrics.orchestration.run_messages import classification_enabled
 
 #: What an asset does for one hour: returns the hour's metadata.
@@ -20,7 +20,7 @@ HourWork = Callable[[str], Mapping[str, Any]]
 
 def each_hour(
     context: dg.AssetExecutionContext,
-    ci: Workplace,
+    hours: HoursPart,
     work: HourWork,
     *,
     made_of: Sequence[str] = (),
@@ -36,11 +36,11 @@ def each_hour(
     what could be retried was, inside.
     """
     done: dict[str, Mapping[str, Any]] = {}
-    asset, hours = context.asset_key.to_user_string(), list(context.partition_keys)
-    for hour in hours:
-        ci.on_hour(asset, hour, len(done), len(hours))
+    asset, keys = context.asset_key.to_user_string(), list(context.partition_keys)
+    for hour in keys:
+        hours.on_hour(asset, hour, len(done), len(keys))
         try:
-            done[hour] = _until_nothing_moved(ci, hour, work, made_of, again or work)
+            done[hour] = _until_nothing_moved(hours, hour, work, made_of, again or work)
         except Exception as error:
             for finished, metadata in done.items():
                 context.log_event(
@@ -48,27 +48,27 @@ def each_hour(
                 )
             if not isinstance(error, CiMetricsError):
                 raise  # a full disk, a mistake of ours: the hours before it are kept all the same
-            kept = f"{len(done)} of {len(hours)} hours are done and kept"
+            kept = f"{len(done)} of {len(keys)} hours are done and kept"
             raise dg.Failure(f"{asset}, hour {hour}: {error} ({kept})", allow_retries=False) from error
-    ci.on_hour(asset, "", len(done), len(hours))
+    hours.on_hour(asset, "", len(done), len(keys))
     for hour, metadata in done.items():
         context.add_asset_metadata(dict(metadata), partition_key=hour)
 
 
 def _until_nothing_moved(
-    ci: Workplace, hour: str, work: HourWork, made_of: Sequence[str], again: HourWork
+    hours: HoursPart, hour: str, work: HourWork, made_of: Sequence[str], again: HourWork
 ) -> Mapping[str, Any]:
-    seen = ci.store.commits(hour, made_of)
+    seen = hours.store.commits(hour, made_of)
     metadata = work(hour)
-    while (now := ci.store.commits(hour, made_of)) != seen:
+    while (now := hours.store.commits(hour, made_of)) != seen:
         seen, metadata = now, again(hour)
     return metadata
 
 
-def announce_classifier(context: dg.AssetExecutionContext, ci: Workplace) -> None:
+def announce_classifier(context: dg.AssetExecutionContext, judge: JudgePart) -> None:
     """Say in the run log which classifier answers, and why; once a run, whichever of the assets that call this is its first."""
     first = dg.AssetKey("workflow_runs")
-    if ci.settings.enable_error_classification and (
+    if judge.settings.enable_error_classification and (
         context.asset_key == first or first not in context.job_def.asset_layer.selected_asset_keys
     ):
-        context.log.info(classification_enabled(classifier_in_words(ci.settings)))
+        context.log.info(classification_enabled(classifier_in_words(judge.settings)))

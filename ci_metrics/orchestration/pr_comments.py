@@ -16,10 +16,10 @@ import dagster as dg
 from ci_metrics.errors import CiMetricsError, NotFoundError
 from ci_metrics.github.comments import PullRequestClient
 from ci_metrics.history.pull_request import read_pull_request
-from ci_metrics.index.base import Where
+from ci_metrics.index.base import DocumentIndex, Where
 from ci_metrics.orchestration.due_hours import is_unfinished
 from ci_metrics.orchestration.partitions import HOUR, hour_key
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import GitHubPart, HoursPart, IndexPart
 from ci_metrics.report.pr_comment_posting import post
 
 #: Seconds between ticks.
@@ -41,19 +41,25 @@ def build() -> dg.SensorDefinition:
             "since the last tick. What GitHub refuses is tried again."
         ),
     )
-    def pr_comments(context: dg.SensorEvaluationContext, ci: dg.ResourceParam[Workplace]) -> dg.SkipReason:
-        settings = ci.settings
+    def pr_comments(
+        context: dg.SensorEvaluationContext,
+        hours: dg.ResourceParam[HoursPart],
+        github: dg.ResourceParam[GitHubPart],
+        index: dg.ResourceParam[IndexPart],
+    ) -> dg.SkipReason:
+        settings = github.settings
         if not settings.enable_pr_comments or settings.pr_comment_token is None:
             return dg.SkipReason("ENABLE_PR_COMMENTS is not true: pull requests get no comment.")
         seen = _read(context.cursor)
-        indexed = _indexed_hours(ci)
+        indexed = _indexed_hours(hours)
         changed = [hour for hour, at in indexed.items() if seen.get(hour) != at]
         done: list[str] = []
         failed: list[str] = []
         with PullRequestClient(settings.github_api_url, settings.pr_comment_token.get_secret_value()) as client:
-            for repo, number in pull_requests_of(ci, changed):
+            for repo, number in pull_requests_of(index.documents, changed):
                 try:
-                    posted = post(ci.index, client, repo, number, now=ci.now(), gaps=unfinished(ci, repo, number))
+                    gaps = unfinished(hours, index.documents, repo, number)
+                    posted = post(index.documents, client, repo, number, now=hours.now(), gaps=gaps)
                 except NotFoundError as error:
                     context.log.warning(f"{repo}#{number}: no comment, and it is not tried again: {error}")
                     continue
@@ -71,28 +77,30 @@ def build() -> dg.SensorDefinition:
     return pr_comments
 
 
-def pull_requests_of(ci: Workplace, hours: list[str]) -> list[tuple[str, int]]:
+def pull_requests_of(index: DocumentIndex, hours: list[str]) -> list[tuple[str, int]]:
     """The pull requests (repository, number) that have runs in these hours, in order."""
     if not hours:
         return []
     fields = ("s_repo", "s_pr_id")
-    found = ci.index.scan("workflows", Where(equals={"s_partition": tuple(hours)}), fields=fields)
+    found = index.scan("workflows", Where(equals={"s_partition": tuple(hours)}), fields=fields)
     pairs = {(str(d.body["s_repo"]), str(d.body.get("s_pr_id") or "")) for d in found}
     return sorted((repo, int(number)) for repo, number in pairs if number.isdecimal())
 
 
-def unfinished(ci: Workplace, repo: str, number: int) -> list[str]:
+def unfinished(hours: HoursPart, index: DocumentIndex, repo: str, number: int) -> list[str]:
     """In words, the hours of the pull request's newest commit that are not finished."""
-    hours = read_pull_request(ci.index, repo, number, now=ci.now()).partitions
-    return [f"the hour {hour} (UTC) is not finished" for hour in hours if is_unfinished(ci.store.status(hour) or {})]
+    touched = read_pull_request(index, repo, number, now=hours.now()).partitions
+    return [
+        f"the hour {hour} (UTC) is not finished" for hour in touched if is_unfinished(hours.store.status(hour) or {})
+    ]
 
 
-def _indexed_hours(ci: Workplace) -> dict[str, str]:
+def _indexed_hours(hours: HoursPart) -> dict[str, str]:
     """The newest hours, and when each was indexed last."""
-    oldest = hour_key(ci.now() - HOURS * HOUR)
+    oldest = hour_key(hours.now() - HOURS * HOUR)
     found: dict[str, str] = {}
-    for hour in ci.store.hours():
-        part = (ci.store.status(hour) or {}).get("indexed_documents") if hour >= oldest else None
+    for hour in hours.store.hours():
+        part = (hours.store.status(hour) or {}).get("indexed_documents") if hour >= oldest else None
         if isinstance(part, Mapping):
             found[hour] = str(part.get("at", ""))
     return found

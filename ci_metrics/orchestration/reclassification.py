@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ci_metrics.orchestration.assets.classifications import NAME, requests_for
+from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.reclassify_filter import Only
-from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.unchanged_rows import still_holding
@@ -44,22 +44,22 @@ class Change:
     jobs: int
 
 
-def cost_of(ci: Workplace, hours: Iterable[str], only: Only | None) -> Cost:
+def cost_of(hours: HoursPart, judge: JudgePart, keys: Iterable[str], only: Only | None) -> Cost:
     """Look at what is stored, without asking a model or writing anything."""
     count = failed = due_jobs = to_ask = tokens = 0
     usd = 0.0
     seen: set[str] = set()
     asked_for: set[str] = set()
-    for hour in hours:
+    for hour in keys:
         count += 1
-        extractions = ci.store.read("extracted_errors", hour, JobExtraction)
-        before = {row.key: row for row in ci.store.read_or_none(NAME, hour, JobVerdicts)}
-        held = still_holding(ci, extractions, before, only)
+        extractions = hours.store.read("extracted_errors", hour, JobExtraction)
+        before = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobVerdicts)}
+        held = still_holding(judge, extractions, before, only)
         due = [row for row in extractions if row.key not in held]
         failed += len(extractions)
         due_jobs += len(due)
         fresh: list[JudgeRequest] = []
-        for request in requests_for(ci, hour, due, before) if due else []:
+        for request in requests_for(hours, judge, hour, due, before) if due else []:
             if request.error is None:
                 continue
             subject = subject_of(request.error, request.extraction, request.repo)
@@ -71,9 +71,9 @@ def cost_of(ci: Workplace, hours: Iterable[str], only: Only | None) -> Cost:
                 asked_for.add(subject)
             fresh.append(request)
         if fresh:
-            plan = ci.judge.plan(fresh)
+            plan = judge.judge.plan(fresh)
             to_ask, tokens, usd = to_ask + plan.to_ask, tokens + plan.tokens, usd + plan.usd
-    priced = ci.model is None or ci.model.prices.find(ci.model.model) is not None
+    priced = judge.model is None or judge.model.prices.find(judge.model.model) is not None
     return Cost(
         hours=count,
         failed_jobs=failed,

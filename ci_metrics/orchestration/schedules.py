@@ -10,7 +10,7 @@ import dagster as dg
 from ci_metrics.orchestration.assets.daily_report import DAY_FORMAT
 from ci_metrics.orchestration.jobs import UnresolvedAssetJobDefinition
 from ci_metrics.orchestration.partitions import last_closed_hour
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart, JudgePart
 
 #: At :15: GitHub's listing is complete a little after the hour has closed.
 HOURLY = "15 * * * *"
@@ -33,8 +33,10 @@ def build_schedules(
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="At :15, the hour that has just closed.",
     )
-    def hourly(context: dg.ScheduleEvaluationContext, ci: dg.ResourceParam[Workplace]) -> dg.RunRequest | dg.SkipReason:
-        if ci.settings.is_sample:
+    def hourly(
+        context: dg.ScheduleEvaluationContext, hours: dg.ResourceParam[HoursPart]
+    ) -> dg.RunRequest | dg.SkipReason:
+        if hours.settings.is_sample:
             return dg.SkipReason("No REPO is set: the sample GitHub has no new hours.")
         key = last_closed_hour(context.scheduled_execution_time)
         # The tick is in the run key: asking for the hour again later is a new run, not a repeat to be dropped.
@@ -60,8 +62,10 @@ def build_schedules(
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="At 00:30 UTC, the report of the week that ended with yesterday.",
     )
-    def daily(context: dg.ScheduleEvaluationContext, ci: dg.ResourceParam[Workplace]) -> dg.RunRequest | dg.SkipReason:
-        if ci.settings.is_sample:
+    def daily(
+        context: dg.ScheduleEvaluationContext, hours: dg.ResourceParam[HoursPart]
+    ) -> dg.RunRequest | dg.SkipReason:
+        if hours.settings.is_sample:
             return dg.SkipReason("No REPO is set: the sample GitHub has no new days.")
         day = (context.scheduled_execution_time - timedelta(days=1)).strftime(DAY_FORMAT)
         return dg.RunRequest(run_key=day, partition_key=day)
@@ -74,10 +78,12 @@ def build_schedules(
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Mondays at 03:00 UTC, the embedded classifier learns from the verdicts that people and a model have given.",
     )
-    def weekly(context: dg.ScheduleEvaluationContext, ci: dg.ResourceParam[Workplace]) -> dg.RunRequest | dg.SkipReason:
-        if ci.settings.is_sample:
+    def weekly(
+        context: dg.ScheduleEvaluationContext, judge: dg.ResourceParam[JudgePart]
+    ) -> dg.RunRequest | dg.SkipReason:
+        if judge.settings.is_sample:
             return dg.SkipReason("No REPO is set: the sample GitHub has no new verdicts.")
-        if not ci.settings.learns:
+        if not judge.settings.learns:
             return dg.SkipReason("ENABLE_ERROR_CLASSIFICATION or LEARN_FROM_VERDICTS is false.")
         return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
 

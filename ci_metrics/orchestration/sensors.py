@@ -10,7 +10,7 @@ import dagster as dg
 from ci_metrics.orchestration.due_hours import HourRange, old_and_open, plan
 from ci_metrics.orchestration.jobs import UnresolvedAssetJobDefinition
 from ci_metrics.orchestration.partitions import chunks_of
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.verdicts.batches import Collected
 
 #: Dagster's own tags for a run over a range of partitions.
@@ -45,18 +45,18 @@ def build_sensors(
         ),
     )
     def late_data(
-        context: dg.SensorEvaluationContext, ci: dg.ResourceParam[Workplace]
+        context: dg.SensorEvaluationContext, hours: dg.ResourceParam[HoursPart]
     ) -> dg.SensorResult | dg.SkipReason:
-        if ci.settings.is_sample:
+        if hours.settings.is_sample:
             return dg.SkipReason("No REPO is set: there is no live repository whose late data could be fetched.")
         busy = _busy(context)
         if busy:
             return dg.SkipReason(f"{busy} of this sensor's runs are still waiting or working.")
-        now = ci.now()
-        ranges = plan(now, ci.store.hours(), ci.store.status, ci.settings.partitions_start)
+        now = hours.now()
+        ranges = plan(now, hours.store.hours(), hours.store.status, hours.settings.partitions_start)
         if not ranges:
             return dg.SkipReason("Every hour is there, finished and recently swept.")
-        return dg.SensorResult(run_requests=[request_for(hours, now) for hours in ranges])
+        return dg.SensorResult(run_requests=[request_for(each, now) for each in ranges])
 
     @dg.sensor(
         name="message_batches",
@@ -70,23 +70,25 @@ def build_sensors(
         ),
     )
     def message_batches(
-        context: dg.SensorEvaluationContext, ci: dg.ResourceParam[Workplace]
+        context: dg.SensorEvaluationContext, hours: dg.ResourceParam[HoursPart], judge: dg.ResourceParam[JudgePart]
     ) -> dg.SensorResult | dg.SkipReason:
-        found = ci.batches.collect() if ci.batches is not None else Collected()
+        found = judge.batches.collect() if judge.batches is not None else Collected()
         for key, why in found.failed.items():
             context.log.warning(f"⚠️ {key}: {why}")
-        waiting = ci.batches.waiting_partitions() if ci.batches is not None else set()
-        old = set(old_and_open(ci.now(), ci.store.open_hours(), ci.store.status)) - waiting
+        waiting = judge.batches.waiting_partitions() if judge.batches is not None else set()
+        old = set(old_and_open(hours.now(), hours.store.open_hours(), hours.store.status)) - waiting
         due = sorted(found.partitions | old)
         if not due:
-            none = "" if ci.batches is not None else " No model is asked in batches (ANTHROPIC_API_KEY, MODEL_BATCHES)."
+            none = (
+                "" if judge.batches is not None else " No model is asked in batches (ANTHROPIC_API_KEY, MODEL_BATCHES)."
+            )
             return dg.SkipReason(f"{found.still_open} batches are still open.{none}")
         busy = _busy(context)
         if busy:  # the hours stay noted until they have been judged again
             return dg.SkipReason(f"{busy} of the sensors' runs are still waiting or working.")
-        now = ci.now()
+        now = hours.now()
         ranges = [HourRange(first, last, "unfinished") for first, last in chunks_of(due)]
-        return dg.SensorResult(run_requests=[request_for(hours, now) for hours in ranges])
+        return dg.SensorResult(run_requests=[request_for(each, now) for each in ranges])
 
     return [late_data, message_batches]
 

@@ -14,8 +14,9 @@ from ci_metrics.classifier.features import evidence
 from ci_metrics.classifier.takeover import Said
 from ci_metrics.models import Job, Verdict
 from ci_metrics.orchestration.partitions import hour_start
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts
+from ci_metrics.orchestration.store import HourStore
 from ci_metrics.verdicts.reuse import StoredVerdict, human_key, subject_of
 
 #: Distinct failures looked at, the newest: some 10 kB each.
@@ -40,24 +41,29 @@ class Team:
     said: list[Said] = field(default_factory=list)
 
 
-def team_verdicts(ci: Workplace) -> Team:
+def team_verdicts(hours: HoursPart, judge: JudgePart) -> Team:
     """All stored failures that have an error, each distinct one once, and every verdict on them that can be learned from.
 
     Those are people's, as the verdict index has them now, and a model's from MIN_CONFIDENCE_FOR_REUSE on.
     """
-    team, people = Team(), ci.verdicts.people()
-    for hour in sorted(ci.store.hours(), reverse=True):
-        rows = [row for row in ci.store.read_or_none("classifications", hour, JobVerdicts) if row.judged]
+    team, people = Team(), judge.verdicts.people()
+    for hour in sorted(hours.store.hours(), reverse=True):
+        rows = [row for row in hours.store.read_or_none("classifications", hour, JobVerdicts) if row.judged]
         if rows:
-            _read_hour(ci, hour, rows, people, team)
+            _read_hour(hours.store, judge, hour, rows, people, team)
             team.hours += 1
     return team
 
 
 def _read_hour(
-    ci: Workplace, hour: str, rows: list[JobVerdicts], people: Mapping[str, StoredVerdict], team: Team
+    store: HourStore,
+    judge: JudgePart,
+    hour: str,
+    rows: list[JobVerdicts],
+    people: Mapping[str, StoredVerdict],
+    team: Team,
 ) -> None:
-    found = {row.key: row for row in ci.store.read_or_none("extracted_errors", hour, JobExtraction)}
+    found = {row.key: row for row in store.read_or_none("extracted_errors", hour, JobExtraction)}
     jobs: dict[JobKey, Job] | None = None
     for row in rows:
         kept = found.get(row.key)
@@ -69,9 +75,9 @@ def _read_hour(
             if len(team.failures) >= MOST_FAILURES:
                 continue
             if jobs is None:
-                stored = ci.store.read_or_none("workflow_jobs", hour, Job, without=("annotations",))
+                stored = store.read_or_none("workflow_jobs", hour, Job, without=("annotations",))
                 jobs = {(job.job_id, job.run_attempt): job for job in stored}
-            seen = evidence(kept.extraction, ci.catalogue, root, jobs.get(row.key)).features
+            seen = evidence(kept.extraction, judge.catalogue, root, jobs.get(row.key)).features
             features = {sys.intern(name): value for name, value in seen.items()}
             team.failures[subject] = Failure(features=features, group=root.group)
         failure = team.failures[subject]
@@ -79,7 +85,7 @@ def _read_hour(
         keys = (f"github-job-{row.job_id}-attempt-{row.run_attempt}", root.fingerprint)
         words = [(each.verdict, each.created_at) for key in keys if (each := people.get(human_key(key))) is not None]
         machine = row.judged[0].verdict
-        if not words and _is_sure(machine, ci.settings.min_confidence_for_reuse):
+        if not words and _is_sure(machine, judge.settings.min_confidence_for_reuse):
             words = [(machine, hour_start(hour))]
         team.said += [_said(verdict, at, subject, failure) for verdict, at in words if verdict.error_type]
 

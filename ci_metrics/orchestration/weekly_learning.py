@@ -12,7 +12,7 @@ from ci_metrics.classifier.model import Model, model_in_force
 from ci_metrics.classifier.shipped import shipped_examples
 from ci_metrics.classifier.takeover import Outcome, lesson_of, relearned
 from ci_metrics.orchestration.learned_weights import InForce, LearnedWeights, shipped_version
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.team_verdicts import Team, team_verdicts
 
 
@@ -39,12 +39,12 @@ class Relearned:
     set_aside: bool  # weights learned here before do not judge, because the package's own have changed since
 
 
-def learn_again(ci: Workplace, *, dry_run: bool = False) -> Relearned:
+def learn_again(hours: HoursPart, judge: JudgePart, *, dry_run: bool = False) -> Relearned:
     """Learn from the shipped failures and the team's verdicts; the weights that hold take over, unless it is a `dry_run`."""
-    kept = LearnedWeights(ci.store.root)
+    kept = LearnedWeights(hours.store.root)
     note, judging = kept.note(), kept.model()
-    team = team_verdicts(ci)
-    lesson = lesson_of(team.said, ci.taxonomy.parents)
+    team = team_verdicts(hours, judge)
+    lesson = lesson_of(team.said, judge.taxonomy.parents)
     in_force = judging or model_in_force()
     until = note.until if note is not None and judging is not None else None
     outcome = relearned(shipped_examples(), lesson, in_force, until, model_in_force())
@@ -60,7 +60,7 @@ def learn_again(ci: Workplace, *, dry_run: bool = False) -> Relearned:
         made = InForce(
             version=outcome.version,
             base=shipped_version(),
-            learned_at=ci.now(),
+            learned_at=hours.now(),
             until=max(each.at for each in lesson.said),
             verdicts=lesson.by_source,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
@@ -11,18 +12,16 @@ import pytest
 from scipy.optimize import minimize
 
 from ci_metrics.classifier import Classifier, model_in_force
+from ci_metrics.classifier.cross_validation import cross_validated, figures, sureness
 from ci_metrics.classifier.learning import (
     CATEGORIES,
     REACH,
     WORD_PROJECTS,
     WORDS,
     Example,
-    cross_validated,
-    figures,
     fit,
     kind_of,
-    names_of,
-    temperature,
+    learned_features,
 )
 from ci_metrics.classifier.model import Model
 from ci_metrics.classifier.shipped import packed, shipped_examples, unpacked
@@ -58,7 +57,7 @@ def made(count: int, seed: int = 7) -> list[Example]:
 
 def test_the_fit_is_the_optimum_that_scipy_finds() -> None:
     examples = made(90)
-    names, categories = names_of(examples), CATEGORIES[:3]
+    names, categories = learned_features(examples), CATEGORIES[:3]
     learned = fit(examples, names, categories)
     reach = np.array([REACH[kind_of(name)] for name in names])
     dense = np.array([[example.features.get(name, 0.0) for name in names] for example in examples]) * reach
@@ -87,26 +86,26 @@ def test_the_fit_is_the_optimum_that_scipy_finds() -> None:
 
 def test_where_a_fit_begins_changes_nothing() -> None:
     examples = made(60)
-    names = names_of(examples)
+    names = learned_features(examples)
     fresh = fit(examples, names)
-    begun = fit(examples, names, start=fit(made(60, seed=8), names_of(made(60, seed=8)), CATEGORIES[:3]))
+    begun = fit(examples, names, start=fit(made(60, seed=8), learned_features(made(60, seed=8)), CATEGORIES[:3]))
     assert begun.weights == pytest.approx(fresh.weights, abs=0.003)
 
 
 def test_a_word_is_learned_when_five_projects_show_it_and_another_feature_when_two_do() -> None:
     rows = [Example({"word:a@head": 1.0, "role:cause@head": 1.0}, ("timeout",), group=group) for group in range(5)]
-    assert names_of(rows) == ["role:cause@head", "word:a@head"]
-    assert names_of(rows[:4]) == ["role:cause@head"]
-    assert names_of(rows[:1]) == []
-    assert names_of(rows[:1] * 9) == []  # one project, however often
-    assert names_of((), rows[:3]) == ["role:cause@head", "word:a@head"]  # a team's own failures
+    assert learned_features(rows) == ["role:cause@head", "word:a@head"]
+    assert learned_features(rows[:4]) == ["role:cause@head"]
+    assert learned_features(rows[:1]) == []
+    assert learned_features(rows[:1] * 9) == []  # one project, however often
+    assert learned_features((), rows[:3]) == ["role:cause@head", "word:a@head"]  # a team's own failures
 
 
 def test_the_shipped_examples_make_the_shipped_weights() -> None:
-    """To their rounding: two decimals, three of the temperature."""
+    """To their rounding: two decimals, three of the sureness."""
     examples, shipped = shipped_examples(), model_in_force()
-    learned = fit(examples, names_of(examples))
-    again = learned.model(shipped.temperature)
+    learned = fit(examples, learned_features(examples))
+    again = learned.model(shipped.sureness)
     assert set(again.weights) ^ set(shipped.weights) <= {  # a weight on the edge of being kept
         name
         for name, values in zip(learned.names, learned.weights, strict=True)
@@ -116,8 +115,8 @@ def test_the_shipped_examples_make_the_shipped_weights() -> None:
         assert again.weights[name] == pytest.approx(shipped.weights[name], abs=0.0101), name
     assert again.intercepts == pytest.approx(shipped.intercepts, abs=0.0101)
     real = [row for row, example in enumerate(examples) if example.real]
-    heat = temperature([examples[row] for row in real], cross_validated(examples)[real])
-    assert heat == pytest.approx(shipped.temperature, abs=0.003)
+    sure = sureness([examples[row] for row in real], cross_validated(examples)[real])
+    assert astuple(sure) == pytest.approx(astuple(shipped.sureness), abs=0.003)
 
 
 def test_no_word_of_the_shipped_examples_is_of_fewer_than_five_projects_and_none_has_another_text() -> None:
@@ -233,7 +232,7 @@ def test_the_check_is_against_the_weights_in_force_unless_they_have_learned_from
     until: datetime, against_these: bool
 ) -> None:
     model = model_in_force()
-    knowing = Model.read("categories\ttimeout\ntemperature\t1\nintercepts\t0\n")  # says timeout, whatever there is
+    knowing = Model.read("categories\ttimeout\nsureness\t1\t0\t0\nintercepts\t0\n")  # says timeout, whatever there is
     lesson = lesson_of([said(number, "timeout", at=number) for number in range(50)], {})
     outcome = relearned(REAL, lesson, knowing, until, model)
     assert outcome is not None
@@ -242,8 +241,8 @@ def test_the_check_is_against_the_weights_in_force_unless_they_have_learned_from
 
 def test_figures_count_weights_and_say_how_sure_was_wrong() -> None:
     rows = [Example({}, ("timeout",), 3.0), Example({}, ("network_error",), 1.0)]
-    sums = np.full((2, len(CATEGORIES)), -50.0)
-    sums[:, CATEGORIES.index("timeout")] = 50.0
-    found = figures(rows, sums)
+    shares = np.zeros((2, len(CATEGORIES)))
+    shares[:, CATEGORIES.index("timeout")] = 1.0
+    found = figures(rows, shares)
     assert (found.accuracy, found.calibration) == (0.75, pytest.approx(0.25))
     assert found.lost > 3

@@ -1,4 +1,4 @@
-"""The learned decision: its file, its shares, what a temperature does to them, and what spoke for a category."""
+"""The learned decision: its file, its shares, how sure it is, and what spoke for a category."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from ci_metrics.classifier import Model, model_in_force
+from ci_metrics.classifier.model import Sureness
 from ci_metrics.classifier.taxonomy import load_taxonomy
 
 TEXT = """# a remark
 categories\tmild\tsharp
-temperature\t2.0
+sureness\t-0.5\t0.4\t0.2
 intercepts\t0.5\t-0.5
 word:salt@head\t1.0\t-1.0
 word:chili@head\t-2.0\t2.0
@@ -19,7 +20,7 @@ SMALL = Model.read(TEXT)
 
 
 def test_a_file_is_read_as_it_is_written() -> None:
-    assert (SMALL.categories, SMALL.temperature) == (("mild", "sharp"), 2.0)
+    assert (SMALL.categories, SMALL.sureness) == (("mild", "sharp"), Sureness(-0.5, 0.4, 0.2))
     assert list(SMALL.intercepts) == [0.5, -0.5]
     assert {name: list(values) for name, values in SMALL.weights.items()} == {
         "word:salt@head": [1.0, -1.0],
@@ -31,7 +32,8 @@ def test_shares_sum_to_one_the_likeliest_stands_first_and_values_count_as_often_
     opinion = SMALL.opinion({"word:chili@head": 1.0})
     assert [name for name, _ in opinion.shares] == ["sharp", "mild"]
     assert sum(share for _, share in opinion.shares) == pytest.approx(1.0)
-    assert opinion.share == pytest.approx(1 / (1 + np.exp(-3.0 / 2)))  # (-0.5 + 2) - (0.5 - 2) = 3, by the temperature
+    # A lead of (-0.5 + 2) - (0.5 - 2) = 3, and a score of 1.5.
+    assert opinion.share == pytest.approx(1 / (1 + np.exp(-(-0.5 + 0.4 * 3 + 0.2 * 1.5))))
     assert SMALL.opinion({"word:chili@head": 2.0}).share > opinion.share
 
 
@@ -41,12 +43,19 @@ def test_what_was_not_learned_says_nothing() -> None:
     assert (nothing.known, unknown.known, SMALL.opinion({"word:salt@head": 2.0}).known) == (0.0, 0.0, 2.0)
 
 
-@pytest.mark.parametrize("temperature", [0.5, 4.0])
-def test_a_temperature_makes_more_or_less_sure_and_changes_no_order(temperature: float) -> None:
-    other = Model(SMALL.categories, SMALL.intercepts, temperature, SMALL.weights)
-    seen = {"word:chili@head": 1.0}
-    assert other.opinion(seen).category == SMALL.opinion(seen).category
-    assert (other.opinion(seen).share > SMALL.opinion(seen).share) is (temperature < SMALL.temperature)
+def test_how_sure_it_is_grows_with_the_lead_and_with_the_score_and_changes_no_order() -> None:
+    sure = Sureness(-0.5, 0.4, 0.2)
+    sums = np.array([[1.0, 0.5, 0.0], [2.0, 0.5, 0.0], [2.0, 1.5, 0.0], [0.1, 0.1, 0.1]])
+    shares = sure.shares(sums)
+    assert shares.sum(axis=1) == pytest.approx(np.ones(4))
+    assert shares[1, 0] > shares[2, 0] > shares[0, 0]  # the same lead twice, with more and less behind it
+    assert (shares.argmax(axis=1) == [0, 0, 0, 0]).all()
+    assert shares[0, 1] > shares[0, 2]
+
+
+def test_however_unsure_no_other_category_gets_a_larger_share_than_the_best() -> None:
+    shares = Sureness(-9.0, 0.1, 0.1).shares(np.array([[1.0, 0.9, 0.0], [1.0, -5.0, -5.0]]))
+    assert (shares[:, 0] >= shares.max(axis=1) - 1e-12).all()
 
 
 def test_what_spoke_for_a_category_stands_first_and_what_spoke_against_it_is_negative() -> None:
@@ -65,4 +74,4 @@ def test_the_shipped_model_knows_the_ten_and_holds_no_word_that_could_be_somebod
     assert len(words) > 100
     assert [word for word in words if len(word) > 25 or any(c.isdigit() or c in "/@." for c in word)] == []
     assert all(np.isfinite(values).all() and len(values) == 10 for values in shipped.weights.values())
-    assert shipped.temperature > 0
+    assert shipped.sureness.lead > 0 and shipped.sureness.score > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -14,7 +15,7 @@ from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key, hours_between, last_closed_hour
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.sample.scenario import sample_day
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.sample.truth import JobTruth
@@ -27,7 +28,7 @@ class Ingested:
 
     settings: Settings
     server: SampleGitHub
-    workplace: Workplace
+    parts: Parts
     hours: list[str]
     truth: tuple[JobTruth, ...]
     result: dg.ExecuteInProcessResult
@@ -36,6 +37,11 @@ class Ingested:
         """Run the same hours once more, as a person would."""
         with open_instance(self.settings) as instance:
             return run_hours(self.settings, instance, INGEST, self.hours[0], self.hours[-1], quiet=True)
+
+
+def resources_of(parts: Parts) -> dict[str, Any]:
+    """Parts that are open already, as Dagster's resources."""
+    return {"hours": parts.hours, "github": parts.github, "index": parts.index, "judge": parts.judge}
 
 
 def why_failed(result: dg.ExecuteInProcessResult) -> str:
@@ -57,7 +63,6 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingested]:
         hours = hours_between(hour_key(day.world.start), last_closed_hour(day.world.end))
         with open_instance(settings) as instance:
             result = run_hours(settings, instance, INGEST, hours[0], hours[-1], quiet=True)
-        workplace = Workplace(settings)
         seen = tuple(t for t in day.truth if t.completed_at <= day.world.opens_at)
-        yield Ingested(settings, server, workplace, hours, seen, result)
-        workplace.close()
+        with open_parts(settings) as parts:
+            yield Ingested(settings, server, parts, hours, seen, result)

@@ -22,7 +22,7 @@ from ci_metrics.orchestration.backgrounds import Answer, Backgrounds, DistinctJo
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.sample.faults import Fault
@@ -79,9 +79,9 @@ class Place:
 
     def bodies(self, kind: str = "jobs") -> dict[str, Body]:
         """The failed documents by id."""
-        with contextlib.closing(Workplace(self.settings)) as ci:
-            ci.index.refresh()
-            found = {doc.id: dict(doc.body) for doc in ci.index.scan(kind) if "s_error_state" in doc.body}  # type: ignore[arg-type]
+        with open_parts(self.settings) as ci:
+            ci.index.documents.refresh()
+            found = {doc.id: dict(doc.body) for doc in ci.index.documents.scan(kind) if "s_error_state" in doc.body}  # type: ignore[arg-type]
         for body in found.values():
             body.pop("s_dagster_run_id")
         return found
@@ -298,8 +298,8 @@ def test_an_hour_extracted_again_gives_the_same_without_github(tmp_path: Path) -
         made.ingest()
         before = made.extraction(20)
     (Path(str(made.store.root)) / "extracted_errors" / f"{hour}.parquet").unlink()
-    with contextlib.closing(Workplace(made.settings)) as ci:
-        assert extract_hour(ci, hour)["read_now"] == 1
+    with open_parts(made.settings) as ci:
+        assert extract_hour(ci.hours, ci.judge, hour)["read_now"] == 1
     assert made.extraction(20) == before
     assert before.log.has_background
 

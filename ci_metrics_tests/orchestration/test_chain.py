@@ -20,11 +20,13 @@ MARKED_LINES_KEPT = 0.98
 
 
 def jobs_of(day: Ingested) -> dict[tuple[int, int], Job]:
-    return {(j.job_id, j.run_attempt): j for h in day.hours for j in day.workplace.store.read("workflow_jobs", h, Job)}
+    return {
+        (j.job_id, j.run_attempt): j for h in day.hours for j in day.parts.hours.store.read("workflow_jobs", h, Job)
+    }
 
 
 def verdicts_of(day: Ingested) -> dict[tuple[int, int], JobVerdicts]:
-    return {row.key: row for h in day.hours for row in day.workplace.store.read("classifications", h, JobVerdicts)}
+    return {row.key: row for h in day.hours for row in day.parts.hours.store.read("classifications", h, JobVerdicts)}
 
 
 def test_the_run_succeeds_and_every_blocking_check_passes(ingested: Ingested) -> None:
@@ -43,13 +45,13 @@ def test_every_hour_of_every_asset_has_its_own_metadata(ingested: Ingested) -> N
         assert len(set(rows.values())) > 1, f"{asset}: the same figure on every hour is not that hour's"
     runs = ingested.result.asset_materializations_for_node("workflow_runs")
     assert sum(int(str(event.metadata["attempts"].value)) for event in runs) == len(
-        [run for hour in ingested.hours for run in ingested.workplace.store.read("workflow_runs", hour, Run)]
+        [run for hour in ingested.hours for run in ingested.parts.hours.store.read("workflow_runs", hour, Run)]
     )
 
 
 def test_a_run_is_in_the_hour_it_was_created_in_with_all_its_attempts(ingested: Ingested) -> None:
     for hour in ingested.hours:
-        for run in ingested.workplace.store.read("workflow_runs", hour, Run):
+        for run in ingested.parts.hours.store.read("workflow_runs", hour, Run):
             assert run.created_at.strftime("%Y-%m-%dT%H") == hour
     world = ingested.server.world
     expected = {
@@ -60,7 +62,7 @@ def test_a_run_is_in_the_hour_it_was_created_in_with_all_its_attempts(ingested: 
     stored = {
         (r.run_id, r.run_attempt)
         for h in ingested.hours
-        for r in ingested.workplace.store.read("workflow_runs", h, Run)
+        for r in ingested.parts.hours.store.read("workflow_runs", h, Run)
     }
     assert stored == expected
 
@@ -82,7 +84,7 @@ def test_every_failed_job_is_in_exactly_one_state_and_its_document_says_so(inges
     verdicts = verdicts_of(ingested)
     failed = {key for key, job in jobs_of(ingested).items() if job.failed}
     assert set(verdicts) == failed
-    documents = {d.id: d.body for d in ingested.workplace.index.scan("jobs")}
+    documents = {d.id: d.body for d in ingested.parts.index.documents.scan("jobs")}
     for (job_id, attempt), row in verdicts.items():
         body = documents[f"github-job-{job_id}-attempt-{attempt}"]
         assert body["s_error_state"] == row.state
@@ -108,7 +110,7 @@ def test_the_verdicts_agree_with_the_samples_truth(ingested: Ingested) -> None:
 def test_the_excerpts_keep_the_lines_that_a_person_marked(ingested: Ingested) -> None:
     kept: list[float] = []
     extractions = {
-        r.key: r for h in ingested.hours for r in ingested.workplace.store.read("extracted_errors", h, JobExtraction)
+        r.key: r for h in ingested.hours for r in ingested.parts.hours.store.read("extracted_errors", h, JobExtraction)
     }
     for truth in ingested.truth:
         if truth.marks:
@@ -123,9 +125,9 @@ def test_every_quote_stands_on_its_line(ingested: Ingested) -> None:
     for hour in ingested.hours:
         lines = {
             row.key: {line.number: line.text for line in row.extraction.lines}
-            for row in ingested.workplace.store.read("extracted_errors", hour, JobExtraction)
+            for row in ingested.parts.hours.store.read("extracted_errors", hour, JobExtraction)
         }
-        for row in ingested.workplace.store.read("classifications", hour, JobVerdicts):
+        for row in ingested.parts.hours.store.read("classifications", hour, JobVerdicts):
             for judged in row.judged:
                 for quote in judged.verdict.evidence:
                     quotes += 1
@@ -134,11 +136,11 @@ def test_every_quote_stands_on_its_line(ingested: Ingested) -> None:
 
 
 def test_the_second_time_nothing_is_written_and_nothing_that_counts_is_asked(ingested: Ingested) -> None:
-    before = {h: ingested.workplace.store.status(h) for h in ingested.hours}
+    before = {h: ingested.parts.hours.store.status(h) for h in ingested.hours}
     counted = ingested.server.stats.counted.total()
     downloads = ingested.server.stats.total["log"]
     assert ingested.again().success
-    statuses = [ingested.workplace.store.status(h) or {} for h in ingested.hours]
+    statuses = [ingested.parts.hours.store.status(h) or {} for h in ingested.hours]
     assert sum(status["indexed_documents"]["written"] for status in statuses) == 0
     assert ingested.server.stats.total["log"] == downloads
     unfinished = sum((status or {})["workflow_runs"]["unfinished"] for status in before.values())
@@ -160,7 +162,7 @@ def test_backfilling_verdicts_alone_asks_github_nothing(ingested: Ingested) -> N
 
 
 def test_documents_that_the_index_lost_are_written_again(ingested: Ingested) -> None:
-    index, hour = ingested.workplace.index, ingested.hours[5]
+    index, hour = ingested.parts.index.documents, ingested.hours[5]
     held = index.count_by("jobs", "s_partition", Where(equals={"s_partition": hour}))[hour]
     lost = [document.id for document in index.scan("jobs", Where(equals={"s_partition": hour}), limit=2)]
     index.delete("jobs", lost)

@@ -30,7 +30,7 @@ def known(day: Ingested) -> list[JobTruth]:
             error_type=document.body.get("s_error_type"),
             confidence=document.body.get("f_error_confidence"),
         )
-        for document in day.workplace.index.scan("jobs")
+        for document in day.parts.index.documents.scan("jobs")
     ]
 
 

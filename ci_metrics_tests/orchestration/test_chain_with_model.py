@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from ci_metrics.orchestration.due_hours import is_unfinished
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
 from ci_metrics.orchestration.partitions import KEY_FORMAT
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import open_parts, utc_now
 from ci_metrics.orchestration.rows import JobVerdicts
 from ci_metrics.orchestration.summary import summarise
 from ci_metrics.sample.scenario import sample_world
@@ -29,6 +28,7 @@ from ci_metrics.sample.server import SAMPLE_TOKEN, SampleGitHub
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.reuse import PARTITION_FORMAT
 from ci_metrics_tests.llm.model_server import KEY, ModelServer
+from ci_metrics_tests.orchestration.conftest import resources_of
 
 #: An hour with a dozen failures.
 HOUR = "2026-03-02T13"
@@ -87,17 +87,17 @@ class Place:
         return {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
 
     def failed(self) -> list[Body]:
-        with contextlib.closing(Workplace(self.settings())) as ci:
-            found = ci.index.scan("jobs", Where(equals={"s_partition": HOUR}, exists=("s_error_state",)))
+        with open_parts(self.settings()) as ci:
+            found = ci.index.documents.scan("jobs", Where(equals={"s_partition": HOUR}, exists=("s_error_state",)))
             return [document.body for document in found]
 
     def unfinished(self) -> bool:
-        with contextlib.closing(Workplace(self.settings())) as ci:
-            return is_unfinished(ci.store.status(HOUR) or {})
+        with open_parts(self.settings()) as ci:
+            return is_unfinished(ci.hours.store.status(HOUR) or {})
 
     def problems(self) -> dict[str, str]:
-        with contextlib.closing(Workplace(self.settings())) as ci:
-            return summarise(ci.store, [HOUR], datetime.now(UTC)).problems
+        with open_parts(self.settings()) as ci:
+            return summarise(ci.hours.store, [HOUR], datetime.now(UTC)).problems
 
 
 @pytest.fixture
@@ -171,8 +171,8 @@ def test_while_it_waits_a_document_says_what_the_embedded_classifier_saw_but_has
         assert rules["s_error_summary"] in body["s_error_summary"]
         assert f"guess is {rules['s_error_type']} " in body["s_error_summary"]
         assert body["s_error_evidence"] == rules["s_error_evidence"]
-    with contextlib.closing(Workplace(here.settings())) as ci:
-        rows = ci.store.read("classifications", HOUR, JobVerdicts)
+    with open_parts(here.settings()) as ci:
+        rows = ci.hours.store.read("classifications", HOUR, JobVerdicts)
     roots = [row.judged[0].verdict for row in rows if row.state == "pending"]
     assert {(v.state, v.error_type) for v in roots} == {("pending", None)}
     assert all(v.guess and v.confidence for v in roots)
@@ -194,8 +194,8 @@ def test_money_of_tries_in_vain_is_counted_once_and_kept_when_the_hour_is_done_a
     assert spent(here.failed()) == paid(model)
     assert [run["completion_tokens"] for run in runs] == [in_vain, paid(model) - in_vain, 0]
     assert [run["hour_completion_tokens"] for run in runs] == [in_vain, paid(model), paid(model)]
-    with contextlib.closing(Workplace(here.settings())) as ci:
-        everything = sum(d.body.get("f_spent_usd", 0) for d in ci.index.scan("verdicts"))
+    with open_parts(here.settings()) as ci:
+        everything = sum(d.body.get("f_spent_usd", 0) for d in ci.index.documents.scan("verdicts"))
     assert everything == pytest.approx(sum(run["cost_usd"] for run in runs), abs=1e-5)
     assert everything == pytest.approx(sum(body["f_cost_usd"] for body in here.failed()), abs=1e-5)
 
@@ -255,8 +255,8 @@ def test_history_waits_for_its_batch_and_the_sensor_brings_it_into_the_documents
     bodies = here.failed()
     assert "pending" not in {body["s_error_state"] for body in bodies}
     assert not any(request["path"] == "/v1/messages" for request in model.requests), "all came from the batch"
-    with contextlib.closing(Workplace(settings)) as ci:
-        verdicts = [document.body for document in ci.index.scan("verdicts") if document.body.get("s_model")]
+    with open_parts(settings) as ci:
+        verdicts = [document.body for document in ci.index.documents.scan("verdicts") if document.body.get("s_model")]
     cost = sum(body.get("f_cost_usd", 0) for body in verdicts)
     assert sum(body["f_cost_usd"] for body in bodies) == pytest.approx(cost)
     assert cost > 0
@@ -265,19 +265,16 @@ def test_history_waits_for_its_batch_and_the_sensor_brings_it_into_the_documents
 
 
 def test_old_hours_that_the_money_did_not_reach_are_judged_again_an_hour_later(
-    place: Callable[[str], Place], monkeypatch: pytest.MonkeyPatch
+    place: Callable[[str], Place],
 ) -> None:
     here = place("")
     here.judge(MAX_USD_PER_HOUR="0")
     settings = here.settings(MAX_USD_PER_HOUR="5")
     assert tick(settings) == "pending", "not at once"
-    real = Workplace.now
-    monkeypatch.setattr(Workplace, "now", lambda ci: real(ci) + timedelta(hours=1))
-    request = tick(settings)
+    request = tick(settings, later=timedelta(hours=1))
     assert isinstance(request, dg.RunRequest) and request.tags["dagster/asset_partition_range_end"] == HOUR
     here.judge(MAX_USD_PER_HOUR="5")
-    monkeypatch.setattr(Workplace, "now", lambda ci: real(ci) + timedelta(hours=9))
-    assert tick(settings) == "pending", "nothing is open any more"
+    assert tick(settings, later=timedelta(hours=9)) == "pending", "nothing is open any more"
 
 
 def test_the_verdicts_hours_are_the_assets_partitions() -> None:
@@ -294,15 +291,18 @@ def paid(model: ModelServer) -> int:
     return sum(int(message["usage"]["output_tokens"]) for message in model.sent)
 
 
-def tick(settings: Settings, *, busy: bool = False) -> dg.RunRequest | str:
+def tick(settings: Settings, *, busy: bool = False, later: timedelta = timedelta()) -> dg.RunRequest | str:
     """One tick of the sensor that production runs."""
-    with contextlib.closing(Workplace(settings)) as ci, dg.DagsterInstance.ephemeral() as instance:
-        definitions = build_definitions(settings=settings, ci=ci)
+    with (
+        open_parts(settings, clock=lambda: utc_now() + later) as ci,
+        dg.DagsterInstance.ephemeral() as instance,
+    ):
+        definitions = build_definitions(settings=settings)
         if busy:
             instance.create_run_for_job(
                 definitions.resolve_job_def(RECLASSIFY), tags={"ci_metrics/reason": "unfinished"}
             )
-        context = dg.build_sensor_context(instance=instance, resources={"ci": ci})
+        context = dg.build_sensor_context(instance=instance, resources=resources_of(ci))
         result = definitions.resolve_sensor_def("message_batches").evaluate_tick(context)
         if result.skip_message:
             assert ("still waiting or working" if busy else "still open") in result.skip_message

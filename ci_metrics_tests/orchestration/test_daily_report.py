@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 
 from ci_metrics.orchestration.assets.daily_report import NAME, build
 from ci_metrics.orchestration.partitions import hourly_partitions
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.settings import load_settings
+from ci_metrics_tests.orchestration.conftest import resources_of
 from ci_metrics_tests.report.corpus import END, corpus
 
 # The exact pin of Dagster is our answer to what it calls beta.
@@ -24,19 +26,19 @@ def documents() -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Workplace:
-    """A workplace whose index holds three weeks."""
-    made = Workplace(load_settings({"CI_METRICS_HOME": str(tmp_path)}))
-    made.index.upsert(corpus(21))
-    return made
+def place(tmp_path: Path) -> Iterator[Parts]:
+    """Parts whose index holds three weeks."""
+    with open_parts(load_settings({"CI_METRICS_HOME": str(tmp_path)})) as made:
+        made.index.documents.upsert(corpus(21))
+        yield made
 
 
-def test_a_range_of_days_gives_one_report_a_day_linked_from_dagster(place: Workplace) -> None:
+def test_a_range_of_days_gives_one_report_a_day_linked_from_dagster(place: Parts) -> None:
     report = build(START, documents)
     tags = {"dagster/asset_partition_range_start": "2026-11-18", "dagster/asset_partition_range_end": "2026-11-20"}
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
-            [report, documents], selection=[report], instance=instance, resources={"ci": place}, tags=tags
+            [report, documents], selection=[report], instance=instance, resources=resources_of(place), tags=tags
         )
         events = result.asset_materializations_for_node(NAME)
     assert [event.partition for event in events] == ["2026-11-18", "2026-11-19", "2026-11-20"]
@@ -48,18 +50,16 @@ def test_a_range_of_days_gives_one_report_a_day_linked_from_dagster(place: Workp
         assert event.metadata["report"].value == file.as_uri()
         assert int(event.metadata["failed_jobs"].value) > 0
     assert datetime(2026, 11, 21, tzinfo=UTC) < END
-    place.close()
 
 
-def test_a_day_without_documents_gives_a_report_that_says_so(place: Workplace) -> None:
+def test_a_day_without_documents_gives_a_report_that_says_so(place: Parts) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
             [build(START - timedelta(days=90), documents), documents],
             selection=[NAME],
             partition_key="2026-08-20",
             instance=instance,
-            resources={"ci": place},
+            resources=resources_of(place),
         )
         (event,) = result.asset_materializations_for_node(NAME)
     assert "Nothing to show" in Path(str(event.metadata["path"].value)).read_text(encoding="utf-8")
-    place.close()

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from ci_metrics.definitions import build_definitions
-from ci_metrics.orchestration.resources import Workplace
-from ci_metrics.settings import load_settings
+from ci_metrics.orchestration.resources import build_resources
+from ci_metrics.settings import SECRETS, Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,14 +76,14 @@ def test_the_schedule_asks_for_the_last_closed_hour_with_the_tick_in_its_run_key
     built = definitions(tmp_path, **settings)
     tick = datetime(2026, 3, 10, 5, 15, tzinfo=UTC)
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_schedule_context(
+        schedule = built.resolve_schedule_def("hourly")
+        with dg.build_schedule_context(
             instance=instance,
             scheduled_execution_time=tick,
             repository_def=built.get_repository_def(),
-            resources={"ci": Workplace(load_settings({"CI_METRICS_HOME": str(tmp_path), **settings}))},
-        )
-        schedule = built.resolve_schedule_def("hourly")
-        request = schedule.evaluate_tick(context).run_requests[0]
+            resources=built.get_repository_def().get_top_level_resources(),
+        ) as context:
+            (request,) = schedule.evaluate_tick(context).run_requests or []
     assert request.partition_key == "2026-03-10T04"
     assert request.run_key == "2026-03-10T04@2026-03-10T05:15"
 
@@ -127,13 +127,10 @@ def test_the_instance_settings_load_with_telemetry_off_and_only_crashed_workers_
     assert settings["retention"]["schedule"]["purge_after_days"] == 30
 
 
-def test_secrets_cannot_be_put_into_a_resources_configuration(tmp_path: Path, environment: dict[str, str]) -> None:
-    from ci_metrics.orchestration.resources import workplace_resource
-    from ci_metrics.settings import SECRETS
-
-    fields = workplace_resource().config_schema.config_type.fields  # type: ignore[attr-defined]
-    assert not {name.upper() for name in SECRETS} & set(fields)
-    assert {"REPO", "HOURS_BACK", "ANTHROPIC_MODEL"} <= set(fields)
+def test_every_setting_configures_one_resource_and_no_secret_does() -> None:
+    resources = [resource.get_resource_definition() for resource in build_resources().values()]
+    fields = [name for resource in resources for name in resource.config_schema.config_type.fields]
+    assert sorted(fields) == sorted(name.upper() for name in Settings.model_fields if name not in SECRETS)
 
 
 def run(

@@ -9,15 +9,17 @@ import dagster as dg
 import pytest
 
 from ci_metrics.classifier.taxonomy import load_taxonomy
+from ci_metrics.history.flaky_flags import flag_rules
 from ci_metrics.index.base import Document
 from ci_metrics.orchestration.assets import failure_history
 from ci_metrics.orchestration.history_checks import build_history_checks
 from ci_metrics.orchestration.new_failures import new_failures, worth_an_alarm
 from ci_metrics.orchestration.partitions import hourly_partitions
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.orchestration.sensors import RANGE_END, RANGE_START
 from ci_metrics.settings import load_settings
 from ci_metrics_tests.history.history_documents import job
+from ci_metrics_tests.orchestration.conftest import resources_of
 
 HOURS = ["2026-03-02T05", "2026-03-02T06", "2026-03-02T07"]
 
@@ -33,19 +35,18 @@ def indexed_documents() -> None:
 
 
 @pytest.fixture
-def ci(tmp_path: Path) -> Iterator[Workplace]:
-    workplace = Workplace(load_settings({"CI_METRICS_HOME": str(tmp_path)}))
-    yield workplace
-    workplace.close()
+def ci(tmp_path: Path) -> Iterator[Parts]:
+    with open_parts(load_settings({"CI_METRICS_HOME": str(tmp_path)})) as parts:
+        yield parts
 
 
-def follow(ci: Workplace, first: str, last: str) -> dg.ExecuteInProcessResult:
+def follow(ci: Parts, first: str, last: str) -> dg.ExecuteInProcessResult:
     asset = failure_history.build(PARTITIONS, indexed_documents)
     definitions = dg.Definitions(
         assets=[indexed_documents, asset],
         asset_checks=build_history_checks(),
         jobs=[dg.define_asset_job("follow", selection=dg.AssetSelection.assets(asset))],
-        resources={"ci": ci},
+        resources=resources_of(ci),
         executor=dg.in_process_executor,
     )
     with dg.DagsterInstance.ephemeral() as instance:
@@ -72,73 +73,76 @@ def day() -> list[Document]:
     ]
 
 
-def test_an_hours_table_names_what_is_new_in_it_and_the_documents_get_their_flags(ci: Workplace) -> None:
-    ci.index.upsert(day())
+def test_an_hours_table_names_what_is_new_in_it_and_the_documents_get_their_flags(ci: Parts) -> None:
+    ci.index.documents.upsert(day())
     result = follow(ci, HOURS[0], HOURS[2])
     shown = metadata(result)
     assert {hour: shown[hour]["new_groups"] for hour in HOURS} == {HOURS[0]: 2, HOURS[1]: 0, HOURS[2]: 1}
-    (row,) = new_failures(ci.store, HOURS[2])
+    (row,) = new_failures(ci.hours.store, HOURS[2])
     assert (row.group, row.kind, row.error_type, row.headline, row.count) == (
         "g1-new", "new", "timeout", "Timeout >30s", 1
     )  # fmt: skip
     assert "Timeout >30s" in shown[HOURS[2]]["new_failures"]
     assert shown[HOURS[1]]["flaky_confirmed"] == 1
     assert shown[HOURS[1]]["documents_changed_in_other_hours"] == 1
-    confirmed = {d.id for d in ci.index.scan("jobs") if d.body.get("b_flaky_confirmed")}
+    confirmed = {d.id for d in ci.index.documents.scan("jobs") if d.body.get("b_flaky_confirmed")}
     assert confirmed == {job(1).id, job(2).id}
 
 
-def test_the_check_warns_of_new_groups_but_not_in_the_first_hour_of_all(ci: Workplace) -> None:
-    ci.index.upsert(day())
+def test_the_check_warns_of_new_groups_but_not_in_the_first_hour_of_all(ci: Parts) -> None:
+    ci.index.documents.upsert(day())
     results = {}
     for hour in HOURS:
         (evaluation,) = follow(ci, hour, hour).get_asset_check_evaluations()
         results[hour] = (evaluation.passed, evaluation.metadata["new"].value)
         assert evaluation.severity == dg.AssetCheckSeverity.WARN
     assert results == {HOURS[0]: (True, 0), HOURS[1]: (True, 0), HOURS[2]: (False, 1)}
-    assert worth_an_alarm(ci.store, HOURS[0]) == []
+    assert worth_an_alarm(ci.hours.store, HOURS[0]) == []
 
 
-def test_a_spike_is_in_the_table_and_in_the_check(ci: Workplace) -> None:
-    ci.index.upsert(day())
-    ci.index.upsert(job(100 + n, at=140 + n, fingerprint="f1-old", hour=HOURS[2]) for n in range(8))
+def test_a_spike_is_in_the_table_and_in_the_check(ci: Parts) -> None:
+    ci.index.documents.upsert(day())
+    ci.index.documents.upsert(job(100 + n, at=140 + n, fingerprint="f1-old", hour=HOURS[2]) for n in range(8))
     (evaluation,) = follow(ci, HOURS[2], HOURS[2]).get_asset_check_evaluations()
-    assert {row.group: row.kind for row in new_failures(ci.store, HOURS[2])} == {"g1-old": "spiking", "g1-new": "new"}
+    assert {row.group: row.kind for row in new_failures(ci.hours.store, HOURS[2])} == {
+        "g1-old": "spiking",
+        "g1-new": "new",
+    }
     assert evaluation.metadata["spiking"].value == 1
 
 
-def test_doing_an_hour_again_changes_neither_table_nor_documents(ci: Workplace) -> None:
-    ci.index.upsert(day())
+def test_doing_an_hour_again_changes_neither_table_nor_documents(ci: Parts) -> None:
+    ci.index.documents.upsert(day())
     follow(ci, HOURS[0], HOURS[2])
     follow(ci, HOURS[0], HOURS[0])  # the second hour has confirmed a flake of the first: its type in the table follows
-    rows = {hour: new_failures(ci.store, hour) for hour in HOURS}
-    documents = list(ci.index.scan("jobs"))
+    rows = {hour: new_failures(ci.hours.store, hour) for hour in HOURS}
+    documents = list(ci.index.documents.scan("jobs"))
     again = metadata(follow(ci, HOURS[0], HOURS[2]))
     assert {hour: again[hour]["documents_changed"] for hour in HOURS} == dict.fromkeys(HOURS, 0)
-    assert {hour: new_failures(ci.store, hour) for hour in HOURS} == rows
-    assert list(ci.index.scan("jobs")) == documents
+    assert {hour: new_failures(ci.hours.store, hour) for hour in HOURS} == rows
+    assert list(ci.index.documents.scan("jobs")) == documents
 
 
-def test_documents_written_anew_get_their_flags_back(ci: Workplace) -> None:
-    ci.index.upsert(day())
+def test_documents_written_anew_get_their_flags_back(ci: Parts) -> None:
+    ci.index.documents.upsert(day())
     follow(ci, HOURS[0], HOURS[2])
-    before = list(ci.index.scan("jobs"))
-    ci.index.upsert(document for document in day() if document.body["s_partition"] == HOURS[0])
+    before = list(ci.index.documents.scan("jobs"))
+    ci.index.documents.upsert(document for document in day() if document.body["s_partition"] == HOURS[0])
     follow(ci, HOURS[0], HOURS[0])
-    assert list(ci.index.scan("jobs")) == before
+    assert list(ci.index.documents.scan("jobs")) == before
 
 
-def test_evidence_that_a_redone_hour_no_longer_gives_is_taken_back_in_other_hours(ci: Workplace) -> None:
-    ci.index.upsert(day())
+def test_evidence_that_a_redone_hour_no_longer_gives_is_taken_back_in_other_hours(ci: Parts) -> None:
+    ci.index.documents.upsert(day())
     follow(ci, HOURS[0], HOURS[2])
-    ci.index.upsert([job(2, at=70, fingerprint="f1-something-else", hour=HOURS[1])])
+    ci.index.documents.upsert([job(2, at=70, fingerprint="f1-something-else", hour=HOURS[1])])
     follow(ci, HOURS[1], HOURS[1])
-    body = ci.index.get("jobs", [job(1).id])[job(1).id]
+    body = ci.index.documents.get("jobs", [job(1).id])[job(1).id]
     assert (body.get("b_flaky_suspected"), body.get("b_flaky_confirmed")) == (True, None)
 
 
-def test_an_hour_without_failures_has_an_empty_table(ci: Workplace) -> None:
-    ci.index.upsert([job(1, status="success")])
+def test_an_hour_without_failures_has_an_empty_table(ci: Parts) -> None:
+    ci.index.documents.upsert([job(1, status="success")])
     assert metadata(follow(ci, HOURS[0], HOURS[0]))[HOURS[0]]["groups"] == 0
 
 
@@ -148,7 +152,7 @@ def test_a_projects_own_kinds_of_the_ten_count_as_theirs(tmp_path: Path) -> None
         'extends = true\n[[category]]\nname = "registry_down"\ndefinition = "x"\nparent = "network_error"\n'
         '[[category]]\nname = "ui_test"\ndefinition = "x"\nparent = "assertion_failure"\n'
     )
-    rules = failure_history.flag_rules(load_taxonomy(file))
+    rules = flag_rules(load_taxonomy(file))
     assert rules.storm_types == {"infrastructure_error", "network_error", "registry_down"}
     assert rules.test_types == {"assertion_failure", "runtime_error", "timeout", "ui_test"}
     assert rules.flaky_type == "flaky_test"

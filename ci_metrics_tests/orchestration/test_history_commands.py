@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import shutil
@@ -22,7 +21,7 @@ from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import HOUR as HOUR_LONG
 from ci_metrics.orchestration.partitions import hour_start
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics_tests.history.history_documents import job
 
@@ -40,18 +39,18 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with serve_sample(load_settings({"CI_METRICS_HOME": str(home)})) as (settings, _, _):
         with open_instance(settings) as instance:
             assert run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True).success
-        with contextlib.closing(Workplace(settings)) as ci:
-            run_history_pass(ci.index, HOUR)
-            suspects = ci.index.scan("jobs", Where(equals={"b_flaky_suspected": True}))
+        with open_parts(settings) as ci:
+            run_history_pass(ci.index.documents, HOUR)
+            suspects = ci.index.documents.scan("jobs", Where(equals={"b_flaky_suspected": True}))
             suspect = min(suspects, key=lambda document: document.id).body
             like_it = {"fingerprint": suspect["s_error_fingerprint"], "group": suspect["s_error_group"]}
-            ci.index.upsert(
+            ci.index.documents.upsert(
                 [
                     job(9, at=60, hour="2026-03-02T06", **like_it),
                     job(9, attempt=2, at=70, hour="2026-03-02T06", status="success"),
                 ]
             )
-            run_history_pass(ci.index, "2026-03-02T06")
+            run_history_pass(ci.index.documents, "2026-03-02T06")
     return home
 
 
@@ -69,9 +68,9 @@ def home(ingested: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 @pytest.fixture
-def ci(home: Path) -> Iterator[Workplace]:
-    with contextlib.closing(Workplace(load_settings())) as workplace:
-        yield workplace
+def ci(home: Path) -> Iterator[Parts]:
+    with open_parts(load_settings()) as parts:
+        yield parts
 
 
 def cli(*arguments: str) -> int:
@@ -79,23 +78,23 @@ def cli(*arguments: str) -> int:
     return result if isinstance(result, int) else 0
 
 
-def failed(ci: Workplace, **equals: str) -> list[Document]:
+def failed(ci: Parts, **equals: str) -> list[Document]:
     where = Where(equals={"s_error_state": "classified", **equals}, exists=("s_error_fingerprint",))
-    return [d for d in ci.index.scan("jobs", where) if not d.body.get("b_error_generic")]
+    return [d for d in ci.index.documents.scan("jobs", where) if not d.body.get("b_error_generic")]
 
 
-def flaky(ci: Workplace) -> Document:
+def flaky(ci: Parts) -> Document:
     """The flaky failure of the ingested hour."""
     (document,) = failed(ci, s_error_type="flaky_test", b_flaky_confirmed=True, s_partition=HOUR)
     return document
 
 
-def body(ci: Workplace, id_: str) -> Body:
-    return ci.index.get("jobs", [id_])[id_]
+def body(ci: Parts, id_: str) -> Body:
+    return ci.index.documents.get("jobs", [id_])[id_]
 
 
 def test_explain_shows_the_quoted_line_in_its_log_and_the_way_to_dagster(
-    ci: Workplace, capsys: pytest.CaptureFixture[str]
+    ci: Parts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     document = flaky(ci)
     assert cli("explain", document.body["s_job_id"]) == 0
@@ -108,7 +107,7 @@ def test_explain_shows_the_quoted_line_in_its_log_and_the_way_to_dagster(
     assert f"partition={document.body['s_partition']}" in shown
 
 
-def test_explain_in_json_says_the_same(ci: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_in_json_says_the_same(ci: Parts, capsys: pytest.CaptureFixture[str]) -> None:
     document = flaky(ci)
     assert cli("explain", document.id, "--json", "--dagster", "https://dagster.corp/") == 0
     row = json.loads(capsys.readouterr().out)
@@ -123,7 +122,7 @@ def test_explain_in_json_says_the_same(ci: Workplace, capsys: pytest.CaptureFixt
 
 
 def test_explain_why_reads_the_stored_log_again_and_tells_what_weighed(
-    ci: Workplace, capsys: pytest.CaptureFixture[str]
+    ci: Parts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     document = next(d for d in failed(ci, s_partition=HOUR) if d.body.get("l_error_line"))
     assert cli("explain", document.id, "--why", "--json") == 0
@@ -140,7 +139,7 @@ def test_explain_why_reads_the_stored_log_again_and_tells_what_weighed(
 
 
 def test_messages_of_ones_own_make_the_hours_of_before_stale_in_both_stages_and_decide_when_they_are_read_again(
-    ci: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ci: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     document = next(d for d in failed(ci, s_partition=HOUR) if d.body["s_error_type"] == "compilation_error")
     quoted = str(document.body["s_error_evidence"]).split("\n")[0].strip()
@@ -163,7 +162,7 @@ def test_messages_of_ones_own_make_the_hours_of_before_stale_in_both_stages_and_
     assert now["f_error_confidence"] > document.body["f_error_confidence"]
 
 
-def test_explain_without_the_hours_files_says_so(ci: Workplace, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_without_the_hours_files_says_so(ci: Parts, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = flaky(ci)
     shutil.rmtree(home / "sample" / "hours")
     assert cli("explain", document.id) == 0
@@ -172,31 +171,31 @@ def test_explain_without_the_hours_files_says_so(ci: Workplace, home: Path, caps
 
 def absent_job() -> tuple[str, str]:
     """The id and page of a failed job of an hour that is not ingested."""
-    with serve_sample(load_settings()) as (settings, _, _), contextlib.closing(Workplace(settings)) as ci:
+    with serve_sample(load_settings()) as (settings, _, _), open_parts(settings) as ci:
         start = hour_start(ABSENT)
         for repo in settings.repo:
-            for run in ci.github.runs_created(repo, start, start + HOUR_LONG):
-                for found in ci.github.jobs(run):
+            for run in ci.github.client.runs_created(repo, start, start + HOUR_LONG):
+                for found in ci.github.client.jobs(run):
                     if found.conclusion == "failure":
                         return str(found.job_id), found.html_url
     raise AssertionError(f"the sample has no failed job in {ABSENT}")
 
 
 def test_a_job_never_ingested_is_fetched_judged_and_not_stored_unless_asked(
-    ci: Workplace, capsys: pytest.CaptureFixture[str]
+    ci: Parts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job_id, page = absent_job()
-    before = [list(ci.index.scan(kind)) for kind in ("jobs", "verdicts")]
+    before = [list(ci.index.documents.scan(kind)) for kind in ("jobs", "verdicts")]
     assert cli("explain", page) == 0
     shown = capsys.readouterr().out
     assert "nothing was stored" in shown and "> " in shown
-    assert [list(ci.index.scan(kind)) for kind in ("jobs", "verdicts")] == before
-    assert ABSENT not in ci.store.hours()
+    assert [list(ci.index.documents.scan(kind)) for kind in ("jobs", "verdicts")] == before
+    assert ABSENT not in ci.hours.store.hours()
 
     assert cli("explain", page, "--json", "--store") == 0
     row = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (row["in_index"], row["job_id"], row["partition"]) == (True, job_id, ABSENT)
-    assert list(ci.index.scan("jobs", Where(equals={"s_job_id": job_id})))
+    assert list(ci.index.documents.scan("jobs", Where(equals={"s_job_id": job_id})))
 
 
 def test_a_job_that_exists_nowhere_is_said_to(home: Path) -> None:
@@ -206,20 +205,20 @@ def test_a_job_that_exists_nowhere_is_said_to(home: Path) -> None:
         cli("explain", "1")
 
 
-def everything(ci: Workplace) -> dict[str, Body]:
+def everything(ci: Parts) -> dict[str, Body]:
     """All jobs' and steps' documents, but for who wrote them."""
-    ci.index.refresh()
+    ci.index.documents.refresh()
     return {
         d.id: {name: value for name, value in d.body.items() if name != "s_dagster_run_id"}
         for kind in ("jobs", "steps")
-        for d in ci.index.scan(kind)  # type: ignore[arg-type]
+        for d in ci.index.documents.scan(kind)  # type: ignore[arg-type]
     }
 
 
 @pytest.mark.parametrize("how", [(), ("--all-like-it",)])
 def test_a_label_wins_over_a_later_reclassification_and_can_be_withdrawn(
     how: tuple[str, ...],
-    ci: Workplace,
+    ci: Parts,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -244,12 +243,12 @@ def test_a_label_wins_over_a_later_reclassification_and_can_be_withdrawn(
     monkeypatch.delenv("TAXONOMY_FILE")
     assert cli("label", one.id, "--withdraw", *how) == 0
     assert cli("reclassify") == 0
-    follow_hour(ci, HOUR)
+    follow_hour(ci.hours, ci.index.documents, ci.judge.taxonomy, HOUR)
     assert everything(ci) == before
     assert "Withdrawn" in capsys.readouterr().out
 
 
-def test_a_wrong_category_is_refused_with_the_nearest(home: Path, ci: Workplace) -> None:
+def test_a_wrong_category_is_refused_with_the_nearest(home: Path, ci: Parts) -> None:
     document = flaky(ci)
     with pytest.raises(SettingsError, match="Did you mean timeout"):
         cli("label", document.id, "timeouts")
@@ -272,11 +271,11 @@ def change_the_taxonomy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_stale_lists_the_hours_of_another_version_until_they_are_judged_again(
-    ci: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ci: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli("stale") == 0
     assert "Nothing is stale: all 1 stored hours" in capsys.readouterr().out
-    old = ci.classifier_version
+    old = ci.judge.classifier_version
     change_the_taxonomy(tmp_path, monkeypatch)
     assert cli("stale", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
@@ -292,7 +291,7 @@ def test_stale_lists_the_hours_of_another_version_until_they_are_judged_again(
 
 
 def test_reclassify_ends_with_what_changed_from_which_to_which(
-    ci: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ci: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change_the_taxonomy(tmp_path, monkeypatch)
     assert cli("reclassify", "--json") == 0
@@ -306,7 +305,7 @@ def test_reclassify_ends_with_what_changed_from_which_to_which(
 
 
 def test_a_dry_run_tells_the_price_and_does_nothing(
-    ci: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ci: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = everything(ci)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "not-a-real-key")
@@ -330,10 +329,10 @@ def test_a_dry_run_tells_the_price_and_does_nothing(
     ids=" ".join,
 )  # fmt: skip
 def test_only_what_was_chosen_is_judged_again(
-    choice: tuple[str, ...], ci: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    choice: tuple[str, ...], ci: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = {d.id: d.body for d in failed(ci, s_partition=HOUR)}
-    version = ci.classifier_version
+    version = ci.judge.classifier_version
     confidences = sorted({float(b["f_error_confidence"]) for b in old.values()})
     middle = confidences[len(confidences) // 2]
     if choice[0] == "--below":

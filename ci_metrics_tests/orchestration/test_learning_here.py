@@ -28,7 +28,7 @@ from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.learned_weights import LearnedWeights
 from ci_metrics.orchestration.partitions import hour_key
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart, open_parts
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.team_verdicts import team_verdicts
 from ci_metrics.sample.server import SampleGitHub
@@ -97,8 +97,8 @@ class Team:
 
 def types(settings: Settings) -> tuple[dict[int, str | None], dict[int, str]]:
     """The hour's root verdicts by job: types and sources."""
-    with contextlib.closing(Workplace(settings)) as ci:
-        rows = ci.store.read("classifications", HOUR, JobVerdicts)
+    with open_parts(settings) as ci:
+        rows = ci.hours.store.read("classifications", HOUR, JobVerdicts)
     roots = {row.job_id: row.judged[0].verdict for row in rows}
     return {key: each.error_type for key, each in roots.items()}, {key: each.source for key, each in roots.items()}
 
@@ -117,7 +117,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         for number in LABELLED:
             run_command("label", str(job_id(number)), MEANT)
         dry = json.loads(run_command("learn", "--dry-run", "--json"))
-        by_dry_run = LearnedWeights(Workplace(settings).store.root).note() is not None
+        by_dry_run = LearnedWeights(HoursPart(settings).store.root).note() is not None
         with open_instance(settings) as instance:
             job_def = build_definitions(settings=settings).resolve_job_def("learn_from_verdicts")
             result = job_def.execute_in_process(instance=instance, raise_on_error=True)
@@ -145,17 +145,18 @@ def test_thirty_labels_mend_the_others_of_their_kind_through_history(team: Team)
 
 def test_they_harm_nothing_else(team: Team, ingested: Ingested) -> None:
     """Of the sample day's 230 failures at most eight get another verdict, and none that was right and no toss-up gets a wrong one."""
-    with contextlib.closing(Workplace(team.settings)) as ci:
-        here, shipped = ci.classifier, Classifier(ci.taxonomy)
+    with open_parts(team.settings) as ci:
+        here, shipped = ci.judge.classifier, Classifier(ci.judge.taxonomy)
     assert here.version != shipped.version
     truth = {each.key: each for each in ingested.truth}
     moved: Counter[tuple[object, ...]] = Counter()
     judged = 0
-    for hour in ingested.workplace.store.hours():
+    for hour in ingested.parts.hours.store.hours():
         jobs = {
-            (each.job_id, each.run_attempt): each for each in ingested.workplace.store.read("workflow_jobs", hour, Job)
+            (each.job_id, each.run_attempt): each
+            for each in ingested.parts.hours.store.read("workflow_jobs", hour, Job)
         }
-        for row in ingested.workplace.store.read("extracted_errors", hour, JobExtraction):
+        for row in ingested.parts.hours.store.read("extracted_errors", hour, JobExtraction):
             if row.key not in truth or not row.extraction.errors:
                 continue
             judged += 1
@@ -200,30 +201,32 @@ def test_dagster_shows_the_figures_before_and_after_and_the_check(team: Team) ->
 
 def test_hours_judged_by_other_weights_are_stale(team: Team) -> None:
     assert [(each["stage"], each["first"]) for each in team.stale] == [("classifier", HOUR)]
-    with contextlib.closing(Workplace(team.settings)) as ci:
-        status = ci.store.status(HOUR) or {}
-        assert status["classifications"]["version"] == ci.classifier_version == team.stale[0]["in_force"]
+    with open_parts(team.settings) as ci:
+        status = ci.hours.store.status(HOUR) or {}
+        assert status["classifications"]["version"] == ci.judge.classifier_version == team.stale[0]["in_force"]
 
 
 def test_while_a_model_is_asked_new_weights_do_not_make_it_be_paid_again(team: Team) -> None:
     asking = team.settings.model_copy(update={"anthropic_api_key": "k"})
     forgotten = asking.model_copy(update={"learn_from_verdicts": False})
-    assert Workplace(asking).classifier.version != Workplace(forgotten).classifier.version
-    assert Workplace(asking).classifier_version == Workplace(forgotten).classifier_version
+    with open_parts(asking) as learned, open_parts(forgotten) as shipped:
+        assert learned.judge.classifier.version != shipped.judge.classifier.version
+        assert learned.judge.classifier_version == shipped.judge.classifier_version
 
 
 def test_switched_off_the_shipped_weights_judge_and_nothing_is_learned(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     off = team.settings.model_copy(update={"learn_from_verdicts": False})
-    assert Workplace(off).classifier.version == Classifier(Workplace(off).taxonomy).version
+    with open_parts(off) as ci:
+        assert ci.judge.classifier.version == Classifier(ci.judge.taxonomy).version
     monkeypatch.setenv("LEARN_FROM_VERDICTS", "false")
     with pytest.raises(SettingsError, match="LEARN_FROM_VERDICTS: false, so that nothing is learned"):
         run_command("learn")
 
 
 def test_damaged_or_outdated_weights_leave_the_shipped_ones_in_force(team: Team, tmp_path: Path) -> None:
-    copytree(Workplace(team.settings).store.root / "learned", tmp_path / "learned")
+    copytree(HoursPart(team.settings).store.root / "learned", tmp_path / "learned")
     kept = LearnedWeights(UPath(tmp_path))
     note = kept.note()
     assert note is not None
@@ -244,16 +247,16 @@ def test_a_sure_models_verdict_is_learned_from_and_a_persons_on_the_same_failure
 ) -> None:
     copytree(team.settings.ci_metrics_home, tmp_path / "home")
     settings = team.settings.model_copy(update={"ci_metrics_home": tmp_path / "home"})
-    with contextlib.closing(Workplace(settings)) as ci:
-        rows = ci.store.read("classifications", HOUR, JobVerdicts)
+    with open_parts(settings) as ci:
+        rows = ci.hours.store.read("classifications", HOUR, JobVerdicts)
         sure = {row.job_id: 0.9 if row.job_id % 2 else 0.5 for row in rows}
         answer = {"source": "model", "model": "m", "error_type": "timeout"}
         said = []
         for row in rows:
             root = replace(row.judged[0].verdict, **answer, confidence=sure[row.job_id])
             said.append(replace(row, judged=(replace(row.judged[0], verdict=root), *row.judged[1:])))
-        ci.store.write("classifications", HOUR, said, JobVerdicts, {})
-        found = team_verdicts(ci).said
+        ci.hours.store.write("classifications", HOUR, said, JobVerdicts, {})
+        found = team_verdicts(ci.hours, ci.judge).said
     by_person = [each for each in found if each.by_person]
     by_model = [each for each in found if not each.by_person]
     assert len(by_person) == len(LABELLED)
@@ -273,13 +276,15 @@ def test_the_weekly_schedule_asks_for_learning_and_skips_where_it_is_off(tmp_pat
     for word in ("true", "false"):
         settings = load_settings({**given, "LEARN_FROM_VERDICTS": word})
         built = build_definitions(settings=settings)
-        with dg.DagsterInstance.ephemeral() as instance:
-            context = dg.build_schedule_context(
+        with (
+            dg.DagsterInstance.ephemeral() as instance,
+            dg.build_schedule_context(
                 instance=instance,
                 scheduled_execution_time=datetime(2026, 3, 9, 3, tzinfo=UTC),
                 repository_def=built.get_repository_def(),
-                resources={"ci": Workplace(settings)},
-            )
+                resources=built.get_repository_def().get_top_level_resources(),
+            ) as context,
+        ):
             asked[word] = len(built.resolve_schedule_def("weekly").evaluate_tick(context).run_requests or [])
     assert asked == {"true": 1, "false": 0}
 
@@ -287,9 +292,9 @@ def test_the_weekly_schedule_asks_for_learning_and_skips_where_it_is_off(tmp_pat
 def test_forgetting_puts_the_shipped_weights_in_force(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last test here: it takes back what the others look at."""
     monkeypatch.setenv("CI_METRICS_HOME", str(team.settings.ci_metrics_home))
-    with contextlib.closing(Workplace(team.settings)) as ci:
-        assert ci.classifier.version != Classifier(ci.taxonomy).version
+    with open_parts(team.settings) as ci:
+        assert ci.judge.classifier.version != Classifier(ci.judge.taxonomy).version
     assert "The shipped weights judge again" in run_command("learn", "--forget")
     assert "judge already" in run_command("learn", "--forget")
-    with contextlib.closing(Workplace(team.settings)) as ci:
-        assert ci.classifier.version == Classifier(ci.taxonomy).version
+    with open_parts(team.settings) as ci:
+        assert ci.judge.classifier.version == Classifier(ci.judge.taxonomy).version

@@ -1,6 +1,5 @@
 """The loop over hours: what was finished before a failing hour stays, whatever the failure."""
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from ci_metrics.errors import ContractError
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitions import backfill_policy, hourly_partitions
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart
 from ci_metrics.orchestration.sensors import RANGE_END, RANGE_START
 from ci_metrics.settings import load_settings
 
@@ -28,8 +27,7 @@ def test_the_hours_before_a_failing_one_are_materialized(tmp_path: Path, error: 
 
     @dg.asset(partitions_def=hourly_partitions(settings.partitions_start), backfill_policy=backfill_policy())
     def hours(context: dg.AssetExecutionContext) -> None:
-        with contextlib.closing(Workplace(settings)) as ci:
-            each_hour(context, ci, work)
+        each_hour(context, HoursPart(settings), work)
 
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -8,21 +9,15 @@ import dagster as dg
 import pytest
 
 from ci_metrics.orchestration.partitions import hour_key
+from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.orchestration.pr_comments import build
-from ci_metrics.orchestration.resources import Workplace
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import load_settings
+from ci_metrics_tests.orchestration.conftest import resources_of
 from ci_metrics_tests.report.test_pr_comment import NOW, job, run
 
 HOUR = hour_key(NOW)
-
-
-class _Place(Workplace):
-    """A workplace at a fixed time."""
-
-    def now(self) -> datetime:
-        return NOW
 
 
 @pytest.fixture
@@ -31,63 +26,62 @@ def github() -> Iterator[SampleGitHub]:
         yield server
 
 
-def _place(github: SampleGitHub, home: Path, **more: str) -> _Place:
+@contextmanager
+def _parts(github: SampleGitHub, home: Path, **more: str) -> Iterator[Parts]:
     token = {"PR_COMMENT_TOKEN": github.token}
-    return _Place(load_settings({"CI_METRICS_HOME": str(home), "GITHUB_API_URL": github.api_url, **token, **more}))
+    settings = load_settings({"CI_METRICS_HOME": str(home), "GITHUB_API_URL": github.api_url, **token, **more})
+    with open_parts(settings, clock=lambda: NOW) as parts:
+        yield parts
 
 
-def _tick(place: Workplace, cursor: str | None) -> tuple[str, str | None]:
+def _tick(place: Parts, cursor: str | None) -> tuple[str, str | None]:
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"ci": place})
+        context = dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources_of(place))
         result = build().evaluate_tick(context)
     return str(result.skip_message), result.cursor
 
 
-def _index(place: _Place, github: SampleGitHub, status: str, attempt: int, at: datetime) -> tuple[str, int]:
+def _index(place: Parts, github: SampleGitHub, status: str, attempt: int, at: datetime) -> tuple[str, int]:
     pull = next(p for p in github.world.pulls if p.closed_at is None)
     where = {"s_repo": pull.repo, "s_pr_id": str(pull.number), "s_partition": HOUR}
     error = "f1-sum" if status == "failure" else ""
-    place.index.upsert(
+    place.index.documents.upsert(
         [
             run(2, pull.head_sha, status, 1, attempt, **where),
             job(2, pull.head_sha, "unit", status, error, attempt, **where),
         ]
     )
-    place.store.note_status(HOUR, "workflow_runs", {}, at)
-    place.store.note_status(HOUR, "indexed_documents", {}, at)
-    place.store.note_status(HOUR, "failure_history", {}, at)
+    place.hours.store.note_status(HOUR, "workflow_runs", {}, at)
+    place.hours.store.note_status(HOUR, "indexed_documents", {}, at)
+    place.hours.store.note_status(HOUR, "failure_history", {}, at)
     return pull.repo, pull.number
 
 
 def test_an_indexed_hour_brings_its_pull_requests_comments_up_to_date(github: SampleGitHub, tmp_path: Path) -> None:
-    place = _place(github, tmp_path, ENABLE_PR_COMMENTS="true")
-    repo, number = _index(place, github, "failure", 1, NOW)
-    said, cursor = _tick(place, None)
-    assert said == f"1 comments written: {repo}#{number} created"
-    github.reset_stats()
-    assert _tick(place, cursor)[0] == "0 comments written"
-    assert not github.stats.total, "an hour that was not indexed again asks GitHub nothing"
-    _index(place, github, "success", 2, NOW.replace(minute=30))
-    assert _tick(place, cursor)[0] == f"1 comments written: {repo}#{number} updated"
-    (comment,) = github.comments.of(repo, number)
-    assert "all 1 jobs passed" in comment.body
-    place.close()
+    with _parts(github, tmp_path, ENABLE_PR_COMMENTS="true") as place:
+        repo, number = _index(place, github, "failure", 1, NOW)
+        said, cursor = _tick(place, None)
+        assert said == f"1 comments written: {repo}#{number} created"
+        github.reset_stats()
+        assert _tick(place, cursor)[0] == "0 comments written"
+        assert not github.stats.total, "an hour that was not indexed again asks GitHub nothing"
+        _index(place, github, "success", 2, NOW.replace(minute=30))
+        assert _tick(place, cursor)[0] == f"1 comments written: {repo}#{number} updated"
+        (comment,) = github.comments.of(repo, number)
+        assert "all 1 jobs passed" in comment.body
 
 
 def test_what_github_refuses_is_tried_again(github: SampleGitHub, tmp_path: Path) -> None:
-    place = _place(github, tmp_path, ENABLE_PR_COMMENTS="true", PR_COMMENT_TOKEN="wrong")
-    repo, number = _index(place, github, "failure", 1, NOW)
-    said, cursor = _tick(place, None)
-    assert f"1 will be tried again: {repo}#{number}" in said
-    place.close()
-    place = _place(github, tmp_path, ENABLE_PR_COMMENTS="true")
-    assert "created" in _tick(place, cursor)[0]
-    place.close()
+    with _parts(github, tmp_path, ENABLE_PR_COMMENTS="true", PR_COMMENT_TOKEN="wrong") as place:
+        repo, number = _index(place, github, "failure", 1, NOW)
+        said, cursor = _tick(place, None)
+        assert f"1 will be tried again: {repo}#{number}" in said
+    with _parts(github, tmp_path, ENABLE_PR_COMMENTS="true") as place:
+        assert "created" in _tick(place, cursor)[0]
 
 
 def test_it_is_off_by_default(github: SampleGitHub, tmp_path: Path) -> None:
-    place = _place(github, tmp_path)
-    repo, number = _index(place, github, "failure", 1, NOW)
-    assert "ENABLE_PR_COMMENTS is not true" in _tick(place, None)[0]
-    assert github.comments.of(repo, number) == []
-    place.close()
+    with _parts(github, tmp_path) as place:
+        repo, number = _index(place, github, "failure", 1, NOW)
+        assert "ENABLE_PR_COMMENTS is not true" in _tick(place, None)[0]
+        assert github.comments.of(repo, number) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -18,7 +17,7 @@ from ci_metrics.orchestration.due_hours import is_unfinished
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
 from ci_metrics.orchestration.partitions import hour_key
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.sample.faults import Fault
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub
@@ -45,14 +44,14 @@ def ingest(settings: Settings) -> bool:
 
 
 def unfinished(settings: Settings) -> bool:
-    with contextlib.closing(Workplace(settings)) as ci:
-        return is_unfinished(ci.store.status(HOUR) or {})
+    with open_parts(settings) as ci:
+        return is_unfinished(ci.hours.store.status(HOUR) or {})
 
 
 def jobs(settings: Settings) -> dict[str, Body]:
-    with contextlib.closing(Workplace(settings)) as ci:
-        ci.index.refresh()
-        found = {document.id: dict(document.body) for document in ci.index.scan("jobs")}
+    with open_parts(settings) as ci:
+        ci.index.documents.refresh()
+        found = {document.id: dict(document.body) for document in ci.index.documents.scan("jobs")}
     for body in found.values():
         body.pop("s_dagster_run_id")
     return found
@@ -105,8 +104,8 @@ def test_runs_that_were_deleted_before_they_were_done_are_not_waited_for(
 def test_a_deleted_log_costs_no_verdict_and_no_hour_when_everything_is_read_anew(settings: Settings) -> None:
     assert ingest(settings)
     before = jobs(settings)
-    with contextlib.closing(Workplace(settings)) as ci:
-        logs = sorted((Path(str(ci.store.root)) / "job_logs" / HOUR).glob("*.zst"))
+    with open_parts(settings) as ci:
+        logs = sorted((Path(str(ci.hours.store.root)) / "job_logs" / HOUR).glob("*.zst"))
     assert len(logs) > 1
     logs[0].unlink()
     assert ingest(settings.model_copy(update={"excerpt_budget": settings.excerpt_budget - 1000}))

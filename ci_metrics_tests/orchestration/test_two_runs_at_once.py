@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ from ci_metrics.orchestration.assets import classifications, indexed_documents
 from ci_metrics.orchestration.due_hours import is_unfinished
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.sample.scenario import sample_world
@@ -131,17 +132,19 @@ def settings(ingested: Settings, tmp_path: Path) -> Settings:
     return ingested.model_copy(update={"ci_metrics_home": tmp_path / "home"})
 
 
-def indexing(ci: Workplace, before: Callable[[], None]) -> None:
+def indexing(ci: Parts, before: Callable[[], None]) -> None:
     """`indexed_documents` as its asset runs it; `before` happens when its rows are read and nothing is written yet."""
-    upsert = ci.index.upsert
+    upsert = ci.index.documents.upsert
 
     def interrupted(documents: Any) -> Any:
         before()
         return upsert(documents)
 
-    ci.index.upsert = interrupted  # type: ignore[method-assign]
+    ci.index.documents.upsert = interrupted  # type: ignore[method-assign]
 
-    job = build_definitions(settings=ci.settings, ci=ci).resolve_implicit_global_asset_job_def()
+    job = build_definitions(
+        settings=ci.settings, resource_overrides={"index": ci.index}
+    ).resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.ephemeral() as instance:
         assert job.execute_in_process(
             instance=instance, partition_key=HOUR, asset_selection=[dg.AssetKey("indexed_documents")]
@@ -149,15 +152,18 @@ def indexing(ci: Workplace, before: Callable[[], None]) -> None:
 
 
 def test_documents_made_of_verdicts_that_another_run_replaced_meanwhile_are_made_again(settings: Settings) -> None:
-    slow, quick = Workplace(settings), Workplace(settings)
-    rows = quick.store.read(classifications.NAME, HOUR, JobVerdicts)
+    stack = contextlib.ExitStack()
+    slow, quick = (stack.enter_context(open_parts(settings)) for _ in range(2))
+    rows = quick.hours.store.read(classifications.NAME, HOUR, JobVerdicts)
     target = next(row for row in rows if row.state == "classified")
     document = f"github-job-{target.job_id}-attempt-{target.run_attempt}"
     done: list[int] = []
 
-    def judge(state: Any, ci: Workplace) -> None:
+    def judge(state: Any, ci: Parts) -> None:
         changed = [row if row is not target else _with_state(row, state) for row in rows]
-        ci.store.commit(classifications.NAME, HOUR, changed, JobVerdicts, notes={}, status={"open": 0}, now=ci.now())
+        ci.hours.store.commit(
+            classifications.NAME, HOUR, changed, JobVerdicts, notes={}, status={"open": 0}, now=ci.hours.now()
+        )
 
     def the_other_run() -> None:
         if not done:
@@ -167,16 +173,15 @@ def test_documents_made_of_verdicts_that_another_run_replaced_meanwhile_are_made
 
     judge("pending", slow)
     indexing(slow, the_other_run)
-    body = slow.index.get("jobs", [document])[document]
+    body = slow.index.documents.get("jobs", [document])[document]
     assert body["s_error_state"] == "unknown", "the newest verdicts stand in the index, whoever wrote last"
-    held = {row.id for row in slow.store.read(indexed_documents.NAME, HOUR, IndexedDocument)}
+    held = {row.id for row in slow.hours.store.read(indexed_documents.NAME, HOUR, IndexedDocument)}
     assert held == {
         d.id
         for kind in ("workflows", "jobs", "steps")
-        for d in slow.index.scan(kind, Where(equals={"s_partition": HOUR}))
+        for d in slow.index.documents.scan(kind, Where(equals={"s_partition": HOUR}))
     }  # type: ignore[arg-type]
-    slow.close()
-    quick.close()
+    stack.close()
 
 
 def _with_state(row: JobVerdicts, state: Any) -> JobVerdicts:

@@ -15,7 +15,7 @@ from ci_metrics.history.time_range import default_window
 from ci_metrics.history.top import BY, top_rows
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.orchestration.alerts import events
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.report.alerts import slack_message
 from ci_metrics.report.page import build_report, render
 from ci_metrics.report.pr_comment_posting import post
@@ -26,7 +26,7 @@ from ci_metrics_tests.orchestration.conftest import Ingested
 def index(ingested: Ingested, any_index: DocumentIndex) -> DocumentIndex:
     """The sample day's documents, in each of the indices."""
     for kind in ("workflows", "jobs", "steps", "verdicts"):
-        any_index.upsert(ingested.workplace.index.scan(kind))
+        any_index.upsert(ingested.parts.index.documents.scan(kind))
     any_index.refresh()
     return any_index
 
@@ -34,7 +34,7 @@ def index(ingested: Ingested, any_index: DocumentIndex) -> DocumentIndex:
 @pytest.fixture
 def failed(ingested: Ingested) -> list[Document]:
     """Every failed job of the sample day."""
-    return [document for document in ingested.workplace.index.scan("jobs") if FAILURE.holds(document.body)]
+    return [document for document in ingested.parts.index.documents.scan("jobs") if FAILURE.holds(document.body)]
 
 
 def test_the_report_tells_every_failure_of_the_sample_day_with_its_link(
@@ -87,13 +87,9 @@ def test_pandas_frames_hold_the_sample_day(index: DocumentIndex, failed: list[Do
 
 
 def test_new_groups_of_the_sample_day_are_worth_an_alarm(ingested: Ingested) -> None:
-    class ThatNight(Workplace):
-        def now(self):  # type: ignore[no-untyped-def]
-            return ingested.server.world.end + timedelta(hours=1)
-
-    place = ThatNight(ingested.settings)
-    found = list(events(place))
-    place.close()
+    that_night = ingested.server.world.end + timedelta(hours=1)
+    with open_parts(ingested.settings, clock=lambda: that_night) as parts:
+        found = list(events(parts.hours, parts.index, parts.judge))
     assert found
     assert {alert.key.partition(":")[0] for alert in found} <= {"new", "spiking"}
     assert all(slack_message(alert)["blocks"] for alert in found)

@@ -16,11 +16,12 @@ from ci_metrics.models import ExtractedError, Verdict
 from ci_metrics.orchestration.alerts import build
 from ci_metrics.orchestration.new_failures import NAME, NewFailure
 from ci_metrics.orchestration.partitions import HOUR, hour_key
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.orchestration.rows import JobVerdicts, JudgedError
 from ci_metrics.report.alerts import Alert, Sent, budget_alert, digest, group_alert, silence_alert, slack_message
 from ci_metrics.report.webhook import send
 from ci_metrics.settings import Settings, load_settings
+from ci_metrics_tests.orchestration.conftest import resources_of
 
 NOW = datetime(2026, 11, 20, 12, 5, tzinfo=UTC)
 GROUP = {
@@ -146,18 +147,11 @@ def test_a_webhook_is_tried_again_and_its_address_stays_secret(room: _Room) -> N
     assert not [error for error in (busy, refused, gone) if "secret-part" in str(error.value)]
 
 
-class _Place(Workplace):
-    """A workplace at a fixed time."""
-
-    def now(self) -> datetime:
-        return NOW
-
-
 @pytest.fixture
-def place(room: _Room, tmp_path: Path) -> Iterator[_Place]:
-    made = _Place(_settings(tmp_path, ALERT_WEBHOOK_URL=room.url))
-    yield made
-    made.close()
+def place(room: _Room, tmp_path: Path) -> Iterator[Parts]:
+    """Parts at a fixed time."""
+    with open_parts(_settings(tmp_path, ALERT_WEBHOOK_URL=room.url), clock=lambda: NOW) as parts:
+        yield parts
 
 
 def _settings(home: Path, **more: str) -> Settings:
@@ -166,18 +160,18 @@ def _settings(home: Path, **more: str) -> Settings:
     )
 
 
-def _tick(place: Workplace, cursor: str | None = None) -> tuple[str, str | None]:
+def _tick(place: Parts, cursor: str | None = None) -> tuple[str, str | None]:
     """One tick of the sensor: what it says, and its cursor."""
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"ci": place})
+        context = dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources_of(place))
         result = build().evaluate_tick(context)
     return str(result.skip_message), result.cursor
 
 
-def _indexed(place: Workplace, hours_ago: int, *rows: NewFailure) -> str:
+def _indexed(place: Parts, hours_ago: int, *rows: NewFailure) -> str:
     hour = hour_key(NOW - hours_ago * HOUR)
-    place.store.write(NAME, hour, list(rows), NewFailure, {"compared": True})
-    place.store.note_status(hour, "indexed_documents", {}, NOW)
+    place.hours.store.write(NAME, hour, list(rows), NewFailure, {"compared": True})
+    place.hours.store.note_status(hour, "indexed_documents", {}, NOW)
     return hour
 
 
@@ -188,7 +182,7 @@ def _row(hour: str, group: str, kind: str = "new") -> NewFailure:
     )  # fmt: skip
 
 
-def test_new_and_spiking_groups_are_told_once(place: _Place, room: _Room) -> None:
+def test_new_and_spiking_groups_are_told_once(place: Parts, room: _Room) -> None:
     hour = hour_key(NOW - HOUR)
     _indexed(place, 1, _row(hour, "g1"), _row(hour, "g2", "spiking"))
     said, cursor = _tick(place)
@@ -199,7 +193,7 @@ def test_new_and_spiking_groups_are_told_once(place: _Place, room: _Room) -> Non
     assert len(room.told) == 2
 
 
-def test_a_backfill_of_old_hours_is_no_alarm(place: _Place, room: _Room) -> None:
+def test_a_backfill_of_old_hours_is_no_alarm(place: Parts, room: _Room) -> None:
     old = hour_key(NOW - 40 * HOUR)
     _indexed(place, 40, _row(old, "g1"))
     _indexed(place, 1)
@@ -207,7 +201,7 @@ def test_a_backfill_of_old_hours_is_no_alarm(place: _Place, room: _Room) -> None
     assert room.told == []
 
 
-def test_silence_is_told_once_until_something_is_indexed_again(place: _Place, room: _Room) -> None:
+def test_silence_is_told_once_until_something_is_indexed_again(place: Parts, room: _Room) -> None:
     _indexed(place, 9)
     _, cursor = _tick(place)
     _, cursor = _tick(place, cursor)
@@ -216,7 +210,7 @@ def test_silence_is_told_once_until_something_is_indexed_again(place: _Place, ro
     assert _tick(place, cursor)[0] == "Nothing new to tell."
 
 
-def test_a_spent_budget_is_told_once_per_hour_of_spending(place: _Place, room: _Room) -> None:
+def test_a_spent_budget_is_told_once_per_hour_of_spending(place: Parts, room: _Room) -> None:
     hour = _indexed(place, 1)
     error = ExtractedError(
         headline="x", line=1, spans=((1, 1),), lines=(), step=None, step_number=None, fingerprint="f1", group="g1"
@@ -225,14 +219,14 @@ def test_a_spent_budget_is_told_once_per_hour_of_spending(place: _Place, room: _
     verdict = Verdict(state="pending", error_type=None, confidence=0, summary="", detail=why)
     judged = (JudgedError(error=error, verdict=verdict),)
     row = JobVerdicts(repo="acme/shop", run_id=1, run_attempt=1, job_id=2, state="pending", judged=judged, digest="d")
-    place.store.write("classifications", hour, [row], JobVerdicts, {})
-    place.store.note_status(hour, "classifications", {"open": 1}, NOW)
+    place.hours.store.write("classifications", hour, [row], JobVerdicts, {})
+    place.hours.store.note_status(hour, "classifications", {"open": 1}, NOW)
     _, cursor = _tick(place)
     _tick(place, cursor)
     assert room.titles == ["CI metrics: the model budget of $2 is spent"]
 
 
-def test_what_could_not_be_sent_is_sent_at_the_next_tick(place: _Place, room: _Room) -> None:
+def test_what_could_not_be_sent_is_sent_at_the_next_tick(place: Parts, room: _Room) -> None:
     hour = hour_key(NOW - HOUR)
     _indexed(place, 1, _row(hour, "g1"), _row(hour, "g2"))
     room.statuses = [500] * 3
@@ -244,6 +238,5 @@ def test_what_could_not_be_sent_is_sent_at_the_next_tick(place: _Place, room: _R
 
 
 def test_without_a_webhook_nobody_is_told(tmp_path: Path) -> None:
-    place = _Place(_settings(tmp_path))
-    assert "ALERT_WEBHOOK_URL is not set" in _tick(place)[0]
-    place.close()
+    with open_parts(_settings(tmp_path)) as place:
+        assert "ALERT_WEBHOOK_URL is not set" in _tick(place)[0]

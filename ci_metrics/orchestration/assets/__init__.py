@@ -21,7 +21,7 @@ from ci_metrics.orchestration.assets import (
     workflow_jobs,
     workflow_runs,
 )
-from ci_metrics.orchestration.resources import versions_in_force
+from ci_metrics.orchestration.parts import versions_in_force
 from ci_metrics.settings import Settings
 
 

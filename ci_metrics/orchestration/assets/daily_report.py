@@ -10,10 +10,11 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.history.time_range import Window
+from ci_metrics.index.base import DocumentIndex
 from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart, IndexPart
 from ci_metrics.report.page import build_report, render
 
 NAME = "daily_report"
@@ -44,18 +45,22 @@ def build(start: datetime, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition
             "index as it is now, so making a day again shows what is known by now."
         ),
     )
-    def daily_report(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda day: report_day(ci, day))
+    def daily_report(
+        context: dg.AssetExecutionContext,
+        hours: dg.ResourceParam[HoursPart],
+        index: dg.ResourceParam[IndexPart],
+    ) -> None:
+        each_hour(context, hours, lambda day: report_day(hours, index.documents, day))
 
     return daily_report
 
 
-def report_day(ci: Workplace, day: str) -> Mapping[str, Any]:
+def report_day(hours: HoursPart, index: DocumentIndex, day: str) -> Mapping[str, Any]:
     """Make one day's file beside the hours' files; returns the metadata."""
     end = datetime.strptime(day, DAY_FORMAT).replace(tzinfo=UTC) + timedelta(days=1)
-    ci.index.refresh()
-    made = build_report(ci.index, ci.now(), window=Window(end - timedelta(days=DAYS), end))
-    target = ci.store.root / NAME / f"{day}.html"
+    index.refresh()
+    made = build_report(index, hours.now(), window=Window(end - timedelta(days=DAYS), end))
+    target = hours.store.root / NAME / f"{day}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(render(made), encoding="utf-8")
     figures = made.figures

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.orchestration.metadata import plot, table
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.weekly_learning import Relearned, learn_again
 
 NAME = "embedded_model"
@@ -37,11 +37,11 @@ def build(upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
             )
         ],
     )
-    def embedded_model(ci: dg.ResourceParam[Workplace]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster tells results with checks by the bare type
-        if not ci.settings.learns:
+    def embedded_model(hours: dg.ResourceParam[HoursPart], judge: dg.ResourceParam[JudgePart]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster tells results with checks by the bare type
+        if not judge.settings.learns:
             off = dg.AssetCheckResult(check_name=CHECK, passed=True, metadata={"learning": "off"})
             return dg.MaterializeResult(metadata={"learning": "off"}, check_results=[off])
-        done = learn_again(ci)
+        done = learn_again(hours, judge)
         check = dg.AssetCheckResult(
             check_name=CHECK,
             passed=done.takes_over or not done.moved,

@@ -3,8 +3,8 @@
 What belongs here: handing logs and annotations to the extractor. Does not: what an error looks like (`logs/`).
 """
 
+import contextlib
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,13 +14,13 @@ import dagster as dg
 
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.errors import ContractError, NotFoundError
-from ci_metrics.logs import extract
 from ci_metrics.models import Extraction, Job, JobLog, PassingLog
 from ci_metrics.orchestration.backgrounds import Backgrounds
+from ci_metrics.orchestration.judged_job import extract_job
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.rows import JobExtraction
 from ci_metrics.orchestration.store import HourStore
 
@@ -44,33 +44,37 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
             "little. Made from stored logs: nothing is fetched."
         ),
     )
-    def extracted_errors(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: extract_hour(ci, hour), made_of=["workflow_jobs", "job_logs"])
+    def extracted_errors(
+        context: dg.AssetExecutionContext,
+        hours: dg.ResourceParam[HoursPart],
+        judge: dg.ResourceParam[JudgePart],
+    ) -> None:
+        each_hour(context, hours, lambda hour: extract_hour(hours, judge, hour), made_of=["workflow_jobs", "job_logs"])
 
     return extracted_errors
 
 
-def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
+def extract_hour(hours: HoursPart, judge: JudgePart, hour: str) -> Mapping[str, Any]:
     """Extract the hour's errors and commit them; returns the metadata. Where nothing changed, or the log is gone, rows are kept."""
-    jobs = {(job.job_id, job.run_attempt): job for job in ci.store.read("workflow_jobs", hour, Job)}
-    logs = ci.store.read("job_logs", hour, JobLog)
-    kept = {row.key: row for row in ci.store.read_or_none(NAME, hour, JobExtraction)}
+    jobs = {(job.job_id, job.run_attempt): job for job in hours.store.read("workflow_jobs", hour, Job)}
+    logs = hours.store.read("job_logs", hour, JobLog)
+    kept = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobExtraction)}
     rows: list[JobExtraction] = []
-    budget, in_force = ci.settings.excerpt_budget, ci.extractor_version
+    budget, in_force = judge.settings.excerpt_budget, judge.extractor_version
     read = deleted = 0
     for log in logs:
         job = jobs[log.job_id, log.run_attempt]
-        if not ci.settings.use_background and log.state == "stored":
+        if not hours.settings.use_background and log.state == "stored":
             log = replace(log, passing=PassingLog(state="off"))
         digest = inputs_digest(job, log, budget, in_force)
         before = kept.get((log.job_id, log.run_attempt))
         if before is not None and before.digest == digest:
             rows.append(replace(before, log=log))  # why there is no background may be another reason now
             continue
-        log = _readable(ci.store, log)
+        log = _readable(hours.store, log)
         digest = inputs_digest(job, log, budget, in_force)
         try:
-            extraction = extract_job(ci.store, hour, job, log, budget, ci.catalogue)
+            extraction = read_job(hours.store, hour, job, log, budget, judge.catalogue)
         except NotFoundError:
             # Stored logs may be deleted when space is short (docs/operation.md): what was read of them stays.
             deleted += 1
@@ -92,7 +96,7 @@ def extract_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
         )
     version = min({row.extraction.version for row in rows} - {in_force}, default=in_force)
     said = {"version": version}
-    ci.store.commit(NAME, hour, rows, JobExtraction, notes=said, status=said, now=ci.now())
+    hours.store.commit(NAME, hour, rows, JobExtraction, notes=said, status=said, now=hours.now())
     sizes = [len(row.extraction.excerpt) for row in rows]
     return {
         "dagster/row_count": len(rows),
@@ -132,20 +136,16 @@ def _readable(store: HourStore, log: JobLog) -> JobLog:
     return log
 
 
-def extract_job(store: HourStore, hour: str, job: Job, log: JobLog, budget: int, catalogue: Catalogue) -> Extraction:
-    """What one job's log and annotations say, within `budget` characters, its background taken away.
+def read_job(store: HourStore, hour: str, job: Job, log: JobLog, budget: int, catalogue: Catalogue) -> Extraction:
+    """What one job's stored log and its annotations say, within `budget` characters, its background taken away.
 
     Raises NotFoundError when the log has been deleted, ContractError when its background has been since it was used.
     """
     background = Backgrounds(store.root).of(log)
-    source: BinaryIO = cast(BinaryIO, store.open_log(hour, log.path)) if log.state == "stored" else io.BytesIO(b"")
-    with source:
-        found = extract(
-            source, job=job, annotations=job.annotations, background=background, budget=budget, catalogue=catalogue
-        )
-    if not found.errors and log.state != "stored":
-        found = replace(found, state="no_log")
-    return replace(found, truncated=found.truncated or log.truncated)
+    with contextlib.ExitStack() as opened:
+        stored = opened.enter_context(store.open_log(hour, log.path)) if log.state == "stored" else None
+        source = cast(BinaryIO, stored) if stored is not None else None
+        return extract_job(job, log, source, background=background, budget=budget, catalogue=catalogue)
 
 
 def inputs_digest(job: Job, log: JobLog, budget: int, extractor: str) -> str:

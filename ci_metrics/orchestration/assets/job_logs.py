@@ -18,8 +18,8 @@ from ci_metrics.models import Job, JobLog, Run
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
+from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
 from ci_metrics.orchestration.passing_runs import Found, look_for, undecided
-from ci_metrics.orchestration.resources import FETCH_THREADS, Workplace
 from ci_metrics.orchestration.store import log_path
 
 NAME = "job_logs"
@@ -45,20 +45,25 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
             "failed job passed, what its lines look like is kept: it tells what is background."
         ),
     )
-    def job_logs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: fetch_hour(ci, hour), made_of=["workflow_jobs"])
+    def job_logs(
+        context: dg.AssetExecutionContext,
+        hours: dg.ResourceParam[HoursPart],
+        github: dg.ResourceParam[GitHubPart],
+    ) -> None:
+        each_hour(context, hours, lambda hour: fetch_hour(hours, github, hour), made_of=["workflow_jobs"])
 
     return job_logs
 
 
-def fetch_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
+def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str) -> Mapping[str, Any]:
     """Fetch the logs of the hour's failed jobs and commit the manifest; returns the metadata."""
-    failed = [job for job in ci.store.read("workflow_jobs", hour, Job) if job.failed and job.finished]
-    manifest = {(log.job_id, log.run_attempt): log for log in ci.store.read_or_none(NAME, hour, JobLog)}
+    failed = [job for job in hours.store.read("workflow_jobs", hour, Job) if job.failed and job.finished]
+    manifest = {(log.job_id, log.run_attempt): log for log in hours.store.read_or_none(NAME, hour, JobLog)}
     due = [
         job
         for job in failed
-        if job.repo in ci.settings.repo and not _final(manifest.get((job.job_id, job.run_attempt)), job, ci.now())
+        if job.repo in github.settings.repo
+        and not _final(manifest.get((job.job_id, job.run_attempt)), job, hours.now())
     ]
     asked = [job for job in due if job.steps]
     for job in due:
@@ -68,18 +73,18 @@ def fetch_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
             )
     requests = 0
     if asked:
-        before = ci.github.requests
+        before = github.client.requests
         with ThreadPoolExecutor(FETCH_THREADS) as pool:
-            for log in pool.map(lambda job: _fetch(ci, hour, job), asked):
+            for log in pool.map(lambda job: _fetch(hours, github, hour, job), asked):
                 manifest[log.job_id, log.run_attempt] = log
-        requests = (ci.github.requests - before).total
+        requests = (github.client.requests - before).total
     logs = sorted(manifest.values(), key=lambda log: (log.repo, log.run_id, log.run_attempt, log.job_id))
-    found = _with_background(ci, hour, logs)
+    found = _with_background(hours, github, hour, logs)
     logs = found.logs
     states = Counter(log.state for log in logs)
-    waiting = [job for job in failed if not _final(manifest.get((job.job_id, job.run_attempt)), job, ci.now())]
+    waiting = [job for job in failed if not _final(manifest.get((job.job_id, job.run_attempt)), job, hours.now())]
     status = {"logs": dict(states), "unfinished": len(waiting)}
-    ci.store.commit(NAME, hour, logs, JobLog, notes={}, status=status, now=ci.now())
+    hours.store.commit(NAME, hour, logs, JobLog, notes={}, status=status, now=hours.now())
     absent = [log for log in logs if log.state != "stored"]
     return {
         "dagster/row_count": len(logs),
@@ -97,14 +102,14 @@ def fetch_hour(ci: Workplace, hour: str) -> Mapping[str, Any]:
     }
 
 
-def _with_background(ci: Workplace, hour: str, logs: list[JobLog]) -> Found:
+def _with_background(hours: HoursPart, github: GitHubPart, hour: str, logs: list[JobLog]) -> Found:
     """The manifest with the passing run of each failed job; as it is where that is switched off or all is known."""
-    due = [log for log in logs if log.repo in ci.settings.repo and undecided(log)]
-    if not ci.settings.use_background or not due:
+    due = [log for log in logs if log.repo in github.settings.repo and undecided(log)]
+    if not hours.settings.use_background or not due:
         return Found(logs, requests=0, fetched=0)
-    jobs = ci.store.read("workflow_jobs", hour, Job)
-    runs = ci.store.read_or_none("workflow_runs", hour, Run)
-    found = look_for(ci.github, ci.store, hour, jobs, runs, due)
+    jobs = hours.store.read("workflow_jobs", hour, Job)
+    runs = hours.store.read_or_none("workflow_runs", hour, Run)
+    found = look_for(github.client, hours.store, hour, jobs, runs, due)
     settled = {(log.job_id, log.run_attempt): log for log in found.logs}
     return replace(found, logs=[settled.get((log.job_id, log.run_attempt), log) for log in logs])
 
@@ -117,16 +122,16 @@ def _final(log: JobLog | None, job: Job, now: datetime) -> bool:
     return not (log.http_status == 404 and fresh)
 
 
-def _fetch(ci: Workplace, hour: str, job: Job) -> JobLog:
+def _fetch(hours: HoursPart, github: GitHubPart, hour: str, job: Job) -> JobLog:
     """One log into the store, or the state that says why there is none."""
     name = f"{job.job_id}-{job.run_attempt}"
     try:
-        with ci.store.log_writer(hour, name) as write:
-            log = ci.github.download_log(job, write, ci.settings.max_log_mb * 1_000_000)
+        with hours.store.log_writer(hour, name) as write:
+            log = github.client.download_log(job, write, github.settings.max_log_bytes)
     except CiMetricsError as error:
         return _entry(job, "unavailable", f"{type(error).__name__}: {error}")
     if log.state != "stored":
-        ci.store.drop_log(hour, log_path(name))
+        hours.store.drop_log(hour, log_path(name))
         return log
     return replace(log, path=log_path(name))
 

@@ -6,19 +6,18 @@ What belongs here: deciding which attempts to ask for, and redacting annotations
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
 from ci_metrics.errors import AuthenticationError, CiMetricsError
 from ci_metrics.github import GitHub
-from ci_metrics.logs import redact
-from ci_metrics.models import Annotation, Job, Run
+from ci_metrics.models import Job, Run
+from ci_metrics.orchestration.judged_job import with_annotations
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
-from ci_metrics.orchestration.resources import FETCH_THREADS, Workplace
+from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
 
 NAME = "workflow_jobs"
 
@@ -39,31 +38,35 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
             "never fetched again. Annotations are redacted."
         ),
     )
-    def workflow_jobs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        each_hour(context, ci, lambda hour: fetch_hour(ci, hour, context), made_of=["workflow_runs"])
+    def workflow_jobs(
+        context: dg.AssetExecutionContext,
+        hours: dg.ResourceParam[HoursPart],
+        github: dg.ResourceParam[GitHubPart],
+    ) -> None:
+        each_hour(context, hours, lambda hour: fetch_hour(hours, github, hour, context), made_of=["workflow_runs"])
 
     return workflow_jobs
 
 
-def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
+def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
     """Fetch the jobs of the hour's attempts and commit them; returns the metadata."""
-    runs = ci.store.read("workflow_runs", hour, Run)
+    runs = hours.store.read("workflow_runs", hour, Run)
     stored: dict[tuple[int, int], Job] = {
-        (job.job_id, job.run_attempt): job for job in ci.store.read_or_none(NAME, hour, Job)
+        (job.job_id, job.run_attempt): job for job in hours.store.read_or_none(NAME, hour, Job)
     }
-    settled = {tuple(pair) for pair in ci.store.notes(NAME, hour).get("settled", [])}
+    settled = {tuple(pair) for pair in hours.store.notes(NAME, hour).get("settled", [])}
     if not stored:
         settled = set()
     # Of a run that GitHub has no more, what is stored is all there will ever be.
-    deleted = {tuple(pair) for pair in ci.store.notes("workflow_runs", hour).get("deleted", [])}
+    deleted = {tuple(pair) for pair in hours.store.notes("workflow_runs", hour).get("deleted", [])}
     done = settled | deleted
-    due = [run for run in runs if run.repo in ci.settings.repo and (run.run_id, run.run_attempt) not in done]
+    due = [run for run in runs if run.repo in github.settings.repo and (run.run_id, run.run_attempt) not in done]
     problems: dict[str, str] = {}
     requests = (0, 0)
     if due:
-        before = ci.github.requests
+        before = github.client.requests
         with ThreadPoolExecutor(FETCH_THREADS) as pool:
-            for run, outcome in zip(due, pool.map(lambda run: _try_fetch(ci.github, run), due), strict=True):
+            for run, outcome in zip(due, pool.map(lambda run: _try_fetch(github.client, run), due), strict=True):
                 if isinstance(outcome, CiMetricsError):
                     problems[f"{run.repo} run {run.run_id} attempt {run.run_attempt}"] = (
                         f"{type(outcome).__name__}: {outcome}"
@@ -75,12 +78,12 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
                 stored.update({(job.job_id, job.run_attempt): job for job in outcome})
                 if run.finished and all(job.finished for job in outcome):
                     settled.add((run.run_id, run.run_attempt))
-        spent = ci.github.requests - before
+        spent = github.client.requests - before
         requests = (spent.total, spent.counted)
     jobs = sorted(stored.values(), key=lambda job: (job.repo, job.run_id, job.run_attempt, job.job_id))
     unfinished = len({job.run_id for job in jobs if not job.finished and (job.run_id, job.run_attempt) not in deleted})
     status = {"jobs": len(jobs), "unfinished": unfinished, "problems": problems}
-    ci.store.commit(NAME, hour, jobs, Job, notes={"settled": sorted(settled)}, status=status, now=ci.now())
+    hours.store.commit(NAME, hour, jobs, Job, notes={"settled": sorted(settled)}, status=status, now=hours.now())
     failed = [job for job in jobs if job.failed]
     return {
         "dagster/row_count": len(jobs),
@@ -117,8 +120,4 @@ def _try_fetch(github: GitHub, run: Run) -> list[Job] | CiMetricsError:
         annotations = github.annotations(run.repo, run, finished)
     except CiMetricsError as error:
         return error
-    return [replace(job, annotations=tuple(_redacted(a) for a in annotations.get(job.job_id, ()))) for job in jobs]
-
-
-def _redacted(annotation: Annotation) -> Annotation:
-    return replace(annotation, message=redact(annotation.message)[0], title=redact(annotation.title)[0])
+    return [with_annotations(job, annotations.get(job.job_id, ())) for job in jobs]

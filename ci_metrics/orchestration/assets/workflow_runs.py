@@ -17,7 +17,7 @@ from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.partitions import HOUR, hour_start
-from ci_metrics.orchestration.resources import Workplace
+from ci_metrics.orchestration.parts import GitHubPart, HoursPart, JudgePart
 from ci_metrics.orchestration.rows import RepoFetch
 
 NAME = "workflow_runs"
@@ -38,25 +38,30 @@ def build(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
             "attempt appears here when the hour is redone. What could not be fetched is named in the metadata."
         ),
     )
-    def workflow_runs(context: dg.AssetExecutionContext, ci: dg.ResourceParam[Workplace]) -> None:
-        announce_classifier(context, ci)
-        each_hour(context, ci, lambda hour: fetch_hour(ci, hour, context))
+    def workflow_runs(
+        context: dg.AssetExecutionContext,
+        hours: dg.ResourceParam[HoursPart],
+        github: dg.ResourceParam[GitHubPart],
+        judge: dg.ResourceParam[JudgePart],
+    ) -> None:
+        announce_classifier(context, judge)
+        each_hour(context, hours, lambda hour: fetch_hour(hours, github, hour, context))
 
     return workflow_runs
 
 
-def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
+def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
     """Fetch one hour's runs and commit them; returns the metadata. Raises when not one repository could be fetched."""
-    before = ci.github.requests
-    kept = ci.store.read_or_none(NAME, hour, Run)
+    before = github.client.requests
+    kept = hours.store.read_or_none(NAME, hour, Run)
     rows: dict[tuple[str, int, int], Run] = {(run.repo, run.run_id, run.run_attempt): run for run in kept}
     fetches: list[RepoFetch] = []
     problems: list[CiMetricsError] = []
     deleted: list[tuple[int, int]] = []  # stored, and no longer listed
-    for repo in ci.settings.repo:
+    for repo in github.settings.repo:
         known = {key: run for key, run in rows.items() if key[0] == repo}
         try:
-            fetched = fetch_repo(ci.github, repo, hour, known)
+            fetched = fetch_repo(github.client, repo, hour, known)
         except CiMetricsError as error:
             # The other repositories go on; what is stored of this one stays, and the hour counts as unfinished.
             problems.append(error)
@@ -71,16 +76,16 @@ def fetch_hour(ci: Workplace, hour: str, context: dg.AssetExecutionContext) -> M
         deleted += sorted((run_id, attempt) for _, run_id, attempt in known if run_id not in listed)
         fetches.append(RepoFetch(repo=repo, runs=len(listed), unfinished=unfinished))
     failing = {fetch.repo: fetch.problem for fetch in fetches if fetch.problem}
-    if problems and len(problems) == len(ci.settings.repo):
+    if problems and len(problems) == len(github.settings.repo):
         # Noted first: an hour that nobody has heard of is an hour that nobody comes back to.
-        ci.store.note_status(hour, NAME, {"runs": len(rows), "unfinished": 0, "problems": failing}, ci.now())
+        hours.store.note_status(hour, NAME, {"runs": len(rows), "unfinished": 0, "problems": failing}, hours.now())
         raise problems[0]
     runs = sorted(rows.values(), key=lambda run: (run.repo, run.created_at, run.run_id, run.run_attempt))
     notes = {"fetches": [asdict(fetch) for fetch in fetches], "deleted": deleted}
-    spent = ci.github.requests - before
+    spent = github.client.requests - before
     unfinished = sum(fetch.unfinished for fetch in fetches)
     status = {"runs": len(runs), "unfinished": unfinished, "problems": failing}
-    ci.store.commit(NAME, hour, runs, Run, notes=notes, status=status, now=ci.now())
+    hours.store.commit(NAME, hour, runs, Run, notes=notes, status=status, now=hours.now())
     return {
         "dagster/row_count": len(runs),
         "runs": len({(run.repo, run.run_id) for run in runs}),

@@ -1,0 +1,239 @@
+"""What a run works with, opened from settings: the hours, GitHub, the index, the judge.
+
+Belongs here: opening each part when it is first asked for, and closing it; one place for assets and commands. Does not:
+Dagster's configuration of them (`resources.py`), what is done with them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+from upath import UPath
+
+from ci_metrics.catalogue import Catalogue, catalogue_in_force
+from ci_metrics.classifier import Classifier, decision_version
+from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
+from ci_metrics.github import GitHub, open_github
+from ci_metrics.github.conditional import SQLiteConditionalCache
+from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.open import open_index
+from ci_metrics.llm.batch_ledger import FileBatchLedger
+from ci_metrics.llm.client_protocol import ModelClient
+from ci_metrics.llm.clients import build_client
+from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
+from ci_metrics.orchestration.labels import LabelStore
+from ci_metrics.orchestration.learned_weights import LearnedWeights
+from ci_metrics.orchestration.partitions import hour_start
+from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.verdict_store import IndexVerdictStore
+from ci_metrics.settings import Settings
+from ci_metrics.verdicts.batches import Batches
+from ci_metrics.verdicts.judge import Judge
+from ci_metrics.verdicts.versions import StageVersions, stage_versions
+
+#: Requests to GitHub under way at once; the client's limiter bounds their rate.
+FETCH_THREADS = 8
+
+
+#: Hours older than this are history: their verdicts may wait for a message batch.
+HISTORY = timedelta(hours=24)
+
+#: Told (asset, hour, hours done, hours in all) as an asset goes on: progress for a terminal, not for the run log.
+OnHour = Callable[[str, str, int, int], None]
+
+
+def say_nothing(asset: str, hour: str, done: int, total: int) -> None:
+    """The default: nobody listens."""
+
+
+def utc_now() -> datetime:
+    """The present moment, UTC."""
+    return datetime.now(UTC)
+
+
+class HoursPart:
+    """Where hours are kept, and the clock and the listener of who works on them."""
+
+    def __init__(
+        self, settings: Settings, on_hour: OnHour = say_nothing, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        """`on_hour` hears of each hour that an asset begins, and of the end (with no hour)."""
+        self.settings = settings
+        self.on_hour = on_hour
+        self.now = clock
+
+    @cached_property
+    def store(self) -> HourStore:
+        """The files of hours."""
+        if self.settings.hours_url is None:
+            return HourStore(self.settings.data_dir / "hours")
+        root = UPath(self.settings.hours_url)
+        return HourStore(root / "sample" if self.settings.is_sample else root)
+
+
+class _Opening:
+    """Opens nothing before it is asked for, and closes what it opened."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is opened yet."""
+        self.settings = settings
+        self._opened = contextlib.ExitStack()
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._opened.close()
+
+
+class GitHubPart(_Opening):
+    """Access to GitHub; a run that asks it for nothing needs no token."""
+
+    @cached_property
+    def client(self) -> GitHub:
+        """The client, with the conditional cache of this machine. Raises SettingsError when there are no credentials."""
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        cache = self._opened.enter_context(SQLiteConditionalCache(self.settings.data_dir / "github-cache.sqlite"))
+        return self._opened.enter_context(open_github(self.settings, cache=cache))
+
+
+class IndexPart(_Opening):
+    """Access to the index."""
+
+    @cached_property
+    def documents(self) -> DocumentIndex:
+        """The index, its templates and tables in place."""
+        index = open_index(self.settings)
+        self._opened.callback(index.close)
+        index.ensure()
+        return index
+
+
+class JudgePart(_Opening):
+    """The judge, and what it judges by: messages, categories, the embedded classifier, the model."""
+
+    def __init__(self, settings: Settings, hours: HoursPart, index: IndexPart) -> None:
+        """Nothing is opened yet. `hours` hold the weights learned there, `index` the verdicts."""
+        super().__init__(settings)
+        self._hours, self._index = hours, index
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The messages in force: the shipped ones, and a team's own."""
+        return catalogue_in_force(self.settings.catalogue_dir)
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """The categories in force."""
+        return taxonomy_in_force(self.settings.taxonomy_file, self.catalogue)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The embedded classifier, with the weights that the team's own verdicts made where there are such."""
+        learned = LearnedWeights(self._hours.store.root).model() if self.settings.learn_from_verdicts else None
+        return Classifier(self.taxonomy, self.catalogue, learned)
+
+    @cached_property
+    def verdicts(self) -> IndexVerdictStore:
+        """The verdict index: what humans and models said of each distinct error."""
+        return IndexVerdictStore(self._index.documents)
+
+    @cached_property
+    def labels(self) -> LabelStore:
+        """What persons said of failures."""
+        return LabelStore(self._hours.store.root, self._index.documents)
+
+    @cached_property
+    def model(self) -> ModelClient | None:
+        """The model that the settings name; None when none is asked."""
+        client = build_client(self.settings)
+        if client is not None:
+            self._opened.callback(client.close)
+        return client
+
+    @cached_property
+    def batches(self) -> Batches | None:
+        """The message batches under way; None without a model, or when the settings want none."""
+        if self.model is None or not self.settings.model_batches:
+            return None
+        return Batches(
+            settings=self.settings,
+            taxonomy=self.taxonomy,
+            model=self.model,
+            store=self.verdicts,
+            ledger=FileBatchLedger(self.settings.data_dir / "batches"),
+        )
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Gives verdicts: human, stored, model, rules."""
+        return Judge(
+            settings=self.settings,
+            taxonomy=self.taxonomy,
+            rules=self.classifier,
+            store=self.verdicts,
+            model=self.model,
+            batches=self.batches,
+            redact=redact,
+        )
+
+    @property
+    def classifier_version(self) -> str:
+        """Changes whenever the same log could get another verdict."""
+        return versions_in_force(self.settings, self.taxonomy, self.catalogue, self.classifier.version).classifier
+
+    @property
+    def extractor_version(self) -> str:
+        """Changes whenever the same log could give other errors."""
+        return extractor_version(self.catalogue)
+
+    def may_wait(self, hour: str) -> bool:
+        """Whether an hour's verdicts may come from a message batch (half price, within a day): history may, today may not."""
+        old = self._hours.now() - hour_start(hour) > HISTORY
+        return self.batches is not None and not self.settings.is_sample and old
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """All of them, of one process; the names are those of Dagster's resources."""
+
+    settings: Settings
+    hours: HoursPart
+    github: GitHubPart
+    index: IndexPart
+    judge: JudgePart
+
+
+@contextlib.contextmanager
+def open_parts(
+    settings: Settings, on_hour: OnHour = say_nothing, clock: Callable[[], datetime] = utc_now
+) -> Iterator[Parts]:
+    """The parts that the settings name; what was opened of them is closed at the block's end."""
+    hours, index = HoursPart(settings, on_hour, clock), IndexPart(settings)
+    parts = Parts(settings, hours, GitHubPart(settings), index, JudgePart(settings, hours, index))
+    with contextlib.closing(index), contextlib.closing(parts.github), contextlib.closing(parts.judge):
+        yield parts
+
+
+def versions_in_force(
+    settings: Settings, taxonomy: Taxonomy, catalogue: Catalogue, embedded: str | None = None
+) -> StageVersions:
+    """One hash per stage, as the settings choose them; `embedded`: the embedded classifier's, unless it has only shipped weights."""
+    return stage_versions(
+        extractor=extractor_version(catalogue),
+        fingerprint=FINGERPRINT_VERSION,
+        rules=embedded or decision_version(catalogue),
+        taxonomy=taxonomy,
+        model=settings.anthropic_model if settings.uses_model else None,
+    )
+
+
+def classifier_in_words(settings: Settings) -> str:
+    """Which classifier answers, and why."""
+    if not settings.uses_model:
+        return "the embedded classifier answers, because ANTHROPIC_API_KEY is not set"
+    asked = "for every distinct error" if settings.model_policy == "all" else "where the embedded classifier is unsure"
+    return f"{settings.anthropic_model} answers {asked}, because ANTHROPIC_API_KEY is set"
