@@ -48,7 +48,9 @@ def label(
         raise SettingsError(
             "--withdraw", "given with a TYPE or a --note", "Leave those out: a verdict is only taken back"
         )
-    with open_parts(load_settings()) as parts:
+    # What is judged again is judged as it was before, also where classification is off by now.
+    settings = load_settings().model_copy(update={"enable_error_classification": True})
+    with open_parts(settings) as parts:
         if not withdraw:
             _check_type(parts.judge.taxonomy, type_)
         document = known_job(parts.index.documents, job)

@@ -23,13 +23,14 @@ from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.definitions import build_definitions
 from ci_metrics.errors import SettingsError
+from ci_metrics.index.base import Where
 from ci_metrics.models import Job
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.learned_weights import LearnedWeights
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import HoursPart, open_parts
-from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
+from ci_metrics.orchestration.rows import JobExtraction
 from ci_metrics.orchestration.team_verdicts import team_verdicts
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.sample.world import JobSpec
@@ -96,11 +97,11 @@ class Team:
 
 
 def types(settings: Settings) -> tuple[dict[int, str | None], dict[int, str]]:
-    """The hour's root verdicts by job: types and sources."""
+    """What the hour's documents say of its jobs: types and sources."""
     with open_parts(settings) as ci:
-        rows = ci.hours.store.read("classifications", HOUR, JobVerdicts)
-    roots = {row.job_id: row.judged[0].verdict for row in rows}
-    return {key: each.error_type for key, each in roots.items()}, {key: each.source for key, each in roots.items()}
+        bodies = [document.body for document in ci.index.documents.scan("jobs", Where(equals={"s_partition": HOUR}))]
+    found = {int(body["s_job_id"]): (body.get("s_error_type"), str(body.get("s_error_source"))) for body in bodies}
+    return {key: each for key, (each, _) in found.items()}, {key: each for key, (_, each) in found.items()}
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ from ci_metrics.commands.explain import flaky_in_words
 from ci_metrics.errors import ContractError, NotFoundError, SettingsError
 from ci_metrics.history.flakiness import FlakyEvidence
 from ci_metrics.history.history_pass import run_history_pass
+from ci_metrics.history.job_documents import merged
 from ci_metrics.history.job_reference import JobReference, find_job, known_job, read_reference
-from ci_metrics.history.labels import give
+from ci_metrics.history.labels import label_for, labelled
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.models import Evidence, LogLine, Verdict
 from ci_metrics.report.explanation import Details, Explanation, QuotedLine, explain_job
@@ -168,7 +169,8 @@ def test_a_persons_verdict_is_shown_as_theirs(embedded_index: DocumentIndex) -> 
     failed = job(1, fingerprint="f1-a")
     embedded_index.upsert([failed])
     now = datetime(2026, 3, 9, tzinfo=UTC)
-    give(embedded_index, failed, "timeout", note="I saw it.", fix="", all_like_it=False, user="ada", now=now)
+    given = label_for(failed, "timeout", note="I saw it.", fix="", all_like_it=False, user="ada", now=now)
+    embedded_index.upsert([given, *merged([failed], labelled([failed], {given.id: given}, {}))])
     why = explained(embedded_index, failed).why
     assert why is not None
     assert (why.in_words, why.human, why.note, why.classifier_version) == (
