@@ -8,10 +8,10 @@ only the difference means something.
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,8 +34,11 @@ def pairs(folder: Path) -> Iterator[tuple[dict[str, Any], bytes, bytes]]:
             yield cases[log], gzip.decompress((folder / log).read_bytes()), gzip.decompress(passed.read_bytes())
 
 
-def main(folder: Path) -> None:
+def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.background", description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent / "recorded")
+    folder: Path = parser.parse_args().folder
     count: Counter[str] = Counter()
     for case, failed, passed in pairs(folder):
         background = background_of(passed)
@@ -59,4 +62,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "recorded")
+    main()

@@ -17,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from opensearchpy import OpenSearch, helpers
@@ -29,7 +30,8 @@ from ci_metrics.index.open import open_index
 from ci_metrics.index.opensearch import CHUNK_BYTES, CHUNK_DOCUMENTS
 from ci_metrics.settings import load_settings
 from ci_metrics_tests import opensearch_server
-from ci_metrics_tests.index.corpus import PROVENANCE, a_job, a_run, a_verdict, an_error, an_outcome
+from ci_metrics_tests.builders import a_job, a_run, a_verdict, an_error
+from ci_metrics_tests.index.corpus import PROVENANCE, an_outcome
 
 NAMES = {"WORKFLOW_INDEX": "bench-workflows", "JOB_INDEX": "bench-jobs", "STEPS_INDEX": "bench-steps"}
 PLAIN = "bench-plain"
@@ -80,27 +82,30 @@ def measure(url: str, documents: list[Document], rounds: int) -> dict[str, objec
         index = open_index(settings)
         index.ensure()
         client.cluster.health(wait_for_status="yellow", params={"wait_for_no_initializing_shards": "true"})
-        turns = [(ours, lambda index=index: index.upsert(documents)), (theirs, plain)]
+        turns: list[tuple[list[tuple[float, float]], Callable[[], object]]] = [
+            (ours, partial(index.upsert, documents)),
+            (theirs, plain),
+        ]
         for figures, work in turns if number % 2 else reversed(turns):
             figures.append(seconds_of(work))
         index.close()
         with tempfile.TemporaryDirectory() as folder:
             small = EmbeddedIndex(Path(folder) / "index.sqlite")
             small.ensure()
-            embedded.append(seconds_of(lambda small=small: small.upsert(documents)))
+            embedded.append(seconds_of(partial(small.upsert, documents)))
             small.close()
     for name in (*NAMES.values(), PLAIN, VERDICTS):
         client.indices.delete(index=name, ignore=404)
         client.indices.delete_index_template(name=f"ci-metrics-{name}", ignore=404)
     client.close()
-    mine, plain_wall, small = (statistics.median(wall for wall, _ in f[2:]) for f in (ours, theirs, embedded))
+    mine, plain_wall, small_wall = (statistics.median(wall for wall, _ in f[2:]) for f in (ours, theirs, embedded))
     cpu, plain_cpu = (statistics.median(used for _, used in figures[2:]) for figures in (ours, theirs))
     return {
         "documents": len(documents),
         "bytes": sum(len(json.dumps(document.body)) for document in documents),
         "ours_seconds": round(mine, 3),
         "opensearch_py_bulk_seconds": round(plain_wall, 3),
-        "embedded_seconds": round(small, 3),
+        "embedded_seconds": round(small_wall, 3),
         "ratio": round(mine / plain_wall, 3),
         "ratio_by_round": [round(a[0] / b[0], 2) for a, b in zip(ours[2:], theirs[2:], strict=True)],
         "client_cpu_ratio": round(cpu / plain_cpu, 3),

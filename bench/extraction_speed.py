@@ -101,7 +101,7 @@ def each(work: Callable[[bytes], object], logs: list[bytes]) -> None:
         work(log)
 
 
-def cpu(work) -> float:
+def cpu(work: Callable[[], object]) -> float:
     """Seconds of CPU that `work()` takes, those of child processes included."""
     before = time.process_time(), resource.getrusage(resource.RUSAGE_CHILDREN)
     work()

@@ -55,7 +55,7 @@ def begin(lines: list[bytes], own: list[bytes], at: int) -> int | None:
     return None
 
 
-def jobs(archive: Path):
+def jobs(archive: Path) -> Iterator[tuple[str, bytes, list[tuple[Step, int, int]]]]:
     """(name, whole log, [(step, first line index, last line index)]) of each job with per-step logs."""
     with zipfile.ZipFile(archive) as data:
         names = data.namelist()
@@ -75,8 +75,8 @@ def jobs(archive: Path):
                 last = first + len(own) - 1
                 at = last + 1
                 failed = any(b"##[error]" in line for line in own)
-                title = re.match(r".*?/\d+_(.*)\.txt$", files[number])[1]
-                stamps = [m for line in (own[0], *own[-3:]) if (m := moment(line))]
+                title = re.sub(r"^.*?/\d+_(.*)\.txt$", r"\1", files[number])
+                stamps = [when for line in (own[0], *own[-3:]) if (when := moment(line))]
                 step = Step(
                     number=number,
                     name=title,
@@ -197,9 +197,9 @@ def measure_cases(folder: Path, without: Collection[str], *, verbose: bool) -> N
     for key in ("all", "even", "odd", *names):
         row = counts[key]
         if key in ("all", "even", "odd") or (verbose and row["cases"]):
-            start, end, both = (row[what] / row["cases"] for what in ("start", "end", "both"))
+            starts, ends, both = (row[what] / row["cases"] for what in ("start", "end", "both"))
             cause = f"{row['cause']} of {row['told']} causes in the failing step"
-            print(f"{key}: {row['cases']} cases: start right {start:.3f}, end {end:.3f}, both {both:.3f}; {cause}")
+            print(f"{key}: {row['cases']} cases: start right {starts:.3f}, end {ends:.3f}, both {both:.3f}; {cause}")
 
 
 def laid(whole: bytes, steps: Collection[Step]) -> list[StepRange]:
@@ -259,14 +259,14 @@ def main() -> None:
                 print(
                     f"{name}: failing step {step.number} {step.name!r}: {offsets[first]}-{offsets[last + 1]}, found {found.get(step.number)}-{end}"  # noqa: E501
                 )
-            guess = extract(whole)
+            guess = extract(whole).failed_step or ""
             header = (
                 bare(whole[offsets[first] : offsets[first + 1]]).decode("utf-8", "replace").removeprefix("##[group]")
             )
-            alone += bool(guess.failed_step) and guess.failed_step[:60] == header[:60]
-            named += bool(guess.failed_step) and re.sub(r"\W", "", guess.failed_step) == re.sub(r"\W", "", step.name)
-            if options.verbose and (guess.failed_step or "")[:60] != header[:60]:
-                print(f"{name}: from the log alone {guess.failed_step!r}, is {header!r}")
+            alone += bool(guess) and guess[:60] == header[:60]
+            named += bool(guess) and re.sub(r"\W", "", guess) == re.sub(r"\W", "", step.name)
+            if options.verbose and guess[:60] != header[:60]:
+                print(f"{name}: from the log alone {guess!r}, is {header!r}")
     print(f"jobs {total}: every step's start right {starts / total:.3f}")
     print(
         f"failing {failing}: both ends right {both / failing:.3f}; from the log alone: the right header {alone / failing:.3f}, "

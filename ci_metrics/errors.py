@@ -3,13 +3,15 @@
     CiMetricsError
     ├── SettingsError          a setting is wrong, missing or half-set: names the variable, what was seen, what to do
     ├── ContractError          data that breaks the contract (documents, taxonomy files, stored files of a foreign schema)
+    │   ├── ShapeError         stored rows of another version that cannot be read as this one's: never "nothing stored"
+    │   └── DamagedFileError   a stored file that cannot be read at all
     ├── PermanentError         asking again cannot help (401, 404, refused mapping, exhausted retries)
     │   ├── NotFoundError      404 or 410: often a state, not an error; the caller decides
     │   ├── AuthenticationError
     │   └── IndexWriteError    a document was refused: names it and the reason
     └── TransientError         asking again later may help (5xx, broken connection, timeouts)
         ├── RateLimitedError   carries when to come back
-        └── BudgetSpentError   money or requests are used up for now; the work stays pending
+        └── OvertakenError     another run has written meanwhile what this work was made of: the work is done again
 
 A PermanentError is never retried; a TransientError is, within bounds, and what remains is said in the metadata of the hour.
 """
@@ -32,6 +34,14 @@ class SettingsError(CiMetricsError):
 
 class ContractError(CiMetricsError):
     """Data does not have the promised shape."""
+
+
+class ShapeError(ContractError):
+    """Stored rows are of another shape: their text names the record, the field and what was found."""
+
+
+class DamagedFileError(ContractError):
+    """A stored file is damaged: what it held has to be made again."""
 
 
 class PermanentError(CiMetricsError):
@@ -68,5 +78,5 @@ class RateLimitedError(TransientError):
         self.retry_after = retry_after
 
 
-class BudgetSpentError(TransientError):
-    """The hour's money or requests are used up; what is left stays pending."""
+class OvertakenError(TransientError):
+    """Another run has committed meanwhile what this work was made of."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from ci_metrics.models import Job, Step
+from ci_metrics.models import Job
+from ci_metrics_tests.builders import a_job, a_step
 
 START = datetime(2026, 5, 4, 8, 0, 0, tzinfo=UTC)
 BEGIN = (
@@ -52,11 +53,6 @@ def failing(*output: str, run: str = "./ci/check", code: int = 1) -> bytes:
 def failed_job(*steps: tuple[str, str], conclusion: str = "failure") -> Job:
     """A job as GitHub describes it: the names of its steps with their conclusions, without times."""
     made = tuple(
-        Step(number=n, name=name, status="completed", conclusion=end, started_at=None, completed_at=None)
-        for n, (name, end) in enumerate(steps, start=1)
+        a_step(n, end, name=name, started_at=None, completed_at=None) for n, (name, end) in enumerate(steps, start=1)
     )
-    return Job(
-        repo="acme/shop", run_id=1, run_attempt=1, job_id=2, name="check", workflow_name="CI", status="completed",
-        conclusion=conclusion, created_at=START, started_at=START, completed_at=START, runner_id=1, runner_name="GitHub Actions 1",
-        labels=(), head_branch="main", head_sha="a" * 40, html_url="", steps=made,
-    )  # fmt: skip
+    return a_job(conclusion=conclusion, created_at=START, started_at=START, completed_at=START, steps=made)

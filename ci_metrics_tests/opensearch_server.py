@@ -48,7 +48,7 @@ def begin_session() -> None:
     if FOLDER_VARIABLE not in os.environ:
         memory = Path("/dev/shm")  # each new index syncs its cluster state to the disk, which nobody needs here
         parent = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
-        _remove_left_over(parent)
+        remove_left_over(parent)
         folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=parent)
         Path(folder, "owner").write_text(str(os.getpid()))
         os.environ[FOLDER_VARIABLE] = folder
@@ -81,7 +81,7 @@ def server_url() -> str:
     return str(known["url"])
 
 
-def _remove_left_over(parent: Path) -> None:
+def remove_left_over(parent: Path) -> None:
     """Folders of sessions that were killed; their nodes ended with them."""
     for owner in parent.glob(f"{FOLDER_PREFIX}*/owner"):
         try:

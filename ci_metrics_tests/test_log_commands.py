@@ -8,6 +8,7 @@ import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def _no_settings_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("EXCERPT_BUDGET", raising=False)
 
 
-def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -109,7 +110,7 @@ def test_extract_prints_one_object_a_file_with_the_promised_fields(
     extract("make.log", "bare.log.gz", json_lines=True)
     told, untold = printed(capsys)
     assert list(told) == ["file", "state", "excerpt", "spans", "errors"]
-    [error], [only] = told["errors"], untold["errors"]  # type: ignore[misc]
+    [error], [only] = told["errors"], untold["errors"]
     assert set(error) == {"step", "line", "spans", "headline", "fingerprint", "generic"}
     assert (error["line"], error["headline"]) == (3, "cart.c:12:1: error: unknown type name 'price_t'")
     assert (error["generic"], only["generic"], only["line"]) == (False, True, 3)
@@ -131,7 +132,7 @@ def test_standard_input_may_be_gzip_and_a_jobs_json_names_the_step(
         command("-", json_lines=True, job=job)
         assert not source.closed, "standard input is not ours to close"
     extracted, classified = printed(capsys)
-    assert extracted["errors"][0]["step"] == "Compile it all"  # type: ignore[index]
+    assert extracted["errors"][0]["step"] == "Compile it all"
     assert (extracted["file"], classified["file"], classified["error_type"]) == ("-", "-", "compilation_error")
 
 

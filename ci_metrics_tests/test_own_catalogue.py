@@ -97,9 +97,7 @@ def test_one_entry_in_one_file_makes_an_unknown_tools_message_a_verdict_headed_b
 def test_the_entry_that_the_documents_show_does_what_they_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = (
-        (Path(__file__).parents[1] / "docs/classification.md").read_text().partition("## Adding a tool's message")[2]
-    )
+    shown = (Path(__file__).parents[1] / "docs/extending.md").read_text().partition("## A message\n")[2]
     lines = [line.strip() for line in shown.splitlines() if line.startswith("    ")]
     entry = lines[: next(n for n, line in enumerate(lines) if line.startswith("silent")) + 1]
     assert len(entry) == 10

@@ -12,13 +12,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ci_metrics.catalogue import Catalogue, load_catalogue
+from ci_metrics.catalogue.engine import match_lines
 from ci_metrics.classifier.cross_validation import FOLDS, cross_validated, sureness
 from ci_metrics.classifier.features import evidence
 from ci_metrics.classifier.learning import CATEGORIES, WORDS, Example, fit, kind_of, learned_features
@@ -26,8 +27,8 @@ from ci_metrics.classifier.shipped import FILE, packed
 from ci_metrics.evaluation.cases import Case, read_cases
 from ci_metrics.logs import extract
 from ci_metrics.logs.ranking import Weights, feature_names
+from ci_metrics.models import ExtractedError, Extraction, LineMessages, LogLine
 from tools import learn_ranking
-from tools.catalogue_examples import catalogue_examples
 
 FOLDER = Path(__file__).parent.parent / "ci_metrics" / "classifier"
 #: How much a log counts in learning: a real one as one over the root of how many its project has, because they resemble each other;
@@ -44,6 +45,28 @@ class Labelled:
     case: Case
     told: bool
     example: Example
+
+
+def catalogue_examples(catalogue: Catalogue) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """(the message's id, its category, the features of one of its examples as the only line of an error)."""
+    for message in catalogue.messages:
+        if not message.category or message.subject != "line":
+            continue
+        for text, hits in zip(message.fires, match_lines(catalogue, message.fires), strict=True):
+            line = LogLine(1, text)
+            error = ExtractedError(
+                headline=text.strip(),
+                line=1,
+                spans=((1, 1),),
+                lines=(line,),
+                step=None,
+                step_number=None,
+                fingerprint="",
+                group="",
+            )
+            said = LineMessages(1, tuple(catalogue.messages[number].id for number in hits))
+            extraction = Extraction(state="errors", lines=(line,), messages=(said,), errors=(error,), total_lines=1)
+            yield message.id, message.category, evidence(extraction, catalogue).features
 
 
 def fold(project: str) -> int:

@@ -136,7 +136,8 @@ def learn(rows: Sequence[Ranked]) -> tuple[np.ndarray, dict[str, float]]:
 def scored(row: Ranked, weights: tuple[np.ndarray, dict[str, float]]) -> np.ndarray:
     """The lines' scores."""
     own = np.array([sum(weights[1].get(name, 0.0) for name in ids) for ids in row.messages])
-    return row.values @ weights[0] + own
+    found: np.ndarray = row.values @ weights[0] + own
+    return found
 
 
 def check(rows: Sequence[Ranked]) -> list[tuple[Ranked, int]]:

@@ -7,9 +7,9 @@ Belongs here: the sample's logs and its makers' truth in the layout of labelled 
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
-import sys
 from pathlib import Path
 
 from ci_metrics.sample.scenario import sample_day, sample_world
@@ -17,7 +17,9 @@ from ci_metrics.sample.scenario import sample_day, sample_world
 
 def main() -> None:
     """Write the folder that the command line names."""
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(prog="python -m tools.sample_cases", description=__doc__)
+    parser.add_argument("folder", type=Path, help="a new folder; name it `sample`")
+    folder: Path = parser.parse_args().folder
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     specs = {job.job_id: job for run in sample_world().runs for attempt in run.attempts for job in attempt.jobs}
     seen: set[str] = set()

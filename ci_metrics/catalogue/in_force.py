@@ -13,7 +13,7 @@ from ci_metrics.catalogue.engine import match_lines, refused
 from ci_metrics.catalogue.messages import Catalogue, Message, load_catalogue
 from ci_metrics.errors import ContractError, SettingsError
 
-_GUIDE = "docs/classification.md, “Adding a tool's message”, shows an entry"
+_GUIDE = "docs/extending.md, “A message”, shows an entry"
 
 
 def catalogue_in_force(folder: Path | None) -> Catalogue:

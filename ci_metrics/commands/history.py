@@ -22,7 +22,7 @@ from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import RECLASSIFY, REEXTRACT
 from ci_metrics.orchestration.partitions import chunks_of, hour_start, hours_between
 from ci_metrics.orchestration.parts import Parts, classifier_in_words, open_parts
-from ci_metrics.orchestration.reclassification import Change, Cost, changes_between, cost_of, words_of
+from ci_metrics.orchestration.reclassification import Change, Cost, changes_between, cost_of, read_categories
 from ci_metrics.orchestration.reclassify_filter import Only
 from ci_metrics.orchestration.stale_hours import StaleRange, stale_ranges
 from ci_metrics.settings import Settings, load_settings
@@ -76,10 +76,10 @@ def reclassify(
             cost = cost_of(ci.hours, ci.judge, hours, only)
             _show_cost(cost, settings, as_json=json_)
             return 0
-        before = words_of(ci.hours.store, hours)
+        before = read_categories(ci.hours.store, hours)
     failed = _run(settings, hours, only, REEXTRACT if read_again else RECLASSIFY, quiet=json_)
     with open_parts(settings) as ci:
-        after = words_of(ci.hours.store, hours)
+        after = read_categories(ci.hours.store, hours)
     waiting = sum(1 for word in after.values() if word == "pending")
     _show_changes(changes_between(before, after), len(hours), len(after), waiting, as_json=json_)
     for (first, last), why in failed.items():

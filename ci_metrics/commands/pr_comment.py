@@ -12,7 +12,6 @@ from ci_metrics.commands.open_index import reading_index
 from ci_metrics.errors import SettingsError
 from ci_metrics.github.comments import PullRequestClient
 from ci_metrics.history.pull_request import read_pull_request
-from ci_metrics.orchestration.due_hours import is_unfinished
 from ci_metrics.orchestration.parts import HoursPart
 from ci_metrics.report.pr_comment_posting import post, preview
 from ci_metrics.settings import Settings, load_settings
@@ -61,5 +60,5 @@ def pr_comment(*, pr: int, repo: str, base: str = "", dry_run: bool = False) -> 
 def unfinished_hours(settings: Settings, hours: Iterable[str]) -> list[str]:
     """In words, those of these hours that are known not to be finished: another look at them would find more."""
     store = HoursPart(settings).store
-    open_hours = [hour for hour in hours if is_unfinished(store.status(hour) or {})]
+    open_hours = [hour for hour in hours if not store.state(hour).is_finished]
     return [f"the hour {hour} (UTC) is not finished" for hour in open_hours]

@@ -12,11 +12,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from ci_metrics.commands.sample_mode import serve_sample
 from ci_metrics.errors import PermanentError
-from ci_metrics.orchestration.instance import dagster_home
+from ci_metrics.orchestration.instance import WORKSPACE_YAML, dagster_home
 from ci_metrics.settings import Settings, load_settings
 
 
@@ -61,9 +60,7 @@ def _taken(host: str, port: int) -> bool:
 
 def dagster_dev(host: str, port: int) -> list[str]:
     """The command line of `dagster dev` for this project."""
-    workspace = Path(__file__).parents[2] / "workspace.yaml"
-    where = ["-w", str(workspace)] if workspace.exists() else ["-m", "ci_metrics.definitions"]
-    return [sys.executable, "-m", "dagster", "dev", *where, "-h", host, "-p", str(port)]
+    return [sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE_YAML), "-h", host, "-p", str(port)]
 
 
 def sample_environment(settings: Settings) -> Mapping[str, str]:

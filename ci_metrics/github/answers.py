@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from ci_metrics.errors import AuthenticationError, CiMetricsError, NotFoundError, PermanentError, TransientError
+from ci_metrics.retrying import seconds_to_wait
 
 
 def place(url: str) -> str:
@@ -32,11 +33,9 @@ def wait_asked_for(response: httpx.Response, repeated: int = 0) -> float | None:
     """
     if response.status_code not in (403, 429):
         return None
-    retry_after = response.headers.get("retry-after")
-    if retry_after is not None:
-        seconds = _seconds(retry_after)
-        if seconds is not None:
-            return seconds
+    seconds = seconds_to_wait(response.headers.get("retry-after"))
+    if seconds is not None:
+        return seconds
     if response.headers.get("x-ratelimit-remaining") == "0":
         reset = until_reset(response)
         if reset is not None:
@@ -53,14 +52,6 @@ def until_reset(response: httpx.Response) -> float | None:
     parsed = email.utils.parsedate_tz(response.headers.get("date", ""))
     now = email.utils.mktime_tz(parsed) if parsed is not None else time.time()
     return max(int(reset) - now, 0) + 1.0
-
-
-def _seconds(text: str) -> float | None:
-    try:
-        return max(float(text), 0.0)
-    except ValueError:
-        when = email.utils.parsedate_tz(text)
-        return None if when is None else max(email.utils.mktime_tz(when) - time.time(), 0.0)
 
 
 def message_of(response: httpx.Response) -> str:

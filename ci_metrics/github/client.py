@@ -19,7 +19,7 @@ from ci_metrics.github.auth import Credentials, credentials_of
 from ci_metrics.github.conditional import ConditionalCache
 from ci_metrics.github.download import LogDownloads
 from ci_metrics.github.fields import Fields
-from ci_metrics.github.limiter import Limiter, shared_limiter
+from ci_metrics.github.limiter import shared_limiter
 from ci_metrics.github.records import (
     Pull,
     RateLimit,
@@ -33,6 +33,7 @@ from ci_metrics.github.records import (
 from ci_metrics.github.request_counts import Counts, RequestCount
 from ci_metrics.github.retry_policy import Patience
 from ci_metrics.github.transport import Transport, is_loopback
+from ci_metrics.limits import Limiter
 from ci_metrics.models import Annotation, Job, JobLog, Run
 from ci_metrics.settings import Settings
 

@@ -15,13 +15,6 @@ from types import TracebackType
 from typing import Any
 
 import httpx
-from tenacity import (
-    Retrying,
-    retry_if_exception_type,
-    retry_if_not_exception_type,
-    stop_after_attempt,
-    wait_random_exponential,
-)
 
 from ci_metrics import __version__
 from ci_metrics.errors import (
@@ -33,12 +26,14 @@ from ci_metrics.errors import (
     RateLimitedError,
     TransientError,
 )
+from ci_metrics.retrying import RetryPolicy, retrying, seconds_to_wait
 
 #: Seconds for one request.
 TIMEOUT = 20.0
 
-#: Tries of what may be asked again without harm: reading, and replacing a comment's text.
-TRIES = 4
+#: For what may be asked again without harm: reading, and replacing a comment's text. A limit is waited out by whoever calls: an hour
+#: is too long to sit here.
+RETRIES = RetryPolicy(attempts=4, first_wait=0.2, longest_wait=5.0)
 
 _RIGHTS = "PR_COMMENT_TOKEN needs “Pull requests: read and write” on this repository"
 
@@ -127,14 +122,7 @@ class PullRequestClient:
         return _dict(self._response(method, url, body))
 
     def _response(self, method: str, url: str, body: Mapping[str, str] | None = None) -> httpx.Response:
-        tries = Retrying(
-            # A limit is waited out by whoever calls: an hour is too long to sit here.
-            retry=retry_if_exception_type(TransientError) & retry_if_not_exception_type(RateLimitedError),
-            stop=stop_after_attempt(TRIES),
-            wait=wait_random_exponential(multiplier=0.2, max=5),
-            reraise=True,
-        )
-        return tries(lambda: _checked(self._send(method, url, body)))
+        return retrying(RETRIES)(lambda: _checked(self._send(method, url, body)))
 
     def _send(self, method: str, url: str, body: Mapping[str, str] | None = None) -> httpx.Response:
         try:
@@ -153,9 +141,9 @@ def _error(response: httpx.Response) -> CiMetricsError:
     status, path = response.status_code, response.request.url.path
     limited = response.headers.get("x-ratelimit-remaining") == "0" or "retry-after" in response.headers
     if status == 429 or (status == 403 and limited):
-        wait = response.headers.get("retry-after", "60")
-        seconds = float(wait) if wait.isdigit() else 60.0
-        return RateLimitedError(f"GitHub's rate limit is reached; come back in {wait} s", retry_after=seconds)
+        seconds = seconds_to_wait(response.headers.get("retry-after"))
+        seconds = 60.0 if seconds is None else seconds
+        return RateLimitedError(f"GitHub's rate limit is reached; come back in {seconds:.0f} s", retry_after=seconds)
     if status in (401, 403):
         return AuthenticationError(f"GitHub refused {path} ({status}). {_RIGHTS}")
     if status in (404, 410):

@@ -17,9 +17,9 @@ from ci_metrics.errors import NotFoundError, TransientError
 from ci_metrics.github.answers import no_answer, place
 from ci_metrics.github.capped_log import CappedLog
 from ci_metrics.github.request_counts import STORAGE
-from ci_metrics.github.retry_policy import retrying
 from ci_metrics.github.transport import Transport, certificates, is_loopback
 from ci_metrics.models import Job, JobLog, LogState
+from ci_metrics.retrying import retrying
 
 _CHUNK = 256 * 1024
 _MAX_REDIRECTS = 3
@@ -65,10 +65,11 @@ class LogDownloads:
 
     def _stream(self, job: Job, sink: CappedLog) -> None:
         """Repeat until all has arrived. A repetition asks for a fresh address and goes on where the last one ended."""
-        for attempt in retrying(self._transport.patience, self._transport.sleep):
+        for attempt in retrying(self._transport.patience.policy, sleep=self._transport.sleep):
             with attempt:
                 again = attempt.retry_state.attempt_number > 1
-                url = self._transport.redirect("log", f"/repos/{job.repo}/actions/jobs/{job.job_id}/logs")
+                path = f"/repos/{job.repo}/actions/jobs/{job.job_id}/logs"
+                url = self._transport.redirect("log", path, again=again)
                 self._fetch(url, sink, again)
 
     def _fetch(self, url: str, sink: CappedLog, again: bool) -> None:

@@ -25,9 +25,10 @@ from ci_metrics.errors import ContractError, PermanentError, RateLimitedError, T
 from ci_metrics.github.answers import error_of, json_of, next_of, no_answer, origin, place, until_reset, wait_asked_for
 from ci_metrics.github.auth import Credentials
 from ci_metrics.github.conditional import ConditionalCache, KeptAnswer
-from ci_metrics.github.limiter import Limiter
 from ci_metrics.github.request_counts import Counts
-from ci_metrics.github.retry_policy import Patience, retrying
+from ci_metrics.github.retry_policy import Patience
+from ci_metrics.limits import Limiter
+from ci_metrics.retrying import retrying
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -124,32 +125,30 @@ class Transport:
             answer = self.get(kind, answer.next_url, listing=listing)
             yield answer
 
-    def redirect(self, kind: str, path: str) -> str:
-        """Where a request is sent on to. The address is not followed: the token must not travel there."""
+    def redirect(self, kind: str, path: str, *, again: bool) -> str:
+        """Where a request is sent on to. The address is not followed: the token must not travel there.
+
+        Asked once: whoever reads what lies there repeats both, within one policy. `again`: whether this is such a repetition.
+        """
         url = self._absolute(path)
-
-        def ask(again: bool) -> str:
-            response = self._send(kind, "GET", url, again=again, follow=False)
-            target = response.headers.get("location", "")
-            if not 300 <= response.status_code < 400 or not target:
-                raise TransientError(f"{place(url)} answered {response.status_code} where a redirect was expected")
-            return urljoin(url, str(target))
-
-        return self._retry(ask)
+        response = self._send(kind, "GET", url, again=again, follow=False)
+        target = response.headers.get("location", "")
+        if not 300 <= response.status_code < 400 or not target:
+            raise TransientError(f"{place(url)} answered {response.status_code} where a redirect was expected")
+        return urljoin(url, str(target))
 
     def post(self, kind: str, path: str, authorization: str) -> object:
-        """POST without a body under another `Authorization` (an App's JWT); the JSON that comes back."""
+        """POST without a body under another `Authorization` (an App's JWT); the JSON that comes back.
+
+        Asked once: the request that needs the token is repeated, and this with it.
+        """
         url = self._absolute(path)
-        return self._retry(
-            lambda again: json_of(self._send(kind, "POST", url, again=again, authorization=authorization), url)
-        )
+        return json_of(self._send(kind, "POST", url, again=False, authorization=authorization), url)
 
     def _retry(self, ask: Callable[[bool], T]) -> T:
-        number = 0
-        for attempt in retrying(self.patience, self.sleep):
+        for attempt in retrying(self.patience.policy, sleep=self.sleep):
             with attempt:
-                number += 1
-                return ask(number > 1)
+                return ask(attempt.retry_state.attempt_number > 1)
         raise AssertionError("tenacity ended without a result or an error")
 
     def _get(self, kind: str, url: str, listing: str | None, again: bool) -> Answer:

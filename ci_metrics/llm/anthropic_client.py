@@ -12,17 +12,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import anthropic
-import httpx
+import httpx2
 from anthropic.types import Message
 from anthropic.types.messages import MessageBatch
 
 from ci_metrics.errors import NotFoundError, TransientError
 from ci_metrics.llm.client_protocol import ANSWER_TOKENS, BatchResult, BatchState, ModelReply
-from ci_metrics.llm.endpoint import EndpointClient, RefusedError, counted
+from ci_metrics.llm.endpoint import SCHEMA, SCHEMA_WORDS, EndpointClient, RefusedError, asked_in_words, counted
 from ci_metrics.llm.prices import Tokens
 from ci_metrics.llm.prompt import Prompt
-from ci_metrics.llm.retry_policy import error_for_status
-from ci_metrics.llm.schema import SCHEMA_NAME
+from ci_metrics.llm.status_errors import error_for_status
 from ci_metrics.models import Usage
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
@@ -43,6 +42,7 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
         "thinking": ("thinking",),
         "effort": ("effort",),
         "cache_control": ("cache_control", "cache control"),
+        SCHEMA: SCHEMA_WORDS,
     }
 
     def _base(self, base_url: str | None) -> str:
@@ -65,27 +65,20 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
             return message
         raise TransientError(f"{self._base_url}: the answer is no message: {str(message)[:120]}")
 
-    def _body(self, prompt: Prompt, model: str, max_tokens: int) -> dict[str, Any]:
-        mode, without = self._known.mode(model), self._known.without(model)
+    def _body(self, prompt: Prompt, model: str, max_tokens: int, without: frozenset[str]) -> dict[str, Any]:
         system: dict[str, Any] = {"type": "text", "text": prompt.system}
         if "cache_control" not in without:
             system["cache_control"] = {"type": "ephemeral"}
-        user = prompt.user
-        if mode == "text":
-            user += f"\nAnswer with one JSON object and nothing else. Its JSON schema:\n{json.dumps(prompt.schema)}"
         body: dict[str, Any] = {
             "model": model,
             "max_tokens": max_tokens,
             "system": [system],
-            "messages": [{"role": "user", "content": user}],
+            "messages": [{"role": "user", "content": asked_in_words(prompt) if SCHEMA in without else prompt.user}],
         }
-        name = model.rsplit("/", 1)[-1]
         output: dict[str, Any] = {}
-        if mode == "schema":
+        if SCHEMA not in without:
             output["format"] = {"type": "json_schema", "schema": prompt.schema}
-        if mode == "tool":
-            tool = {"name": SCHEMA_NAME, "description": "Give the verdict.", "input_schema": prompt.schema}
-            body |= {"tools": [tool], "tool_choice": {"type": "tool", "name": SCHEMA_NAME}}
+        name = model.rsplit("/", 1)[-1]
         if _MAY_NOT_THINK.search(name):
             if "thinking" not in without:
                 body["thinking"] = {"type": "disabled"}
@@ -96,13 +89,7 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
         return body
 
     def _read(self, message: Message, asked: str, *, batch: bool = False) -> ModelReply:
-        text = ""
-        for block in message.content:
-            if block.type == "tool_use" and block.name == SCHEMA_NAME:
-                text = json.dumps(block.input)
-                break
-            if block.type == "text":
-                text += block.text
+        text = "".join(block.text for block in message.content if block.type == "text")
         used = message.usage
         tokens = Tokens(
             uncached=counted(used.input_tokens),
@@ -122,14 +109,17 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
 
     def create_batch(self, prompts: Sequence[tuple[str, Prompt]]) -> str:
         """See BatchClient."""
-        requests = [{"custom_id": key, "params": self._body(p, self.model, ANSWER_TOKENS)} for key, p in prompts]
+        requests = [{"custom_id": key, "params": self._batch_body(prompt)} for key, prompt in prompts]
         create: Any = self._sdk.messages.batches.create
         batch: MessageBatch = self._batch_call(lambda: create(requests=requests))
         return batch.id
 
     def request_bytes(self, prompt: Prompt) -> int:
         """See BatchClient."""
-        return len(json.dumps(self._body(prompt, self.model, ANSWER_TOKENS))) + 128
+        return len(json.dumps(self._batch_body(prompt))) + 128
+
+    def _batch_body(self, prompt: Prompt) -> dict[str, Any]:
+        return self._body(prompt, self.model, ANSWER_TOKENS, self._without(self.model))
 
     def batch_state(self, batch_id: str) -> BatchState:
         """See BatchClient."""
@@ -185,7 +175,7 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
             anthropic.APIConnectionError,
             anthropic.APIResponseValidationError,
             json.JSONDecodeError,
-            httpx.HTTPError,  # a batch's results are read line by line, past the SDK's own handling
+            httpx2.HTTPError,  # a batch's results are read line by line, past the SDK's own handling
         ) as error:
             raise TransientError(f"{self._base_url}: {type(error).__name__}: {error}") from None
 

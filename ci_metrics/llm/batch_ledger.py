@@ -6,29 +6,28 @@ What belongs here: the records, the `BatchLedger` protocol, the one over files. 
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
 import uuid
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import zstandard
+from pydantic import ConfigDict, TypeAdapter, with_config
 
 from ci_metrics.errors import ContractError
 from ci_metrics.llm.prompt import Prompt
-from ci_metrics.models import Evidence, Usage, Verdict
-
-_FORMAT = 1
+from ci_metrics.models import Verdict
 
 # A done batch's estimate counts in the hour in which it was sent; a day is more than enough.
 _KEEP_DONE_SECONDS = 86_400.0
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchItem:
     """One question in a batch, with all that is needed to read its answer, or to ask it again."""
@@ -46,7 +45,7 @@ class BatchItem:
     lines: dict[int, str]  # that may be quoted
     annotations: tuple[tuple[str, str], ...] = ()  # title, message
     tries: int = 1
-    first: dict[str, Any] | None = None  # an earlier answer of low confidence, packed
+    first: Verdict | None = None  # an earlier answer of low confidence
     job_id: str = ""  # whose failure is asked about
     repo: str = ""  # that failure's
     sketch: str = ""  # of its excerpt, where other repositories' failures need it (`reuse.py`)
@@ -65,6 +64,7 @@ class BatchAsk:
     usd: float = 0.0  # about what it costs
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRecord:
     """One batch. `submitting`: it may or may not have reached the endpoint; `open`: it did; `done`: all is read."""
@@ -77,8 +77,10 @@ class BatchRecord:
     estimated_usd: float = 0.0
     keys: tuple[str, ...] = ()  # of the verdicts that it will bring
     contents: str = ""  # where its questions are kept
+    format: Literal[1] = 1
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchContents:
     """A batch's questions; `systems`: the system prompts by the hash that items name."""
@@ -105,7 +107,7 @@ class BatchLedger(Protocol):
     def note_waiting(self, partition: str, keys: Collection[str]) -> None:
         """Note for which verdicts an hour waits, in place of what it waited for before; none: it does not wait any more."""
 
-    def waiting_partitions(self) -> dict[str, list[str]]:
+    def waiting_partitions(self) -> Mapping[str, Sequence[str]]:
         """The hours that wait, with the keys of the verdicts for which they do."""
 
 
@@ -128,9 +130,8 @@ class FileBatchLedger:
         """See BatchLedger. Raises ContractError naming a file that cannot be read."""
         path = self._folder / record.contents
         try:
-            data = json.loads(zstandard.decompress(path.read_bytes()))
-            return BatchContents(systems=data["systems"], items=tuple(_item(item) for item in data["items"]))
-        except (OSError, ValueError, KeyError, TypeError, zstandard.ZstdError) as error:
+            return _CONTENTS.validate_json(zstandard.decompress(path.read_bytes()))
+        except (OSError, ValueError, zstandard.ZstdError) as error:
             raise ContractError(
                 f"{path}: not a batch's questions ({error}). Remove {record.id}.json to drop it."
             ) from None
@@ -140,12 +141,11 @@ class FileBatchLedger:
         self._folder.mkdir(parents=True, exist_ok=True)
         if contents is not None:
             name = f"{record.id}.{uuid.uuid4().hex[:8]}.zst"
-            data = json.dumps(asdict(contents)).encode()
-            self._replace(name, zstandard.compress(data))
+            self._replace(name, zstandard.compress(_CONTENTS.dump_json(contents)))
             record = replace(record, contents=name)
         if record.state == "done":
             record = replace(record, contents="", keys=())
-        self._replace(f"{record.id}.json", json.dumps({"format": _FORMAT, **asdict(record)}).encode())
+        self._replace(f"{record.id}.json", _RECORD.dump_json(record))
         for path in self._folder.glob(f"{record.id}.*.zst"):
             if path.name != record.contents:
                 path.unlink(missing_ok=True)
@@ -160,19 +160,19 @@ class FileBatchLedger:
         folder = self._folder / "waiting"
         if keys:
             folder.mkdir(parents=True, exist_ok=True)
-            self._replace(f"waiting/{partition}.json", json.dumps(sorted(keys)).encode())
+            self._replace(f"waiting/{partition}.json", _KEYS.dump_json(tuple(sorted(keys))))
         else:
             (folder / f"{partition}.json").unlink(missing_ok=True)
 
-    def waiting_partitions(self) -> dict[str, list[str]]:
+    def waiting_partitions(self) -> Mapping[str, Sequence[str]]:
         """See BatchLedger. Raises ContractError naming a file that cannot be read."""
         found = {}
         for path in sorted((self._folder / "waiting").glob("*.json")):
             try:
-                found[path.stem] = [str(key) for key in json.loads(path.read_text("utf-8"))]
+                found[path.stem] = _KEYS.validate_json(path.read_bytes())
             except FileNotFoundError:
                 continue  # it waits no more
-            except (ValueError, TypeError) as error:
+            except ValueError as error:
                 raise ContractError(f"{path}: not what an hour waits for ({error}). Remove it.") from None
         return found
 
@@ -200,30 +200,12 @@ class FileBatchLedger:
 
     def _read(self, path: Path) -> BatchRecord:
         try:
-            data = json.loads(path.read_text("utf-8"))
-            if data.pop("format") != _FORMAT:
-                raise ContractError(f"{path}: written by another version of this program. Collect its batch with that.")
-            data["keys"] = tuple(data["keys"])
-            return BatchRecord(**data)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ContractError(f"{path}: not a batch record ({error}). Move it away to go on without it.") from None
+            return _RECORD.validate_json(path.read_bytes())
+        except ValueError as error:
+            raise ContractError(
+                f"{path}: not a batch record of this version ({error}). Move it away to go on without it."
+            ) from None
 
 
-def _item(data: dict[str, Any]) -> BatchItem:
-    lists: dict[str, Any] = {name: tuple(data.pop(name)) for name in ("partitions", "categories")}
-    lines = {int(number): text for number, text in data.pop("lines").items()}
-    annotations = tuple((title, message) for title, message in data.pop("annotations"))
-    return BatchItem(**data, **lists, lines=lines, annotations=annotations)
-
-
-def pack_verdict(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as JSON can hold it."""
-    return asdict(verdict)
-
-
-def unpack_verdict(data: dict[str, Any]) -> Verdict:
-    """The verdict that `pack_verdict` packed."""
-    values = dict(data)
-    values["usage"] = Usage(**values["usage"])
-    values["evidence"] = tuple(Evidence(**e) for e in values["evidence"])
-    return Verdict(**values)
+_RECORD, _CONTENTS = TypeAdapter(BatchRecord), TypeAdapter(BatchContents)
+_KEYS = TypeAdapter(tuple[str, ...])

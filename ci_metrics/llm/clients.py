@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ci_metrics.errors import SettingsError
+from ci_metrics.limits import Limiter
 from ci_metrics.llm.client_protocol import ModelClient
-from ci_metrics.llm.limiter import Limiter
 from ci_metrics.llm.prices import load_prices
 from ci_metrics.settings import Settings
+
+#: Questions to a model on their way at once: with answers of 4 s that is 480 a minute.
+MOST_AT_ONCE = 32
 
 
 def build_client(settings: Settings, *, limiter: Limiter | None = None) -> ModelClient | None:
@@ -21,7 +24,9 @@ def build_client(settings: Settings, *, limiter: Limiter | None = None) -> Model
     """
     if not settings.uses_model or settings.anthropic_api_key is None:
         return None
-    limiter = limiter or Limiter(rpm=settings.max_rpm, tpm=settings.max_tpm)
+    limiter = limiter or Limiter(
+        per_minute=settings.max_rpm, tokens_per_minute=settings.max_tpm, concurrency=MOST_AT_ONCE
+    )
     key = settings.anthropic_api_key.get_secret_value().strip()
     if not (key.isascii() and key.isprintable()):
         raise SettingsError("ANTHROPIC_API_KEY", "has characters that no key has", "Copy the key again, without quotes")
@@ -30,7 +35,7 @@ def build_client(settings: Settings, *, limiter: Limiter | None = None) -> Model
 
 def client_to_show(settings: Settings) -> ModelClient:
     """A client that renders requests as the settings' own would, with no key: it cannot ask."""
-    return _client(settings, "no-key", Limiter(rpm=1, tpm=1))
+    return _client(settings, "no-key", Limiter(per_minute=1))
 
 
 def _client(settings: Settings, key: str, limiter: Limiter) -> ModelClient:

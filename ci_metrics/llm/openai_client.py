@@ -16,11 +16,11 @@ from openai.types.chat import ChatCompletion
 
 from ci_metrics.errors import TransientError
 from ci_metrics.llm.client_protocol import ModelReply
-from ci_metrics.llm.endpoint import EndpointClient, RefusedError, counted
+from ci_metrics.llm.endpoint import SCHEMA, SCHEMA_WORDS, EndpointClient, RefusedError, asked_in_words, counted
 from ci_metrics.llm.prices import Tokens
 from ci_metrics.llm.prompt import Prompt
-from ci_metrics.llm.retry_policy import error_for_status
 from ci_metrics.llm.schema import SCHEMA_NAME
+from ci_metrics.llm.status_errors import error_for_status
 from ci_metrics.models import Usage
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -36,6 +36,7 @@ class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
     optional: ClassVar = {
         "reasoning_effort": ("reasoning_effort", "reasoning effort", "reasoning.effort"),
         "max_tokens": ("max_tokens", "max_completion_tokens"),
+        SCHEMA: SCHEMA_WORDS,
     }
 
     def _base(self, base_url: str | None) -> str:
@@ -67,11 +68,8 @@ class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
             return completion  # type: ignore[no-any-return]
         raise TransientError(f"{self._base_url}: the answer is no chat completion: {str(completion)[:120]}")
 
-    def _body(self, prompt: Prompt, model: str, max_tokens: int) -> dict[str, Any]:
-        mode, without = self._known.mode(model), self._known.without(model)
-        user = prompt.user
-        if mode == "text":
-            user += f"\nAnswer with one JSON object and nothing else. Its JSON schema:\n{json.dumps(prompt.schema)}"
+    def _body(self, prompt: Prompt, model: str, max_tokens: int, without: frozenset[str]) -> dict[str, Any]:
+        user = asked_in_words(prompt) if SCHEMA in without else prompt.user
         # OpenAI's own newer models want the longer name, compatible servers know only the older one.
         newer = (self._base_url == DEFAULT_BASE_URL) != ("max_tokens" in without)
         body: dict[str, Any] = {
@@ -79,13 +77,9 @@ class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
             "max_completion_tokens" if newer else "max_tokens": max_tokens,
             "messages": [{"role": "system", "content": prompt.system}, {"role": "user", "content": user}],
         }
-        if mode == "schema":
+        if SCHEMA not in without:
             named = {"name": SCHEMA_NAME, "strict": True, "schema": prompt.schema}
             body["response_format"] = {"type": "json_schema", "json_schema": named}
-        if mode == "tool":
-            function = {"name": SCHEMA_NAME, "description": "Give the verdict.", "parameters": prompt.schema}
-            body["tools"] = [{"type": "function", "function": function}]
-            body["tool_choice"] = {"type": "function", "function": {"name": SCHEMA_NAME}}
         if _REASONS.search(model) and "reasoning_effort" not in without:
             body["reasoning_effort"] = "low"
         return body
@@ -93,11 +87,6 @@ class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
     def _read(self, message: ChatCompletion, asked: str, *, batch: bool = False) -> ModelReply:
         completion, choice = message, message.choices[0]
         answer = choice.message
-        text = _text(answer.content)
-        for call in answer.tool_calls or ():
-            if call.type == "function" and call.function.name == SCHEMA_NAME:
-                text = call.function.arguments
-                break
         used = completion.usage
         details = used.prompt_tokens_details if used else None
         read = counted(details.cached_tokens) if details else 0
@@ -111,7 +100,7 @@ class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
         declined = bool(answer.refusal) or choice.finish_reason == "content_filter"
         named = completion.model or asked
         return ModelReply(
-            text=text,
+            text=_text(answer.content),
             stop="refusal" if declined else "truncated" if choice.finish_reason == "length" else "end",
             model=named,
             usage=self.prices.usage(named if self.prices.find(named) else asked, tokens, batch=batch),

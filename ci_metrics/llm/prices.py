@@ -6,13 +6,14 @@ name, tokens -> dollars. Does not: limits on spending (`budget.py`), counting to
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ci_metrics.errors import ContractError
 from ci_metrics.models import Usage
@@ -21,6 +22,11 @@ from ci_metrics.models import Usage
 LARGEST_CACHE_MINIMUM = 4_096
 
 _MILLION = 1_000_000
+
+_ADVICE = (
+    "A [models.NAME] table holds dollars per million tokens, 0 or more: input, output and, where they differ from input, "
+    "cache_read and cache_write. A free model has input = 0, output = 0."
+)
 _DATED = re.compile(r"[-@](?:20\d{6}|20\d\d-\d\d-\d\d|latest)(?:-v\d+)?$|-v\d+$")
 
 
@@ -39,27 +45,25 @@ class Tokens:
         return self.uncached + self.cache_read + self.cache_write
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
+Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+
+
+class Price(BaseModel):
     """One model's list price, US dollars per million tokens; `prices.toml` says what each field means."""
 
-    input: float
-    output: float
-    cache_read: float | None = None
-    cache_write: float | None = None
-    batch_factor: float = 0.5
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: Dollars
+    output: Dollars
+    cache_read: Dollars | None = None
+    cache_write: Dollars | None = None
+    batch_factor: Dollars = 0.5
     cache_minimum: int | None = None
     above: int | None = None
-    above_input: float | None = None
-    above_output: float | None = None
-    above_cache_read: float | None = None
-    above_cache_write: float | None = None
-
-    @property
-    def free(self) -> bool:
-        """Whether this model never costs anything."""
-        rates = (self.input, self.output, self.cache_read, self.cache_write)
-        return not any(rates) and not any((self.above_input, self.above_output))
+    above_input: Dollars | None = None
+    above_output: Dollars | None = None
+    above_cache_read: Dollars | None = None
+    above_cache_write: Dollars | None = None
 
     def cost(self, tokens: Tokens, *, batch: bool = False) -> float:
         """What a call cost, in US dollars; `batch`: it went through a message batch."""
@@ -79,13 +83,14 @@ class Price:
         return dollars * (self.batch_factor if batch else 1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class PriceTable:
-    """Prices by model name, with the day they were checked and where they come from."""
+class PriceTable(BaseModel):
+    """Prices by model name (lower case), with the day they were checked and where they come from."""
 
-    checked: str
-    sources: dict[str, str]
-    models: dict[str, Price]
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    checked: str = ""
+    sources: dict[str, str] = {}
+    models: dict[Annotated[str, AfterValidator(str.lower)], Price] = Field(min_length=1)
 
     def find(self, model: str) -> Price | None:
         """The price of `model`, also under a provider's spelling; None when no entry names it.
@@ -132,32 +137,10 @@ def load_prices(path: Path | None = None) -> PriceTable:
 
 def _parse(text: str, name: str) -> PriceTable:
     try:
-        data = tomllib.loads(text)
+        return PriceTable.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ContractError(f"{name}: not TOML ({error}). Write [models.NAME] tables as in prices.toml.") from None
-    models = data.get("models", {})
-    if not isinstance(models, dict) or not models:
-        raise ContractError(f"{name}: no [models.NAME] table. Give at least one, with input and output.")
-    return PriceTable(
-        checked=str(data.get("checked", "")),
-        sources={str(k): str(v) for k, v in data.get("sources", {}).items()},
-        models={model.lower(): _price(entry, f"{name}: models.{model}") for model, entry in models.items()},
-    )
-
-
-def _price(entry: Any, where: str) -> Price:
-    if not isinstance(entry, dict):
-        raise ContractError(f"{where}: {entry!r} is not a table of prices.")
-    known = {field.name for field in fields(Price)}
-    for key, value in entry.items():
-        if key not in known:
-            raise ContractError(f"{where}.{key}: not a known field. Known are {', '.join(sorted(known))}.")
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or value < 0:
-            raise ContractError(f"{where}.{key}: {value!r} is not a price. Give dollars per million tokens, 0 or more.")
-    missing = {"input", "output"} - set(entry)
-    if missing:
-        raise ContractError(
-            f"{where}: {' and '.join(sorted(missing))} missing. A free model has input = 0, output = 0."
-        )
-    return Price(**entry)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ContractError(f"{name}: {where}: {first['msg']} (seen: {first['input']!r}). {_ADVICE}") from None

@@ -1,6 +1,6 @@
 """The words a model gets: the shared system prompt, and one failure as data in a frame it cannot close.
 
-What belongs here: building both texts, and their version. Does not: the lines about the failure (`question.py`), the
+What belongs here: building both texts, and their version. Does not: the lines about the failure (`prompt_body.py`), the
 answer's schema (`schema.py`), any API's wire format (the clients). The system prompt is the same for all failures, so
 that an endpoint's prompt cache holds it; what differs from failure to failure comes last.
 """
@@ -17,8 +17,8 @@ from importlib.resources import files
 from typing import Any
 
 from ci_metrics.classifier.taxonomy import Category, Taxonomy
+from ci_metrics.llm.prompt_body import body_lines
 from ci_metrics.llm.prompt_samples import SPECIMENS
-from ci_metrics.llm.question import question_lines
 from ci_metrics.llm.quotes import one_line
 from ci_metrics.llm.schema import NO_CAUSE, UNKNOWN, Problem, answer_schema
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run, Verdict
@@ -154,7 +154,7 @@ def build_prompt(
     `note` is ours and stands outside the frame: what was wrong with the last answer.
     """
     categories = allowed_categories(taxonomy, history=history, rules=rules)
-    lines = question_lines(
+    lines = body_lines(
         extraction=extraction, error=error, job=job, run=run, annotations=annotations, rules=rules, history=history
     )
     body = "\n".join(lines)

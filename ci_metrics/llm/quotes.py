@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ci_metrics.llm.schema import Quote
+from ci_metrics.llm.schema import QuotedLine
 from ci_metrics.models import Annotation, Evidence, ExtractedError, Extraction
 
 #: A verdict is proved by a few lines; more are not kept.
@@ -26,14 +26,14 @@ def one_line(text: str) -> str:
     return _BREAKS.sub(" ", text)
 
 
-def lines_of(extraction: Extraction, error: ExtractedError | None = None) -> dict[int, str]:
+def quotable_lines(extraction: Extraction, error: ExtractedError | None = None) -> dict[int, str]:
     """All lines a model may quote: the excerpt's, and the judged error's own, by raw number."""
     lines = {line.number: line.text for line in (error.lines if error else ())}
     lines.update((line.number, line.text) for line in extraction.lines)
     return lines
 
 
-def valid_evidence(quotes: Iterable[Quote], lines: dict[int, str]) -> tuple[Evidence, ...]:
+def valid_evidence(quotes: Iterable[QuotedLine], lines: dict[int, str]) -> tuple[Evidence, ...]:
     """The quotes that stand, verbatim, on the line they name, as that line's whole text; at most four, in log order.
 
     A part of a line will do, from four characters on; surrounding blanks do not count. A quote that stands on another
@@ -53,7 +53,7 @@ def valid_evidence(quotes: Iterable[Quote], lines: dict[int, str]) -> tuple[Evid
     return tuple(found[number] for number in sorted(found))
 
 
-def quotes_annotation(quotes: Iterable[Quote], annotations: Sequence[Annotation]) -> bool:
+def quotes_annotation(quotes: Iterable[QuotedLine], annotations: Sequence[Annotation]) -> bool:
     """Whether at least one quote (line 0) stands verbatim in an annotation's message."""
     messages = [one_line(f"{annotation.title}\n{annotation.message}") for annotation in annotations]
     wanted = [one_line(quote.text).strip() for quote in quotes if quote.line == 0]
@@ -64,7 +64,7 @@ def moved_evidence(
     evidence: Sequence[Evidence], extraction: Extraction, error: ExtractedError | None
 ) -> tuple[Evidence, ...]:
     """The same lines where they stand in another log of the same error; the error's headline line if none does."""
-    lines = lines_of(extraction, error)
+    lines = quotable_lines(extraction, error)
     where: dict[str, int] = {}
     for number, text in lines.items():
         where.setdefault(one_line(text).strip(), number)

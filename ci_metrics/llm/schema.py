@@ -1,6 +1,6 @@
 """The shape of a model's answer: the JSON schema that is sent, and the strict reading of what comes back.
 
-What belongs here: the schema, `Answer`, and the names of everything that can be wrong with an answer. Does not: the
+What belongs here: the schema, `ModelAnswer`, and the names of everything that can be wrong with an answer. Does not: the
 prompt's words (`prompt.py`), whether quotes stand in the log (`quotes.py`), what to do about a problem (`verdicts/model_tries.py`).
 """
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 #: The type a model gives when no category fits.
 UNKNOWN = "unknown"
@@ -41,8 +42,7 @@ _UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\u
 _LINK = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 
 # Longer texts are cut: a document is not the place for an essay, and a model may be talked into one.
-_SUMMARY_CHARS = 600
-_FIX_CHARS = 600
+_TEXT_CHARS = 600
 
 
 class AnswerProblemError(Exception):
@@ -54,23 +54,44 @@ class AnswerProblemError(Exception):
         self.seen = seen
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+def _plain(text: str) -> str:
+    return _cut(" ".join(_UNPRINTED.sub(" ", text).split()))
+
+
+def _without_links(text: str) -> str:
+    return _cut(_LINK.sub("[link removed]", " ".join(_UNPRINTED.sub(" ", text).split())))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _TEXT_CHARS else text[: _TEXT_CHARS - 1].rstrip() + "…"
+
+
+def _share(value: object) -> object:
+    """JSON's numbers may be larger than a float, and NaN is neither above nor below anything."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and not 0 <= value <= 1:
+        raise ValueError(f"{str(value)[:20]} is not between 0 and 1")
+    return value
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class QuotedLine(_Strict):
     """A line a model quoted: 0 for a line of an annotation."""
 
     line: int
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ModelAnswer(_Strict):
     """A well-formed answer; its quotes are not checked yet."""
 
     error_type: str  # a category's name, UNKNOWN or NO_CAUSE
-    confidence: float
-    summary: str
-    suggested_fix: str
-    quotes: tuple[Quote, ...]
+    confidence: Annotated[float, BeforeValidator(_share)]
+    summary: Annotated[str, AfterValidator(_plain)]
+    suggested_fix: Annotated[str, AfterValidator(_without_links)]
+    quotes: tuple[QuotedLine, ...] = Field(strict=False)
 
 
 def answer_schema(categories: Sequence[str]) -> dict[str, Any]:
@@ -103,54 +124,20 @@ def answer_schema(categories: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def read_answer(text: str, categories: Sequence[str]) -> Answer:
+def read_answer(text: str, categories: Sequence[str]) -> ModelAnswer:
     """The answer in `text`, which must be one JSON object (a single code fence around it is tolerated).
 
     Raises AnswerProblemError: not_json, wrong_shape or foreign_category.
     """
     fenced = _FENCED.match(text)
     try:
-        data = json.loads(fenced.group(1) if fenced else text)
+        answer = ModelAnswer.model_validate(json.loads(fenced.group(1) if fenced else text))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise AnswerProblemError("wrong_shape", f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
     except (ValueError, RecursionError):  # the latter: brackets without end
         raise AnswerProblemError("not_json", text.strip()) from None
-    if not isinstance(data, dict):
-        raise AnswerProblemError("wrong_shape", f"a {type(data).__name__} instead of an object")
-    error_type = _text(data, "error_type")
-    confidence = data.get("confidence")
-    if not isinstance(confidence, int | float) or isinstance(confidence, bool):
-        raise AnswerProblemError("wrong_shape", f"confidence {confidence!r}")
-    if not 0 <= confidence <= 1:  # nor is NaN
-        raise AnswerProblemError("wrong_shape", f"confidence {str(confidence)[:20]} is not between 0 and 1")
-    if error_type not in (UNKNOWN, NO_CAUSE, *categories):
-        raise AnswerProblemError("foreign_category", error_type)
-    return Answer(
-        error_type=error_type,
-        confidence=float(confidence),
-        summary=_cut(_text(data, "summary"), _SUMMARY_CHARS),
-        suggested_fix=_cut(_LINK.sub("[link removed]", _text(data, "suggested_fix")), _FIX_CHARS),
-        quotes=tuple(_quotes(data.get("quotes"))),
-    )
-
-
-def _text(data: dict[str, Any], key: str) -> str:
-    value = data.get(key)
-    if not isinstance(value, str):
-        raise AnswerProblemError("wrong_shape", f"{key} {value!r}")
-    return " ".join(_UNPRINTED.sub(" ", value).split())
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
-
-
-def _quotes(value: object) -> list[Quote]:
-    if not isinstance(value, list):
-        raise AnswerProblemError("wrong_shape", f"quotes {value!r}")
-    quotes = []
-    for item in value:
-        line = item.get("line") if isinstance(item, dict) else None
-        text = item.get("text") if isinstance(item, dict) else None
-        if not isinstance(line, int) or isinstance(line, bool) or not isinstance(text, str):
-            raise AnswerProblemError("wrong_shape", f"quote {item!r}")
-        quotes.append(Quote(line, text))
-    return quotes
+    if answer.error_type not in (UNKNOWN, NO_CAUSE, *categories):
+        raise AnswerProblemError("foreign_category", answer.error_type)
+    return answer

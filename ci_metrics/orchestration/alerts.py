@@ -7,7 +7,6 @@ It asks GitHub and the models nothing. Only the newest hours are looked at, so t
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 
 import dagster as dg
 
@@ -105,20 +104,20 @@ def _group(index: IndexPart, row: NewFailure) -> Alert:
 
 def _silence(hours: HoursPart) -> Iterator[Alert]:
     worked_on = hours.store.hours()[-2 * SILENT_HOURS :]
-    indexed = [hour for hour in worked_on if "indexed_documents" in (hours.store.status(hour) or {})]
+    indexed = [hour for hour in worked_on if hours.store.state(hour).of("indexed_documents")]
     if silent_hours(hours.now(), indexed, SILENT_HOURS):
         yield silence_alert(indexed[-1] if indexed else "", SILENT_HOURS)
 
 
 def _budget(store: HourStore, limit: float | None, hour: str) -> Iterator[Alert]:
     """Verdicts that wait for money; the clock hour in which it ran out is when they were judged last."""
-    part = (store.status(hour) or {}).get("classifications", {})
-    if limit is None or not part.get("open"):
+    judged = store.state(hour).of("classifications")
+    if limit is None or judged is None or not judged.open:
         return
     rows = store.read_or_none("classifications", hour, JobVerdicts)
     waiting = sum(any(_needs_money(judged.verdict) for judged in row.judged) for row in rows)
     if waiting:
-        yield budget_alert(hour_key(datetime.fromisoformat(part["at"])), waiting, limit)
+        yield budget_alert(hour_key(judged.seen), waiting, limit)
 
 
 def _needs_money(verdict: Verdict) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
-from ci_metrics.errors import ContractError
+from ci_metrics.errors import ContractError, ShapeError
 
 T = TypeVar("T")
 
@@ -36,21 +36,84 @@ def schema_of(kind: Any) -> pa.Schema:
 
 
 def table_of(records: Sequence[Any], kind: type) -> pa.Table:
-    """One row a record, in order."""
-    return pa.Table.from_pylist([_plain(record) for record in records], schema=schema_of(kind))
+    """One row a record, in order. Raises ContractError that names the record and field which no table can hold."""
+    try:
+        return pa.Table.from_pylist([_plain(record) for record in records], schema=schema_of(kind))
+    except (pa.ArrowException, OverflowError, UnicodeError, TypeError) as error:
+        named = next(filter(None, map(misfit, records)), str(error))
+        raise ContractError(f"a {kind.__name__} cannot be stored: {named}") from error
 
 
 def records_of(table: pa.Table, kind: type[T]) -> list[T]:
-    """The records of a table that `table_of` made. Raises ContractError when its rows do not fit the record any more."""
+    """The records of a table that this or an earlier version made of them.
+
+    Fields that were not stored have their defaults; None where they have none and may be None. Raises ShapeError, which
+    names the field, where the stored rows cannot be read as such records.
+    """
+    found = _other_type(table.schema, schema_of(cast(Any, kind)))
+    if found:
+        raise _shape_error(kind, found)
+    rows = table.to_pylist()
     try:
-        rows: list[T] = _adapter(cast(Any, kind)).validate_python(table.to_pylist())
-        return rows
+        return _validated(rows, kind)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ContractError(
-            f"stored {kind.__name__} rows have another shape ({where}: {first['msg']}). Materialize the hour again"
-        ) from error
+        reasons = error.errors()
+        if any(reason["type"] != "missing" for reason in reasons):
+            raise _shape_error(kind, _told(reasons[0])) from error
+        for reason in reasons:
+            *path, name = reason["loc"]
+            functools.reduce(lambda part, key: part[key], path, cast(Any, rows))[name] = None
+        try:
+            return _validated(rows, kind)
+        except ValidationError:
+            raise _shape_error(kind, _told(reasons[0])) from error
+
+
+def misfit(record: Any, path: str = "") -> str | None:
+    """In words, the first value of a record that no table can hold; None when all can be."""
+    if isinstance(record, int) and not -(2**63) <= record < 2**63:
+        return f"{path} is {record}, beyond 64 bits"
+    if isinstance(record, str) and not record.isascii() and any("\ud800" <= char <= "\udfff" for char in record):
+        return f"{path} holds half a character: {record[:60]!r}"
+    if isinstance(record, tuple):
+        return next(filter(None, (misfit(item, f"{path}[{n}]") for n, item in enumerate(record))), None)
+    names = _names(cast(Any, type(record))) or ()
+    parts = (misfit(getattr(record, name), f"{path}.{name}" if path else name) for name in names)
+    return next(filter(None, parts), None)
+
+
+def _validated(rows: list[dict[str, Any]], kind: type[T]) -> list[T]:
+    found: list[T] = _adapter(cast(Any, kind)).validate_python(rows)
+    return found
+
+
+def _told(reason: Any) -> str:
+    return f"{'.'.join(str(part) for part in reason['loc'])}: {reason['msg']}"
+
+
+def _shape_error(kind: type, found: str) -> ShapeError:
+    return ShapeError(
+        f"stored {kind.__name__} rows have another shape ({found}): another version has written them. "
+        "They are left as they are. Use that version, or move the file away and Materialize the hour again"
+    )
+
+
+def _other_type(stored: Any, expected: Any, path: str = "") -> str | None:
+    """In words, the first field that is stored as another type than expected; None when there is none."""
+    for field in expected:
+        index = stored.get_field_index(field.name)
+        if index < 0:
+            continue
+        found, wanted, name = stored.field(index).type, field.type, f"{path}{field.name}"
+        while pa.types.is_list(found) and pa.types.is_list(wanted):
+            found, wanted = found.value_type, wanted.value_type
+        if pa.types.is_struct(found) and pa.types.is_struct(wanted):
+            inner = _other_type(found, wanted, f"{name}.")
+            if inner:
+                return inner
+        elif not found.equals(wanted):
+            return f"{name}: stored as {found}, read as {wanted}"
+    return None
 
 
 def _plain(value: Any) -> Any:

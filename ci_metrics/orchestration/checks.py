@@ -13,8 +13,10 @@ from ci_metrics.index.base import Kind, Where
 from ci_metrics.models import Job, JobLog, Run
 from ci_metrics.orchestration.assets.indexed_documents import classified_or_stated
 from ci_metrics.orchestration.due_hours import silent_hours
+from ci_metrics.orchestration.partition_loop import hours_done
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
+from ci_metrics.orchestration.stale_hours import OFF
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.verdicts.judge import model_failed
 
@@ -39,7 +41,7 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
     )
     def ids_unique(context: dg.AssetCheckExecutionContext, hours: dg.ResourceParam[HoursPart]) -> dg.AssetCheckResult:
         twice: list[str] = []
-        for hour in context.partition_keys:
+        for hour in hours_done(hours, context):
             runs = hours.store.read("workflow_runs", hour, Run)
             jobs = hours.store.read("workflow_jobs", hour, Job)
             twice += _repeated(f"run {run.repo} {run.run_id} attempt {run.run_attempt}" for run in runs)
@@ -59,7 +61,7 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
     ) -> dg.AssetCheckResult:
         index.documents.refresh()
         wrong: list[str] = []
-        for hour in context.partition_keys:
+        for hour in hours_done(hours, context):
             stored = Counter(document.kind for document in hours.store.read("indexed_documents", hour, IndexedDocument))
             for kind in _KINDS:
                 held = index.documents.count_by(kind, "s_partition", Where(equals={"s_partition": hour})).get(hour, 0)
@@ -73,7 +75,7 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
     def unknown_share(
         context: dg.AssetCheckExecutionContext, hours: dg.ResourceParam[HoursPart]
     ) -> dg.AssetCheckResult:
-        return _share(_states(hours.store, context.partition_keys), "unknown", MOST_UNKNOWN)
+        return _share(_states(hours.store, hours_done(hours, context)), "unknown", MOST_UNKNOWN)
 
     @dg.asset_check(asset="classifications", description="The share of failures whose model call failed.")
     def model_failures(
@@ -81,7 +83,7 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
     ) -> dg.AssetCheckResult:
         # The rules may have answered instead: the state alone does not tell.
         rows = [
-            row for hour in context.partition_keys for row in hours.store.read("classifications", hour, JobVerdicts)
+            row for hour in hours_done(hours, context) for row in hours.store.read("classifications", hour, JobVerdicts)
         ]
         failed: Counter[str] = Counter(
             "llm_failed" if any(model_failed(j.verdict) for j in row.judged) else row.state for row in rows
@@ -91,7 +93,7 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
     @dg.asset_check(asset="job_logs", description="The share of failed jobs whose log is not there.")
     def missing_logs(context: dg.AssetCheckExecutionContext, hours: dg.ResourceParam[HoursPart]) -> dg.AssetCheckResult:
         states = Counter(
-            log.state for hour in context.partition_keys for log in hours.store.read("job_logs", hour, JobLog)
+            log.state for hour in hours_done(hours, context) for log in hours.store.read("job_logs", hour, JobLog)
         )
         absent = sum(n for state, n in states.items() if state != "stored")
         return _share(Counter({"missing": absent, "stored": states["stored"]}), "missing", MOST_MISSING_LOGS)
@@ -106,7 +108,8 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
         if not judge.settings.enable_error_classification:
             return dg.AssetCheckResult(passed=True, metadata={"classification": "off"})
         now = judge.classifier_version
-        stale = [hour for hour in hours.store.hours() if _version(hours.store, hour) not in (now, None)]
+        judged = {hour: state.of("classifications") for hour, state in hours.store.states().items()}
+        stale = [hour for hour, record in judged.items() if record and record.version not in (now, OFF, "")]
         return dg.AssetCheckResult(
             passed=not stale,
             severity=dg.AssetCheckSeverity.WARN,
@@ -126,9 +129,7 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
         if hours.settings.is_sample:
             return dg.AssetCheckResult(passed=True, metadata={"why": "sample data only: no REPO is set"})
         indexed = [
-            hour
-            for hour in hours.store.hours()[-2 * SILENT_HOURS :]
-            if "indexed_documents" in (hours.store.status(hour) or {})
+            hour for hour in hours.store.hours()[-2 * SILENT_HOURS :] if hours.store.state(hour).of("indexed_documents")
         ]
         silent = silent_hours(hours.now(), indexed, SILENT_HOURS)
         return dg.AssetCheckResult(
@@ -164,8 +165,3 @@ def _share(counts: Counter[str], of: str, most: float) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"share": round(share, 4), "of": total, "allowed": most},
     )
-
-
-def _version(store: HourStore, hour: str) -> str | None:
-    part = (store.status(hour) or {}).get("classifications")
-    return None if part is None or part.get("version") == "off" else part.get("version")

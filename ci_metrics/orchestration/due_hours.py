@@ -1,19 +1,21 @@
-"""Which hours need another look, and when: pure decisions for the schedule, the sensor and the checks.
+"""Which hours need another look, of which repositories, and when: pure decisions for the schedule, the sensors and the checks.
 
-What belongs here: hours in, hours out. Does not: Dagster, files, clocks of its own.
+What belongs here: states in, hours and repositories out. Does not: Dagster, files, clocks of its own.
 
 A run created at 10:59 ends at 13:00; a failed job is re-run two weeks later; the daemon was down over the weekend. So three
 reasons bring an hour back: it is *missing* (never worked on), it is *unfinished* (runs in progress, something that could not
-be fetched, a verdict still open), or it is *swept* (finished, but young enough that GitHub still allows a re-run).
+be fetched, a verdict still open, a chain that was broken off), or it is *swept* (finished, but young enough that GitHub still
+allows a re-run). All but the first are looked at by repository: GitHub is asked for those alone that are due.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
+from ci_metrics.orchestration.hours import HourState, RepoRecord
 from ci_metrics.orchestration.partitions import HOUR, chunks_of, hour_key, hour_start, hours_between, last_closed_hour
 
 #: GitHub allows a re-run up to this long after a run. Source: GitHub's documentation, "Re-running workflows and jobs".
@@ -30,10 +32,14 @@ UNFINISHED_EVERY = (
     (timedelta(days=3), timedelta(hours=2)),
     (RERUN_LIMIT, timedelta(hours=24)),
 )
+#: What fails again and again is waited for twice as long each time, up to this: a repository that is gone costs little.
+SELDOM = timedelta(hours=24)
+
+#: The tag of a run that says why it was asked for: one of `Reason` from the sensors, which leave to `due_repositories` whom to ask.
+REASON_TAG = "ci_metrics/reason"
 
 Reason = Literal["missing", "unfinished", "sweep"]
-
-Status = Mapping[str, Any]
+REASONS: tuple[Reason, ...] = ("missing", "unfinished", "sweep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,79 +51,65 @@ class HourRange:
     reason: Reason
 
 
-def is_unfinished(status: Status) -> bool:
-    """Whether an hour's noted status (`HourStore.status`) says that another look would find more."""
-    parts = [part for part in status.values() if isinstance(part, Mapping)]
-    if any(part.get(word) for part in parts for word in ("unfinished", "problems", "open", "overtaken")):
-        return True
-    if not {"workflow_runs", "indexed_documents", "failure_history"} <= set(status):
-        return True
-    # Documents written anew are bare of flaky flags until their history is looked at again.
-    written, followed = status["indexed_documents"], status["failure_history"]
-    return bool(written.get("written")) and str(followed.get("at", "")) < str(written.get("at", ""))
+def due_repositories(now: datetime, hour: str, state: HourState, repos: Sequence[str]) -> list[str]:
+    """Those of `repos` that GitHub is to be asked for again in this hour."""
+    reasons = _reasons(now, now - hour_start(hour), state, repos)
+    return [repo for repo in repos if reasons[repo] is not None]
 
 
-def last_seen(status: Status) -> datetime | None:
-    """When an hour was last worked on; None when its status says nothing."""
-    moments = [
-        datetime.fromisoformat(part["at"]) for part in status.values() if isinstance(part, Mapping) and "at" in part
-    ]
-    return max(moments, default=None)
+def repositories_to_ask(now: datetime, hour: str, state: HourState, repos: Sequence[str], reason: str) -> list[str]:
+    """Of which repositories a run asks GitHub; `reason` is its tag's. A person's run, and a schedule's, ask for all of them."""
+    return due_repositories(now, hour, state, repos) if reason in REASONS else list(repos)
+
+
+def asked_repositories(state: HourState, repos: Sequence[str], reason: str) -> set[str]:
+    """Of which repositories a run asks GitHub after `workflow_runs` has: those that it has asked for."""
+    runs = state.of("workflow_runs")
+    if reason not in REASONS or runs is None:
+        return set(repos)
+    return {repo for repo in repos if repo in runs.repos and runs.repos[repo].seen == runs.seen}
 
 
 def plan(
-    now: datetime,
-    worked_on: Iterable[str],
-    status_of: Callable[[str], Status | None],
-    start: datetime,
-    *,
-    most_ranges: int = 3,
+    now: datetime, states: Mapping[str, HourState], repos: Sequence[str], start: datetime, *, most_ranges: int = 3
 ) -> list[HourRange]:
     """The hours to redo now, at most `most_ranges` ranges of a day each: missing ones first, then unfinished, then swept.
 
-    `worked_on` are the hours that have a status; `start` is the first hour of the partition set. Before the oldest hour
+    `states` are those of hours that were worked on; `start` is the first hour of the partition set. Before the oldest hour
     of the last 30 days that was worked on nothing is missing: history is a person's decision (a backfill).
     """
-    oldest = hour_key(max(start, now - RERUN_LIMIT))
-    known = {key for key in worked_on if key >= oldest}
+    known = {key: state for key, state in states.items() if key >= oldest_swept(now, start)}
     if not known:
         return []
-    window = hours_between(min(known), last_closed_hour(now))
-    missing = [key for key in window if key not in known]
-    unfinished: list[str] = []
-    sweep: list[str] = []
-    for key in window:
-        if key not in known:
-            continue
-        status = status_of(key) or {}
-        seen = last_seen(status)
-        waited = now - seen if seen else RERUN_LIMIT
-        age = now - hour_start(key)
-        if is_unfinished(status):
-            if waited >= _unfinished_wait(age):
-                unfinished.append(key)
-        elif waited >= (SWEEP_YOUNG_EVERY if age < YOUNG else SWEEP_OLD_EVERY):
-            sweep.append(key)
-    found: list[HourRange] = []
-    reasons: tuple[tuple[Reason, list[str]], ...] = (("missing", missing), ("unfinished", unfinished), ("sweep", sweep))
-    for reason, keys in reasons:
-        newest_first = sorted(chunks_of(keys), reverse=True)
-        found.extend(HourRange(first, last, reason) for first, last in newest_first)
-    return found[:most_ranges]
+    due: dict[Reason, list[str]] = {reason: [] for reason in REASONS}
+    for key in hours_between(min(known), last_closed_hour(now)):
+        reason = _reason(now, key, known[key], repos) if key in known else "missing"
+        if reason is not None:
+            due[reason].append(key)
+    found = (
+        HourRange(first, last, reason)
+        for reason in REASONS
+        for first, last in sorted(chunks_of(due[reason]), reverse=True)  # newest first
+    )
+    return list(found)[:most_ranges]
 
 
-def old_and_open(now: datetime, open_hours: Iterable[str], status_of: Callable[[str], Status | None]) -> list[str]:
+def oldest_swept(now: datetime, start: datetime) -> str:
+    """The oldest hour that `plan` looks at."""
+    return hour_key(max(start, now - RERUN_LIMIT))
+
+
+def old_and_open(now: datetime, states: Mapping[str, HourState]) -> list[str]:
     """The hours too old for `plan` whose verdicts are still open (no money, a failing model), and were not looked at lately.
 
-    The money is for a clock hour, so they are due once an hour.
+    `states`: of the hours that may be such. The money is for a clock hour, so they are due once an hour.
     """
     oldest = hour_key(now - RERUN_LIMIT)
-    due = []
-    for key in open_hours:
-        seen = last_seen(status_of(key) or {}) if key < oldest else now
-        if seen is None or now - seen >= HOUR:
-            due.append(key)
-    return due
+    return [
+        key
+        for key, state in states.items()
+        if key < oldest and state.open and (state.last_seen is None or now - state.last_seen >= HOUR)
+    ]
 
 
 def silent_hours(now: datetime, indexed: Iterable[str], hours: int) -> bool:
@@ -126,5 +118,47 @@ def silent_hours(now: datetime, indexed: Iterable[str], hours: int) -> bool:
     return not recent & set(indexed)
 
 
-def _unfinished_wait(age: timedelta) -> timedelta:
-    return next((wait for limit, wait in UNFINISHED_EVERY if age <= limit), UNFINISHED_EVERY[-1][1])
+def _reason(now: datetime, hour: str, state: HourState, repos: Sequence[str]) -> Reason | None:
+    """Why an hour that was worked on is due; None when it is not."""
+    age = now - hour_start(hour)
+    reasons = set(_reasons(now, age, state, repos).values())
+    waited = now - state.last_seen if state.last_seen else RERUN_LIMIT
+    tries = max((record.failed.tries for record in state.assets.values() if record.failed), default=0)
+    if "unfinished" in reasons or (state.broken_off and waited >= _wait(age, tries)):
+        return "unfinished"
+    return "sweep" if "sweep" in reasons else None
+
+
+def _reasons(now: datetime, age: timedelta, state: HourState, repos: Sequence[str]) -> Mapping[str, Reason | None]:
+    """Why each repository's part of an hour is due; None where it is not."""
+    runs = state.of("workflow_runs")
+    if runs is None or runs.failed:
+        seen, tries = state.last_seen, runs.failed.tries if runs and runs.failed else 0
+        whole: Reason | None = "unfinished" if seen is None or now - seen >= _wait(age, tries) else None
+        return dict.fromkeys(repos, whole)
+    # A repository that was added since is due; the others by their parts, which are one object where they are alike.
+    reasons: dict[str, Reason | None] = dict.fromkeys(repos, "sweep")
+    alike = {id(part): _reason_of(now, age, part.seen, [part]) for part in runs.repos.values()}
+    reasons.update({repo: alike[id(part)] for repo, part in runs.repos.items() if repo in reasons})
+    unfinished = {repo for record in state.assets.values() for repo in record.repos if record is not runs}
+    for repo in (
+        reasons if "" in unfinished else unfinished & reasons.keys()
+    ):  # "": of which one it was, 0.1 did not note
+        if repo in runs.repos:
+            parts = [*state.of_repository(repo), *state.of_repository("")]
+            reasons[repo] = _reason_of(now, age, runs.repos[repo].seen, parts)
+    return reasons
+
+
+def _reason_of(now: datetime, age: timedelta, seen: datetime, parts: Iterable[RepoRecord]) -> Reason | None:
+    """Why a repository that was last asked for at `seen` is due, by its parts of all assets."""
+    unfinished = [part for part in parts if not part.is_finished]
+    if unfinished:
+        return "unfinished" if now - seen >= _wait(age, max(part.tries for part in unfinished)) else None
+    return "sweep" if now - seen >= (SWEEP_YOUNG_EVERY if age < YOUNG else SWEEP_OLD_EVERY) else None
+
+
+def _wait(age: timedelta, tries: int) -> timedelta:
+    """How long what is unfinished waits: by its age, and twice as long each time that it failed again."""
+    wait = next((wait for limit, wait in UNFINISHED_EVERY if age <= limit), SELDOM)
+    return min(SELDOM, wait * (1 << max(0, min(tries, 10) - 1)))

@@ -19,6 +19,10 @@ from ci_metrics.settings import Settings
 #: A run of the command line carries the process that executes it, so that the next one can tell whether it still lives.
 PID_TAG = "ci_metrics/pid"
 
+#: Links to the files at the top of the checkout; in the wheel they are files.
+DAGSTER_YAML = Path(__file__).with_name("dagster.yaml")
+WORKSPACE_YAML = Path(__file__).with_name("workspace.yaml")
+
 _OPEN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
 
 
@@ -26,13 +30,9 @@ def dagster_home(settings: Settings) -> Path:
     """The fixed Dagster home under CI_METRICS_HOME, made if missing, with the project's dagster.yaml in it."""
     home = settings.data_dir / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    ours = Path(__file__).parents[2] / "dagster.yaml"
-    theirs = home / "dagster.yaml"
-    if not theirs.exists():
-        if ours.exists():
-            shutil.copyfile(ours, theirs)
-        else:  # installed without the project's tree: Dagster's defaults, but no telemetry
-            theirs.write_text("telemetry:\n  enabled: false\n")
+    settings_file = home / "dagster.yaml"
+    if not settings_file.exists():
+        shutil.copyfile(DAGSTER_YAML, settings_file)
     return home
 
 

@@ -10,8 +10,9 @@ their `errors`, as long as the machine judged them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from ci_metrics.history.attempts import CHUNK
 from ci_metrics.history.flaky_flags import flag_rules
@@ -20,6 +21,7 @@ from ci_metrics.history.job_documents import changes_between, merged, steps_of, 
 from ci_metrics.history.labels import Labels, is_shared, label_on, label_to_withdraw, labelled, said_at_once, unlabelled
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.orchestration.assets import classifications, failure_history, indexed_documents
+from ci_metrics.orchestration.partition_loop import until_not_overtaken
 from ci_metrics.orchestration.parts import Parts
 from ci_metrics.orchestration.reclassify_filter import Only
 from ci_metrics.orchestration.rows import JobVerdicts
@@ -100,16 +102,21 @@ def _derive(parts: Parts, jobs: Sequence[Document]) -> Relabelled:
 
 
 def _derive_from_files(parts: Parts, hour: str) -> None:
-    store, index, judge = parts.hours.store, parts.index, parts.judge
-    rows = store.read_or_none("classifications", hour, JobVerdicts)
+    hours, index, judge = parts.hours, parts.index, parts.judge
+
+    def do(made_of: Sequence[str], work: Callable[[str], object], again: Callable[[str], object] | None = None) -> None:
+        until_not_overtaken(hours, hour, work, made_of, again or work)
+
+    rows = hours.store.read_or_none("classifications", hour, JobVerdicts)
     if any(_SaidByPerson().wants(row) for row in rows):
-        classifications.judge_hour(parts.hours, judge, hour, _SaidByPerson())
-    newest = Where(equals={"s_partition": hour})
+        do(["extracted_errors"], lambda hour: classifications.judge_hour(hours, judge, hour, _SaidByPerson()))
     # Nothing of Dagster's runs now: the documents say on which run made them last.
-    found = index.documents.scan("jobs", newest, fields=("s_dagster_run_id",), limit=1)
+    found = index.documents.scan("jobs", Where(equals={"s_partition": hour}), fields=("s_dagster_run_id",), limit=1)
     run_id = next((str(document.body.get("s_dagster_run_id") or "") for document in found), "")
-    indexed_documents.index_hour(parts.hours, index, judge, hour, run_id=run_id)
-    failure_history.follow_hour(parts.hours, index.documents, judge.taxonomy, hour)
+    write = partial(indexed_documents.index_hour, hours, index, judge, run_id=run_id)
+    do(indexed_documents.MADE_OF, write, partial(write, trusting=False))
+    follow = partial(failure_history.follow_hour, hours, index.documents, judge.taxonomy)
+    do(["indexed_documents"], follow)
 
 
 def _derive_from_documents(parts: Parts, hour: str, documents: Sequence[Document], labels: Labels) -> int:

@@ -5,17 +5,29 @@ What belongs here: the loop, its per-hour metadata, what is kept when an hour fa
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
-from ci_metrics.errors import CiMetricsError
+from ci_metrics.errors import AuthenticationError, CiMetricsError, OvertakenError, SettingsError
+from ci_metrics.orchestration.hours import HourState
 from ci_metrics.orchestration.parts import HoursPart, JudgePart, classifier_in_words
 from ci_metrics.orchestration.run_messages import classification_enabled
 
+#: How often an hour is worked on again because another run has committed meanwhile: each time one of the two has come through.
+MOST_REPEATS = 5
+
+#: What would meet every hour alike: nobody is let in, settings are wrong, the disk is full.
+STOPS = (AuthenticationError, SettingsError, OSError, MemoryError)
+#: So many hours in a row that could not be done are no longer the hours' trouble: a server is down, and each would wait for it.
+MOST_IN_A_ROW = 3
+
 #: What an asset does for one hour: returns the hour's metadata.
 HourWork = Callable[[str], Mapping[str, Any]]
+
+Done = TypeVar("Done")
 
 
 def each_hour(
@@ -28,41 +40,87 @@ def each_hour(
 ) -> None:
     """Do `work` for each of the run's hours, oldest first, and put its metadata on that hour's own event.
 
-    `made_of`: the assets whose rows the work reads. Where another run writes one of them anew meanwhile, what was made of
-    the older rows may have come last: the hour is worked on again, by `again` if that is another work.
+    `made_of`: the assets that the work rests on. Where another run commits one of them meanwhile, the work is done again,
+    by `again` if that is another one.
 
-    A failing hour ends the run, but the hours before it stay: their files are committed, and because Dagster marks no
-    partition of a failed range run, their materializations are logged here. Raises dg.Failure, which is not retried:
-    what could be retried was, inside.
+    An hour that cannot be done is set aside with its reason: the other hours go on, in this asset and in the run's later
+    ones. The last asset of the run raises dg.Failure that names all that was set aside. So does an asset that could do no
+    hour, and at once what would meet every hour alike (`STOPS`, or the same trouble `MOST_IN_A_ROW` times). A failure is not
+    retried: what could be retried was, inside. Because Dagster marks no partition of a failed asset, those of the hours that
+    were done are logged here.
     """
     done: dict[str, Mapping[str, Any]] = {}
+    aside: dict[str, str] = {}
     asset, keys = context.asset_key.to_user_string(), list(context.partition_keys)
-    for hour in keys:
-        hours.on_hour(asset, hour, len(done), len(keys))
+    in_a_row = 0
+    for number, hour in enumerate(keys):
+        hours.on_hour(asset, hour, number, len(keys))
+        earlier = _set_aside(hours.store.look(hour, made_of), context.run.run_id)
+        if earlier:
+            aside[hour] = earlier
+            continue
         try:
-            done[hour] = _until_nothing_moved(hours, hour, work, made_of, again or work)
+            done[hour] = until_not_overtaken(hours, hour, work, made_of, again or work)
+            in_a_row = 0
         except Exception as error:
-            for finished, metadata in done.items():
-                context.log_event(
-                    dg.AssetMaterialization(context.asset_key, partition=finished, metadata=dict(metadata))
-                )
-            if not isinstance(error, CiMetricsError):
-                raise  # a full disk, a mistake of ours: the hours before it are kept all the same
-            kept = f"{len(done)} of {len(keys)} hours are done and kept"
-            raise dg.Failure(f"{asset}, hour {hour}: {error} ({kept})", allow_retries=False) from error
-    hours.on_hour(asset, "", len(done), len(keys))
+            aside[hour] = f"{asset}: {_in_words(error)}"
+            context.log.warning(f"⚠️ {hour} is set aside: {aside[hour]}", exc_info=not isinstance(error, CiMetricsError))
+            with contextlib.suppress(OSError):  # where nothing can be written, the run's own failure tells
+                hours.store.set_aside(asset, hour, _in_words(error), run=context.run.run_id, now=hours.now())
+            in_a_row += 1
+            if isinstance(error, STOPS) or in_a_row == MOST_IN_A_ROW:
+                raise _failure(context, done, aside) from error
+    hours.on_hour(asset, "", len(keys), len(keys))
+    if aside and (not done or _is_last(context)):
+        raise _failure(context, done, aside)
     for hour, metadata in done.items():
         context.add_asset_metadata(dict(metadata), partition_key=hour)
+    for hour, why in aside.items():
+        context.add_asset_metadata({"set_aside": why}, partition_key=hour)
 
 
-def _until_nothing_moved(
-    hours: HoursPart, hour: str, work: HourWork, made_of: Sequence[str], again: HourWork
-) -> Mapping[str, Any]:
-    seen = hours.store.commits(hour, made_of)
-    metadata = work(hour)
-    while (now := hours.store.commits(hour, made_of)) != seen:
-        seen, metadata = now, again(hour)
-    return metadata
+def hours_done(hours: HoursPart, context: dg.AssetCheckExecutionContext) -> list[str]:
+    """The hours of a check's run that nothing has set aside so far: what there is to be checked."""
+    run = context.op_execution_context.run.run_id
+    return [hour for hour in context.partition_keys if not _set_aside(hours.store.state(hour), run)]
+
+
+def _set_aside(state: HourState, run: str) -> str | None:
+    """Which asset set an hour aside in a run, and why; None where none did."""
+    failed = ((name, record.failed) for name, record in state.assets.items() if record.failed)
+    return next((f"{name}: {why.why}" for name, why in failed if why.run == run), None)
+
+
+def _is_last(context: dg.AssetExecutionContext) -> bool:
+    """Whether no later asset of this run reads this one's hours."""
+    layer = context.job_def.asset_layer
+    return not layer.asset_graph.get(context.asset_key).child_keys & layer.selected_asset_keys
+
+
+def _failure(
+    context: dg.AssetExecutionContext, done: Mapping[str, Mapping[str, Any]], aside: Mapping[str, str]
+) -> dg.Failure:
+    for hour, metadata in done.items():
+        context.log_event(dg.AssetMaterialization(context.asset_key, partition=hour, metadata=dict(metadata)))
+    named = "; ".join(f"hour {hour}, {why}" for hour, why in aside.items())
+    kept = f"{len(done)} of {len(context.partition_keys)} hours are done and kept"
+    return dg.Failure(f"{named} ({kept})", allow_retries=False)
+
+
+def _in_words(error: Exception) -> str:
+    """An error of ours says what was wrong; of any other, its name tells more than its text."""
+    return str(error) if isinstance(error, CiMetricsError) else f"{type(error).__name__}: {error}"
+
+
+def until_not_overtaken(
+    hours: HoursPart, hour: str, work: Callable[[str], Done], made_of: Sequence[str], again: Callable[[str], Done]
+) -> Done:
+    """Look at an hour and do the work on it; done again where another run came in between."""
+    for act in (work, *[again] * MOST_REPEATS):
+        hours.store.look(hour, made_of)
+        with contextlib.suppress(OvertakenError):
+            return act(hour)
+    raise OvertakenError(f"other runs wrote hour {hour} anew each of the {MOST_REPEATS + 1} times it was worked on")
 
 
 def announce_classifier(context: dg.AssetExecutionContext, judge: JudgePart) -> None:

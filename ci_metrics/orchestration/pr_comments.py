@@ -17,7 +17,6 @@ from ci_metrics.errors import CiMetricsError, NotFoundError
 from ci_metrics.github.comments import PullRequestClient
 from ci_metrics.history.pull_request import read_pull_request
 from ci_metrics.index.base import DocumentIndex, Where
-from ci_metrics.orchestration.due_hours import is_unfinished
 from ci_metrics.orchestration.partitions import HOUR, hour_key
 from ci_metrics.orchestration.parts import GitHubPart, HoursPart, IndexPart
 from ci_metrics.report.pr_comment_posting import post
@@ -90,20 +89,14 @@ def pull_requests_of(index: DocumentIndex, hours: list[str]) -> list[tuple[str, 
 def unfinished(hours: HoursPart, index: DocumentIndex, repo: str, number: int) -> list[str]:
     """In words, the hours of the pull request's newest commit that are not finished."""
     touched = read_pull_request(index, repo, number, now=hours.now()).partitions
-    return [
-        f"the hour {hour} (UTC) is not finished" for hour in touched if is_unfinished(hours.store.status(hour) or {})
-    ]
+    return [f"the hour {hour} (UTC) is not finished" for hour in touched if not hours.store.state(hour).is_finished]
 
 
 def _indexed_hours(hours: HoursPart) -> dict[str, str]:
     """The newest hours, and when each was indexed last."""
     oldest = hour_key(hours.now() - HOURS * HOUR)
-    found: dict[str, str] = {}
-    for hour in hours.store.hours():
-        part = (hours.store.status(hour) or {}).get("indexed_documents") if hour >= oldest else None
-        if isinstance(part, Mapping):
-            found[hour] = str(part.get("at", ""))
-    return found
+    indexed = ((hour, state.of("indexed_documents")) for hour, state in hours.store.states(oldest).items())
+    return {hour: record.seen.isoformat() for hour, record in indexed if record is not None}
 
 
 def _read(cursor: str | None) -> Mapping[str, str]:

@@ -19,7 +19,7 @@ from ci_metrics.verdicts.judge import JudgeRequest
 from ci_metrics.verdicts.reuse import subject_of
 
 #: (hour, job id, attempt) -> category, else state
-Words = Mapping[tuple[str, int, int], str]
+Categories = Mapping[tuple[str, int, int], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def cost_of(hours: HoursPart, judge: JudgePart, keys: Iterable[str], only: Only 
     )
 
 
-def words_of(store: HourStore, hours: Iterable[str]) -> Words:
+def read_categories(store: HourStore, hours: Iterable[str]) -> Categories:
     """What each failed job of the hours is called now: its category, else its state."""
     return {
         (hour, row.job_id, row.run_attempt): (row.judged[0].verdict.error_type if row.judged else None) or row.state
@@ -94,7 +94,7 @@ def words_of(store: HourStore, hours: Iterable[str]) -> Words:
     }
 
 
-def changes_between(before: Words, after: Words) -> list[Change]:
+def changes_between(before: Categories, after: Categories) -> list[Change]:
     """From which to which, most jobs first; a job without an earlier verdict comes from “-”."""
     moves = Counter((before.get(key, "-"), word) for key, word in after.items() if before.get(key) != word)
     ordered = sorted(moves.items(), key=lambda item: (-item[1], item[0]))

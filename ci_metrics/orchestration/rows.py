@@ -64,13 +64,3 @@ class IndexedDocument:
     kind: str
     id: str
     digest: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepoFetch:
-    """How fetching one repository went in an hour; `problem` is "" when all of it came."""
-
-    repo: str
-    runs: int
-    unfinished: int
-    problem: str = ""

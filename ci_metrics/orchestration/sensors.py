@@ -7,7 +7,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from ci_metrics.orchestration.due_hours import HourRange, old_and_open, plan
+from ci_metrics.orchestration.due_hours import REASON_TAG, REASONS, HourRange, old_and_open, oldest_swept, plan
 from ci_metrics.orchestration.jobs import UnresolvedAssetJobDefinition
 from ci_metrics.orchestration.partitions import chunks_of
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
@@ -53,7 +53,8 @@ def build_sensors(
         if busy:
             return dg.SkipReason(f"{busy} of this sensor's runs are still waiting or working.")
         now = hours.now()
-        ranges = plan(now, hours.store.hours(), hours.store.status, hours.settings.partitions_start)
+        states = hours.store.states(oldest_swept(now, hours.settings.partitions_start))
+        ranges = plan(now, states, hours.settings.repo, hours.settings.partitions_start)
         if not ranges:
             return dg.SkipReason("Every hour is there, finished and recently swept.")
         return dg.SensorResult(run_requests=[request_for(each, now) for each in ranges])
@@ -76,7 +77,8 @@ def build_sensors(
         for key, why in found.failed.items():
             context.log.warning(f"⚠️ {key}: {why}")
         waiting = judge.batches.waiting_partitions() if judge.batches is not None else set()
-        old = set(old_and_open(hours.now(), hours.store.open_hours(), hours.store.status)) - waiting
+        still_open = {hour: hours.store.state(hour) for hour in hours.store.open_hours()}
+        old = set(old_and_open(hours.now(), still_open)) - waiting
         due = sorted(found.partitions | old)
         if not due:
             none = (
@@ -95,14 +97,12 @@ def build_sensors(
 
 def _busy(context: dg.SensorEvaluationContext) -> int:
     """How many of the sensors' own runs have not ended."""
-    return context.instance.get_runs_count(
-        dg.RunsFilter(tags={"ci_metrics/reason": ["missing", "unfinished", "sweep"]}, statuses=_BUSY)
-    )
+    return context.instance.get_runs_count(dg.RunsFilter(tags={REASON_TAG: list(REASONS)}, statuses=_BUSY))
 
 
 def request_for(hours: HourRange, tick: datetime) -> dg.RunRequest:
     """One run over a range of hours; the tick is in its key, because the same hours may be due again at the next."""
     return dg.RunRequest(
         run_key=f"{hours.first}..{hours.last}@{tick:%Y-%m-%dT%H:%M}",
-        tags={RANGE_START: hours.first, RANGE_END: hours.last, "ci_metrics/reason": hours.reason},
+        tags={RANGE_START: hours.first, RANGE_END: hours.last, REASON_TAG: hours.reason},
     )

@@ -32,14 +32,14 @@ class StaleRange:
 
 def stale_ranges(store: HourStore, in_force: dict[str, str], hours: Iterable[str] | None = None) -> list[StaleRange]:
     """The stale hours as ranges, oldest first, by stage. `in_force`: stage -> version; a stage that is off has none."""
-    keys = sorted(store.hours() if hours is None else hours)
-    status = {hour: store.status(hour) or {} for hour in keys}
+    wanted = None if hours is None else set(hours)
+    states = {hour: state for hour, state in store.states().items() if wanted is None or hour in wanted}
     found: list[StaleRange] = []
     for asset, stage in STAGES:
         now = in_force.get(stage)
         if now is None:
             continue
-        stale = [(hour, str(status[hour].get(asset, {}).get("version", ""))) for hour in keys]
+        stale = [(hour, record.version) for hour, state in states.items() if (record := state.of(asset))]
         ranges: list[list[tuple[str, str]]] = []
         for hour, version in stale:
             if version in ("", OFF, now):

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ci_metrics.models import Job, Run
-from ci_metrics.orchestration.due_hours import is_unfinished
 from ci_metrics.orchestration.rows import JobVerdicts, JudgedError
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.verdicts.judge import MODEL_FAILED, model_failed
@@ -66,15 +65,14 @@ def summarise(store: HourStore, hours: Iterable[str], since: datetime) -> Summar
         runs += store.read_or_none("workflow_runs", hour, Run)
         jobs.update({(job.job_id, job.run_attempt): job for job in store.read_or_none("workflow_jobs", hour, Job)})
         rows += store.read_or_none("classifications", hour, JobVerdicts)
-        status = store.status(hour) or {}
-        indexed = status.get("indexed_documents", {})
-        documents += int(indexed.get("documents", 0))
-        if "at" in indexed and datetime.fromisoformat(indexed["at"]) >= since:
-            written += int(indexed.get("written", 0))
-        location = indexed.get("index", location)
-        for part in status.values():
-            problems.update(part.get("problems") or {})
-        if is_unfinished(status):
+        state = store.state(hour)
+        indexed = state.of("indexed_documents")
+        if indexed is not None:
+            documents += int(indexed.said.get("documents", 0))
+            written += int(indexed.said.get("written", 0)) if indexed.seen >= since else 0
+            location = str(indexed.said.get("index", location))
+        problems.update(state.set_aside)
+        if not state.is_finished:
             unfinished.append(hour)
     problems.update(_failing_model(rows))
     roots = [row.judged[0] for row in rows if row.judged]

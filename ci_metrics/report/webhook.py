@@ -1,6 +1,6 @@
 """Sending one JSON message to a webhook.
 
-What belongs here: the request, its retries, its errors. Does not: the message. The address is a secret: it is in no error's text.
+What belongs here: the request, its errors. Does not: the message. The address is a secret: it is in no error's text.
 """
 
 from __future__ import annotations
@@ -9,24 +9,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from ci_metrics.errors import PermanentError, TransientError
+from ci_metrics.retrying import RetryPolicy, retrying
 
-#: Seconds for one request, and how often it is tried.
+#: Seconds for one request.
 TIMEOUT = 10.0
-TRIES = 3
+
+RETRIES = RetryPolicy(attempts=3, first_wait=0.2, longest_wait=3.0)
 
 
 def send(url: str, message: Mapping[str, Any]) -> None:
     """Post the message. Raises TransientError when it should be tried later, PermanentError when the address refuses it."""
-    tries = Retrying(
-        retry=retry_if_exception_type(TransientError),
-        stop=stop_after_attempt(TRIES),
-        wait=wait_random_exponential(multiplier=0.2, max=3),
-        reraise=True,
-    )
-    tries(lambda: _send(url, message))
+    retrying(RETRIES)(lambda: _send(url, message))
 
 
 def _send(url: str, message: Mapping[str, Any]) -> None:

@@ -12,16 +12,14 @@ from datetime import datetime
 
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.llm.answers import better, check_reply
-from ci_metrics.llm.batch_ledger import BatchItem, unpack_verdict
+from ci_metrics.llm.batch_ledger import BatchItem
 from ci_metrics.llm.client_protocol import ModelReply
 from ci_metrics.llm.schema import AnswerProblemError
 from ci_metrics.models import Annotation, Usage, Verdict
+from ci_metrics.verdicts.decision import BATCH
 from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, with_threshold
 
 _log = logging.getLogger(__name__)
-
-#: Who says so in the verdict index.
-OWNER = "batch"
 
 
 def kept_verdict(
@@ -38,7 +36,7 @@ def kept_verdict(
     `stored` is what the index holds under the key: its hours stay, and money spent in vain is carried over. An answer that cannot
     be used, without an earlier one, is kept in state `llm_failed` for its price alone.
     """
-    first = unpack_verdict(item.first) if item.first else None
+    first = item.first
     spent = reply.usage
     spent += first.usage if first else stored.in_vain if stored else Usage()
     useful = True
@@ -69,7 +67,7 @@ def kept_verdict(
         created_at=now,
         partitions=tuple(sorted(hours)[-MOST_PARTITIONS:]),
         calls=0 if failed else 2 if first else 1,
-        owner=OWNER,
+        owner=BATCH,
         job_id=item.job_id,
         repo=item.repo,
         sketch=item.sketch,

@@ -1,88 +1,82 @@
-"""Putting distinct errors into message batches instead of asking about them now.
+"""Leaving questions to message batches instead of asking them now.
 
-What belongs here: group -> batch question, and which groups wait. Does not: batches themselves (`batches.py`).
+What belongs here: decision -> batch question, and which decisions wait. Does not: batches themselves
+(`batches.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
-from ci_metrics.llm.batch_ledger import BatchAsk, BatchItem, pack_verdict
-from ci_metrics.llm.quotes import lines_of
-from ci_metrics.models import Verdict
+from ci_metrics.llm.batch_ledger import BatchAsk, BatchItem
+from ci_metrics.llm.quotes import one_line, quotable_lines
 from ci_metrics.verdicts.batches import Batches
-from ci_metrics.verdicts.groups import Group
+from ci_metrics.verdicts.decision import Decision
 from ci_metrics.verdicts.model_tries import Asker
-from ci_metrics.verdicts.request import JudgeRequest, larger_extraction
+from ci_metrics.verdicts.request import larger_extraction
+
+_WAITS = "it waits for a message batch"
 
 
-def defer(
-    groups: Sequence[Group],
-    requests: Sequence[JudgeRequest],
-    rules: Sequence[Verdict],
-    versions: Sequence[str],
-    batches: Batches,
-    asker: Asker,
-    *,
-    submit: bool,
-) -> list[Group]:
-    """Leave pending what a batch will bring, and, with `submit`, put the rest into batches; those left to ask now."""
-    under_way = batches.waiting() if batches.available else set()
-    left: list[Group] = []
-    asks: dict[str, tuple[Group, BatchAsk]] = {}
-    for group in groups:
-        if group.key in under_way:
-            group.decided, group.why = "pending", "it waits for a message batch"
-        elif submit and batches.available:
-            lead = group.lead
-            asks[group.key] = (group, _ask(group, requests[lead], rules[lead], versions[lead], asker))
-        else:
-            left.append(group)
+def deferred(decisions: Sequence[Decision], batches: Batches, asker: Asker, *, submit: bool) -> list[Decision]:
+    """The decisions, pending where a batch will bring the answer; with `submit`, the others go into new batches."""
+    if not batches.available:
+        return list(decisions)
+    under_way = batches.waiting()
+    asks = {
+        decision.question.key: _ask(decision, asker)
+        for decision in decisions
+        if submit and decision.question.key not in under_way
+    }
+    why = ""
     if asks:
-        submitted = batches.submit([ask for _, ask in asks.values()])
-        for key, (group, _) in asks.items():
-            if key not in submitted.keys and not batches.available:
-                left.append(group)
-                continue
-            group.decided = "pending"
-            group.why = "it waits for a message batch" if key in submitted.keys else submitted.why
-    return left
+        submitted = batches.submit(list(asks.values()))
+        under_way, why = under_way | submitted.keys, submitted.why
+    return [_waiting(decision, under_way, why, left=submit and batches.available) for decision in decisions]
 
 
-def note_waiting(groups: Sequence[Group], batches: Batches) -> None:
+def _waiting(decision: Decision, under_way: set[str], why: str, *, left: bool) -> Decision:
+    if decision.question.key in under_way:
+        return replace(decision, by="pending", why=_WAITS)
+    return replace(decision, by="pending", why=why) if left else decision
+
+
+def note_waiting(decisions: Sequence[Decision], batches: Batches) -> None:
     """Note which hours wait for which batches' verdicts, so that all of them are judged again when these come."""
     under_way = batches.waiting() if batches.available else set()
     waiting: dict[str, set[str]] = {}
-    for group in groups:
-        if group.decided == "pending" and group.key in under_way:
-            for partition in group.partitions:
-                waiting.setdefault(partition, set()).add(group.key)
-    batches.note_waiting({partition for group in groups for partition in group.partitions}, waiting)
+    for decision in decisions:
+        if decision.by == "pending" and decision.question.key in under_way:
+            for partition in decision.question.partitions:
+                waiting.setdefault(partition, set()).add(decision.question.key)
+    batches.note_waiting({p for decision in decisions for p in decision.question.partitions}, waiting)
 
 
-def _ask(group: Group, request: JudgeRequest, rules: Verdict, version: str, asker: Asker) -> BatchAsk:
-    assert request.error is not None
+def _ask(decision: Decision, asker: Asker) -> BatchAsk:
+    question = decision.question
+    request = asker.masked(question.lead.request)
     extraction = request.extraction
-    if group.first is not None:
+    if decision.first is not None:
         extraction = larger_extraction(request, asker.larger_budget) or extraction
-    prompt = asker.prompt(request, rules, extraction)
+    prompt = asker.prompt(request, question.lead.rules, extraction)
     item = BatchItem(
-        custom_id=hashlib.sha256(group.key.encode()).hexdigest()[:40],
-        key=group.key,
-        fingerprint=request.error.fingerprint,
-        group=request.error.group,
-        partitions=tuple(sorted(group.partitions)),
-        version=version,
+        custom_id=hashlib.sha256(question.key.encode()).hexdigest()[:40],
+        key=question.key,
+        fingerprint=question.error.fingerprint,
+        group=question.error.group,
+        partitions=tuple(sorted(question.partitions)),
+        version=question.version,
         system=hashlib.sha256(prompt.system.encode()).hexdigest()[:16],
         user=prompt.user,
         schema=prompt.schema,
         categories=prompt.categories,
-        lines=lines_of(extraction, request.error),
-        annotations=tuple((a.title, a.message) for a in request.annotations),
-        first=pack_verdict(group.first) if group.first else None,
+        lines={number: one_line(text) for number, text in quotable_lines(extraction, request.error).items()},
+        annotations=tuple((one_line(a.title), one_line(a.message)) for a in request.annotations),
+        first=decision.first,
         job_id=request.job_id,
-        repo=group.repo,
-        sketch=group.sketch,
+        repo=question.repo,
+        sketch=question.sketch,
     )
     return BatchAsk(item=item, prompt=prompt, usd=asker.estimate(prompt, asker.client.model, batch=True))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -26,7 +27,7 @@ from ci_metrics.llm.client_protocol import (
 )
 from ci_metrics.llm.prices import Tokens
 from ci_metrics.llm.prompt import NOTES, Prompt, build_prompt, estimated_prefix_tokens
-from ci_metrics.llm.quotes import lines_of
+from ci_metrics.llm.quotes import quotable_lines
 from ci_metrics.llm.schema import AnswerProblemError
 from ci_metrics.models import Extraction, Usage, Verdict
 from ci_metrics.settings import Settings
@@ -63,9 +64,21 @@ def larger_budget(settings: Settings) -> int:
 class Asker:
     """Asks one model (and the stronger one) about failures; safe to use from several threads."""
 
-    def __init__(self, *, client: ModelClient, settings: Settings, taxonomy: Taxonomy, budget: Budget) -> None:
-        """All calls of a process should go through clients that share one limiter."""
+    def __init__(
+        self,
+        *,
+        client: ModelClient,
+        settings: Settings,
+        taxonomy: Taxonomy,
+        budget: Budget,
+        redact: Callable[[str], tuple[str, int]] | None,
+    ) -> None:
+        """All calls of a process should go through clients that share one limiter.
+
+        `redact` masks secrets in names and annotations; without it no annotation is sent.
+        """
         self.client, self._settings, self._taxonomy, self._budget = client, settings, taxonomy, budget
+        self._redact = redact
         self._lock = threading.Lock()
         self._in_a_row = 0
         self._down = ""
@@ -83,8 +96,12 @@ class Asker:
         with self._lock:
             self._in_a_row, self._down = (_FAILURES_IN_A_ROW - 1 if self._down else 0), ""
 
+    def masked(self, request: JudgeRequest) -> JudgeRequest:
+        """The failure as it may be sent."""
+        return request.redacted(self._redact)
+
     def prompt(self, request: JudgeRequest, rules: Verdict, extraction: Extraction, note: str = "") -> Prompt:
-        """What would be asked about this failure."""
+        """What would be asked about this (masked) failure."""
         if request.error is None:
             raise ValueError("there is no error to ask about")
         return build_prompt(
@@ -124,6 +141,7 @@ class Asker:
 
         Raises nothing for a failing model: the outcome says so.
         """
+        request = self.masked(request)
         tries = _Tries(request, self._settings, best=first)
         if first is not None and not tries.enlarge():
             return tries.end("answered")
@@ -146,7 +164,7 @@ class Asker:
                     reply,
                     categories=prompt.categories,
                     taxonomy=self._taxonomy,
-                    lines=lines_of(tries.extraction, request.error),
+                    lines=quotable_lines(tries.extraction, request.error),
                     annotations=request.annotations,
                     last=tries.asked_again,
                 )

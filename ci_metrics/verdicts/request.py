@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ci_metrics.errors import CiMetricsError
-from ci_metrics.llm.question import same_error
+from ci_metrics.llm.prompt_body import same_error
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run, Usage
 
 _log = logging.getLogger(__name__)

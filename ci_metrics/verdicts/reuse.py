@@ -11,7 +11,7 @@ never where the fingerprint is generic.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -130,7 +130,7 @@ def partition_of(run: Run | None, job: Job | None) -> str:
     return when.astimezone(UTC).replace(minute=0, second=0, microsecond=0).strftime(PARTITION_FORMAT)
 
 
-def reusable(stored: StoredVerdict, *, partitions: set[str], now: datetime, settings: Settings) -> bool:
+def reusable(stored: StoredVerdict, *, partitions: Set[str], now: datetime, settings: Settings) -> bool:
     """Whether a stored verdict of the right version answers for a failure in one of `partitions`.
 
     An hour that already asked for it takes it whatever its age and confidence: the same logs would be paid for again.
@@ -139,7 +139,7 @@ def reusable(stored: StoredVerdict, *, partitions: set[str], now: datetime, sett
     """
     if stored.calls == 0 or stored.verdict.state not in ("classified", "unknown", "no_error_found"):
         return False
-    if partitions & set(stored.partitions):
+    if not partitions.isdisjoint(stored.partitions):
         return True
     fresh = now - stored.created_at <= timedelta(hours=settings.classification_cache_ttl_hours)
     return fresh and stored.verdict.confidence >= settings.min_confidence_for_reuse

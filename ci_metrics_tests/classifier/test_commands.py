@@ -5,31 +5,15 @@ import pytest
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.commands import commands_of
 from ci_metrics.classifier.taxonomy import load_taxonomy
-from ci_metrics.models import ExtractedError, Extraction, LogLine
+from ci_metrics.models import Extraction
+from ci_metrics_tests.builders import an_extraction
 
 CLASSIFIER = Classifier(load_taxonomy(None))
 
 
 def extraction(*lines: str, failed_span: tuple[int, int] | None = None) -> Extraction:
-    numbered = tuple(LogLine(number, line) for number, line in enumerate(lines, start=1))
-    error = ExtractedError(
-        headline=lines[-2],
-        line=len(lines) - 1,
-        spans=((len(lines) - 1, len(lines) - 1),),
-        lines=(numbered[-2],),
-        step=None,
-        step_number=None,
-        fingerprint="f1-abc",
-        group="g1-abc",
-    )
-    return Extraction(
-        state="errors",
-        lines=numbered,
-        spans=((1, len(lines)),),
-        errors=(error,),
-        total_lines=len(lines),
-        failed_span=failed_span,
-    )
+    unnamed = {"step": None, "step_number": None}
+    return an_extraction(lines, headline=len(lines) - 1, error=unnamed, failed_span=failed_span)
 
 
 def github(*script: str, said: str = "what the tool says") -> Extraction:

@@ -244,5 +244,5 @@ def test_figures_count_weights_and_say_how_sure_was_wrong() -> None:
     shares = np.zeros((2, len(CATEGORIES)))
     shares[:, CATEGORIES.index("timeout")] = 1.0
     found = figures(rows, shares)
-    assert (found.accuracy, found.calibration) == (0.75, pytest.approx(0.25))
+    assert (found.accuracy, found.calibration) == pytest.approx((0.75, 0.25))
     assert found.lost > 3

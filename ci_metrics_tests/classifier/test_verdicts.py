@@ -18,7 +18,8 @@ from ci_metrics.classifier.model import Sureness
 from ci_metrics.classifier.taxonomy import Taxonomy, load_taxonomy
 from ci_metrics.logs import extract
 from ci_metrics.logs.lines import text_of
-from ci_metrics.models import Annotation, ExtractedError, Extraction, LogLine, Verdict
+from ci_metrics.models import Annotation, Extraction, Verdict
+from ci_metrics_tests.builders import an_extraction
 from ci_metrics_tests.job_logs import action, failed_job, failed_with, failing, job_log, script
 
 TEN = load_taxonomy(None)
@@ -79,15 +80,8 @@ def message(name: str, form: str, **values: object) -> Message:
 def named(*lines: str, head: int = 0, run: str = "./ci/check") -> Extraction:
     """An extraction whose first error is these lines, headed by that one: what heads an error is the ranking's matter."""
     shown = (f"##[group]Run {run}", run, "shell: /usr/bin/bash -e {0}", "##[endgroup]", *lines, failed_with(1))
-    numbered = tuple(LogLine(number, text) for number, text in enumerate(shown, start=1))
-    own = numbered[4 : 4 + len(lines)]
-    error = ExtractedError(
-        headline=lines[head], line=own[head].number, spans=((5, 4 + len(lines)),), lines=own, step=f"Run {run}", step_number=None,
-        fingerprint="f2-ours", group="g2-ours",
-    )  # fmt: skip
-    return Extraction(
-        state="errors", lines=numbered, spans=((1, len(shown)),), errors=(error,), failed_step=f"Run {run}", total_lines=len(shown)
-    )  # fmt: skip
+    told = {"step": f"Run {run}", "step_number": None}
+    return an_extraction(shown, headline=5 + head, spans=((5, 4 + len(lines)),), error=told)
 
 
 def judged_by(found: Extraction, *own: Message, by: Model | None = None, taxonomy: Taxonomy = TEN) -> Verdict:

@@ -10,6 +10,7 @@ from ci_metrics.errors import ContractError
 from ci_metrics.evaluation.cases import Case, project_of, read_cases
 from ci_metrics.evaluation.scores import Answer, score_extractions, score_first_errors, score_verdicts
 from ci_metrics.models import Evidence, ExtractedError
+from ci_metrics_tests.builders import an_error
 
 STAMP = "2026-01-01T00:00:00.1234567Z "
 
@@ -47,8 +48,8 @@ def test_thresholds_say_what_share_is_decided_and_how_precisely() -> None:
     scores = score_verdicts([answer(("a",), "a", 0.95), answer(("a",), "b", 0.6), answer(("a",), None, 0.0)])
     assert scores is not None
     decided = {at: (share, precision) for at, share, precision in scores.thresholds}
-    assert decided[0.9] == (pytest.approx(1 / 3), 1.0)
-    assert decided[0.5] == (pytest.approx(2 / 3), 0.5)
+    assert decided[0.9] == pytest.approx((1 / 3, 1.0))
+    assert decided[0.5] == pytest.approx((2 / 3, 0.5))
 
 
 def test_a_quote_counts_only_on_its_own_line_whatever_colours_the_line_has() -> None:
@@ -58,7 +59,7 @@ def test_a_quote_counts_only_on_its_own_line_whatever_colours_the_line_has() -> 
     scores = score_verdicts(
         [Answer(case=case, lines=lines, excerpt="", spans=(), error_type="a", confidence=1.0, evidence=quotes)]
     )
-    assert scores is not None and (scores.quotes, scores.quotes_on_their_line) == (3, pytest.approx(1 / 3))
+    assert scores is not None and (scores.quotes, scores.quotes_on_their_line) == pytest.approx((3, 1 / 3))
 
 
 def test_a_marked_line_is_kept_only_when_its_text_is_in_the_excerpt() -> None:
@@ -67,7 +68,7 @@ def test_a_marked_line_is_kept_only_when_its_text_is_in_the_excerpt() -> None:
     chunk = answer((), None, chunk="b\nz")
     scores = score_extractions([kept, half, chunk])
     assert scores is not None
-    assert (scores.scored, scores.recall, scores.characters) == (3, pytest.approx((1 + 0.5 + 0.5) / 3), 1)
+    assert (scores.scored, scores.recall, scores.characters) == pytest.approx((3, (1 + 0.5 + 0.5) / 3, 1))
 
 
 def test_without_labels_there_are_no_scores() -> None:
@@ -90,17 +91,8 @@ def test_a_project_is_read_from_the_id_so_that_its_logs_stay_on_one_side_of_a_sp
 
 
 def error(headline: str, *lines: int, fingerprint: str = "f", generic: bool = False) -> ExtractedError:
-    return ExtractedError(
-        headline=headline,
-        line=lines[0],
-        spans=tuple((number, number) for number in lines),
-        lines=(),
-        step=None,
-        step_number=None,
-        fingerprint=fingerprint,
-        group="g",
-        generic=generic,
-    )
+    spans = tuple((number, number) for number in lines)
+    return an_error(headline=headline, line=lines[0], spans=spans, fingerprint=fingerprint, generic=generic)
 
 
 def told(*errors: ExtractedError, decisive: tuple[int, ...] = (2,), quotes: tuple[int, ...] = ()) -> Answer:

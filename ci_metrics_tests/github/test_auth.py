@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from ci_metrics.errors import AuthenticationError, SettingsError
+from ci_metrics.errors import AuthenticationError, SettingsError, TransientError
 from ci_metrics.github import open_github
 from ci_metrics.github.auth import AppCredentials, TokenCredentials
 from ci_metrics.sample.faults import Fault
@@ -87,6 +87,14 @@ def test_an_apps_token_that_was_revoked_is_traded_anew_once() -> None:
         with pytest.raises(AuthenticationError, match="GITHUB_APP_PRIVATE_KEY"):
             github.runs_created(NAME, WORLD.start, WORLD.end)
         assert server.stats.total["token"] == 3
+
+
+def test_a_trade_that_fails_for_ever_costs_no_more_than_one_policys_attempts() -> None:
+    with SampleGitHub(WORLD, app=app()) as server, open_github(load_settings(as_app(server)), patience=QUICK) as github:
+        server.faults.add(Fault(kind="status", status=502, on="token", times=None))
+        with pytest.raises(TransientError):
+            github.runs_created(NAME, WORLD.start, WORLD.end)
+        assert dict(server.stats.total) == {"token": 5}
 
 
 def test_a_token_that_expires_on_the_server_is_no_longer_good_there() -> None:

@@ -97,6 +97,18 @@ def test_a_log_that_cannot_be_had_now_is_a_state_and_not_for_ever(kind: str) -> 
         assert fetch(github)[0].state == "stored"
 
 
+@pytest.mark.parametrize(("on", "asked"), [("log", {"log": 5}), ("log_storage", {"log": 5, "log_storage": 5})])
+def test_a_log_that_answers_502_for_ever_costs_no_more_than_one_policys_attempts(
+    on: str, asked: dict[str, int]
+) -> None:
+    with serving(BIG) as server, client(server) as github:
+        failed = the_job(github)
+        server.reset_stats()
+        server.faults.add(Fault(kind="status", status=502, on=on, times=None))
+        assert github.download_log(failed, lambda part: None, 1_000).state == "unavailable"
+        assert dict(server.stats.total) == asked
+
+
 def test_the_signature_of_a_logs_address_stands_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with serving(BIG) as server, client(server) as github:

@@ -18,8 +18,9 @@ from ci_metrics.errors import (
 )
 from ci_metrics.github import open_github
 from ci_metrics.github.answers import next_of, wait_asked_for
-from ci_metrics.github.limiter import Limiter, shared_limiter
+from ci_metrics.github.limiter import shared_limiter
 from ci_metrics.github.retry_policy import Patience
+from ci_metrics.limits import Limiter
 from ci_metrics.sample.faults import Fault, FaultKind
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub

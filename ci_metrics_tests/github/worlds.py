@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from ci_metrics.github import ConditionalCache, GitHub, open_github
-from ci_metrics.github.limiter import Limiter
 from ci_metrics.github.retry_policy import Patience
+from ci_metrics.limits import Limiter
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.sample.world import AnnotationSpec, AttemptSpec, JobSpec, PullSpec, RunSpec, StepSpec, World
 from ci_metrics.settings import Settings, load_settings

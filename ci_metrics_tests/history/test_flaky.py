@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
@@ -116,7 +117,7 @@ def test_the_default_branch_is_known_from_scheduled_runs(any_index: DocumentInde
     assert flags(any_index, failed) == "confirmed"
 
 
-def storm(jobs: int, apart: float = 5, **more: object) -> list[Document]:
+def storm(jobs: int, apart: float = 5, **more: Any) -> list[Document]:
     made: list[Document] = []
     for n in range(jobs):
         documents = flake(10 + n, at=n * apart, fingerprint=f"f1-net{n}", group="g1-net", type="network_error", **more)
@@ -238,7 +239,7 @@ def test_a_confirmed_test_failure_gets_the_type_and_gives_it_back(any_index: Doc
     ],
 )
 def test_only_a_tests_failure_becomes_a_flaky_test(
-    more: dict[str, object], rules: FlagRules | None, expected: str, embedded_index: DocumentIndex
+    more: dict[str, Any], rules: FlagRules | None, expected: str, embedded_index: DocumentIndex
 ) -> None:
     one = flake(1, **more)
     write(embedded_index, *one, *flake(2))

@@ -43,7 +43,7 @@ def corpus() -> list[Document]:
             more["s_error_state"] = state
         if state == "no_error_found" and attempt == 2:
             more["s_classifier_version"] = "c1"  # a verdict says that there is no cause: a gate
-        named = {"fingerprint": f"f1-{number % 7}"} if state == "classified" else {}
+        named: dict[str, Any] = {"fingerprint": f"f1-{number % 7}"} if state == "classified" else {}
         documents.append(job(1 + number, attempt=attempt, at=number, minutes=7, status=status, **named, **more))
     return documents
 

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_the_command_prints_a_table_json_and_csv(
     index = EmbeddedIndex(tmp_path / "sample" / "index.sqlite")
     index.upsert(DOCUMENTS)
     index.close()
-    span = {"from_": "2026-11-09", "to": "2026-11-22"}
+    span: dict[str, Any] = {"from_": "2026-11-09", "to": "2026-11-22"}
     top_command("types", json=True, limit=3, **span)
     rows = json.loads(capsys.readouterr().out)
     top_command("types", csv=True, limit=3, **span)

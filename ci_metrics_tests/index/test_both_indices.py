@@ -11,7 +11,8 @@ from ci_metrics.errors import ContractError, IndexWriteError
 from ci_metrics.index.base import Document, DocumentIndex, Kind, Where, Written
 from ci_metrics.index.documents import job_document
 from ci_metrics.index.verdict_documents import verdict_document, verdict_of
-from ci_metrics_tests.index.corpus import HOUR, a_job, a_run, a_verdict, an_error, corpus, many_jobs
+from ci_metrics_tests.builders import HOUR, a_job, a_run, a_verdict, an_error
+from ci_metrics_tests.index.corpus import corpus, many_jobs
 
 
 def a_doc(id_: str, kind: Kind = "jobs", **body: Any) -> Document:
@@ -111,7 +112,7 @@ def test_of_many_refused_documents_twenty_are_named_and_all_counted(any_index: D
 
 
 def test_a_number_list_or_null_is_no_reason_to_refuse(any_index: DocumentIndex) -> None:
-    body = {"f_error_confidence": 1, "s_runner_labels": ["a", "b"], "s_branch": None}
+    body: dict[str, Any] = {"f_error_confidence": 1, "s_runner_labels": ["a", "b"], "s_branch": None}
     assert any_index.upsert([a_doc("j1", **body)]).created == 1
     any_index.refresh()
     assert ids(any_index, Where(missing=["s_branch"])) == ["j1"]
@@ -279,7 +280,7 @@ def test_only_the_first_creates(any_index: DocumentIndex) -> None:
 
 def test_update_merges_removes_and_leaves_the_rest(any_index: DocumentIndex) -> None:
     any_index.upsert([a_doc("j1", s_status="failure", s_error_type="timeout"), a_doc("j2", s_status="failure")])
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "j1": {"s_error_type": None, "s_error_state": "unknown", "b_flaky_suspected": False},
         "j2": {"errors": [{"s_error_type": "timeout"}]},
         "j3": {"s_status": "success"},

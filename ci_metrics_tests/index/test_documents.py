@@ -20,18 +20,8 @@ from ci_metrics.index.runners import runner_prefix
 from ci_metrics.index.validation import problem_of
 from ci_metrics.index.verdict_documents import verdict_document
 from ci_metrics.models import Annotation, Usage
-from ci_metrics_tests.index.corpus import (
-    HOUR,
-    PROVENANCE,
-    RUN_ID,
-    a_job,
-    a_run,
-    a_step,
-    a_verdict,
-    an_error,
-    an_outcome,
-    corpus,
-)
+from ci_metrics_tests.builders import HOUR, RUN_ID, a_job, a_run, a_step, a_verdict, an_error
+from ci_metrics_tests.index.corpus import PROVENANCE, an_outcome, corpus
 
 ERROR_FIELDS = {name for name in fields_of("jobs") if "error" in name and not name.startswith("s_error_log")} | {
     "errors"

@@ -67,5 +67,5 @@ def test_a_killed_session_leaves_no_server(opensearch_url: str) -> None:
     process.stdout.close()
     while Path(f"/proc/{pid}").exists():  # the test's own timeout ends this
         time.sleep(0.1)
-    opensearch_server._remove_left_over(folder.parent)
+    opensearch_server.remove_left_over(folder.parent)
     assert not folder.exists()

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from ci_metrics.limits import Limiter
 from ci_metrics.llm.anthropic_client import AnthropicClient
 from ci_metrics.llm.client_protocol import ModelClient
-from ci_metrics.llm.limiter import Limiter
 from ci_metrics.llm.openai_client import OpenAIClient
-from ci_metrics.llm.retry_policy import RetryPolicy
+from ci_metrics.retrying import RetryPolicy
 from ci_metrics_tests.llm.model_server import KEY, ModelServer
 
 
@@ -31,7 +31,7 @@ def make_client(server: ModelServer) -> Iterator[Callable[..., ModelClient]]:
             "api_key": KEY,
             "model": "claude-haiku-5-5",
             "base_url": server.url + ("/v1" if api_format == "openai" else ""),
-            "limiter": Limiter(rpm=100_000, tpm=100_000_000),
+            "limiter": Limiter(per_minute=100_000, concurrency=32),
             "policy": RetryPolicy(attempts=3, first_wait=0.001, longest_wait=5.0),
             "timeout": 20.0,
         }

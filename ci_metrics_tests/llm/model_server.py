@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import socket
+import struct
 import threading
 import time
 from collections import deque
@@ -73,7 +75,7 @@ class ModelServer:
     """Start with `with ModelServer() as server`. All that came in is in `requests`, all that went out in `sent`."""
 
     answer: Callable[[str], dict[str, Any]] = answer_of
-    refuses: tuple[str, ...] = ()  # of: schema, tool, thinking, effort, max_tokens
+    refuses: tuple[str, ...] = ()  # of: schema, thinking, max_tokens
     has_batches: bool = True
     caches: bool = True
     outcome: Callable[[str, int], str] = lambda custom_id, position: "succeeded"
@@ -81,7 +83,9 @@ class ModelServer:
     sent: list[dict[str, Any]] = field(default_factory=list)
     batches: dict[str, _Batch] = field(default_factory=dict)
     lose_batch_reply: bool = False
-    _faults: deque[Fault] = field(default_factory=deque)
+    faults: deque[Fault] = field(default_factory=deque)
+    #: Batches whose results break off in the middle, with the connection.
+    cut_results: set[str] = field(default_factory=set)
     _cached: set[str] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -101,7 +105,11 @@ class ModelServer:
 
     def fault(self, *kinds: str | Fault) -> None:
         """The next requests fail, one each, in this order."""
-        self._faults.extend(k if isinstance(k, Fault) else Fault(k) for k in kinds)
+        self.faults.extend(k if isinstance(k, Fault) else Fault(k) for k in kinds)
+
+    def no_faults(self) -> None:
+        """Nothing fails any more."""
+        self.faults.clear()
 
     def end_batches(self) -> None:
         """All batches are through."""
@@ -117,7 +125,7 @@ class ModelServer:
 
     def take_fault(self) -> Fault | None:
         with self._lock:
-            return self._faults.popleft() if self._faults else None
+            return self.faults.popleft() if self.faults else None
 
     def answer_text(self, user: str, fault: Fault | None) -> str:
         answer = self.answer(user)
@@ -152,18 +160,12 @@ class ModelServer:
         system = body["system"][0]
         wants_cache = "cache_control" in system
         least = CACHE_MINIMUM.get(body["model"], 4096) if wants_cache else 10**9
-        prefix = system["text"] + json.dumps(body.get("output_config", {})) + json.dumps(body.get("tools", []))
+        prefix = system["text"] + json.dumps(body.get("output_config", {}))
         uncached, read, written = self.prompt_tokens(body["model"], prefix, _user(body), least)
         content: list[dict[str, Any]] = [{"type": "text", "text": text, "citations": None}]
-        if body.get("tools") and kind not in ("not_json", "refusal", "truncated"):
-            tool = body["tools"][0]["name"]
-            content = [{"type": "tool_use", "id": "toolu_1", "name": tool, "input": json.loads(text), "caller": None}]
-            del content[0]["caller"]
         if kind == "refusal":
             content = []
-        stop = {"refusal": "refusal", "truncated": "max_tokens"}.get(
-            kind, "tool_use" if body.get("tools") else "end_turn"
-        )
+        stop = {"refusal": "refusal", "truncated": "max_tokens"}.get(kind, "end_turn")
         made = {
             "id": f"msg_{len(self.sent):06d}",
             "type": "message",
@@ -222,9 +224,6 @@ class ModelServer:
         finish = {"truncated": "length", "refusal": "stop"}.get(kind, "stop")
         if kind == "refusal":
             message |= {"content": None, "refusal": "I cannot help with that."}
-        elif body.get("tools") and kind != "not_json":
-            function = {"name": body["tools"][0]["function"]["name"], "arguments": text}
-            message |= {"content": None, "tool_calls": [{"id": "call_1", "type": "function", "function": function}]}
         prompt, output = uncached + read + written, max(1, len(text) // 4)
         made = {
             "id": "chatcmpl-1",
@@ -274,7 +273,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json(200, self.owner.batch_info(batch))
         lines = [self.owner.batch_line(r, i) for i, r in enumerate(batch.requests)]
         text = "".join(json.dumps(line) + "\n" for line in reversed(lines))  # not in the order of the requests
-        return self._send(200, text.encode(), {"content-type": "application/binary"})
+        return self._send(
+            200, text.encode(), {"content-type": "application/binary"}, cut=batch.id in self.owner.cut_results
+        )
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -321,8 +322,6 @@ class _Handler(BaseHTTPRequestHandler):
             return "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
         if "schema" in refuses and ("format" in body.get("output_config", {}) or "response_format" in body):
             return "output_config.format: structured output is not supported by this model (response_format)"
-        if "tool" in refuses and "tool_choice" in body:
-            return "tool_choice: forced tool use is not supported"
         return ""
 
     def _error(self, status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> None:
@@ -331,10 +330,18 @@ class _Handler(BaseHTTPRequestHandler):
     def _json(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
         self._send(status, json.dumps(body).encode(), {"content-type": "application/json", **(headers or {})})
 
-    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    def _send(self, status: int, body: bytes, headers: dict[str, str], *, cut: bool = False) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if not cut:
+            self.wfile.write(body)
+            return
+        first = body.index(b"\n") + 1  # one whole line arrives, and half of the next
+        self.wfile.write(body[: first + (len(body) - first) // 3])
+        self.wfile.flush()
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()  # with a reset

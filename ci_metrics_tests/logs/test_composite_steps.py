@@ -15,7 +15,8 @@ from ci_metrics.catalogue import load_catalogue
 from ci_metrics.logs import extract
 from ci_metrics.logs.steps import Layout
 from ci_metrics.logs.whole_log import read_log
-from ci_metrics.models import Job, Step
+from ci_metrics.models import Job
+from ci_metrics_tests.builders import a_job, a_step
 
 START = datetime(2026, 5, 4, 7, tzinfo=UTC)
 PLAIN = "/usr/bin/bash -e {0}"
@@ -118,17 +119,9 @@ class Case:
             first, last = seconds.get(name, (0, 0))
             begin, end = (START + timedelta(seconds=at) for at in (first, last))
             known = times and name in seconds
-            steps.append(
-                Step(
-                    number=number, name=name, status="completed", conclusion=conclusion,
-                    started_at=begin if known else None, completed_at=end if known else None,
-                )
-            )  # fmt: skip
-        return Job(
-            repo="o/r", run_id=1, run_attempt=1, job_id=1, name="check", workflow_name="CI", status="completed",
-            conclusion="failure", created_at=None, started_at=None, completed_at=None, runner_id=None, runner_name=None,
-            labels=(), head_branch="main", head_sha="0" * 40, html_url="", steps=tuple(steps),
-        )  # fmt: skip
+            at = {"started_at": begin, "completed_at": end} if known else {"started_at": None, "completed_at": None}
+            steps.append(a_step(number, conclusion, name=name, **at))
+        return a_job(created_at=None, started_at=None, completed_at=None, steps=tuple(steps))
 
 
 ERROR = "src/cart.c:31:9: error: use of undeclared identifier 'totl'"

@@ -9,6 +9,7 @@ import pytest
 
 from ci_metrics.logs import DEFAULT_BUDGET, background_of, extract
 from ci_metrics.models import Annotation, Job, Step
+from ci_metrics_tests.builders import a_job, a_step
 
 START = datetime(2024, 5, 1, 10, 0, 0, tzinfo=UTC)
 
@@ -30,22 +31,13 @@ def github(*steps: tuple[str, ...], end: str = "Cleaning up orphan processes", a
 
 
 def step(number: int, name: str, conclusion: str | None, at: int, length: int = 4) -> Step:
-    return Step(
-        number=number,
-        name=name,
-        status="completed",
-        conclusion=conclusion,
-        started_at=START + timedelta(seconds=at),
-        completed_at=START + timedelta(seconds=at + length),
-    )
+    begun = START + timedelta(seconds=at)
+    return a_step(number, conclusion, name=name, started_at=begun, completed_at=begun + timedelta(seconds=length))
 
 
 def job(*steps: Step, conclusion: str = "failure", annotations: tuple[Annotation, ...] = ()) -> Job:
-    return Job(
-        repo="o/r", run_id=1, run_attempt=1, job_id=2, name="test", workflow_name="CI", status="completed", conclusion=conclusion,
-        created_at=START, started_at=START, completed_at=START, runner_id=1, runner_name="GitHub Actions 1", labels=(),
-        head_branch="main", head_sha="a" * 40, html_url="", steps=steps, annotations=annotations,
-    )  # fmt: skip
+    times = {"created_at": START, "started_at": START, "completed_at": START}
+    return a_job(conclusion=conclusion, steps=steps, annotations=annotations, **times)
 
 
 END_OF_STEP = "##[error]Process completed with exit code 1."

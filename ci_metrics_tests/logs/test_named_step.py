@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.logs import extract
-from ci_metrics.models import Job, Step
+from ci_metrics.models import Step
+from ci_metrics_tests.builders import a_job, a_step
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -18,7 +19,7 @@ def line(second: float, text: str) -> str:
 
 def step(number: int, name: str, conclusion: str, first: float, last: float) -> Step:
     begin, end = START + timedelta(seconds=first), START + timedelta(seconds=last)
-    return Step(number=number, name=name, status="completed", conclusion=conclusion, started_at=begin, completed_at=end)
+    return a_step(number, conclusion, name=name, started_at=begin, completed_at=end)
 
 
 LOG = "".join(
@@ -39,17 +40,18 @@ LOG = "".join(
     ]
 )
 
-JOB = Job(
-    repo="o/r", run_id=1, run_attempt=1, job_id=2, name="format", workflow_name="CI", status="completed", conclusion="failure",
-    created_at=START, started_at=START, completed_at=START + timedelta(seconds=14), runner_id=1, runner_name="r", labels=(),
-    head_branch="main", head_sha="f" * 40, html_url="",
+JOB = a_job(
+    name="format",
+    created_at=START,
+    started_at=START,
+    completed_at=START + timedelta(seconds=14),
     steps=(
         step(1, "Set up job", "success", 0, 1),
         step(2, "Unit tests", "success", 1, 10),
         step(3, "Format", "failure", 10, 13),
         step(4, "Complete job", "success", 13, 14),
     ),
-)  # fmt: skip
+)
 
 
 def test_a_step_that_passed_is_never_the_root_cause_however_much_it_looks_like_one() -> None:

@@ -63,6 +63,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingested]:
         hours = hours_between(hour_key(day.world.start), last_closed_hour(day.world.end))
         with open_instance(settings) as instance:
             result = run_hours(settings, instance, INGEST, hours[0], hours[-1], quiet=True)
+        assert result.success, why_failed(result)
         seen = tuple(t for t in day.truth if t.completed_at <= day.world.opens_at)
         with open_parts(settings) as parts:
             yield Ingested(settings, server, parts, hours, seen, result)

@@ -72,7 +72,7 @@ class LiveDagster:
 
     def wait_for_backfill(self, backfill: str, seconds: float = 180) -> str:
         """Its final status."""
-        return wait_for(
+        status: str = wait_for(
             lambda: next(
                 (
                     s
@@ -83,6 +83,7 @@ class LiveDagster:
             ),
             seconds,
         )
+        return status
 
     def ticks(self, schedule: str) -> list[dict[str, Any]]:
         """The newest ticks of a schedule or sensor."""

@@ -30,6 +30,7 @@ from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.sample.world import RunSpec, World
 from ci_metrics.settings import Settings, load_settings
+from ci_metrics_tests.builders import a_job_log
 from ci_metrics_tests.github.worlds import REPO, START, at, attempt, client, job, run, world
 
 DAY = 24 * 60.0
@@ -105,11 +106,7 @@ class Place:
             listed = github.runs_created(REPO, first, first + timedelta(hours=1))
             runs = [replace(each, base_branch=base) for latest in listed for each in github.attempts(latest)]
             jobs = [found for each in runs for found in github.jobs(each)]
-            logs = [
-                JobLog(repo=REPO, run_id=each.run_id, run_attempt=each.run_attempt, job_id=each.job_id, state="stored")
-                for each in jobs
-                if each.failed
-            ]
+            logs = [a_job_log(each) for each in jobs if each.failed]
             found = passing_runs.look_for(github, self.store, hour_key(first), jobs, runs, logs)
         assert found.requests <= self.server.stats.total.total()
         return {each.job_id: each.passing for each in found.logs if each.passing is not None}

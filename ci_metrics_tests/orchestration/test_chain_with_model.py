@@ -16,7 +16,6 @@ from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.upload import Talk, run
 from ci_metrics.definitions import build_definitions
 from ci_metrics.index.base import Body, Where
-from ci_metrics.orchestration.due_hours import is_unfinished
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
 from ci_metrics.orchestration.partitions import KEY_FORMAT
@@ -93,7 +92,7 @@ class Place:
 
     def unfinished(self) -> bool:
         with open_parts(self.settings()) as ci:
-            return is_unfinished(ci.hours.store.status(HOUR) or {})
+            return not ci.hours.store.state(HOUR).is_finished
 
     def problems(self) -> dict[str, str]:
         with open_parts(self.settings()) as ci:
@@ -110,7 +109,11 @@ def model() -> Iterator[ModelServer]:
 def place(github: SampleGitHub, ingested: Path, tmp_path: Path, model: ModelServer) -> Callable[[str], Place]:
     home = tmp_path / "home"
     shutil.copytree(ingested, home)
-    return lambda path="": Place(github, home, model.url + path)
+
+    def at(path: str = "") -> Place:
+        return Place(github, home, model.url + path)
+
+    return at
 
 
 @pytest.mark.parametrize(("api_format", "path"), [("anthropic", ""), ("openai", "/v1")])

@@ -78,10 +78,10 @@ def test_a_backfill_of_a_day_fills_exactly_those_hours_and_one_of_verdicts_alone
     for asset in ASSETS:
         assert {key for key in files(home, asset) - before[asset] if key < "2026-04"} == set(day)
     store = HourStore(home / "data" / "hours")
-    seen = {hour: (store.status(hour) or {})["classifications"]["at"] for hour in day}
+    seen = {hour: store.state(hour).assets["classifications"].seen for hour in day}
 
     asked = without_listings(sample)
     assert live.wait_for_backfill(live.backfill(("classifications", "indexed_documents"), day)) == "COMPLETED_SUCCESS"
-    again = {hour: (store.status(hour) or {})["classifications"]["at"] for hour in day}
+    again = {hour: store.state(hour).assets["classifications"].seen for hour in day}
     assert all(again[hour] > seen[hour] for hour in day)
     assert without_listings(sample) == asked

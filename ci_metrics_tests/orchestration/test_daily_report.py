@@ -48,7 +48,7 @@ def test_a_range_of_days_gives_one_report_a_day_linked_from_dagster(place: Parts
         page = file.read_text(encoding="utf-8")
         assert f"{end - timedelta(days=7):%d %b %Y} to {end - timedelta(days=1):%d %b %Y}" in page
         assert event.metadata["report"].value == file.as_uri()
-        assert int(event.metadata["failed_jobs"].value) > 0
+        assert event.metadata["failed_jobs"].value != 0
     assert datetime(2026, 11, 21, tzinfo=UTC) < END
 
 

@@ -1,39 +1,62 @@
-"""Which hours come back, and when: decisions on noted statuses alone."""
+"""Which hours come back, of which repositories, and when: decisions on states alone."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ci_metrics.orchestration.due_hours import HourRange, is_unfinished, old_and_open, plan, silent_hours
+from ci_metrics.orchestration.due_hours import (
+    HourRange,
+    due_repositories,
+    old_and_open,
+    plan,
+    repositories_to_ask,
+    silent_hours,
+)
+from ci_metrics.orchestration.hours import AssetRecord, HourState, RepoRecord, SetAside
 from ci_metrics.orchestration.partitions import chunks_of, hour_key, hours_between
 
 NOW = datetime(2026, 3, 10, 12, 20, tzinfo=UTC)
 START = datetime(2026, 1, 1, tzinfo=UTC)
+REPOS = ("o/a", "o/b")
 
 
-def status(seen: datetime, **parts: object) -> dict[str, object]:
-    at = seen.isoformat()
-    return {"workflow_runs": {"at": at, **parts}, "indexed_documents": {"at": at}, "failure_history": {"at": at}}
+def part(seen: datetime, unfinished: int = 0, tries: int = 0) -> RepoRecord:
+    aside = {"listing": SetAside(why="404", tries=tries)} if tries else {}
+    return RepoRecord(seen=seen, unfinished=unfinished, set_aside=aside)
 
 
-def all_seen(first: str, last: str, seen: datetime) -> dict[str, dict[str, object]]:
-    return {key: status(seen) for key in hours_between(first, last)}
+def state(seen: datetime, *, open_verdicts: int = 0, **parts: RepoRecord) -> HourState:
+    """A finished hour of `o/a` and `o/b` that was worked on at `seen`; `parts` (`a`, `b`): those that differ."""
+    repos = {repo: parts.get(repo[-1], part(seen)) for repo in REPOS}
+    return HourState(
+        assets={
+            "workflow_runs": AssetRecord(seen=seen, repos=repos, commit="r"),
+            "classifications": AssetRecord(seen=seen, open=open_verdicts, commit="c"),
+            "indexed_documents": AssetRecord(seen=seen, commit="d", made_of={"classifications": "c"}),
+            "failure_history": AssetRecord(seen=seen, made_of={"indexed_documents": "d"}),
+        }
+    )
+
+
+def all_seen(first: str, last: str, seen: datetime) -> dict[str, HourState]:
+    return {key: state(seen) for key in hours_between(first, last)}
 
 
 def test_a_fresh_installation_redoes_nothing_by_itself() -> None:
-    assert plan(NOW, [], {}.get, START) == []
+    assert plan(NOW, {}, REPOS, START) == []
 
 
 def test_a_backfill_of_old_history_does_not_pull_in_all_that_lies_between() -> None:
     known = all_seen("2026-01-05T00", "2026-01-05T23", NOW)
-    assert plan(NOW, known, known.get, START) == []
+    assert plan(NOW, known, REPOS, START) == []
 
 
 def test_hours_missed_in_a_downtime_longer_than_dagsters_five_ticks_are_caught_up() -> None:
     known = all_seen("2026-03-09T00", "2026-03-09T10", NOW)
-    ranges = plan(NOW, known, known.get, START, most_ranges=9)
+    ranges = plan(NOW, known, REPOS, START, most_ranges=9)
     assert ranges[0].reason == "missing"
     missing = [key for r in ranges if r.reason == "missing" for key in hours_between(r.first, r.last)]
     assert sorted(missing) == hours_between("2026-03-09T11", "2026-03-10T11")
@@ -41,7 +64,7 @@ def test_hours_missed_in_a_downtime_longer_than_dagsters_five_ticks_are_caught_u
 
 def test_the_hour_that_is_still_open_is_never_asked_for() -> None:
     known = all_seen("2026-03-10T00", "2026-03-10T11", NOW)
-    assert all(r.last <= "2026-03-10T11" for r in plan(NOW, known, known.get, START))
+    assert all(r.last <= "2026-03-10T11" for r in plan(NOW, known, REPOS, START))
 
 
 @pytest.mark.parametrize(
@@ -60,41 +83,93 @@ def test_an_unfinished_hour_is_asked_again_less_often_the_older_it_is(
 ) -> None:
     key = hour_key(NOW - timedelta(hours=age_hours))
     known = all_seen(key, "2026-03-10T11", NOW)
-    known[key] = status(NOW - timedelta(minutes=waited_minutes), unfinished=1)
-    ranges = plan(NOW, known, known.get, START, most_ranges=50)
+    seen = NOW - timedelta(minutes=waited_minutes)
+    known[key] = state(seen, b=part(seen, unfinished=1))
+    ranges = plan(NOW, known, REPOS, START, most_ranges=50)
     assert (HourRange(key, key, "unfinished") in ranges) is due
 
 
 def test_a_finished_hour_is_swept_for_re_runs_until_github_allows_none() -> None:
     long_ago = NOW - timedelta(days=2)
     known = all_seen("2026-02-01T00", "2026-03-10T11", long_ago)
-    swept = {key for r in plan(NOW, known, known.get, START, most_ranges=99) for key in hours_between(r.first, r.last)}
+    swept = {key for r in plan(NOW, known, REPOS, START, most_ranges=99) for key in hours_between(r.first, r.last)}
     assert min(swept) == hour_key(NOW - timedelta(days=30))
     assert "2026-03-10T11" in swept
 
 
 def test_a_tick_is_bounded_and_prefers_missing_to_unfinished_to_swept() -> None:
     known = all_seen("2026-02-20T00", "2026-03-08T00", NOW - timedelta(days=3))
-    known["2026-03-07T00"] = status(NOW - timedelta(days=1), unfinished=2)
-    ranges = plan(NOW, known, known.get, START, most_ranges=4)
+    seen = NOW - timedelta(days=1)
+    known["2026-03-07T00"] = state(seen, a=part(seen, unfinished=2))
+    ranges = plan(NOW, known, REPOS, START, most_ranges=4)
     assert [r.reason for r in ranges] == ["missing", "missing", "missing", "unfinished"]
 
 
+def changed(whole: HourState, asset: str, **values: object) -> HourState:
+    """The state with other values in one asset's record; without the record where there are none."""
+    if not values:
+        return HourState(assets={name: record for name, record in whole.assets.items() if name != asset})
+    return whole.having(asset, replace(whole.assets[asset], **values))  # type: ignore[arg-type]
+
+
+FINISHED = state(NOW)
+
+
 @pytest.mark.parametrize(
-    ("parts", "unfinished"),
+    ("is_finished", "of"),
     [
-        ({"workflow_runs": {"at": "x", "unfinished": 1}, "indexed_documents": {}, "failure_history": {}}, True),
-        ({"workflow_runs": {"problems": {"a/b": "boom"}}, "indexed_documents": {}, "failure_history": {}}, True),
-        ({"workflow_runs": {}, "classifications": {"open": 3}, "indexed_documents": {}, "failure_history": {}}, True),
-        ({"workflow_runs": {}}, True),  # the chain broke off before the index
-        ({"workflow_runs": {"unfinished": 0, "problems": {}}, "indexed_documents": {}, "failure_history": {}}, False),
-        # killed between writing documents and looking at their history
-        ({"workflow_runs": {}, "indexed_documents": {"written": 3, "at": "b"}, "failure_history": {"at": "a"}}, True),
-        ({"workflow_runs": {}, "indexed_documents": {"written": 0, "at": "b"}, "failure_history": {"at": "a"}}, False),
+        (True, FINISHED),
+        (False, HourState()),
+        (False, state(NOW, a=part(NOW, unfinished=1))),
+        (False, state(NOW, b=part(NOW, tries=1))),
+        (False, state(NOW, open_verdicts=3)),
+        (False, changed(FINISHED, "indexed_documents")),  # the chain broke off before the index
+        (False, changed(FINISHED, "failure_history")),
+        (False, changed(FINISHED, "classifications", commit="c2")),  # documents are of older verdicts
+        (False, changed(FINISHED, "indexed_documents", commit="d2")),  # killed before their history was looked at
+        (False, changed(FINISHED, "job_logs") .having("job_logs", AssetRecord(seen=NOW, failed=SetAside(why="x")))),
     ],
-)
-def test_an_hour_is_unfinished_while_anything_in_it_is_open(parts: dict[str, object], unfinished: bool) -> None:
-    assert is_unfinished(parts) is unfinished
+)  # fmt: skip
+def test_an_hour_is_unfinished_while_anything_in_it_is_open(is_finished: bool, of: HourState) -> None:
+    assert of.is_finished is is_finished
+
+
+def test_only_the_repositories_that_are_due_are_asked_for_and_a_person_asks_for_all() -> None:
+    key = "2026-03-10T10"
+    waiting = state(NOW, a=part(NOW - timedelta(minutes=16), tries=1), b=part(NOW - timedelta(hours=1)))
+    assert due_repositories(NOW, key, waiting, REPOS) == ["o/a"]
+    assert due_repositories(NOW, key, waiting, (*REPOS, "o/new")) == ["o/a", "o/new"]
+    for reason, asked in (("unfinished", ["o/a"]), ("sweep", ["o/a"]), ("schedule", list(REPOS)), ("", list(REPOS))):
+        assert repositories_to_ask(NOW, key, waiting, REPOS, reason) == asked
+    later = NOW + timedelta(hours=2)
+    assert due_repositories(later, key, state(NOW, a=part(later)), REPOS) == [], "finished and swept lately"
+    assert due_repositories(later + timedelta(hours=1), key, state(NOW, a=part(later)), REPOS) == ["o/b"]
+
+
+def test_one_repository_that_fails_again_and_again_is_asked_for_seldom_and_the_others_as_ever() -> None:
+    key, seen = "2026-03-10T10", NOW
+    waits = []
+    for tries in range(1, 12):
+        failing = state(NOW, a=part(seen, tries=tries))
+        minutes = next(
+            m for m in range(0, 1500, 5) if due_repositories(seen + timedelta(minutes=m), key, failing, ["o/a"])
+        )
+        waits.append(minutes)
+    assert waits[:4] == [15, 30, 60, 120]
+    assert waits[-1] == 24 * 60
+    assert waits == sorted(waits)
+    # a day later the good one is swept every three hours all the same
+    hour_old = state(NOW, a=part(NOW, tries=9), b=part(NOW))
+    assert due_repositories(NOW + timedelta(hours=3), key, hour_old, REPOS) == ["o/b"]
+
+
+def test_an_hour_that_could_not_be_done_at_all_waits_too() -> None:
+    key = "2026-03-10T10"
+    failed = HourState(assets={"workflow_runs": AssetRecord(seen=NOW, failed=SetAside(why="401", tries=3))})
+    for minutes, due in ((59, False), (60, True)):
+        now = NOW + timedelta(minutes=minutes)
+        assert (due_repositories(now, key, failed, REPOS) == list(REPOS)) is due
+        assert (HourRange(key, key, "unfinished") in plan(now, {key: failed}, REPOS, START, most_ranges=9)) is due
 
 
 def test_ranges_cover_exactly_the_hours_asked_for_and_hold_a_day_at_most() -> None:
@@ -111,9 +186,11 @@ def test_silence_is_noticed_after_the_promised_hours() -> None:
 
 
 def test_old_hours_with_open_verdicts_come_back_once_an_hour_and_young_ones_are_the_plans() -> None:
-    statuses = {
-        "2026-01-05T00": status(NOW - timedelta(minutes=59)),
-        "2026-01-05T01": status(NOW - timedelta(minutes=60)),
-        "2026-03-09T11": status(NOW - timedelta(days=1)),
+    states = {
+        "2026-01-05T00": state(NOW - timedelta(minutes=59), open_verdicts=1),
+        "2026-01-05T01": state(NOW - timedelta(minutes=60), open_verdicts=1),
+        "2026-01-05T02": state(NOW - timedelta(minutes=60)),
+        "2026-01-06T00": state(NOW - timedelta(days=1), open_verdicts=1),
+        "2026-03-09T11": state(NOW - timedelta(days=1), open_verdicts=1),
     }
-    assert old_and_open(NOW, [*statuses, "2026-01-06T00"], statuses.get) == ["2026-01-05T01", "2026-01-06T00"]
+    assert old_and_open(NOW, states) == ["2026-01-05T01", "2026-01-06T00"]

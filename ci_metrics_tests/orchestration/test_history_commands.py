@@ -80,7 +80,7 @@ def cli(*arguments: str) -> int:
     return result if isinstance(result, int) else 0
 
 
-def failed(ci: Parts, **equals: str) -> list[Document]:
+def failed(ci: Parts, **equals: str | bool) -> list[Document]:
     where = Where(equals={"s_error_state": "classified", **equals}, exists=("s_error_fingerprint",))
     return [d for d in ci.index.documents.scan("jobs", where) if not d.body.get("b_error_generic")]
 
@@ -213,7 +213,7 @@ def everything(ci: Parts) -> dict[str, Body]:
     return {
         d.id: {name: value for name, value in d.body.items() if name != "s_dagster_run_id"}
         for kind in ("jobs", "steps")
-        for d in ci.index.documents.scan(kind)  # type: ignore[arg-type]
+        for d in ci.index.documents.scan(kind)
     }
 
 

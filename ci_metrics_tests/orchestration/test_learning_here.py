@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -30,7 +31,7 @@ from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.learned_weights import LearnedWeights
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import HoursPart, open_parts
-from ci_metrics.orchestration.rows import JobExtraction
+from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.team_verdicts import team_verdicts
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.sample.world import JobSpec
@@ -88,7 +89,7 @@ class Team:
 
     settings: Settings
     before: dict[int, str | None]  # job -> type, of the shipped weights
-    dry: dict[str, object]  # what `learn --dry-run` printed
+    dry: dict[str, Any]  # what `learn --dry-run` printed
     learned_by_dry_run: bool
     result: dg.ExecuteInProcessResult  # of the Dagster job
     stale: list[dict[str, object]]
@@ -182,13 +183,13 @@ def test_a_dry_run_prints_the_figures_and_what_would_change_and_keeps_nothing(te
     assert not team.learned_by_dry_run
     assert team.dry["takes_over"] is True
     assert team.dry["by_source"] == {"human": team.dry["verdicts"], "model": 0}
-    assert team.dry["before"]["accuracy"] < 0.5 < team.dry["after"]["accuracy"]  # type: ignore[index]
-    assert {each["after"] for each in team.dry["changed"]} == {MEANT}  # type: ignore[index, attr-defined]
+    assert team.dry["before"]["accuracy"] < 0.5 < team.dry["after"]["accuracy"]
+    assert {each["after"] for each in team.dry["changed"]} == {MEANT}
 
 
 def test_dagster_shows_the_figures_before_and_after_and_the_check(team: Team) -> None:
     [event] = team.result.asset_materializations_for_node("embedded_model")
-    shown = {name: value.value for name, value in event.metadata.items()}
+    shown: dict[str, Any] = {name: value.value for name, value in event.metadata.items()}
     assert shown["takes_over"] is True
     assert shown["weights"] == team.dry["weights"]
     assert shown["own_accuracy_before"] < shown["own_accuracy_after"]
@@ -203,8 +204,8 @@ def test_dagster_shows_the_figures_before_and_after_and_the_check(team: Team) ->
 def test_hours_judged_by_other_weights_are_stale(team: Team) -> None:
     assert [(each["stage"], each["first"]) for each in team.stale] == [("classifier", HOUR)]
     with open_parts(team.settings) as ci:
-        status = ci.hours.store.status(HOUR) or {}
-        assert status["classifications"]["version"] == ci.judge.classifier_version == team.stale[0]["in_force"]
+        judged = ci.hours.store.state(HOUR).assets["classifications"]
+        assert judged.version == ci.judge.classifier_version == team.stale[0]["in_force"]
 
 
 def test_while_a_model_is_asked_new_weights_do_not_make_it_be_paid_again(team: Team) -> None:
@@ -227,7 +228,7 @@ def test_switched_off_the_shipped_weights_judge_and_nothing_is_learned(
 
 
 def test_damaged_or_outdated_weights_leave_the_shipped_ones_in_force(team: Team, tmp_path: Path) -> None:
-    copytree(HoursPart(team.settings).store.root / "learned", tmp_path / "learned")
+    copytree(str(HoursPart(team.settings).store.root / "learned"), tmp_path / "learned")
     kept = LearnedWeights(UPath(tmp_path))
     note = kept.note()
     assert note is not None
@@ -251,7 +252,7 @@ def test_a_sure_models_verdict_is_learned_from_and_a_persons_on_the_same_failure
     with open_parts(settings) as ci:
         rows = ci.hours.store.read("classifications", HOUR, JobVerdicts)
         sure = {row.job_id: 0.9 if row.job_id % 2 else 0.5 for row in rows}
-        answer = {"source": "model", "model": "m", "error_type": "timeout"}
+        answer: dict[str, Any] = {"source": "model", "model": "m", "error_type": "timeout"}
         said = []
         for row in rows:
             root = replace(row.judged[0].verdict, **answer, confidence=sure[row.job_id])

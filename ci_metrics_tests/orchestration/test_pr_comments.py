@@ -11,6 +11,7 @@ import pytest
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.orchestration.pr_comments import build
+from ci_metrics.orchestration.rows import IndexedDocument
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import load_settings
@@ -51,9 +52,8 @@ def _index(place: Parts, github: SampleGitHub, status: str, attempt: int, at: da
             job(2, pull.head_sha, "unit", status, error, attempt, **where),
         ]
     )
-    place.hours.store.note_status(HOUR, "workflow_runs", {}, at)
-    place.hours.store.note_status(HOUR, "indexed_documents", {}, at)
-    place.hours.store.note_status(HOUR, "failure_history", {}, at)
+    for asset in ("workflow_runs", "indexed_documents", "failure_history"):
+        place.hours.store.commit(asset, HOUR, [], IndexedDocument, notes={}, status={}, now=at)
     return pull.repo, pull.number
 
 

@@ -12,6 +12,7 @@ import pytest
 from ci_metrics.definitions import build_definitions
 from ci_metrics.github import RequestCount
 from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.open import open_index
 from ci_metrics.orchestration import parts
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
 from ci_metrics.orchestration.parts import GitHubPart, HoursPart, IndexPart, JudgePart
@@ -65,13 +66,18 @@ def test_a_run_opens_one_index_when_it_is_asked_for_and_closes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    really = parts.open_index
+    really = open_index
 
     def opening(settings: Settings) -> DocumentIndex:
         index = really(settings)
         close = index.close
         said.append("opened")
-        monkeypatch.setattr(index, "close", lambda: (said.append("closed"), close()))
+
+        def closing() -> None:
+            said.append("closed")
+            close()
+
+        monkeypatch.setattr(index, "close", closing)
         return index
 
     def work(hours: HoursPart, github: GitHubPart, index: IndexPart, judge: JudgePart) -> None:

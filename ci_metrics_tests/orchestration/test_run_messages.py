@@ -12,7 +12,7 @@ from ci_metrics.orchestration.run_messages import (
     processing_workflow,
     verdict_lines,
 )
-from ci_metrics_tests.index.corpus import a_verdict
+from ci_metrics_tests.builders import a_verdict
 
 
 def said(state: ErrorState, **changes: object) -> list[str]:

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ci_metrics.errors import ContractError, NotFoundError
-from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, JobLog, LogLine, Step, Verdict
-from ci_metrics.orchestration.due_hours import is_unfinished
+from ci_metrics.errors import ContractError, DamagedFileError, NotFoundError, ShapeError
+from ci_metrics.models import Annotation, Extraction, Job, LogLine
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts, JudgedError
 from ci_metrics.orchestration.store import HourStore, log_path
+from ci_metrics_tests.builders import a_job, a_job_log, a_step, a_verdict, an_error
 
 HOUR = "2026-03-02T05"
 MOMENT = datetime(2026, 3, 2, 5, 1, 2, tzinfo=UTC)
 
 
 def job(number: int) -> Job:
-    return Job(
-        repo="o/r", run_id=1, run_attempt=1, job_id=number, name="build (ä, “x”)", workflow_name="CI", status="completed",
-        conclusion="failure", created_at=MOMENT, started_at=None, completed_at=MOMENT, runner_id=None, runner_name=None,
-        labels=("a", "b"), head_branch="main", head_sha="f" * 40, html_url="https://example.com/1",
-        steps=(Step(number=1, name="Run", status="completed", conclusion=None, started_at=None, completed_at=MOMENT),),
+    """With a missing time and a missing number, nested parts, and a name that is not ASCII."""
+    return a_job(
+        job_id=number,
+        name="build (ä, “x”)",
+        created_at=MOMENT,
+        started_at=None,
+        completed_at=MOMENT,
+        runner_id=None,
+        runner_name=None,
+        labels=("a", "b"),
+        steps=(a_step(1, None, started_at=None, completed_at=MOMENT),),
         annotations=(Annotation(level="failure", message="m"),),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -53,20 +60,117 @@ def test_a_missing_hour_says_what_to_materialize(store: HourStore) -> None:
         store.read("workflow_jobs", HOUR, Job)
 
 
-def test_rows_of_an_older_shape_are_refused_with_advice_not_guessed(store: HourStore) -> None:
+def test_rows_of_another_record_are_refused_with_advice_not_guessed_and_not_taken_for_none(store: HourStore) -> None:
     store.write("workflow_jobs", HOUR, [Annotation(level="notice", message="m")], Annotation, {})
-    with pytest.raises(ContractError, match="Materialize the hour again"):
-        store.read("workflow_jobs", HOUR, Job)
+    for read in (store.read, store.read_or_none):
+        with pytest.raises(ShapeError, match=r"0.repo: Field required.*Materialize the hour again"):
+            read("workflow_jobs", HOUR, Job)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    name: str
+    size: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class First:
+    """A record as it was once."""
+
+    name: str
+    size: int
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaterPart:
+    name: str
+    size: int = 1
+    owner: str | None  # added since, without a default
+    words: tuple[str, ...] = ("new",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """The same record with fields added, at every depth, and one taken away."""
+
+    name: str
+    parts: tuple[LaterPart, ...]
+    seen: datetime | None
+    state: Literal["new", "old"] = "new"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordsForNumbers:
+    name: str
+    size: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherParts:
+    name: str
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedsMore:
+    name: str
+    owner: str
+
+
+FIRST = [First(name="a", size=2, parts=(Part(name="x"), Part(name="y"))), First(name="b", size=3, parts=())]
+
+
+def test_fields_added_to_a_record_leave_what_is_stored_readable(store: HourStore) -> None:
+    store.write("workflow_jobs", HOUR, FIRST, First, {})
+    parts = tuple(LaterPart(name=name, owner=None) for name in "xy")
+    assert store.read_or_none("workflow_jobs", HOUR, Later) == [
+        Later(name="a", parts=parts, seen=None),
+        Later(name="b", parts=(), seen=None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"),
+    [
+        (WordsForNumbers, "size: stored as int64, read as string"),
+        (OtherParts, "parts: stored as struct"),
+        (NeedsMore, "0.owner: Field required"),
+    ],
+)
+def test_rows_that_cannot_be_read_name_the_field_and_stay_as_they_are(store: HourStore, kind: type, named: str) -> None:
+    store.write("workflow_jobs", HOUR, FIRST, First, {})
+    for read in (store.read, store.read_or_none):
+        with pytest.raises(ShapeError, match=f"stored {kind.__name__} rows have another shape .{named}"):
+            read("workflow_jobs", HOUR, kind)
+    assert store.read("workflow_jobs", HOUR, First) == FIRST
+
+
+@pytest.mark.parametrize(
+    ("bad", "named"),
+    [
+        (replace(job(7), runner_id=2**64), "runner_id is 18446744073709551616, beyond 64 bits"),
+        (replace(job(7), runner_id=-(2**63) - 1), "runner_id is -9223372036854775809, beyond 64 bits"),
+        (replace(job(7), name="a\ud800b"), "name holds half a character"),
+        (replace(job(7), labels=("a", "\udfff")), r"labels\[1\] holds half a character"),
+        (replace(job(7), steps=(replace(job(7).steps[0], number=2**70),)), r"steps\[0\].number is .* beyond 64 bits"),
+    ],
+)
+def test_a_row_that_no_table_can_hold_is_named_and_the_hour_stays_as_it_was(
+    store: HourStore, bad: Job, named: str
+) -> None:
+    store.write("workflow_jobs", HOUR, [job(1)], Job, {})
+    with pytest.raises(ContractError, match=f"a Job cannot be stored: {named}"):
+        store.commit("workflow_jobs", HOUR, [job(1), bad], Job, notes={}, status={}, now=MOMENT)
+    assert store.read("workflow_jobs", HOUR, Job) == [job(1)]
+    assert not store.state(HOUR)
 
 
 def test_rows_stored_before_errors_had_a_confidence_are_read_as_not_known(store: HourStore, tmp_path: Path) -> None:
-    error = ExtractedError(
-        headline="error: x", line=3, spans=((3, 4),), lines=(LogLine(3, "error: x"),), step="Build", step_number=2,
-        fingerprint="f1-1", group="g1-1", confidence=0.7,
-    )  # fmt: skip
-    log = JobLog(repo="o/r", run_id=1, run_attempt=1, job_id=7, state="stored")
-    verdict = Verdict(state="classified", error_type="timeout", confidence=0.9, summary="s")
-    key = {"repo": "o/r", "run_id": 1, "run_attempt": 1, "job_id": 7, "digest": "d"}
+    error, verdict = an_error(lines=(LogLine(42, "error: x"),), confidence=0.7), a_verdict()
+    failed = job(7)
+    log = a_job_log(failed)
+    key: dict[str, Any] = {"repo": log.repo, "run_id": log.run_id, "run_attempt": 1, "job_id": 7, "digest": "d"}
     extraction = JobExtraction(**key, log=log, extraction=Extraction(state="errors", errors=(error,)))
     judged = JobVerdicts(**key, state="classified", judged=(JudgedError(error=error, verdict=verdict),))
     for name, row, kind in (("extracted_errors", extraction, JobExtraction), ("classifications", judged, JobVerdicts)):
@@ -114,24 +218,28 @@ def test_a_log_is_stored_whole_or_not_at_all(store: HourStore, tmp_path: Path) -
 
 def test_an_object_store_address_works_like_a_folder() -> None:
     store = HourStore("memory://hours-test")
-    store.write("workflow_jobs", HOUR, [job(1)], Job, {"n": 1})
-    store.note_status(HOUR, "workflow_runs", {"runs": 1}, MOMENT)
+    store.commit("workflow_jobs", HOUR, [job(1)], Job, notes={"n": 1}, status={"jobs": 1}, now=MOMENT)
     with store.log_writer(HOUR, "7-1") as write:
         write(b"x\n")
     assert store.read("workflow_jobs", HOUR, Job) == [job(1)]
     assert store.hours() == [HOUR]
+    assert store.states() == {HOUR: store.state(HOUR)}
     with store.open_log(HOUR, log_path("7-1")) as log:
         assert log.read() == b"x\n"
 
 
-def test_parts_of_an_hours_status_do_not_overwrite_each_other(store: HourStore) -> None:
-    store.note_status(HOUR, "workflow_runs", {"unfinished": 2}, MOMENT)
-    store.note_status(HOUR, "job_logs", {"logs": {}}, MOMENT)
-    status = store.status(HOUR)
-    assert status is not None
-    assert status["workflow_runs"]["unfinished"] == 2
-    assert set(status) == {"workflow_runs", "job_logs"}
-    assert store.status("2026-03-02T06") is None
+def test_what_is_read_while_an_hour_is_worked_on_is_what_was_committed_and_the_callers_own(store: HourStore) -> None:
+    store.look(HOUR)
+    store.commit("workflow_jobs", HOUR, [job(1)], Job, notes={"n": [1]}, status={}, now=MOMENT)
+    store.look(HOUR)
+    rows = store.read("workflow_jobs", HOUR, Job)
+    rows.clear()
+    assert store.read("workflow_jobs", HOUR, Job) == [job(1)]
+    assert store.notes("workflow_jobs", HOUR) == {"n": [1]}
+    HourStore(store.root).commit("workflow_jobs", HOUR, [job(2)], Job, notes={}, status={}, now=MOMENT)
+    store.look(HOUR)
+    assert store.read("workflow_jobs", HOUR, Job) == [job(2)], "another process has committed since"
+    assert store.notes("workflow_jobs", HOUR) == {}
 
 
 @pytest.mark.parametrize(
@@ -140,28 +248,7 @@ def test_parts_of_an_hours_status_do_not_overwrite_each_other(store: HourStore) 
 def test_a_damaged_file_is_said_to_be_and_counts_as_not_made(store: HourStore, damage: bytes) -> None:
     store.write("workflow_jobs", HOUR, [job(1)], Job, {"settled": [[1, 1]]})
     (Path(str(store.root)) / "workflow_jobs" / f"{HOUR}.parquet").write_bytes(damage)
-    with pytest.raises(ContractError, match="damaged"):
+    with pytest.raises(DamagedFileError, match="damaged"):
         store.read("workflow_jobs", HOUR, Job)
     assert store.read_or_none("workflow_jobs", HOUR, Job) == []
     assert store.notes("workflow_jobs", HOUR) == {}
-
-
-@pytest.mark.parametrize("damage", [b"", b'{"workflow_runs": {"at": ', b"\xff\xfe"])
-def test_a_damaged_status_means_that_the_hour_is_redone(store: HourStore, damage: bytes) -> None:
-    store.note_status(HOUR, "workflow_runs", {"unfinished": 0}, MOMENT)
-    (Path(str(store.root)) / "hours" / HOUR / "workflow_runs.json").write_bytes(damage)
-    assert is_unfinished(store.status(HOUR) or {})
-    store.note_status(HOUR, "workflow_runs", {"unfinished": 0}, MOMENT)
-    assert (store.status(HOUR) or {})["workflow_runs"]["unfinished"] == 0
-
-
-def test_an_hour_is_known_by_its_parts_in_a_folder_and_in_an_object_store(store: HourStore) -> None:
-    for place in (store, HourStore("memory://parts-test")):
-        assert (place.hours(), place.status(HOUR)) == ([], None)
-        place.note_status(HOUR, "workflow_runs", {"unfinished": 2}, MOMENT)
-        place.note_status(HOUR, "job_logs", {"logs": {"stored": 1}}, MOMENT)
-        status = place.status(HOUR) or {}
-        assert {name: part["at"] for name, part in status.items()} == dict.fromkeys(
-            ("workflow_runs", "job_logs"), "2026-03-02T05:01:02+00:00"
-        )
-        assert place.hours() == [HOUR]

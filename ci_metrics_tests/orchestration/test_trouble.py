@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,9 @@ import time_machine
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.index.base import Body
-from ci_metrics.orchestration.due_hours import is_unfinished
+from ci_metrics.models import Run
+from ci_metrics.orchestration.due_hours import REASON_TAG
+from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
 from ci_metrics.orchestration.partitions import hour_key
@@ -38,14 +40,16 @@ def settings(github: SampleGitHub, tmp_path: Path) -> Settings:
     return sample_settings(load_settings({"CI_METRICS_HOME": str(tmp_path)}), github.api_url, WORLD.repos)
 
 
-def ingest(settings: Settings) -> bool:
+def ingest(settings: Settings, reason: str = "") -> bool:
+    """Do the hour as a person does, or for the `reason` that a sensor gives."""
+    tags = {REASON_TAG: reason} if reason else {}
     with open_instance(settings) as instance:
-        return run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True).success
+        return run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True, tags=tags).success
 
 
 def unfinished(settings: Settings) -> bool:
     with open_parts(settings) as ci:
-        return is_unfinished(ci.hours.store.status(HOUR) or {})
+        return not ci.hours.store.state(HOUR).is_finished
 
 
 def jobs(settings: Settings) -> dict[str, Body]:
@@ -83,6 +87,52 @@ def test_one_failing_repository_loses_nothing_of_the_others_and_is_made_good(
     assert ingest(settings)
     assert {body["s_repo"] for body in jobs(settings).values()} == set(WORLD.repos)
     assert not unfinished(settings)
+
+
+def test_an_hour_that_a_sensor_redoes_for_one_repository_asks_github_nothing_of_the_others(
+    github: SampleGitHub, settings: Settings
+) -> None:
+    github.faults.add(Fault(kind="status", on="runs", status=404))
+    assert ingest(settings)
+    asked = github.stats.total.copy()
+    failing, good = WORLD.repos
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=1), tick=True):
+        assert ingest(settings, reason="unfinished")
+        assert github.stats.total == asked, "too early for either"
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=26), tick=True):
+        with open_parts(settings) as ci:  # as if the good one had just been swept
+            record = ci.hours.store.state(HOUR).assets["workflow_runs"]
+            assert set(record.set_aside) == {f"{failing} listing of runs"}
+            outcome = Outcome(repos=WORLD.repos, asked=[good], notes_finished=True)
+            rows = ci.hours.store.read("workflow_runs", HOUR, Run)
+            now = datetime.now(UTC)
+            ci.hours.store.commit("workflow_runs", HOUR, rows, Run, notes={}, status={}, now=now, outcome=outcome)
+        assert unfinished(settings)
+        assert ingest(settings, reason="unfinished")
+    new = github.stats.total - asked
+    mine = [run for run in WORLD.runs if run.repo == failing]
+    assert new["runs"] == 1, "the listing of the failing one"
+    assert new["jobs"] == sum(len(run.attempts) for run in mine)
+    assert not unfinished(settings)
+    assert {body["s_repo"] for body in jobs(settings).values()} == set(WORLD.repos)
+
+
+def test_a_damaged_log_is_one_jobs_trouble_and_is_named(settings: Settings) -> None:
+    assert ingest(settings)
+    before = jobs(settings)
+    with open_parts(settings) as ci:
+        log = min((Path(str(ci.hours.store.root)) / "job_logs" / HOUR).glob("*.zst"))
+    log.write_bytes(b"no zstd frame")
+    job, attempt = log.name.removesuffix(".log.zst").split("-")
+    read_anew = settings.model_copy(update={"excerpt_budget": settings.excerpt_budget - 1000})
+    assert ingest(read_anew)
+    assert {name: body.get("s_error_type") for name, body in jobs(settings).items()} == {
+        name: body.get("s_error_type") for name, body in before.items()
+    }
+    with open_parts(settings) as ci:
+        [(name, why)] = ci.hours.store.state(HOUR).set_aside.items()
+    assert name.endswith(f"log of job {job} attempt {attempt}")
+    assert "ZstdError" in why
 
 
 def test_runs_that_were_deleted_before_they_were_done_are_not_waited_for(

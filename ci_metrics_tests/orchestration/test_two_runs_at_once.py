@@ -1,12 +1,10 @@
-"""Two runs over one hour at once: whoever wins, what is stored is told right, or the hour counts as unfinished."""
+"""Two runs over one hour at once: whoever wins, what is stored is told right, and who was overtaken works again."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,10 +18,10 @@ import pytest
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.definitions import build_definitions
+from ci_metrics.errors import OvertakenError
 from ci_metrics.index.base import Where
 from ci_metrics.models import Annotation
 from ci_metrics.orchestration.assets import classifications, indexed_documents
-from ci_metrics.orchestration.due_hours import is_unfinished
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.parts import Parts, open_parts
@@ -35,84 +33,109 @@ from ci_metrics.settings import Settings, load_settings
 
 HOUR = "2026-03-02T13"
 MOMENT = datetime(2026, 3, 2, 14, 1, 2, tzinfo=UTC)
-WHOLE = ("workflow_runs", "indexed_documents", "failure_history")
-
-NOTING = """
-import sys
-from datetime import UTC, datetime
-from ci_metrics.orchestration.store import HourStore
-store = HourStore(sys.argv[1])
-for n in range(60):
-    store.note_status("2026-03-02T13", f"asset-{sys.argv[2]}-{n}", {"n": n}, datetime.now(UTC))
-"""
 
 
-def test_two_processes_that_note_parts_of_one_hour_lose_none(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", NOTING, str(tmp_path / "hours")]
-    writers = [subprocess.Popen([*command, name]) for name in ("a", "b")]
-    assert [writer.wait(60) for writer in writers] == [0, 0]
-    assert len(HourStore(tmp_path / "hours").status(HOUR) or {}) == 120
+def commit(store: HourStore, asset: str, said: str) -> None:
+    rows = [Annotation(level="notice", message=said)]
+    store.commit(asset, HOUR, rows, Annotation, notes={}, status={"of": said}, now=MOMENT)
 
 
-class Stepwise(HourStore):
-    """A store whose next file is written only when the test lets it."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self.may, self.did = threading.Semaphore(0), threading.Semaphore(0)
-
-    def write(self, *args: Any, **given: Any) -> None:
-        self._one(lambda: super(Stepwise, self).write(*args, **given))
-
-    def note_status(self, *args: Any, **given: Any) -> None:
-        self._one(lambda: super(Stepwise, self).note_status(*args, **given))
-
-    def _one(self, act: Callable[[], None]) -> None:
-        self.may.acquire()
-        act()
-        self.did.release()
+def made(store: HourStore, asset: str) -> str:
+    """What the asset's rows say, and its record too."""
+    [row] = store.read(asset, HOUR, Annotation)
+    record = store.state(HOUR).of(asset)
+    assert record is not None
+    assert record.said["of"] == row.message, "the record tells of the rows that are stored"
+    return row.message
 
 
-#: Every order in which two runs can write their rows and their part of the status.
+#: What two runs do to an hour, one step after the other: they look, and they commit.
 ORDERS = sorted(set(itertools.permutations("AABB")))
 
 
 @pytest.mark.parametrize("order", ORDERS, ids="".join)
-def test_the_status_tells_of_the_rows_that_are_stored_or_the_hour_is_unfinished(
+def test_of_two_runs_over_one_asset_the_one_that_was_overtaken_is_told_and_writes_nothing(
     order: tuple[str, ...], tmp_path: Path
 ) -> None:
-    runs = {name: Stepwise(tmp_path / "hours") for name in "AB"}
-    plain = HourStore(tmp_path / "hours")
-    for part in WHOLE:
-        plain.note_status(HOUR, part, {}, MOMENT)
+    runs = {name: HourStore(tmp_path / "hours") for name in "AB"}
+    overtaken: list[str] = []
+    begun: list[str] = []
+    for name in order:
+        if name not in begun:
+            runs[name].look(HOUR)
+            begun.append(name)
+            continue
+        before = overtaken.copy()
+        try:
+            commit(runs[name], "classifications", name)
+        except OvertakenError:
+            overtaken = [*before, name]
+    side_by_side = order[0] != order[1]
+    assert overtaken == ([order[3]] if side_by_side else [])
+    assert made(HourStore(tmp_path / "hours"), "classifications") == (order[2] if side_by_side else order[3])
+
+
+def test_many_commits_at_once_leave_rows_and_a_record_of_one_of_them(tmp_path: Path) -> None:
+    barrier = threading.Barrier(8)
 
     def work(name: str) -> None:
-        rows = [Annotation(level="notice", message=name)]
-        runs[name].commit("classifications", HOUR, rows, Annotation, notes={}, status={"of": name}, now=MOMENT)
+        store = HourStore(tmp_path / "hours")
+        barrier.wait(10)
+        for _ in range(5):
+            commit(store, "classifications", name)
 
-    threads = [threading.Thread(target=work, args=(name,), daemon=True) for name in "AB"]
+    threads = [threading.Thread(target=work, args=(f"{n}",)) for n in range(8)]
     for thread in threads:
         thread.start()
-    for name in order:
-        runs[name].may.release()
-        assert runs[name].did.acquire(timeout=10)
-    for run in runs.values():  # a third write only says that the part was overtaken
-        run.may.release()
     for thread in threads:
-        thread.join(10)
-    [row] = plain.read("classifications", HOUR, Annotation)
-    status = plain.status(HOUR) or {}
-    assert status["classifications"]["of"] == row.message or is_unfinished(status)
+        thread.join(30)
+    assert made(HourStore(tmp_path / "hours"), "classifications") in "01234567"
 
 
-def test_one_run_after_the_other_is_no_race(tmp_path: Path) -> None:
+def test_what_was_made_of_rows_that_were_written_anew_counts_as_broken_off(tmp_path: Path) -> None:
     store = HourStore(tmp_path / "hours")
-    for part in WHOLE:
-        store.note_status(HOUR, part, {}, MOMENT)
-    for name in "AB":
-        rows = [Annotation(level="notice", message=name)]
-        store.commit("classifications", HOUR, rows, Annotation, notes={}, status={"of": name}, now=MOMENT)
-    assert not is_unfinished(store.status(HOUR) or {})
+    for asset in ("workflow_runs", "classifications"):
+        commit(store, asset, "first")
+    for asset, source in (("indexed_documents", "classifications"), ("failure_history", "indexed_documents")):
+        store.look(HOUR, [source])
+        commit(store, asset, "first")
+    assert store.state(HOUR).is_finished
+    commit(store, "classifications", "first")
+    assert store.state(HOUR).is_finished, "the same rows"
+    commit(store, "classifications", "second")
+    assert store.state(HOUR).broken_off == ["indexed_documents is made of older rows of classifications"]
+    store.look(HOUR)
+    store.read("classifications", HOUR, Annotation)
+    commit(store, "indexed_documents", "second")
+    assert store.state(HOUR).broken_off == ["failure_history is made of older rows of indexed_documents"]
+
+
+def test_a_process_that_died_between_the_record_and_its_rows_leaves_an_hour_that_is_broken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = HourStore(tmp_path / "hours")
+    for asset in ("workflow_runs", "classifications", "failure_history"):
+        commit(store, asset, "first")
+    store.look(HOUR)
+    store.read("classifications", HOUR, Annotation)
+    commit(store, "indexed_documents", "first")
+    assert store.state(HOUR).is_finished
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("ci_metrics.orchestration.store.put", dies)
+        commit(HourStore(tmp_path / "hours"), "classifications", "second")
+    again = HourStore(tmp_path / "hours")
+    assert not again.state(HOUR).is_finished
+    again.look(HOUR)
+    again.read("classifications", HOUR, Annotation)
+    commit(again, "indexed_documents", "made of what is there")
+    assert not again.state(HOUR).is_finished, "the record of the verdicts tells of rows that were never written"
+    again.look(HOUR)
+    commit(again, "classifications", "second")
+    assert made(again, "classifications") == "second"
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +203,7 @@ def test_documents_made_of_verdicts_that_another_run_replaced_meanwhile_are_made
         d.id
         for kind in ("workflows", "jobs", "steps")
         for d in slow.index.documents.scan(kind, Where(equals={"s_partition": HOUR}))
-    }  # type: ignore[arg-type]
+    }
     stack.close()
 
 

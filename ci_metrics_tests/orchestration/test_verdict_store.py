@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,7 +132,7 @@ def test_a_claim_of_a_process_that_died_here_holds_nobody_up(store: IndexVerdict
 
 
 def test_verdicts_that_need_a_likeness_are_found_by_their_fingerprint_and_version(store: IndexVerdictStore) -> None:
-    def kept(key: str, when: datetime, sketch: str, **verdict: str) -> StoredVerdict:
+    def kept(key: str, when: datetime, sketch: str, **verdict: Any) -> StoredVerdict:
         said = replace(STORED.verdict, **verdict)
         return replace(STORED, key=key, verdict=said, created_at=when, repo="plum/kiosk", sketch=sketch)
 
@@ -152,7 +153,7 @@ def test_a_claim_is_no_verdict(store: IndexVerdictStore) -> None:
     assert store.get([STORED.key, f"{STORED.key}-claim"]) == {}
 
 
-def test_dollars_are_counted_from_a_moment_on(store: IndexVerdictStore) -> None:
+def test_dollars_are_counted_from_a_moment_on(store: IndexVerdictStore, index: EmbeddedIndex) -> None:
     store.put([STORED])
     store.note_spent("a", NOON, 0.5)
     store.note_spent("a", NOON, 0.75)
@@ -160,18 +161,18 @@ def test_dollars_are_counted_from_a_moment_on(store: IndexVerdictStore) -> None:
     store.note_spent("a", NOON + timedelta(hours=1), 4.0)
     assert store.spent_since(NOON) == pytest.approx(5.0)
     assert store.spent_since(NOON + timedelta(hours=1)) == pytest.approx(4.0)
-    assert store.get([d.id for d in store._index.scan("verdicts")]).keys() == {STORED.key}, "money is no verdict"
+    assert store.get([d.id for d in index.scan("verdicts")]).keys() == {STORED.key}, "money is no verdict"
 
 
 def test_two_judges_over_one_index_pay_once_and_a_humans_word_holds(
     store: IndexVerdictStore, index: EmbeddedIndex, clock: Clock
 ) -> None:
     from ci_metrics.classifier.taxonomy import load_taxonomy
+    from ci_metrics.limits import Limiter
     from ci_metrics.llm.anthropic_client import AnthropicClient
-    from ci_metrics.llm.limiter import Limiter
 
     with ModelServer() as server:
-        limiter = Limiter(rpm=10_000, tpm=10**9)
+        limiter = Limiter(per_minute=10_000)
         client = AnthropicClient(api_key=KEY, model="claude-haiku-5-5", base_url=server.url, limiter=limiter)
         settings = settings_for(server)
 

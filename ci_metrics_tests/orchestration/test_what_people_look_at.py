@@ -46,7 +46,7 @@ def test_the_report_tells_every_failure_of_the_sample_day_with_its_link(
     assert sum(row.failed for row in report.figures.types) == sum("s_error_type" in d.body for d in failed)
     assert report.causes
     assert report.flaky.tests, "the sample has failures that passed on re-run"
-    assert not [d.id for d in failed if d.body.get("s_error_log_url", d.body["s_html_url"]) not in page]
+    assert not [d.id for d in failed if str(d.body.get("s_error_log_url", d.body["s_html_url"])) not in page]
 
 
 def test_search_and_top_agree_with_the_documents(

@@ -96,6 +96,12 @@ def test_an_excerpt_its_lines_and_its_headlines_hold_no_secret() -> None:
     assert [line.number for line in found.lines] == [1, 2, 3]
 
 
+def note_match(_id: int, _from: int, to: int, _flags: int, seen: object) -> None:
+    """What Hyperscan calls for each match."""
+    assert isinstance(seen, list)
+    seen.append(to)
+
+
 def test_together_the_marks_find_what_each_finds_alone() -> None:
     """The engine has lost matches of marks that begin with a repeat when it held others that begin alike."""
     rng = random.Random(5)
@@ -113,7 +119,7 @@ def test_together_the_marks_find_what_each_finds_alone() -> None:
             alone.compile(expressions=[mark.encode("latin-1")], ids=[number], elements=1, flags=[flags])
             for line, found in zip(data, together, strict=True):
                 seen: list[int] = []
-                alone.scan(line, match_event_handler=lambda _id, _from, to, _flags, seen: seen.append(to), context=seen)
+                alone.scan(line, match_event_handler=note_match, context=seen)
                 assert not seen or number in found, (mark, line[:200])
 
 

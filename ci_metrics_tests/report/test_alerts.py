@@ -12,19 +12,20 @@ import dagster as dg
 import pytest
 
 from ci_metrics.errors import PermanentError, TransientError
-from ci_metrics.models import ExtractedError, Verdict
+from ci_metrics.models import Verdict
 from ci_metrics.orchestration.alerts import build
 from ci_metrics.orchestration.new_failures import NAME, NewFailure
 from ci_metrics.orchestration.partitions import HOUR, hour_key
 from ci_metrics.orchestration.parts import Parts, open_parts
-from ci_metrics.orchestration.rows import JobVerdicts, JudgedError
+from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts, JudgedError
 from ci_metrics.report.alerts import Alert, Sent, budget_alert, digest, group_alert, silence_alert, slack_message
 from ci_metrics.report.webhook import send
 from ci_metrics.settings import Settings, load_settings
+from ci_metrics_tests.builders import an_error
 from ci_metrics_tests.orchestration.conftest import resources_of
 
 NOW = datetime(2026, 11, 20, 12, 5, tzinfo=UTC)
-GROUP = {
+GROUP: dict[str, Any] = {
     "hour": "2026-11-20T11", "group": "g1-x", "error_type": "network_error", "headline": "Connection reset by peer", "count": 4,
     "lost_minutes": 90.0, "repos": ("acme/shop",), "jobs": ("unit", "lint"), "link": "https://github.com/acme/shop/x",
 }  # fmt: skip
@@ -171,7 +172,7 @@ def _tick(place: Parts, cursor: str | None = None) -> tuple[str, str | None]:
 def _indexed(place: Parts, hours_ago: int, *rows: NewFailure) -> str:
     hour = hour_key(NOW - hours_ago * HOUR)
     place.hours.store.write(NAME, hour, list(rows), NewFailure, {"compared": True})
-    place.hours.store.note_status(hour, "indexed_documents", {}, NOW)
+    place.hours.store.commit("indexed_documents", hour, [], IndexedDocument, notes={}, status={}, now=NOW)
     return hour
 
 
@@ -212,15 +213,11 @@ def test_silence_is_told_once_until_something_is_indexed_again(place: Parts, roo
 
 def test_a_spent_budget_is_told_once_per_hour_of_spending(place: Parts, room: _Room) -> None:
     hour = _indexed(place, 1)
-    error = ExtractedError(
-        headline="x", line=1, spans=((1, 1),), lines=(), step=None, step_number=None, fingerprint="f1", group="g1"
-    )
     why = "pending: MAX_USD_PER_HOUR is spent for this hour"
     verdict = Verdict(state="pending", error_type=None, confidence=0, summary="", detail=why)
-    judged = (JudgedError(error=error, verdict=verdict),)
+    judged = (JudgedError(error=an_error(), verdict=verdict),)
     row = JobVerdicts(repo="acme/shop", run_id=1, run_attempt=1, job_id=2, state="pending", judged=judged, digest="d")
-    place.hours.store.write("classifications", hour, [row], JobVerdicts, {})
-    place.hours.store.note_status(hour, "classifications", {"open": 1}, NOW)
+    place.hours.store.commit("classifications", hour, [row], JobVerdicts, notes={}, status={"open": 1}, now=NOW)
     _, cursor = _tick(place)
     _tick(place, cursor)
     assert room.titles == ["CI metrics: the model budget of $2 is spent"]

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,7 +89,7 @@ def test_failed_jobs_of_the_newest_commit_are_told_with_type_cause_quote_and_lin
 
 
 def test_what_also_fails_on_the_base_branch_is_said_to_be(embedded_index: DocumentIndex) -> None:
-    on_main = {"s_branch": "main", "s_github_event": "push", "s_pr_id": "N/A"}
+    on_main: dict[str, Any] = {"s_branch": "main", "s_github_event": "push", "s_pr_id": "N/A"}
     documents = [run(1, OLD, "failure", 9, **on_main), job(1, OLD, "unit", "failure", "f1-sum", **on_main)]
     documents += [
         run(2, NEW, "failure", 1),
@@ -174,7 +175,7 @@ def test_a_quote_cannot_leave_its_block_and_long_ones_are_cut() -> None:
 
 
 def test_a_hundred_failures_fit_into_githubs_limit(embedded_index: DocumentIndex) -> None:
-    long = {"s_error_summary": "é*" * 900, "s_error_evidence": "`q`\n" * 400}
+    long: dict[str, Any] = {"s_error_summary": "é*" * 900, "s_error_evidence": "`q`\n" * 400}
     documents = [run(2, NEW, "failure", 1)]
     documents += [job(2, NEW, f"job {n} {'x' * n}", "failure", f"f1-{n}", **long) for n in range(100)]
     body = comment_body(read(embedded_index, documents), exists=False) or ""
@@ -201,7 +202,7 @@ def test_one_comment_is_made_updated_in_place_and_turned_green(
     repo, number, sha = _open_pull(github.world)
 
     def documents(status: str, attempt: int) -> list[Document]:
-        place = {"s_repo": repo, "s_pr_id": str(number)}
+        place: dict[str, Any] = {"s_repo": repo, "s_pr_id": str(number)}
         error = "f1-sum" if status == "failure" else ""
         return [run(2, sha, status, 1, attempt, **place), job(2, sha, "unit", status, error, attempt, **place)]
 
@@ -224,7 +225,7 @@ def test_a_foreign_comment_is_left_alone(github: SampleGitHub, embedded_index: D
     repo, number, sha = _open_pull(github.world)
     for text in ("LGTM", f"> {MARKER}\nquoted", *("more" for _ in range(120))):
         github.comments.add(repo, number, text, "somebody", NOW)
-    place = {"s_repo": repo, "s_pr_id": str(number)}
+    place: dict[str, Any] = {"s_repo": repo, "s_pr_id": str(number)}
     embedded_index.upsert([run(2, sha, "failure", 1, **place), job(2, sha, "unit", "failure", "f1-sum", **place)])
     with PullRequestClient(github.api_url, github.token) as client:
         assert post(embedded_index, client, repo, number, now=NOW, gaps=()).done == "created"

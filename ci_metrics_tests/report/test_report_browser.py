@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -71,7 +72,7 @@ class _Watched:
         page.goto(file.as_uri())
 
 
-VIEWS = {
+VIEWS: dict[str, dict[str, Any]] = {
     "desk": {"viewport": {"width": 1200, "height": 900}},
     "dark": {"viewport": {"width": 1200, "height": 900}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 360, "height": 760}, "is_mobile": True, "device_scale_factor": 2},

@@ -33,7 +33,7 @@ def make_judge(
     """A judge over the server, the memory store and fixed rules; settings by name, parts by `rules=`, `model=` …"""
 
     def make(**given: Any) -> Judge:
-        parts = {
+        parts: dict[str, Any] = {
             "rules": FixedRules(),
             "store": store,
             "clock": clock,

@@ -9,11 +9,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from ci_metrics.models import Evidence, ExtractedError, Extraction, Job, LogLine, Verdict
+from ci_metrics.models import ErrorState, Evidence, ExtractedError, Extraction, Job, Verdict
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.request import JudgeRequest
 from ci_metrics.verdicts.reuse import StoredVerdict
+from ci_metrics_tests.builders import a_job, an_extraction
 from ci_metrics_tests.llm.model_server import KEY, ModelServer
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -23,31 +25,15 @@ def extraction_of(
     text: str, *, headline_line: int, fingerprint: str, generic: bool = False, telling: bool = True
 ) -> Extraction:
     """An extraction whose lines are those of `text`, from line 100 on."""
-    lines = tuple(LogLine(100 + i, line) for i, line in enumerate(text.splitlines()))
-    headline = next((line.text for line in lines if line.number == headline_line), "")
-    error = ExtractedError(
-        headline=headline,
-        line=headline_line,
-        spans=((headline_line, headline_line),),
-        lines=tuple(line for line in lines if line.number == headline_line),
-        step="Run tests",
-        step_number=4,
-        fingerprint=fingerprint,
-        group=f"g-{fingerprint}",
-        generic=generic,
-        telling=telling and not generic,
-    )
-    return Extraction(
-        state="errors",
-        excerpt="\n".join(line.text for line in lines),
-        lines=lines,
-        spans=((100, 99 + len(lines)),),
-        errors=(error,),
-        failed_step="Run tests",
-        failed_step_number=4,
-        total_lines=99 + len(lines),
-        version="e-test",
-    )
+    error = {
+        "step": "Run tests",
+        "step_number": 4,
+        "fingerprint": fingerprint,
+        "group": f"g-{fingerprint}",
+        "generic": generic,
+        "telling": telling and not generic,
+    }
+    return an_extraction(text.splitlines(), headline=headline_line, first=100, error=error, version="e-test")
 
 
 def failure(
@@ -73,24 +59,8 @@ def failure(
 
 def job(job_id: int = 1, hour: datetime = NOON) -> Job:
     """A failed job created in that hour."""
-    return Job(
-        repo="acme/shop",
-        run_id=7,
-        run_attempt=1,
-        job_id=job_id,
-        name="unit tests",
-        workflow_name="CI",
-        status="completed",
-        conclusion="failure",
-        created_at=hour + timedelta(minutes=7),
-        started_at=None,
-        completed_at=None,
-        runner_id=None,
-        runner_name=None,
-        labels=("ubuntu-latest",),
-        head_branch="main",
-        head_sha="0" * 40,
-        html_url="",
+    return a_job(
+        repo="acme/shop", run_id=7, job_id=job_id, name="unit tests", created_at=hour + timedelta(minutes=7), steps=()
     )
 
 
@@ -114,7 +84,7 @@ class FixedRules:
 
     def judge(self, extraction: Extraction, error: ExtractedError | None = None, job: Job | None = None) -> Verdict:
         if extraction.state != "errors" or error is None:
-            state = "no_log" if extraction.state == "no_log" else "no_error_found"
+            state: ErrorState = "no_log" if extraction.state == "no_log" else "no_error_found"
             return Verdict(state=state, error_type=None, confidence=0.0, summary="nothing there")
         return Verdict(
             state="classified" if self.error_type else "unknown",
@@ -174,10 +144,10 @@ class MemoryStore:
         self.spent[process, hour] = dollars
 
 
-def settings_for(server: ModelServer, **given: object) -> Settings:
+def settings_for(server: ModelServer, **given: Any) -> Settings:
     """Settings that ask the model server."""
     fmt = given.get("api_format", "anthropic")
-    values = {
+    values: dict[str, Any] = {
         "enable_error_classification": True,
         "anthropic_api_key": KEY,
         "api_base_url": server.url + ("/v1" if fmt == "openai" else ""),

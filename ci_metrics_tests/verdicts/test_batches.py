@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from anthropic.types.messages import MessageBatch, MessageBatchIndividualResponse
 
@@ -35,17 +34,18 @@ class Desk:
 
     def again(self, **given: Any) -> Desk:
         settings = settings_for(self._parts["server"], **given.pop("settings", {}))
-        client = self._make_client(**given.pop("client", {}))
+        self.client = self._make_client(**given.pop("client", {}))
+        self.ledger = FileBatchLedger(self._parts["folder"])
         self.batches = Batches(
             settings=settings,
             taxonomy=load_taxonomy(None),
-            model=client,
+            model=self.client,
             store=self._parts["store"],
-            ledger=FileBatchLedger(self._parts["folder"]),
+            ledger=self.ledger,
             clock=self._parts["clock"],
             **given,
         )
-        self.judge = self._make_judge(model=client, batches=self.batches)
+        self.judge = self._make_judge(model=self.client, batches=self.batches)
         return self
 
 
@@ -99,7 +99,7 @@ def test_history_is_pending_then_collected_at_half_price_then_reused(
     assert usage.prompt_tokens == collected.usage.prompt_tokens, "a batch's money stands in their documents, once"
     assert usage.cost_usd == pytest.approx(collected.usage.cost_usd)
 
-    price = desk.judge._asker.client.prices.models["claude-haiku-5-5"]  # type: ignore[union-attr]
+    price = desk.client.prices.models["claude-haiku-5-5"]
     full = sum(
         m["usage"]["input_tokens"] * price.input
         + m["usage"]["cache_creation_input_tokens"] * (price.cache_write or 0)
@@ -255,8 +255,7 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(
     desk: Desk, server: ModelServer, folder: Path, clock: Clock
 ) -> None:
     server.fault(*["500"] * 3)
-    ledger = FileBatchLedger(folder)
-    before = ledger.write
+    before = desk.ledger.write
 
     class CrashError(Exception):
         pass
@@ -265,11 +264,11 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(
         before(record, contents)
         raise CrashError
 
-    desk.batches._ledger.write = crash  # type: ignore[method-assign]
+    desk.ledger.write = crash  # type: ignore[method-assign]
     with pytest.raises(CrashError):
         desk.judge.judge(REQUESTS, defer_to_batches=True)
     assert server.batches == {}
-    server._faults.clear()
+    server.faults.clear()
     desk.again()
     assert len(desk.batches.waiting()) == 6
     assert desk.batches.collect().still_open == 1
@@ -284,8 +283,7 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(
 def test_a_batch_whose_id_was_never_noted_is_found_again_not_paid_twice(
     desk: Desk, server: ModelServer, folder: Path, clock: Clock
 ) -> None:
-    ledger = FileBatchLedger(folder)
-    before, writes = ledger.write, []
+    before, writes = desk.ledger.write, []
 
     class CrashError(Exception):
         pass
@@ -296,7 +294,7 @@ def test_a_batch_whose_id_was_never_noted_is_found_again_not_paid_twice(
             raise CrashError
         return before(record, contents)
 
-    desk.batches._ledger.write = crash  # type: ignore[method-assign]
+    desk.ledger.write = crash  # type: ignore[method-assign]
     with pytest.raises(CrashError):
         desk.judge.judge(REQUESTS, defer_to_batches=True)
     assert len(server.batches) == 1
@@ -317,8 +315,8 @@ def test_a_batch_that_one_process_is_sending_is_not_sent_by_another_that_collect
         desk.again().batches.collect()  # the sensor's tick, in another process
         return create(client, prompts)
 
-    sending = desk.batches
-    sending._client.create_batch = slowly.__get__(sending._client)  # type: ignore[union-attr, method-assign]
+    assert isinstance(desk.client, AnthropicClient)
+    desk.client.create_batch = slowly.__get__(desk.client)  # type: ignore[method-assign]
     desk.judge.judge(REQUESTS, defer_to_batches=True)
     assert len(server.batches) == 1
     server.end_batches()
@@ -326,23 +324,14 @@ def test_a_batch_that_one_process_is_sending_is_not_sent_by_another_that_collect
 
 
 def test_results_that_break_off_are_read_again_later_and_keep_no_other_batch_up(
-    desk: Desk, store: MemoryStore, server: ModelServer, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, store: MemoryStore, server: ModelServer
 ) -> None:
     desk.again(most_requests=3).judge.judge(REQUESTS, defer_to_batches=True)
     server.end_batches()
-    results = desk.batches._client._sdk.messages.batches.results  # type: ignore[union-attr]
-
-    def breaking(batch_id: str) -> Iterator[Any]:
-        found = list(results(batch_id))
-        yield found[0]
-        if batch_id == "msgbatch_1":
-            raise httpx.RemoteProtocolError("peer closed connection")
-        yield from found[1:]
-
-    with monkeypatch.context() as broken:
-        broken.setattr(desk.batches._client._sdk.messages.batches, "results", breaking)  # type: ignore[union-attr]
-        collected = desk.batches.collect()
+    server.cut_results = {"msgbatch_1"}
+    collected = desk.batches.collect()
     assert (collected.verdicts, collected.still_open) == (3, 1)
+    server.cut_results = set()
     assert desk.batches.collect().verdicts == 3
     assert len(store.kept) == 6
 
@@ -457,7 +446,10 @@ def test_an_endpoint_that_turns_out_to_have_no_batches_is_asked_the_normal_way_a
     assert {v.state for v in verdicts} == {"classified"}
     assert len(server.prompts) == 6
     assert desk.batches.waiting() == set()
-    assert desk.batches.budget._reserved == 0
+    if money is not None:
+        left = money - desk.batches.budget.spent
+        assert desk.batches.budget.reserve(left, wait=False), "nothing is set aside any more"
+        desk.batches.budget.settle(left, 0.0)
     posts = [r for r in server.requests if r["path"].endswith("/batches")]
     desk.judge.judge([failure(50)], defer_to_batches=True)
     assert [r for r in server.requests if r["path"].endswith("/batches")] == posts, "it is not tried again"

@@ -173,9 +173,9 @@ def test_what_a_passing_run_printed_too_is_no_cause_for_either_command(
     failed, passed = tmp_path / "failed.log", tmp_path / "passed.log.gz"
     failed.write_text("".join([header, *noise, ends]))
     passed.write_bytes(gzip.compress("".join([header, *noise]).encode()))
-    for given in ({}, {"passing": passed}):
-        extract(str(failed), json_lines=True, **given)
-        classify(str(failed), json_lines=True, **given)
+    for passing in (None, passed):
+        extract(str(failed), json_lines=True, passing=passing)
+        classify(str(failed), json_lines=True, passing=passing)
     without, _, known, judged = rows(capsys)
     assert "plugin" in without["errors"][0]["headline"]  # type: ignore[index]
     assert "plugin" not in known["errors"][0]["headline"]  # type: ignore[index]

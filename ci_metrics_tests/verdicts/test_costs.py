@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -64,9 +65,9 @@ def test_a_thousand_failures_cost_less_than_a_dollar(
     print(f"\n{model}: {len(server.prompts)} calls, {total}")
 
 
-def _cached(usage: dict[str, object]) -> int:
+def _cached(usage: dict[str, Any]) -> int:
     details = usage.get("prompt_tokens_details")
-    return int(usage.get("cache_read_input_tokens") or (details or {}).get("cached_tokens") or 0)  # type: ignore[attr-defined, call-overload]
+    return int(usage.get("cache_read_input_tokens") or (details or {}).get("cached_tokens") or 0)
 
 
 def _by_hand(server: ModelServer, model: str) -> float:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.logs import extract
 from ci_metrics.logs.lines import text_of
 from ci_metrics.models import Extraction, Job, Verdict
+from ci_metrics_tests.builders import a_job
 
 FOLDER = Path(__file__).parents[2] / "bench" / "recorded"
 #: Of the marked lines, in the excerpt; of the logs, how many first errors hold a marked line, how many are headed by one, and how
@@ -112,9 +112,4 @@ def test_a_job_that_passed_gives_no_error_though_a_step_was_marked_that_was_allo
 
 
 def passed_job() -> Job:
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    return Job(
-        repo="o/r", run_id=1, run_attempt=1, job_id=2, name="test", workflow_name="CI", status="completed", conclusion="success",
-        created_at=now, started_at=now, completed_at=now, runner_id=1, runner_name="GitHub Actions 1", labels=(),
-        head_branch="main", head_sha="a" * 40, html_url="", steps=(), annotations=(),
-    )  # fmt: skip
+    return a_job(conclusion="success", steps=())

@@ -79,7 +79,6 @@ def judge_hour(hours: HoursPart, judge: JudgePart, hour: str, only: Only | None 
     still_open = sum(is_open(row) for row in rows)
     status = {"version": version, "open": still_open, "states": dict(states)}
     hours.store.commit(NAME, hour, rows, JobVerdicts, notes={"version": version}, status=status, now=hours.now())
-    hours.store.mark_open(hour, still_open > 0)
     roots = [row.judged[0].verdict for row in rows if row.judged]
     types = Counter(verdict.error_type for verdict in roots if verdict.error_type)
     moved = Counter(_moves(before, rows))

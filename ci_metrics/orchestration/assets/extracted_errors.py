@@ -6,16 +6,18 @@ What belongs here: handing logs and annotations to the extractor. Does not: what
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, cast
 
 import dagster as dg
+import zstandard
 
 from ci_metrics.catalogue import Catalogue
-from ci_metrics.errors import ContractError, NotFoundError
+from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError
 from ci_metrics.models import Extraction, Job, JobLog, PassingLog
 from ci_metrics.orchestration.backgrounds import Backgrounds
+from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.judged_job import extract_job
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import each_hour
@@ -25,6 +27,9 @@ from ci_metrics.orchestration.rows import JobExtraction
 from ci_metrics.orchestration.store import HourStore
 
 NAME = "extracted_errors"
+
+#: What a damaged file raises, and a log that the extractor cannot bear.
+_UNREADABLE = (CiMetricsError, zstandard.ZstdError, ValueError, LookupError, ArithmeticError, RecursionError)
 
 
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, code_version: str) -> dg.AssetsDefinition:
@@ -57,52 +62,74 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
 def extract_hour(hours: HoursPart, judge: JudgePart, hour: str) -> Mapping[str, Any]:
     """Extract the hour's errors and commit them; returns the metadata. Where nothing changed, or the log is gone, rows are kept."""
     jobs = {(job.job_id, job.run_attempt): job for job in hours.store.read("workflow_jobs", hour, Job)}
-    logs = hours.store.read("job_logs", hour, JobLog)
+    logs = {(log.job_id, log.run_attempt): log for log in hours.store.read("job_logs", hour, JobLog)}
     kept = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobExtraction)}
-    rows: list[JobExtraction] = []
-    budget, in_force = judge.settings.excerpt_budget, judge.extractor_version
-    read = deleted = 0
-    for log in logs:
-        job = jobs[log.job_id, log.run_attempt]
-        if not hours.settings.use_background and log.state == "stored":
-            log = replace(log, passing=PassingLog(state="off"))
-        digest = inputs_digest(job, log, budget, in_force)
-        before = kept.get((log.job_id, log.run_attempt))
-        if before is not None and before.digest == digest:
-            rows.append(replace(before, log=log))  # why there is no background may be another reason now
-            continue
-        log = _readable(hours.store, log)
-        digest = inputs_digest(job, log, budget, in_force)
-        try:
-            extraction = read_job(hours.store, hour, job, log, budget, judge.catalogue)
-        except NotFoundError:
-            # Stored logs may be deleted when space is short (docs/operation.md): what was read of them stays.
-            deleted += 1
-            if before is not None:
-                rows.append(before)
-                continue
-            extraction = Extraction(state="no_log", version=in_force)
-        read += 1
-        rows.append(
-            JobExtraction(
-                repo=job.repo,
-                run_id=job.run_id,
-                run_attempt=job.run_attempt,
-                job_id=job.job_id,
-                log=log,
-                extraction=extraction,
-                digest=digest,
-            )
-        )
-    version = min({row.extraction.version for row in rows} - {in_force}, default=in_force)
+    done = [_done(hours, judge, hour, jobs[key], log, kept.get(key)) for key, log in logs.items() if key in jobs]
+    rows = [each.row for each in done]
+    version = min({row.extraction.version for row in rows} - {judge.extractor_version}, default=judge.extractor_version)
+    outcome = Outcome(repos=(repos := sorted({row.repo for row in rows})), asked=repos, failures=_failures(done))
     said = {"version": version}
-    hours.store.commit(NAME, hour, rows, JobExtraction, notes=said, status=said, now=hours.now())
+    hours.store.commit(NAME, hour, rows, JobExtraction, notes=said, status=said, now=hours.now(), outcome=outcome)
+    return _metadata(judge.extractor_version, done)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Done:
+    """One job's row, and what was done for it."""
+
+    row: JobExtraction
+    read: bool = False  # now, or what was read before is kept
+    deleted: bool = False  # its log was stored once
+    problem: str = ""  # why its log could not be read
+
+
+def _done(hours: HoursPart, judge: JudgePart, hour: str, job: Job, log: JobLog, before: JobExtraction | None) -> _Done:
+    """One job's errors, read unless the same was read before."""
+    budget, in_force = judge.settings.excerpt_budget, judge.extractor_version
+    if not hours.settings.use_background and log.state == "stored":
+        log = replace(log, passing=PassingLog(state="off"))
+    if before is not None and before.digest == inputs_digest(job, log, budget, in_force):
+        return _Done(row=replace(before, log=log))  # why there is no background may be another reason now
+    log = _readable(hours.store, log)
+    row = JobExtraction(
+        repo=job.repo,
+        run_id=job.run_id,
+        run_attempt=job.run_attempt,
+        job_id=job.job_id,
+        log=log,
+        extraction=Extraction(state="no_log", version=in_force),
+        digest=inputs_digest(job, log, budget, in_force),
+    )
+    try:
+        extraction = read_job(hours.store, hour, job, log, budget, judge.catalogue)
+    except NotFoundError:
+        # Stored logs may be deleted when space is short (docs/operation.md): what was read of them stays.
+        return _Done(row=before, deleted=True) if before is not None else _Done(row=row, read=True, deleted=True)
+    except _UNREADABLE as error:  # this job's trouble alone; it is read again next time
+        nothing = replace(row, extraction=replace(row.extraction, state="no_error_found"), digest="")
+        return _Done(row=before or nothing, problem=f"{type(error).__name__}: {error}")
+    return _Done(row=replace(row, extraction=extraction), read=True)
+
+
+def _failures(done: Iterable[_Done]) -> dict[str, dict[str, str]]:
+    """The jobs whose logs could not be read, and why, by repository."""
+    found: dict[str, dict[str, str]] = {}
+    for each in done:
+        if each.problem:
+            name = f"log of job {each.row.job_id} attempt {each.row.run_attempt}"
+            found.setdefault(each.row.repo, {})[name] = each.problem
+    return found
+
+
+def _metadata(in_force: str, done: Sequence[_Done]) -> Mapping[str, Any]:
+    rows = [each.row for each in done]
     sizes = [len(row.extraction.excerpt) for row in rows]
     return {
         "dagster/row_count": len(rows),
         "extractor_version": in_force,
-        "read_now": read,
-        "deleted_logs": deleted,
+        "read_now": sum(each.read for each in done),
+        "deleted_logs": sum(each.deleted for each in done),
+        "problems": dg.MetadataValue.json({str(each.row.key): each.problem for each in done if each.problem}),
         "errors": sum(len(row.extraction.errors) for row in rows),
         "mean_excerpt_characters": round(sum(sizes) / len(sizes)) if sizes else 0,
         "redactions": sum(row.extraction.redactions for row in rows),

@@ -5,7 +5,7 @@ What belongs here: deciding which logs to ask for, and storing them. Does not: r
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,11 +15,14 @@ import dagster as dg
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.models import Job, JobLog, Run
+from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
+from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
 from ci_metrics.orchestration.passing_runs import Found, look_for, undecided
+from ci_metrics.orchestration.rows import JobKey
 from ci_metrics.orchestration.store import log_path
 
 NAME = "job_logs"
@@ -50,49 +53,73 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         hours: dg.ResourceParam[HoursPart],
         github: dg.ResourceParam[GitHubPart],
     ) -> None:
-        each_hour(context, hours, lambda hour: fetch_hour(hours, github, hour), made_of=["workflow_jobs"])
+        each_hour(context, hours, lambda hour: fetch_hour(hours, github, hour, context), made_of=["workflow_jobs"])
 
     return job_logs
 
 
-def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str) -> Mapping[str, Any]:
+def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
     """Fetch the logs of the hour's failed jobs and commit the manifest; returns the metadata."""
+    before = github.client.requests
     failed = [job for job in hours.store.read("workflow_jobs", hour, Job) if job.failed and job.finished]
     manifest = {(log.job_id, log.run_attempt): log for log in hours.store.read_or_none(NAME, hour, JobLog)}
+    asked = asked_repositories(hours.store.state(hour), hours.settings.repo, context.run.tags.get(REASON_TAG, ""))
     due = [
         job
         for job in failed
-        if job.repo in github.settings.repo
-        and not _final(manifest.get((job.job_id, job.run_attempt)), job, hours.now())
+        if job.repo in hours.settings.repo and _is_due(manifest.get(_key(job)), job, asked, hours.now())
     ]
-    asked = [job for job in due if job.steps]
-    for job in due:
-        if not job.steps:
-            manifest[job.job_id, job.run_attempt] = _entry(
-                job, "not_found", "the job never started a step, so it has no log"
-            )
-    requests = 0
-    if asked:
-        before = github.client.requests
-        with ThreadPoolExecutor(FETCH_THREADS) as pool:
-            for log in pool.map(lambda job: _fetch(hours, github, hour, job), asked):
-                manifest[log.job_id, log.run_attempt] = log
-        requests = (github.client.requests - before).total
+    with ThreadPoolExecutor(FETCH_THREADS) as pool:
+        manifest.update(
+            {(log.job_id, log.run_attempt): log for log in pool.map(lambda job: _fetch(hours, github, hour, job), due)}
+        )
+    requests = (github.client.requests - before).total
     logs = sorted(manifest.values(), key=lambda log: (log.repo, log.run_id, log.run_attempt, log.job_id))
     found = _with_background(hours, github, hour, logs)
-    logs = found.logs
-    states = Counter(log.state for log in logs)
-    waiting = [job for job in failed if not _final(manifest.get((job.job_id, job.run_attempt)), job, hours.now())]
-    status = {"logs": dict(states), "unfinished": len(waiting)}
-    hours.store.commit(NAME, hour, logs, JobLog, notes={}, status=status, now=hours.now())
-    absent = [log for log in logs if log.state != "stored"]
+    outcome = Outcome(
+        repos=hours.settings.repo,
+        asked=sorted(asked | {job.repo for job in due}),
+        unfinished=Counter(job.repo for job in failed if _may_come(manifest.get(_key(job)), job, hours.now())),
+        failures=_failures(found.logs),
+    )
+    status = {"logs": dict(Counter(log.state for log in found.logs))}
+    hours.store.commit(NAME, hour, found.logs, JobLog, notes={}, status=status, now=hours.now(), outcome=outcome)
+    return _metadata(found, requests)
+
+
+def _key(job: Job) -> JobKey:
+    return job.job_id, job.run_attempt
+
+
+def _is_due(log: JobLog | None, job: Job, asked: Collection[str], now: datetime) -> bool:
+    """Whether to ask for a log: it never was, or it may be there now and its repository is `asked` for."""
+    return log is None or (job.repo in asked and (log.state == "unavailable" or _may_come(log, job, now)))
+
+
+def _may_come(log: JobLog | None, job: Job, now: datetime) -> bool:
+    """Whether a log may still come: GitHub stores it only some time after its job has ended, and answers 404 until then."""
+    fresh = job.completed_at is not None and now - job.completed_at < LOG_DELAY
+    return log is not None and log.http_status == 404 and fresh
+
+
+def _failures(logs: Iterable[JobLog]) -> dict[str, dict[str, str]]:
+    """The logs that could not be had, and why, by repository."""
+    found: dict[str, dict[str, str]] = {}
+    for log in logs:
+        if log.state == "unavailable":
+            found.setdefault(log.repo, {})[f"log of job {log.job_id} attempt {log.run_attempt}"] = log.detail
+    return found
+
+
+def _metadata(found: Found, requests: int) -> Mapping[str, Any]:
+    absent = [log for log in found.logs if log.state != "stored"]
     return {
-        "dagster/row_count": len(logs),
-        "by_state": plot(states),
-        "raw_bytes": sum(log.raw_bytes for log in logs),
-        "truncated": sum(log.truncated for log in logs),
+        "dagster/row_count": len(found.logs),
+        "by_state": plot(Counter(log.state for log in found.logs)),
+        "raw_bytes": sum(log.raw_bytes for log in found.logs),
+        "truncated": sum(log.truncated for log in found.logs),
         "requests": requests + found.requests,
-        "background": plot(Counter(log.passing.state for log in logs if log.passing is not None)),
+        "background": plot(Counter(log.passing.state for log in found.logs if log.passing is not None)),
         "background_requests": found.requests,
         "passing_logs_fetched": found.fetched,
         "not_stored": table(
@@ -104,7 +131,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str) -> Mapping[str, 
 
 def _with_background(hours: HoursPart, github: GitHubPart, hour: str, logs: list[JobLog]) -> Found:
     """The manifest with the passing run of each failed job; as it is where that is switched off or all is known."""
-    due = [log for log in logs if log.repo in github.settings.repo and undecided(log)]
+    due = [log for log in logs if log.repo in hours.settings.repo and undecided(log)]
     if not hours.settings.use_background or not due:
         return Found(logs, requests=0, fetched=0)
     jobs = hours.store.read("workflow_jobs", hour, Job)
@@ -114,16 +141,10 @@ def _with_background(hours: HoursPart, github: GitHubPart, hour: str, logs: list
     return replace(found, logs=[settled.get((log.job_id, log.run_attempt), log) for log in logs])
 
 
-def _final(log: JobLog | None, job: Job, now: datetime) -> bool:
-    """Whether asking again would find nothing else. GitHub stores a log only some time after its job has ended: 404 until then."""
-    if log is None or log.state == "unavailable":
-        return False
-    fresh = job.completed_at is not None and now - job.completed_at < LOG_DELAY
-    return not (log.http_status == 404 and fresh)
-
-
 def _fetch(hours: HoursPart, github: GitHubPart, hour: str, job: Job) -> JobLog:
     """One log into the store, or the state that says why there is none."""
+    if not job.steps:
+        return _entry(job, "not_found", "the job never started a step, so it has no log")
     name = f"{job.job_id}-{job.run_attempt}"
     try:
         with hours.store.log_writer(hour, name) as write:

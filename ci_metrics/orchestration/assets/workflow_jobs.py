@@ -4,20 +4,25 @@ What belongs here: deciding which attempts to ask for, and redacting annotations
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import dagster as dg
 
-from ci_metrics.errors import AuthenticationError, CiMetricsError
-from ci_metrics.github import GitHub
+from ci_metrics.errors import AuthenticationError, CiMetricsError, ContractError
+from ci_metrics.github import GitHub, RequestCount
 from ci_metrics.models import Job, Run
+from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
+from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.judged_job import with_annotations
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
+from ci_metrics.orchestration.row_limits import within_limits
+from ci_metrics.orchestration.store import HourStore
 
 NAME = "workflow_jobs"
 
@@ -50,40 +55,122 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
 
 def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
     """Fetch the jobs of the hour's attempts and commit them; returns the metadata."""
-    runs = hours.store.read("workflow_runs", hour, Run)
-    stored: dict[tuple[int, int], Job] = {
-        (job.job_id, job.run_attempt): job for job in hours.store.read_or_none(NAME, hour, Job)
-    }
-    settled = {tuple(pair) for pair in hours.store.notes(NAME, hour).get("settled", [])}
-    if not stored:
-        settled = set()
-    # Of a run that GitHub has no more, what is stored is all there will ever be.
-    deleted = {tuple(pair) for pair in hours.store.notes("workflow_runs", hour).get("deleted", [])}
-    done = settled | deleted
-    due = [run for run in runs if run.repo in github.settings.repo and (run.run_id, run.run_attempt) not in done]
-    problems: dict[str, str] = {}
-    requests = (0, 0)
-    if due:
-        before = github.client.requests
-        with ThreadPoolExecutor(FETCH_THREADS) as pool:
-            for run, outcome in zip(due, pool.map(lambda run: _try_fetch(github.client, run), due), strict=True):
-                if isinstance(outcome, CiMetricsError):
-                    problems[f"{run.repo} run {run.run_id} attempt {run.run_attempt}"] = (
-                        f"{type(outcome).__name__}: {outcome}"
-                    )
-                    context.log.warning(f"⚠️ {run.workflow_name} (ID: {run.run_id}): {outcome}")
-                    if isinstance(outcome, AuthenticationError):
-                        raise outcome  # nothing else will come either, and a person has to act
-                    continue
-                stored.update({(job.job_id, job.run_attempt): job for job in outcome})
-                if run.finished and all(job.finished for job in outcome):
-                    settled.add((run.run_id, run.run_attempt))
-        spent = github.client.requests - before
-        requests = (spent.total, spent.counted)
+    before = github.client.requests
+    runs = [run for run in hours.store.read("workflow_runs", hour, Run) if run.repo in hours.settings.repo]
+    stored = {_key(job): job for job in hours.store.read_or_none(NAME, hour, Job)}
+    known = _Known.of(hours.store, hour, any_stored=bool(stored))
+    asked = asked_repositories(hours.store.state(hour), hours.settings.repo, context.run.tags.get(REASON_TAG, ""))
+    due = [run for run in runs if known.is_due(run, asked)]
+    with ThreadPoolExecutor(FETCH_THREADS) as pool:
+        answers = list(pool.map(lambda run: _try_fetch(github.client, run), due))
+    failures = _failures(due, answers, context)
+    stored.update({_key(job): job for answer in answers for job in answer.jobs})
+    known.note(due, answers)
     jobs = sorted(stored.values(), key=lambda job: (job.repo, job.run_id, job.run_attempt, job.job_id))
-    unfinished = len({job.run_id for job in jobs if not job.finished and (job.run_id, job.run_attempt) not in deleted})
-    status = {"jobs": len(jobs), "unfinished": unfinished, "problems": problems}
-    hours.store.commit(NAME, hour, jobs, Job, notes={"settled": sorted(settled)}, status=status, now=hours.now())
+    outcome = Outcome(
+        repos=hours.settings.repo,
+        asked=sorted(asked | {run.repo for run in due}),
+        unfinished=_unfinished(jobs, known.deleted),
+        failures=failures,
+    )
+    status = {"jobs": len(jobs)}
+    hours.store.commit(NAME, hour, jobs, Job, notes=known.notes(), status=status, now=hours.now(), outcome=outcome)
+    return _metadata(jobs, outcome, github.client.requests - before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What GitHub said of one attempt's jobs."""
+
+    jobs: Sequence[Job] = ()
+    failures: Mapping[str, str] = field(default_factory=dict)  # what could not be had, and why
+    error: CiMetricsError | None = None  # why there is no answer
+
+
+Attempt = tuple[int, ...]  # run, attempt
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of the hour's attempts from the last time."""
+
+    settled: set[Attempt]  # finished, with all their jobs: they will not change any more
+    asked: set[Attempt]  # not settled, but asked for once
+    deleted: Collection[Attempt]  # of a run that GitHub has no more: what is stored is all there will ever be
+
+    @classmethod
+    def of(cls, store: HourStore, hour: str, *, any_stored: bool) -> Self:
+        notes = store.notes(NAME, hour) if any_stored else {}
+        runs = store.notes("workflow_runs", hour)
+        return cls(_attempts(notes.get("settled")), _attempts(notes.get("asked")), _attempts(runs.get("deleted")))
+
+    def is_due(self, run: Run, asked: Collection[str]) -> bool:
+        """Whether to ask for an attempt: it is new, or may have changed and its repository is `asked` for."""
+        attempt = run.run_id, run.run_attempt
+        if attempt in self.settled or attempt in self.deleted:
+            return False
+        return run.repo in asked or attempt not in self.asked
+
+    def note(self, due: Sequence[Run], answers: Sequence[Answer]) -> None:
+        """Settle the attempts that came whole."""
+        for run, answer in zip(due, answers, strict=True):
+            attempt = run.run_id, run.run_attempt
+            whole = not answer.failures and run.finished and all(job.finished for job in answer.jobs)
+            self.asked.discard(attempt)
+            (self.settled if whole else self.asked).add(attempt)
+
+    def notes(self) -> Mapping[str, Any]:
+        """As `of` reads it."""
+        return {"settled": sorted(self.settled), "asked": sorted(self.asked)}
+
+
+def _attempts(pairs: Iterable[Iterable[int]] | None) -> set[Attempt]:
+    return {tuple(pair) for pair in pairs or ()}
+
+
+def _try_fetch(github: GitHub, run: Run) -> Answer:
+    """One attempt's jobs, or what kept them away: one attempt does not lose the others, nor does one job."""
+    try:
+        fetched = github.jobs(run)
+        annotations = github.annotations(run.repo, run, [job for job in fetched if job.finished])
+    except CiMetricsError as error:
+        name = f"run {run.run_id} attempt {run.run_attempt}"
+        return Answer(error=error, failures={name: f"{type(error).__name__}: {error}"})
+    jobs: list[Job] = []
+    failures: dict[str, str] = {}
+    for job in fetched:
+        try:
+            jobs.append(within_limits(with_annotations(job, annotations.get(job.job_id, ()))))
+        except ContractError as error:
+            failures[f"job {job.job_id} attempt {job.run_attempt}"] = str(error)
+    return Answer(jobs=jobs, failures=failures)
+
+
+def _failures(
+    due: Sequence[Run], answers: Sequence[Answer], context: dg.AssetExecutionContext
+) -> dict[str, dict[str, str]]:
+    """What could not be had, by repository; it is said. Raises AuthenticationError: nothing else will come then either."""
+    found: dict[str, dict[str, str]] = {}
+    for run, answer in zip(due, answers, strict=True):
+        for what, why in answer.failures.items():
+            context.log.warning(f"⚠️ {run.workflow_name} (ID: {run.run_id}): {what}: {why}")
+            found.setdefault(run.repo, {})[what] = why
+        if isinstance(answer.error, AuthenticationError):
+            raise answer.error
+    return found
+
+
+def _unfinished(jobs: Iterable[Job], deleted: Collection[Attempt]) -> dict[str, int]:
+    """How many runs of each repository have jobs that will still change."""
+    waiting = {(j.repo, j.run_id) for j in jobs if not j.finished and (j.run_id, j.run_attempt) not in deleted}
+    return dict(Counter(repo for repo, _ in waiting))
+
+
+def _key(job: Job) -> tuple[int, int]:
+    return job.job_id, job.run_attempt
+
+
+def _metadata(jobs: Sequence[Job], outcome: Outcome, spent: RequestCount) -> Mapping[str, Any]:
     failed = [job for job in jobs if job.failed]
     return {
         "dagster/row_count": len(jobs),
@@ -91,10 +178,10 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
         "failed_jobs": len(failed),
         "steps": sum(len(job.steps) for job in jobs),
         "annotations": sum(len(job.annotations) for job in jobs),
-        "unfinished_runs": unfinished,
-        "requests": requests[0],
-        "requests_counted": requests[1],
-        "problems": dg.MetadataValue.json(problems),
+        "unfinished_runs": sum(outcome.unfinished.values()),
+        "requests": spent.total,
+        "requests_counted": spent.counted,
+        "problems": dg.MetadataValue.json(outcome.problems),
         "by_conclusion": plot(Counter(job.conclusion or job.status for job in jobs)),
         "failed": table(
             [
@@ -110,14 +197,3 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
             ("workflow", "job", "attempt", "is", "url"),
         ),
     }
-
-
-def _try_fetch(github: GitHub, run: Run) -> list[Job] | CiMetricsError:
-    """One attempt's jobs, or the error that kept them away: one run does not lose the others."""
-    try:
-        jobs = github.jobs(run)
-        finished = [job for job in jobs if job.finished]
-        annotations = github.annotations(run.repo, run, finished)
-    except CiMetricsError as error:
-        return error
-    return [with_annotations(job, annotations.get(job.job_id, ())) for job in jobs]

@@ -4,21 +4,23 @@ What belongs here: fetching runs and keeping what cannot be fetched now. Does no
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
 
-from ci_metrics.errors import CiMetricsError
-from ci_metrics.github import GitHub
+from ci_metrics.errors import AuthenticationError, CiMetricsError, TransientError
+from ci_metrics.github import GitHub, RequestCount
 from ci_metrics.models import Run
+from ci_metrics.orchestration.due_hours import REASON_TAG, repositories_to_ask
+from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.partitions import HOUR, hour_start
 from ci_metrics.orchestration.parts import GitHubPart, HoursPart, JudgePart
-from ci_metrics.orchestration.rows import RepoFetch
+from ci_metrics.orchestration.row_limits import within_limits
 
 NAME = "workflow_runs"
 
@@ -53,48 +55,119 @@ def build(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
 def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
     """Fetch one hour's runs and commit them; returns the metadata. Raises when not one repository could be fetched."""
     before = github.client.requests
-    kept = hours.store.read_or_none(NAME, hour, Run)
-    rows: dict[tuple[str, int, int], Run] = {(run.repo, run.run_id, run.run_attempt): run for run in kept}
-    fetches: list[RepoFetch] = []
-    problems: list[CiMetricsError] = []
-    deleted: list[tuple[int, int]] = []  # stored, and no longer listed
-    for repo in github.settings.repo:
-        known = {key: run for key, run in rows.items() if key[0] == repo}
-        try:
-            fetched = fetch_repo(github.client, repo, hour, known)
-        except CiMetricsError as error:
-            # The other repositories go on; what is stored of this one stays, and the hour counts as unfinished.
-            problems.append(error)
-            fetches.append(
-                RepoFetch(repo=repo, runs=len(known), unfinished=0, problem=f"{type(error).__name__}: {error}")
-            )
-            context.log.warning(f"⚠️ {repo}: {error}")
-            continue
-        rows.update({(run.repo, run.run_id, run.run_attempt): run for run in fetched})
-        unfinished = len({run.run_id for run in fetched if not run.finished})
-        listed = {run.run_id for run in fetched}
-        deleted += sorted((run_id, attempt) for _, run_id, attempt in known if run_id not in listed)
-        fetches.append(RepoFetch(repo=repo, runs=len(listed), unfinished=unfinished))
-    failing = {fetch.repo: fetch.problem for fetch in fetches if fetch.problem}
-    if problems and len(problems) == len(github.settings.repo):
-        # Noted first: an hour that nobody has heard of is an hour that nobody comes back to.
-        hours.store.note_status(hour, NAME, {"runs": len(rows), "unfinished": 0, "problems": failing}, hours.now())
-        raise problems[0]
-    runs = sorted(rows.values(), key=lambda run: (run.repo, run.created_at, run.run_id, run.run_attempt))
-    notes = {"fetches": [asdict(fetch) for fetch in fetches], "deleted": deleted}
-    spent = github.client.requests - before
-    unfinished = sum(fetch.unfinished for fetch in fetches)
-    status = {"runs": len(runs), "unfinished": unfinished, "problems": failing}
-    hours.store.commit(NAME, hour, runs, Run, notes=notes, status=status, now=hours.now())
+    repos, reason = hours.settings.repo, context.run.tags.get(REASON_TAG, "")
+    stored = hours.store.read_or_none(NAME, hour, Run)
+    asked = repositories_to_ask(hours.now(), hour, hours.store.state(hour), repos, reason)
+    known: dict[tuple[str, int], dict[int, Run]] = {}
+    for run in stored:
+        known.setdefault((run.repo, run.run_id), {})[run.run_attempt] = run
+    answers = {repo: fetch_repo(github.client, repo, hour, known) for repo in asked}
+    for repo, answer in answers.items():
+        for what, why in answer.failures.items():
+            context.log.warning(f"⚠️ {repo}: {what}: {why}")
+    gone = {tuple(pair) for pair in hours.store.notes(NAME, hour).get("deleted", [])}
+    errors = [answer.error for answer in answers.values() if answer.error]
+    if len(errors) == len(repos):
+        raise errors[0]
+    runs, deleted = merged(stored, answers, gone)
+    outcome = Outcome(
+        repos=repos,
+        asked=asked,
+        unfinished={repo: answer.unfinished for repo, answer in answers.items()},
+        failures={repo: answer.failures for repo, answer in answers.items()},
+        notes_finished=True,
+    )
+    status = {"runs": len(runs)}
+    hours.store.commit(
+        NAME, hour, runs, Run, notes={"deleted": deleted}, status=status, now=hours.now(), outcome=outcome
+    )
+    return _metadata(runs, deleted, outcome, github.client.requests - before)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What GitHub said of one repository's runs of an hour."""
+
+    listed: Collection[int] = ()  # ids of its runs
+    runs: Sequence[Run] = ()  # all their attempts
+    error: CiMetricsError | None = None  # why there is no answer
+    failures: Mapping[str, str] = field(default_factory=dict)  # what could not be had, and why
+
+    @property
+    def unfinished(self) -> int:
+        """Runs that will still change."""
+        return len({run.run_id for run in self.runs if not run.finished})
+
+
+def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, int], Mapping[int, Run]]) -> Answer:
+    """One repository's runs, or why they could not be had: one that fails does not lose the others, nor does one run.
+
+    `known`: the attempts that are stored, by repository and run; of them, finished earlier ones are not asked for again.
+    """
+    start = hour_start(hour)
+    runs: list[Run] = []
+    failures: dict[str, str] = {}
+    try:
+        latest_attempts = github.runs_created(repo, start, start + HOUR)
+        for latest in latest_attempts:
+            try:
+                found = _attempts(github, latest, known.get((repo, latest.run_id), {}))
+                runs += [within_limits(run) for run in found]
+            except (TransientError, AuthenticationError):
+                raise  # the next run would fare no better
+            except CiMetricsError as error:
+                failures[f"run {latest.run_id}"] = f"{type(error).__name__}: {error}"
+    except CiMetricsError as error:
+        return Answer(error=error, failures={"listing of runs": f"{type(error).__name__}: {error}"})
+    return Answer(listed={run.run_id for run in latest_attempts}, runs=runs, failures=failures)
+
+
+def _attempts(github: GitHub, latest: Run, same: Mapping[int, Run]) -> list[Run]:
+    """All attempts of a run, of which those in `same` are stored."""
+    finished = {attempt for attempt, run in same.items() if run.finished and attempt < latest.run_attempt}
+    pr_id = next((run.pr_id for run in same.values() if run.pr_id != "N/A"), latest.pr_id)
+    if pr_id == "N/A" and latest.event.startswith("pull_request"):
+        pr_id = github.pr_id(latest)
+    attempts = [*(same[n] for n in sorted(finished)), *github.attempts(latest, known=finished)]
+    return [replace(run, pr_id=pr_id) for run in attempts]
+
+
+def merged(
+    stored: Sequence[Run], answers: Mapping[str, Answer], gone: Collection[tuple[int, ...]]
+) -> tuple[list[Run], list[tuple[int, int]]]:
+    """All runs of the hour in order, and which attempts (run, attempt) are stored though GitHub lists their run no more.
+
+    `gone`: those of the last time; it still holds for a repository that has not answered now.
+    """
+    rows = {_key(run): run for run in stored}
+    listed = {repo: answer.listed for repo, answer in answers.items() if not answer.error}
+    deleted = sorted(
+        (run_id, attempt)
+        for repo, run_id, attempt in rows
+        if (run_id not in listed[repo] if repo in listed else (run_id, attempt) in gone)
+    )
+    rows.update({_key(run): run for answer in answers.values() for run in answer.runs})
+    return sorted(rows.values(), key=lambda run: (run.repo, run.created_at, run.run_id, run.run_attempt)), deleted
+
+
+def _key(run: Run) -> tuple[str, int, int]:
+    """What makes two rows the same attempt."""
+    return run.repo, run.run_id, run.run_attempt
+
+
+def _metadata(
+    runs: Sequence[Run], deleted: Sequence[tuple[int, int]], outcome: Outcome, spent: RequestCount
+) -> Mapping[str, Any]:
     return {
         "dagster/row_count": len(runs),
         "runs": len({(run.repo, run.run_id) for run in runs}),
         "attempts": len(runs),
-        "unfinished_runs": unfinished,
+        "unfinished_runs": sum(outcome.unfinished.values()),
         "deleted_attempts": len(deleted),
+        "repositories_asked": len(outcome.asked),
         "requests": spent.total,
         "requests_counted": spent.counted,
-        "problems": dg.MetadataValue.json(failing),
+        "problems": dg.MetadataValue.json(outcome.problems),
         "by_conclusion": plot(Counter(run.conclusion or run.status for run in runs)),
         "latest": table(
             [
@@ -104,18 +177,3 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
             ("repo", "workflow", "attempt", "is"),
         ),
     }
-
-
-def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, int, int], Run]) -> list[Run]:
-    """All attempts of one repository's runs of the hour; earlier attempts that are finished and `known` are not asked again."""
-    start = hour_start(hour)
-    found: list[Run] = []
-    for latest in github.runs_created(repo, start, start + HOUR):
-        same = {key[2]: run for key, run in known.items() if key[1] == latest.run_id}
-        finished = {attempt for attempt, run in same.items() if run.finished and attempt < latest.run_attempt}
-        pr_id = next((run.pr_id for run in same.values() if run.pr_id != "N/A"), latest.pr_id)
-        if pr_id == "N/A" and latest.event.startswith("pull_request"):
-            pr_id = github.pr_id(latest)
-        attempts = [*(same[n] for n in sorted(finished)), *github.attempts(latest, known=finished)]
-        found.extend(replace(run, pr_id=pr_id) for run in attempts)
-    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from ci_metrics.llm.quotes import lines_of, one_line
+from ci_metrics.llm.quotes import one_line, quotable_lines
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run, Verdict
 
 _NAME_CHARS = 200
@@ -22,7 +22,7 @@ _MOST_CANDIDATES = 3
 _RANKING, _CLASSIFIER = "by the embedded ranking", "by the embedded classifier"
 
 
-def question_lines(
+def body_lines(
     *,
     extraction: Extraction,
     error: ExtractedError,
@@ -99,7 +99,7 @@ def _quoted(value: object, limit: int = _NAME_CHARS) -> str:
 
 
 def _numbered(extraction: Extraction, error: ExtractedError) -> list[str]:
-    lines = lines_of(extraction, error)
+    lines = quotable_lines(extraction, error)
     if not lines:  # an annotation is all there is
         return ["[there is no log]"]
     shown = []

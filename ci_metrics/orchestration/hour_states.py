@@ -1,0 +1,163 @@
+"""Where the states of hours are kept: one small file an hour, and a cache a month to find those that are due.
+
+What belongs here: these files. Does not: what is in a state (`hours.py`), an hour's rows (`store.py`).
+
+    <root>/state/2026-03/2026-03-02T05.json     the state of an hour
+    <root>/state/2026-03/cache.zst              the states of the month as they were read last: only ever a cache
+    <root>/open/2026-03-02T05                   empty: a verdict of the hour is open (every such hour has one; others may)
+
+A look at a month costs a listing and its cache; only files that changed since (by the listing's own words) are read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Mapping
+
+import zstandard
+from pydantic import TypeAdapter, ValidationError
+from upath import UPath
+
+from ci_metrics.orchestration.atomic_files import alone, is_local, put
+from ci_metrics.orchestration.hours import HourState, state_of_json, state_to_json
+from ci_metrics.orchestration.hours_of_0_1 import OldStates
+
+_log = logging.getLogger(__name__)
+
+#: The cache is written again when so many states were not in it: reading a few at every look costs less than writing it.
+CHANGED_ENOUGH = 8
+
+_CACHE = TypeAdapter(dict[str, tuple[str, HourState]])  # hour -> (what the listing said of its file, its state)
+
+
+class HourStates:
+    """The states below one root; hours that version 0.1 left are read too, and kept in this form from then on."""
+
+    def __init__(self, root: UPath) -> None:
+        """`root` need not exist yet."""
+        self._root = root
+        self._folder = root / "state"
+        self._old = OldStates(root)
+
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """The block in which a state is read, changed and written."""
+        return alone(self._folder / ".lock")
+
+    def read(self, hour: str) -> HourState:
+        """An hour's state; an empty one when it was never worked on. A damaged one has to be made again: it is said, and empty."""
+        try:
+            data = self._file(hour).read_bytes()
+        except FileNotFoundError:
+            return self._old.read(hour)
+        return _parsed(hour, data)
+
+    def write(self, hour: str, state: HourState) -> None:
+        """Replace an hour's state."""
+        marker = self._root / "open" / hour
+        if state.open:
+            put(marker, b"")  # before the state, and below after it: no open hour is ever without
+        put(self._file(hour), state_to_json(state))
+        if not state.open:
+            marker.unlink(missing_ok=True)
+
+    def hours(self) -> list[str]:
+        """Every hour that was ever worked on, in order."""
+        new = (hour for month in self._months() for hour in self._listed(self._folder / month))
+        return sorted({*new, *self._old.hours()})
+
+    def open_hours(self) -> list[str]:
+        """The hours of which a verdict may be open, in order."""
+        return sorted(_listing(self._root / "open"))
+
+    def many(self, first: str = "", last: str = "~") -> dict[str, HourState]:
+        """The states of the hours from `first` to `last`, in order."""
+        self._bring_over()
+        found: dict[str, HourState] = {}
+        for month in self._months():
+            if first[:7] <= month <= last[:7]:
+                found.update(self._month(self._folder / month))
+        return {hour: found[hour] for hour in sorted(found) if first <= hour <= last}
+
+    def _month(self, folder: UPath) -> dict[str, HourState]:
+        listed = self._listed(folder)
+        cached = self._cached(folder)
+        known = {hour: cached[hour] for hour, stamp in listed.items() if cached.get(hour, ("",))[0] == stamp}
+        changed = [hour for hour in listed if hour not in known]
+        paths = {self._file(hour).path: hour for hour in changed}
+        read = folder.fs.cat(list(paths), on_error="return") if paths else {}  # at once, where the store can
+        for path, data in read.items():
+            if isinstance(data, FileNotFoundError):
+                continue
+            if isinstance(data, Exception):
+                raise data
+            known[paths[path]] = (listed[paths[path]], _parsed(paths[path], data))
+        if len(changed) >= CHANGED_ENOUGH:
+            put(folder / "cache.zst", zstandard.compress(_CACHE.dump_json(known, exclude_defaults=True)))
+        return {hour: state for hour, (_, state) in known.items()}
+
+    def _cached(self, folder: UPath) -> Mapping[str, tuple[str, HourState]]:
+        try:
+            return _CACHE.validate_json(zstandard.decompress((folder / "cache.zst").read_bytes()))
+        except (FileNotFoundError, ValidationError, zstandard.ZstdError):
+            return {}
+
+    def _bring_over(self) -> None:
+        """Keep what 0.1 left in this form; its own files go."""
+        for hour in self._old.hours():
+            with self.alone():
+                if not self._file(hour).exists():
+                    self.write(hour, self._old.read(hour))
+                self._old.remove(hour)
+
+    def _months(self) -> list[str]:
+        return sorted(_listing(self._folder))
+
+    def _listed(self, folder: UPath) -> dict[str, str]:
+        """The hours of a month, and what tells one version of an hour's file from another."""
+        return {n.removesuffix(".json"): stamp for n, stamp in _listing(folder).items() if n.endswith(".json")}
+
+    def _file(self, hour: str) -> UPath:
+        return self._folder / hour[:7] / f"{hour}.json"
+
+
+#: What object stores (and fsspec's memory) say of an object that changes whenever it is replaced.
+_STAMP = ("ETag", "etag", "md5Hash", "created", "size")
+
+
+def _listing(folder: UPath) -> dict[str, str]:
+    """What lies in a folder, other processes' files too: by name, what changes whenever it is replaced. Hidden ones are left out."""
+    if is_local(folder):
+        found = _local_listing(str(folder))
+    else:
+        folder.fs.invalidate_cache(folder.path)
+        try:
+            infos = folder.fs.ls(folder.path, detail=True)
+        except FileNotFoundError:
+            return {}
+        found = {
+            str(info["name"]).rstrip("/").rsplit("/", 1)[-1]: "-".join(str(info.get(word, "")) for word in _STAMP)
+            for info in infos
+        }
+    return {name: stamp for name, stamp in found.items() if not name.startswith(".")}
+
+
+def _local_listing(folder: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(
+                FileNotFoundError
+            ):  # another process's part-written file has taken its place since
+                stat = entry.stat()
+                found[entry.name] = f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"
+    return found
+
+
+def _parsed(hour: str, data: bytes) -> HourState:
+    try:
+        return state_of_json(data)
+    except ValidationError:
+        _log.warning("⚠️ The state of hour %s is damaged: the hour is done again", hour)
+        return HourState()

@@ -1,0 +1,64 @@
+"""The `ci-metrics` command itself: what it lists, what it says of a command that does not exist, and how little that loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from ci_metrics import __version__
+from ci_metrics.cli import COMMANDS, main
+
+#: Loading these is what makes a command slow to start.
+HEAVY = {"cyclopts", "rich", "pydantic", "dagster"}
+
+
+def ran(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["ci-metrics", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
+def test_help_names_every_command_with_its_line(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ran(monkeypatch, *arguments) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    for name, (_, summary) in COMMANDS.items():
+        assert f"{name:<12}{summary}" in lines
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("clasify", "“clasify” is no command. Did you mean classify or reclassify?"),
+        ("serach", "“serach” is no command. Did you mean search?"),
+        ("xyzzy", f"“xyzzy” is no command. There are: {', '.join(COMMANDS)}."),
+        ("--verbose", "“--verbose” is no command."),
+    ],
+)
+def test_a_command_that_does_not_exist_is_one_line_and_wrong_usage(
+    typed: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ran(monkeypatch, typed, "--json") == 2
+    output = capsys.readouterr()
+    assert output.err.startswith(f"ci-metrics: {said}") and output.err.count("\n") == 1
+    assert output.out == ""
+
+
+def test_the_version_is_the_packages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ran(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out.strip() == __version__
+
+
+@pytest.mark.parametrize("argument", ["--help", "clasify"])
+def test_help_and_a_misspelt_command_load_nothing_heavy(argument: str) -> None:
+    code = f"import sys; from ci_metrics.cli import run; run([{argument!r}]); print('loaded:', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert loaded[0] == "loaded:" and "ci_metrics.cli" in loaded
+    assert HEAVY & set(loaded) == set()
