@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ci_metrics.commands.index_for_a_look import IndexForALook
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import serve_sample
 from ci_metrics.errors import CiMetricsError, NotFoundError, SettingsError
@@ -65,12 +66,12 @@ def explain(
     reference = read_reference(job)
     settings = load_settings()
     with contextlib.ExitStack() as stack:
-        ci = stack.enter_context(open_parts(settings))
+        ci = stack.enter_context(open_parts(settings, index_part=IndexForALook))
         document = find_job(ci.index.documents, reference)
         if document is None:
             if settings.is_sample:
                 settings, _, _ = stack.enter_context(serve_sample(settings))
-                ci = stack.enter_context(open_parts(settings))
+                ci = stack.enter_context(open_parts(settings, index_part=IndexForALook))
             found = _never_ingested(ci, settings, reference, store=store, why=why)
         else:
             found = _ingested(ci, document, why=why)
@@ -107,10 +108,11 @@ def _never_ingested(ci: Parts, settings: Settings, reference: JobReference, *, s
     hour = hour_key(run.created_at)
     with open_instance(settings) as instance:
         result = run_hours(settings, instance, INGEST, hour, hour, quiet=True)
-    kept = find_job(ci.index.documents, reference)
-    if not result.success or kept is None:
-        raise CiMetricsError(f"hour {hour} could not be ingested: see its run in Dagster's UI (ci-metrics ui)")
-    return _ingested(ci, kept, why=why)
+    with open_parts(settings, index_part=IndexForALook) as stored:  # the one of before may have been none
+        kept = find_job(stored.index.documents, reference)
+        if not result.success or kept is None:
+            raise CiMetricsError(f"hour {hour} could not be ingested: see its run in Dagster's UI (ci-metrics ui)")
+        return _ingested(stored, kept, why=why)
 
 
 def _check_host(settings: Settings, reference: JobReference) -> None:

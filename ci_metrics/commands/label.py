@@ -13,6 +13,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.commands.open_index import refuse_no_file
 from ci_metrics.errors import SettingsError
 from ci_metrics.history.job_reference import known_job
 from ci_metrics.history.labels import label_for
@@ -50,6 +51,7 @@ def label(
         )
     # What is judged again is judged as it was before, also where classification is off by now.
     settings = load_settings().model_copy(update={"enable_error_classification": True})
+    refuse_no_file(settings)
     with open_parts(settings) as parts:
         if not withdraw:
             _check_type(parts.judge.taxonomy, type_)

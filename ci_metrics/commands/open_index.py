@@ -1,4 +1,4 @@
-"""Opening the index for commands that only read it.
+"""Opening the index for commands that only read it: none of them makes one.
 
 Belongs here: that, and the message when there is nothing to read yet. Does not: what is read.
 """
@@ -17,10 +17,20 @@ from ci_metrics.settings import Settings
 @contextmanager
 def reading_index(settings: Settings) -> Iterator[DocumentIndex]:
     """The index that the settings name, closed afterwards. Raises NotFoundError when it was never written, or is empty."""
+    refuse_no_file(settings)
+    with closing(open_index(settings)) as index:
+        if is_empty(index):
+            raise NotFoundError(f"the index {index.location} is empty: it holds no job. Run “ci-metrics upload” first")
+        yield index
+
+
+def refuse_no_file(settings: Settings) -> None:
+    """Raises NotFoundError when the settings name the embedded index and it was never written: opening it would make it."""
     file = settings.data_dir / EMBEDDED_FILE
     if not settings.uses_opensearch and not file.exists():
         raise NotFoundError(f"there is no index at {file} yet. Run “ci-metrics upload” first (or “make run”)")
-    with closing(open_index(settings)) as index:
-        if next(index.scan("jobs", fields=("s_repo",), limit=1), None) is None:
-            raise NotFoundError(f"the index {index.location} is empty: it holds no job. Run “ci-metrics upload” first")
-        yield index
+
+
+def is_empty(index: DocumentIndex) -> bool:
+    """Whether the index holds no job. Raises NotFoundError when an OpenSearch has none of that name."""
+    return next(index.scan("jobs", fields=("s_repo",), limit=1), None) is None

@@ -103,6 +103,7 @@ class Figures:
     """A stretch of time in numbers. Failures are newest first."""
 
     window: Window
+    seen: int  # jobs of all conclusions, and of none yet
     passed: int
     failed: int
     gates: int  # jobs that failed only because others of their run did
@@ -181,7 +182,7 @@ class _Count:
         self.spend = Spend()
         self.failures: list[Failure] = []
         self.gates: list[Body] = []
-        self.passed = self.failed = self.cancelled = self.unfinished = 0
+        self.seen = self.passed = self.failed = self.cancelled = self.unfinished = 0
 
     def add(self, document: Document) -> None:
         body = document.body
@@ -193,6 +194,7 @@ class _Count:
         name = workflow_name(str(body["s_repo"]), str(body.get("s_workflow_name") or ""))
         workflow = self.workflows.setdefault(name, Row(name))
         failed = FAILURE.holds(body)
+        self.seen += 1
         if failed:
             self.failed += 1
             bucket.failed += 1
@@ -261,6 +263,7 @@ class _Count:
         queues = [self._queue(pool, waits) for pool, waits in self.waits.items()]
         return Figures(
             window=self.window,
+            seen=self.seen,
             passed=self.passed,
             failed=self.failed,
             gates=sum(map(len, gates.values())),

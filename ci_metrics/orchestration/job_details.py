@@ -42,12 +42,18 @@ class ReadOnlyVerdicts:
         self._store = store
 
     def get(self, keys: Sequence[str]) -> Mapping[str, StoredVerdict]:
-        """As the store has them."""
-        return self._store.get(keys)
+        """As the store has them; none where there is no store yet."""
+        try:
+            return self._store.get(keys)
+        except NotFoundError:
+            return {}
 
     def of_fingerprints(self, fingerprints: Sequence[str], classifier_version: str) -> Sequence[StoredVerdict]:
-        """As the store has them."""
-        return self._store.of_fingerprints(fingerprints, classifier_version)
+        """As the store has them; none where there is no store yet."""
+        try:
+            return self._store.of_fingerprints(fingerprints, classifier_version)
+        except NotFoundError:
+            return ()
 
     def put(self, verdicts: Sequence[StoredVerdict]) -> None:
         """Nothing is kept."""

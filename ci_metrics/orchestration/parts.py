@@ -209,10 +209,13 @@ class Parts:
 
 @contextlib.contextmanager
 def open_parts(
-    settings: Settings, on_hour: OnHour = say_nothing, clock: Callable[[], datetime] = utc_now
+    settings: Settings,
+    on_hour: OnHour = say_nothing,
+    clock: Callable[[], datetime] = utc_now,
+    index_part: Callable[[Settings], IndexPart] = IndexPart,
 ) -> Iterator[Parts]:
     """The parts that the settings name; what was opened of them is closed at the block's end."""
-    hours, index = HoursPart(settings, on_hour, clock), IndexPart(settings)
+    hours, index = HoursPart(settings, on_hour, clock), index_part(settings)
     parts = Parts(settings, hours, GitHubPart(settings), index, JudgePart(settings, hours, index))
     with contextlib.closing(index), contextlib.closing(parts.github), contextlib.closing(parts.judge):
         yield parts

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ci_metrics.orchestration.assets.daily_report import NAME, build
+from ci_metrics.orchestration.assets.daily_report import NAME, build, report_day
 from ci_metrics.orchestration.partitions import hourly_partitions
 from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.settings import load_settings
@@ -50,6 +50,15 @@ def test_a_range_of_days_gives_one_report_a_day_linked_from_dagster(place: Parts
         assert event.metadata["report"].value == file.as_uri()
         assert event.metadata["failed_jobs"].value != 0
     assert datetime(2026, 11, 21, tzinfo=UTC) < END
+
+
+def test_a_page_outlives_the_documents_it_was_made_of(place: Parts) -> None:
+    report_day(place.hours, place.index.documents, "2026-11-20")
+    file = Path(str(place.hours.store.root / NAME / "2026-11-20.html"))
+    page = file.read_text(encoding="utf-8")
+    place.index.documents.delete("jobs", [document.id for document in place.index.documents.scan("jobs")])
+    assert report_day(place.hours, place.index.documents, "2026-11-20")["jobs"] == 0
+    assert file.read_text(encoding="utf-8") == page
 
 
 def test_a_day_without_documents_gives_a_report_that_says_so(place: Parts) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,9 +16,11 @@ from ci_metrics.history.top import BY, top_rows
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.orchestration.alerts import events
 from ci_metrics.orchestration.parts import open_parts
+from ci_metrics.orchestration.summary import summarise
 from ci_metrics.report.alerts import slack_message
 from ci_metrics.report.page import build_report, render
 from ci_metrics.report.pr_comment_posting import post
+from ci_metrics.report.tiles import tiles
 from ci_metrics_tests.orchestration.conftest import Ingested
 
 
@@ -47,6 +49,33 @@ def test_the_report_tells_every_failure_of_the_sample_day_with_its_link(
     assert report.causes
     assert report.flaky.tests, "the sample has failures that passed on re-run"
     assert not [d.id for d in failed if str(d.body.get("s_error_log_url", d.body["s_html_url"])) not in page]
+
+
+def test_a_number_is_the_same_wherever_it_is_said(ingested: Ingested) -> None:
+    """The run's summary, the report and its tiles, `top`, `search` and pandas, over the same hours."""
+    index, store = ingested.parts.index.documents, ingested.parts.hours.store
+    summary = summarise(store, index, store.hours(), datetime.now(UTC))
+    report = build_report(index, ingested.server.world.opens_at)
+    figures, where = report.figures, report.figures.window.where()
+    jobs = frames.jobs(index=index)
+    assert summary.failed_jobs == figures.failed == len(find_failures(index, Filters())) == jobs["failure"].sum()
+    assert summary.gates == figures.gates == jobs["gate"].sum() > 0
+    assert (summary.passed_jobs, summary.unexplained_jobs) == (figures.passed, figures.unexplained)
+    assert summary.lost_minutes == pytest.approx(figures.lost / 60, abs=0.05)
+    assert jobs["lost_sec"].sum() == pytest.approx(figures.lost)
+    assert summary.flaky_jobs == jobs["suspected"].sum() == sum(row.failures for row in report.flaky.jobs)
+    assert summary.by_category == {row.name: row.failed for row in top_rows(index, "types", where)}
+    assert summary.by_state == {row.name: row.failed for row in top_rows(index, "states", where)}
+    rows = top_rows(index, "repos", where)
+    assert sum(row.failed for row in rows) == summary.failed_jobs
+    assert sum(row.jobs or 0 for row in rows) == summary.failed_jobs + summary.passed_jobs
+    assert sum(row.lost_minutes for row in rows) == pytest.approx(figures.lost / 60)
+    groups = {row.name: row.failed for row in top_rows(index, "groups", where)}
+    assert [groups[cause.group] for cause in summary.causes] == [cause.jobs for cause in summary.causes] != []
+    shown = {tile.name: tile for tile in tiles(figures, None, report.causes, report.flaky, young=True)}
+    assert shown["Failure rate"].more == f"{summary.failed_jobs} of {summary.failed_jobs + summary.passed_jobs:,} jobs"
+    assert shown["Flaky failures"].value == str(summary.flaky_jobs)
+    assert shown["Unexplained"].value == str(summary.unexplained_jobs)
 
 
 def test_search_and_top_agree_with_the_documents(

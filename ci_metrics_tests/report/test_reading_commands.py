@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from ci_metrics.commands.doctor import doctor
+from ci_metrics.commands.explain import explain
+from ci_metrics.commands.label import label
+from ci_metrics.commands.pr_comment import pr_comment
 from ci_metrics.commands.report import report
 from ci_metrics.commands.search import search
 from ci_metrics.commands.top import top
-from ci_metrics.errors import NotFoundError, SettingsError
+from ci_metrics.errors import CiMetricsError, NotFoundError, SettingsError
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics_tests.report.corpus import END, corpus
@@ -41,6 +45,37 @@ def test_a_misspelt_repository_is_refused_with_the_nearest(command, index: Embed
     index.upsert(corpus(3))
     with pytest.raises(SettingsError, match=r"--repo: no failure has “acme/shpo”.*“acme/shop”"):
         command(repo="acme/shpo")
+
+
+def test_a_pull_requests_repository_is_checked_too(index: EmbeddedIndex) -> None:
+    index.upsert(corpus(3))
+    with pytest.raises(SettingsError, match=r"--repo: no failure has “acme/shpo”.*“acme/shop”"):
+        pr_comment(pr=100, repo="acme/shpo", dry_run=True)
+    with pytest.raises(SettingsError, match="the one repository"):
+        pr_comment(pr=100, repo="acme/*", dry_run=True)
+
+
+def test_doctor_tells_no_index_an_empty_one_and_one_that_answers_apart_and_makes_none(
+    index: EmbeddedIndex, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said() -> str:
+        doctor()
+        return next(line for line in capsys.readouterr().out.splitlines() if " index: " in line)
+
+    assert "▫️" in said() and "there is no index at" in said()
+    assert not Path(index.location).exists()
+    index.ensure()
+    assert "is empty at" in said()
+    index.upsert(corpus(1))
+    assert "answers at" in said()
+
+
+def test_explain_and_label_make_no_index(index: EmbeddedIndex) -> None:
+    with pytest.raises(CiMetricsError):
+        explain("https://github.example/sample-org/widgets/actions/runs/1/job/1")
+    with pytest.raises(NotFoundError, match="there is no index at"):
+        label("1", "timeout")
+    assert not Path(index.location).exists()
 
 
 def test_several_repositories_may_be_named_also_by_a_pattern(

@@ -61,9 +61,10 @@ def report_day(hours: HoursPart, index: DocumentIndex, day: str) -> Mapping[str,
     index.refresh()
     made = build_report(index, hours.now(), window=Window(end - timedelta(days=DAYS), end))
     target = hours.store.root / NAME / f"{day}.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render(made), encoding="utf-8")
     figures = made.figures
+    if figures.jobs or not target.exists():  # an index that lost its documents is no reason to lose the page of them
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(render(made), encoding="utf-8")
     return {
         "report": dg.MetadataValue.url(target.as_uri()),
         "path": dg.MetadataValue.path(str(target)),
