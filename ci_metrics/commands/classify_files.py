@@ -20,9 +20,9 @@ from ci_metrics.commands.log_input import read_background, read_job, read_logs
 from ci_metrics.logs import extract, redact
 from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import Extraction, Job, Verdict
-from ci_metrics.report.reasons import WhyOfLog
-from ci_metrics.report.reasons import as_row as why_as_row
-from ci_metrics.report.reasons import as_text as why_as_text
+from ci_metrics.report.verdict_reasons import WhyOfLog
+from ci_metrics.report.verdict_reasons import as_row as why_as_row
+from ci_metrics.report.verdict_reasons import as_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.request import primary_requests
 from ci_metrics.verdicts.request_preview import render_request

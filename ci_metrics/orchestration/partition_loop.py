@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
@@ -29,6 +29,8 @@ MOST_IN_A_ROW = 3
 
 #: What an asset does for one hour: returns the hour's metadata.
 HourWork = Callable[[str], Mapping[str, Any]]
+
+Done = TypeVar("Done")
 
 
 def each_hour(
@@ -64,7 +66,7 @@ def each_hour(
             aside[hour] = earlier
             continue
         try:
-            done[hour] = _until_not_overtaken(hours, hour, work, made_of, again or work)
+            done[hour] = until_not_overtaken(hours, hour, work, made_of, again or work)
             in_a_row = 0
         except Exception as error:
             aside[hour] = f"{asset}: {_in_words(error)}"
@@ -111,14 +113,14 @@ def _in_words(error: Exception) -> str:
     return str(error) if isinstance(error, CiMetricsError) else f"{type(error).__name__}: {error}"
 
 
-def _until_not_overtaken(
-    hours: HoursPart, hour: str, work: HourWork, made_of: Sequence[str], again: HourWork
-) -> Mapping[str, Any]:
-    """The work on an hour that was looked at; done again where another run came in between."""
-    for act in (work, *[again] * MOST_REPEATS):
+def until_not_overtaken(
+    hours: HoursPart, hour: str, work: Callable[[str], Done], made_of: Sequence[str], again: Callable[[str], Done]
+) -> Done:
+    """Look at an hour and do the work on it; done again where another run came in between."""
+    for number, act in enumerate((work, *[again] * MOST_REPEATS)):
+        hours.store.look(hour, made_of, anew=number > 0)
         with contextlib.suppress(OvertakenError):
             return act(hour)
-        hours.store.look(hour, made_of, anew=True)
     raise OvertakenError(f"other runs wrote hour {hour} anew each of the {MOST_REPEATS + 1} times it was worked on")
 
 

@@ -26,6 +26,7 @@ from ci_metrics.llm.batch_ledger import BatchLedger, FileBatchLedger
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.llm.clients import build_client
 from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
+from ci_metrics.orchestration.labels import LabelStore
 from ci_metrics.orchestration.learned_weights import LearnedWeights
 from ci_metrics.orchestration.partitions import hour_start
 from ci_metrics.orchestration.store import HourStore
@@ -141,6 +142,11 @@ class JudgePart(_Opening):
         return IndexVerdictStore(self._index.documents)
 
     @cached_property
+    def labels(self) -> LabelStore:
+        """What persons said of failures."""
+        return LabelStore(self._hours.store.root, self._index.documents)
+
+    @cached_property
     def model(self) -> ModelClient | None:
         """The model that the settings name; None when none is asked."""
         client = build_client(self.settings)
@@ -208,10 +214,13 @@ class Parts:
 
 @contextlib.contextmanager
 def open_parts(
-    settings: Settings, on_hour: OnHour = say_nothing, clock: Callable[[], datetime] = utc_now
+    settings: Settings,
+    on_hour: OnHour = say_nothing,
+    clock: Callable[[], datetime] = utc_now,
+    index_part: Callable[[Settings], IndexPart] = IndexPart,
 ) -> Iterator[Parts]:
     """The parts that the settings name; what was opened of them is closed at the block's end."""
-    hours, index = HoursPart(settings, on_hour, clock), IndexPart(settings)
+    hours, index = HoursPart(settings, on_hour, clock), index_part(settings)
     parts = Parts(settings, hours, GitHubPart(settings), index, JudgePart(settings, hours, index))
     with contextlib.closing(index), contextlib.closing(parts.github), contextlib.closing(parts.judge):
         yield parts

@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from ci_metrics.history.failures import web_url
-from ci_metrics.report.formats import minutes, some, spoken
 from ci_metrics.report.markdown import printable
+from ci_metrics.report.readable import minutes, some, spoken
 
 #: Sent events are remembered so long: longer than any of them can come up again.
 REMEMBER = timedelta(days=60)

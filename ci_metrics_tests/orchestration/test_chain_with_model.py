@@ -97,7 +97,7 @@ class Place:
 
     def problems(self) -> dict[str, str]:
         with open_parts(self.settings()) as ci:
-            return summarise(ci.hours.store, [HOUR], datetime.now(UTC)).problems
+            return summarise(ci.hours.store, ci.index.documents, [HOUR], datetime.now(UTC)).problems
 
 
 @pytest.fixture

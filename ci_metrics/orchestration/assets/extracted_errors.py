@@ -4,8 +4,8 @@ What belongs here: handing logs and annotations to the extractor. Does not: what
 (`logs/`).
 """
 
+import contextlib
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +16,10 @@ import zstandard
 
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError
-from ci_metrics.logs import extract
 from ci_metrics.models import Extraction, Job, JobLog, PassingLog
 from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.hours import Outcome
+from ci_metrics.orchestration.judged_job import extract_job
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
@@ -105,7 +105,7 @@ def _done(hours: HoursPart, judge: JudgePart, hour: str, job: Job, log: JobLog, 
         digest=inputs_digest(job, log, budget, in_force),
     )
     try:
-        extraction = extract_job(hours.store, hour, job, log, budget, judge.catalogue)
+        extraction = read_job(hours.store, hour, job, log, budget, judge.catalogue)
     except NotFoundError:
         # Stored logs may be deleted when space is short (docs/operation.md): what was read of them
         # stays.
@@ -168,21 +168,17 @@ def _readable(store: HourStore, log: JobLog) -> JobLog:
     return log
 
 
-def extract_job(store: HourStore, hour: str, job: Job, log: JobLog, budget: int, catalogue: Catalogue) -> Extraction:
-    """What one job's log and annotations say, in `budget` characters, its background taken away.
+def read_job(store: HourStore, hour: str, job: Job, log: JobLog, budget: int, catalogue: Catalogue) -> Extraction:
+    """What one job's stored log and annotations say, in `budget` characters, its background taken away.
 
     Raises NotFoundError when the log has been deleted, ContractError when its background has been
     since it was used.
     """
     background = Backgrounds(store.root).of(log)
-    source: BinaryIO = cast(BinaryIO, store.open_log(hour, log.path)) if log.state == "stored" else io.BytesIO(b"")
-    with source:
-        found = extract(
-            source, job=job, annotations=job.annotations, background=background, budget=budget, catalogue=catalogue
-        )
-    if not found.errors and log.state != "stored":
-        found = replace(found, state="no_log")
-    return replace(found, truncated=found.truncated or log.truncated)
+    with contextlib.ExitStack() as opened:
+        stored = opened.enter_context(store.open_log(hour, log.path)) if log.state == "stored" else None
+        source = cast(BinaryIO, stored) if stored is not None else None
+        return extract_job(job, log, source, background=background, budget=budget, catalogue=catalogue)
 
 
 def inputs_digest(job: Job, log: JobLog, budget: int, extractor: str) -> str:

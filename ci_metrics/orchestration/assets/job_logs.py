@@ -153,7 +153,7 @@ def _fetch(hours: HoursPart, github: GitHubPart, hour: str, job: Job, earlier: J
     name = f"{job.job_id}-{job.run_attempt}"
     try:
         with hours.store.log_writer(hour, name) as write:
-            log = github.client.download_log(job, write, github.settings.max_log_mb * 1_000_000, earlier)
+            log = github.client.download_log(job, write, github.settings.max_log_bytes, earlier)
     except CiMetricsError as error:
         return _entry(job, "unavailable", f"{type(error).__name__}: {error}")
     if log.state != "stored":

@@ -6,7 +6,7 @@ What belongs here: deciding which attempts to ask for. Does not: logs.
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
 import dagster as dg
@@ -17,6 +17,7 @@ from ci_metrics.models import Job, Run
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
 from ci_metrics.orchestration.hours import Outcome
+from ci_metrics.orchestration.judged_job import with_annotations
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import checked, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
@@ -148,7 +149,7 @@ def _try_fetch(github: GitHub, run: Run) -> Answer:
     failures = {name: "; ".join(short)} if short else {}
     for job in fetched:
         try:
-            jobs.append(within_limits(replace(job, annotations=tuple(annotations.get(job.job_id, ())))))
+            jobs.append(within_limits(with_annotations(job, annotations.get(job.job_id, ()))))
         except ContractError as error:
             failures[f"job {job.job_id} attempt {job.run_attempt}"] = str(error)
     return Answer(jobs=jobs, failures=failures)
