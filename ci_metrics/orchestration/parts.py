@@ -139,7 +139,7 @@ class JudgePart(_Opening):
     @cached_property
     def verdicts(self) -> IndexVerdictStore:
         """The verdict index: what humans and models said of each distinct error."""
-        return IndexVerdictStore(self._index.documents)
+        return IndexVerdictStore(self._index.documents, unwritten=self._hours.store.root / "unwritten_verdicts")
 
     @cached_property
     def labels(self) -> LabelStore:
