@@ -21,6 +21,7 @@ from ci_metrics.errors import ContractError, IncompleteError, NotFoundError
 from ci_metrics.github import passing_runs, pull_requests, run_search
 from ci_metrics.github.auth import Credentials, credentials_of
 from ci_metrics.github.conditional import ConditionalCache
+from ci_metrics.github.deadline import GRACE
 from ci_metrics.github.download import LogDownloads
 from ci_metrics.github.limiter import shared_limiter
 from ci_metrics.github.listings import read_listing
@@ -38,7 +39,7 @@ from ci_metrics.github.schemas import (
     WorkflowJob,
     WorkflowRun,
 )
-from ci_metrics.github.transport import GRACE, Transport
+from ci_metrics.github.transport import Transport
 from ci_metrics.limits import Limiter
 from ci_metrics.models import Annotation, Job, JobLog, Run
 from ci_metrics.settings import Settings

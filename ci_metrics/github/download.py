@@ -18,10 +18,11 @@ from ci_metrics.addresses import is_loopback
 from ci_metrics.errors import NotFoundError, TransientError
 from ci_metrics.github.answers import joined, no_answer, place, whole_number
 from ci_metrics.github.capped_log import CappedLog
+from ci_metrics.github.deadline import Deadline
 from ci_metrics.github.log_end import LogEnd, began, content_range, ended, is_a_page
 from ci_metrics.github.request_counts import STORAGE
 from ci_metrics.github.text import shown
-from ci_metrics.github.transport import Transport, certificates, read_in_time
+from ci_metrics.github.transport import Transport, certificates
 from ci_metrics.models import Job, JobLog, LogState
 from ci_metrics.retrying import retrying
 
@@ -39,7 +40,6 @@ class LogDownloads:
             logging.getLogger(name).setLevel(logging.WARNING)
         self._client = httpx.Client(
             verify=certificates(),
-            timeout=httpx.Timeout(60, connect=15),
             trust_env=not is_loopback(transport.api_url),
             follow_redirects=False,
         )
@@ -91,9 +91,11 @@ class LogDownloads:
             with self._transport.limiter.free_slot():
                 self._transport.counts.sent(STORAGE, again=again)
                 try:
-                    with self._client.stream("GET", url, headers=transfer.headers()) as response:
+                    deadline = Deadline(self._transport.grace)
+                    asked = self._client.stream("GET", url, headers=transfer.headers(), extensions=deadline.extensions)
+                    with asked as response:
                         if not 300 <= response.status_code < 400:
-                            return transfer.take(response, url, self._transport.grace)
+                            return transfer.take(response, url, deadline)
                         url = joined(url, response.headers.get("location", ""))
                 except (httpx.RequestError, httpx.InvalidURL) as error:
                     raise no_answer(error, url) from error
@@ -115,7 +117,7 @@ class _Transfer:
         """What to ask for: the rest."""
         return {"Range": f"bytes={self.sink.received}-"} if self.sink.received and not self._encoded else {}
 
-    def take(self, response: httpx.Response, url: str, grace: float) -> None:
+    def take(self, response: httpx.Response, url: str, deadline: Deadline) -> None:
         """Read one answer to its end. NotFoundError; TransientError when the log is not whole after it."""
         status, sink = response.status_code, self.sink
         start, total = content_range(response.headers.get("content-range", ""))
@@ -137,7 +139,7 @@ class _Transfer:
             sink.expect(total)
         skip = sink.received if status == 200 else 0
         first = status == 200
-        for chunk in read_in_time(response, url, grace):
+        for chunk in deadline.body(response):
             if first and ("html" in response.headers.get("content-type", "") or is_a_page(chunk)):
                 raise TransientError(
                     f"{place(url)} gave a page where a log was expected: is there a proxy in between? “{shown(chunk)}”"

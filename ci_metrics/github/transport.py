@@ -34,6 +34,7 @@ from ci_metrics.github.answers import (
 )
 from ci_metrics.github.auth import Credentials
 from ci_metrics.github.conditional import ConditionalCache, KeptAnswer
+from ci_metrics.github.deadline import GRACE, Deadline
 from ci_metrics.github.pages import PAGE, Page, Shape
 from ci_metrics.github.request_counts import Counts
 from ci_metrics.github.retry_policy import Patience
@@ -49,23 +50,6 @@ _MAX_PAGES = 1000
 
 #: Bytes of one JSON answer, unpacked. A page of a hundred jobs of a hundred steps has 3 MB.
 _MAX_ANSWER = 128 * 1024 * 1024
-
-#: An answer may take so many seconds, and as much longer as it takes to read it at `_LEAST_RATE` bytes a second: what comes
-#: more slowly (a byte a second) would hold its place for hours.
-GRACE, _LEAST_RATE = 30.0, 4_096
-
-
-def read_in_time(response: httpx.Response, url: str, grace: float) -> Iterator[bytes]:
-    """The body of a streamed answer, unpacked, as it comes. Raises TransientError when it comes too slowly, httpx's errors."""
-    began, received = time.monotonic(), 0
-    for chunk in response.iter_bytes():
-        received += len(chunk)
-        yield chunk
-        took = time.monotonic() - began
-        if took > grace + received / _LEAST_RATE:
-            raise TransientError(
-                f"{place(url)} sent {received} bytes in {took:.0f} s, too slow to wait for its end. Is there a proxy in between?"
-            )
 
 
 @cache
@@ -102,7 +86,6 @@ class Transport:
         self._waited = 0.0
         self._client = httpx.Client(
             verify=certificates(),
-            timeout=httpx.Timeout(60, connect=15),
             limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
             trust_env=not is_loopback(api_url),
             headers={
@@ -292,10 +275,11 @@ class Transport:
         self, method: str, url: str, headers: Mapping[str, str], body: Mapping[str, str] | None
     ) -> httpx.Response:
         """One answer with its body, in bounds of time and size."""
-        with self._client.stream(method, url, headers=headers, json=body) as response:
-            parts: list[bytes] = []
-            size = 0
-            for chunk in read_in_time(response, url, self.grace):
+        deadline = Deadline(self.grace)
+        parts: list[bytes] = []
+        size = 0
+        with self._client.stream(method, url, headers=headers, json=body, extensions=deadline.extensions) as response:
+            for chunk in deadline.body(response):
                 parts.append(chunk)
                 size += len(chunk)
                 if size > _MAX_ANSWER:

@@ -22,6 +22,7 @@ FaultKind = Literal[
     "shape",  # 200 with JSON of another shape: {}
     "hang",  # wait `seconds`, then answer as usual
     "drip",  # one byte of the body every `seconds`
+    "drip_head",  # one byte of headers without end every `seconds`
     "empty",  # 200 without a body
     "gzip",  # a body that is said to be gzip and is not
     "nested",  # 200 with JSON nested a hundred thousand times

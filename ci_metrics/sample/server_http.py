@@ -83,15 +83,18 @@ class Http(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if drip is not None:
-            for byte in body:
-                self.wfile.write(bytes((byte,)))
-                self.wfile.flush()
-                time.sleep(drip)
+            self._drip(body, drip)
         elif status != 304:
             self.wfile.write(body[: len(body) // 2] if cut else body)
         self.wfile.flush()
         if cut or not sized:
             self.hang_up()
+
+    def _drip(self, data: bytes, seconds: float) -> None:
+        for byte in data:
+            self.wfile.write(bytes((byte,)))
+            self.wfile.flush()
+            time.sleep(seconds)
 
     def fail(self, fault: Fault) -> bool:
         """Answer with what is not an answer; False when the fault wants a good one, or one of its own."""
@@ -109,6 +112,8 @@ class Http(BaseHTTPRequestHandler):
                 self.send_bytes(200, plain, b"[" * 100_000 + b"]" * 100_000)
             case "not_modified":
                 self.send_bytes(304, {}, b"")
+            case "drip_head":
+                self._drip(b"HTTP/1.1 200 OK\r\nServer: " + b"SampleGitHub " * 1000, fault.seconds or 1.0)
             case "redirect_loop":
                 self.send_bytes(302, {"Location": self.path}, b"")
             case _:

@@ -150,6 +150,7 @@ def cases() -> Iterator[tuple[str, str, dict[str, object]]]:
             yield kind, on, {}
     for on in ("jobs", "log_storage"):
         yield "drip", on, {"seconds": 0.02}
+        yield "drip_head", on, {"seconds": 0.02}
         yield "cut", on, {}
     for kind in (
         "break",

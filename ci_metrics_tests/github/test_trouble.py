@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -74,6 +75,16 @@ def test_nobody_there_is_a_passing_error_that_names_the_host() -> None:
     server.stop()
     with client(server) as github, pytest.raises(TransientError, match=r"127\.0\.0\.1"):
         github.check_repo(NAME)
+
+
+@pytest.mark.parametrize("kind", ["drip", "drip_head", "hang"])
+def test_an_answer_that_comes_byte_by_byte_or_not_at_all_is_given_up_in_time(kind: FaultKind) -> None:
+    with SampleGitHub(WORLD) as server, client(server, grace=0.2) as github:
+        server.faults.add(Fault(kind=kind, on="runs", times=None, seconds=0.02 if kind != "hang" else 3))
+        began = time.monotonic()
+        with pytest.raises(TransientError, match="timed out" if kind == "hang" else "too slow to wait for the end"):
+            github.runs_created(NAME, WORLD.start, WORLD.end)
+        assert time.monotonic() - began < 14  # five times, a whole second each at most, on a busy machine
 
 
 @pytest.mark.parametrize(
