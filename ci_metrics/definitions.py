@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
 from ci_metrics.orchestration.alerts import send_alerts
-from ci_metrics.orchestration.assets import build_assets, build_daily_assets, build_learning
+from ci_metrics.orchestration.assets import build_assets
 from ci_metrics.orchestration.checks import judged_by_this_version
 from ci_metrics.orchestration.console_logger import people_logger
 from ci_metrics.orchestration.jobs import INGEST, LEARN, RECLASSIFY, REPORT, build_jobs
 from ci_metrics.orchestration.message_batches import collect_message_batches
-from ci_metrics.orchestration.partitions import hourly_partitions
 from ci_metrics.orchestration.parts import HoursPart
 from ci_metrics.orchestration.pr_comments import comment_pull_requests
 from ci_metrics.orchestration.resources import build_resources
@@ -35,18 +33,11 @@ def build_definitions(
     ticks; `resource_overrides` stand in for `hours`, `github`, `index` or `judge`. Raises SettingsError when a setting is
     wrong: the code location then shows that one message.
     """
-    given = settings or load_settings()
-    partitions = hourly_partitions(given.partitions_start)
-    with warnings.catch_warnings():
-        # Backfill policies are "beta" in Dagster's words; the exact pin in pyproject.toml is our answer to that.
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        assets = build_assets(partitions, given)
-        daily = build_daily_assets(given, assets[-1])
-        learned = build_learning(assets)
-    jobs = build_jobs(assets, daily, learned)
+    assets = build_assets(settings or load_settings())
+    jobs = build_jobs(assets)
     hours = {} if settings is None else {"hours": HoursPart(settings)}
     return dg.Definitions(
-        assets=[*assets, *daily, learned],
+        assets=[*assets.hourly, assets.daily, assets.learned],
         asset_checks=[judged_by_this_version],
         jobs=[*jobs.values(), collect_message_batches, comment_pull_requests, send_alerts],
         schedules=build_schedules(jobs[INGEST], jobs[REPORT], jobs[LEARN], cron),

@@ -1,10 +1,11 @@
 """Pull requests and their comments at GitHub, with a token of their own.
 
-What belongs here: the few requests that a comment needs. Does not: what it says (`report/pr_comment.py`), sending (`transport.py`), the
-pipeline's client (`client.py`), whose token can only read.
+What belongs here: the few requests that a comment needs. Does not: what it says
+(`report/pr_comment.py`), sending (`transport.py`), the pipeline's client (`client.py`), whose token
+can only read.
 
-The token needs no more than "Pull requests: read and write" on the repositories (a fine-grained token or a GitHub App); in GitHub
-Actions `permissions: pull-requests: write`.
+The token needs no more than "Pull requests: read and write" on the repositories (a fine-grained
+token or a GitHub App); in GitHub Actions `permissions: pull-requests: write`.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class Comment:
 
 
 class PullRequestClient:
-    """Reads a pull request and writes one comment on it. A context manager. Raises what `Transport.get` raises."""
+    """Reads a pull request and writes one comment on it. A context manager. Raises what
+    `Transport.get` raises.
+    """
 
     def __init__(self, api_url: str, token: str) -> None:
         """`api_url` as GITHUB_API_URL."""
@@ -83,9 +86,11 @@ class PullRequestClient:
         return PullHead(found.head.sha, found.base.ref, found.state == "open")
 
     def find(self, repo: str, number: int, marker: str) -> Comment | None:
-        """Our comment: the oldest one that begins with the marker, by our own account where GitHub names it.
+        """Our comment: the oldest one that begins with the marker, by our own account where GitHub
+        names it.
 
-        Raises IncompleteError when it is not among those that came, and more should have come: a second one would be written.
+        Raises IncompleteError when it is not among those that came, and more should have come: a
+        second one would be written.
         """
         login = self._own_login()
         path, shape = f"/repos/{repo}/issues/{number}/comments", Shape(IssueComment, f"{repo}#{number}", "")
@@ -100,7 +105,9 @@ class PullRequestClient:
         return None
 
     def create(self, repo: str, number: int, body: str) -> str:
-        """Write the comment; its address. Not tried twice: the answer may be lost when the comment is not."""
+        """Write the comment; its address. Not tried twice: the answer may be lost when the comment
+        is not.
+        """
         path = f"/repos/{repo}/issues/{number}/comments"
         return self._written("POST", path, body, repeatable=False)
 

@@ -1,6 +1,8 @@
-"""A listing as a whole: all pages, checked against what GitHub says there is, asked again when it is less.
+"""A listing as a whole: all pages, checked against what GitHub says there is, asked again when it
+is less.
 
-What belongs here: when a listing is complete. Does not: one page (`pages.py`), one request (`transport.py`).
+What belongs here: when a listing is complete. Does not: one page (`pages.py`), one request
+(`transport.py`).
 """
 
 from __future__ import annotations
@@ -38,10 +40,11 @@ def read_listing(
     *,
     claimed: int | None = None,
 ) -> Listing[M]:
-    """All entries, in order, each once. What several readings found counts together, where entries have an identity.
+    """All entries, in order, each once. What several readings found counts together, where entries
+    have an identity.
 
-    `claimed`: how many there are, for a listing whose pages do not say.
-    Raises what `Transport.pages` raises.
+    `claimed`: how many there are, for a listing whose pages do not say. Raises what
+    `Transport.pages` raises.
     """
     found: dict[object, M] = {}
     missing = ""

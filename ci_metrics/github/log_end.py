@@ -1,10 +1,12 @@
 """How a log begins and ends: whether it is one, and whether it is whole.
 
-What belongs here: what a log's first and last bytes, and an answer's `Content-Range`, prove. Does not: fetching it.
+What belongs here: what a log's first and last bytes, and an answer's `Content-Range`, prove. Does
+not: fetching it.
 
-The runner's last step, "Complete job", prints "Cleaning up orphan processes", then a line for each process that it ends and at
-times warnings (of 202 whole logs of 39 projects all end so; 20 with such a line after it). A runner that was lost or killed
-prints nothing more: then GitHub says that "Complete job" did not succeed, or lists no such step, and the length has to do.
+The runner's last step, "Complete job", prints "Cleaning up orphan processes", then a line for each
+process that it ends and at times warnings: so ended all 202 whole logs that were looked at, 20 of
+them with such a line after it. A runner that was lost or killed prints nothing more: then GitHub
+says that "Complete job" did not succeed, or lists no such step, and the length has to do.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ class LogEnd:
 
 
 def ended(job: Job) -> bool:
-    """Whether the runner came to its own end in this job, so that its last line must stand in the log."""
+    """Whether the runner came to its own end in this job, so that its last line must stand in the
+    log.
+    """
     return any(step.name == "Complete job" and step.conclusion == "success" for step in job.steps)
 
 

@@ -1,6 +1,8 @@
-"""What one answer holds: its entries as models, those that cannot be read, how many there should be, where the next page is.
+"""What one answer holds: its entries as models, those that cannot be read, how many there should
+be, where the next page is.
 
-What belongs here: from JSON to a `Page`, and what of it may be kept. Does not: requests (`transport.py`), many pages (`listings.py`).
+What belongs here: from JSON to a `Page`, and what of it may be kept. Does not: requests
+(`transport.py`), many pages (`listings.py`).
 """
 
 from __future__ import annotations
@@ -44,11 +46,14 @@ class Shape(Generic[M]):
 
     @property
     def version(self) -> str:
-        """Changes with the model's fields: an answer kept by an earlier version lacks what that did not read."""
+        """Changes with the model's fields: an answer kept by an earlier version lacks what that did
+        not read.
+        """
         return _version(self.model)
 
     def page(self, value: object, link: str, url: str, *, moved: bool = False) -> Page[M]:
-        """The answer's parts. TransientError when it is not what this address gives: that is no empty list.
+        """The answer's parts. TransientError when it is not what this address gives: that is no
+        empty list.
 
         `moved`: the repository has another name by now, so its objects carry that.
         """

@@ -1,8 +1,9 @@
 """GitHub's JSON as models, strict where a field decides something, tolerant where it may be absent.
 
-What belongs here: which field of GitHub's answers becomes which field of a record. Does not: HTTP, cleaning text (`text.py`).
-Field names are those of GitHub's REST API version 2022-11-28. Conclusions and statuses pass through, unknown ones too: GitHub
-adds words. A null and a missing field are the same. A model dumped and read again is the same: the cache keeps it so.
+What belongs here: which field of GitHub's answers becomes which field of a record. Does not: HTTP,
+cleaning text (`text.py`). Field names are those of GitHub's REST API version 2022-11-28.
+Conclusions and statuses pass through, unknown ones too: GitHub adds words. A null and a missing
+field are the same. A model dumped and read again is the same: the cache keeps it so.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ NO_PULL = "N/A"
 #: The largest whole number that Parquet, SQLite and OpenSearch store.
 LARGEST = 2**63 - 1
 
-#: GitHub runs a run again at most 50 times; a number far above is no attempt, and each would cost a request.
+#: GitHub runs a run again at most 50 times; a number far above is no attempt, and each would cost a
+#: request.
 MOST_ATTEMPTS = 1_000
 
 #: 3000-01-01 in Unix seconds: what lies behind is no time of a quota's end.
@@ -43,7 +45,9 @@ def _number(value: object, info: ValidationInfo) -> object:
 
 
 def _time(value: object) -> object:
-    """A time in UTC; None for GitHub's placeholders ("0001-01-01T00:00:00Z" for a step that never ran)."""
+    """A time in UTC; None for GitHub's placeholders ("0001-01-01T00:00:00Z" for a step that never
+    ran).
+    """
     if isinstance(value, str):
         if not value:
             return None
@@ -97,7 +101,9 @@ _WANTED = {
 
 
 def read(model: type[M], value: object, where: str) -> M:
-    """`value` as a `model` of `where` (a repository, a run of one …). ContractError: names the object, the field, what was seen."""
+    """`value` as a `model` of `where` (a repository, a run of one …). ContractError: names the
+    object, the field, what was seen.
+    """
     try:
         return model.model_validate(value, context=(model, value, where))
     except ValidationError as error:
@@ -227,9 +233,11 @@ class WorkflowRun(_Running):
         )
 
     def _pull(self, repo: str) -> tuple[str, str]:
-        """The one pull request into this repository that GitHub names, and its base branch; several are as good as none.
+        """The one pull request into this repository that GitHub names, and its base branch; several
+        are as good as none.
 
-        In a fork, GitHub also names the pull request that the branch has in the repository above it: not ours.
+        In a fork, GitHub also names the pull request that the branch has in the repository above
+        it: not ours.
         """
         found = set()
         for pull in self.pull_requests:
@@ -272,8 +280,8 @@ class WorkflowJob(_Running):
     def record(self, repo: str, *, run_attempt: int = 1, workflow_name: str = "") -> Job:
         """The job as this project's record.
 
-        The job's own `run_attempt` counts; it and the workflow's name are given for answers that lack them (old GitHub
-        Enterprise servers).
+        The job's own `run_attempt` counts; it and the workflow's name are given for answers that
+        lack them (old GitHub Enterprise servers).
         """
         return Job(
             repo=repo,
@@ -348,7 +356,9 @@ class RateLimit(GitHubObject):
 
 
 class RateLimits(GitHubObject):
-    """What `rate-limit-overview` has under `resources`: of its quotas, the one that REST requests count against."""
+    """What `rate-limit-overview` has under `resources`: of its quotas, the one that REST requests
+    count against.
+    """
 
     core: RateLimit
 
@@ -361,7 +371,9 @@ class RateLimitOverview(GitHubObject):
 
 
 class IssueComment(GitHubObject):
-    """A comment on a pull request (GitHub's `issue-comment`). Its body is compared with what we wrote: it stays as it is."""
+    """A comment on a pull request (GitHub's `issue-comment`). Its body is compared with what we
+    wrote: it stays as it is.
+    """
 
     noun: ClassVar[str] = "comment"
     id: Id
@@ -379,7 +391,9 @@ class InstallationToken(GitHubObject):
 
 
 def job_from_object(value: object) -> Job:
-    """The job that a file describes: the API's object, or no more of it than its steps. ContractError when it is none."""
+    """The job that a file describes: the API's object, or no more of it than its steps.
+    ContractError when it is none.
+    """
     if not isinstance(value, Mapping):
         return read(WorkflowJob, value, "a file").record("")
     repo = "/".join(str(value.get("url", "")).split("/repos/")[-1].split("/")[:2]) or "unknown/unknown"

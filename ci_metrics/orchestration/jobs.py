@@ -5,13 +5,12 @@ What belongs here: names and selections. Does not: when they run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import dagster as dg
 
 # What define_asset_job returns; Dagster exports no public name for it.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from ci_metrics.orchestration.assets import Assets
 from ci_metrics.orchestration.checks import STALE
 
 __all__ = ["INGEST", "LEARN", "RECLASSIFY", "REEXTRACT", "REPORT", "UnresolvedAssetJobDefinition", "build_jobs"]
@@ -25,21 +24,19 @@ REEXTRACT = "reextract_hours"
 REPORT = "daily_reports"
 LEARN = "learn_from_verdicts"
 
-#: What comes from GitHub.
-_FETCHED = frozenset({"workflow_runs", "workflow_jobs", "job_logs"})
+#: So many of the hour's assets, the first of the chain, come from GitHub.
+_FETCHED = 3
 
 
-def build_jobs(
-    hourly: Sequence[dg.AssetsDefinition], daily: Sequence[dg.AssetsDefinition], learned: dg.AssetsDefinition
-) -> dict[str, UnresolvedAssetJobDefinition]:
+def build_jobs(assets: Assets) -> dict[str, UnresolvedAssetJobDefinition]:
     """The jobs over assets, by name."""
-    read = [asset for asset in hourly if asset.key.to_user_string() not in _FETCHED]
-    judged = [asset for asset in read if asset.key.to_user_string() != "extracted_errors"]
+    read = assets.hourly[_FETCHED:]
+    judged = read[1:]  # all but `extracted_errors`
     once_a_day = dg.AssetSelection.checks(STALE)
     jobs = [
         dg.define_asset_job(
             INGEST,
-            selection=dg.AssetSelection.assets(*hourly) - once_a_day,
+            selection=dg.AssetSelection.assets(*assets.hourly) - once_a_day,
             description="The whole chain for one hour, or a range of hours.",
         ),
         dg.define_asset_job(
@@ -54,12 +51,12 @@ def build_jobs(
         ),
         dg.define_asset_job(
             REPORT,
-            selection=dg.AssetSelection.assets(*daily) | once_a_day,
+            selection=dg.AssetSelection.assets(assets.daily) | once_a_day,
             description="The HTML report of the week that ends with a day, and whether any stored hour is stale.",
         ),
         dg.define_asset_job(
             LEARN,
-            selection=dg.AssetSelection.assets(learned),
+            selection=dg.AssetSelection.assets(assets.learned),
             description="Learn the embedded decision again from people's and a sure model's verdicts. Asks GitHub for nothing.",
         ),
     ]

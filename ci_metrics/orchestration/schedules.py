@@ -4,6 +4,7 @@ What belongs here: schedules. Does not: late data (`sensors.py`).
 """
 
 from datetime import timedelta
+from functools import partial
 
 import dagster as dg
 
@@ -16,6 +17,9 @@ from ci_metrics.orchestration.parts import HoursPart, JudgePart
 HOURLY = "15 * * * *"
 
 
+_schedule = partial(dg.schedule, execution_timezone="UTC", default_status=dg.DefaultScheduleStatus.RUNNING)
+
+
 def build_schedules(
     ingest: UnresolvedAssetJobDefinition,
     report: UnresolvedAssetJobDefinition,
@@ -24,11 +28,9 @@ def build_schedules(
 ) -> list[dg.ScheduleDefinition]:
     """The hourly ingestion (`cron` says when), the daily report, weekly learning."""
 
-    @dg.schedule(
+    @_schedule(
         job=ingest,
         cron_schedule=cron,
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
         description="At :15, the hour that has just closed.",
     )
     def hourly(
@@ -41,11 +43,9 @@ def build_schedules(
         tick = context.scheduled_execution_time.strftime("%Y-%m-%dT%H:%M")
         return dg.RunRequest(run_key=f"{key}@{tick}", partition_key=key, tags={"ci_metrics/reason": "schedule"})
 
-    @dg.schedule(
+    @_schedule(
         job=report,
         cron_schedule="30 0 * * *",
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
         description="At 00:30 UTC, the report of the week that ended with yesterday.",
     )
     def daily(
@@ -56,11 +56,9 @@ def build_schedules(
         day = (context.scheduled_execution_time - timedelta(days=1)).strftime(DAY_FORMAT)
         return dg.RunRequest(run_key=day, partition_key=day)
 
-    @dg.schedule(
+    @_schedule(
         job=learn,
         cron_schedule="0 3 * * 1",
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Mondays at 03:00 UTC, the embedded classifier learns from the verdicts that people and a model have given.",
     )
     def weekly(

@@ -7,6 +7,7 @@ batches are (the modules of their jobs).
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
 import dagster as dg
 
@@ -22,8 +23,8 @@ from ci_metrics.orchestration.pr_comments import comment_pull_requests, news, to
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 
-#: Seconds between ticks.
-INTERVAL = 300
+#: Every sensor: on from the start, seconds between its ticks.
+_sensor = partial(dg.sensor, minimum_interval_seconds=300, default_status=dg.DefaultSensorStatus.RUNNING)
 
 #: What failed, or has not ended, is requested again after this: a run an open batch or a silent chat room costs.
 AGAIN = timedelta(minutes=15)
@@ -42,10 +43,8 @@ def build_sensors(
 ) -> list[dg.SensorDefinition]:
     """Those for hours (`late_data`, `late_verdicts`), then `message_batches`, `alerts` and `pr_comments`."""
 
-    @dg.sensor(
+    @_sensor(
         job=ingest,
-        minimum_interval_seconds=INTERVAL,
-        default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Redoes hours that are missing (downtime), unfinished (runs in progress, something not fetched, verdicts open) "
             "or young enough for a re-run. At most three ranges of a day per tick; what has not changed costs no quota."
@@ -65,10 +64,8 @@ def build_sensors(
             return dg.SkipReason("Every hour is there, finished and recently swept.")
         return dg.SensorResult(run_requests=[request_for(each, now) for each in ranges])
 
-    @dg.sensor(
+    @_sensor(
         job=reclassify,
-        minimum_interval_seconds=INTERVAL,
-        default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Has hours judged again whose verdicts came from a message batch, and old hours whose verdicts are still open "
             "(no money was left, or the model failed)."
@@ -88,10 +85,8 @@ def build_sensors(
         ranges = [HourRange(first, last, "unfinished") for first, last in chunks_of(sorted(due))]
         return dg.SensorResult(run_requests=[request_for(each, now) for each in ranges])
 
-    @dg.sensor(
+    @_sensor(
         job_name=collect_message_batches.name,
-        minimum_interval_seconds=INTERVAL,
-        default_status=dg.DefaultSensorStatus.RUNNING,
         description="While message batches are open: has those collected that have ended.",
     )
     def message_batches(
@@ -103,10 +98,8 @@ def build_sensors(
             return dg.SkipReason("No batch is open.")
         return dg.RunRequest(run_key=_slot(hours.now()))
 
-    @dg.sensor(
+    @_sensor(
         job_name=send_alerts.name,
-        minimum_interval_seconds=INTERVAL,
-        default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "With ALERT_WEBHOOK_URL: has a chat room told (Slack's JSON) of groups of failures that are new or spiking, "
             "nothing indexed, the model's budget spent. Each event once; what could not be sent is tried again."
@@ -120,10 +113,8 @@ def build_sensors(
             return dg.SkipReason("Nothing new to tell.")
         return dg.RunRequest(run_key=_run_key((alert.key for alert in due), hours.now()))
 
-    @dg.sensor(
+    @_sensor(
         job_name=comment_pull_requests.name,
-        minimum_interval_seconds=INTERVAL,
-        default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "With ENABLE_PR_COMMENTS: has the one comment of each open pull request written or updated whose runs were "
             "indexed since. What GitHub refuses is tried again."

@@ -1,7 +1,8 @@
 """Faults of the sample GitHub: what goes wrong, on which requests, how often.
 
-What belongs here: the list of faults and the decision which one meets the next request. Does not: carrying it out
-(`server_http.py`). Everything is counted, nothing is random, so that a failing test fails again.
+What belongs here: the list of faults and the decision which one meets the next request. Does not:
+carrying it out (`server_http.py`). Everything is counted, nothing is random, so that a failing test
+fails again.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ FaultKind = Literal[
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """One thing that goes wrong: on requests of kind `on`, after `after` good ones, `times` times, every `every`-th."""
+    """One thing that goes wrong: on requests of kind `on`, after `after` good ones, `times` times,
+    every `every`-th.
+    """
 
     kind: FaultKind
     on: str = "*"  # a kind of request (see server_routes.KINDS), or * for all
@@ -88,7 +91,9 @@ class Faults:
         self.capped_total: bool = False  # a filtered search says 1,000 when it has more
 
     def add(self, fault: Fault) -> Fault:
-        """Add one fault behind the others and give it back, so that a test can read how often it struck."""
+        """Add one fault behind the others and give it back, so that a test can read how often it
+        struck.
+        """
         with self._lock:
             self._faults.append(fault)
         return fault

@@ -1,7 +1,8 @@
-"""What a fault makes of a good answer: a page that is short, a count that is wrong, an object of somebody else, hostile values.
+"""What a fault makes of a good answer: a page that is short, a count that is wrong, an object of
+somebody else, hostile values.
 
-What belongs here: from a reply to a reply. Does not: which request a fault meets (`faults.py`), what goes wrong on the way
-(`server_http.py`).
+What belongs here: from a reply to a reply. Does not: which request a fault meets (`faults.py`),
+what goes wrong on the way (`server_http.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from ci_metrics.sample.server_question import Reply
 #: One more than the largest number that 64 bits hold.
 TOO_LARGE = 2**64
 
-#: What no name should hold: half a character, a NUL, a bell, the beginning of a colour, a turn of the direction of writing.
+#: What no name should hold: half a character, a NUL, a bell, the beginning of a colour, a turn of
+#: the direction of writing.
 HOSTILE = "\ud83d\x00\x07\x1b[31m\u202e"
 
 

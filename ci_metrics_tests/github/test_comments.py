@@ -1,4 +1,6 @@
-"""Comments: the same care as the pipeline's requests, with a token of their own, and never a second one."""
+"""Comments: the same care as the pipeline's requests, with a token of their own, and never a second
+one.
+"""
 
 from __future__ import annotations
 

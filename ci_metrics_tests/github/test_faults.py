@@ -1,6 +1,8 @@
-"""Every fault of the sample GitHub: what came is whole or says what is missing, and once the fault is gone all is there.
+"""Every fault of the sample GitHub: what came is whole or says what is missing, and once the fault
+is gone all is there.
 
-One table, one promise. What is taken is what the pipeline takes: runs, attempts, jobs, annotations, logs of failed jobs.
+One table, one promise. What is taken is what the pipeline takes: runs, attempts, jobs, annotations,
+logs of failed jobs.
 """
 
 from __future__ import annotations

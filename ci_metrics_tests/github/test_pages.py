@@ -1,4 +1,6 @@
-"""One page: its entries, what of it cannot be used, and whether it is short, each as GitHub's own answer shows it."""
+"""One page: its entries, what of it cannot be used, and whether it is short, each as GitHub's own
+answer shows it.
+"""
 
 from __future__ import annotations
 

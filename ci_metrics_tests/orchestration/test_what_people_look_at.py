@@ -108,9 +108,13 @@ def test_the_comment_on_a_sample_pull_request_is_made_once(ingested: Ingested, i
     assert made or any(ingested.server.comments.of(pull.repo, pull.number) for pull in ingested.server.world.pulls)
 
 
-def test_pandas_frames_hold_the_sample_day(index: DocumentIndex, failed: list[Document]) -> None:
+def test_pandas_frames_hold_the_sample_day(ingested: Ingested, index: DocumentIndex, failed: list[Document]) -> None:
     jobs = frames.jobs(index=index)
     assert len(jobs) == sum(1 for _ in index.scan("jobs"))
+    store = ingested.parts.hours.store
+    stored = frames.hours("workflow_jobs", root=store.root)
+    assert len(stored) == len(jobs)
+    assert set(stored["hour"]) <= set(store.hours())
     assert set(jobs.index[jobs["failure"]]) == {document.id for document in failed}
     assert (jobs.loc[jobs["failure"], "lost_sec"] >= jobs.loc[jobs["failure"], "l_duration_sec"].fillna(0)).all()
 
