@@ -125,6 +125,11 @@ class HourStore:
         self._look = _Look(hour, state or self._states.read(hour), tuple(made_of))
         return self._look.state
 
+    def looked_at(self, hour: str) -> HourState:
+        """What the work on an hour rests on: the state at its look."""
+        look = self._looking(hour)
+        return look.state if look is not None else self._states.read(hour)
+
     def commit(
         self,
         asset: str,

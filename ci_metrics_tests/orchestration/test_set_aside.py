@@ -139,4 +139,5 @@ def test_a_job_that_fits_into_no_table_costs_at_most_its_own_document(
     result = ingest(settings)
     assert result.success, said(result)
     assert sum(landed(settings).values()) == documents
-    assert [why for hour in HOURS for why in set_aside(settings, hour).values()] == ([named] if named else [])
+    whys = [why for hour in HOURS for why in set_aside(settings, hour).values()]
+    assert named in whys if named else not whys

@@ -68,7 +68,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     before = github.client.requests
     failed = [job for job in hours.store.read("workflow_jobs", hour, Job) if job.failed and job.finished]
     manifest = {(log.job_id, log.run_attempt): log for log in hours.store.read_or_none(NAME, hour, JobLog)}
-    asked = asked_repositories(hours.store.state(hour), hours.settings.repo, context.run.tags.get(REASON_TAG, ""))
+    asked = asked_repositories(hours.store.looked_at(hour), hours.settings.repo, context.run.tags.get(REASON_TAG, ""))
     due = [
         job
         for job in failed

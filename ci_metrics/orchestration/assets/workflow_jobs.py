@@ -66,7 +66,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     runs = [run for run in hours.store.read("workflow_runs", hour, Run) if run.repo in hours.settings.repo]
     stored = {_key(job): job for job in hours.store.read_or_none(NAME, hour, Job)}
     known = _Known.of(hours.store, hour, any_stored=bool(stored))
-    asked = asked_repositories(hours.store.state(hour), hours.settings.repo, context.run.tags.get(REASON_TAG, ""))
+    asked = asked_repositories(hours.store.looked_at(hour), hours.settings.repo, context.run.tags.get(REASON_TAG, ""))
     due = [run for run in runs if known.is_due(run, asked)]
     with ThreadPoolExecutor(FETCH_THREADS) as pool:
         answers = list(pool.map(lambda run: _try_fetch(github.client, run), due))

@@ -60,7 +60,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     before = github.client.requests
     repos, reason = hours.settings.repo, context.run.tags.get(REASON_TAG, "")
     stored = hours.store.read_or_none(NAME, hour, Run)
-    asked = repositories_to_ask(hours.now(), hour, hours.store.state(hour), repos, reason)
+    asked = repositories_to_ask(hours.now(), hour, hours.store.looked_at(hour), repos, reason)
     known: dict[tuple[str, int], dict[int, Run]] = {}
     for run in stored:
         known.setdefault((run.repo, run.run_id), {})[run.run_attempt] = run
