@@ -1,8 +1,8 @@
 """How well steps are found: whole job logs against the per-step logs of the same archive.
 
     python bench/steps.py FOLDER                 # zips as GitHub's runs/{id}/logs returns them
-    python bench/steps.py FOLDER --without times # what is left when the list has none; also `names`, `shells`, or several
-    python bench/steps.py --cases FOLDER         # cases.jsonl.gz: logs with the job's steps and the failing step's lines
+    python bench/steps.py FOLDER --without times # or names, shells: what is left without them
+    python bench/steps.py --cases FOLDER         # cases.jsonl.gz: with steps, and the failing lines
 
 The step list is rebuilt as the API gives it: names as the archive's file names hold them, times of the step's first and last line
 cut to the second, the failing step the one whose log holds the runner's error. Prints shares, and the misses with --verbose.

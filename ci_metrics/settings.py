@@ -242,6 +242,11 @@ class Settings(BaseSettings):
         return self.ci_metrics_sample or not self.repo
 
     @property
+    def max_log_bytes(self) -> int:
+        """MAX_LOG_MB in bytes; a megabyte is 1,000,000 of them."""
+        return self.max_log_mb * 1_000_000
+
+    @property
     def data_dir(self) -> Path:
         """Where hours, the embedded index and Dagster's home live. The sample's data never mixes with a repository's."""
         return self.ci_metrics_home / ("sample" if self.is_sample else "data")

@@ -1,6 +1,6 @@
 """Learn what kind of failure a log shows: `weights.tsv` in `ci_metrics/classifier`, and beside it the examples, as features.
 
-    python -m tools.learn_classifier FOLDER ...            # figures by folds of projects, then learns from all and writes
+    python -m tools.learn_classifier FOLDER ...            # figures by folds; then learns and writes
     python -m tools.learn_classifier --check FOLDER ...    # the figures only
 
 Folds are by project, for the ranking of lines too: each log is ranked and judged by weights that saw no log of its project. How

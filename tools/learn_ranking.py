@@ -1,6 +1,6 @@
 """Learn which line names a failure: the weights in `ci_metrics/logs/ranking.tsv`.
 
-    python -m tools.learn_ranking FOLDER ...            # figures by folds of projects, then learns from all and writes
+    python -m tools.learn_ranking FOLDER ...            # figures by folds; then learns and writes
     python -m tools.learn_ranking --check FOLDER ...    # the figures only
 
 A conditional logit over the kept lines of each log: the likelihood that the failure's name falls on a line that a person would

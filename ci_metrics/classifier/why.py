@@ -1,6 +1,6 @@
 """Why a verdict has its category: shares, what weighed, and by what rule; in words that people read.
 
-Belongs here: the shape of that account, and features in words. Does not: deciding (`classifier.py`), printing (`report/reasons.py`).
+Belongs here: the shape of that account, and features in words. Does not: deciding (`classifier.py`), printing (`report/`).
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from importlib.resources import as_file, files
 
-from ci_metrics.errors import NotFoundError, SettingsError
+from ci_metrics.errors import NotFoundError, PermanentError, SettingsError
 from ci_metrics.index.open import EMBEDDED_FILE
+from ci_metrics.report.datasette import metadata
 from ci_metrics.settings import Settings, load_settings
 
 
@@ -27,10 +27,17 @@ def browse(*, port: int = 8001, host: str = "127.0.0.1") -> None:
     host
         The address it listens on. There is no login: leave it unless the network is yours.
     """
-    command = datasette_command(load_settings(), port=port, host=host)
-    with as_file(files("ci_metrics.report.datasette").joinpath("metadata.yml")) as metadata:
-        sys.stdout.flush()
-        os.execv(command[0], [*command, "--metadata", str(metadata)])
+    settings = load_settings()
+    command = datasette_command(settings, port=port, host=host)
+    file = settings.data_dir / "datasette.yml"
+    try:
+        file.write_text(metadata(), encoding="utf-8")
+    except OSError as error:
+        raise PermanentError(
+            f"cannot write {file}: {error.strerror}. Datasette reads its queries from there"
+        ) from error
+    sys.stdout.flush()
+    os.execv(command[0], [*command, "--metadata", str(file)])
 
 
 def datasette_command(settings: Settings, *, port: int, host: str) -> list[str]:

@@ -16,13 +16,13 @@ from ci_metrics.catalogue import catalogue_in_force
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
-from ci_metrics.commands.log_input import read_background, read_job, read_logs
+from ci_metrics.commands.log_input import named, opened, read_background, read_job
 from ci_metrics.logs import extract, redact
 from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import Extraction, Job, Verdict
-from ci_metrics.report.reasons import WhyOfLog
-from ci_metrics.report.reasons import as_row as why_as_row
-from ci_metrics.report.reasons import as_text as why_as_text
+from ci_metrics.report.verdict_reasons import WhyOfLog
+from ci_metrics.report.verdict_reasons import as_row as why_as_row
+from ci_metrics.report.verdict_reasons import as_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.request import primary_requests
 from ci_metrics.verdicts.request_preview import render_request
@@ -58,16 +58,18 @@ def classify(
     taxonomy = taxonomy_in_force(settings.taxonomy_file, catalogue)
     classifier = Classifier(taxonomy, catalogue)
     record, background = read_job(job), read_background(passing)
-    for name, data in read_logs(files):
-        budget = settings.excerpt_budget
-        extraction = extract(data, job=record, background=background, budget=budget, catalogue=catalogue)
+    budget = settings.excerpt_budget
+    for name in named(files):
+        with opened(name) as stream:  # read once, in memory that does not grow with the log; the account reads it twice
+            data = stream.read() if why else stream
+            extraction = extract(data, job=record, background=background, budget=budget, catalogue=catalogue)
         if show_request:
             for shown in requests_of(extraction, record, settings, taxonomy, classifier):
                 print(json.dumps({"file": name, **shown}, ensure_ascii=False, indent=None if json_lines else 2))
             continue
         verdict = classifier.judge(extraction, job=record)
         account = None
-        if why:
+        if isinstance(data, bytes):
             again, ranking = extract_with_ranking(
                 data, job=record, background=background, budget=budget, catalogue=catalogue
             )

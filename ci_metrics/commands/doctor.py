@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Annotated, Literal
@@ -17,7 +18,8 @@ from cyclopts import Parameter
 from ci_metrics.catalogue import catalogue_in_force, load_catalogue
 from ci_metrics.classifier import decision_version, model_in_force
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
-from ci_metrics.errors import CiMetricsError, SettingsError
+from ci_metrics.commands.open_index import is_empty, refuse_no_file
+from ci_metrics.errors import CiMetricsError, NotFoundError, SettingsError
 from ci_metrics.github import GitHub, open_github
 from ci_metrics.index.open import open_index
 from ci_metrics.logs import extractor_version
@@ -107,17 +109,19 @@ def _repository(github: GitHub, repo: str) -> Iterator[Finding]:
 
 
 def _index(settings: Settings) -> Iterator[Finding]:
-    index = open_index(settings)
+    """Makes none: the first upload does."""
+    kind = (
+        "OpenSearch"
+        if settings.uses_opensearch
+        else "the embedded index (no WORKFLOW_INDEX, JOB_INDEX, STEPS_INDEX set)"
+    )
     try:
-        index.ensure()
-        kind = (
-            "OpenSearch"
-            if settings.uses_opensearch
-            else "the embedded index (no WORKFLOW_INDEX, JOB_INDEX, STEPS_INDEX set)"
-        )
-        yield Finding("index", "ok", f"{kind} answers at {index.location}")
-    finally:
-        index.close()
+        refuse_no_file(settings)
+        with closing(open_index(settings)) as index:
+            said = "is empty at" if is_empty(index) else "answers at"
+            yield Finding("index", "ok", f"{kind} {said} {index.location}")
+    except NotFoundError as error:
+        yield Finding("index", "missing", f"{kind}: {error}")
 
 
 def _catalogue(settings: Settings) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """`ci-metrics explain`: one verdict, from the category down to the log line.
 
-Belongs here: finding or fetching the job, and printing. Does not: gathering what is known (`report/explain.py`).
+Belongs here: finding or fetching the job, and printing. Does not: gathering what is known (`report/explanation.py`).
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ci_metrics.commands.index_for_a_look import IndexForALook
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import serve_sample
 from ci_metrics.errors import CiMetricsError, NotFoundError, SettingsError
+from ci_metrics.history.flaky_flags import flag_rules
 from ci_metrics.history.job_reference import JobReference, find_job, read_reference
 from ci_metrics.index.base import Document
-from ci_metrics.orchestration.assets.failure_history import flag_rules
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.job_details import account_of, fetch_job, stored_details
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import Parts, open_parts
-from ci_metrics.report.explain import Explanation, Why
-from ci_metrics.report.explain import explain as explained
-from ci_metrics.report.reasons import as_row as why_as_row
-from ci_metrics.report.reasons import as_text as why_as_text
+from ci_metrics.report.explanation import Explanation, Why, explain_job
+from ci_metrics.report.verdict_reasons import as_row as why_as_row
+from ci_metrics.report.verdict_reasons import as_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
 
 #: Where `ci-metrics ui` serves Dagster's pages, unless told otherwise.
@@ -46,7 +46,7 @@ def explain(
     why: Annotated[bool, Parameter(negative="")] = False,
     dagster: str = DAGSTER_URL,
 ) -> int:
-    """Say why a job failed, how sure that is, who said so, which lines prove it, and what else failed like it.
+    """Say why a job failed, how sure that is, who said so, by which lines, and what failed like it.
 
     A job that was never ingested is fetched and judged, and not stored.
 
@@ -66,12 +66,12 @@ def explain(
     reference = read_reference(job)
     settings = load_settings()
     with contextlib.ExitStack() as stack:
-        ci = stack.enter_context(open_parts(settings))
+        ci = stack.enter_context(open_parts(settings, index_part=IndexForALook))
         document = find_job(ci.index.documents, reference)
         if document is None:
             if settings.is_sample:
                 settings, _, _ = stack.enter_context(serve_sample(settings))
-                ci = stack.enter_context(open_parts(settings))
+                ci = stack.enter_context(open_parts(settings, index_part=IndexForALook))
             found = _never_ingested(ci, settings, reference, store=store, why=why)
         else:
             found = _ingested(ci, document, why=why)
@@ -87,7 +87,7 @@ def _ingested(ci: Parts, document: Document, *, why: bool) -> Explanation:
     details = stored_details(ci.hours.store, document)
     if why:
         details = dataclasses.replace(details, account=account_of(ci, document))
-    return explained(ci.index.documents, document, details, storm_types=flag_rules(ci.judge.taxonomy).storm_types)
+    return explain_job(ci.index.documents, document, details, storm_types=flag_rules(ci.judge.taxonomy).storm_types)
 
 
 def _never_ingested(ci: Parts, settings: Settings, reference: JobReference, *, store: bool, why: bool) -> Explanation:
@@ -100,7 +100,7 @@ def _never_ingested(ci: Parts, settings: Settings, reference: JobReference, *, s
         ) from error
     if not store:
         types = flag_rules(ci.judge.taxonomy).storm_types
-        return explained(ci.index.documents, document, details, in_index=False, storm_types=types)
+        return explain_job(ci.index.documents, document, details, in_index=False, storm_types=types)
     if run.repo not in settings.repo:
         raise SettingsError(
             "REPO", f"{run.repo} is not among {', '.join(settings.repo) or 'none'}", "Add it there to store its jobs"
@@ -108,10 +108,11 @@ def _never_ingested(ci: Parts, settings: Settings, reference: JobReference, *, s
     hour = hour_key(run.created_at)
     with open_instance(settings) as instance:
         result = run_hours(settings, instance, INGEST, hour, hour, quiet=True)
-    kept = find_job(ci.index.documents, reference)
-    if not result.success or kept is None:
-        raise CiMetricsError(f"hour {hour} could not be ingested: see its run in Dagster's UI (ci-metrics ui)")
-    return _ingested(ci, kept, why=why)
+    with open_parts(settings, index_part=IndexForALook) as stored:  # the one of before may have been none
+        kept = find_job(stored.index.documents, reference)
+        if not result.success or kept is None:
+            raise CiMetricsError(f"hour {hour} could not be ingested: see its run in Dagster's UI (ci-metrics ui)")
+        return _ingested(stored, kept, why=why)
 
 
 def _check_host(settings: Settings, reference: JobReference) -> None:

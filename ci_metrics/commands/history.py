@@ -43,7 +43,7 @@ def reclassify(
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Judge stored failures again, with the classifier, model and taxonomy now in force. GitHub is not asked for anything.
+    """Judge stored failures again, by what is in force now. Nothing is asked of GitHub.
 
     Only verdicts of another version are looked at again; people's verdicts stay.
 
@@ -91,7 +91,7 @@ def reclassify(
 
 
 def stale(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
-    """List the hours whose logs were read or whose errors were judged by another version than the one in force.
+    """List the hours whose logs were read, or errors judged, by a version not in force now.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def _only(ci: Parts, types: list[str], below: float | None, repos: list[str]) ->
         raise SettingsError("--below", str(below), "Write a confidence above 0 and up to 1, like 0.7")
     if not types and below is None and not repos:
         return None
-    return Only(types=tuple(types), below=below, repos=tuple(repos)).with_kinds(ci.judge.taxonomy.parents)
+    return Only(types=types, below=below, repos=repos).with_kinds(ci.judge.taxonomy.parents)
 
 
 def _stored_hours(ci: Parts, first: str, last: str) -> list[str]:
@@ -174,8 +174,7 @@ def _run(
         for first, last in chunks_of(hours):
             if not quiet:
                 print(f"{first} to {last}: judging again, {classifier_in_words(settings)}", flush=True)
-            tags = only.tags() if only is not None else {}
-            result = run_hours(settings, instance, job, first, last, quiet=True, tags=tags)
+            result = run_hours(settings, instance, job, first, last, quiet=True, only=only)
             if not result.success:
                 failed[first, last] = why_failed(result)
     return failed

@@ -1,4 +1,4 @@
-"""Opening the index for commands that only read it.
+"""Opening the index for commands that only read it: none of them makes one.
 
 Belongs here: that, and the message when there is nothing to read yet. Does not: what is read.
 """
@@ -6,7 +6,7 @@ Belongs here: that, and the message when there is nothing to read yet. Does not:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from ci_metrics.errors import NotFoundError
 from ci_metrics.index.base import DocumentIndex
@@ -16,12 +16,21 @@ from ci_metrics.settings import Settings
 
 @contextmanager
 def reading_index(settings: Settings) -> Iterator[DocumentIndex]:
-    """The index that the settings name, closed afterwards. Raises NotFoundError when the embedded one was never written."""
+    """The index that the settings name, closed afterwards. Raises NotFoundError when it was never written, or is empty."""
+    refuse_no_file(settings)
+    with closing(open_index(settings)) as index:
+        if is_empty(index):
+            raise NotFoundError(f"the index {index.location} is empty: it holds no job. Run “ci-metrics upload” first")
+        yield index
+
+
+def refuse_no_file(settings: Settings) -> None:
+    """Raises NotFoundError when the settings name the embedded index and it was never written: opening it would make it."""
     file = settings.data_dir / EMBEDDED_FILE
     if not settings.uses_opensearch and not file.exists():
         raise NotFoundError(f"there is no index at {file} yet. Run “ci-metrics upload” first (or “make run”)")
-    index = open_index(settings)
-    try:
-        yield index
-    finally:
-        index.close()
+
+
+def is_empty(index: DocumentIndex) -> bool:
+    """Whether the index holds no job. Raises NotFoundError when an OpenSearch has none of that name."""
+    return next(index.scan("jobs", fields=("s_repo",), limit=1), None) is None

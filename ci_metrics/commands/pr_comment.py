@@ -12,6 +12,7 @@ from ci_metrics.commands.open_index import reading_index
 from ci_metrics.errors import SettingsError
 from ci_metrics.github.comments import PullRequestClient
 from ci_metrics.history.pull_request import read_pull_request
+from ci_metrics.history.search import repositories
 from ci_metrics.orchestration.parts import HoursPart
 from ci_metrics.report.pr_comment_posting import post, preview
 from ci_metrics.settings import Settings, load_settings
@@ -40,6 +41,12 @@ def pr_comment(*, pr: int, repo: str, base: str = "", dry_run: bool = False) -> 
             "Set it to true and set PR_COMMENT_TOKEN, or look with --dry-run",
         )
     with reading_index(settings) as index:
+        found = repositories(index, repo)
+        if len(found) != 1:
+            raise SettingsError(
+                "--repo", f"{', '.join(found) or 'none'}", "Write the one repository of the pull request"
+            )
+        (repo,) = found
         hours = read_pull_request(index, repo, pr, base=base, now=now).partitions
         gaps = unfinished_hours(settings, hours)
         if dry_run:

@@ -1,6 +1,6 @@
 """`ci-metrics report`: the HTML report.
 
-Belongs here: options, where the file goes. Does not: the report (`ci_metrics.report.html`).
+Belongs here: options, where the file goes. Does not: the report (`ci_metrics.report.page`).
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ci_metrics.commands.open_index import reading_index
-from ci_metrics.errors import PermanentError
+from ci_metrics.errors import NotFoundError, PermanentError
+from ci_metrics.history.search import repositories
 from ci_metrics.history.time_range import asked_window
-from ci_metrics.report.formats import minutes, number, percent
-from ci_metrics.report.html import build_report, render
+from ci_metrics.report.page import build_report, render
+from ci_metrics.report.readable import minutes, number, percent
 from ci_metrics.settings import load_settings
 
 
@@ -26,23 +27,30 @@ def report(*, from_: str | None = None, to: str | None = None, repo: str = "", o
     to
         End, written the same way; a date alone means its whole day, an hour alone its whole hour. Default: now.
     repo
-        Only this repository (owner/name); several separated by commas.
+        Only this repository, owner/name, in which * and ? may stand; several separated by commas.
     out
         The file. Default: report.html beside the data under CI_METRICS_HOME.
     """
     now = datetime.now(UTC)
     settings = load_settings()
     window = asked_window(from_, to, now)
-    repos = tuple(part.strip() for part in repo.split(",") if part.strip())
     with reading_index(settings) as index:
-        made = build_report(index, now, window=window, repos=repos)
+        made = build_report(index, now, window=window, repos=repositories(index, repo))
+    figures = made.figures
+    if not figures.jobs:
+        newest = (
+            f": the newest job that the index holds ended on {made.newest:%Y-%m-%d %H:%M} UTC" if made.newest else ""
+        )
+        raise NotFoundError(
+            f"no job of {figures.window} has passed or failed{newest}. Ask for another stretch with --from and --to; "
+            "no report was written"
+        )
     file = (out or settings.data_dir / "report.html").absolute()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(render(made), encoding="utf-8")
     except OSError as error:
         raise PermanentError(f"cannot write {file}: {error.strerror}. Choose another file with --out") from error
-    figures = made.figures
     print(
         f"{figures.window}: {number(figures.failed)} of {number(figures.jobs)} jobs failed ({percent(figures.rate)}), "
         f"{minutes(figures.lost)} lost, {number(len(made.causes))} causes"

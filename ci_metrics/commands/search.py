@@ -11,10 +11,10 @@ from ci_metrics.commands.open_index import reading_index
 from ci_metrics.commands.tables import NotNegative, Switch, print_cards, print_csv, print_json
 from ci_metrics.history.attempts import first_line
 from ci_metrics.history.failures import Failure, failure_of
-from ci_metrics.history.search import Filters
-from ci_metrics.history.search import search as search_index
+from ci_metrics.history.gates import gates_of_runs, with_gates
+from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import asked_window
-from ci_metrics.report.formats import cut, moment, spoken
+from ci_metrics.report.readable import cut, moment, some, spoken
 from ci_metrics.settings import load_settings
 
 #: The fields in a CSV, in this order, after the document's id.
@@ -93,7 +93,8 @@ def search(
         window=window,
     )
     with reading_index(load_settings()) as index:
-        found = search_index(index, filters, limit + 1 if limit else None)
+        found = find_failures(index, filters, limit + 1 if limit else None)
+        gates = gates_of_runs(index, {str(document.body.get("s_workflow_id")) for document in found})
     more = bool(limit) and len(found) > limit
     found = found[: limit or None]
     if json:
@@ -103,7 +104,7 @@ def search(
     elif not found:
         print("No failure fits.")
     else:
-        failures = [failure_of(document) for document in found]
+        failures = with_gates(map(failure_of, found), gates)
         print_cards([_card(failure) for failure in failures], f"{len(found)}{' newest' if more else ''} failures")
         if more:
             print(f"\nThere are more: --limit {limit * 5}, or --limit 0 for all.")
@@ -113,7 +114,8 @@ def _card(failure: Failure) -> list[str]:
     place = " · ".join(part for part in (failure.repo, failure.workflow, failure.job, failure.step) if part)
     category = spoken(failure.type or failure.state)
     flaky = f"  flaky: {failure.flaky}" if failure.flaky else ""
+    held_up = f"held up {some(failure.gates)}" if failure.gates else ""
     quote = cut(first_line(failure.quote), 200)
     lines = [f"{place}  ({failure.branch}{f', #{failure.pr}' if failure.pr else ''})", failure.cause]
-    lines += [f"│ {quote}" if quote else "", failure.link]
+    lines += [f"│ {quote}" if quote else "", held_up, failure.link]
     return [f"{moment(failure.when)}  {category}{flaky}", *(line for line in lines if line)]

@@ -10,10 +10,10 @@ from typing import Literal
 
 from ci_metrics.commands.open_index import reading_index
 from ci_metrics.commands.tables import NotNegative, Switch, print_csv, print_json, print_table
+from ci_metrics.history.search import repositories
 from ci_metrics.history.time_range import asked_window, default_window
-from ci_metrics.history.top import TopRow
-from ci_metrics.history.top import top as top_rows
-from ci_metrics.report.formats import cut, minutes, moment, percent, spoken
+from ci_metrics.history.top import TopRow, top_rows
+from ci_metrics.report.readable import cut, minutes, moment, percent, spoken
 from ci_metrics.settings import load_settings
 
 What = Literal["groups", "types", "states", "repos", "workflows", "jobs", "steps", "branches", "runners", "events"]
@@ -45,7 +45,7 @@ def top(
     to
         End, written the same way; a date alone means its whole day, an hour alone its whole hour.
     repo
-        Only this repository (owner/name); several separated by commas.
+        Only this repository, owner/name, in which * and ? may stand; several separated by commas.
     limit
         At most so many; 0 for all.
     json
@@ -54,8 +54,8 @@ def top(
         A header and a line for each row.
     """
     now = datetime.now(UTC)
-    repos = tuple(part.strip() for part in repo.split(",") if part.strip())
     with reading_index(load_settings()) as index:
+        repos = repositories(index, repo)
         window = asked_window(from_, to, now) or default_window(index, now, repos)
         rows = top_rows(index, what, window.where(repos), limit or None)
     if json:

@@ -5,6 +5,7 @@ Belongs here: choosing the hours, launching, printing the summary. Does not: the
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -20,12 +21,13 @@ from rich.table import Table
 
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import serve_sample
-from ci_metrics.errors import ContractError, SettingsError
+from ci_metrics.errors import CiMetricsError, ContractError, SettingsError
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start, hours_between, last_closed_hour
-from ci_metrics.orchestration.parts import HoursPart, OnHour, say_nothing
+from ci_metrics.orchestration.parts import OnHour, open_parts, say_nothing
 from ci_metrics.orchestration.summary import Summary, summarise
+from ci_metrics.report.readable import minutes, number, percent
 from ci_metrics.settings import Settings, load_settings
 
 
@@ -110,15 +112,23 @@ def run(settings: Settings, first: str, last: str, talk: Talk) -> int:
             settings, instance, INGEST, first, last, quiet=talk.quiet, verbose=talk.verbose, on_hour=_progress(talk)
         )
     seconds = time.monotonic() - began
-    summary = summarise(HoursPart(settings).store, hours_between(first, last), since)
+    summary = _summary(settings, hours_between(first, last), since, must=result.success)
     if talk.as_json:
-        print(json.dumps({**dataclasses.asdict(summary), "seconds": round(seconds, 1), "success": result.success}))
-    elif result.success or summary.runs:
+        known = dataclasses.asdict(summary) if summary else {}
+        print(json.dumps({**known, "seconds": round(seconds, 1), "success": result.success}))
+    elif summary and (result.success or summary.runs):
         show(summary, settings, first, last, seconds, done=result.success)
     if not result.success:
         print(f"ci-metrics: the run failed: {why_failed(result)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _summary(settings: Settings, hours: list[str], since: datetime, *, must: bool) -> Summary | None:
+    """The hours as the index has them now. None where a run failed and the index cannot be read: the failure says it."""
+    with contextlib.nullcontext() if must else contextlib.suppress(CiMetricsError), open_parts(settings) as parts:
+        return summarise(parts.hours.store, parts.index.documents, hours, since)
+    return None
 
 
 def _progress(talk: Talk) -> OnHour:
@@ -161,11 +171,24 @@ def show(summary: Summary, settings: Settings, first: str, last: str, seconds: f
     """Print what a person wants to know, and (when the run is `done`) what to type next."""
     console = Console(highlight=False)
     console.print()
+    attempts = f"{number(summary.runs)} runs ({number(summary.attempts)} attempts), {number(summary.jobs)} jobs"
+    console.print(f"{attempts}   {first} to {last} UTC, {summary.hours} hours")
     console.print(
-        f"[bold]{summary.runs} runs[/] ({summary.attempts} attempts), {summary.jobs} jobs, [bold]{summary.failed_jobs} failed[/]",
-        end="",
+        f"[bold]{number(summary.failed_jobs)} failed[/] of {number(summary.passed_jobs + summary.failed_jobs)} that passed or "
+        f"failed ({percent(summary.failure_rate)}), {number(summary.flaky_jobs)} of them flaky; "
+        f"{minutes(summary.lost_minutes * 60)} lost to them and their re-runs"
     )
-    console.print(f"   {first} to {last} UTC, {summary.hours} hours")
+    uncounted = [
+        f"{number(count)} {what}"
+        for count, what in (
+            (summary.gates, "gates, which only wait for jobs that failed"),
+            (summary.cancelled_jobs, "cancelled without a cause of their own"),
+            (summary.unfinished_jobs, "still going"),
+        )
+        if count
+    ]
+    if uncounted:
+        console.print(f"Not counted as failed: {'; '.join(uncounted)}", style="dim")
     if summary.by_category or summary.by_state:
         grid = Table.grid(padding=(0, 6))
         grid.add_row(_counts("Category", summary.by_category), _counts("State", summary.by_state))

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ci_metrics.errors import ContractError
-from ci_metrics.github.job_objects import job_from_object
+from ci_metrics.github.schemas import job_from_object
 from ci_metrics.models import Job, Span
 
 #: Hyperlinks, colour codes (also without their escape character, as some archives drop it) and other control characters.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from ci_metrics.history.failures import FAILED, is_failure
+from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED
 from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 
@@ -21,13 +21,10 @@ CHUNK = 500
 #: The fields that `attempt_of` reads.
 FIELDS = (
     TIME, "s_repo", "s_workflow_id", "s_workflow_name", "s_job_id", "s_job_name", "s_step_name", "s_branch", "s_pr_id",
-    "s_commit_sha", "s_github_event", "s_status", "l_run_attempt", "l_duration_sec", "s_error_type", "s_error_source",
-    "s_error_summary", "s_error_evidence", "s_error_fingerprint", "s_error_group", "b_error_generic",
+    "s_commit_sha", "s_github_event", "s_status", "l_run_attempt", "l_duration_sec", "s_error_state", "s_error_type", "s_error_source",
+    "s_error_summary", "s_error_evidence", "s_error_fingerprint", "s_error_group", "b_error_generic", "s_classifier_version",
     "b_flaky_suspected", "b_flaky_confirmed", "s_partition",
 )  # fmt: skip
-
-#: The statuses that `is_failure` may accept.
-MAYBE_FAILED = (*sorted(FAILED), "cancelled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +89,7 @@ def attempt_of(document: Document) -> Attempt:
         commit=text("s_commit_sha"),
         event=text("s_github_event"),
         status=text("s_status"),
-        failed=is_failure(body),
+        failed=FAILURE.holds(body),
         number=int(body.get("l_run_attempt") or 1),
         seconds=float(body.get("l_duration_sec") or 0),
         type=text("s_error_type"),

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from ci_metrics.history.attempts import MAYBE_FAILED
+from ci_metrics.history.metrics import MAYBE_FAILED
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.logs import fingerprint
 

@@ -1,7 +1,7 @@
 """One failed job as people look at it: a flat, typed view of a document.
 
-What belongs here: which jobs count as failed, reading a job's or step's document into a record. Does not: counting
-(`figures.py`), showing.
+What belongs here: reading a job's or step's document into a record. Does not: which jobs count as failed (`metrics.py`),
+counting (`figures.py`), showing.
 """
 
 from __future__ import annotations
@@ -14,27 +14,20 @@ from typing import Any
 from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.base import Document
 
-#: GitHub's conclusions that mean "this did not work". A cancelled job joins them only when a cause was found: most are
-#: cancelled by a newer push or by a person, and would drown the failures.
-FAILED = frozenset({"failure", "timed_out", "startup_failure"})
-
-#: Conclusions of a job that has ended; anything else is still going.
-ENDED = FAILED | {"success", "cancelled", "skipped", "neutral", "action_required", "stale"}
-
 #: The fields that `failure_of` reads.
 FIELDS = (
     TIME, "s_repo", "s_workflow_id", "s_workflow_name", "s_job_id", "s_job_name", "s_step_name", "s_branch", "s_pr_id",
     "s_commit_sha", "s_github_event", "s_status", "l_run_attempt", "l_duration_sec", "l_queue_time_sec", "s_html_url",
     "s_runner_labels", "s_runner_prefix", "s_error_type", "s_error_summary", "f_error_confidence", "s_error_state",
     "s_error_source", "s_error_evidence", "l_error_line", "s_error_log_url", "s_error_fingerprint", "s_error_group",
-    "s_suggested_fix", "s_model", "f_cost_usd", "l_prompt_tokens", "l_completion_tokens", "l_cached_tokens",
+    "s_suggested_fix", "s_classifier_version", "s_model", "f_cost_usd", "l_prompt_tokens", "l_completion_tokens", "l_cached_tokens",
     "b_flaky_suspected", "b_flaky_confirmed", "s_partition", "errors",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One failed job (or step), as its document tells it. Times are UTC, durations seconds; "" where nothing is known."""
+    """One failed job (or step), as its document tells it. Times are UTC, `seconds` its duration; "" where nothing is known."""
 
     id: str
     when: datetime
@@ -49,7 +42,7 @@ class Failure:
     commit: str
     status: str
     attempt: int
-    duration: float
+    seconds: float
     url: str
     state: str
     type: str
@@ -68,6 +61,7 @@ class Failure:
     flaky: str  # "confirmed", "suspected" or ""
     partition: str
     other_errors: int  # errors of the same job besides its root cause
+    gates: tuple[str, ...] = ()  # jobs of the same attempt that failed only because this one did (`gates.py`)
 
     @property
     def cause(self) -> str:
@@ -78,12 +72,6 @@ class Failure:
     def link(self) -> str:
         """The best address: the log line, else the job. "" when neither is an http(s) address."""
         return web_url(self.log_url) or web_url(self.url)
-
-
-def is_failure(body: Mapping[str, Any]) -> bool:
-    """Whether a job's or step's document counts as a failure."""
-    status = body.get("s_status")
-    return status in FAILED or (status == "cancelled" and body.get("s_error_type") is not None)
 
 
 def failure_of(document: Document) -> Failure:
@@ -113,7 +101,7 @@ def failure_of(document: Document) -> Failure:
         commit=text("s_commit_sha"),
         status=text("s_status"),
         attempt=int(body.get("l_run_attempt") or 1),
-        duration=float(body.get("l_duration_sec") or 0),
+        seconds=float(body.get("l_duration_sec") or 0),
         url=text("s_html_url"),
         state=text("s_error_state") or "off",
         type=text("s_error_type"),

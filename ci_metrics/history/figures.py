@@ -1,7 +1,7 @@
 """The numbers of a stretch of time, computed from documents; pure but for one scan of the index.
 
 What belongs here: counting jobs, failures, lost time, waiting, spending. Does not: groups and flakiness (`groups.py`,
-`flaky_failures.py`), showing (`html.py`, `charts.py`).
+`flaky_failures.py`), showing (`page.py`, `charts.py`).
 
 One pass over narrow documents; only failures are kept, so that a quarter of a million jobs cost no memory.
 Lost time (`lost_time.py`) is blamed on the failure that caused it, so it stands in that failure's bucket and category.
@@ -13,14 +13,15 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
-from ci_metrics.history.attempts import runs_that_ran_again
-from ci_metrics.history.failures import ENDED, FIELDS, Failure, failure_of, is_failure
-from ci_metrics.history.lost_time import lost_seconds
+from ci_metrics.history.failures import FIELDS, Failure, failure_of
+from ci_metrics.history.gates import gates_among, with_gates
+from ci_metrics.history.lost_time import losses
+from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, PASSED, share
 from ci_metrics.history.time_range import TIME, Window, moment_of
-from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 
 #: Failures -> seconds lost to each, by document id.
 LostOf = Callable[[Sequence[Failure]], Mapping[str, float]]
@@ -102,15 +103,17 @@ class Figures:
     """A stretch of time in numbers. Failures are newest first."""
 
     window: Window
+    seen: int  # jobs of all conclusions, and of none yet
     passed: int
     failed: int
+    gates: int  # jobs that failed only because others of their run did
     cancelled: int  # without a cause of their own
     unfinished: int
     lost: float
     lost_by_failure: Mapping[str, float]  # by document id
     buckets: tuple[Bucket, ...]
     types: tuple[Row, ...]  # classified failures, most lost first
-    states: dict[str, int]  # of every job whose cause was looked for
+    states: dict[str, int]  # of the failures
     workflows: tuple[Row, ...]  # named "repo · workflow", most lost first
     queues: tuple[Queue, ...]  # slowest (90 of 100 jobs) first
     spend: Spend
@@ -138,15 +141,24 @@ def workflow_name(repo: str, workflow: str) -> str:
     return f"{repo} · {workflow}"
 
 
-def share(part: float, whole: float) -> float | None:
-    """`part` of `whole`, 0 to 1; None when there is no whole."""
-    return part / whole if whole else None
-
-
 def collect(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> Figures:
     """Count the jobs of a stretch, of these repositories (none: all)."""
     documents = sorted(index.scan("jobs", window.where(repos), fields=FIELDS), key=lambda document: document.id)
-    return tally(documents, window, lambda failures: lost_by_failure(index, failures))
+    return tally(documents, window, lambda failures: losses(index, failures))
+
+
+def collect_hours(index: DocumentIndex, first: str, last: str) -> Figures:
+    """Count the jobs of the hours from `first` to `last` (partitions): of the runs created in them, whenever the jobs ended."""
+    found = index.scan("jobs", where_hours(first, last), fields=FIELDS)
+    documents = sorted(found, key=lambda document: document.id)
+    moments = [moment_of(str(document.body[TIME])) for document in documents] or [datetime(1970, 1, 1, tzinfo=UTC)]
+    window = Window(min(moments), max(moments) + timedelta(seconds=1))
+    return tally(documents, window, lambda failures: losses(index, failures))
+
+
+def where_hours(first: str, last: str) -> Where:
+    """The documents of the hours from `first` to `last`."""
+    return Where(ranges={"s_partition": (first, f"{last}~")})  # "~" comes after all that an hour's name may hold
 
 
 def tally(documents: Iterable[Document], window: Window, lost_of: LostOf) -> Figures:
@@ -155,14 +167,6 @@ def tally(documents: Iterable[Document], window: Window, lost_of: LostOf) -> Fig
     for document in documents:
         count.add(document)
     return count.figures(lost_of(count.failures))
-
-
-def lost_by_failure(index: DocumentIndex, failures: Iterable[Failure]) -> dict[str, float]:
-    """Seconds lost to each failure, by document id: its own, and those of the re-runs it caused."""
-    lost = {failure.id: failure.duration for failure in failures}
-    runs = {failure.run_id for failure in failures}
-    again = lost_seconds(runs_that_ran_again(index, runs))
-    return {id_: again.get(id_, seconds) for id_, seconds in lost.items()}
 
 
 class _Count:
@@ -177,7 +181,8 @@ class _Count:
         self.longest: dict[str, list[Wait]] = defaultdict(list)
         self.spend = Spend()
         self.failures: list[Failure] = []
-        self.passed = self.failed = self.cancelled = self.unfinished = 0
+        self.gates: list[Body] = []
+        self.seen = self.passed = self.failed = self.cancelled = self.unfinished = 0
 
     def add(self, document: Document) -> None:
         body = document.body
@@ -188,23 +193,25 @@ class _Count:
         self.repos.add(str(body["s_repo"]))
         name = workflow_name(str(body["s_repo"]), str(body.get("s_workflow_name") or ""))
         workflow = self.workflows.setdefault(name, Row(name))
-        status = body.get("s_status")
-        failed = is_failure(body)
+        failed = FAILURE.holds(body)
+        self.seen += 1
         if failed:
             self.failed += 1
             bucket.failed += 1
             workflow.failed += 1
             self.failures.append(failure_of(document))
             self._add_failure(self.failures[-1], bucket)
-        elif status == "success":
+        elif PASSED.holds(body):
             self.passed += 1
             bucket.passed += 1
             workflow.passed += 1
-        elif status == "cancelled":
+        elif GATE.holds(body):
+            self.gates.append(body)
+        elif CANCELLED.holds(body):
             self.cancelled += 1
-        elif status not in ENDED:
+        elif not ENDED.holds(body):
             self.unfinished += 1
-        if "s_error_state" in body or failed:
+        if failed:
             self.states[str(body.get("s_error_state") or "off")] += 1
         self._add_wait(document, when)
         self._add_spend(document, bucket)
@@ -252,11 +259,14 @@ class _Count:
             self.workflows[workflow_name(failure.repo, failure.workflow)].lost += seconds
             if failure.type:
                 self.types[failure.type].lost += seconds
+        gates = gates_among(self.gates)
         queues = [self._queue(pool, waits) for pool, waits in self.waits.items()]
         return Figures(
             window=self.window,
+            seen=self.seen,
             passed=self.passed,
             failed=self.failed,
+            gates=sum(map(len, gates.values())),
             cancelled=self.cancelled,
             unfinished=self.unfinished,
             lost=sum(lost.values()),
@@ -268,7 +278,9 @@ class _Count:
             spend=self.spend,
             repos=tuple(sorted(self.repos)),
             lost_by_failure=dict(lost),
-            failures=tuple(sorted(self.failures, key=lambda failure: (failure.when, failure.id), reverse=True)),
+            failures=tuple(
+                sorted(with_gates(self.failures, gates), key=lambda each: (each.when, each.id), reverse=True)
+            ),
         )
 
     def _queue(self, pool: str, waits: array[float]) -> Queue:

@@ -21,13 +21,12 @@ from ci_metrics.history.flakiness import (
     later_passes,
     storms,
 )
-from ci_metrics.history.groups import EXAMPLES, losses
+from ci_metrics.history.flaky_flags import STORM_TYPES
+from ci_metrics.history.groups import EXAMPLES
+from ci_metrics.history.lost_time import losses
 from ci_metrics.history.time_range import TIME
 from ci_metrics.index.base import DocumentIndex, Where
 from ci_metrics.index.times import iso
-
-#: The categories that an outage has. A project's own kinds of them count too: callers give all their names.
-STORM_TYPES = frozenset({"infrastructure_error", "network_error"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,27 +1,28 @@
-"""Flaky flags in documents: what history says, brought into the documents already written.
+"""Flaky flags, and the type that follows from them: what a job's document and its steps' should say. Pure.
 
-What belongs here: which documents' flags (and type) must change, and changing them. Does not: deciding what is flaky
-(`flakiness.py`).
-
-The flags follow from the documents alone: doing an hour again, or hours in another order, ends with the same ones. An hour's
-documents that are written anew lose their flags until this has run for that hour, so it runs right after.
+What belongs here: evidence -> fields. Does not: deciding what is flaky (`flakiness.py`), asking all of history
+(`history_pass.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from ci_metrics.history.attempts import CHUNK, Attempt, attempts_with, failed_attempts, root_error
-from ci_metrics.history.flakiness import FlakyEvidence, on_base_branch
-from ci_metrics.history.flaky_failures import STORM_TYPES, evidence_of, scheduled_branches, storms_around, suspects_like
-from ci_metrics.index.base import Body, DocumentIndex, Where
+from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.history.attempts import attempt_of, root_error
+from ci_metrics.history.flakiness import FlakyEvidence, evidence, later_passes, storms
+from ci_metrics.history.job_documents import Changes, differing, failed_with_jobs, shares_error
+from ci_metrics.index.base import Body, Document
 
 #: The type that only history (or the log's own word) may give.
 FLAKY_TYPE = "flaky_test"
 
 #: What the log alone says of a flaky test. An outage of the network, a full disk and the like keep the type of their cause.
 TEST_TYPES = frozenset({"assertion_failure", "runtime_error", "timeout"})
+
+#: The categories that an outage has.
+STORM_TYPES = frozenset({"infrastructure_error", "network_error"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,89 +34,39 @@ class FlagRules:
     flaky_type: str | None = FLAKY_TYPE  # None: the taxonomy has none, and types stay
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flagged:
-    """What bringing the flags up to date came to."""
+def flag_rules(taxonomy: Taxonomy) -> FlagRules:
+    """What a taxonomy calls an outage, a test's failure and a flaky test: a project's kinds of the ten count as theirs."""
 
-    suspected: tuple[str, ...]  # documents of this hour that are flagged now
-    confirmed: tuple[str, ...]
-    stormy: int  # failures of this hour that stand in an outage
-    changed: int  # jobs' documents that were changed, other hours' too
-    changed_elsewhere: int  # of these, those of other hours
-    fingerprints: tuple[str, ...] = field(default=())  # that this hour has evidence on: give them to the next time
+    def kinds_of(parents: frozenset[str]) -> frozenset[str]:
+        return frozenset(name for name in taxonomy.names if taxonomy.parent_of(name) in parents)
 
-
-def update_flags(
-    index: DocumentIndex, partition: str, *, rules: FlagRules | None = None, before: Collection[str] = ()
-) -> Flagged:
-    """Bring the flags of one hour's documents up to date, and those of other hours' that the hour's documents speak for.
-
-    `before`: the fingerprints that this returned for the hour last time, so that evidence which is gone is taken back.
-    """
-    chosen = rules or FlagRules()
-    hour = failed_attempts(index, Where(equals={"s_partition": partition}))
-    touched = {attempt.id: attempt for attempt in hour}
-    for attempt in _touched_elsewhere(index, hour, chosen, before):
-        touched.setdefault(attempt.id, attempt)
-    said = evidence_of(index, list(touched.values()), chosen.storm_types)
-    changes = _changes(index, touched.values(), said, chosen)
-    jobs = {id_: body for (kind, id_), body in changes.items() if kind == "jobs"}
-    steps = {id_: body for (kind, id_), body in changes.items() if kind == "steps"}
-    if jobs:
-        index.update("jobs", jobs)
-    if steps:
-        index.update("steps", steps)
-    if changes:
-        index.refresh()
-    here = {attempt.id: attempt for attempt in hour}
-    flagged = [id_ for id_ in here if id_ in said and said[id_].suspected]
-    scheduled = scheduled_branches(index, {attempt.repo for attempt in hour}) if hour else frozenset()
-    speaks = {here[id_].fingerprint for id_ in flagged}
-    speaks |= {a.fingerprint for a in hour if a.tells and on_base_branch(a, scheduled)}
-    return Flagged(
-        suspected=tuple(sorted(flagged)),
-        confirmed=tuple(sorted(id_ for id_ in flagged if said[id_].confirmed)),
-        stormy=sum(1 for id_ in here if id_ in said and said[id_].storm),
-        changed=len(jobs),
-        changed_elsewhere=len(jobs.keys() - here.keys()),
-        fingerprints=tuple(sorted(speaks)),
+    return FlagRules(
+        storm_types=kinds_of(STORM_TYPES) or STORM_TYPES,
+        test_types=kinds_of(TEST_TYPES),
+        flaky_type=FLAKY_TYPE if taxonomy.get(FLAKY_TYPE) else None,
     )
 
 
-def _touched_elsewhere(
-    index: DocumentIndex, hour: list[Attempt], rules: FlagRules, before: Collection[str]
-) -> Iterable[Attempt]:
-    """Flagged failures of other hours for which this hour may prove something, or has."""
-    told = {attempt.fingerprint for attempt in hour if attempt.tells}
-    yield from suspects_like(index, told | set(before))
-    stormy = storms_around(index, hour, rules.storm_types)
-    names = {attempt.group for attempt in hour if attempt.id in stormy}
-    flagged = Where(equals={"b_flaky_suspected": True})
-    yield from (each for each in attempts_with(index, "s_error_group", names, flagged) if each.id in stormy)
+def flags_within(documents: Sequence[Document], rules: FlagRules) -> Changes:
+    """The flags that these documents prove of themselves: of an hour's, since a run's attempts all belong to its hour."""
+    attempts = [attempt_of(document) for document in documents if document.kind == "jobs"]
+    said = evidence(
+        (attempt for attempt in attempts if attempt.failed),
+        passes=later_passes(attempts),
+        stormy=storms(attempts, rules.storm_types),
+        scheduled={(attempt.repo, attempt.branch) for attempt in attempts if attempt.event == "schedule"},
+    )
+    return flag_changes(documents, said, rules)
 
 
-def _changes(
-    index: DocumentIndex, attempts: Iterable[Attempt], said: Mapping[str, FlakyEvidence], rules: FlagRules
-) -> dict[tuple[str, str], Body]:
-    """(kind, id) -> the fields that differ from what the documents have."""
-    found = {attempt.id: attempt for attempt in attempts}
-    marked = [
-        a.id for a in found.values() if a.suspected or a.confirmed or a.type == rules.flaky_type or _is(said, a.id)
-    ]
-    bodies = index.get("jobs", marked)
-    wanted = {id_: _wanted(body, said.get(id_), rules) for id_, body in bodies.items()}
-    changes = {("jobs", id_): diff for id_, body in bodies.items() if (diff := _differing(body, wanted[id_]))}
-    by_job = {(str(body["s_job_id"]), body["l_run_attempt"]): id_ for id_, body in bodies.items()}
-    ids = sorted({job for job, _ in by_job})
-    for start in range(0, len(ids), CHUNK):
-        where = Where(equals={"s_job_id": ids[start : start + CHUNK]}, exists=("s_error_fingerprint",))
-        for step in index.scan("steps", where):
-            id_ = by_job.get((str(step.body["s_job_id"]), step.body["l_run_attempt"]))
-            if id_ is None or step.body["s_error_fingerprint"] != bodies[id_].get("s_error_fingerprint"):
-                continue
-            if diff := _differing(step.body, wanted[id_]):
-                changes["steps", step.id] = diff
-    return changes
+def flag_changes(documents: Sequence[Document], said: Mapping[str, FlakyEvidence], rules: FlagRules) -> Changes:
+    """The fields in which jobs and their failed steps differ from what the evidence (by the job's document id) says."""
+    return {
+        (document.kind, document.id): diff
+        for document, job in failed_with_jobs(documents)
+        if document is job or shares_error(document, job)
+        if (diff := differing(document.body, _wanted(job.body, said.get(job.id), rules)))
+    }
 
 
 def _wanted(body: Body, said: FlakyEvidence | None, rules: FlagRules) -> Body:
@@ -137,11 +88,3 @@ def _wanted(body: Body, said: FlakyEvidence | None, rules: FlagRules) -> Body:
     elif body.get("s_error_type") == rules.flaky_type:
         wanted["s_error_type"], wanted["s_error_base_type"] = own, root_error(body).get("s_error_base_type")
     return wanted
-
-
-def _differing(body: Body, wanted: Body) -> Body:
-    return {name: value for name, value in wanted.items() if body.get(name) != value}
-
-
-def _is(said: Mapping[str, FlakyEvidence], id_: str) -> bool:
-    return id_ in said and said[id_].suspected

@@ -21,10 +21,9 @@ from ci_metrics.history.attempts import (
     failed_attempts,
     first_line,
     root_error,
-    runs_that_ran_again,
 )
 from ci_metrics.history.earlier_groups import earlier_names
-from ci_metrics.history.lost_time import lost_seconds
+from ci_metrics.history.lost_time import losses
 from ci_metrics.history.period import Period, oldest_failure, period_of
 from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.base import DocumentIndex, Where
@@ -100,14 +99,6 @@ def groups(index: DocumentIndex, where: Where | None = None) -> list[Group]:
         for name, found in members.items()
     ]
     return sorted(made, key=lambda group: (-group.count, -group.lost_minutes, group.id))
-
-
-def losses(index: DocumentIndex, failures: Sequence[Attempt]) -> dict[str, float]:
-    """Seconds lost to each failed attempt, re-runs included, by document id."""
-    known = {attempt.id: attempt for attempt in failures}
-    for attempt in runs_that_ran_again(index, {attempt.run_id for attempt in failures}):
-        known.setdefault(attempt.id, attempt)
-    return lost_seconds(known.values())
 
 
 def first_seen(index: DocumentIndex, seen: Mapping[str, datetime], period: Period) -> dict[str, datetime]:

@@ -1,14 +1,38 @@
 """Lost time: the duration of failed attempts and of the re-runs they caused, each second blamed once.
 
-What belongs here: the blame, pure. Does not: adding it up by category or group.
+What belongs here: the blame, and asking an index for the re-runs. Does not: adding it up by category or group.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
-from ci_metrics.history.attempts import Attempt
+from ci_metrics.history.attempts import Attempt, runs_that_ran_again
+from ci_metrics.index.base import DocumentIndex
+
+
+class Failed(Protocol):
+    """What a failed attempt must say of itself to be blamed."""
+
+    @property
+    def id(self) -> str:
+        """Of its document."""
+
+    @property
+    def run_id(self) -> str:
+        """Of its run."""
+
+    @property
+    def seconds(self) -> float:
+        """Its duration."""
+
+
+def losses(index: DocumentIndex, failures: Sequence[Failed]) -> dict[str, float]:
+    """Seconds lost to each failed attempt, by document id: its own, and those of the re-runs it caused."""
+    again = lost_seconds(runs_that_ran_again(index, {failure.run_id for failure in failures}))
+    return {failure.id: again.get(failure.id, failure.seconds) for failure in failures}
 
 
 def lost_seconds(attempts: Iterable[Attempt]) -> dict[str, float]:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from ci_metrics.history.attempts import MAYBE_FAILED, Attempt, narrowed
+from ci_metrics.history.attempts import Attempt, narrowed
+from ci_metrics.history.metrics import MAYBE_FAILED
 from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.base import DocumentIndex, Where
 from ci_metrics.index.times import iso

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ci_metrics.history.attempts import attempt_of
-from ci_metrics.history.failures import ENDED, FAILED, FIELDS, Failure, failure_of, is_failure
+from ci_metrics.history.failures import FIELDS, Failure, failure_of
 from ci_metrics.history.flakiness import BASE_BRANCHES, FlakyEvidence
 from ci_metrics.history.flaky_failures import evidence_for, scheduled_branches
+from ci_metrics.history.metrics import ENDED, FAILURE, GATE, PASSED
 from ci_metrics.history.time_range import TIME
 from ci_metrics.index.base import Document, DocumentIndex, Where
 from ci_metrics.index.times import iso
@@ -50,13 +51,14 @@ class PullRequest:
     commit: str  # "" when the index has no run of the pull request
     passed: int
     failed: tuple[FailedJob, ...]
+    gates: tuple[str, ...]  # names of jobs that failed only because those did
     gaps: tuple[str, ...]
     partitions: tuple[str, ...]  # the hours that its runs belong to
 
     @property
     def green(self) -> bool:
         """Whether everything is known and nothing failed."""
-        return bool(self.passed) and not self.failed and not self.gaps
+        return bool(self.passed) and not self.failed and not self.gates and not self.gaps
 
 
 def read_pull_request(
@@ -79,21 +81,25 @@ def read_pull_request(
     elif head and head != commit:
         missing.append(f"the newest commit {head[:7]} is not in the index yet")
     jobs = _newest_jobs(index, [str(run.body["s_workflow_id"]) for run in runs])
-    failed = [document for document in jobs if is_failure(document.body)]
-    going = sum(document.body.get("s_status") not in ENDED for document in (*runs, *jobs))
+    failed = [document for document in jobs if FAILURE.holds(document.body)]
+    going = sum(not ENDED.holds(document.body) for document in (*runs, *jobs))
     if going:
         missing.append(f"{going} runs and jobs are not finished" if going > 1 else "a run or job is not finished")
-    with_jobs = {document.body.get("s_workflow_id") for document in failed}
+    gates = [document for document in jobs if GATE.holds(document.body)]
+    with_jobs = {document.body.get("s_workflow_id") for document in (*failed, *gates)}
     for run in runs:
-        if run.body.get("s_status") in FAILED and run.body.get("s_workflow_id") not in with_jobs:
+        if FAILURE.holds(run.body) and run.body.get("s_workflow_id") not in with_jobs:
             missing.append("a run failed, but which of its jobs did is not in the index")
+    if gates and not failed:
+        missing.append("a job that waits for others failed, but none of those is in the index")
     return PullRequest(
         repo=repo,
         number=number,
         base=base,
         commit=commit,
-        passed=sum(document.body.get("s_status") == "success" for document in jobs),
+        passed=sum(PASSED.holds(document.body) for document in jobs),
         failed=tuple(_failed_jobs(index, failed, repo, base, now)),
+        gates=tuple(sorted({str(document.body.get("s_job_name") or "") for document in gates})),
         gaps=tuple(dict.fromkeys(missing)),
         partitions=tuple(sorted({str(run.body["s_partition"]) for run in runs if "s_partition" in run.body})),
     )
@@ -174,7 +180,7 @@ def _on_base(index: DocumentIndex, fingerprints: set[str], repo: str, base: str,
     found: dict[str, OnBase] = {}
     documents = index.scan("jobs", Where(equals=equals, ranges={TIME: (iso(since), None)}), fields=FIELDS, sort=TIME)
     for document in documents:
-        if is_failure(document.body) and not str(document.body.get("s_github_event")).startswith("pull_request"):
+        if FAILURE.holds(document.body) and not str(document.body.get("s_github_event")).startswith("pull_request"):
             failure = failure_of(document)
             before = found.get(failure.fingerprint)
             found[failure.fingerprint] = OnBase(before.count + 1 if before else 1, failure.when, failure.link)

@@ -12,8 +12,9 @@ from fnmatch import fnmatchcase
 from itertools import islice
 
 from ci_metrics.errors import SettingsError
-from ci_metrics.history.attempts import MAYBE_FAILED, narrowed
-from ci_metrics.history.failures import FIELDS, is_failure
+from ci_metrics.history.attempts import narrowed
+from ci_metrics.history.failures import FIELDS
+from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED
 from ci_metrics.history.time_range import TIME, Window
 from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
 
@@ -49,7 +50,7 @@ class Filters:
         return "steps" if self.step else "jobs"
 
 
-def search(index: DocumentIndex, filters: Filters, limit: int | None = None) -> list[Document]:
+def find_failures(index: DocumentIndex, filters: Filters, limit: int | None = None) -> list[Document]:
     """The failed jobs (or steps) that fit, newest first, at most `limit`.
 
     Raises SettingsError naming the option when a name does not occur in the index at all.
@@ -58,16 +59,16 @@ def search(index: DocumentIndex, filters: Filters, limit: int | None = None) -> 
 
 
 def matching(index: DocumentIndex, filters: Filters) -> Iterator[Document]:
-    """As `search`, one by one."""
+    """As `find_failures`, one by one."""
     where = conditions(index, filters)
     wanted = fields_of_kind(filters.kind)
     for document in index.scan(filters.kind, where, fields=wanted, sort="-" + TIME):
-        if is_failure(document.body):
+        if FAILURE.holds(document.body):
             yield document
 
 
 def conditions(index: DocumentIndex, filters: Filters) -> Where:
-    """The filters as conditions on documents. Raises SettingsError as `search`."""
+    """The filters as conditions on documents. Raises SettingsError as `find_failures`."""
     where = Where(
         equals={"s_status": MAYBE_FAILED},
         text=filters.text,
@@ -86,6 +87,12 @@ def conditions(index: DocumentIndex, filters: Filters) -> Where:
     return where
 
 
+def repositories(index: DocumentIndex, asked: str) -> tuple[str, ...]:
+    """The index's repositories that names separated by commas stand for; () for "". Raises SettingsError as `find_failures`."""
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    return tuple(dict.fromkeys(found for name in names for found in _values(index, "jobs", "s_repo", "repo", name)))
+
+
 def fields_of_kind(kind: Kind) -> tuple[str, ...]:
     """The fields to read of a kind."""
     return FIELDS if kind == "jobs" else tuple(name for name in FIELDS if name not in _ONLY_JOBS)
@@ -101,7 +108,7 @@ def _types(index: DocumentIndex, kind: Kind, name: str, option: str, asked: str)
 
 
 def _values(index: DocumentIndex, kind: Kind, name: str, option: str, asked: str) -> tuple[str, ...]:
-    """The index's own values that an asked name stands for. Raises SettingsError as `search`."""
+    """The index's own values that an asked name stands for. Raises SettingsError as `find_failures`."""
     found = _there(index, kind, name, asked)
     if found or _wild(asked):
         return found or (asked,)  # a pattern that fits nothing finds nothing

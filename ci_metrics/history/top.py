@@ -9,10 +9,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ci_metrics.history.attempts import MAYBE_FAILED, first_line, narrowed
-from ci_metrics.history.failures import Failure, failure_of, is_failure
-from ci_metrics.history.figures import lost_by_failure
+from ci_metrics.history.attempts import first_line, narrowed
+from ci_metrics.history.failures import Failure, failure_of
 from ci_metrics.history.groups import groups
+from ci_metrics.history.lost_time import losses
+from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED, PASSED, share
 from ci_metrics.history.search import fields_of_kind
 from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
 
@@ -52,10 +53,10 @@ class TopRow:
     @property
     def rate(self) -> float | None:
         """Failed among passed and failed."""
-        return self.failed / self.jobs if self.jobs else None
+        return share(self.failed, self.jobs or 0)
 
 
-def top(index: DocumentIndex, what: str, where: Where, limit: int | None = None) -> list[TopRow]:
+def top_rows(index: DocumentIndex, what: str, where: Where, limit: int | None = None) -> list[TopRow]:
     """The rows of one of `BY`, most failures first, then most time lost, then by name."""
     if what == "groups":
         return [
@@ -76,12 +77,14 @@ def top(index: DocumentIndex, what: str, where: Where, limit: int | None = None)
     chosen = narrowed(where, equals={"s_status": MAYBE_FAILED})
     wanted = (*fields_of_kind(kind), *(name for name in names if name not in fields_of_kind(kind)))
     # In one order, so that sums and ties come out the same from every index.
-    documents = sorted((d for d in index.scan(kind, chosen, fields=wanted) if is_failure(d.body)), key=lambda d: d.id)
+    documents = sorted(
+        (d for d in index.scan(kind, chosen, fields=wanted) if FAILURE.holds(d.body)), key=lambda d: d.id
+    )
     failures = {document.id: failure_of(document) for document in documents}
     lost = (
-        lost_by_failure(index, failures.values())
+        losses(index, list(failures.values()))
         if kind == "jobs"
-        else {id_: f.duration for id_, f in failures.items()}
+        else {id_: failure.seconds for id_, failure in failures.items()}
     )
     rows: dict[str, TopRow] = {}
     for document in documents:
@@ -110,7 +113,7 @@ def _add(row: TopRow, failure: Failure, lost: float, total: int) -> None:
 
 
 def _passed(index: DocumentIndex, kind: Kind, names: tuple[str, ...], where: Where) -> Counter[str]:
-    passing = narrowed(where, equals={"s_status": "success"})
+    passing = narrowed(where, equals={"s_status": PASSED.values})
     if len(names) == 1:
         return Counter(index.count_by(kind, names[0], passing))
     return Counter(_name(document, names) for document in index.scan(kind, passing, fields=names))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import BinaryIO
 
 from ci_metrics.catalogue import Catalogue, load_catalogue
@@ -70,6 +71,7 @@ def extraction_of(
     logged = errors_of(
         found.lines, shown, ranked, found.hits, catalogue, lambda at: _step_of(found, at), _inside(found, failed_span)
     )
+    named = _ids_of(catalogue)
     errors = tuple(_with_step_line(error, failed_span) for error in annotated.merged(_reasons(logged, ranges), noted))
     return replace(
         bare,
@@ -77,7 +79,7 @@ def extraction_of(
         excerpt=excerpt.rendered(shown.values(), reading.lines),
         lines=tuple(shown.values()),
         messages=tuple(
-            LineMessages(line.number, tuple(catalogue.messages[number].id for number in numbers))
+            LineMessages(line.number, named(numbers))
             for line, numbers, place in zip(found.lines, found.hits, found.places, strict=True)
             if numbers and not place.background  # what a passing run prints too speaks for nothing
         ),
@@ -88,6 +90,18 @@ def extraction_of(
         truncated=reading.truncated,
         redactions=masked + reading.masked,
     )
+
+
+@lru_cache(maxsize=8)
+def _ids_of(catalogue: Catalogue) -> Callable[[tuple[int, ...]], tuple[str, ...]]:
+    """The ids of messages by their numbers; lines of one kind share theirs."""
+    messages = catalogue.messages
+
+    @lru_cache(maxsize=1 << 12)
+    def ids(numbers: tuple[int, ...]) -> tuple[str, ...]:
+        return tuple([messages[number].id for number in numbers])
+
+    return ids
 
 
 def _step_of(found: Candidates, at: int) -> tuple[str | None, int | None]:

@@ -1,13 +1,14 @@
-"""Where the shapes of passing logs are kept, shared by all hours, beside what was found when they were asked for.
+"""Where the shapes of passing logs are kept, for all hours, beside what was found of each job.
 
-What belongs here: their files, and which of them holds for a failed job. Does not: finding and fetching (`passing_runs.py`),
-what a shape is (`logs/background.py`).
+What belongs here: their files, and which of them holds for a failed job. Does not: finding and
+fetching (`passing_runs.py`), what a shape is (`logs/background.py`).
 
     <root>/backgrounds/<job>/asked.json             what was found for each week of a distinct job (repository, workflow, job's name)
     <root>/backgrounds/<job>/<id>-<attempt>.<shapes' version>    the shapes of a passing log
 
-A file of shapes never changes, and hours name the one that they used: so they can be derived again, with the same result, without
-GitHub. Two runs that ask about one job at once may both fetch, and one answer is forgotten: it costs a log, nothing else.
+A file of shapes never changes, and hours name the one that they used: so they can be derived again,
+with the same result, without GitHub. Two runs that ask about one job at once may both fetch, and
+one answer is forgotten: it costs a log, nothing else.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class DistinctJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What was found for a failed job that began at `before`: the passing log whose shapes are at `path`, or none."""
+    """What was found for a failed job that began at `before`: a passing log (`path`), or none."""
 
     before: datetime
     began: datetime | None = None  # when the passing job did
@@ -57,12 +58,12 @@ class Answer:
     tried: str = ""  # id and attempt of the passing job whose log was asked for
 
     def holds_for(self, failed: Job) -> bool:
-        """Whether its shapes are background of the failed job: begun before it, asked for within a week of it."""
+        """Whether its shapes are background of the failed job: begun before, within a week."""
         at = began(failed)
         return self.is_readable and self.began is not None and self.began < at and abs(at - self.before) < WEEK
 
     def denies(self, failed: Job) -> bool:
-        """Whether it says that there is none for the failed job: none was there before then, nor a day later."""
+        """Whether it says that there is none for the failed job: nor was there a day later."""
         return not self.path and began(failed) < self.before + DAY
 
     @property
@@ -79,7 +80,7 @@ class Backgrounds:
         self._root = root / "backgrounds"
 
     def answers(self, job: DistinctJob) -> list[Answer]:
-        """What was found for it so far, in the order it was asked; nothing when its file is damaged."""
+        """What was found for it so far, in the order it was asked; [] when its file is damaged."""
         try:
             return _FILE.validate_json((self._root / job.folder / "asked.json").read_bytes()).asked
         except (FileNotFoundError, ValidationError):
@@ -100,7 +101,10 @@ class Backgrounds:
         put(self._root / path, background.to_bytes())
 
     def read(self, path: str) -> Background:
-        """The shapes at a path. Raises ContractError when they are gone, damaged or of another version."""
+        """The shapes at a path.
+
+        Raises ContractError when they are gone, damaged or of another version.
+        """
         try:
             return Background.from_bytes((self._root / path).read_bytes())
         except FileNotFoundError as error:
@@ -117,7 +121,7 @@ def distinct(job: Job) -> DistinctJob:
 
 
 def began(job: Job) -> datetime:
-    """When a job began: a job that was run again may still carry the first attempt's time of creation."""
+    """When a job began; one that was run again may carry the first attempt's time of creation."""
     return max((time for time in (job.created_at, job.started_at) if time is not None), default=_NEVER)
 
 

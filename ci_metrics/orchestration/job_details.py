@@ -1,12 +1,11 @@
 """What an explanation needs beyond a job's document: from the stored hour, or from GitHub for a job never ingested.
 
 What belongs here: reading the job's verdict and log lines from its hour's files; fetching and judging one job without storing
-anything. Does not: what is made of it (`report/explain.py`).
+anything. Does not: what is made of it (`report/explanation.py`).
 """
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,19 +16,19 @@ from ci_metrics.errors import ContractError, NotFoundError, SettingsError
 from ci_metrics.history.job_reference import JobReference
 from ci_metrics.index.base import Document
 from ci_metrics.index.documents import Provenance, job_document
-from ci_metrics.index.error_fields import JobOutcome
-from ci_metrics.logs import Background, extract, redact
+from ci_metrics.logs import Background, redact
 from ci_metrics.logs.lines import text_of
 from ci_metrics.logs.why import extract_with_ranking
-from ci_metrics.models import ErrorState, Extraction, Job, JobLog, LogLine, Run, Verdict
+from ci_metrics.models import Extraction, Job, JobLog, LogLine, Run, Verdict
 from ci_metrics.orchestration.backgrounds import Backgrounds
+from ci_metrics.orchestration.judged_job import extract_job, judged, outcome_of, questions, with_annotations
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import Parts
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
-from ci_metrics.report.explain import Details
-from ci_metrics.report.reasons import WhyOfLog
-from ci_metrics.verdicts.judge import Judge, JudgeRequest
+from ci_metrics.report.explanation import Details
+from ci_metrics.report.verdict_reasons import WhyOfLog
+from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.reuse import StoredVerdict, VerdictStore
 
 #: Lines shown before and after a quoted one.
@@ -43,12 +42,18 @@ class ReadOnlyVerdicts:
         self._store = store
 
     def get(self, keys: Sequence[str]) -> Mapping[str, StoredVerdict]:
-        """As the store has them."""
-        return self._store.get(keys)
+        """As the store has them; none where there is no store yet."""
+        try:
+            return self._store.get(keys)
+        except NotFoundError:
+            return {}
 
     def of_fingerprints(self, fingerprints: Sequence[str], classifier_version: str) -> Sequence[StoredVerdict]:
-        """As the store has them."""
-        return self._store.of_fingerprints(fingerprints, classifier_version)
+        """As the store has them; none where there is no store yet."""
+        try:
+            return self._store.of_fingerprints(fingerprints, classifier_version)
+        except NotFoundError:
+            return ()
 
     def put(self, verdicts: Sequence[StoredVerdict]) -> None:
         """Nothing is kept."""
@@ -140,45 +145,33 @@ def fetch_job(ci: Parts, reference: JobReference, *, why: bool = False) -> tuple
     job = ci.github.client.job(repo, int(reference.job_id))
     run = ci.github.client.attempt(repo, job.run_id, job.run_attempt)
     annotations = ci.github.client.annotations(repo, run, [job] if job.finished else [])
-    redacted = tuple(
-        replace(a, message=redact(a.message)[0], title=redact(a.title)[0]) for a in annotations.get(job.job_id, ())
-    )
-    job = replace(job, annotations=redacted)
+    job = with_annotations(job, annotations.get(job.job_id, ()))
     provenance = Provenance(partition=hour_key(run.created_at), dagster_run_id="")
     if not job.failed:
         return run, job_document(run, job, None, provenance), Details()
-    with tempfile.TemporaryFile() as log:
-        kept: BinaryIO = cast(BinaryIO, log)
-        state = ci.github.client.download_log(job, lambda part: _write(kept, part), ci.settings.max_log_mb << 20)
-        stored = state.state == "stored"
+    with tempfile.TemporaryFile() as file:
+        kept: BinaryIO = cast(BinaryIO, file)
+        log = ci.github.client.download_log(job, lambda part: _write(kept, part), ci.settings.max_log_bytes)
 
         def read(budget: int) -> Extraction:
             kept.seek(0)
-            source = kept if stored else io.BytesIO(b"")
-            found = extract(source, job=job, annotations=job.annotations, budget=budget, catalogue=ci.judge.catalogue)
-            return found if found.errors or stored else replace(found, state="no_log")
+            source = kept if log.state == "stored" else None
+            return extract_job(job, log, source, background=None, budget=budget, catalogue=ci.judge.catalogue)
 
-        extraction = read(ci.settings.excerpt_budget)
-        outcome = _judge(ci, run, job, extraction, state, read)
-        document = job_document(run, job, outcome, provenance)
-        verdict = outcome.verdicts[0][1] if outcome.verdicts else None
-        context: tuple[LogLine, ...] = ()
-        account = None
-        if stored:
-            kept.seek(0)
-            context = lines_around(kept, _quoted(document, verdict))
-            if why:
-                kept.seek(0)
-                account = _account(ci, job, kept)
-    details = Details(
-        verdict=verdict,
-        extractor=extraction.version,
-        context=context,
-        log_state=state.state,
-        why_no_context="" if stored else _no_log(state),
-        account=account,
-    )
-    return run, document, details
+        row = _judge(ci, run, job, log, read)
+        document = job_document(run, job, outcome_of(row, ci.judge.taxonomy.parents), provenance)
+        details = Details(
+            verdict=row.judged[0].verdict if row.judged else None,
+            extractor=ci.judge.extractor_version,
+            log_state=log.state,
+        )
+        if log.state != "stored":
+            return run, document, replace(details, why_no_context=_no_log(log))
+        kept.seek(0)
+        context = lines_around(kept, _quoted(document, details.verdict))
+        kept.seek(0)
+        account = _account(ci, job, kept) if why else None
+    return run, document, replace(details, context=context, account=account)
 
 
 def lines_around(log: BinaryIO, numbers: Collection[int]) -> tuple[LogLine, ...]:
@@ -203,9 +196,8 @@ def _raw_lines(log: BinaryIO) -> Iterator[bytes]:
         yield raw.rstrip(b"\r\n")
 
 
-def _judge(
-    ci: Parts, run: Run, job: Job, extraction: Extraction, log: JobLog, read: Callable[[int], Extraction]
-) -> JobOutcome:
+def _judge(ci: Parts, run: Run, job: Job, log: JobLog, read: Callable[[int], Extraction]) -> JobVerdicts:
+    """As the chain judges a job, but for a verdict store that keeps nothing; classification need not be on."""
     judge = Judge(
         settings=ci.settings.model_copy(update={"enable_error_classification": True}),
         taxonomy=ci.judge.taxonomy,
@@ -214,25 +206,17 @@ def _judge(
         model=ci.judge.model,
         redact=redact,
     )
-    requests = [
-        JudgeRequest(
-            extraction=extraction,
-            error=error,
-            job=job,
-            run=run,
-            annotations=job.annotations,
-            primary=n == 0,
-            larger=read,
-        )
-        for n, error in enumerate(extraction.errors)
-    ]
-    verdicts = judge.judge(requests) if requests else []
-    if log.http_status in (404, 410) or extraction.state == "no_log":  # as the chain states it
-        state: ErrorState = "no_log"
-    else:
-        state = verdicts[0].state if verdicts else "no_error_found"
-    pairs = tuple(zip(extraction.errors, verdicts, strict=True))
-    return JobOutcome(state=state, verdicts=pairs, parents=ci.judge.taxonomy.parents)
+    row = JobExtraction(
+        repo=job.repo,
+        run_id=job.run_id,
+        run_attempt=job.run_attempt,
+        job_id=job.job_id,
+        log=log,
+        extraction=read(ci.settings.excerpt_budget),
+        digest="",
+    )
+    asked = questions(row, job, run, read)
+    return judged(row, judge.judge(asked) if asked else [])
 
 
 def _repo(ci: Parts, reference: JobReference) -> str:

@@ -22,10 +22,11 @@ from ci_metrics.github import GitHub, open_github
 from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
-from ci_metrics.llm.batch_ledger import FileBatchLedger
+from ci_metrics.llm.batch_ledger import BatchLedger, FileBatchLedger
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.llm.clients import build_client
 from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
+from ci_metrics.orchestration.labels import LabelStore
 from ci_metrics.orchestration.learned_weights import LearnedWeights
 from ci_metrics.orchestration.partitions import hour_start
 from ci_metrics.orchestration.store import HourStore
@@ -141,12 +142,22 @@ class JudgePart(_Opening):
         return IndexVerdictStore(self._index.documents, unwritten=self._hours.store.root / "unwritten_verdicts")
 
     @cached_property
+    def labels(self) -> LabelStore:
+        """What persons said of failures."""
+        return LabelStore(self._hours.store.root, self._index.documents)
+
+    @cached_property
     def model(self) -> ModelClient | None:
         """The model that the settings name; None when none is asked."""
         client = build_client(self.settings)
         if client is not None:
             self._opened.callback(client.close)
         return client
+
+    @cached_property
+    def ledger(self) -> BatchLedger:
+        """What is noted of the message batches under way."""
+        return FileBatchLedger(self.settings.data_dir / "batches")
 
     @cached_property
     def batches(self) -> Batches | None:
@@ -158,7 +169,7 @@ class JudgePart(_Opening):
             taxonomy=self.taxonomy,
             model=self.model,
             store=self.verdicts,
-            ledger=FileBatchLedger(self.settings.data_dir / "batches"),
+            ledger=self.ledger,
         )
 
     @cached_property
@@ -203,10 +214,13 @@ class Parts:
 
 @contextlib.contextmanager
 def open_parts(
-    settings: Settings, on_hour: OnHour = say_nothing, clock: Callable[[], datetime] = utc_now
+    settings: Settings,
+    on_hour: OnHour = say_nothing,
+    clock: Callable[[], datetime] = utc_now,
+    index_part: Callable[[Settings], IndexPart] = IndexPart,
 ) -> Iterator[Parts]:
     """The parts that the settings name; what was opened of them is closed at the block's end."""
-    hours, index = HoursPart(settings, on_hour, clock), IndexPart(settings)
+    hours, index = HoursPart(settings, on_hour, clock), index_part(settings)
     parts = Parts(settings, hours, GitHubPart(settings), index, JudgePart(settings, hours, index))
     with contextlib.closing(index), contextlib.closing(parts.github), contextlib.closing(parts.judge):
         yield parts

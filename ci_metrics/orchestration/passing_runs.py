@@ -1,11 +1,13 @@
-"""The last passing run of each failed job of an hour: found in what is stored, else asked for; the shapes of its log kept.
+"""The last passing run of each failed job of an hour: found, and the shapes of its log kept.
 
-What belongs here: which passing job is whose background, and how few requests find it. Does not: the files (`backgrounds.py`),
-the requests (`github/passing_runs.py`), what background does to an extraction (`logs/`).
+What belongs here: which passing job is whose background, and how few requests find it. Does not:
+the files (`backgrounds.py`), the requests (`github/passing_runs.py`), what background does to an
+extraction (`logs/`).
 
-A distinct job (repository, workflow, job's name) is looked at once an hour, however often it failed, the most failing first, and
-no log is fetched while one that was fetched within a week of the failure is there. Of passing jobs those of the base branch come
-first (the pull request's, else the default branch), then any. What was decided for a failed job stays; what could not be had is
+A distinct job (repository, workflow, job's name) is looked at once an hour, however often it
+failed, the most failing first, and no log is fetched while one that was fetched within a week of
+the failure is there. Of passing jobs those of the base branch come first (the pull request's, else
+the default branch), then any. What was decided for a failed job stays; what could not be had is
 looked for when the hour is done again.
 """
 
@@ -27,8 +29,9 @@ from ci_metrics.orchestration.partitions import hour_key, hour_start
 from ci_metrics.orchestration.rows import JobKey
 from ci_metrics.orchestration.store import HourStore
 
-#: Requests that an hour may spend on backgrounds: at least so many, or one for so many of its jobs. Without a limit the first hour of
-#: a busy installation, in which no job has a background yet, costs 0.319 requests a job instead of 0.294 (bench/github_requests.py).
+#: Requests that an hour may spend on backgrounds: at least so many, or one for so many of its jobs.
+#: Without a limit the first hour of a busy installation, in which no job has a background yet,
+#: costs 0.319 requests a job instead of 0.294 (bench/github_requests.py).
 LEAST_REQUESTS, JOBS_A_REQUEST = 20, 50
 #: Bytes of a passing log that are read, its beginning and its end: a second of work.
 MOST_BYTES = 20_000_000
@@ -61,7 +64,9 @@ def undecided(log: JobLog) -> bool:
 def look_for(
     github: GitHub, store: HourStore, hour: str, jobs: Sequence[Job], runs: Iterable[Run], logs: Sequence[JobLog]
 ) -> Found:
-    """Find a passing run for each failed job whose log this is. What GitHub refuses is a state, not an error.
+    """Find a passing run for each failed job whose log this is.
+
+    What GitHub refuses is a state, not an error.
 
     `jobs`, `runs`: all of the hour, whatever became of them; `logs`: those that are `undecided`.
     """
@@ -77,7 +82,7 @@ def look_for(
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A passing job whose shapes are needed, and the failed jobs, oldest first, that they are background of."""
+    """A passing job whose shapes are needed, and the failed jobs, oldest first, that need them."""
 
     name: DistinctJob
     failed: Sequence[Job]
@@ -140,7 +145,7 @@ class _Search:
         return left
 
     def _stored(self, names: set[DistinctJob]) -> dict[DistinctJob, list[Job]]:
-        """Passing jobs of these names, of this hour and of the day before it as far as it is stored."""
+        """Passing jobs of these names, of this hour and the day before, as far as stored."""
         if not names:
             return {}
         first = hour_key(hour_start(self._hour) - DAY)
@@ -186,7 +191,7 @@ class _Search:
         return PassingLog(state="absent", detail=detail)
 
     def _passing_jobs(self, name: DistinctJob, workflow_id: int, branch: str) -> list[Job] | CiMetricsError:
-        """The good jobs of the workflow's last passing run before the first of its failures; asked once an hour."""
+        """The good jobs of the workflow's last passing run before its first failure; asked once."""
         key = (name.repo, workflow_id, branch)
         if key not in self._listed:
             before = self._first[name.repo, name.workflow]

@@ -1,7 +1,8 @@
-"""Where an hour's files live: one Parquet file an asset and hour, logs compressed beside a manifest.
+"""Where an hour's files live: a Parquet file an asset and hour, logs compressed beside a manifest.
 
-What belongs here: paths, reading and committing rows, their notes (Parquet key-value metadata). Does not: what the rows mean,
-what an hour's state says (`hours.py`) and where it is kept (`hour_states.py`).
+What belongs here: paths, reading and committing rows, their notes (Parquet key-value metadata).
+Does not: what the rows mean, what an hour's state says (`hours.py`) and where it is kept
+(`hour_states.py`).
 
     <root>/workflow_runs/2026-03-02T05.parquet
     <root>/job_logs/2026-03-02T05.parquet        the manifest
@@ -9,13 +10,15 @@ what an hour's state says (`hours.py`) and where it is kept (`hour_states.py`).
     <root>/backgrounds/                          of passing logs, for all hours (`backgrounds.py`)
     <root>/state/, <root>/open/                  what later ticks need to know of the hours (`hour_states.py`)
 
-Two runs may work on one hour at once (a schedule's and a person's). Who works on it looks at its state first (`look`) and
-commits only if nothing that was read has been committed by somebody else since: else the work is done again, with what is
-there now (`OvertakenError`). The record is written before the rows that it names: where a process dies between the two, what is
-made of the rows that are there does not fit the record, and the hour counts as broken off.
+Two runs may work on one hour at once (a schedule's and a person's). Who works on it looks at its
+state first (`look`) and commits only if nothing that was read has been committed by somebody else
+since: else the work is done again, with what is there now (`OvertakenError`). The record is written
+before the rows that it names: where a process dies between the two, what is made of the rows that
+are there does not fit the record, and the hour counts as broken off.
 
-Paths are fsspec's (through universal-pathlib), so a folder today is an object store tomorrow. On a file system a file
-appears by rename; an object store writes whole objects anyway. Readers never see half a file.
+Paths are fsspec's (through universal-pathlib), so a folder today is an object store tomorrow. On a
+file system a file appears by rename; an object store writes whole objects anyway. Readers never see
+half a file.
 """
 
 from __future__ import annotations
@@ -47,16 +50,18 @@ T = TypeVar("T")
 _NOTES = b"ci_metrics"
 _FORMAT = b"ci_metrics.format"
 
-#: Files that are kept in memory while hours are worked on, in bytes (of tables, where they were read): the assets of one run
-#: read them one after the other. As records they take about five times as much.
+#: Files that are kept in memory while hours are worked on, in bytes (of tables, where they were
+#: read): the assets of one run read them one after the other. As records they take about five times
+#: as much.
 MOST_KEPT = 16_000_000
-#: States of hours that are kept in memory: a run works on a day's hours, asset after asset (`partitions.HOURS_PER_RUN`).
+#: States of hours that are kept in memory: a run works on a day's hours, asset after asset
+#: (`partitions.HOURS_PER_RUN`).
 MOST_SEEN = 48
 
 
 @dataclass(slots=True)
 class _Look:
-    """What who works on an hour has seen of it: its state, and the commits of the rows that were read since."""
+    """What was seen of an hour that is worked on: its state, the commits of the rows read since."""
 
     hour: str
     state: HourState
@@ -96,7 +101,7 @@ class HourStore:
         return self._states.read(hour)
 
     def states(self, first: str = "", last: str = "~") -> dict[str, HourState]:
-        """What is known of the hours from `first` to `last`, in order; few requests, however many hours."""
+        """What is known of the hours from `first` to `last`, in order, by few requests."""
         return self._states.many(first, last)
 
     def hours(self) -> list[str]:
@@ -104,7 +109,7 @@ class HourStore:
         return self._states.hours()
 
     def open_hours(self) -> list[str]:
-        """The hours of which a verdict may be open, in order: found without looking at all of history."""
+        """The hours of which a verdict may be open, in order; the others are not looked at."""
         return self._states.open_hours()
 
     # Working on an hour
@@ -112,8 +117,9 @@ class HourStore:
     def look(self, hour: str, made_of: Sequence[str] = (), *, anew: bool = False) -> HourState:
         """Begin to work on an asset of an hour: the next commit rests on what the hour is now.
 
-        `made_of`: assets that the work rests on though it reads none of their rows. What this store has seen of the hour
-        before is believed unless it is to be read `anew`: should it be outdated, the commit is refused.
+        `made_of`: assets that the work rests on though it reads none of their rows. What this store
+        has seen of the hour before is believed unless it is to be read `anew`: should it be
+        outdated, the commit is refused.
         """
         state = None if anew else self._seen.get(hour)
         self._look = _Look(hour, state or self._states.read(hour), tuple(made_of))
@@ -133,10 +139,11 @@ class HourStore:
     ) -> None:
         """Write an hour's rows and notes, and the asset's record of them.
 
-        `status`: figures of the whole, among them `version` (of the code that made the rows) and `open` (verdicts that are).
-        `outcome`: how it went by repository; None when nothing can be left open. Raises OvertakenError, with nothing
-        written, when somebody else has committed since `look` what this work rests on; ContractError that names the field
-        when a row cannot be stored.
+        `status`: figures of the whole, among them `version` (of the code that made the rows) and
+        `open` (verdicts that are). `outcome`: how it went by repository; None when nothing can be
+        left open. Raises OvertakenError, with nothing written, when somebody else has committed
+        since `look` what this work rests on; ContractError that names the field when a row cannot
+        be stored.
         """
         data = _file_of(table_of(rows, kind), notes)
         commit = _digest(data)
@@ -161,7 +168,7 @@ class HourStore:
         self._keep(asset, hour, _Kept(commit, data))
 
     def set_aside(self, asset: str, hour: str, why: str, *, run: str, now: datetime) -> None:
-        """Note that an asset could not do an hour, in which Dagster run: its rows, if there are any, stay as they are."""
+        """Note that an asset could not do an hour, in which Dagster run; its rows stay."""
         with self._states.alone():
             state = self._states.read(hour)
             self._look = None
@@ -179,10 +186,12 @@ class HourStore:
     def read(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> list[T]:
         """The hour's rows.
 
-        Raises NotFoundError when the asset has not that hour yet, DamagedFileError when its file cannot be read, ShapeError
-        when its rows are of another version that cannot be read as this one's.
+        Raises NotFoundError when the asset has not that hour yet, DamagedFileError when its file
+        cannot be read, ShapeError when its rows are of another version that cannot be read as this
+        one's.
 
-        `without`: columns that are not read, for those who look through many hours; their fields have their defaults.
+        `without`: columns that are not read, for those who look through many hours; their fields
+        have their defaults.
         """
         file = self._load(asset, hour)
         if file.rows is not None and file.rows[0] is kind:
@@ -194,9 +203,10 @@ class HourStore:
         return list(rows)
 
     def read_or_none(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> list[T]:
-        """The hour's rows, none when it has not been made or its file is damaged: then it is simply made again.
+        """The hour's rows; none when it was not made or is damaged: it is simply made again.
 
-        Raises ShapeError as `read` does: what cannot be read is not "nothing", and would be lost when it is written anew.
+        Raises ShapeError as `read` does: what cannot be read is not "nothing", and would be lost
+        when it is written anew.
         """
         try:
             return self.read(asset, hour, kind, without=without)
@@ -204,14 +214,14 @@ class HourStore:
             return []
 
     def notes(self, asset: str, hour: str) -> dict[str, Any]:
-        """What was noted with the hour's rows; {} when there is no such hour or its file is damaged."""
+        """What was noted with the hour's rows; {} when there are none or their file is damaged."""
         try:
             return _notes_of(self._load(asset, hour).data)
         except (NotFoundError, pa.ArrowInvalid, OSError):
             return {}
 
     def write(self, asset: str, hour: str, rows: Sequence[Any], kind: type, notes: Mapping[str, Any]) -> None:
-        """Replace an hour's rows and notes outside of any work on the hour: what was made of the rows before is outdated then."""
+        """Replace an hour's rows and notes outside of any work on it: what is made of them is old."""
         data = _file_of(table_of(rows, kind), notes)
         with self._states.alone():
             state = self._states.read(hour)
@@ -224,7 +234,7 @@ class HourStore:
 
     @contextlib.contextmanager
     def log_writer(self, hour: str, name: str) -> Iterator[Callable[[bytes], None]]:
-        """A sink that stores one log compressed, streaming, as `log_path(name)`; nothing is kept when the block raises."""
+        """A sink that stores a log compressed, as `log_path(name)`; none is kept when it raises."""
         with (
             beside(self.root / "job_logs" / hour / log_path(name)) as partial,
             partial.open("wb") as sink,
@@ -258,7 +268,7 @@ class HourStore:
         return self._look if self._look is not None and self._look.hour == hour else None
 
     def _load(self, asset: str, hour: str) -> _Kept:
-        """A file: of an hour that is worked on what is kept of it, as long as that is what was in force at the look."""
+        """A file; of an hour that is worked on, the kept one if it was in force at the look."""
         look = self._looking(hour)
         if look is None:
             data = self._bytes(asset, hour)
@@ -312,7 +322,8 @@ def _digest(data: bytes) -> str:
 
 def _table(asset: str, hour: str, data: bytes, without: Collection[str]) -> pa.Table:
     try:
-        # No threads: an hour is small, and Arrow's pools have been seen to abort the process when it ends.
+        # No threads: an hour is small, and Arrow's pools have been seen to abort the process when
+        # it ends.
         file = pq.ParquetFile(io.BytesIO(data), pre_buffer=False)
         refuse_later((file.schema_arrow.metadata or {}).get(_FORMAT, b"1"), f"the file of {asset}, hour {hour},")
         columns = [name for name in file.schema_arrow.names if name not in without] if without else None

@@ -1,17 +1,23 @@
 """What a person wants to know of a range of hours, after a run.
 
-What belongs here: counting stored rows into one record. Does not: printing it (`commands/upload.py`).
+What belongs here: the hours' figures as the index has them now, beside what only the hours' files know. Does not: what is
+counted (`history/metrics.py`), printing (`commands/upload.py`).
+
+The figures are those of the report, `top` and `search`: read from the index after history has corrected its documents.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ci_metrics.models import Job, Run
-from ci_metrics.orchestration.rows import JobVerdicts, JudgedError
+from ci_metrics.history.figures import collect_hours, where_hours
+from ci_metrics.history.groups import Group, groups
+from ci_metrics.index.base import Body, DocumentIndex
+from ci_metrics.models import Run
+from ci_metrics.orchestration.rows import JobVerdicts
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.verdicts.judge import MODEL_FAILED, model_failed
 
@@ -20,7 +26,7 @@ MOST_CAUSES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class BigCause:
     """One group of failures: how often, what, and one line that proves it."""
 
     group: str
@@ -38,64 +44,80 @@ class Summary:
     hours: int
     runs: int = 0
     attempts: int = 0
-    jobs: int = 0
+    jobs: int = 0  # of all conclusions, and of none yet
+    passed_jobs: int = 0
     failed_jobs: int = 0
+    gates: int = 0  # failed only because others did: not among the failed jobs; nor are the next two
+    cancelled_jobs: int = 0
+    unfinished_jobs: int = 0
+    failure_rate: float | None = None  # failed among passed and failed
+    lost_minutes: float = 0.0  # of failed attempts and the re-runs they caused
+    flaky_jobs: int = 0  # of the failed ones
+    unexplained_jobs: int = 0  # of the failed ones: without a category
     documents: int = 0
     written: int = 0
     location: str = ""  # of the index
     unfinished_hours: tuple[str, ...] = ()
     problems: dict[str, str] = field(default_factory=dict)
-    by_category: dict[str, int] = field(default_factory=dict)
+    by_category: dict[str, int] = field(default_factory=dict)  # of the failed jobs; by_state too
     by_state: dict[str, int] = field(default_factory=dict)
-    causes: tuple[Cause, ...] = ()
+    causes: tuple[BigCause, ...] = ()
     cost_usd: float = 0.0
 
 
-def summarise(store: HourStore, hours: Iterable[str], since: datetime) -> Summary:
-    """Count what is stored of these hours; `written` counts since a moment. An hour not stored yet counts as unfinished."""
-    keys = list(hours)
+def summarise(store: HourStore, index: DocumentIndex, hours: Sequence[str], since: datetime) -> Summary:
+    """Count these hours, which follow one another; `written` counts since a moment.
+
+    An hour not stored yet counts as unfinished.
+    """
     runs: list[Run] = []
-    jobs: dict[tuple[int, int], Job] = {}
     rows: list[JobVerdicts] = []
     documents = written = 0
-    location = ""
     unfinished: list[str] = []
     problems: dict[str, str] = {}
-    for hour in keys:
+    for hour in hours:
         runs += store.read_or_none("workflow_runs", hour, Run)
-        jobs.update({(job.job_id, job.run_attempt): job for job in store.read_or_none("workflow_jobs", hour, Job)})
         rows += store.read_or_none("classifications", hour, JobVerdicts)
         state = store.state(hour)
         indexed = state.of("indexed_documents")
         if indexed is not None:
             documents += int(indexed.said.get("documents", 0))
             written += int(indexed.said.get("written", 0)) if indexed.seen >= since else 0
-            location = str(indexed.said.get("index", location))
         problems.update(state.set_aside)
         if not state.is_finished:
             unfinished.append(hour)
     problems.update(_failing_model(rows))
-    roots = [row.judged[0] for row in rows if row.judged]
+    index.refresh()
+    figures = collect_hours(index, hours[0], hours[-1])
+    found = groups(index, where_hours(hours[0], hours[-1])) if figures.failed else []
     return Summary(
-        hours=len(keys),
+        hours=len(hours),
         runs=len({(run.repo, run.run_id) for run in runs}),
         attempts=len(runs),
-        jobs=len(jobs),
-        failed_jobs=sum(job.failed for job in jobs.values()),
+        jobs=figures.seen,
+        passed_jobs=figures.passed,
+        failed_jobs=figures.failed,
+        gates=figures.gates,
+        cancelled_jobs=figures.cancelled,
+        unfinished_jobs=figures.unfinished,
+        failure_rate=None if figures.rate is None else round(figures.rate, 4),
+        lost_minutes=round(figures.lost / 60, 1),
+        flaky_jobs=sum(bool(failure.flaky) for failure in figures.failures),
+        unexplained_jobs=figures.unexplained,
         documents=documents,
         written=written,
-        location=location,
+        location=index.location,
         unfinished_hours=tuple(unfinished),
         problems=problems,
-        by_category=dict(Counter(root.verdict.error_type for root in roots if root.verdict.error_type).most_common()),
-        by_state=dict(Counter(row.state for row in rows).most_common()),
-        causes=_causes(rows, jobs),
-        cost_usd=sum(judged.verdict.usage.cost_usd for row in rows for judged in row.judged),
+        by_category={row.name: row.failed for row in figures.types},
+        by_state=figures.states,
+        causes=_big_causes(index, found),
+        cost_usd=figures.spend.cost,
     )
 
 
 def _failing_model(rows: Iterable[JobVerdicts]) -> dict[str, str]:
-    """What a person must know of a model that does not answer: documents have verdicts all the same, so nothing else shows it."""
+    """What a person must know of a model that does not answer: nothing else shows it."""
     verdicts = [judged.verdict for row in rows for judged in row.judged]
     failed = [verdict for verdict in verdicts if model_failed(verdict)]
     if not failed:
@@ -107,31 +129,26 @@ def _failing_model(rows: Iterable[JobVerdicts]) -> dict[str, str]:
     }
 
 
-def _causes(rows: Iterable[JobVerdicts], jobs: dict[tuple[int, int], Job]) -> tuple[Cause, ...]:
-    groups: dict[str, list[tuple[JobVerdicts, JudgedError]]] = defaultdict(list)
-    for row in rows:
-        # A generic fingerprint ("exit code 1") is many causes, so it is never shown as one.
-        if row.judged and not row.judged[0].error.generic and row.judged[0].verdict.error_type:
-            groups[row.judged[0].error.group].append((row, row.judged[0]))
-    biggest = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_CAUSES]
-    return tuple(_cause(group, members, jobs) for group, members in biggest)
+def _big_causes(index: DocumentIndex, found: Iterable[Group]) -> tuple[BigCause, ...]:
+    """The biggest groups; a generic one ("exit code 1") is many causes, so it is never shown as one."""
+    biggest = [group for group in found if not group.generic and group.error_type][:MOST_CAUSES]
+    bodies = index.get("jobs", [example for group in biggest for example in group.examples])
+    return tuple(_big_cause(group, [bodies[id_] for id_ in group.examples if id_ in bodies]) for group in biggest)
 
 
-def _cause(group: str, members: list[tuple[JobVerdicts, JudgedError]], jobs: dict[tuple[int, int], Job]) -> Cause:
-    quote = Counter(_quote(judged) for _, judged in members).most_common(1)[0][0]
-    row, judged = next(member for member in members if _quote(member[1]) == quote)
-    return Cause(
-        group=group,
-        jobs=len(members),
-        error_type=judged.verdict.error_type or "",
-        headline=judged.error.headline,
-        quote=quote,
-        example=jobs[row.key].html_url if row.key in jobs else "",
+def _big_cause(group: Group, examples: Sequence[Body]) -> BigCause:
+    quotes = Counter(_telling_line(body) or group.headline for body in examples)
+    return BigCause(
+        group=group.id,
+        jobs=group.count,
+        error_type=group.error_type,
+        headline=group.headline,
+        quote=quotes.most_common(1)[0][0] if quotes else group.headline,
+        example=next((str(body["s_html_url"]) for body in examples if body.get("s_html_url")), ""),
     )
 
 
-def _quote(judged: JudgedError) -> str:
+def _telling_line(body: Body) -> str:
     """The first quoted line that says something: a banner's rule proves nothing."""
-    quotes = [quote.text.strip() for quote in judged.verdict.evidence]
-    telling = (quote for quote in quotes if sum(map(str.isalpha, quote)) * 2 > len(quote))
-    return next(telling, judged.error.headline)
+    quotes = (line.strip() for line in str(body.get("s_error_evidence") or "").splitlines())
+    return next((quote for quote in quotes if sum(map(str.isalpha, quote)) * 2 > len(quote)), "")

@@ -1,6 +1,7 @@
 """Which stored verdicts still hold, and which need another look.
 
-What belongs here: comparing an hour's stored verdicts with what is in force. Does not: judging, storing.
+What belongs here: comparing an hour's stored verdicts with what is in force. Does not: judging,
+storing.
 """
 
 from __future__ import annotations
@@ -22,25 +23,26 @@ def is_open(row: JobVerdicts) -> bool:
 def still_holding(
     judge: JudgePart, extractions: list[JobExtraction], before: Mapping[JobKey, JobVerdicts], only: Only | None
 ) -> dict[JobKey, JobVerdicts]:
-    """The rows that need no new look: same extraction, same classifier, nothing open, and no human said otherwise since.
+    """The rows that need no new look: nothing they are made of has changed, and nothing is open.
 
-    With `only`, whatever it does not want holds as long as the extraction is the same.
+    What a person says needs none either: labels are put into the documents, not into these rows. But a row that holds a
+    person's verdict, because the judge found it before all else, holds only as long as that label does. With `only`,
+    whatever it does not want holds as long as the extraction is the same.
     """
     same = [(row, before[row.key]) for row in extractions if row.key in before and before[row.key].digest == row.digest]
     same = [(row, kept) for row, kept in same if kept.state != "off" and not is_open(kept)]
-    keys = {label_key(error) for row, _ in same for error in row.extraction.errors} - {""}
-    humans = {key: stored.verdict.error_type for key, stored in judge.verdicts.get(sorted(keys)).items()}
+    labels = {key: label.body["s_error_type"] for key, label in judge.labels.labels().items()}
     held: dict[JobKey, JobVerdicts] = {}
     for row, kept in same:
         version = judge.judge.version_for(row.extraction)
-        said = [humans.get(label_key(error)) for error in row.extraction.errors]
-        spared = only is not None and not any(said) and not only.wants(kept)
+        said = [labels.get(label_key(error)) for error in row.extraction.errors]
+        spared = only is not None and not only.wants(kept)
         if spared or (len(said) == len(kept.judged) and all(map(_holds, kept.judged, said, [version] * len(said)))):
             held[row.key] = kept
     return held
 
 
 def _holds(judged: JudgedError, human: str | None, version: str) -> bool:
-    if human is not None or judged.verdict.source == "human":
-        return judged.verdict.source == "human" and judged.verdict.error_type == human
+    if judged.verdict.source == "human":
+        return judged.verdict.error_type == human
     return judged.verdict.classifier_version == version

@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from ci_metrics.history.failures import web_url
-from ci_metrics.report.formats import minutes, some, spoken
 from ci_metrics.report.markdown import printable
+from ci_metrics.report.readable import minutes, some, spoken
 
 #: Sent events are remembered so long: longer than any of them can come up again.
 REMEMBER = timedelta(days=60)
@@ -112,13 +112,13 @@ def slack_message(alert: Alert) -> dict[str, Any]:
 
 
 class Sent:
-    """Which events were sent, and when: a sensor's cursor."""
+    """Which events were sent, and when; kept as text."""
 
-    def __init__(self, cursor: str | None) -> None:
-        """Read a cursor; an empty or foreign one means that nothing was sent."""
+    def __init__(self, text: str) -> None:
+        """Read what was kept; an empty or foreign text means that nothing was sent."""
         self._at: dict[str, str] = {}
         try:
-            found = json.loads(cursor or "{}")
+            found = json.loads(text or "{}")
         except ValueError:
             found = {}
         if isinstance(found, Mapping) and isinstance(found.get("sent"), Mapping):
@@ -132,8 +132,8 @@ class Sent:
         """These were sent now."""
         self._at.update(dict.fromkeys(keys, now.isoformat(timespec="seconds")))
 
-    def cursor(self, now: datetime) -> str:
-        """The new cursor; what is too old to come up again is forgotten."""
+    def text(self, now: datetime) -> str:
+        """What to keep; what is too old to come up again is forgotten."""
         oldest = (now - REMEMBER).isoformat(timespec="seconds")
         return json.dumps({"sent": {key: at for key, at in sorted(self._at.items()) if at >= oldest}})
 

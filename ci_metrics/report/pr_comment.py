@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ci_metrics.history.pull_request import FailedJob, PullRequest
-from ci_metrics.report.formats import spoken
 from ci_metrics.report.markdown import fenced, link, plain
+from ci_metrics.report.readable import spoken
 
 #: How our own comment is found again; it is its first line, and not shown.
 MARKER = "<!-- ci-metrics: why CI failed -->"
@@ -36,7 +36,7 @@ def comment_body(pull: PullRequest, *, exists: bool) -> str | None:
     """
     at = f" at `{pull.commit[:7]}`" if pull.commit.isalnum() else ""
     if pull.failed:
-        return _page(_heading(pull, at), *_failures(pull), _gaps(pull))
+        return _page(_heading(pull, at), *_failures(pull), _gates(pull), _gaps(pull))
     if not exists:
         return None
     if pull.green:
@@ -114,6 +114,13 @@ def _flaky_note(job: FailedJob) -> str:
     if job.flaky is None or not (job.flaky.suspected or job.flaky.storm):
         return ""
     return f"**Outage, not this change:** {job.flaky.why}" if job.flaky.storm else f"**Flaky.** {job.flaky.why}"
+
+
+def _gates(pull: PullRequest) -> str:
+    if not pull.gates:
+        return ""
+    names = ", ".join(plain(name, 80) for name in pull.gates[:MOST_SHOWN])
+    return f"**Failed only because of the above:** {names}"
 
 
 def _gaps(pull: PullRequest) -> str:

@@ -8,7 +8,8 @@ import pytest
 from ci_metrics.history.attempts import attempt_of
 from ci_metrics.history.flakiness import storms
 from ci_metrics.history.flaky_failures import evidence_for, flakiest
-from ci_metrics.history.flaky_flags import FlagRules, update_flags
+from ci_metrics.history.flaky_flags import FlagRules
+from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.index.base import Document, DocumentIndex, Where
 from ci_metrics_tests.history.history_documents import attempts, job, step_of
 
@@ -38,7 +39,7 @@ def flags(index: DocumentIndex, document: Document) -> str:
 def test_the_same_commit_and_job_passing_later_is_suspected(embedded_index: DocumentIndex) -> None:
     failed, passed = flake(1)
     write(embedded_index, failed, passed)
-    update_flags(embedded_index, HOUR)
+    run_history_pass(embedded_index, HOUR)
     assert (flags(embedded_index, failed), flags(embedded_index, passed)) == ("suspected", "")
 
 
@@ -60,16 +61,16 @@ NOT_FLAKY: dict[str, list[Document]] = {
 @pytest.mark.parametrize("case", NOT_FLAKY)
 def test_what_proves_nothing_sets_no_flag(case: str, embedded_index: DocumentIndex) -> None:
     write(embedded_index, *NOT_FLAKY[case])
-    assert update_flags(embedded_index, HOUR).suspected == ()
+    assert run_history_pass(embedded_index, HOUR).suspected == ()
     assert {flags(embedded_index, document) for document in NOT_FLAKY[case]} == {""}
 
 
 def test_the_same_fingerprint_passing_on_rerun_at_another_commit_confirms_both(any_index: DocumentIndex) -> None:
     one, other = flake(1), flake(2, hour=NEXT, at=80)
     write(any_index, *one, *other)
-    update_flags(any_index, HOUR)
+    run_history_pass(any_index, HOUR)
     assert flags(any_index, one[0]) == "suspected"
-    done = update_flags(any_index, NEXT)
+    done = run_history_pass(any_index, NEXT)
     assert (flags(any_index, one[0]), flags(any_index, other[0])) == ("confirmed", "confirmed")
     assert (done.changed, done.changed_elsewhere) == (2, 1)
 
@@ -77,7 +78,7 @@ def test_the_same_fingerprint_passing_on_rerun_at_another_commit_confirms_both(a
 def test_two_jobs_of_one_commit_do_not_confirm_each_other(embedded_index: DocumentIndex) -> None:
     one, other = flake(1), flake(1, name="other")
     write(embedded_index, *one, *other)
-    update_flags(embedded_index, HOUR)
+    run_history_pass(embedded_index, HOUR)
     assert {flags(embedded_index, one[0]), flags(embedded_index, other[0])} == {"suspected"}
 
 
@@ -98,7 +99,7 @@ def test_a_fingerprint_on_the_base_branch_before_confirms(
     failed, passed = flake(1, hour=NEXT, at=70)
     stands = job(7, **{"fingerprint": "f1-flake", "at": 5, **base})  # type: ignore[arg-type]
     write(embedded_index, failed, passed, stands)
-    update_flags(embedded_index, NEXT)
+    run_history_pass(embedded_index, NEXT)
     assert (flags(embedded_index, failed), flags(embedded_index, stands)) == (expected, "")
 
 
@@ -112,7 +113,7 @@ def test_the_default_branch_is_known_from_scheduled_runs(any_index: DocumentInde
         "s_github_event": "schedule",
     }
     write(any_index, failed, passed, stands, Document("workflows", "github-workflow-9-attempt-1", body))
-    update_flags(any_index, NEXT)
+    run_history_pass(any_index, NEXT)
     assert flags(any_index, failed) == "confirmed"
 
 
@@ -143,7 +144,7 @@ def one_group_of_tests() -> list[Document]:
 )
 def test_an_outage_is_not_flakiness(documents: list[Document], flagged: int, embedded_index: DocumentIndex) -> None:
     write(embedded_index, *documents)
-    done = update_flags(embedded_index, HOUR)
+    done = run_history_pass(embedded_index, HOUR)
     assert len(done.suspected) == flagged
     assert done.stormy == (6 if flagged == 0 else 0)
 
@@ -159,10 +160,10 @@ def test_an_outage_that_shows_only_with_the_next_hour_takes_flags_back(any_index
     for document in late:
         document.body["s_partition"] = NEXT
     write(any_index, *early)
-    update_flags(any_index, HOUR)
+    run_history_pass(any_index, HOUR)
     assert flags(any_index, early[0]) == "suspected"
     write(any_index, *late)
-    update_flags(any_index, NEXT)
+    run_history_pass(any_index, NEXT)
     assert {flags(any_index, document) for document in (*early, *late)} == {""}
 
 
@@ -179,7 +180,7 @@ def test_any_order_of_hours_and_any_repetition_ends_with_the_same_flags(embedded
         known: dict[str, tuple[str, ...]] = {}
         for hour in (*order, *order):  # each hour written and done twice
             write(embedded_index, *documents[hour])
-            known[hour] = update_flags(embedded_index, hour, before=known.get(hour, ())).fingerprints
+            known[hour] = run_history_pass(embedded_index, hour, before=known.get(hour, ())).fingerprints
         seen.add(tuple(flags(embedded_index, document) for document in failed))
     assert seen == {("confirmed", "", "confirmed", "confirmed", "confirmed", "suspected")}
 
@@ -187,18 +188,18 @@ def test_any_order_of_hours_and_any_repetition_ends_with_the_same_flags(embedded
 def test_evidence_that_is_gone_is_taken_back(embedded_index: DocumentIndex) -> None:
     one, other = flake(1), flake(2, hour=NEXT, at=80)
     write(embedded_index, *one, *other)
-    update_flags(embedded_index, HOUR)
-    before = update_flags(embedded_index, NEXT).fingerprints
+    run_history_pass(embedded_index, HOUR)
+    before = run_history_pass(embedded_index, NEXT).fingerprints
     assert flags(embedded_index, one[0]) == "confirmed"
     write(embedded_index, job(2, at=80, hour=NEXT, fingerprint="f1-something-else"))  # the log was read again, better
-    update_flags(embedded_index, NEXT, before=before)
+    run_history_pass(embedded_index, NEXT, before=before)
     assert flags(embedded_index, one[0]) == "suspected"
 
 
 def test_doing_an_hour_again_changes_no_document(embedded_index: DocumentIndex) -> None:
     write(embedded_index, *flake(1), *flake(2))
-    update_flags(embedded_index, HOUR)
-    again = update_flags(embedded_index, HOUR)
+    run_history_pass(embedded_index, HOUR)
+    again = run_history_pass(embedded_index, HOUR)
     assert (again.changed, len(again.confirmed)) == (0, 2)
 
 
@@ -212,14 +213,14 @@ def test_a_confirmed_test_failure_gets_the_type_and_gives_it_back(any_index: Doc
     one, other = flake(1), flake(2, hour=NEXT, at=80)
     step = step_of(one[0])
     write(any_index, *one, step, *other)
-    update_flags(any_index, HOUR)
+    run_history_pass(any_index, HOUR)
     assert kind(any_index, one[0]) == "assertion_failure"  # suspicion alone is no type
-    before = update_flags(any_index, NEXT).fingerprints
+    before = run_history_pass(any_index, NEXT).fingerprints
     assert {kind(any_index, one[0]), kind(any_index, other[0]), kind(any_index, step)} == {"flaky_test"}
     assert flags(any_index, step) == "confirmed"
     any_index.delete("jobs", [document.id for document in other])
     any_index.refresh()
-    update_flags(any_index, NEXT, before=before)
+    run_history_pass(any_index, NEXT, before=before)
     assert (kind(any_index, one[0]), kind(any_index, step), flags(any_index, step)) == ("assertion_failure",) * 2 + (
         "suspected",
     )
@@ -242,7 +243,7 @@ def test_only_a_tests_failure_becomes_a_flaky_test(
 ) -> None:
     one = flake(1, **more)
     write(embedded_index, *one, *flake(2))
-    update_flags(embedded_index, HOUR, rules=rules)
+    run_history_pass(embedded_index, HOUR, rules=rules)
     assert (flags(embedded_index, one[0]), kind(embedded_index, one[0])) == ("confirmed", expected)
 
 
@@ -253,7 +254,7 @@ def test_the_flakiest_jobs_and_tests_come_with_the_minutes_they_burn(any_index: 
         *flake(3, name="e2e", fingerprint="f1-slow", minutes=40, quote="test_checkout FAILED"),
     ]
     write(any_index, *documents, job(9, fingerprint="f1-broken", minutes=500))
-    update_flags(any_index, HOUR)
+    run_history_pass(any_index, HOUR)
     found = flakiest(any_index, Where(equals={"s_repo": "acme/shop"}))
     assert [(row.name, row.failures, row.confirmed, row.minutes) for row in found.jobs] == [
         ("e2e", 1, 0, 45.0),
@@ -270,8 +271,8 @@ def test_the_evidence_names_the_documents_that_give_it(any_index: DocumentIndex)
     one, other = flake(1), flake(2, hour=NEXT, at=80)
     base = job(7, fingerprint="f1-flake", branch="main", event="push")
     write(any_index, *one, *other, base)
-    update_flags(any_index, HOUR)
-    update_flags(any_index, NEXT)
+    run_history_pass(any_index, HOUR)
+    run_history_pass(any_index, NEXT)
     found = evidence_for(any_index, attempt_of(one[0]))
     assert found is not None and found.confirmed
     assert (found.passed_in, found.elsewhere, found.on_base) == (one[1].id, (other[0].id,), (base.id,))

@@ -1,136 +1,106 @@
+"""What documents say with a person's label and without it."""
+
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
 
 from ci_metrics.errors import ContractError, NotFoundError
-from ci_metrics.history.labels import Labelled, give, withdraw
-from ci_metrics.index.base import Body, Document, DocumentIndex
+from ci_metrics.history.job_documents import merged
+from ci_metrics.history.labels import label_for, label_to_withdraw, labelled, said_at_once, unlabelled
+from ci_metrics.index.base import Document
+from ci_metrics.index.validation import problem_of
 from ci_metrics.index.verdict_documents import verdict_of
 from ci_metrics_tests.history.history_documents import job, step_of
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
 
-
-def write(index: DocumentIndex, *documents: Document) -> None:
-    index.upsert(documents)
-    index.refresh()
-
-
-def body(index: DocumentIndex, document: Document) -> Body:
-    return index.get(document.kind, [document.id])[document.id]
-
-
-def said(index: DocumentIndex, *documents: Document) -> list[tuple[object, object]]:
-    return [(body(index, d).get("s_error_type"), body(index, d).get("s_error_source")) for d in documents]
-
-
-def label(index: DocumentIndex, document: Document, error_type: str = "timeout", **more: object) -> Labelled:
-    given = {"note": "", "fix": "Wait longer.", "all_like_it": False, "user": "ada", "now": NOW, **more}
-    current = Document("jobs", document.id, body(index, document))
-    return give(index, current, error_type, **given)  # type: ignore[arg-type]
-
-
-def unlabel(index: DocumentIndex, document: Document, *, all_like_it: bool = False, **more: object) -> Labelled:
-    current = Document("jobs", document.id, body(index, document))
-    return withdraw(index, current, all_like_it=all_like_it, **more)  # type: ignore[arg-type]
-
-
 ONE = job(1, fingerprint="f1-a")
+STEP = step_of(ONE)
 LIKE_IT = job(2, fingerprint="f1-a", at=60, hour="2026-03-02T06")
 OTHER = job(3, fingerprint="f1-b")
 
 
-def test_a_label_changes_the_job_and_its_failed_step_at_once_and_nothing_else(any_index: DocumentIndex) -> None:
-    step = step_of(ONE)
-    write(any_index, ONE, step, LIKE_IT, OTHER)
-    done = label(any_index, ONE, note="The database was down.")
-    assert said(any_index, ONE, step) == [("timeout", "human")] * 2
-    assert said(any_index, LIKE_IT, OTHER) == [("assertion_failure", "rules")] * 2
-    changed = body(any_index, ONE)
+def label(document: Document, error_type: str = "timeout", *, all_like_it: bool = False, note: str = "") -> Document:
+    return label_for(document, error_type, note=note, fix="Wait longer.", all_like_it=all_like_it, user="ada", now=NOW)
+
+
+def with_labels(
+    documents: list[Document], *given: Document, parents: Mapping[str, str] | None = None
+) -> list[Document]:
+    return merged(documents, labelled(documents, {each.id: each for each in given}, parents or {}))
+
+
+def said(documents: list[Document]) -> list[tuple[object, object]]:
+    return [(each.body.get("s_error_type"), each.body.get("s_error_source")) for each in documents]
+
+
+def test_a_label_changes_the_job_and_its_failed_step_and_nothing_else() -> None:
+    documents = with_labels([ONE, STEP, LIKE_IT, OTHER], label(ONE, note="The database was down."))
+    assert said(documents) == [("timeout", "human")] * 2 + [("assertion_failure", "rules")] * 2
+    changed = documents[0].body
     assert (changed["f_error_confidence"], changed["s_error_summary"]) == (1.0, "The database was down.")
     assert changed["s_suggested_fix"] == "Wait longer."
-    assert (done.jobs, done.steps, done.before) == ((ONE.id,), (step.id,), (("assertion_failure", 1),))
+    assert changed["errors"] == ONE.body["errors"], "what the machine said is kept"
+    assert [problem for each in documents if (problem := problem_of(each.kind, each.body))] == []
 
 
-def test_all_like_it_are_those_of_the_fingerprint_in_every_hour(any_index: DocumentIndex) -> None:
-    write(any_index, ONE, LIKE_IT, OTHER)
-    done = label(any_index, ONE, all_like_it=True)
-    assert said(any_index, ONE, LIKE_IT, OTHER) == [("timeout", "human")] * 2 + [("assertion_failure", "rules")]
-    assert done.hours == ("2026-03-02T05", "2026-03-02T06")
+def test_all_like_it_are_those_of_the_fingerprint_and_steps_with_it_in_other_jobs() -> None:
+    second_error = step_of(OTHER, 5)
+    second_error.body["s_error_fingerprint"] = "f1-a"
+    documents = with_labels([ONE, LIKE_IT, OTHER, second_error], label(ONE, all_like_it=True))
+    assert said(documents) == [
+        ("timeout", "human"), ("timeout", "human"), ("assertion_failure", "rules"), ("timeout", "human")
+    ]  # fmt: skip
 
 
-def test_without_a_note_the_summary_stays(embedded_index: DocumentIndex) -> None:
-    write(embedded_index, ONE)
-    label(embedded_index, ONE)
-    assert body(embedded_index, ONE)["s_error_summary"] == "It failed: f1-a"
+def test_a_label_on_one_job_wins_over_the_one_on_all_like_it() -> None:
+    documents = with_labels([ONE, LIKE_IT], label(ONE, all_like_it=True), label(ONE, "runtime_error"))
+    assert said(documents) == [("runtime_error", "human"), ("timeout", "human")]
 
 
-def test_the_verdict_is_kept_where_the_judge_looks_for_it(any_index: DocumentIndex) -> None:
-    write(any_index, ONE)
-    label(any_index, ONE, all_like_it=True, note="Seen in the dashboard.")
-    label(any_index, ONE, "runtime_error")
-    kept = any_index.get("verdicts", ["f1-a-human", f"{ONE.id}-human"])
-    shared = verdict_of(Document("verdicts", "f1-a-human", kept["f1-a-human"]))
-    assert (shared.source, shared.error_type, shared.confidence) == ("human", "timeout", 1.0)
-    assert (kept["f1-a-human"]["s_user_alias"], kept["f1-a-human"]["s_note"]) == ("ada", "Seen in the dashboard.")
-    assert kept[f"{ONE.id}-human"]["s_error_type"] == "runtime_error"
+def test_without_a_note_the_summary_stays() -> None:
+    assert with_labels([ONE], label(ONE))[0].body["s_error_summary"] == "It failed: f1-a"
 
 
-def test_a_label_of_an_own_category_counts_under_its_parent(any_index: DocumentIndex) -> None:
-    write(any_index, ONE)
+def test_a_label_is_a_verdict_of_the_verdict_index_where_the_judge_looks_for_it() -> None:
+    shared = label(ONE, all_like_it=True, note="Seen in the dashboard.")
+    assert (shared.id, label(ONE).id) == ("f1-a-human", f"{ONE.id}-human")
+    verdict = verdict_of(shared)
+    assert (verdict.source, verdict.error_type, verdict.confidence) == ("human", "timeout", 1.0)
+    assert (shared.body["s_user_alias"], shared.body["s_note"]) == ("ada", "Seen in the dashboard.")
+    assert problem_of("verdicts", shared.body) is None
+
+
+def test_a_label_of_an_own_category_counts_under_its_parent() -> None:
     parents = {"lint_failure": "assertion_failure", "slow_test": "timeout"}
-    label(any_index, ONE, "slow_test", all_like_it=True, parents=parents)
-    assert body(any_index, ONE)["s_error_base_type"] == "timeout"
-    label(any_index, ONE, "lint_failure", parents=parents)
-    assert body(any_index, ONE)["s_error_base_type"] == "assertion_failure"
-    unlabel(any_index, ONE, parents=parents)  # the one on all like it counts again
-    assert (body(any_index, ONE)["s_error_type"], body(any_index, ONE)["s_error_base_type"]) == ("slow_test", "timeout")
+    given = label(ONE, "slow_test", all_like_it=True)
+    assert with_labels([ONE], given, parents=parents)[0].body["s_error_base_type"] == "timeout"
 
 
-def test_a_withdrawn_label_gives_back_exactly_what_the_machine_had_said(any_index: DocumentIndex) -> None:
-    step = step_of(ONE)
-    write(any_index, ONE, step, LIKE_IT)
-    before = [body(any_index, document) for document in (ONE, step, LIKE_IT)]
-    label(any_index, ONE, all_like_it=True, note="no")
-    done = unlabel(any_index, ONE, all_like_it=True)
-    assert [body(any_index, document) for document in (ONE, step, LIKE_IT)] == before
-    assert any_index.get("verdicts", ["f1-a-human"]) == {}
-    assert done.to_judge_again == {}
+def test_without_its_label_a_document_says_again_exactly_what_the_machine_had_said() -> None:
+    before = [ONE, STEP, LIKE_IT]
+    documents = with_labels(before, label(ONE, all_like_it=True, note="no"))
+    changes, lost = unlabelled(documents, {})
+    assert (merged(documents, changes), lost) == (before, ())
 
 
-def test_withdrawing_one_jobs_label_leaves_the_one_on_all_like_it(embedded_index: DocumentIndex) -> None:
-    write(embedded_index, ONE)
-    label(embedded_index, ONE, all_like_it=True)
-    label(embedded_index, ONE, "runtime_error")
-    unlabel(embedded_index, ONE)
-    assert said(embedded_index, ONE) == [("timeout", "human")]
+def test_what_was_judged_while_the_label_was_in_force_cannot_say_what_the_machine_would() -> None:
+    (document,) = with_labels([ONE], label(ONE))
+    document.body["errors"] = [{**document.body["errors"][0], "s_error_type": "timeout", "s_error_source": "human"}]
+    changes, lost = unlabelled([document], {})
+    assert (changes, lost) == ({}, (document,))
 
 
-def test_withdrawing_the_one_on_all_leaves_a_single_jobs_label(embedded_index: DocumentIndex) -> None:
-    write(embedded_index, ONE, LIKE_IT)
-    label(embedded_index, ONE, all_like_it=True)
-    label(embedded_index, LIKE_IT, "runtime_error")
-    unlabel(embedded_index, ONE, all_like_it=True)
-    assert said(embedded_index, ONE, LIKE_IT) == [("assertion_failure", "rules"), ("runtime_error", "human")]
-
-
-def test_what_an_hour_redone_since_has_overwritten_is_to_be_judged_again(embedded_index: DocumentIndex) -> None:
-    write(embedded_index, ONE)
-    label(embedded_index, ONE)
-    current = body(embedded_index, ONE)
-    current["errors"][0] |= {"s_error_type": "timeout", "s_error_source": "human"}  # as the chain writes it
-    write(embedded_index, Document("jobs", ONE.id, current))
-    assert unlabel(embedded_index, ONE).to_judge_again == {"2026-03-02T05": (ONE.id,)}
-
-
-def test_a_job_without_any_error_found_can_be_labelled(embedded_index: DocumentIndex) -> None:
+def test_a_job_without_any_error_found_can_be_labelled() -> None:
     silent = job(1, s_error_state="no_log")
-    write(embedded_index, silent)
-    label(embedded_index, silent, "infrastructure_error", note="The runner burnt down.")
-    assert said(embedded_index, silent) == [("infrastructure_error", "human")]
-    assert body(embedded_index, silent)["s_error_state"] == "classified"
+    given = label(silent, "infrastructure_error", note="The runner burnt down.")
+    (document,) = with_labels([silent], given)
+    assert said([document]) == [("infrastructure_error", "human")]
+    assert document.body["s_error_state"] == "classified"
+    assert said_at_once(given, {given.id: given}) == [given]
 
 
 @pytest.mark.parametrize(
@@ -141,19 +111,17 @@ def test_a_job_without_any_error_found_can_be_labelled(embedded_index: DocumentI
         (job(1, s_error_state="no_log"), True, "has no fingerprint"),
     ],
 )
-def test_what_cannot_be_labelled_is_refused_with_a_reason(
-    document: Document, all_like_it: bool, text: str, embedded_index: DocumentIndex
-) -> None:
-    write(embedded_index, document)
+def test_what_cannot_be_labelled_is_refused_with_a_reason(document: Document, all_like_it: bool, text: str) -> None:
     with pytest.raises(ContractError, match=text):
-        label(embedded_index, document, all_like_it=all_like_it)
-    assert list(embedded_index.scan("verdicts")) == []
+        label(document, all_like_it=all_like_it)
 
 
-def test_a_label_that_is_not_there_cannot_be_withdrawn(embedded_index: DocumentIndex) -> None:
-    write(embedded_index, ONE)
+def test_a_label_that_is_not_there_cannot_be_withdrawn() -> None:
     with pytest.raises(NotFoundError, match="nobody has labelled it"):
-        unlabel(embedded_index, ONE)
-    label(embedded_index, ONE, all_like_it=True)
+        label_to_withdraw({}, ONE, all_like_it=False)
+    own, shared = label(ONE), label(ONE, all_like_it=True)
     with pytest.raises(NotFoundError, match="add --all-like-it"):
-        unlabel(embedded_index, ONE)
+        label_to_withdraw({shared.id: shared}, ONE, all_like_it=False)
+    with pytest.raises(NotFoundError, match="leave out --all-like-it"):
+        label_to_withdraw({own.id: own}, ONE, all_like_it=True)
+    assert label_to_withdraw({own.id: own, shared.id: shared}, ONE, all_like_it=True) == shared

@@ -12,7 +12,7 @@ import pytest
 from ci_metrics.commands.search import search as search_command
 from ci_metrics.commands.tables import print_csv, printable
 from ci_metrics.errors import NotFoundError, SettingsError
-from ci_metrics.history.search import Filters, search
+from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import Window
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
@@ -28,10 +28,12 @@ def test_filters_find_what_a_plain_look_finds(any_index: DocumentIndex) -> None:
     any_index.upsert(DOCUMENTS)
     any_index.refresh()
     for filters, expected in _cases():
-        found = search(any_index, filters)
+        found = find_failures(any_index, filters)
         assert {d.id for d in found} == {d.id for d in expected}, filters
         assert [d.body["@timestamp"] for d in found] == sorted((d.body["@timestamp"] for d in found), reverse=True)
-    assert [d.id for d in search(any_index, Filters(), 7)] == [d.id for d in search(any_index, Filters())][:7]
+    assert [d.id for d in find_failures(any_index, Filters(), 7)] == [
+        d.id for d in find_failures(any_index, Filters())
+    ][:7]
 
 
 def _cases() -> list[tuple[Filters, list[Document]]]:
@@ -67,14 +69,14 @@ def test_failures_from_before_classification_are_found_by_their_state(any_index:
     body = {name: value for name, value in job.body.items() if "error" not in name}
     any_index.upsert([*FAILED[1:], Document("jobs", job.id, body)])
     any_index.refresh()
-    assert [d.id for d in search(any_index, Filters(state="off"))] == [job.id]
+    assert [d.id for d in find_failures(any_index, Filters(state="off"))] == [job.id]
 
 
 def test_a_misspelt_name_is_refused_with_the_nearest_ones(any_index: DocumentIndex) -> None:
     any_index.upsert(FAILED)
     any_index.refresh()
     with pytest.raises(SettingsError, match=r"--branch: no failure has “mian”.*“main”"):
-        search(any_index, Filters(branch="mian"))
+        find_failures(any_index, Filters(branch="mian"))
 
 
 def test_a_category_finds_the_projects_own_kinds_of_it(any_index: DocumentIndex) -> None:
@@ -98,9 +100,9 @@ def test_a_category_finds_the_projects_own_kinds_of_it(any_index: DocumentIndex)
         ("lint_failure", ids(s_error_type="lint_failure")),
         ("*_failure", ids(s_error_base_type="assertion_failure")),
     ):
-        assert {d.id for d in search(any_index, Filters(type=asked))} == expected != set(), asked
+        assert {d.id for d in find_failures(any_index, Filters(type=asked))} == expected != set(), asked
     with pytest.raises(SettingsError, match=r"--type: no failure has “lint”.*“lint_failure”"):
-        search(any_index, Filters(type="lint"))
+        find_failures(any_index, Filters(type="lint"))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from ci_metrics.commands.top import top as top_command
 from ci_metrics.history.groups import groups
 from ci_metrics.history.time_range import Window
-from ci_metrics.history.top import BY, top
+from ci_metrics.history.top import BY, top_rows
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics_tests.report.corpus import END, corpus
@@ -33,7 +33,7 @@ def test_rows_are_a_plain_count_with_rates(any_index: DocumentIndex) -> None:
             name = " · ".join(body[n] for n in names)
             ran[name] += 1
             failed[name] += body["s_status"] == "failure"
-        rows = top(any_index, what, WINDOW.where())
+        rows = top_rows(any_index, what, WINDOW.where())
         assert {row.name: row.failed for row in rows} == {name: n for name, n in failed.items() if n}
         assert all(row.jobs == ran[row.name] for row in rows)
         assert [row.failed for row in rows] == sorted((row.failed for row in rows), reverse=True)
@@ -46,14 +46,14 @@ def test_both_indices_rank_alike_by_everything(any_index: DocumentIndex, tmp_pat
         index.upsert(DOCUMENTS)
         index.refresh()
     for what in BY:
-        assert top(any_index, what, WINDOW.where(), 8) == top(reference, what, WINDOW.where(), 8), what
+        assert top_rows(any_index, what, WINDOW.where(), 8) == top_rows(reference, what, WINDOW.where(), 8), what
     reference.close()
 
 
 def test_groups_are_those_of_the_groups_table(embedded_index: DocumentIndex) -> None:
     embedded_index.upsert(DOCUMENTS)
     found = groups(embedded_index, WINDOW.where())
-    rows = top(embedded_index, "groups", WINDOW.where())
+    rows = top_rows(embedded_index, "groups", WINDOW.where())
     assert [(row.name, row.failed, row.lost_minutes) for row in rows] == [
         (g.id, g.count, g.lost_minutes) for g in found
     ]
@@ -80,5 +80,5 @@ def test_the_command_prints_a_table_json_and_csv(
     said = capsys.readouterr().out
     assert "What fails most, by jobs: 09 Nov 2026 to 22 Nov 2026" in said
     assert "acme/shop · CI" in said
-    top_command("repos", repo="no/such", **span)
+    top_command("repos", from_="2020-01-01", to="2020-01-02")
     assert "No failure in" in capsys.readouterr().out

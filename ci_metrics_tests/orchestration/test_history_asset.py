@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 
 from ci_metrics.classifier.taxonomy import load_taxonomy
+from ci_metrics.history.flaky_flags import flag_rules
 from ci_metrics.index.base import Document
 from ci_metrics.orchestration.assets import failure_history
-from ci_metrics.orchestration.history_checks import build_history_checks
 from ci_metrics.orchestration.new_failures import new_failures, worth_an_alarm
 from ci_metrics.orchestration.partitions import hourly_partitions
 from ci_metrics.orchestration.parts import Parts, open_parts
@@ -43,7 +43,6 @@ def follow(ci: Parts, first: str, last: str) -> dg.ExecuteInProcessResult:
     asset = failure_history.build(PARTITIONS, indexed_documents)
     definitions = dg.Definitions(
         assets=[indexed_documents, asset],
-        asset_checks=build_history_checks(),
         jobs=[dg.define_asset_job("follow", selection=dg.AssetSelection.assets(asset))],
         resources=resources_of(ci),
         executor=dg.in_process_executor,
@@ -151,7 +150,7 @@ def test_a_projects_own_kinds_of_the_ten_count_as_theirs(tmp_path: Path) -> None
         'extends = true\n[[category]]\nname = "registry_down"\ndefinition = "x"\nparent = "network_error"\n'
         '[[category]]\nname = "ui_test"\ndefinition = "x"\nparent = "assertion_failure"\n'
     )
-    rules = failure_history.flag_rules(load_taxonomy(file))
+    rules = flag_rules(load_taxonomy(file))
     assert rules.storm_types == {"infrastructure_error", "network_error", "registry_down"}
     assert rules.test_types == {"assertion_failure", "runtime_error", "timeout", "ui_test"}
     assert rules.flaky_type == "flaky_test"

@@ -14,14 +14,16 @@ from ci_metrics.cli import build_app
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import serve_sample
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError, SettingsError
-from ci_metrics.history.flaky_flags import update_flags
+from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.index.base import Body, Document, Where
 from ci_metrics.orchestration.assets.failure_history import follow_hour
+from ci_metrics.orchestration.assets.indexed_documents import index_hour
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import HOUR as HOUR_LONG
 from ci_metrics.orchestration.partitions import hour_start
 from ci_metrics.orchestration.parts import Parts, open_parts
+from ci_metrics.orchestration.rows import IndexedDocument
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics_tests.history.history_documents import job
 
@@ -40,7 +42,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with open_instance(settings) as instance:
             assert run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True).success
         with open_parts(settings) as ci:
-            update_flags(ci.index.documents, HOUR)
+            run_history_pass(ci.index.documents, HOUR)
             suspects = ci.index.documents.scan("jobs", Where(equals={"b_flaky_suspected": True}))
             suspect = min(suspects, key=lambda document: document.id).body
             like_it = {"fingerprint": suspect["s_error_fingerprint"], "group": suspect["s_error_group"]}
@@ -50,7 +52,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     job(9, attempt=2, at=70, hour="2026-03-02T06", status="success"),
                 ]
             )
-            update_flags(ci.index.documents, "2026-03-02T06")
+            run_history_pass(ci.index.documents, "2026-03-02T06")
     return home
 
 
@@ -246,6 +248,70 @@ def test_a_label_wins_over_a_later_reclassification_and_can_be_withdrawn(
     follow_hour(ci.hours, ci.index.documents, ci.judge.taxonomy, HOUR)
     assert everything(ci) == before
     assert "Withdrawn" in capsys.readouterr().out
+
+
+def test_a_label_survives_the_loss_of_the_index_and_reads_as_the_persons_in_the_run(ci: Parts, home: Path) -> None:
+    one = flaky(ci)
+    assert cli("label", one.id, "timeout", "--note", "Slow disk.") == 0
+    labelled = everything(ci)
+    for file in (home / "sample").glob("index.sqlite*"):
+        file.unlink()
+    settings = load_settings()
+    with serve_sample(settings) as (sample, _, _), open_instance(sample) as instance:
+        assert run_hours(sample, instance, INGEST, HOUR, HOUR, quiet=True).success
+    with open_parts(settings) as again:
+        assert again.index.documents.get("verdicts", [f"{one.id}-human"])
+        now = everything(again)
+    assert (now[one.id]["s_error_type"], now[one.id]["s_error_source"]) == ("timeout", "human")
+    assert now[one.id] | {"b_flaky_confirmed": True} == labelled[one.id], "but for what the other hour had confirmed"
+
+
+def test_a_documents_flags_of_its_own_hour_are_there_before_history_is_asked(ci: Parts) -> None:
+    before = everything(ci)
+    one = flaky(ci)
+    kept = ci.hours.store.read("indexed_documents", HOUR, IndexedDocument)
+    ci.index.documents.upsert([Document("jobs", one.id, {**body(ci, one.id), "s_error_summary": "overwritten"})])
+    done = index_hour(ci.hours, ci.index, ci.judge, HOUR, run_id="r", trusting=False)
+    assert body(ci, one.id)["b_flaky_suspected"] is True
+    assert [row.id for row in kept] == [document.id for document in done.documents]
+    follow_hour(ci.hours, ci.index.documents, ci.judge.taxonomy, HOUR)
+    assert everything(ci) == before
+
+
+def test_what_the_judge_settled_by_a_label_alone_is_judged_again_when_it_is_withdrawn(
+    ci: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = everything(ci)
+    one = flaky(ci)
+    assert cli("label", one.id, "network_error", "--all-like-it") == 0
+    change_the_taxonomy(tmp_path, monkeypatch)
+    assert cli("reclassify") == 0  # now the stored rows say what the person said
+    monkeypatch.delenv("TAXONOMY_FILE")
+    assert cli("reclassify") == 0
+    assert "human" in {each["s_error_source"] for each in body(ci, one.id)["errors"]}
+    capsys.readouterr()
+    assert cli("label", one.id, "--withdraw", "--all-like-it") == 0
+    assert "Withdrawn: 2 jobs" in capsys.readouterr().out
+    assert everything(ci) == before
+
+
+def test_where_an_hours_files_are_elsewhere_its_documents_say_what_the_machine_said(
+    ci: Parts, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = everything(ci)
+    one, other = flaky(ci), job(9).id
+    shutil.rmtree(home / "sample" / "hours")
+    assert cli("label", one.id, "network_error", "--all-like-it", "--note", "The mirror.") == 0
+    assert {body(ci, id_)["s_error_type"] for id_ in (one.id, other)} == {"network_error"}
+    assert cli("label", one.id, "--withdraw", "--all-like-it") == 0
+    assert everything(ci) == before
+    settled = body(ci, other)
+    settled["errors"] = [{**settled["errors"][0], "s_error_source": "human"}]
+    ci.index.documents.upsert([Document("jobs", other, settled)])
+    assert cli("label", one.id, "network_error", "--all-like-it") == 0
+    capsys.readouterr()
+    assert cli("label", one.id, "--withdraw", "--all-like-it") == 0
+    assert "1 documents still show the withdrawn verdict" in capsys.readouterr().out
 
 
 def test_a_wrong_category_is_refused_with_the_nearest(home: Path, ci: Parts) -> None:

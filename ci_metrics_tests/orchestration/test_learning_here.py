@@ -24,6 +24,7 @@ from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.definitions import build_definitions
 from ci_metrics.errors import SettingsError
+from ci_metrics.index.base import Where
 from ci_metrics.models import Job
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
@@ -97,11 +98,11 @@ class Team:
 
 
 def types(settings: Settings) -> tuple[dict[int, str | None], dict[int, str]]:
-    """The hour's root verdicts by job: types and sources."""
+    """What the hour's documents say of its jobs: types and sources."""
     with open_parts(settings) as ci:
-        rows = ci.hours.store.read("classifications", HOUR, JobVerdicts)
-    roots = {row.job_id: row.judged[0].verdict for row in rows}
-    return {key: each.error_type for key, each in roots.items()}, {key: each.source for key, each in roots.items()}
+        bodies = [document.body for document in ci.index.documents.scan("jobs", Where(equals={"s_partition": HOUR}))]
+    found = {int(body["s_job_id"]): (body.get("s_error_type"), str(body.get("s_error_source"))) for body in bodies}
+    return {key: each for key, (each, _) in found.items()}, {key: each for key, (_, each) in found.items()}
 
 
 @pytest.fixture(scope="module")

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
-from datetime import timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ci_metrics import frames
 from ci_metrics.github.comments import PullRequestClient
-from ci_metrics.history.failures import is_failure
-from ci_metrics.history.search import Filters, search
+from ci_metrics.history.metrics import FAILURE
+from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import default_window
-from ci_metrics.history.top import BY, top
+from ci_metrics.history.top import BY, top_rows
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.orchestration.alerts import events
 from ci_metrics.orchestration.parts import open_parts
+from ci_metrics.orchestration.summary import summarise
 from ci_metrics.report.alerts import slack_message
-from ci_metrics.report.html import build_report, render
+from ci_metrics.report.page import build_report, render
 from ci_metrics.report.pr_comment_posting import post
+from ci_metrics.report.tiles import tiles
 from ci_metrics_tests.orchestration.conftest import Ingested
 
 
@@ -35,7 +36,7 @@ def index(ingested: Ingested, any_index: DocumentIndex) -> DocumentIndex:
 @pytest.fixture
 def failed(ingested: Ingested) -> list[Document]:
     """Every failed job of the sample day."""
-    return [document for document in ingested.parts.index.documents.scan("jobs") if is_failure(document.body)]
+    return [document for document in ingested.parts.index.documents.scan("jobs") if FAILURE.holds(document.body)]
 
 
 def test_the_report_tells_every_failure_of_the_sample_day_with_its_link(
@@ -50,16 +51,43 @@ def test_the_report_tells_every_failure_of_the_sample_day_with_its_link(
     assert not [d.id for d in failed if str(d.body.get("s_error_log_url", d.body["s_html_url"])) not in page]
 
 
+def test_a_number_is_the_same_wherever_it_is_said(ingested: Ingested) -> None:
+    """The run's summary, the report and its tiles, `top`, `search` and pandas, over the same hours."""
+    index, store = ingested.parts.index.documents, ingested.parts.hours.store
+    summary = summarise(store, index, store.hours(), datetime.now(UTC))
+    report = build_report(index, ingested.server.world.opens_at)
+    figures, where = report.figures, report.figures.window.where()
+    jobs = frames.jobs(index=index)
+    assert summary.failed_jobs == figures.failed == len(find_failures(index, Filters())) == jobs["failure"].sum()
+    assert summary.gates == figures.gates == jobs["gate"].sum() > 0
+    assert (summary.passed_jobs, summary.unexplained_jobs) == (figures.passed, figures.unexplained)
+    assert summary.lost_minutes == pytest.approx(figures.lost / 60, abs=0.05)
+    assert jobs["lost_sec"].sum() == pytest.approx(figures.lost)
+    assert summary.flaky_jobs == jobs["suspected"].sum() == sum(row.failures for row in report.flaky.jobs)
+    assert summary.by_category == {row.name: row.failed for row in top_rows(index, "types", where)}
+    assert summary.by_state == {row.name: row.failed for row in top_rows(index, "states", where)}
+    rows = top_rows(index, "repos", where)
+    assert sum(row.failed for row in rows) == summary.failed_jobs
+    assert sum(row.jobs or 0 for row in rows) == summary.failed_jobs + summary.passed_jobs
+    assert sum(row.lost_minutes for row in rows) == pytest.approx(figures.lost / 60)
+    groups = {row.name: row.failed for row in top_rows(index, "groups", where)}
+    assert [groups[cause.group] for cause in summary.causes] == [cause.jobs for cause in summary.causes] != []
+    shown = {tile.name: tile for tile in tiles(figures, None, report.causes, report.flaky, young=True)}
+    assert shown["Failure rate"].more == f"{summary.failed_jobs} of {summary.failed_jobs + summary.passed_jobs:,} jobs"
+    assert shown["Flaky failures"].value == str(summary.flaky_jobs)
+    assert shown["Unexplained"].value == str(summary.unexplained_jobs)
+
+
 def test_search_and_top_agree_with_the_documents(
     index: DocumentIndex, ingested: Ingested, failed: list[Document]
 ) -> None:
-    assert {d.id for d in search(index, Filters())} == {d.id for d in failed}
+    assert {d.id for d in find_failures(index, Filters())} == {d.id for d in failed}
     types = Counter(d.body["s_error_type"] for d in failed if "s_error_type" in d.body)
     window = default_window(index, ingested.server.world.opens_at)
-    assert {row.name: row.failed for row in top(index, "types", window.where())} == types
+    assert {row.name: row.failed for row in top_rows(index, "types", window.where())} == types
     for name in types:
-        assert len(search(index, Filters(type=name))) == types[name]
-    assert all(top(index, what, window.where(), 3) for what in BY)
+        assert len(find_failures(index, Filters(type=name))) == types[name]
+    assert all(top_rows(index, what, window.where(), 3) for what in BY)
 
 
 def test_the_comment_on_a_sample_pull_request_is_made_once(ingested: Ingested, index: DocumentIndex) -> None:
@@ -80,22 +108,21 @@ def test_the_comment_on_a_sample_pull_request_is_made_once(ingested: Ingested, i
     assert made or any(ingested.server.comments.of(pull.repo, pull.number) for pull in ingested.server.world.pulls)
 
 
-def test_pandas_frames_hold_the_sample_day(index: DocumentIndex, failed: list[Document]) -> None:
-    script = Path(__file__).parents[2] / "docs" / "examples" / "frames.py"
-    spec = importlib.util.spec_from_file_location("frames_on_sample", script)
-    assert spec is not None and spec.loader is not None
-    frames = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(frames)
-    jobs = frames.frame(index, "jobs")
+def test_pandas_frames_hold_the_sample_day(ingested: Ingested, index: DocumentIndex, failed: list[Document]) -> None:
+    jobs = frames.jobs(index=index)
     assert len(jobs) == sum(1 for _ in index.scan("jobs"))
-    assert set(jobs.index) >= {document.id for document in failed}
-    assert not frames.lost_by_category(jobs).empty
+    store = ingested.parts.hours.store
+    stored = frames.hours("workflow_jobs", root=store.root)
+    assert len(stored) == len(jobs)
+    assert set(stored["hour"]) <= set(store.hours())
+    assert set(jobs.index[jobs["failure"]]) == {document.id for document in failed}
+    assert (jobs.loc[jobs["failure"], "lost_sec"] >= jobs.loc[jobs["failure"], "l_duration_sec"].fillna(0)).all()
 
 
 def test_new_groups_of_the_sample_day_are_worth_an_alarm(ingested: Ingested) -> None:
     that_night = ingested.server.world.end + timedelta(hours=1)
     with open_parts(ingested.settings, clock=lambda: that_night) as parts:
-        found = list(events(parts.hours, parts.index, parts.judge))
+        found = list(events(parts.hours, None))
     assert found
     assert {alert.key.partition(":")[0] for alert in found} <= {"new", "spiking"}
     assert all(slack_message(alert)["blocks"] for alert in found)

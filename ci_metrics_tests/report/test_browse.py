@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,11 @@ import yaml
 from ci_metrics.commands.browse import datasette_command
 from ci_metrics.errors import NotFoundError, SettingsError
 from ci_metrics.index.embedded import EmbeddedIndex
+from ci_metrics.report.datasette import metadata
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics_tests.report.corpus import corpus
 
-METADATA_FILE = Path(str(files("ci_metrics.report.datasette").joinpath("metadata.yml")))
-METADATA: dict[str, Any] = yaml.safe_load(METADATA_FILE.read_text())["databases"]["index"]
+METADATA: dict[str, Any] = yaml.safe_load(metadata())["databases"]["index"]
 QUERIES: dict[str, dict[str, Any]] = METADATA["queries"]
 
 needs_datasette = pytest.mark.skipif(
@@ -60,12 +59,14 @@ def test_every_table_and_facet_of_the_metadata_exists(settings: Settings) -> Non
 
 
 @pytest.fixture(scope="module")
-def site(settings: Settings) -> Iterator[str]:
+def site(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Datasette itself, as the command starts it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [*datasette_command(settings, port=port, host="127.0.0.1"), "--metadata", str(METADATA_FILE)]
+    file = tmp_path_factory.mktemp("datasette") / "datasette.yml"
+    file.write_text(metadata())
+    command = [*datasette_command(settings, port=port, host="127.0.0.1"), "--metadata", str(file)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + 60

@@ -61,7 +61,8 @@ def test_every_field_exists_in_the_mappings_and_fits_its_aggregation(chart: dict
     assert aggregations
     for made in aggregations:
         if made["type"] != "count":
-            assert types.get(made["params"]["field"]) in FITS[made["type"]], made
+            known = types | dict.fromkeys(_scripted(chart), "long")
+            assert known.get(made["params"]["field"]) in FITS[made["type"]], made
         if made["type"] == "terms":
             ordering = next(a for a in aggregations if a["id"] == made["params"]["orderBy"])
             assert ordering["type"] in ("count", "sum", "avg"), "only single values can order"
@@ -82,6 +83,8 @@ def test_every_chart_finds_something_on_a_real_server(
         for made in reversed(_aggregations(chart)):
             if made["type"] == "count":
                 continue
+            if made["params"]["field"] in _scripted(chart):
+                continue  # the test's server has no Painless; what the script says is held in test_metrics.py
             params = {"field": made["params"]["field"]}
             if made["type"] == "terms":
                 params["size"] = made["params"]["size"]
@@ -94,7 +97,7 @@ def test_every_chart_finds_something_on_a_real_server(
         body = {"size": 0, "aggs": aggregations, "query": {"query_string": {"query": _lucene(_query(chart)) or "*"}}}
         answer = opensearch_client.search(index=names[_kind(chart)], body=body)
         assert answer["hits"]["total"]["value"] > 0, chart["id"]
-        assert answer["aggregations"], chart["id"]
+        assert answer["aggregations"] or not aggregations, chart["id"]
 
 
 def test_the_command_uses_the_names_of_the_settings(
@@ -118,6 +121,11 @@ def test_without_settings_the_names_are_the_documented_ones() -> None:
 def _kind(chart: dict[str, Any]) -> Kind:
     pattern = next(ref["id"] for ref in chart["references"] if ref["type"] == "index-pattern")
     return next(kind for kind in DEFAULT_INDICES if pattern == f"ci-metrics-{kind}-pattern")
+
+
+def _scripted(chart: dict[str, Any]) -> set[str]:
+    pattern = next(made for made in OBJECTS if made["id"] == f"ci-metrics-{_kind(chart)}-pattern")
+    return {field["name"] for field in json.loads(pattern["attributes"].get("fields", "[]"))}
 
 
 def _aggregations(chart: dict[str, Any]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from ci_metrics.history.figures import collect, tally
 from ci_metrics.history.time_range import Window, asked_window, default_window, parse_moment
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.validation import problem_of
-from ci_metrics.report.html import build_report, render
+from ci_metrics.report.page import build_report, render
 from ci_metrics_tests.report.corpus import END, HOSTILE, corpus, hostile_corpus
 
 NOW = END - timedelta(hours=2)
@@ -57,7 +57,7 @@ def test_a_failure_loses_its_own_time_and_that_of_the_re_run_it_caused(embedded_
             and body["l_run_attempt"] > failure.attempt
             and body["s_status"] == "success"
         ]
-        assert own >= failure.duration + sum(body["l_duration_sec"] for body in again)
+        assert own >= failure.seconds + sum(body["l_duration_sec"] for body in again)
 
 
 def test_cancelled_jobs_count_as_failures_only_when_a_cause_was_found() -> None:
@@ -70,7 +70,7 @@ def test_cancelled_jobs_count_as_failures_only_when_a_cause_was_found() -> None:
     )
     going = replace(job, id="third", body={**job.body, "s_status": "in_progress"})
     figures = tally(
-        [plain, caused, going], MONTH, lambda failures: {failure.id: failure.duration for failure in failures}
+        [plain, caused, going], MONTH, lambda failures: {failure.id: failure.seconds for failure in failures}
     )
     assert (figures.failed, figures.cancelled, figures.unfinished, figures.passed) == (1, 1, 1, 0)
 

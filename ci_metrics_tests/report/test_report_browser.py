@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from ci_metrics.index.embedded import EmbeddedIndex
-from ci_metrics.report.html import build_report, render
+from ci_metrics.report.page import build_report, render
 from ci_metrics_tests.report.corpus import END, corpus, hostile_corpus
 
 pytestmark = pytest.mark.browser
@@ -89,14 +89,16 @@ def test_charts_are_drawn_nothing_is_asked_and_nothing_overflows(
     page = watched.page
     assert watched.complaints == []
     assert watched.asked == [pages["month"].as_uri()]
-    charts = page.locator("figure svg:visible")
+    charts = page.locator("figure > svg:visible")
     assert charts.count() == 5
     for place in range(5):
         box = charts.nth(place).bounding_box()
         assert box is not None
         assert box["height"] > 60
-        assert charts.nth(place).locator("path, rect, line").count() > 10
-        assert len(charts.nth(place).get_attribute("aria-label") or "") > 30
+        assert charts.nth(place).locator("path, rect, line").count() >= 10
+        assert len(charts.nth(place).locator("> title").text_content() or "") > 30
+        labels = [text.bounding_box() for text in charts.nth(place).locator("text:visible").all()]
+        assert all(each is not None and 0 <= each["x"] <= box["x"] + box["width"] for each in labels)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     context.close()
 
@@ -117,7 +119,7 @@ def test_text_and_charts_have_enough_contrast(browser: Browser, pages: dict[str,
     ]
     low = {pair: ratio for pair in [*pairs, ("--warn", "--warn-bg")] if (ratio := _contrast(colours, *pair)) < 4.5}
     assert low == {}
-    bar = page.locator("figure .wide svg path[fill^='var(--accent)'], figure .wide svg a path").first
+    bar = page.locator("figure svg rect.accent").first
     assert bar.evaluate("(element) => getComputedStyle(element).fill") not in ("rgb(0, 0, 0)", "none")
     context.close()
 
@@ -150,7 +152,7 @@ def test_a_number_leads_to_its_failures_and_back(browser: Browser, pages: dict[s
 def test_a_bar_leads_to_the_failures_of_its_day(browser: Browser, pages: dict[str, Path]) -> None:
     context = browser.new_context(**VIEWS["desk"])
     page = _Watched(context.new_page(), pages["month"]).page
-    page.locator("#time section:last-child .wide svg a").nth(3).click()
+    page.locator("#time section:last-child svg [data-filter]").nth(3).click()
     page.wait_for_url(re.compile(r"#failures\?when="), timeout=5_000)
     day = page.url.rpartition("=")[2]
     rows = page.locator("#failure-list > li:visible")

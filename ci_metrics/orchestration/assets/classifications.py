@@ -4,22 +4,23 @@ What belongs here: asking the judge, keeping verdicts that still hold. Does not:
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 import dagster as dg
 
-from ci_metrics.models import ErrorState, Job, Run, Usage
-from ci_metrics.orchestration.assets.extracted_errors import extract_job
-from ci_metrics.orchestration.carried_labels import carry_labels
-from ci_metrics.orchestration.job_labels import with_job_labels
+from ci_metrics.models import Extraction, Job, Run, Usage
+from ci_metrics.orchestration import checks
+from ci_metrics.orchestration.assets.extracted_errors import read_job
+from ci_metrics.orchestration.judged_job import judged, not_judged, questions
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.model_usage import keeping_money, spent_in_vain, total_usage, usage_metadata
-from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour
+from ci_metrics.orchestration.partition_loop import announce_classifier, checked, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
-from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
-from ci_metrics.orchestration.reclassify_filter import Only, only_of
-from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
+from ci_metrics.orchestration.parts import HoursPart, JudgePart
+from ci_metrics.orchestration.reclassify_filter import Only
+from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts
 from ci_metrics.orchestration.unchanged_rows import is_open, still_holding
 from ci_metrics.verdicts.judge import JudgeRequest
 
@@ -37,6 +38,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
         group="causes",
         kinds={"anthropic", "parquet"},
         pool="llm",
+        checks=[checks.UNKNOWN_SHARE, checks.MODEL_FAILURES],
         code_version=code_version,
         description=(
             "What kind of error it is, how sure, why, which lines prove it, what might fix it: by a human, a stored verdict, "
@@ -46,39 +48,36 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
     )
     def classifications(
         context: dg.AssetExecutionContext,
+        config: Only,
         hours: dg.ResourceParam[HoursPart],
-        index: dg.ResourceParam[IndexPart],
         judge: dg.ResourceParam[JudgePart],
-    ) -> None:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         announce_classifier(context, judge)
-        only = only_of(context.run.tags)
-        if only is not None:
-            only = only.with_kinds(judge.taxonomy.parents)
-        each_hour(
-            context, hours, lambda hour: judge_hour(hours, index, judge, hour, only), made_of=["extracted_errors"]
+        only = config.with_kinds(judge.taxonomy.parents) if config.chooses else None
+        done = each_hour(
+            context, hours, lambda hour: judge_hour(hours, judge, hour, only), made_of=["extracted_errors"]
         )
+        return checked(checks.unknown_share(hours.store, done), checks.model_failures(hours.store, done))
 
     return classifications
 
 
-def judge_hour(
-    hours: HoursPart, index: IndexPart, judge: JudgePart, hour: str, only: Only | None = None
-) -> Mapping[str, Any]:
+def judge_hour(hours: HoursPart, judge: JudgePart, hour: str, only: Only | None = None) -> Mapping[str, Any]:
     """Judge the hour's errors and commit the verdicts; returns the metadata. `only`: verdicts it does not want stay."""
     extractions = hours.store.read("extracted_errors", hour, JobExtraction)
     before = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobVerdicts)}
-    rows = [_off(row) for row in extractions]
+    rows = [not_judged(row) for row in extractions]
     paid_before = judge.judge.stats.usage if judge.settings.enable_error_classification else Usage()
     paid_now = Usage()
     version = "off"
     if judge.settings.enable_error_classification:
         version = judge.classifier_version
-        carry_labels(index.documents, extractions, before)
+        judge.labels.carry(extractions, before)
         held = still_holding(judge, extractions, before, only)
         due = [row for row in extractions if row.key not in held]
         fresh = _judge(hours, judge, hour, due, before)
         paid_now = judge.judge.stats.usage - paid_before
-        rows = with_job_labels(judge.verdicts, [held.get(row.key) or fresh[row.key] for row in extractions])
+        rows = [held.get(row.key) or fresh[row.key] for row in extractions]
         version = version if only is None else _oldest_version(rows, version)
     states = Counter(row.state for row in rows)
     still_open = sum(is_open(row) for row in rows)
@@ -108,85 +107,45 @@ def judge_hour(
     }
 
 
-def _off(row: JobExtraction) -> JobVerdicts:
-    judged: tuple[JudgedError, ...] = ()
-    return _row(row, "off", judged)
-
-
 def _judge(
     hours: HoursPart, judge: JudgePart, hour: str, due: list[JobExtraction], before: Mapping[JobKey, JobVerdicts]
 ) -> dict[JobKey, JobVerdicts]:
     """Ask the judge for every error of these jobs at once, so that equal errors are asked once."""
     if not due:
         return {}
-    verdicts = iter(
-        judge.judge.judge(requests_for(hours, judge, hour, due, before), defer_to_batches=judge.may_wait(hour))
-    )
-    judged = {
-        row.key: tuple(JudgedError(error=error, verdict=next(verdicts)) for error in row.extraction.errors)
-        for row in due
-    }
-    made = (_row(row, _state(row, judged[row.key]), judged[row.key]) for row in due)
+    asked = requests_for(hours, judge, hour, due, before)
+    verdicts = iter(judge.judge.judge(asked, defer_to_batches=judge.may_wait(hour)))
+    made = (judged(row, islice(verdicts, len(row.extraction.errors))) for row in due)
     return {row.key: keeping_money(row, before.get(row.key)) for row in made}
 
 
 def requests_for(
     hours: HoursPart, judge: JudgePart, hour: str, due: list[JobExtraction], before: Mapping[JobKey, JobVerdicts]
 ) -> list[JudgeRequest]:
-    """What the judge is asked about these jobs of the hour: one request an error, in order; `before`: their last verdicts."""
+    """What the judge is asked about these jobs of the hour, in order; `before`: their last verdicts."""
     jobs = {(job.job_id, job.run_attempt): job for job in hours.store.read("workflow_jobs", hour, Job)}
     runs = {(run.run_id, run.run_attempt): run for run in hours.store.read("workflow_runs", hour, Run)}
-    requests: list[JudgeRequest] = []
-    for row in due:
-        job = jobs[row.key]
-        paid = spent_in_vain(before.get(row.key))
-        seen_steps: set[int | None] = set()
-        for error in row.extraction.errors:
-            requests.append(
-                JudgeRequest(
-                    extraction=row.extraction,
-                    error=error,
-                    job=job,
-                    run=runs.get((row.run_id, row.run_attempt)),
-                    annotations=job.annotations,
-                    primary=error.step_number not in seen_steps,
-                    spent=paid.pop(error.fingerprint, Usage()),
-                    larger=lambda budget, row=row, job=job: extract_job(  # type: ignore[misc]
-                        hours.store, hour, job, row.log, budget, judge.catalogue
-                    ),
-                )
-            )
-            seen_steps.add(error.step_number)
-    return requests
+
+    def larger(row: JobExtraction) -> Callable[[int], Extraction]:
+        return lambda budget: read_job(hours.store, hour, jobs[row.key], row.log, budget, judge.catalogue)
+
+    return [
+        request
+        for row in due
+        for request in questions(
+            row,
+            jobs[row.key],
+            runs.get((row.run_id, row.run_attempt)),
+            larger(row),
+            spent_in_vain(before.get(row.key)),
+        )
+    ]
 
 
 def _oldest_version(rows: list[JobVerdicts], version: str) -> str:
     """What the hour is of when some verdicts were spared: an older version as long as one of them is, so that it stays stale."""
     verdicts = [judged.verdict for row in rows for judged in row.judged if judged.verdict.source != "human"]
     return min({verdict.classifier_version for verdict in verdicts} - {version, ""}, default=version)
-
-
-def _state(row: JobExtraction, judged: tuple[JudgedError, ...]) -> ErrorState:
-    # A log that GitHub no longer has is no_log whatever the annotations say (contract); a job that never had one because
-    # it never started is explained by its annotations alone.
-    if row.log.http_status in (404, 410):
-        return "no_log"
-    if judged:
-        return judged[0].verdict.state
-    return "no_log" if row.extraction.state == "no_log" else "no_error_found"
-
-
-def _row(row: JobExtraction, state: ErrorState, judged: tuple[JudgedError, ...]) -> JobVerdicts:
-    return JobVerdicts(
-        repo=row.repo,
-        run_id=row.run_id,
-        run_attempt=row.run_attempt,
-        job_id=row.job_id,
-        state=state,
-        judged=judged,
-        digest=row.digest,
-        background=row.log.has_background,
-    )
 
 
 def _moves(before: Mapping[JobKey, JobVerdicts], rows: list[JobVerdicts]) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """`daily_report`: the HTML report of the week that ends with each day, linked from Dagster.
 
-What belongs here: one file a day and its metadata. Does not: the report (`report/html.py`).
+What belongs here: one file a day and its metadata. Does not: the report (`report/page.py`).
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart
-from ci_metrics.report.html import build_report, render
+from ci_metrics.report.page import build_report, render
 
 NAME = "daily_report"
 
@@ -61,9 +61,10 @@ def report_day(hours: HoursPart, index: DocumentIndex, day: str) -> Mapping[str,
     index.refresh()
     made = build_report(index, hours.now(), window=Window(end - timedelta(days=DAYS), end))
     target = hours.store.root / NAME / f"{day}.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render(made), encoding="utf-8")
     figures = made.figures
+    if figures.jobs or not target.exists():  # an index that lost its documents is no reason to lose the page of them
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(render(made), encoding="utf-8")
     return {
         "report": dg.MetadataValue.url(target.as_uri()),
         "path": dg.MetadataValue.path(str(target)),

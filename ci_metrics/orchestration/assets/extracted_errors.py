@@ -1,10 +1,11 @@
 """`extracted_errors`: the errors of every failed job, with their line numbers, root cause first.
 
-What belongs here: handing logs and annotations to the extractor. Does not: what an error looks like (`logs/`).
+What belongs here: handing logs and annotations to the extractor. Does not: what an error looks like
+(`logs/`).
 """
 
+import contextlib
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,10 +16,10 @@ import zstandard
 
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError
-from ci_metrics.logs import extract
 from ci_metrics.models import Extraction, Job, JobLog, PassingLog
 from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.hours import Outcome
+from ci_metrics.orchestration.judged_job import extract_job
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
@@ -60,7 +61,10 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
 
 
 def extract_hour(hours: HoursPart, judge: JudgePart, hour: str) -> Mapping[str, Any]:
-    """Extract the hour's errors and commit them; returns the metadata. Where nothing changed, or the log is gone, rows are kept."""
+    """Extract the hour's errors and commit them; returns the metadata.
+
+    Where nothing changed, or the log is gone, rows are kept.
+    """
     jobs = {(job.job_id, job.run_attempt): job for job in hours.store.read("workflow_jobs", hour, Job)}
     logs = {(log.job_id, log.run_attempt): log for log in hours.store.read("job_logs", hour, JobLog)}
     kept = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobExtraction)}
@@ -101,9 +105,10 @@ def _done(hours: HoursPart, judge: JudgePart, hour: str, job: Job, log: JobLog, 
         digest=inputs_digest(job, log, budget, in_force),
     )
     try:
-        extraction = extract_job(hours.store, hour, job, log, budget, judge.catalogue)
+        extraction = read_job(hours.store, hour, job, log, budget, judge.catalogue)
     except NotFoundError:
-        # Stored logs may be deleted when space is short (docs/operation.md): what was read of them stays.
+        # Stored logs may be deleted when space is short (docs/operation.md): what was read of them
+        # stays.
         return _Done(row=before, deleted=True) if before is not None else _Done(row=row, read=True, deleted=True)
     except _UNREADABLE as error:  # this job's trouble alone; it is read again next time
         nothing = replace(row, extraction=replace(row.extraction, state="no_error_found"), digest="")
@@ -155,7 +160,7 @@ def _metadata(in_force: str, done: Sequence[_Done]) -> Mapping[str, Any]:
 
 
 def _readable(store: HourStore, log: JobLog) -> JobLog:
-    """The log without its background where the shapes cannot be read: the extraction goes on without them, and says so."""
+    """The log, without its background where the shapes cannot be read; it says so then."""
     try:
         Backgrounds(store.root).of(log)
     except ContractError as error:
@@ -163,24 +168,21 @@ def _readable(store: HourStore, log: JobLog) -> JobLog:
     return log
 
 
-def extract_job(store: HourStore, hour: str, job: Job, log: JobLog, budget: int, catalogue: Catalogue) -> Extraction:
-    """What one job's log and annotations say, within `budget` characters, its background taken away.
+def read_job(store: HourStore, hour: str, job: Job, log: JobLog, budget: int, catalogue: Catalogue) -> Extraction:
+    """What one job's stored log and annotations say, in `budget` characters, its background taken away.
 
-    Raises NotFoundError when the log has been deleted, ContractError when its background has been since it was used.
+    Raises NotFoundError when the log has been deleted, ContractError when its background has been
+    since it was used.
     """
     background = Backgrounds(store.root).of(log)
-    source: BinaryIO = cast(BinaryIO, store.open_log(hour, log.path)) if log.state == "stored" else io.BytesIO(b"")
-    with source:
-        found = extract(
-            source, job=job, annotations=job.annotations, background=background, budget=budget, catalogue=catalogue
-        )
-    if not found.errors and log.state != "stored":
-        found = replace(found, state="no_log")
-    return replace(found, truncated=found.truncated or log.truncated)
+    with contextlib.ExitStack() as opened:
+        stored = opened.enter_context(store.open_log(hour, log.path)) if log.state == "stored" else None
+        source = cast(BinaryIO, stored) if stored is not None else None
+        return extract_job(job, log, source, background=background, budget=budget, catalogue=catalogue)
 
 
 def inputs_digest(job: Job, log: JobLog, budget: int, extractor: str) -> str:
-    """Changes when the extractor (its version), the budget, the log, its background or what GitHub says of the job changes."""
+    """Changes when the extractor, the budget, the log, its background or the job changes."""
     background = log.passing.path if log.passing is not None and log.has_background else ""
     inputs = (extractor, budget, job, replace(log, passing=None), background)
     return hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]

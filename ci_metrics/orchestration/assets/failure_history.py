@@ -1,7 +1,7 @@
 """`failure_history`: what history says of the hour's failures, in the documents and as a table.
 
-What belongs here: bringing flaky flags up to date, and storing the hour's new and spiking groups. Does not: deciding either
-(`history/flakiness.py`, `history/groups.py`).
+What belongs here: the history pass over the hour's failures, and storing its new and spiking groups. Does not: deciding either
+(`history/history_pass.py`, `history/groups.py`).
 """
 
 from collections import Counter
@@ -11,14 +11,15 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.classifier.taxonomy import Taxonomy
-from ci_metrics.history.flaky_failures import STORM_TYPES
-from ci_metrics.history.flaky_flags import FLAKY_TYPE, TEST_TYPES, FlagRules, update_flags
+from ci_metrics.history.flaky_flags import flag_rules
 from ci_metrics.history.groups import Group, groups
+from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.history.period import has_earlier_failures
 from ci_metrics.index.base import DocumentIndex, Where
+from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.metadata import plot, table
 from ci_metrics.orchestration.new_failures import NAME, NewFailure, rows_of
-from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.partition_loop import checked, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 
@@ -34,6 +35,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         group="history",
         kinds={"opensearch", "parquet"},
         pool="index",
+        checks=[checks.NEW_AND_SPIKING_GROUPS],
         description=(
             "What the indexed history says of the hour's failures: which groups are new or spiking (the `new_failures` "
             "table), and which failures are flaky: those flags are set in the documents, other hours' too. Computed from "
@@ -45,13 +47,14 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         hours: dg.ResourceParam[HoursPart],
         index: dg.ResourceParam[IndexPart],
         judge: dg.ResourceParam[JudgePart],
-    ) -> None:
-        each_hour(
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        done = each_hour(
             context,
             hours,
             lambda hour: follow_hour(hours, index.documents, judge.taxonomy, hour),
             made_of=["indexed_documents"],
         )
+        return checked(checks.new_and_spiking_groups(hours.store, done))
 
     return failure_history
 
@@ -60,7 +63,7 @@ def follow_hour(hours: HoursPart, index: DocumentIndex, taxonomy: Taxonomy, hour
     """Bring the hour's flags and table up to date; returns the metadata."""
     index.refresh()
     before = hours.store.notes(NAME, hour).get("fingerprints", [])
-    flags = update_flags(index, hour, rules=flag_rules(taxonomy), before=before)
+    flags = run_history_pass(index, hour, rules=flag_rules(taxonomy), before=before)
     found = groups(index, Where(equals={"s_partition": hour}))
     rows = rows_of(hour, found)
     compared = not rows or has_earlier_failures(index, hour)
@@ -111,19 +114,6 @@ def follow_hour(hours: HoursPart, index: DocumentIndex, taxonomy: Taxonomy, hour
             ("group", "type", "failures", "first seen", "last seen", "lost minutes", "headline"),
         ),
     }
-
-
-def flag_rules(taxonomy: Taxonomy) -> FlagRules:
-    """What the taxonomy in force calls an outage, a test's failure and a flaky test: a project's kinds of the ten count as theirs."""
-
-    def kinds_of(parents: frozenset[str]) -> frozenset[str]:
-        return frozenset(name for name in taxonomy.names if taxonomy.parent_of(name) in parents)
-
-    return FlagRules(
-        storm_types=kinds_of(STORM_TYPES) or STORM_TYPES,
-        test_types=kinds_of(TEST_TYPES),
-        flaky_type=FLAKY_TYPE if taxonomy.get(FLAKY_TYPE) else None,
-    )
 
 
 def _minutes(found: list[Group]) -> dict[str, int]:

@@ -1,21 +1,22 @@
 """`indexed_documents`: the contract's documents of the hour, in the index.
 
-What belongs here: which documents have to be written, and saying so. Does not: what a document holds (`index/documents.py`).
+What belongs here: which documents have to be written, and saying so. Does not: making them (`hour_documents.py`).
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
-from ci_metrics.classifier.taxonomy import Taxonomy
-from ci_metrics.index.base import Document, DocumentIndex, Where
-from ci_metrics.index.documents import Provenance, digest, job_document, job_id, step_documents, workflow_document
-from ci_metrics.index.error_fields import JobOutcome
-from ci_metrics.models import Job, Run
+from ci_metrics.index.base import Body, Document, DocumentIndex, Where, Written
+from ci_metrics.index.documents import Provenance, digest, job_id
+from ci_metrics.models import ErrorState, Verdict
+from ci_metrics.orchestration import checks
+from ci_metrics.orchestration.hour_documents import HourRows, derive_documents, read_rows
 from ci_metrics.orchestration.metadata import plot
-from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.partition_loop import checked, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
@@ -47,6 +48,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         group="documents",
         kinds={"opensearch"},
         pool="index",
+        checks=[checks.DOCUMENTS_COMPLETE],
         description=(
             "One document per attempt of each workflow, job and step, with the verdict on what failed, upserted under its "
             "deterministic id. Only documents that differ from what the index holds are written."
@@ -57,98 +59,73 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         hours: dg.ResourceParam[HoursPart],
         index: dg.ResourceParam[IndexPart],
         judge: dg.ResourceParam[JudgePart],
-    ) -> None:
-        each_hour(
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        def work(hour: str, *, trusting: bool = True) -> Mapping[str, Any]:
+            done = index_hour(hours, index, judge, hour, run_id=context.run.run_id, trusting=trusting)
+            return _tell(context, hour, done, index.documents.location)
+
+        done = each_hour(
             context,
             hours,
-            lambda hour: index_hour(hours, index, judge, hour, context),
+            work,
             made_of=MADE_OF,
-            again=lambda hour: index_hour(hours, index, judge, hour, context, trusting=False),
+            again=lambda hour: work(hour, trusting=False),
         )
+        classified = judge.settings.enable_error_classification
+        return checked(checks.documents_complete(hours.store, index.documents, done, classified=classified))
 
     return indexed_documents
 
 
-def index_hour(
-    hours: HoursPart,
-    index: IndexPart,
-    judge: JudgePart,
-    hour: str,
-    context: dg.AssetExecutionContext,
-    *,
-    trusting: bool = True,
-) -> Mapping[str, Any]:
-    """Write the hour's documents and commit the list of them; returns the metadata. Raises IndexWriteError for refused ones.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexed:
+    """What writing an hour's documents came to."""
 
-    `trusting`: what the list of last time says of the index is believed; not when another run may have written over it.
+    rows: HourRows
+    documents: Sequence[Document]  # all of the hour
+    due: Sequence[Document]  # those that the index did not hold as they are
+    written: Written
+
+
+def index_hour(
+    hours: HoursPart, index: IndexPart, judge: JudgePart, hour: str, *, run_id: str, trusting: bool = True
+) -> Indexed:
+    """Derive the hour's documents, write them and commit the list of them. Raises IndexWriteError for refused ones.
+
+    `run_id`: of Dagster's run. `trusting`: what the list of last time says of the index is believed; not when another run
+    may have written over it.
     """
-    hour_rows = _HourRows(hours.store, judge.taxonomy, hour)
-    documents = list(hour_rows.documents(Provenance(partition=hour, dagster_run_id=context.run.run_id)))
-    rows = [IndexedDocument(kind=document.kind, id=document.id, digest=digest(document)) for document in documents]
+    rows = read_rows(hours.store, hour)
+    provenance = Provenance(partition=hour, dagster_run_id=run_id)
+    documents = derive_documents(rows, provenance, labels=judge.labels.labels(), taxonomy=judge.taxonomy)
+    listed = [IndexedDocument(kind=document.kind, id=document.id, digest=digest(document)) for document in documents]
     held = _held(hours.store, index.documents, hour) if trusting else {}
     due = [
-        document for document, row in zip(documents, rows, strict=True) if held.get((row.kind, row.id)) != row.digest
+        document for document, row in zip(documents, listed, strict=True) if held.get((row.kind, row.id)) != row.digest
     ]
     written = index.documents.upsert(due)
-    counts = Counter(document.kind for document in documents)
     where = index.documents.location
     status = {"documents": len(documents), "written": len(due), "index": where}
-    hours.store.commit(NAME, hour, rows, IndexedDocument, notes={"location": where}, status=status, now=hours.now())
-    _say(context, hour, hour_rows, {document.id for document in due})
+    hours.store.commit(NAME, hour, listed, IndexedDocument, notes={"location": where}, status=status, now=hours.now())
+    return Indexed(rows=rows, documents=documents, due=due, written=written)
+
+
+def _tell(context: dg.AssetExecutionContext, hour: str, done: Indexed, location: str) -> Mapping[str, Any]:
+    """The contract's messages, and the metadata."""
+    _say(context, hour, done)
     return {
-        "dagster/row_count": len(documents),
-        "documents": len(documents),
-        "written": len(due),
-        "created": written.created,
-        "updated": written.updated,
-        "unchanged": len(documents) - len(due),
-        "index": index.documents.location,
-        "by_kind": plot(counts),
+        "dagster/row_count": len(done.documents),
+        "documents": len(done.documents),
+        "written": len(done.due),
+        "created": done.written.created,
+        "updated": done.written.updated,
+        "unchanged": len(done.documents) - len(done.due),
+        "index": location,
+        "by_kind": plot(Counter(document.kind for document in done.documents)),
         "failed_jobs": dg.MetadataValue.json(
-            [document.id for document in documents if "s_error_state" in document.body][:200]
+            [document.id for document in done.documents if "s_error_state" in document.body][:200]
         ),
     }
-
-
-def classified_or_stated(store: HourStore, hour: str) -> list[str]:
-    """Failed jobs of the hour that no row gives a state: what the blocking check refuses."""
-    stated = {row.key for row in store.read("classifications", hour, JobVerdicts)}
-    jobs = store.read("workflow_jobs", hour, Job)
-    return [
-        f"job {job.job_id} has no state"
-        for job in jobs
-        if job.failed and job.finished and (job.job_id, job.run_attempt) not in stated
-    ]
-
-
-class _HourRows:
-    """The stored rows of an hour, tied together."""
-
-    def __init__(self, store: HourStore, taxonomy: Taxonomy, hour: str) -> None:
-        self.parents = taxonomy.parents
-        self.runs = store.read("workflow_runs", hour, Run)
-        self.jobs: dict[tuple[int, int], list[Job]] = {}
-        for job in store.read("workflow_jobs", hour, Job):
-            self.jobs.setdefault((job.run_id, job.run_attempt), []).append(job)
-        self.verdicts = {row.key: row for row in store.read("classifications", hour, JobVerdicts)}
-
-    def outcome(self, job: Job) -> JobOutcome | None:
-        """What is known of a failed job's cause; None for a job that has not failed."""
-        row = self.verdicts.get((job.job_id, job.run_attempt))
-        if row is None:
-            return None
-        verdicts = tuple((judged.error, judged.verdict) for judged in row.judged)
-        return JobOutcome(state=row.state, verdicts=verdicts, parents=self.parents, background=row.background)
-
-    def documents(self, provenance: Provenance) -> Iterator[Document]:
-        """Every document of the hour."""
-        for run in self.runs:
-            jobs = self.jobs.get((run.run_id, run.run_attempt), [])
-            yield workflow_document(run, jobs, provenance)
-            for job in jobs:
-                outcome = self.outcome(job)
-                yield job_document(run, job, outcome, provenance)
-                yield from step_documents(run, job, outcome, provenance)
 
 
 def _held(store: HourStore, index: DocumentIndex, hour: str) -> dict[tuple[str, str], str]:
@@ -163,8 +140,10 @@ def _held(store: HourStore, index: DocumentIndex, hour: str) -> dict[tuple[str, 
     return {(row.kind, row.id): row.digest for row in rows}
 
 
-def _say(context: dg.AssetExecutionContext, hour: str, rows: _HourRows, written: set[str]) -> None:
-    """The contract's messages, as few log events: at info what failed and is new, at debug also what passed or is known."""
+def _say(context: dg.AssetExecutionContext, hour: str, done: Indexed) -> None:
+    """As few log events as it can: at info what failed and is new, at debug also what passed or is known."""
+    rows, written = done.rows, {document.id for document in done.due}
+    bodies = {document.id: document.body for document in done.documents if document.kind == "jobs"}
     loud, soft = LineBuffer(context.log.info), LineBuffer(context.log.debug)
     for run in rows.runs:
         jobs = rows.jobs.get((run.run_id, run.run_attempt), [])
@@ -178,12 +157,25 @@ def _say(context: dg.AssetExecutionContext, hour: str, rows: _HourRows, written:
                 buffer.add(job_annotations(job.annotations))
             row = rows.verdicts.get((job.job_id, job.run_attempt))
             if row is not None and row.state != "off":
-                buffer.add(
-                    classifying(job.name), *verdict_lines(row.state, row.judged[0].verdict if row.judged else None)
-                )
+                buffer.add(classifying(job.name), *verdict_lines(*_said(row, bodies[document_id])))
             if document_id in written:
                 buffer.add(posted(document_id))
     total = sum(len(jobs) for jobs in rows.jobs.values())
     loud.add(f"✅ {hour}: {len(rows.runs)} workflow attempts, {total} jobs, {len(written)} documents written")
     loud.flush()
     soft.flush()
+
+
+def _said(row: JobVerdicts, body: Body) -> tuple[ErrorState, Verdict | None]:
+    """The verdict on a job as its document has it: a label decides over the machine's."""
+    machine = row.judged[0].verdict if row.judged else None
+    if body.get("s_error_source") != "human":
+        return row.state, machine
+    said = Verdict(
+        state="classified",
+        error_type=str(body["s_error_type"]),
+        confidence=1.0,
+        summary=str(body.get("s_error_summary") or ""),
+        source="human",
+    )
+    return "classified", said

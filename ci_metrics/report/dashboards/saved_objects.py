@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ci_metrics.history.failures import FAILED
+from ci_metrics.history.metrics import COUNTED, FAILURE, SUSPECTED
 from ci_metrics.index.base import Kind
 from ci_metrics.report.dashboards.visualizations import (
     Aggregation,
@@ -32,14 +32,17 @@ DEFAULT_INDICES: Mapping[Kind, str] = {
     "verdicts": "error_classifications",
 }
 
-_FAILED = f"s_status: ({' or '.join(sorted(FAILED))}) or (s_status: cancelled and s_error_type: *)"
+#: Computed by OpenSearch for each job: 1 for a failure, 0 for the rest; its mean over what is counted is the failure rate.
+_FAILED_FIELD = "failed"
+_SCRIPTED: Mapping[Kind, Mapping[str, str]] = {"jobs": {_FAILED_FIELD: f"{FAILURE.painless} ? 1 : 0"}}
+
 _COUNT = Aggregation("count", label="Failed jobs")
 _LOST = Aggregation("sum", "l_duration_sec", "Seconds lost")
 
 
 def saved_objects(indices: Mapping[Kind, str] = DEFAULT_INDICES) -> list[SavedObject]:
     """All objects, those that others refer to first."""
-    patterns = [index_pattern(kind, indices[kind]) for kind in DEFAULT_INDICES]
+    patterns = [index_pattern(kind, indices[kind], _SCRIPTED.get(kind, {})) for kind in DEFAULT_INDICES]
     charts = _charts()
     return [*patterns, *charts, _dashboard(charts)]
 
@@ -50,20 +53,26 @@ def as_ndjson(objects: list[SavedObject]) -> str:
 
 
 def _charts() -> list[SavedObject]:
-    rate = Aggregation("avg", "l_status_number", "Failure rate (0 to 1)")
+    rate = Aggregation("avg", _FAILED_FIELD, "Failure rate (0 to 1)")
     return [
-        visualization("failure-rate", "Failure rate over time", "jobs", over_time("line", [rate])),
+        visualization("failure-rate", "Failure rate over time", "jobs", over_time("line", [rate]), COUNTED.kuery),
         visualization(
             "categories",
             "Failed jobs over time, by category",
             "jobs",
             over_time("histogram", [_COUNT], split="s_error_base_type"),
-            _FAILED,
+            FAILURE.kuery,
         ),
         visualization(
-            "lost-time", "Time of failed attempts over time (seconds)", "jobs", over_time("histogram", [_LOST]), _FAILED
+            "lost-time",
+            "Time of failed attempts over time (seconds)",
+            "jobs",
+            over_time("histogram", [_LOST]),
+            FAILURE.kuery,
         ),
-        visualization("states", "Known and unknown: states of failed jobs", "jobs", pie("s_error_state"), _FAILED),
+        visualization(
+            "states", "Known and unknown: states of failed jobs", "jobs", pie("s_error_state"), FAILURE.kuery
+        ),
         visualization(
             "groups",
             "Top causes",
@@ -72,7 +81,7 @@ def _charts() -> list[SavedObject]:
                 [_COUNT, _LOST, Aggregation("max", "@timestamp", "Last seen")],
                 [terms("s_error_group", 15, "Group"), terms("s_error_type", 1, "Category")],
             ),
-            _FAILED,
+            FAILURE.kuery,
         ),
         visualization(
             "flakiest",
@@ -82,7 +91,7 @@ def _charts() -> list[SavedObject]:
                 [Aggregation("count", label="Failures that passed on re-run"), _LOST],
                 [terms("s_repo", 10, "Repository"), terms("s_job_name", 10, "Job")],
             ),
-            "b_flaky_suspected: true",
+            SUSPECTED.kuery,
         ),
         visualization(
             "queue",
@@ -104,6 +113,7 @@ def _charts() -> list[SavedObject]:
                 [rate, Aggregation("count", label="Jobs")],
                 [terms("s_repo", 10, "Repository"), terms("s_workflow_name", 10, "Workflow")],
             ),
+            COUNTED.kuery,
         ),
         visualization(
             "spend",
@@ -112,7 +122,7 @@ def _charts() -> list[SavedObject]:
             over_time("histogram", [Aggregation("sum", "f_cost_usd", "US dollars")]),
         ),
         visualization(
-            "steps", "Failing steps", "steps", table([_COUNT, _LOST], [terms("s_step_name", 20, "Step")]), _FAILED
+            "steps", "Failing steps", "steps", table([_COUNT, _LOST], [terms("s_step_name", 20, "Step")]), FAILURE.kuery
         ),
         visualization(
             "attempts",

@@ -39,13 +39,18 @@ class Look:
     params: Mapping[str, Any]
 
 
-def index_pattern(kind: Kind, title: str) -> SavedObject:
-    """An index pattern; addresses are shown as links."""
+def index_pattern(kind: Kind, title: str, scripted: Mapping[str, str]) -> SavedObject:
+    """An index pattern; addresses are shown as links. `scripted`: further number fields -> the Painless that computes them."""
     links = {name: {"id": "url", "params": {"type": "a"}} for name in _URLS if name in fields_of(kind)}
     return {
         "id": _pattern_id(kind),
         "type": "index-pattern",
-        "attributes": {"title": title, "timeFieldName": "@timestamp", "fieldFormatMap": json.dumps(links)},
+        "attributes": {
+            "title": title,
+            "timeFieldName": "@timestamp",
+            "fieldFormatMap": json.dumps(links),
+            **({"fields": json.dumps([_scripted_field(*field) for field in scripted.items()])} if scripted else {}),
+        },
         "references": [],
     }
 
@@ -87,6 +92,12 @@ def visualization(name: str, title: str, kind: Kind, look: Look, query: str = ""
             {"name": "kibanaSavedObjectMeta.searchSourceJSON.index", "type": "index-pattern", "id": _pattern_id(kind)}
         ],
     }
+
+
+def _scripted_field(name: str, script: str) -> dict[str, Any]:
+    """Without `readFromDocValues`: a list of fields that lacks it is one that Dashboards completes with the mapped ones."""
+    shape = {"type": "number", "count": 0, "scripted": True, "searchable": True, "aggregatable": True}
+    return {"name": name, **shape, "script": script, "lang": "painless"}
 
 
 def over_time(shape: Literal["line", "histogram"], metrics: Sequence[Aggregation], *, split: str = "") -> Look:

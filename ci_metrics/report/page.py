@@ -1,7 +1,7 @@
 """The report as one HTML file: no network, readable on a phone and in the dark, every string from CI escaped.
 
 What belongs here: assembling a `Report` and rendering the templates. Does not: counting (`history/`), drawing (`charts.py`),
-wording of tiles and notices (`report_parts.py`).
+wording (`tiles.py`, `causes.py`).
 
 What jinja2 is given as markup is made here and nowhere else: the style sheet, the script, the charts. All else is text and is
 escaped; addresses become links only when they are http(s).
@@ -29,15 +29,9 @@ from ci_metrics.history.groups import groups
 from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.time_range import Window, default_window, newest_document
 from ci_metrics.index.base import DocumentIndex
-from ci_metrics.report import charts, formats
-from ci_metrics.report.report_parts import (
-    Cause,
-    causes_of,
-    history_is_young,
-    notices,
-    states,
-    tiles,
-)
+from ci_metrics.report import charts, readable
+from ci_metrics.report.causes import ShownCause, count_states, history_is_young, show_causes
+from ci_metrics.report.tiles import notices, tiles
 
 #: What is shown of long lists. The rest is one `ci-metrics search` or `ci-metrics top` away, and the page says so.
 MOST_CAUSES = 10
@@ -56,7 +50,7 @@ class Report:
 
     figures: Figures
     before: Figures | None  # of the equally long stretch before; None when history does not reach back so far
-    causes: tuple[Cause, ...]
+    causes: tuple[ShownCause, ...]
     flaky: Flakiest
     newest: datetime | None  # the newest job's end, in or after the stretch
     history_begins: datetime | None
@@ -75,7 +69,7 @@ def build_report(
     return Report(
         figures=figures,
         before=collect(index, window.before, repos) if begins and begins < window.before.start + DAY else None,
-        causes=causes_of(groups(index, where), figures),
+        causes=show_causes(groups(index, where), figures),
         flaky=flakiest(index, where),
         newest=newest_document(index),
         history_begins=begins,
@@ -103,11 +97,11 @@ def render(report: Report) -> str:
             tiles=tiles(figures, report.before, report.causes, report.flaky, young=young),
             notices=notices(figures, report.newest, report.now),
             charts={
-                "rate": _markup(charts.failure_rate(figures)),
-                "lost": _markup(charts.lost_minutes(figures)),
-                "kinds": _markup(charts.failures_by_category(figures, types)),
-                "queue": _markup(charts.queue_times(queues)) if queues else None,
-                "spend": _markup(charts.model_spend(figures)) if figures.spend.asked else None,
+                "rate": charts.failure_rate(figures),
+                "lost": charts.lost_minutes(figures),
+                "kinds": charts.failures_by_category(figures, types),
+                "queue": charts.queue_times(queues) if queues else None,
+                "spend": charts.model_spend(figures) if figures.spend.asked else None,
             },
             groups=report.causes,
             causes=report.causes[:MOST_CAUSES],
@@ -119,7 +113,7 @@ def render(report: Report) -> str:
             flaky=[("By error", report.flaky.tests[:MOST_FLAKY]), ("By job", report.flaky.jobs[:MOST_FLAKY])],
             queues=queues,
             workflows=figures.workflows[:MOST_WORKFLOWS],
-            states=states(figures),
+            states=count_states(figures),
             failures=figures.failures[:MOST_FAILURES],
             newest=report.newest,
             location=report.location,
@@ -139,18 +133,18 @@ def _environment(types: Sequence[str], window: Window) -> Environment:
     )
 
     def bucket_of(when: datetime) -> str:
-        return formats.hour(window.bucket_of(when))
+        return readable.hour(window.bucket_of(when))
 
     filters: dict[str, Callable[..., Any]] = {
-        "minutes": formats.minutes,
-        "percent": formats.percent,
-        "dollars": formats.dollars,
-        "number": formats.number,
-        "moment": formats.moment,
-        "spoken": formats.spoken,
-        "some": formats.some,
-        "cut": formats.cut,
-        "bucket_key": lambda bucket: formats.hour(bucket.start),
+        "minutes": readable.minutes,
+        "percent": readable.percent,
+        "dollars": readable.dollars,
+        "number": readable.number,
+        "moment": readable.moment,
+        "spoken": readable.spoken,
+        "some": readable.some,
+        "cut": readable.cut,
+        "bucket_key": lambda bucket: readable.hour(bucket.start),
         "bucket_of": bucket_of,
         "colour": lambda name: charts.colour_of(types, name),
         "workflow_name": _workflow_of,
@@ -170,11 +164,6 @@ def _linked(text: str, url: str) -> Markup:
     if not safe:
         return escape(text)
     return Markup('<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>').format(safe, text)
-
-
-def _markup(chart: charts.Chart) -> dict[str, Markup]:
-    # The SVG's texts were escaped by the XML serialiser (svg.py).
-    return {"wide": Markup(chart.wide), "narrow": Markup(chart.narrow)}
 
 
 @cache

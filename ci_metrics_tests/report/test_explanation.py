@@ -9,12 +9,13 @@ import pytest
 from ci_metrics.commands.explain import flaky_in_words
 from ci_metrics.errors import ContractError, NotFoundError, SettingsError
 from ci_metrics.history.flakiness import FlakyEvidence
-from ci_metrics.history.flaky_flags import update_flags
+from ci_metrics.history.history_pass import run_history_pass
+from ci_metrics.history.job_documents import merged
 from ci_metrics.history.job_reference import JobReference, find_job, known_job, read_reference
-from ci_metrics.history.labels import give
+from ci_metrics.history.labels import label_for, labelled
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.models import Evidence, LogLine, Verdict
-from ci_metrics.report.explain import Details, Explanation, Quote, explain
+from ci_metrics.report.explanation import Details, Explanation, QuotedLine, explain_job
 from ci_metrics_tests.history.history_documents import job, moment
 
 PAGE = "https://github.com/acme/shop/actions/runs/7/job/123"
@@ -83,7 +84,7 @@ def test_an_unknown_job_says_where_it_was_looked_for(embedded_index: DocumentInd
 
 def explained(index: DocumentIndex, document: Document, details: Details | None = None) -> Explanation:
     index.refresh()
-    return explain(index, Document("jobs", document.id, index.get("jobs", [document.id])[document.id]), details)
+    return explain_job(index, Document("jobs", document.id, index.get("jobs", [document.id])[document.id]), details)
 
 
 def test_an_explanation_goes_from_the_category_to_all_that_failed_like_it(any_index: DocumentIndex) -> None:
@@ -109,7 +110,7 @@ def test_an_explanation_goes_from_the_category_to_all_that_failed_like_it(any_in
     any_index.upsert([failed, *others])
     found = explained(any_index, failed)
     assert (found.error_type, found.confidence, found.step) == ("assertion_failure", 0.9, "Run tests")
-    assert found.quotes == (Quote(line=40, text="assert 3 == 4", proves=True),)
+    assert found.quotes == (QuotedLine(line=40, text="assert 3 == 4", proves=True),)
     assert found.why is not None
     assert (found.why.in_words, found.why.classifier_version) == ("the model claude-x", "c1")
     assert (found.why.prompt_tokens, found.why.completion_tokens, found.why.cached_tokens) == (900, 60, 800)
@@ -158,7 +159,7 @@ def test_history_and_the_log_are_told_apart(embedded_index: DocumentIndex) -> No
         for document in (job(run, fingerprint="f1-a"), job(run, attempt=2, at=9, status="success"))
     ]
     embedded_index.upsert(documents)
-    update_flags(embedded_index, "2026-03-02T05")
+    run_history_pass(embedded_index, "2026-03-02T05")
     found = explained(embedded_index, documents[0])
     assert (found.error_type, found.type_by_log) == ("flaky_test", "assertion_failure")
     assert found.flaky is not None and found.flaky.elsewhere == (documents[2].id,)
@@ -168,7 +169,8 @@ def test_a_persons_verdict_is_shown_as_theirs(embedded_index: DocumentIndex) -> 
     failed = job(1, fingerprint="f1-a")
     embedded_index.upsert([failed])
     now = datetime(2026, 3, 9, tzinfo=UTC)
-    give(embedded_index, failed, "timeout", note="I saw it.", fix="", all_like_it=False, user="ada", now=now)
+    given = label_for(failed, "timeout", note="I saw it.", fix="", all_like_it=False, user="ada", now=now)
+    embedded_index.upsert([given, *merged([failed], labelled([failed], {given.id: given}, {}))])
     why = explained(embedded_index, failed).why
     assert why is not None
     assert (why.in_words, why.human, why.note, why.classifier_version) == (

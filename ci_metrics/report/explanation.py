@@ -7,19 +7,20 @@ What belongs here: gathering everything known of one failed job into one record.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from ci_metrics.errors import ContractError
 from ci_metrics.history.attempts import Attempt, attempt_of, root_error
 from ci_metrics.history.flakiness import FlakyEvidence
-from ci_metrics.history.flaky_failures import STORM_TYPES, evidence_for
+from ci_metrics.history.flaky_failures import evidence_for
+from ci_metrics.history.flaky_flags import STORM_TYPES
 from ci_metrics.history.groups import groups
 from ci_metrics.history.labels import HUMAN_VERSION
 from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.models import LogLine, Verdict
-from ci_metrics.report.reasons import WhyOfLog
+from ci_metrics.report.verdict_reasons import WhyOfLog
 from ci_metrics.verdicts.reuse import apart, human_key, verdict_key
 
 #: Other jobs of the group that are named.
@@ -39,7 +40,7 @@ class Details:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
+class QuotedLine:
     """One line of the log: quoted as proof, or shown around it."""
 
     line: int
@@ -118,7 +119,7 @@ class Explanation:
     confidence: float | None
     summary: str
     step: str
-    quotes: tuple[Quote, ...]
+    quotes: tuple[QuotedLine, ...]
     no_context: str  # why only the quoted lines are shown
     why: Why | None
     other_errors: tuple[str, ...]  # of the same job, after the root cause
@@ -134,7 +135,7 @@ class Explanation:
     account: WhyOfLog | None = None  # asked for with --why, where the log is there
 
 
-def explain(
+def explain_job(
     index: DocumentIndex,
     document: Document,
     details: Details | None = None,
@@ -169,7 +170,7 @@ def explain(
         minutes=attempt.seconds / 60,
         state=str(body.get("s_error_state") or "off"),
         error_type=attempt.type,
-        guess=(known.verdict.guess or "") if known.verdict else "",
+        guess=(known.verdict.guess or "") if known.verdict and attempt.source != "human" else "",
         type_by_log=own if attempt.type and own != attempt.type and attempt.source != "human" else "",
         confidence=None if confidence is None else float(confidence),
         summary=attempt.summary,
@@ -191,7 +192,7 @@ def explain(
     )
 
 
-def _quotes(body: Body, known: Details) -> tuple[Quote, ...]:
+def _quotes(body: Body, known: Details) -> tuple[QuotedLine, ...]:
     """The quoted lines in their context; without the log, the quoted lines alone."""
     if known.verdict is not None and known.verdict.evidence:
         proof = {evidence.line: evidence.text for evidence in known.verdict.evidence}
@@ -201,7 +202,7 @@ def _quotes(body: Body, known: Details) -> tuple[Quote, ...]:
         # Only the first line's number is in the document.
         proof = {int(line): texts[0]} if line is not None and texts[0] else {}
     shown = {line.number: line.text for line in known.context} | proof
-    return tuple(Quote(line=number, text=shown[number], proves=number in proof) for number in sorted(shown))
+    return tuple(QuotedLine(line=number, text=shown[number], proves=number in proof) for number in sorted(shown))
 
 
 def _why(index: DocumentIndex, document: Document, known: Details) -> Why | None:
@@ -268,19 +269,7 @@ def _history(index: DocumentIndex, attempt: Attempt) -> GroupHistory | None:
     found = groups(index, Where(equals={"s_error_group": attempt.group}))
     if not found:
         return None
-    group = found[0]
-    return GroupHistory(
-        id=group.id,
-        generic=group.generic,
-        first_seen=group.first_seen,
-        last_seen=group.last_seen,
-        count=group.count,
-        runs=group.runs,
-        jobs=group.jobs,
-        branches=group.branches,
-        repos=group.repos,
-        lost_minutes=group.lost_minutes,
-    )
+    return GroupHistory(**{field.name: getattr(found[0], field.name) for field in fields(GroupHistory)})
 
 
 def _others(index: DocumentIndex, attempt: Attempt) -> tuple[OtherJob, ...]:
