@@ -92,9 +92,14 @@ def _read_hour(
 
 
 def _is_sure(verdict: Verdict, least: float) -> bool:
-    """Whether a model said it, now or of an equal failure before, and surely enough."""
+    """Whether a model said it, now or of an equal failure before, surely enough, and of no stranger's log."""
     by_model = bool(verdict.model) and verdict.source in ("model", "reused")
-    return by_model and verdict.state == "classified" and verdict.confidence >= least
+    return (
+        by_model
+        and not Origin.parse(verdict.origin).strange
+        and verdict.state == "classified"
+        and verdict.confidence >= least
+    )
 
 
 def _said(verdict: Verdict, at: datetime, subject: str, failure: Failure) -> Said:

@@ -1,6 +1,6 @@
 """Where a failure's log comes from: who could have written what stands in it.
 
-What belongs here: naming that, and whether it is trusted. Does not: what follows from it (`reuse.py`).
+What belongs here: naming that, and whether it is trusted. Does not: what follows (`reuse.py`, learning).
 """
 
 from __future__ import annotations
@@ -57,6 +57,11 @@ class Origin:
     def trusted(self) -> bool:
         """Whether only people who may write to the repository could have written the log."""
         return bool(self.repo) and not self.head
+
+    @property
+    def strange(self) -> bool:
+        """Whether somebody may have written it who may not write to the repository: what ran is no branch of it."""
+        return self.head.casefold() not in ("", self.repo.casefold())
 
     def __str__(self) -> str:
         return f"{self.repo}{_FROM}{self.head}" if self.head else self.repo
