@@ -24,13 +24,14 @@ from pathlib import Path
 
 from ci_metrics.catalogue import load_catalogue
 from ci_metrics.logs.extract import extract, read_log
-from ci_metrics.logs.steps import StepRange, stamp
+from ci_metrics.logs.lines import line_time
+from ci_metrics.logs.steps import StepRange
 from ci_metrics.models import Job, Step
 
 
 def moment(line: bytes) -> datetime | None:
     """The timestamp of a line, to the second."""
-    second = stamp(line)
+    second = line_time(line)
     return None if second is None else datetime.fromtimestamp(second, UTC)
 
 
@@ -42,7 +43,7 @@ def bare(line: bytes) -> bytes:
 def fraction(line: bytes) -> float:
     """The timestamp of a line with its fraction of a second, or 0."""
     found = re.match(rb"(?:\xef\xbb\xbf)?\S+:\d\d(\.\d+)Z", line)
-    return (stamp(line) or 0.0) + float(found[1]) if found else 0.0
+    return (line_time(line) or 0.0) + float(found[1]) if found else 0.0
 
 
 def begin(lines: list[bytes], own: list[bytes], at: int) -> int | None:

@@ -298,7 +298,7 @@ def load_settings(
         raise SettingsError(first[0], first[1], f"{first[2]}; {rest}") from None
 
 
-def replaced(settings: Settings, **given: object) -> Settings:
+def with_values(settings: Settings, **given: object) -> Settings:
     """The settings with `given` values (attribute names; text is read as in the environment) in place of theirs.
 
     Nothing is read from the environment. Raises SettingsError as `load_settings` does.

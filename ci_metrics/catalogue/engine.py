@@ -45,7 +45,7 @@ _FAR = re.compile(r"\.\{[01],(?:[3-9]\d|\d{3,})\}")
 _DIGITS = {"+": r"\d{1,9}", "*": r"\d{0,9}"}
 
 
-def bare(text: str) -> str:
+def without_relay(text: str) -> str:
     """A clean line as forms see it: without the prefixes that relay a tool's own words; indentation stays; capped."""
     prefix = _PREFIX.match(text)
     return capped(text[prefix.end() :] if prefix else text)
@@ -214,7 +214,7 @@ def _matcher(catalogue: Catalogue, subject: Subject) -> Callable[[str], tuple[in
     def messages_on(line: str) -> tuple[int, ...]:
         found: set[int] = set()
         add = found.add
-        whole, inner = capped(line), bare(line)
+        whole, inner = capped(line), without_relay(line)
         for text in (whole,) if inner == whole else (whole, inner):
             compiled_expressions.scan(database, text.encode("utf-8", "replace"), lambda number, *_: add(number))
         return tuple(sorted(found))

@@ -22,7 +22,7 @@ from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import RECLASSIFY, REEXTRACT
 from ci_metrics.orchestration.partitions import chunks_of, hour_start, hours_between
 from ci_metrics.orchestration.parts import Parts, classifier_in_words, open_parts
-from ci_metrics.orchestration.reclassification import Change, Cost, changes_between, cost_of, read_categories
+from ci_metrics.orchestration.reclassification import Change, Cost, category_changes, cost_of, read_categories
 from ci_metrics.orchestration.reclassify_filter import Only
 from ci_metrics.orchestration.stale_hours import StaleRange, stale_ranges
 from ci_metrics.settings import Settings, load_settings
@@ -81,7 +81,7 @@ def reclassify(
     with open_parts(settings) as ci:
         after = read_categories(ci.hours.store, hours)
     waiting = sum(1 for word in after.values() if word == "pending")
-    _show_changes(changes_between(before, after), len(hours), len(after), waiting, as_json=json_)
+    _show_changes(category_changes(before, after), len(hours), len(after), waiting, as_json=json_)
     for (first, last), why in failed.items():
         print(
             f"ci-metrics: the run over {first} to {last} failed: {why} (more in Dagster's UI: ci-metrics ui)",
@@ -176,11 +176,11 @@ def _run(
                 print(f"{first} to {last}: judging again, {classifier_in_words(settings)}", flush=True)
             result = run_hours(settings, instance, job, first, last, quiet=True, only=only)
             if not result.success:
-                failed[first, last] = why_failed(result)
+                failed[first, last] = failed_steps(result)
     return failed
 
 
-def why_failed(result: dg.ExecuteInProcessResult) -> str:
+def failed_steps(result: dg.ExecuteInProcessResult) -> str:
     """The steps that failed, each with the first line of its innermost error."""
     reasons = []
     for event in result.all_events:

@@ -46,7 +46,7 @@ def _standard_input() -> Iterator[io.BufferedReader[io.RawIOBase]]:
         reader.detach()
 
 
-def named(files: tuple[str, ...]) -> tuple[str, ...]:
+def named_files(files: tuple[str, ...]) -> tuple[str, ...]:
     """`files`; ContractError when there are none."""
     if not files:
         raise ContractError("no log was named. Give the paths of log files, or - for standard input")
@@ -61,7 +61,7 @@ def read_background(path: Path | None) -> Background | None:
         return background_of(stream)
 
 
-def read_job(path: Path | None) -> Job | None:
+def read_job_file(path: Path | None) -> Job | None:
     """The job that the file describes as GitHub's API returns it (`actions/jobs/{id}`); ContractError when it does not."""
     if path is None:
         return None

@@ -70,7 +70,7 @@ def clean(text: str) -> str:
     return re.sub(r"\s+", " ", _NOISE.sub("", text)).strip()
 
 
-def plain(line: str) -> str:
+def plain_line(line: str) -> str:
     """A line as labels compare it: `clean`, without its timestamp and the runner's mark."""
     return clean(_FRONT.sub("", line))
 

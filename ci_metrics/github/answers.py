@@ -43,7 +43,7 @@ def _parts(url: str) -> SplitResult:
         return urlsplit("")
 
 
-def place(url: str) -> str:
+def shown_address(url: str) -> str:
     """An address as messages show it: no query, because log addresses carry a signature there."""
     return f"{_parts(url).hostname}{name(_parts(url).path)}"
 
@@ -93,7 +93,7 @@ def message_of(response: httpx.Response) -> str:
 def error_of(response: httpx.Response, url: str, advice: TokenAdvice = READING) -> CiMetricsError:
     """The error for an answer that is neither good nor about a rate limit; `advice`: about the token."""
     status, said = response.status_code, message_of(response)
-    what = f"GitHub answered {status}{f' “{said}”' if said else ''} to {place(url)}"
+    what = f"GitHub answered {status}{f' “{said}”' if said else ''} to {shown_address(url)}"
     if status == 401:
         return AuthenticationError(f"{what}. {advice.wrong}")
     if status == 403 and "x-github-sso" in response.headers:
@@ -117,7 +117,7 @@ def json_of(response: httpx.Response, url: str) -> object:
         return parsed_json(response.content)
     except ValueError:
         raise TransientError(
-            f"{place(url)} answered {response.status_code} with {name(kind)} where JSON was expected: “{shown(response.content)}”. "
+            f"{shown_address(url)} answered {response.status_code} with {name(kind)} where JSON was expected: “{shown(response.content)}”. "
             "Is there a proxy or a sign-in page between here and GitHub, or is GITHUB_API_URL wrong?"
         ) from None
 
@@ -167,7 +167,7 @@ def no_answer(error: httpx.RequestError | httpx.InvalidURL, url: str) -> CiMetri
     said = name(str(error)) or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return PermanentError(
-            f"{place(url)}: its certificate is not trusted here ({said}). Behind a company's proxy, point SSL_CERT_FILE to its "
+            f"{shown_address(url)}: its certificate is not trusted here ({said}). Behind a company's proxy, point SSL_CERT_FILE to its "
             "certificate"
         )
-    return TransientError(f"No whole answer from {place(url)}: {said}")
+    return TransientError(f"No whole answer from {shown_address(url)}: {said}")

@@ -240,7 +240,7 @@ class GitHub:
             known = _whole(listing.items, f"pull requests of {head} into {run.repo}", [listing.missing])
             with self._lock:
                 self._pulls[run.repo, head] = known
-        return pull_requests.choose(run, known)
+        return pull_requests.choose_pull_request(run, known)
 
     def default_branch(self, repo: str) -> str:
         """The repository's default branch; asked once. Raises NotFoundError."""

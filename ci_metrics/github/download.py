@@ -16,10 +16,10 @@ import httpx
 
 from ci_metrics.addresses import is_loopback
 from ci_metrics.errors import NotFoundError, TransientError
-from ci_metrics.github.answers import joined, no_answer, place, whole_number
+from ci_metrics.github.answers import joined, no_answer, shown_address, whole_number
 from ci_metrics.github.capped_log import CappedLog
 from ci_metrics.github.deadline import Deadline
-from ci_metrics.github.log_end import LogEnd, began, content_range, ended, is_a_page
+from ci_metrics.github.log_end import LogEnd, any_step_ended, content_range, ended, is_a_page
 from ci_metrics.github.request_counts import STORAGE
 from ci_metrics.github.text import shown
 from ci_metrics.github.transport import Transport, certificates
@@ -69,7 +69,7 @@ class LogDownloads:
         again = earlier is not None and (earlier.http_status, earlier.raw_bytes) == (200, sink.received)
         if sink.received == 0:
             empty = "The log is empty: the job ended before any step wrote to it"
-            return _log_of(job, "not_found" if again or not began(job) else "unavailable", 200, detail=empty)
+            return _log_of(job, "not_found" if again or not any_step_ended(job) else "unavailable", 200, detail=empty)
         lacks = transfer.spoilt
         if not lacks and ended(job) and not transfer.end.is_the_runners:
             lacks = "The log does not end as the runner ends it"
@@ -99,7 +99,7 @@ class LogDownloads:
                         url = joined(url, response.headers.get("location", ""))
                 except (httpx.RequestError, httpx.InvalidURL) as error:
                     raise no_answer(error, url) from error
-        raise TransientError(f"{place(url)}: the log storage keeps pointing elsewhere")
+        raise TransientError(f"{shown_address(url)}: the log storage keeps pointing elsewhere")
 
 
 class _Transfer:
@@ -124,13 +124,13 @@ class _Transfer:
         if status == 416 and sink.received and total in (None, sink.received):
             return  # everything had arrived, only the end of the connection was lost
         if status in (404, 410):
-            raise NotFoundError(f"The log storage answered {status} to {place(url)}", status=status)
+            raise NotFoundError(f"The log storage answered {status} to {shown_address(url)}", status=status)
         if status not in (200, 206):
             # 403: the minute was over; 5xx: trouble there. Both are over with a fresh address, or later.
-            raise TransientError(f"The log storage answered {status} to {place(url)}")
+            raise TransientError(f"The log storage answered {status} to {shown_address(url)}")
         etag = response.headers.get("etag", "")
         if sink.received and ((status == 206 and start != sink.received) or (etag and self._etag not in ("", etag))):
-            raise TransientError(f"{place(url)}: the log changed while it was fetched")
+            raise TransientError(f"{shown_address(url)}: the log changed while it was fetched")
         self._etag = etag
         self._encoded = "content-encoding" in response.headers
         if status == 200:
@@ -142,7 +142,7 @@ class _Transfer:
         for chunk in deadline.body(response):
             if first and ("html" in response.headers.get("content-type", "") or is_a_page(chunk)):
                 raise TransientError(
-                    f"{place(url)} gave a page where a log was expected: is there a proxy in between? “{shown(chunk)}”"
+                    f"{shown_address(url)} gave a page where a log was expected: is there a proxy in between? “{shown(chunk)}”"
                 )
             first = False
             if skip >= len(chunk):
@@ -157,12 +157,14 @@ class _Transfer:
         """Whether all has arrived. Raises TransientError."""
         received = self.sink.received
         if skipping or (total is not None and received != total):
-            raise TransientError(f"{place(url)} gave {received - skipping} of {total or received} bytes of the log")
+            raise TransientError(
+                f"{shown_address(url)} gave {received - skipping} of {total or received} bytes of the log"
+            )
         framed = total is not None or "chunked" in response.headers.get("transfer-encoding", "")
         if not framed and not self._encoded and not self.end.is_the_runners:
             # The next request asks for what is behind: a 416 says that this was all.
             raise TransientError(
-                f"{place(url)} gave {received} bytes without a length and without the runner's last line"
+                f"{shown_address(url)} gave {received} bytes without a length and without the runner's last line"
             )
         digest = response.headers.get("x-ms-blob-content-md5", "")
         digest = digest or (response.headers.get("content-md5", "") if response.status_code == 200 else "")

@@ -48,7 +48,7 @@ def ended(job: Job) -> bool:
     return any(step.name == "Complete job" and step.conclusion == "success" for step in job.steps)
 
 
-def began(job: Job) -> bool:
+def any_step_ended(job: Job) -> bool:
     """Whether a step came to its end, so that the log cannot be empty."""
     return any(step.status == "completed" and step.conclusion in ("success", "failure") for step in job.steps)
 

@@ -16,8 +16,8 @@ from typing import Generic
 from urllib.parse import parse_qs, urlsplit
 
 from ci_metrics.errors import ContractError, TransientError
-from ci_metrics.github.answers import last_of, next_of, place
-from ci_metrics.github.schemas import GitHubObject, M, named, read
+from ci_metrics.github.answers import last_of, next_of, shown_address
+from ci_metrics.github.schemas import GitHubObject, M, object_name, read
 from ci_metrics.github.text import shown
 
 #: Entries of a page, the most that GitHub gives.
@@ -65,7 +65,7 @@ class Shape(Generic[M]):
             wanted = (
                 "an object" if self.listing is None else f"“{self.listing}”, counted," if self.listing else "a list"
             )
-            raise TransientError(f"{place(url)} answered with JSON that has not {wanted} in it: {shown(value)}")
+            raise TransientError(f"{shown_address(url)} answered with JSON that has not {wanted} in it: {shown(value)}")
         items: list[M] = []
         refused: list[ContractError] = []
         for entry in given:
@@ -76,7 +76,7 @@ class Shape(Generic[M]):
                 continue
             wrong = "" if moved else self.misplaced(item)
             if wrong:
-                refused.append(ContractError(f"{named(self.model, entry, self.where)}: {wrong}"))
+                refused.append(ContractError(f"{object_name(self.model, entry, self.where)}: {wrong}"))
             else:
                 items.append(item)
         return Page(items, refused, total, next_of(link), short=len(given) < PAGE and _is_before_the_last(url, link))

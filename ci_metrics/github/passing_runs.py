@@ -11,7 +11,7 @@ from datetime import datetime
 from ci_metrics.errors import IncompleteError
 from ci_metrics.github.listings import read_listing
 from ci_metrics.github.pages import Shape
-from ci_metrics.github.run_search import run_shape, stamp
+from ci_metrics.github.run_search import run_shape, search_time
 from ci_metrics.github.schemas import WorkflowJob
 from ci_metrics.github.transport import Transport
 from ci_metrics.models import Job, Run
@@ -25,7 +25,7 @@ def last_passing_jobs(transport: Transport, repo: str, workflow_id: int, before:
 
     The run's latest attempt counts: jobs that an earlier one ran, and that were not run again, are listed with their own attempt.
     """
-    params: dict[str, str | int] = {"status": "success", "created": f"<={stamp(before)}", "per_page": _PAGE}
+    params: dict[str, str | int] = {"status": "success", "created": f"<={search_time(before)}", "per_page": _PAGE}
     if branch:
         params["branch"] = branch
     path = f"/repos/{repo}/actions/workflows/{workflow_id}/runs"

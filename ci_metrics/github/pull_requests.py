@@ -22,7 +22,7 @@ def needs_lookup(run: Run) -> bool:
     return run.head_repo != run.repo or run.event.startswith("pull_request")
 
 
-def choose(run: Run, pulls: Sequence[Pull]) -> str:
+def choose_pull_request(run: Run, pulls: Sequence[Pull]) -> str:
     """The number of the one pull request that fits, else "N/A": same head commit first, else open when the run began."""
     exact = [pull for pull in pulls if pull.head.sha == run.head_sha]
     open_then = [

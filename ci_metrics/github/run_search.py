@@ -60,7 +60,7 @@ def _search(
 
     Gives back in how many parts to search again (1: done).
     """
-    params = {"created": f"{stamp(low)}..{stamp(high)}"}
+    params = {"created": f"{search_time(low)}..{search_time(high)}"}
     shape = run_shape(repo)
     for again in range(REPEATS + 1):
         here: set[int] = set()
@@ -101,12 +101,12 @@ def _split(repo: str, low: datetime, high: datetime, parts: int) -> list[tuple[d
     parts = min(parts, seconds)
     if parts < 2:
         raise PermanentError(
-            f"{repo}: more than {_CAP} runs were created in the second {stamp(low)}; GitHub lists no more"
+            f"{repo}: more than {_CAP} runs were created in the second {search_time(low)}; GitHub lists no more"
         )
     edges = [low + timedelta(seconds=seconds * part // parts) for part in range(parts + 1)]
     return [(start, stop - timedelta(seconds=1)) for start, stop in pairwise(edges)]
 
 
-def stamp(time: datetime) -> str:
+def search_time(time: datetime) -> str:
     """A time as GitHub's searches take it: whole seconds, UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")

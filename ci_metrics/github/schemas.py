@@ -38,7 +38,7 @@ _YEAR_3000 = 32_503_680_000
 def _number(value: object, info: ValidationInfo) -> object:
     """A number that nothing depends on: left out where it is out of range."""
     if isinstance(value, int) and not isinstance(value, bool) and not 0 <= value <= LARGEST:
-        whose = named(*info.context) if info.context else "an answer"
+        whose = object_name(*info.context) if info.context else "an answer"
         _log.warning("⚠️ %s: field “%s” is %.40s, more than fits: left out", whose, info.field_name, value)
         return None
     return value
@@ -113,13 +113,13 @@ def read(model: type[M], value: object, where: str) -> M:
         seen = None if first["type"] == "missing" else first["input"]
         field = ".".join(str(part) for part in first["loc"])
         raise ContractError(
-            f"{named(model, value, where)}: field “{field}” {said}, but is {text.shown(seen)}"
+            f"{object_name(model, value, where)}: field “{field}” {said}, but is {text.shown(seen)}"
             if field
-            else f"{named(model, value, where)}: expected a JSON object, got {text.shown(value)}"
+            else f"{object_name(model, value, where)}: expected a JSON object, got {text.shown(value)}"
         ) from None
 
 
-def named(model: type[GitHubObject], value: object, where: str) -> str:
+def object_name(model: type[GitHubObject], value: object, where: str) -> str:
     """The object as messages name it: "job 5 of acme/basket run 1"."""
     given = value.get("id", value.get("number")) if isinstance(value, Mapping) else None
     number = f" {given}" if type(given) is int and 0 <= given <= LARGEST else ""

@@ -28,7 +28,7 @@ from ci_metrics.github.answers import (
     json_of,
     no_answer,
     origin,
-    place,
+    shown_address,
     until_reset,
     wait_asked_for,
 )
@@ -141,7 +141,7 @@ class Transport:
         yield page
         while page.next_url is not None:
             if page.next_url in seen or len(seen) > _MAX_PAGES:
-                raise ContractError(f"{place(page.next_url)}: the pages do not end ({len(seen)} so far)")
+                raise ContractError(f"{shown_address(page.next_url)}: the pages do not end ({len(seen)} so far)")
             seen.add(page.next_url)
             page = self.get(kind, page.next_url, shape, fresh=fresh)
             yield page
@@ -155,7 +155,7 @@ class Transport:
         response = self._send(kind, "GET", url, again=again, follow=False)
         target = response.headers.get("location", "")
         if not 300 <= response.status_code < 400 or not target:
-            raise TransientError(f"{place(url)} answered {response.status_code} where a redirect was expected")
+            raise TransientError(f"{shown_address(url)} answered {response.status_code} where a redirect was expected")
         return joined(url, target)
 
     def write(
@@ -207,7 +207,7 @@ class Transport:
         """The page, when its next one is at the same host."""
         if page.next_url is not None and origin(page.next_url) != origin(self.api_url):
             raise ContractError(
-                f"{place(url)}: the next page is said to be at {place(page.next_url)}, another host: the token is not sent "
+                f"{shown_address(url)}: the next page is said to be at {shown_address(page.next_url)}, another host: the token is not sent "
                 "there. Is GITHUB_API_URL the host's own name?"
             )
         return page
@@ -238,9 +238,13 @@ class Transport:
             elif follow and 300 < response.status_code < 400 and response.status_code != 304:
                 target, moves = joined(url, response.headers.get("location", "")), moves + 1
                 if origin(target) != origin(self.api_url):
-                    raise PermanentError(f"{place(url)} points to {place(target)}: not followed with a token")
+                    raise PermanentError(
+                        f"{shown_address(url)} points to {shown_address(target)}: not followed with a token"
+                    )
                 if moves > _MAX_REDIRECTS:
-                    raise TransientError(f"{place(url)}: it keeps pointing elsewhere, at last to {place(target)}")
+                    raise TransientError(
+                        f"{shown_address(url)}: it keeps pointing elsewhere, at last to {shown_address(target)}"
+                    )
                 url = target
             elif response.status_code >= 400:
                 raise error_of(response, url, self._advice)
@@ -283,7 +287,7 @@ class Transport:
                 parts.append(chunk)
                 size += len(chunk)
                 if size > _MAX_ANSWER:
-                    raise TransientError(f"{place(url)} answered with more than {_MAX_ANSWER // 1_000_000} MB")
+                    raise TransientError(f"{shown_address(url)} answered with more than {_MAX_ANSWER // 1_000_000} MB")
         unpacked = [(k, v) for k, v in response.headers.items() if k not in ("content-encoding", "content-length")]
         return httpx.Response(response.status_code, headers=unpacked, content=b"".join(parts), request=response.request)
 
@@ -296,7 +300,7 @@ class Transport:
         if left < 0 or spent:
             why = "the waits add up to too much" if spent else "longer than this program waits"
             raise RateLimitedError(
-                f"GitHub's rate limit was met at {place(url)}: wait {seconds:.0f} s, {why}. What is missing is fetched later",
+                f"GitHub's rate limit was met at {shown_address(url)}: wait {seconds:.0f} s, {why}. What is missing is fetched later",
                 retry_after=seconds,
             )
         _log.warning("⏳ GitHub's rate limit was met: all requests wait %.0f s", seconds)

@@ -62,7 +62,7 @@ def text_of(raw: bytes) -> str:
     elif "[" in text:
         text = _uncoloured(text)
     text = text.rstrip()
-    return shortened(text) if len(text) > MAX_LINE else text
+    return middle_cut(text) if len(text) > MAX_LINE else text
 
 
 def _uncoloured(text: str) -> str:
@@ -70,7 +70,7 @@ def _uncoloured(text: str) -> str:
     return (_CODES if "\x1b" in text or "^[[" in text else _LOST).sub("", text)
 
 
-def stamp(raw: bytes) -> float | None:
+def line_time(raw: bytes) -> float | None:
     """The timestamp before a line of GitHub's log, in whole seconds since 1970; None without one, or when it is no time."""
     found = _SECOND.match(raw)
     if found is None:
@@ -82,7 +82,7 @@ def stamp(raw: bytes) -> float | None:
         return None
 
 
-def bare(raw: bytes) -> bytes:
+def without_stamp(raw: bytes) -> bytes:
     """One raw line without columns, byte-order mark and timestamp."""
     found = _PREFIX.match(raw)
     return raw[found.end() :] if found else raw.removeprefix(_BOM)
@@ -101,7 +101,7 @@ def overwritten(text: str) -> str:
     return " ".join(reversed(kept))
 
 
-def shortened(text: str, limit: int = MAX_LINE) -> str:
+def middle_cut(text: str, limit: int = MAX_LINE) -> str:
     """`text` with its middle left out, visibly, when it is longer than `limit` characters."""
     if len(text) <= limit:
         return text

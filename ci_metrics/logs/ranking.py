@@ -49,7 +49,7 @@ _SHAPE = 110
 _DIGITS = b"0123456789"
 
 
-class Place(NamedTuple):
+class LinePlace(NamedTuple):
     """What is known of a kept line besides its text."""
 
     number: int  # 1-based in the raw log
@@ -180,7 +180,7 @@ def _own(catalogue: Catalogue, texts: Sequence[str], hits: Sequence[tuple[int, .
 
 
 def features(
-    catalogue: Catalogue, texts: Sequence[str], hits: Sequence[tuple[int, ...]], places: Sequence[Place], total: int
+    catalogue: Catalogue, texts: Sequence[str], hits: Sequence[tuple[int, ...]], places: Sequence[LinePlace], total: int
 ) -> Features:
     """Every feature of every kept line, in the log's order.
 
@@ -190,7 +190,7 @@ def features(
     own = _own(catalogue, texts, hits)
     roles = own[:, : len(ROLES)]
     numbers, weights, failing, background = (
-        np.fromiter(chain.from_iterable(places), float, count * len(Place._fields)).reshape(count, -1).T
+        np.fromiter(chain.from_iterable(places), float, count * len(LinePlace._fields)).reshape(count, -1).T
     )
     follows = np.diff(numbers) == 1
     beside = tuple(np.zeros(count, np.float32) for _ in _OFFSETS)

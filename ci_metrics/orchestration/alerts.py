@@ -22,7 +22,7 @@ from ci_metrics.orchestration.partitions import HOUR, hour_key
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 from ci_metrics.orchestration.rows import JobVerdicts
 from ci_metrics.orchestration.store import HourStore
-from ci_metrics.report.alerts import Alert, Sent, budget_alert, digest, group_alert, silence_alert
+from ci_metrics.report.alerts import Alert, Sent, budget_alert, group_alert, grouped_alerts, silence_alert
 from ci_metrics.report.webhook import send
 
 #: How many hours back events are looked for.
@@ -44,7 +44,7 @@ def post_alerts(
     found = events(hours, judge.settings.max_usd_per_hour, lambda job: link_of(index.documents, job))
     due = sent.unsent(found)
     told = 0
-    for keys, message in digest(due):
+    for keys, message in grouped_alerts(due):
         try:
             send(url.get_secret_value(), message)
         except CiMetricsError as error:

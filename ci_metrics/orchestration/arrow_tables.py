@@ -38,7 +38,7 @@ def schema_of(kind: Any) -> pa.Schema:
     return pa.schema(_fields(kind))
 
 
-def table_of(records: Sequence[Any], kind: type) -> pa.Table:
+def arrow_table(records: Sequence[Any], kind: type) -> pa.Table:
     """One row a record, in order.
 
     Raises ContractError that names the record and field which no table can hold.

@@ -48,7 +48,7 @@ class DistinctJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class KnownPassing:
     """What was found for a failed job that began at `before`: a passing log (`path`), or none."""
 
     before: datetime
@@ -59,12 +59,12 @@ class Answer:
 
     def holds_for(self, failed: Job) -> bool:
         """Whether its shapes are background of the failed job: begun before, within a week."""
-        at = began(failed)
+        at = job_began(failed)
         return self.is_readable and self.began is not None and self.began < at and abs(at - self.before) < WEEK
 
     def denies(self, failed: Job) -> bool:
         """Whether it says that there is none for the failed job: nor was there a day later."""
-        return not self.path and began(failed) < self.before + DAY
+        return not self.path and job_began(failed) < self.before + DAY
 
     @property
     def is_readable(self) -> bool:
@@ -79,14 +79,14 @@ class Backgrounds:
         """`root` need not exist yet."""
         self._root = root / "backgrounds"
 
-    def answers(self, job: DistinctJob) -> list[Answer]:
+    def answers(self, job: DistinctJob) -> list[KnownPassing]:
         """What was found for it so far, in the order it was asked; [] when its file is damaged."""
         try:
             return _FILE.validate_json((self._root / job.folder / "asked.json").read_bytes()).asked
         except (FileNotFoundError, ValidationError):
             return []
 
-    def remember(self, job: DistinctJob, answer: Answer) -> None:
+    def remember(self, job: DistinctJob, answer: KnownPassing) -> None:
         """Add what was found now."""
         asked = [*self.answers(job), answer][-_MOST:]
         kept = _File(repo=job.repo, workflow=job.workflow, name=job.name, asked=asked)
@@ -115,12 +115,12 @@ class Backgrounds:
         return self.read(log.passing.path) if log.passing is not None and log.has_background else None
 
 
-def distinct(job: Job) -> DistinctJob:
+def distinct_job(job: Job) -> DistinctJob:
     """Which distinct job this one is."""
     return DistinctJob(repo=job.repo, workflow=job.workflow_name, name=job.name)
 
 
-def began(job: Job) -> datetime:
+def job_began(job: Job) -> datetime:
     """When a job began; one that was run again may carry the first attempt's time of creation."""
     return max((time for time in (job.created_at, job.started_at) if time is not None), default=_NEVER)
 
@@ -133,7 +133,7 @@ class _File:
     repo: str
     workflow: str
     name: str
-    asked: list[Answer]
+    asked: list[KnownPassing]
 
 
 _FILE = TypeAdapter(_File)

@@ -14,7 +14,7 @@ import dagster as dg
 
 from ci_metrics.index.base import DocumentIndex, Kind, Where
 from ci_metrics.models import Job, JobLog, Run
-from ci_metrics.orchestration.metadata import table
+from ci_metrics.orchestration.metadata import markdown_table
 from ci_metrics.orchestration.new_failures import worth_an_alarm
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
@@ -136,7 +136,7 @@ def new_and_spiking_groups(store: HourStore, hours: Sequence[str]) -> dg.AssetCh
         passed=not rows,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{new} new and {spiking} spiking groups of failures",
-        metadata={"new": new, "spiking": spiking, "groups": table(shown, columns)},
+        metadata={"new": new, "spiking": spiking, "groups": markdown_table(shown, columns)},
     )
 
 

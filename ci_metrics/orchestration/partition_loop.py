@@ -124,7 +124,7 @@ def until_not_overtaken(
     raise OvertakenError(f"other runs wrote hour {hour} anew each of the {MOST_REPEATS + 1} times it was worked on")
 
 
-def checked(*results: dg.AssetCheckResult) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster tells results with checks by the bare type
+def with_checks(*results: dg.AssetCheckResult) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster tells results with checks by the bare type
     """What an asset returns after its loop: the results of its checks over the hours that were done."""
     return dg.MaterializeResult(check_results=results)
 

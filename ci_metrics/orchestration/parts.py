@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from upath import UPath
@@ -33,6 +33,7 @@ from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.batches import Batches
+from ci_metrics.verdicts.budget import utc_now
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.versions import StageVersions, stage_versions
 
@@ -49,11 +50,6 @@ OnHour = Callable[[str, str, int, int], None]
 
 def say_nothing(asset: str, hour: str, done: int, total: int) -> None:
     """The default: nobody listens."""
-
-
-def utc_now() -> datetime:
-    """The present moment, UTC."""
-    return datetime.now(UTC)
 
 
 class HoursPart:

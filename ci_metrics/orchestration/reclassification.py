@@ -94,7 +94,7 @@ def read_categories(store: HourStore, hours: Iterable[str]) -> Categories:
     }
 
 
-def changes_between(before: Categories, after: Categories) -> list[Change]:
+def category_changes(before: Categories, after: Categories) -> list[Change]:
     """From which to which, most jobs first; a job without an earlier verdict comes from “-”."""
     moves = Counter((before.get(key, "-"), word) for key, word in after.items() if before.get(key) != word)
     ordered = sorted(moves.items(), key=lambda item: (-item[1], item[0]))

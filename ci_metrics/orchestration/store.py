@@ -40,7 +40,7 @@ import zstandard
 from upath import UPath
 
 from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError
-from ci_metrics.orchestration.arrow_tables import records_of, table_of
+from ci_metrics.orchestration.arrow_tables import arrow_table, records_of
 from ci_metrics.orchestration.atomic_files import beside, put
 from ci_metrics.orchestration.hour_states import HourStates
 from ci_metrics.orchestration.hours import FORMAT, AssetRecord, HourState, Outcome, SetAside, refuse_later
@@ -150,7 +150,7 @@ class HourStore:
         since `look` what this work rests on; ContractError that names the field when a row cannot
         be stored.
         """
-        data = _file_of(table_of(rows, kind), notes)
+        data = _file_of(arrow_table(rows, kind), notes)
         commit = _digest(data)
         with self._states.alone():
             state = self._states.read(hour)
@@ -227,7 +227,7 @@ class HourStore:
 
     def write(self, asset: str, hour: str, rows: Sequence[Any], kind: type, notes: Mapping[str, Any]) -> None:
         """Replace an hour's rows and notes outside of any work on it: what is made of them is old."""
-        data = _file_of(table_of(rows, kind), notes)
+        data = _file_of(arrow_table(rows, kind), notes)
         with self._states.alone():
             state = self._states.read(hour)
             record = state.of(asset)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ci_metrics.classifier.features import evidence
+from ci_metrics.classifier.features import see_evidence
 from ci_metrics.classifier.takeover import Said
 from ci_metrics.models import Job, Verdict
 from ci_metrics.orchestration.partitions import hour_start
@@ -25,7 +25,7 @@ MOST_FAILURES = 20_000
 
 
 @dataclass(slots=True, kw_only=True)
-class Failure:
+class TeamFailure:
     """One distinct failure: the first error of the newest job that has it."""
 
     features: Mapping[str, float]
@@ -38,7 +38,7 @@ class Team:
     """What was found, newest hours first."""
 
     hours: int = 0
-    failures: dict[str, Failure] = field(default_factory=dict)  # by subject
+    failures: dict[str, TeamFailure] = field(default_factory=dict)  # by subject
     said: list[Said] = field(default_factory=list)
 
 
@@ -78,9 +78,9 @@ def _read_hour(
             if jobs is None:
                 stored = store.read_or_none("workflow_jobs", hour, Job, without=("annotations",))
                 jobs = {(job.job_id, job.run_attempt): job for job in stored}
-            seen = evidence(kept.extraction, judge.catalogue, root, jobs.get(row.key)).features
+            seen = see_evidence(kept.extraction, judge.catalogue, root, jobs.get(row.key)).features
             features = {sys.intern(name): value for name, value in seen.items()}
-            team.failures[subject] = Failure(features=features, group=root.group)
+            team.failures[subject] = TeamFailure(features=features, group=root.group)
         failure = team.failures[subject]
         failure.jobs += 1
         keys = (f"github-job-{row.job_id}-attempt-{row.run_attempt}", root.fingerprint)
@@ -102,7 +102,7 @@ def _is_sure(verdict: Verdict, least: float) -> bool:
     )
 
 
-def _said(verdict: Verdict, at: datetime, subject: str, failure: Failure) -> Said:
+def _said(verdict: Verdict, at: datetime, subject: str, failure: TeamFailure) -> Said:
     return Said(
         features=failure.features,
         category=verdict.error_type or "",

@@ -89,7 +89,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 
 
-def spans_of(form: str) -> Callable[[str], Iterator[Span]]:
+def argument_finder(form: str) -> Callable[[str], Iterator[Span]]:
     """What finds the secret argument of the command that `form` describes."""
     strict, login, encoded, wordless = (f"⟪{what}⟫" in form for what in ("TOKEN", "LOGIN", "LOGIN64", "SECRET"))
 

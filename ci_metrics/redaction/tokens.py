@@ -235,7 +235,7 @@ def _generated(run: str) -> bool:
 _CLASS = ["".join((str(int(chr(n).isupper())), str(int(chr(n).islower())))) for n in range(128)]
 
 
-def spans_of(form: str) -> Callable[[str], Iterator[Span]]:
+def token_finder(form: str) -> Callable[[str], Iterator[Span]]:
     """What finds the form in a line: each match to the end of its run of letters and digits, for a longer form may begin alike."""
     wordless = form.startswith("~")
     form = form.lstrip("~")

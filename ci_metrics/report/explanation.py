@@ -40,7 +40,7 @@ class Details:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QuotedLine:
+class ShownQuote:
     """One line of the log: quoted as proof, or shown around it."""
 
     line: int
@@ -119,7 +119,7 @@ class Explanation:
     confidence: float | None
     summary: str
     step: str
-    quotes: tuple[QuotedLine, ...]
+    quotes: tuple[ShownQuote, ...]
     no_context: str  # why only the quoted lines are shown
     why: Why | None
     other_errors: tuple[str, ...]  # of the same job, after the root cause
@@ -192,7 +192,7 @@ def explain_job(
     )
 
 
-def _quotes(body: Body, known: Details) -> tuple[QuotedLine, ...]:
+def _quotes(body: Body, known: Details) -> tuple[ShownQuote, ...]:
     """The quoted lines in their context; without the log, the quoted lines alone."""
     if known.verdict is not None and known.verdict.evidence:
         proof = {evidence.line: evidence.text for evidence in known.verdict.evidence}
@@ -202,7 +202,7 @@ def _quotes(body: Body, known: Details) -> tuple[QuotedLine, ...]:
         # Only the first line's number is in the document.
         proof = {int(line): texts[0]} if line is not None and texts[0] else {}
     shown = {line.number: line.text for line in known.context} | proof
-    return tuple(QuotedLine(line=number, text=shown[number], proves=number in proof) for number in sorted(shown))
+    return tuple(ShownQuote(line=number, text=shown[number], proves=number in proof) for number in sorted(shown))
 
 
 def _why(index: DocumentIndex, document: Document, known: Details) -> Why | None:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from ci_metrics.sample.faults import Fault
-from ci_metrics.sample.server_question import Question, Reply, missing
-from ci_metrics.sample.server_routes import answer, kind_of
+from ci_metrics.sample.server_question import Reply, SampleRequest, missing
+from ci_metrics.sample.server_routes import answer, request_kind
 from ci_metrics.sample.spoilt_answers import SPOILING, spoilt
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class ApiHandler(Http):
             return "rate_limit"
         if path.startswith("/app/installations/") and path.endswith("/access_tokens") and self.command == "POST":
             return "token"
-        return kind_of(self.command, path) or "unknown"
+        return request_kind(self.command, path) or "unknown"
 
     def _answer(self, kind: str, path: str, query: dict[str, str], body: dict[str, Any], fault: Fault | None) -> None:
         sample, gate = self.server.sample, self.server.sample.gate
@@ -213,7 +213,7 @@ class ApiHandler(Http):
         if kind == "unknown":
             self._reply(kind, missing(), login=login)
             return
-        question = Question(
+        question = SampleRequest(
             method=self.command,
             base=sample.api_url,
             path=path,

@@ -14,8 +14,8 @@ from typing import Literal
 
 from ci_metrics.models import Usage, Verdict
 from ci_metrics.settings import Settings
-from ci_metrics.verdicts.lookup import Found
-from ci_metrics.verdicts.question import Case, Question
+from ci_metrics.verdicts.lookup import KeptVerdicts
+from ci_metrics.verdicts.question import FailureCase, Question
 from ci_metrics.verdicts.reuse import StoredVerdict, reusable, same_story
 
 #: Who decides: rules (the embedded classifier), a human, a stored verdict, a model that is still to be
@@ -45,7 +45,7 @@ class Decision:
     doubted: bool = False  # the verdict is only for the member that was asked about (`doubt.py`)
 
     @property
-    def payer(self) -> Case | None:
+    def payer(self) -> FailureCase | None:
         """The member that was asked about when the verdict taken was paid."""
         if self.taken is None or not self.taken.job_id:
             return None
@@ -53,7 +53,7 @@ class Decision:
         return self.question.lead if self.question.lead in own else next(iter(own), None)
 
 
-def decide(found: Found, *, settings: Settings, now: datetime, model: bool) -> Decision:
+def decide(found: KeptVerdicts, *, settings: Settings, now: datetime, model: bool) -> Decision:
     """Who decides this question; `model`: whether there is one to ask."""
     question, stored = found.question, found.stored
     if found.human is not None:

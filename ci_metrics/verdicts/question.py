@@ -26,7 +26,7 @@ from ci_metrics.verdicts.reuse import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Case:
+class FailureCase:
     """One failure of a pass, and what the embedded classifier says of it."""
 
     request: JudgeRequest
@@ -42,8 +42,8 @@ class Question:
         str  # of the verdict that the repository's own runs got on such an error; its own, if it is one of these
     )
     label: str  # of a person's verdict on all failures like it; "" where none can be
-    lead: Case  # the one that is asked about
-    members: tuple[Case, ...]  # all of them, the lead too
+    lead: FailureCase  # the one that is asked about
+    members: tuple[FailureCase, ...]  # all of them, the lead too
     error: ExtractedError  # the lead's
     primary: bool  # whether a model may be asked
     fresh: bool  # whether a stored verdict is passed over
@@ -106,9 +106,9 @@ class Question:
         )
 
 
-def questions_of(cases: Sequence[Case]) -> list[Question]:
+def questions_of(cases: Sequence[FailureCase]) -> list[Question]:
     """The distinct errors, in the order met. Cases without an error belong to none."""
-    by_key: dict[str, list[Case]] = {}
+    by_key: dict[str, list[FailureCase]] = {}
     for case in cases:
         error, extraction = case.request.error, case.request.extraction
         if error is not None and extraction.state == "errors":
@@ -116,11 +116,11 @@ def questions_of(cases: Sequence[Case]) -> list[Question]:
     return [_question(key, members) for key, members in by_key.items()]
 
 
-def _key(case: Case, error: ExtractedError, origin: Origin) -> str:
+def _key(case: FailureCase, error: ExtractedError, origin: Origin) -> str:
     return verdict_key(subject_of(error, case.request.extraction, origin), case.rules.classifier_version)
 
 
-def _question(key: str, members: Sequence[Case]) -> Question:
+def _question(key: str, members: Sequence[FailureCase]) -> Question:
     lead = next((case for case in members if case.request.primary), members[0])
     error = lead.request.error
     assert error is not None  # else it were no member

@@ -12,14 +12,14 @@ from datetime import datetime
 
 from ci_metrics.models import Usage, Verdict
 from ci_metrics.verdicts.decision import DOUBTED, Decision
-from ci_metrics.verdicts.question import Case
+from ci_metrics.verdicts.question import FailureCase
 from ci_metrics.verdicts.reuse import StoredVerdict, for_another, with_threshold
 
 #: How the `detail` of a verdict begins that stands in for a failed model.
 MODEL_FAILED = "the model failed"
 
 
-def settle(cases: Sequence[Case], decisions: Iterable[Decision], *, threshold: float) -> list[Verdict]:
+def settle(cases: Sequence[FailureCase], decisions: Iterable[Decision], *, threshold: float) -> list[Verdict]:
     """One verdict a case, in order. `threshold`: CONFIDENCE_THRESHOLD."""
     decided = {id(case): decision for decision in decisions for case in decision.question.members}
     return [_verdict(case, decided.get(id(case)), threshold) for case in cases]
@@ -45,7 +45,7 @@ def hours_served(decisions: Iterable[Decision]) -> dict[str, tuple[str, ...]]:
     return served
 
 
-def _verdict(case: Case, decision: Decision | None, threshold: float) -> Verdict:
+def _verdict(case: FailureCase, decision: Decision | None, threshold: float) -> Verdict:
     """One failure's verdict: what its question got, on its own log; the rules' own where nobody else decided."""
     if decision is None:
         return with_threshold(case.rules, threshold)
@@ -65,7 +65,7 @@ def _verdict(case: Case, decision: Decision | None, threshold: float) -> Verdict
     return replace(verdict, detail=why) if why else verdict
 
 
-def _paid_for(case: Case, decision: Decision) -> Usage:
+def _paid_for(case: FailureCase, decision: Decision) -> Usage:
     """Money stands with the one member that was asked about, also when its hour is done again and finds the verdict stored."""
     if decision.payer is not None and decision.taken is not None:
         return decision.taken.verdict.usage if case is decision.payer else Usage()

@@ -18,7 +18,7 @@ from ci_metrics.errors import (
     TransientError,
 )
 from ci_metrics.github import open_github
-from ci_metrics.github.answers import error_of, joined, json_of, next_of, origin, place, wait_asked_for
+from ci_metrics.github.answers import error_of, joined, json_of, next_of, origin, shown_address, wait_asked_for
 from ci_metrics.github.limiter import shared_limiter
 from ci_metrics.github.retry_policy import Patience
 from ci_metrics.limits import Limiter
@@ -332,7 +332,7 @@ def test_an_address_that_is_none_is_an_error_by_name(target: str) -> None:
     assert next_of(link) == (target or "")
     for address in (target, joined("https://api.github.com/x", target)):
         assert origin(address) != ("https", "api.github.com", 443)
-        assert place(address).isprintable()
+        assert shown_address(address).isprintable()
 
 
 def test_json_without_end_and_numbers_without_end_are_no_crash() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ci_metrics.commands.upload import why_failed
+from ci_metrics.commands.upload import failure_words
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.orchestration.rows import IndexedDocument
@@ -45,7 +45,7 @@ def _told(place: Parts) -> str:
     if result.success:
         (output,) = [event for event in result.all_events if event.is_successful_output]
         return str(output.step_output_data.metadata["said"].value)
-    return why_failed(result)
+    return failure_words(result)
 
 
 def _index(place: Parts, github: SampleGitHub, status: str, attempt: int, at: datetime) -> tuple[str, int]:

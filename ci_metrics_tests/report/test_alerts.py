@@ -11,14 +11,22 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ci_metrics.commands.upload import why_failed
+from ci_metrics.commands.upload import failure_words
 from ci_metrics.errors import PermanentError, TransientError
 from ci_metrics.models import Verdict
 from ci_metrics.orchestration.new_failures import NAME, NewFailure
 from ci_metrics.orchestration.partitions import HOUR, hour_key
 from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts, JudgedError
-from ci_metrics.report.alerts import Alert, Sent, budget_alert, digest, group_alert, silence_alert, slack_message
+from ci_metrics.report.alerts import (
+    Alert,
+    Sent,
+    budget_alert,
+    group_alert,
+    grouped_alerts,
+    silence_alert,
+    slack_message,
+)
 from ci_metrics.report.webhook import send
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics_tests.builders import an_error
@@ -126,11 +134,11 @@ def test_what_was_sent_is_not_sent_again_and_forgotten_after_two_months() -> Non
 
 def test_many_alerts_at_once_become_one_message() -> None:
     alerts = [Alert(f"k{n}", f"Title {n}", "quote") for n in range(30)]
-    ((keys, message),) = digest(alerts)
+    ((keys, message),) = grouped_alerts(alerts)
     assert len(keys) == 30
     assert "30 alerts" in message["text"]
     assert "and 10 more" in json.dumps(message)
-    assert len(digest(alerts[:5])) == 5
+    assert len(grouped_alerts(alerts[:5])) == 5
 
 
 def test_a_webhook_is_tried_again_and_its_address_stays_secret(room: _Room) -> None:
@@ -173,7 +181,7 @@ def _told(place: Parts) -> str:
     if result.success:
         (output,) = [event for event in result.all_events if event.is_successful_output]
         return f"{output.step_output_data.metadata['alerts'].value} alerts sent."
-    return why_failed(result)
+    return failure_words(result)
 
 
 def _indexed(place: Parts, hours_ago: int, *rows: NewFailure) -> str:

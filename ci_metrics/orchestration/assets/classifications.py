@@ -12,11 +12,11 @@ import dagster as dg
 
 from ci_metrics.models import Extraction, Job, Run, Usage
 from ci_metrics.orchestration import checks
-from ci_metrics.orchestration.assets.extracted_errors import read_job
+from ci_metrics.orchestration.assets.extracted_errors import extract_stored_log
 from ci_metrics.orchestration.judged_job import judged, not_judged, questions
-from ci_metrics.orchestration.metadata import plot, table
+from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.model_usage import keeping_money, spent_in_vain, total_usage, usage_metadata
-from ci_metrics.orchestration.partition_loop import announce_classifier, checked, each_hour
+from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.reclassify_filter import Only
@@ -57,7 +57,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
         done = each_hour(
             context, hours, lambda hour: judge_hour(hours, judge, hour, only), made_of=["extracted_errors"]
         )
-        return checked(checks.unknown_share(hours.store, done), checks.model_failures(hours.store, done))
+        return with_checks(checks.unknown_share(hours.store, done), checks.model_failures(hours.store, done))
 
     return classifications
 
@@ -93,10 +93,10 @@ def judge_hour(hours: HoursPart, judge: JudgePart, hour: str, only: Only | None 
         "by_category": plot(types),
         "by_source": plot(Counter(verdict.source for verdict in roots)),
         **usage_metadata(paid_now, total_usage(rows)),
-        "changed": table(
+        "changed": markdown_table(
             [{"from": a, "to": b, "jobs": n} for (a, b), n in sorted(moved.items())], ("from", "to", "jobs")
         ),
-        "verdicts": table(
+        "verdicts": markdown_table(
             [
                 {"job": r.job_id, "type": r.judged[0].verdict.error_type, "summary": r.judged[0].verdict.summary}
                 for r in rows
@@ -127,7 +127,7 @@ def requests_for(
     runs = {(run.run_id, run.run_attempt): run for run in hours.store.read("workflow_runs", hour, Run)}
 
     def larger(row: JobExtraction) -> Callable[[int], Extraction]:
-        return lambda budget: read_job(hours.store, hour, jobs[row.key], row.log, budget, judge.catalogue)
+        return lambda budget: extract_stored_log(hours.store, hour, jobs[row.key], row.log, budget, judge.catalogue)
 
     return [
         request

@@ -20,7 +20,7 @@ from ci_metrics.models import Extraction, Job, JobLog, PassingLog
 from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.judged_job import extract_job
-from ci_metrics.orchestration.metadata import plot, table
+from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
@@ -105,7 +105,7 @@ def _done(hours: HoursPart, judge: JudgePart, hour: str, job: Job, log: JobLog, 
         digest=inputs_digest(job, log, budget, in_force),
     )
     try:
-        extraction = read_job(hours.store, hour, job, log, budget, judge.catalogue)
+        extraction = extract_stored_log(hours.store, hour, job, log, budget, judge.catalogue)
     except NotFoundError:
         # Stored logs may be deleted when space is short (docs/operation.md): what was read of them
         # stays.
@@ -139,7 +139,7 @@ def _metadata(in_force: str, done: Sequence[_Done]) -> Mapping[str, Any]:
         "mean_excerpt_characters": round(sum(sizes) / len(sizes)) if sizes else 0,
         "redactions": sum(row.extraction.redactions for row in rows),
         "background": plot(Counter(row.log.passing.state for row in rows if row.log.passing is not None)),
-        "without_background": table(
+        "without_background": markdown_table(
             [
                 {"job": row.job_id, "state": row.log.passing.state, "why": row.log.passing.detail}
                 for row in rows
@@ -148,7 +148,7 @@ def _metadata(in_force: str, done: Sequence[_Done]) -> Mapping[str, Any]:
             ("job", "state", "why"),
         ),
         "by_state": plot(Counter(row.extraction.state for row in rows)),
-        "root_causes": table(
+        "root_causes": markdown_table(
             [
                 {"job": row.job_id, "step": error.step or "", "line": error.line or "", "headline": error.headline}
                 for row in rows
@@ -168,7 +168,9 @@ def _readable(store: HourStore, log: JobLog) -> JobLog:
     return log
 
 
-def read_job(store: HourStore, hour: str, job: Job, log: JobLog, budget: int, catalogue: Catalogue) -> Extraction:
+def extract_stored_log(
+    store: HourStore, hour: str, job: Job, log: JobLog, budget: int, catalogue: Catalogue
+) -> Extraction:
     """What one job's stored log and annotations say, in `budget` characters, its background taken away.
 
     Raises NotFoundError when the log has been deleted, ContractError when its background has been

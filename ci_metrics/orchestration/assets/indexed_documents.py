@@ -11,12 +11,12 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where, Written
-from ci_metrics.index.documents import Provenance, digest, job_id
+from ci_metrics.index.documents import Provenance, document_digest, job_id
 from ci_metrics.models import ErrorState, Verdict
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.hour_documents import HourRows, derive_documents, read_rows
 from ci_metrics.orchestration.metadata import plot
-from ci_metrics.orchestration.partition_loop import checked, each_hour
+from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
@@ -72,7 +72,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
             again=lambda hour: work(hour, trusting=False),
         )
         classified = judge.settings.enable_error_classification
-        return checked(checks.documents_complete(hours.store, index.documents, done, classified=classified))
+        return with_checks(checks.documents_complete(hours.store, index.documents, done, classified=classified))
 
     return indexed_documents
 
@@ -98,7 +98,9 @@ def index_hour(
     rows = read_rows(hours.store, hour)
     provenance = Provenance(partition=hour, dagster_run_id=run_id)
     documents = derive_documents(rows, provenance, labels=judge.labels.labels(), taxonomy=judge.taxonomy)
-    listed = [IndexedDocument(kind=document.kind, id=document.id, digest=digest(document)) for document in documents]
+    listed = [
+        IndexedDocument(kind=document.kind, id=document.id, digest=document_digest(document)) for document in documents
+    ]
     held = _held(hours.store, index.documents, hour) if trusting else {}
     due = [
         document for document, row in zip(documents, listed, strict=True) if held.get((row.kind, row.id)) != row.digest

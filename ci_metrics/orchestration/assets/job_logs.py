@@ -18,11 +18,11 @@ from ci_metrics.models import Job, JobLog, Run
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
 from ci_metrics.orchestration.hours import Outcome
-from ci_metrics.orchestration.metadata import plot, table
-from ci_metrics.orchestration.partition_loop import checked, each_hour
+from ci_metrics.orchestration.metadata import markdown_table, plot
+from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
-from ci_metrics.orchestration.passing_runs import Found, look_for, undecided
+from ci_metrics.orchestration.passing_runs import FoundPassing, look_for, undecided
 from ci_metrics.orchestration.rows import JobKey
 from ci_metrics.orchestration.store import log_path
 
@@ -58,7 +58,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         done = each_hour(
             context, hours, lambda hour: fetch_hour(hours, github, hour, context), made_of=["workflow_jobs"]
         )
-        return checked(checks.missing_logs(hours.store, done))
+        return with_checks(checks.missing_logs(hours.store, done))
 
     return job_logs
 
@@ -116,7 +116,7 @@ def _failures(logs: Iterable[JobLog]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _metadata(found: Found, requests: int) -> Mapping[str, Any]:
+def _metadata(found: FoundPassing, requests: int) -> Mapping[str, Any]:
     absent = [log for log in found.logs if log.state != "stored"]
     return {
         "dagster/row_count": len(found.logs),
@@ -127,18 +127,18 @@ def _metadata(found: Found, requests: int) -> Mapping[str, Any]:
         "background": plot(Counter(log.passing.state for log in found.logs if log.passing is not None)),
         "background_requests": found.requests,
         "passing_logs_fetched": found.fetched,
-        "not_stored": table(
+        "not_stored": markdown_table(
             [{"job": log.job_id, "attempt": log.run_attempt, "state": log.state, "why": log.detail} for log in absent],
             ("job", "attempt", "state", "why"),
         ),
     }
 
 
-def _with_background(hours: HoursPart, github: GitHubPart, hour: str, logs: list[JobLog]) -> Found:
+def _with_background(hours: HoursPart, github: GitHubPart, hour: str, logs: list[JobLog]) -> FoundPassing:
     """The manifest with the passing run of each failed job, unless that is switched off."""
     due = [log for log in logs if log.repo in hours.settings.repo and undecided(log)]
     if not hours.settings.use_background or not due:
-        return Found(logs, requests=0, fetched=0)
+        return FoundPassing(logs, requests=0, fetched=0)
     jobs = hours.store.read("workflow_jobs", hour, Job)
     runs = hours.store.read_or_none("workflow_runs", hour, Run)
     found = look_for(github.client, hours.store, hour, jobs, runs, due)

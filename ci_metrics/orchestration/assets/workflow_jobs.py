@@ -18,8 +18,8 @@ from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.judged_job import with_annotations
-from ci_metrics.orchestration.metadata import plot, table
-from ci_metrics.orchestration.partition_loop import checked, each_hour
+from ci_metrics.orchestration.metadata import markdown_table, plot
+from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
 from ci_metrics.orchestration.row_limits import within_limits
@@ -55,7 +55,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         done = each_hour(
             context, hours, lambda hour: fetch_hour(hours, github, hour, context), made_of=["workflow_runs"]
         )
-        return checked(checks.ids_unique(hours.store, done))
+        return with_checks(checks.ids_unique(hours.store, done))
 
     return workflow_jobs
 
@@ -86,7 +86,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class FetchedJobs:
     """What GitHub said of one attempt's jobs."""
 
     jobs: Sequence[Job] = ()
@@ -118,7 +118,7 @@ class _Known:
             return False
         return run.repo in asked or attempt not in self.asked
 
-    def note(self, due: Sequence[Run], answers: Sequence[Answer]) -> None:
+    def note(self, due: Sequence[Run], answers: Sequence[FetchedJobs]) -> None:
         """Settle the attempts that came whole."""
         for run, answer in zip(due, answers, strict=True):
             attempt = run.run_id, run.run_attempt
@@ -135,7 +135,7 @@ def _attempts(pairs: Iterable[Iterable[int]] | None) -> set[Attempt]:
     return {tuple(pair) for pair in pairs or ()}
 
 
-def _try_fetch(github: GitHub, run: Run) -> Answer:
+def _try_fetch(github: GitHub, run: Run) -> FetchedJobs:
     """One attempt's jobs, or what kept them away: one attempt does not lose the others, nor does one job."""
     name = f"run {run.run_id} attempt {run.run_attempt}"
     short: list[str] = []
@@ -144,7 +144,7 @@ def _try_fetch(github: GitHub, run: Run) -> Answer:
         finished = [job for job in fetched if job.finished]
         annotations = _as_found(lambda: github.annotations(run.repo, run, finished), short)
     except CiMetricsError as error:
-        return Answer(error=error, failures={name: f"{type(error).__name__}: {error}"})
+        return FetchedJobs(error=error, failures={name: f"{type(error).__name__}: {error}"})
     jobs: list[Job] = []
     failures = {name: "; ".join(short)} if short else {}
     for job in fetched:
@@ -152,7 +152,7 @@ def _try_fetch(github: GitHub, run: Run) -> Answer:
             jobs.append(within_limits(with_annotations(job, annotations.get(job.job_id, ()))))
         except ContractError as error:
             failures[f"job {job.job_id} attempt {job.run_attempt}"] = str(error)
-    return Answer(jobs=jobs, failures=failures)
+    return FetchedJobs(jobs=jobs, failures=failures)
 
 
 def _as_found(ask: Callable[[], T], short: list[str]) -> T:
@@ -166,7 +166,7 @@ def _as_found(ask: Callable[[], T], short: list[str]) -> T:
 
 
 def _failures(
-    due: Sequence[Run], answers: Sequence[Answer], context: dg.AssetExecutionContext
+    due: Sequence[Run], answers: Sequence[FetchedJobs], context: dg.AssetExecutionContext
 ) -> dict[str, dict[str, str]]:
     """What could not be had, by repository; it is said.
 
@@ -205,7 +205,7 @@ def _metadata(jobs: Sequence[Job], outcome: Outcome, spent: RequestCount) -> Map
         "requests_counted": spent.counted,
         "problems": dg.MetadataValue.json(outcome.problems),
         "by_conclusion": plot(Counter(job.conclusion or job.status for job in jobs)),
-        "failed": table(
+        "failed": markdown_table(
             [
                 {
                     "workflow": j.workflow_name,

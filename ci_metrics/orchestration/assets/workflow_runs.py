@@ -15,7 +15,7 @@ from ci_metrics.github import GitHub, RequestCount
 from ci_metrics.models import Run
 from ci_metrics.orchestration.due_hours import REASON_TAG, repositories_to_ask
 from ci_metrics.orchestration.hours import Outcome
-from ci_metrics.orchestration.metadata import plot, table
+from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.partitions import HOUR, hour_start
@@ -72,7 +72,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     errors = [answer.error for answer in answers.values() if answer.error]
     if len(errors) == len(repos):
         raise errors[0]
-    runs, deleted = merged(stored, answers, gone)
+    runs, deleted = merged_runs(stored, answers, gone)
     outcome = Outcome(
         repos=repos,
         asked=asked,
@@ -88,7 +88,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class FetchedRuns:
     """What GitHub said of one repository's runs of an hour."""
 
     listed: Collection[int] = ()  # ids of its runs
@@ -103,7 +103,7 @@ class Answer:
         return len({run.run_id for run in self.runs if not run.finished})
 
 
-def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, int], Mapping[int, Run]]) -> Answer:
+def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, int], Mapping[int, Run]]) -> FetchedRuns:
     """One repository's runs, or why they could not be had; one run does not lose the others.
 
     `known`: the attempts that are stored, by repository and run; of them, finished earlier ones are
@@ -133,8 +133,8 @@ def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, i
             except CiMetricsError as error:
                 failures[f"run {latest.run_id}"] = f"{type(error).__name__}: {error}"
     except CiMetricsError as error:
-        return Answer(error=error, failures={"listing of runs": f"{type(error).__name__}: {error}"})
-    return Answer(listed={run.run_id for run in latest_attempts}, runs=runs, failures=failures, whole=whole)
+        return FetchedRuns(error=error, failures={"listing of runs": f"{type(error).__name__}: {error}"})
+    return FetchedRuns(listed={run.run_id for run in latest_attempts}, runs=runs, failures=failures, whole=whole)
 
 
 def _attempts(github: GitHub, latest: Run, same: Mapping[int, Run]) -> list[Run]:
@@ -152,8 +152,8 @@ def _attempts(github: GitHub, latest: Run, same: Mapping[int, Run]) -> list[Run]
     return [replace(run, pr_id=pr_id) for run in (*earlier, *asked)]
 
 
-def merged(
-    stored: Sequence[Run], answers: Mapping[str, Answer], gone: Collection[tuple[int, ...]]
+def merged_runs(
+    stored: Sequence[Run], answers: Mapping[str, FetchedRuns], gone: Collection[tuple[int, ...]]
 ) -> tuple[list[Run], list[tuple[int, int]]]:
     """All runs of the hour in order, and the attempts (run, attempt) that GitHub lists no more.
 
@@ -189,7 +189,7 @@ def _metadata(
         "requests_counted": spent.counted,
         "problems": dg.MetadataValue.json(outcome.problems),
         "by_conclusion": plot(Counter(run.conclusion or run.status for run in runs)),
-        "latest": table(
+        "latest": markdown_table(
             [
                 {"repo": r.repo, "workflow": r.workflow_name, "attempt": r.run_attempt, "is": r.conclusion or r.status}
                 for r in runs
