@@ -19,13 +19,14 @@ from ci_metrics.index.base import Body, Where
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
 from ci_metrics.orchestration.partitions import KEY_FORMAT
-from ci_metrics.orchestration.parts import open_parts, utc_now
+from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.orchestration.rows import JobVerdicts
 from ci_metrics.orchestration.sensors import RANGE_START
 from ci_metrics.orchestration.summary import summarise
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SAMPLE_TOKEN, SampleGitHub
 from ci_metrics.settings import Settings, load_settings
+from ci_metrics.verdicts.budget import utc_now
 from ci_metrics.verdicts.reuse import PARTITION_FORMAT
 from ci_metrics_tests.llm.model_server import KEY, ModelServer
 from ci_metrics_tests.orchestration.conftest import run_job, tick
