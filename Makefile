@@ -4,7 +4,7 @@ PORT ?= 3000
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run ui test lint types imports check opensearch report clean
+.PHONY: help run ui test opensearch report clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

@@ -1,6 +1,6 @@
 """How much memory a large log takes: it must not grow with the log.
 
-    python bench/extraction_memory.py [MEGABYTES...]     # sizes of the made-up log; 20 and 200 when none are given
+    python bench/extraction_memory.py [MEGABYTES...]   # of made-up log; else 20 and 200
 
 Each size runs in a process of its own, which streams the log from a file. Prints peak resident memory and what was found.
 """

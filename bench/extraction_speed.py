@@ -1,6 +1,6 @@
 """How fast logs are extracted, beside `grep -E -i -c` over the same bytes in the same run.
 
-    python bench/extraction_speed.py [FILE...]     # log files (gzip is unpacked); sample data is made when none are given
+    python bench/extraction_speed.py [FILE...]     # logs (gzip is unpacked); else it makes some
 
 Prints MB/s of one core: grep, the engine counting the lines with the same words, the scan alone (with every pattern), the whole
 extraction. Best of three rounds each, taken in turn, by CPU time.

@@ -53,7 +53,7 @@ def fetch(
     with ThreadPoolExecutor(8) as pool:
         jobs = [job for found in pool.map(one, runs) for job in found]
     new = [log for job_id, log in manifest.items() if job_id not in before]
-    store.write("workflow_jobs", hour_key(start), jobs, Job, {})
+    store.commit("workflow_jobs", hour_key(start), jobs, Job, notes={}, status={}, now=start)
     look = look_for(github, store, hour_key(start), jobs, runs, new)
     manifest.update({log.job_id: log for log in look.logs})
     if new:

@@ -1,8 +1,8 @@
 """How well steps are found: whole job logs against the per-step logs of the same archive.
 
     python bench/steps.py FOLDER                 # zips as GitHub's runs/{id}/logs returns them
-    python bench/steps.py FOLDER --without times # what is left when the list has none; also `names`, `shells`, or several
-    python bench/steps.py --cases FOLDER         # cases.jsonl.gz: logs with the job's steps and the failing step's lines
+    python bench/steps.py FOLDER --without times # or names, shells: what is left without them
+    python bench/steps.py --cases FOLDER         # cases.jsonl.gz: with steps, and the failing lines
 
 The step list is rebuilt as the API gives it: names as the archive's file names hold them, times of the step's first and last line
 cut to the second, the failing step the one whose log holds the runner's error. Prints shares, and the misses with --verbose.
@@ -24,13 +24,14 @@ from pathlib import Path
 
 from ci_metrics.catalogue import load_catalogue
 from ci_metrics.logs.extract import extract, read_log
-from ci_metrics.logs.steps import StepRange, stamp
+from ci_metrics.logs.lines import line_time
+from ci_metrics.logs.steps import StepRange
 from ci_metrics.models import Job, Step
 
 
 def moment(line: bytes) -> datetime | None:
     """The timestamp of a line, to the second."""
-    second = stamp(line)
+    second = line_time(line)
     return None if second is None else datetime.fromtimestamp(second, UTC)
 
 
@@ -42,7 +43,7 @@ def bare(line: bytes) -> bytes:
 def fraction(line: bytes) -> float:
     """The timestamp of a line with its fraction of a second, or 0."""
     found = re.match(rb"(?:\xef\xbb\xbf)?\S+:\d\d(\.\d+)Z", line)
-    return (stamp(line) or 0.0) + float(found[1]) if found else 0.0
+    return (line_time(line) or 0.0) + float(found[1]) if found else 0.0
 
 
 def begin(lines: list[bytes], own: list[bytes], at: int) -> int | None:

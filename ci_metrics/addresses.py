@@ -5,6 +5,7 @@ What belongs here: pure functions on addresses. Does not: which settings are add
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -12,6 +13,16 @@ from urllib.parse import SplitResult, unquote, urlsplit
 def mask_url(url: str) -> str:
     """The address with its password, if any, replaced by ****; also where it is no proper address."""
     return re.sub(r"^((?:[\w+.-]+://)?[^:/@]*):.*@", r"\1:****@", url)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is this machine: proxies from the environment do not lead there, and nobody reads along."""
+    parts = parts_of(url)
+    host = (parts.hostname if parts is not None else None) or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def parts_of(url: str) -> SplitResult | None:

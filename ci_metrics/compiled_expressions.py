@@ -26,6 +26,8 @@ import platformdirs
 
 _LOG = logging.getLogger(__name__)
 _DIGEST = 32  # bytes of the hash in front of the stored database
+#: Expressions, the number that the engine reports for each, its flags.
+Given = tuple[Sequence[bytes], Sequence[int], Sequence[int]]
 
 
 def compiled(
@@ -35,10 +37,20 @@ def compiled(
 
     Raises hyperscan.error when the engine refuses an expression.
     """
+    given = (expressions, ids, flags)
+    return compiled_as(_told(*given), lambda: given, folder=folder)
+
+
+def compiled_as(name: str, made: Callable[[], Given], *, folder: Path | None = None) -> Any:
+    """The same for what `made` makes: asked only where no database of this name is remembered.
+
+    `name` must be another one whenever `made` could make something else: a hash of all that goes into it.
+    """
     folder = folder or platformdirs.user_cache_path("ci-metrics")
-    path = folder / f"patterns-{_key(expressions, ids, flags)}.hsdb"
+    path = folder / f"patterns-{_key(name)}.hsdb"
     database = _load(path)
     if database is None:
+        expressions, ids, flags = made()
         database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         database.compile(expressions=list(expressions), ids=list(ids), elements=len(expressions), flags=list(flags))
         _store(path, database)
@@ -64,11 +76,16 @@ def scan(database: Any, data: bytes, on_match: Callable[[int, int, int, int, obj
     database.scan(data, match_event_handler=on_match, scratch=scratch)
 
 
-def _key(expressions: Sequence[bytes], ids: Sequence[int], flags: Sequence[int]) -> str:
-    digest = hashlib.sha256(f"{version('hyperscan')} {platform.machine()} {_processor()}".encode())
+def _key(name: str) -> str:
+    given = f"{version('hyperscan')} {platform.machine()} {_processor()} {name}"
+    return hashlib.sha256(given.encode()).hexdigest()[:24]
+
+
+def _told(expressions: Sequence[bytes], ids: Sequence[int], flags: Sequence[int]) -> str:
+    digest = hashlib.sha256()
     for expression, number, flag in zip(expressions, ids, flags, strict=True):
         digest.update(b"%d %d %d " % (number, flag, len(expression)) + expression)
-    return digest.hexdigest()[:24]
+    return digest.hexdigest()
 
 
 def _processor() -> str:

@@ -5,20 +5,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
-from ci_metrics.orchestration import alerts, pr_comments
-from ci_metrics.orchestration.assets import build_assets, build_daily_assets, build_learning
-from ci_metrics.orchestration.checks import build_checks
+from ci_metrics.orchestration.alerts import send_alerts
+from ci_metrics.orchestration.assets import build_assets
+from ci_metrics.orchestration.checks import judged_by_this_version
 from ci_metrics.orchestration.console_logger import people_logger
-from ci_metrics.orchestration.history_checks import build_history_checks
-from ci_metrics.orchestration.jobs import build_check_job, build_jobs, build_learn_job, build_report_job
-from ci_metrics.orchestration.partitions import hourly_partitions
+from ci_metrics.orchestration.jobs import INGEST, LEARN, RECLASSIFY, REPORT, build_jobs
+from ci_metrics.orchestration.message_batches import collect_message_batches
 from ci_metrics.orchestration.parts import HoursPart
+from ci_metrics.orchestration.pr_comments import comment_pull_requests
 from ci_metrics.orchestration.resources import build_resources
 from ci_metrics.orchestration.schedules import HOURLY, build_schedules
 from ci_metrics.orchestration.sensors import build_sensors
@@ -34,23 +33,15 @@ def build_definitions(
     ticks; `resource_overrides` stand in for `hours`, `github`, `index` or `judge`. Raises SettingsError when a setting is
     wrong: the code location then shows that one message.
     """
-    given = settings or load_settings()
-    partitions = hourly_partitions(given.partitions_start)
-    with warnings.catch_warnings():
-        # Backfill policies are "beta" in Dagster's words; the exact pin in pyproject.toml is our answer to that.
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        assets = build_assets(partitions, given)
-        daily = build_daily_assets(given, assets[-1])
-        learned = build_learning(assets)
-    ingest, reextract, reclassify = build_jobs(assets)
-    check_job, report_job, learn_job = build_check_job(), build_report_job(daily), build_learn_job(learned)
+    assets = build_assets(settings or load_settings())
+    jobs = build_jobs(assets)
     hours = {} if settings is None else {"hours": HoursPart(settings)}
     return dg.Definitions(
-        assets=[*assets, *daily, learned],
-        asset_checks=[*build_checks(), *build_history_checks()],
-        jobs=[ingest, reextract, reclassify, check_job, report_job, learn_job],
-        schedules=build_schedules(ingest, check_job, report_job, learn_job, cron),
-        sensors=[*build_sensors(ingest, reclassify), alerts.build(), pr_comments.build()],
+        assets=[*assets.hourly, assets.daily, assets.learned],
+        asset_checks=[judged_by_this_version],
+        jobs=[*jobs.values(), collect_message_batches, comment_pull_requests, send_alerts],
+        schedules=build_schedules(jobs[INGEST], jobs[REPORT], jobs[LEARN], cron),
+        sensors=build_sensors(jobs[INGEST], jobs[RECLASSIFY]),
         resources=build_resources({**hours, **(resource_overrides or {})}),
         executor=dg.in_process_executor,
         loggers={"console": dg.colored_console_logger, "people": people_logger},

@@ -10,6 +10,7 @@
     │   ├── AuthenticationError
     │   └── IndexWriteError    a document was refused: names it and the reason
     └── TransientError         asking again later may help (5xx, broken connection, timeouts)
+        ├── IncompleteError    a listing is shorter than it claims, or holds what cannot be read: carries the rest
         ├── RateLimitedError   carries when to come back
         └── OvertakenError     another run has written meanwhile what this work was made of: the work is done again
 
@@ -17,6 +18,8 @@ A PermanentError is never retried; a TransientError is, within bounds, and what 
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class CiMetricsError(Exception):
@@ -67,6 +70,15 @@ class IndexWriteError(PermanentError):
 
 class TransientError(CiMetricsError):
     """Asking again later may help."""
+
+
+class IncompleteError(TransientError):
+    """Not everything came that should be there. What came is good and may be kept, but is not all."""
+
+    def __init__(self, message: str, *, found: Any) -> None:
+        """`message` names what is missing and how much; `found`: what the call would have given back, as far as it came."""
+        super().__init__(message)
+        self.found = found
 
 
 class RateLimitedError(TransientError):

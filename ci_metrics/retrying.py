@@ -9,6 +9,7 @@ One layer retries. SDKs are told not to (`max_retries=0`), and nothing that is r
 from __future__ import annotations
 
 import email.utils
+import math
 import random
 import time
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from dataclasses import dataclass
 import tenacity
 
 from ci_metrics.errors import RateLimitedError, TransientError
+
+#: The longest wait that an answer can ask for, in seconds: a quota is full again within an hour, so more is a mistake.
+LONGEST_WAIT = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,22 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
     if not retry_after:
         return None
     try:
-        return max(float(retry_after), 0.0)
+        seconds = float(retry_after)
+        return None if math.isnan(seconds) else bounded(seconds)
     except ValueError:
-        when = email.utils.parsedate_tz(retry_after)
-        return None if when is None else max(email.utils.mktime_tz(when) - time.time(), 0.0)
+        when = unix_seconds(retry_after)
+        return None if when is None else bounded(when - time.time())
+
+
+def bounded(seconds: float) -> float:
+    """A wait that can be meant: no less than none, no more than `LONGEST_WAIT`."""
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def unix_seconds(date: str) -> float | None:
+    """A header's date in Unix seconds; None when it is none."""
+    try:
+        parsed = email.utils.parsedate_tz(date)
+        return None if parsed is None else email.utils.mktime_tz(parsed)
+    except (ValueError, OverflowError):
+        return None

@@ -15,7 +15,7 @@ import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ci_metrics.addresses import mask_url, parts_of
+from ci_metrics.addresses import is_loopback, mask_url, parts_of
 from ci_metrics.errors import SettingsError
 
 #: The hours before this one are not partitions. GitHub itself keeps runs for 400 days at most.
@@ -95,6 +95,7 @@ class Settings(BaseSettings):
     stronger_model: str | None = None
     api_format: Literal["anthropic", "openai"] = "anthropic"
     api_base_url: str | None = None
+    allow_plain_http: Truth = False  # API_BASE_URL may be http:// on another machine
     max_rpm: int = Field(default=50, ge=1)
     max_tpm: int = Field(default=200_000, ge=1_000)
     classification_cache_ttl_hours: float = Field(default=168, ge=0)
@@ -224,6 +225,12 @@ class Settings(BaseSettings):
         if has_auth and not self.repo:
             advice = "Set REPO=owner/name, several separated by commas"
             raise _WrongError("REPO", "not set, while there are GitHub credentials", advice)
+        address = self.api_base_url or ""
+        if address.startswith("http:") and not is_loopback(address) and not self.allow_plain_http:
+            seen = f"“{mask_url(address)}” is not encrypted: the key and the logs could be read on the way"
+            raise _WrongError(
+                "API_BASE_URL", seen, "Write https://, or set ALLOW_PLAIN_HTTP=true in a network you trust"
+            )
         if self.enable_pr_comments and self.pr_comment_token is None:
             advice = "Set a token that may write pull-request comments"
             raise _WrongError("PR_COMMENT_TOKEN", "not set, while ENABLE_PR_COMMENTS is true", advice)
@@ -291,7 +298,7 @@ def load_settings(
         raise SettingsError(first[0], first[1], f"{first[2]}; {rest}") from None
 
 
-def replaced(settings: Settings, **given: object) -> Settings:
+def with_values(settings: Settings, **given: object) -> Settings:
     """The settings with `given` values (attribute names; text is read as in the environment) in place of theirs.
 
     Nothing is read from the environment. Raises SettingsError as `load_settings` does.

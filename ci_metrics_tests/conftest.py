@@ -11,6 +11,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,25 @@ from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.open import open_index
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics_tests import opensearch_server
+
+#: What takes long to make: the sample gone through the chain, a server, a browser.
+SLOW_FIXTURES = frozenset({"ingested", "team", "live", "opensearch_url", "browser", "site"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `slow` what waits for one of those, or stands in a module that runs the chain itself.
+
+    `-m "not slow"` leaves a loop to work in; CI runs everything.
+    """
+    for item in items:
+        waits = SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
+        if waits or item.get_closest_marker("opensearch") or _runs_the_chain(item.path):
+            item.add_marker(pytest.mark.slow)
+
+
+@cache
+def _runs_the_chain(module: Path) -> bool:
+    return "run_hours" in module.read_text(encoding="utf-8")
 
 
 def pytest_configure(config: pytest.Config) -> None:

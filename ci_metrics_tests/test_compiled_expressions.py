@@ -5,7 +5,7 @@ from pathlib import Path
 import hyperscan
 import pytest
 
-from ci_metrics.compiled_expressions import compiled
+from ci_metrics.compiled_expressions import Given, compiled, compiled_as
 
 
 def matches(database: object, text: bytes) -> list[int]:
@@ -49,3 +49,12 @@ def test_a_refused_expression_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(hyperscan.error):
         compiled([b"(?=look)ahead"], [1], [0], folder=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_remembered_under_a_name_is_not_made_again(tmp_path: Path) -> None:
+    def again() -> Given:
+        raise AssertionError("made again")
+
+    compiled_as("some name", lambda: ([b"abc"], [1], [0]), folder=tmp_path)
+    assert matches(compiled_as("some name", again, folder=tmp_path), b"xabc") == [1]
+    assert matches(compiled_as("another", lambda: ([b"abc"], [2], [0]), folder=tmp_path), b"xabc") == [2]

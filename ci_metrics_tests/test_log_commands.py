@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -140,3 +141,19 @@ def test_standard_input_that_is_broken_gzip_is_one_message(monkeypatch: pytest.M
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(gzip.compress(MAKE)[:-9])))
     with pytest.raises(ContractError, match="-: cannot be read"):
         extract("-")
+
+
+def test_classify_loads_no_client_of_a_service_and_no_scheduler(tmp_path: Path) -> None:
+    log = tmp_path / "job.log"
+    log.write_bytes(log_of("##[error]Process completed with exit code 1."))
+    program = (
+        "import sys\n"
+        "from ci_metrics.cli import main\n"
+        f"sys.argv = ['ci-metrics', 'classify', '--json', {str(log)!r}]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print(*sorted({'dagster', 'altair', 'jwt', 'cryptography', 'httpx', 'pandas', 'sqlite3'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    verdict, loaded = done.stdout.splitlines()
+    assert json.loads(verdict)["file"] == str(log)
+    assert loaded == ""

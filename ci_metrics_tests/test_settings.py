@@ -175,3 +175,19 @@ def test_only_the_settings_module_reads_the_environment() -> None:
         if "record" not in path.parts and re.search(r"os\.environ|getenv\(", path.read_text())
     }
     assert readers <= allowed
+
+
+@pytest.mark.parametrize(
+    "address", ["http://10.0.0.7:8000/v1", "http://models.example/v1", "http://localhost.example/v1"]
+)
+def test_a_key_goes_to_another_machine_unencrypted_only_where_that_is_allowed(address: str) -> None:
+    with pytest.raises(SettingsError, match=r"API_BASE_URL.*not encrypted.*ALLOW_PLAIN_HTTP"):
+        load_settings({"API_BASE_URL": address})
+    assert load_settings({"API_BASE_URL": address, "ALLOW_PLAIN_HTTP": "true"}).api_base_url == address
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:8000", "http://localhost:11434/v1", "http://[::1]:80", "https://models.example"]
+)
+def test_encrypted_addresses_and_those_of_this_machine_need_no_leave(address: str) -> None:
+    assert load_settings({"API_BASE_URL": address}).api_base_url == address

@@ -20,6 +20,7 @@ def programs() -> list[str]:
     return sorted(name.removesuffix(".__main__") for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", programs())
 def test_a_program_tells_its_usage_and_writes_nothing(program: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", program, "--help"]

@@ -19,6 +19,8 @@ from ci_metrics import __version__
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.sample.scenario import sample_world
 
+pytestmark = pytest.mark.slow  # an environment of its own, and nothing compiled in it
+
 ROOT = Path(__file__).parents[1]
 LOG = "2026-03-02T09:00:00.0000000Z ##[group]Run pytest\n2026-03-02T09:00:01.0000000Z E   ModuleNotFoundError: No module named 'basket'\n"
 
@@ -51,7 +53,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     where = ran([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], home).strip()
     # A path named in a .pth file is searched last, and its own .pth files (the checkout's editable install) are not read.
-    (Path(where) / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (Path(where) / "dependencies.pth").write_text(
+        "\n".join({sysconfig.get_path(name) for name in ("purelib", "platlib")})
+    )
     found = ran([str(python), "-c", "import ci_metrics; print(ci_metrics.__file__)"], home).strip()
     assert Path(found).is_relative_to(home), "the checkout's package is not what is tested"
     return home / "bin/ci-metrics"
@@ -104,7 +108,6 @@ def test_an_installed_copy_lists_its_commands_and_judges_a_log(installed: Path, 
     assert verdict["state"] == "classified" and "basket" in verdict["evidence"][0]["text"]
 
 
-@pytest.mark.slow
 def test_an_installed_copy_does_the_main_job_with_dagsters_settings_of_the_project(
     installed: Path, tmp_path: Path
 ) -> None:

@@ -1,7 +1,7 @@
 """The pictures of docs/report.md: the report on the sample data, on a desk and a phone, light and dark, and the terminal.
 
     ci-metrics upload                           # the sample day
-    python scripts/report_screenshots.py        # needs Chromium (CHROMIUM names another one than /usr/bin/chromium)
+    python scripts/report_screenshots.py        # needs Chromium (or CHROMIUM names another)
 
 Nothing is asked of a network: the pages are files.
 """

@@ -1,6 +1,6 @@
 """Learn what kind of failure a log shows: `weights.tsv` in `ci_metrics/classifier`, and beside it the examples, as features.
 
-    python -m tools.learn_classifier FOLDER ...            # figures by folds of projects, then learns from all and writes
+    python -m tools.learn_classifier FOLDER ...            # figures by folds; then learns and writes
     python -m tools.learn_classifier --check FOLDER ...    # the figures only
 
 Folds are by project, for the ranking of lines too: each log is ranked and judged by weights that saw no log of its project. How
@@ -21,8 +21,8 @@ import numpy as np
 from ci_metrics.catalogue import Catalogue, load_catalogue
 from ci_metrics.catalogue.engine import match_lines
 from ci_metrics.classifier.cross_validation import FOLDS, cross_validated, sureness
-from ci_metrics.classifier.features import evidence
-from ci_metrics.classifier.learning import CATEGORIES, WORDS, Example, fit, kind_of, learned_features
+from ci_metrics.classifier.features import see_evidence
+from ci_metrics.classifier.learning import CATEGORIES, WORDS, Example, feature_kind, fit, learned_features
 from ci_metrics.classifier.shipped import FILE, packed
 from ci_metrics.evaluation.cases import Case, read_cases
 from ci_metrics.logs import extract
@@ -66,7 +66,7 @@ def catalogue_examples(catalogue: Catalogue) -> Iterator[tuple[str, str, dict[st
             )
             said = LineMessages(1, tuple(catalogue.messages[number].id for number in hits))
             extraction = Extraction(state="errors", lines=(line,), messages=(said,), errors=(error,), total_lines=1)
-            yield message.id, message.category, evidence(extraction, catalogue).features
+            yield message.id, message.category, see_evidence(extraction, catalogue).features
 
 
 def fold(project: str) -> int:
@@ -91,7 +91,7 @@ def examples(folders: Sequence[Path], catalogue: Catalogue) -> list[Labelled]:
             job = case.job if told else None
             extraction = extract(case.read(), job=job, weights=by_fold[fold(case.project)], catalogue=catalogue)
             example = Example(
-                evidence(extraction, catalogue, job=job).features,
+                see_evidence(extraction, catalogue, job=job).features,
                 tuple(category for category in case.expected if category in CATEGORIES),
                 (REAL / of_project[case.source, case.project] ** 0.5 if real else RECORDED)
                 * (0.5 if case.job is not None else 1),
@@ -151,7 +151,7 @@ def main() -> None:
     first = 1 + max(row.example.group for row in rows)
     learned_from = [row.example for row in rows] + [
         Example(
-            {name: value for name, value in features.items() if kind_of(name) not in WORDS},
+            {name: value for name, value in features.items() if feature_kind(name) not in WORDS},
             (category,), EXAMPLE, first + number, real=False,
         )
         for number, (_, category, features) in enumerate(catalogue_examples(load_catalogue()))

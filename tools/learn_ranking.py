@@ -1,6 +1,6 @@
 """Learn which line names a failure: the weights in `ci_metrics/logs/ranking.tsv`.
 
-    python -m tools.learn_ranking FOLDER ...            # figures by folds of projects, then learns from all and writes
+    python -m tools.learn_ranking FOLDER ...            # figures by folds; then learns and writes
     python -m tools.learn_ranking --check FOLDER ...    # the figures only
 
 A conditional logit over the kept lines of each log: the likelihood that the failure's name falls on a line that a person would
@@ -21,7 +21,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix, hstack
 
 from ci_metrics.catalogue import Catalogue, load_catalogue
-from ci_metrics.evaluation.cases import Case, plain, read_cases
+from ci_metrics.evaluation.cases import Case, plain_line, read_cases
 from ci_metrics.logs.candidates import candidates
 from ci_metrics.logs.extract import DEFAULT_BUDGET
 from ci_metrics.logs.ranking import feature_names
@@ -64,13 +64,13 @@ def prepared(case: Case, catalogue: Catalogue, *, told: bool) -> Ranked | None:
         return None
     raw = data.decode("utf-8", "replace").split("\n")
     numbers = [line.number for line in found.lines]
-    texts = [plain(line.text) for line in found.lines]
+    texts = [plain_line(line.text) for line in found.lines]
     if case.decisive:
-        said = {plain(raw[n - 1]) for n in case.decisive if 0 < n <= len(raw)} - {""}
+        said = {plain_line(raw[n - 1]) for n in case.decisive if 0 < n <= len(raw)} - {""}
         right = [bool(t) and any(t in s or (len(s) > 20 and s[:60] in t) for s in said) for t in texts]
         weight = DECISIVE
     elif case.chunk:
-        said = {plain(line) for line in case.chunk.splitlines()} - {""}
+        said = {plain_line(line) for line in case.chunk.splitlines()} - {""}
         right = [t in said for t in texts]
         weight = MARKED
     else:

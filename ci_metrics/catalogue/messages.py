@@ -9,7 +9,7 @@ A file is one family of tools; an entry is one message::
 
     [[message]]
     id = "pytest-failed"
-    form = '^FAILED [\\w/.-]+\\.py'      # `^`: start of the line; `<c>`: colour codes may stand here
+    form = '^FAILED [\\w/.-]+\\.py'      # `^`: start of line; `<c>`: perhaps colour codes
     role = "test"
     category = "assertion_failure"      # the kind of failure it speaks for, where it speaks for one
     headline = "A test fails"           # said before the quoted line

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from ci_metrics.catalogue import Catalogue, Message, load_catalogue
 from ci_metrics.classifier.contract import FLAKY, by_contract, gate, named_by_nothing, spoken_for
-from ci_metrics.classifier.features import GATE, Evidence, evidence
+from ci_metrics.classifier.features import GATE, SeenEvidence, see_evidence
 from ci_metrics.classifier.model import Model, Opinion, model_in_force
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.version import decision_version
-from ci_metrics.classifier.why import Reason, Reasoning, in_words
-from ci_metrics.classifier.wording import looks_like, quotes, shortened, speaker
+from ci_metrics.classifier.why import CategoryReason, Reasoning, feature_in_words
+from ci_metrics.classifier.wording import cut_quote, looks_like, quotes, speaker
 from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 
 #: The least certainty of a decision that is the contract's own.
@@ -41,7 +41,7 @@ WORDS = "words"
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class CategoryDecision:
     """A category, how sure, and the message that contributed most (None where words did)."""
 
     category: str
@@ -75,7 +75,7 @@ class Classifier:
         """
         if error is None and extraction.state != "errors":
             return Verdict(state=extraction.state, error_type=None, confidence=0.0, summary="")
-        seen = evidence(extraction, self._catalogue, error, job)
+        seen = see_evidence(extraction, self._catalogue, error, job)
         if said := gate(seen):
             return Verdict(state="no_error_found", error_type=None, confidence=0.0, summary=said, rule=GATE)
         decision = self.decide(seen, job)
@@ -85,7 +85,7 @@ class Classifier:
             return self._unknown(seen, decision)
         return self._verdict(seen, decision)
 
-    def decide(self, seen: Evidence, job: Job | None = None) -> Decision | None:
+    def decide(self, seen: SeenEvidence, job: Job | None = None) -> CategoryDecision | None:
         """The category, by contract or by what was learned; None when no category of the model is in the taxonomy's ten."""
         opinion = self._model.opinion(seen.features, self._told(seen))
         flaky = any(each.message.category == FLAKY for each in seen.found)
@@ -97,15 +97,15 @@ class Classifier:
         decided, by = by_contract(seen, job)
         if decided:
             share = max(BY_CONTRACT, dict(shares).get(decided, 0.0))
-            return Decision(decided, round(min(share, 0.99), 3), by, opinion, contract=True)
+            return CategoryDecision(decided, round(min(share, 0.99), 3), by, opinion, contract=True)
         words = sum(name in self._model.weights for name in seen.features if name.startswith(("word:", "command:")))
         if (words < KNOWN or share < UNSPOKEN) and not spoken_for(seen):
             share = min(share, GUESS - 0.01)  # what most failures are, not what this one is
         capped = share > CAPPED and named_by_nothing(seen)
         share = min(share, CAPPED if capped else 0.99)
-        return Decision(category, round(share, 3), self._by(seen, category), opinion, capped=capped)
+        return CategoryDecision(category, round(share, 3), self._by(seen, category), opinion, capped=capped)
 
-    def _told(self, seen: Evidence) -> dict[str, float]:
+    def _told(self, seen: SeenEvidence) -> dict[str, float]:
         """What a team's own messages add to their categories: those of which nothing was learned, or that correct a shipped one."""
         told: dict[str, float] = {}
         for each in seen.found:
@@ -118,7 +118,7 @@ class Classifier:
                 told[message.category] = max(told.get(message.category, 0.0), OWN.get(each.place, 0.0))
         return told
 
-    def _by(self, seen: Evidence, category: str) -> Message | None:
+    def _by(self, seen: SeenEvidence, category: str) -> Message | None:
         """The message that spoke most for `category`: by its own weight and that of its category at its place."""
         at = self._model.categories.index(category)
         best: tuple[float, Message] | None = None
@@ -137,7 +137,7 @@ class Classifier:
                 best = worth, each.message
         return best[1] if best else None
 
-    def why(self, seen: Evidence, decision: Decision, most: int = 12) -> Sequence[tuple[str, float]]:
+    def why(self, seen: SeenEvidence, decision: CategoryDecision, most: int = 12) -> Sequence[tuple[str, float]]:
         """The features that spoke most for the decision, and against it, with what each was worth."""
         reasons = self._model.reasons(seen.features, decision.category)
         reasons += [
@@ -149,7 +149,7 @@ class Classifier:
         """Why `judge` says what it says of the root cause; None where there is no error to judge."""
         if extraction.state != "errors":
             return None
-        seen = evidence(extraction, self._catalogue, None, job)
+        seen = see_evidence(extraction, self._catalogue, None, job)
         decision = self.decide(seen, job)
         if decision is None:
             return None
@@ -164,7 +164,10 @@ class Classifier:
             contract=decision.contract,
             capped=decision.capped,
             withheld=withheld,
-            reasons=tuple(Reason(name, in_words(name), round(worth, 2)) for name, worth in self.why(seen, decision)),
+            reasons=tuple(
+                CategoryReason(name, feature_in_words(name), round(worth, 2))
+                for name, worth in self.why(seen, decision)
+            ),
         )
 
     def resolve(self, by: Message | None, category: str) -> str | None:
@@ -175,7 +178,7 @@ class Classifier:
                     return each.name
         return category if self._taxonomy.get(category) else None
 
-    def _verdict(self, seen: Evidence, decision: Decision) -> Verdict:
+    def _verdict(self, seen: SeenEvidence, decision: CategoryDecision) -> Verdict:
         claimed = decision.by
         name = self.resolve(claimed, decision.category)
         category = self._taxonomy.get(name) if name else None
@@ -187,7 +190,7 @@ class Classifier:
             state="classified" if name else "unknown",
             error_type=name,
             confidence=decision.share,
-            summary=f"{headline}: “{shortened(root.headline if root else '')}”",
+            summary=f"{headline}: “{cut_quote(root.headline if root else '')}”",
             evidence=quotes(seen, decision.by),
             suggested_fix=fix or (category.fix if category else ""),
             fingerprint=root.fingerprint if root else "",
@@ -196,7 +199,7 @@ class Classifier:
             detail="" if name else f"the taxonomy has no place for {decision.category}",
         )
 
-    def _unknown(self, seen: Evidence, decision: Decision | None) -> Verdict:
+    def _unknown(self, seen: SeenEvidence, decision: CategoryDecision | None) -> Verdict:
         """The verdict where nothing known speaks for a category: what was seen, and the guess that is withheld."""
         root = seen.root
         text = root.headline if root else ""
@@ -204,7 +207,7 @@ class Classifier:
             state="unknown",
             error_type=None,
             confidence=0.0,
-            summary=f"No message of this failure is known. Seen: “{shortened(text)}”" if text else "Nothing was seen.",
+            summary=f"No message of this failure is known. Seen: “{cut_quote(text)}”" if text else "Nothing was seen.",
             evidence=quotes(seen, None),
             fingerprint=root.fingerprint if root else "",
             guess=decision.category if decision else None,

@@ -6,7 +6,7 @@ Belongs here: these decisions, and what an error is named by. Does not: the lear
 from __future__ import annotations
 
 from ci_metrics.catalogue import Message
-from ci_metrics.classifier.features import GATE, Evidence
+from ci_metrics.classifier.features import GATE, SeenEvidence
 from ci_metrics.models import Job
 
 #: The tag of messages that say that pytest could not collect tests.
@@ -19,7 +19,7 @@ FLAKY = "flaky_test"
 _EMPTY = frozenset({"frame", "epilogue", "status", "title", "banner", "echo", "hint", "step-end", "noise"})
 
 
-def gate(seen: Evidence) -> str:
+def gate(seen: SeenEvidence) -> str:
     """What a gate says that only waits for other jobs, where nothing else in its log names a cause; else ""."""
     gates = [each for each in seen.found if GATE in each.message.tags]
     if not gates:
@@ -36,7 +36,7 @@ def gate(seen: Evidence) -> str:
     return "" if others else gates[0].message.headline or "Another job that this one waits for failed"
 
 
-def by_contract(seen: Evidence, job: Job | None) -> tuple[str, Message | None]:
+def by_contract(seen: SeenEvidence, job: Job | None) -> tuple[str, Message | None]:
     """What the contract itself decides, and by which message; ("", None) where it decides nothing.
 
     Tests that pytest could not collect are infrastructure_error. A test's own time limit is a timeout. A job that the runner
@@ -57,12 +57,12 @@ def by_contract(seen: Evidence, job: Job | None) -> tuple[str, Message | None]:
     return "", None
 
 
-def spoken_for(seen: Evidence) -> bool:
+def spoken_for(seen: SeenEvidence) -> bool:
     """Whether any message, command or step's name speaks for a category."""
     return any(name.startswith(("category:", "command-category:", "step-category:")) for name in seen.features)
 
 
-def named_by_nothing(seen: Evidence) -> bool:
+def named_by_nothing(seen: SeenEvidence) -> bool:
     """Whether the first error holds nothing but frames, closing words and the like, or nothing that is known."""
     roles = {each.message.role for each in seen.found if each.place in ("head", "first")}
     return bool(roles) and roles <= _EMPTY

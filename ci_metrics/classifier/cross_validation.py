@@ -61,7 +61,7 @@ def sureness(examples: Sequence[Example], sums: Array, categories: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class FitFigures:
     """How good judgements are, weighted as the examples are; shares from 0 to 1."""
 
     examples: int
@@ -70,17 +70,17 @@ class Figures:
     calibration: float  # mean distance between how sure and how often right, over ten bins
 
 
-def figures(examples: Sequence[Example], shares: Array, categories: Sequence[str] = CATEGORIES) -> Figures:
+def fit_figures(examples: Sequence[Example], shares: Array, categories: Sequence[str] = CATEGORIES) -> FitFigures:
     """The figures of judgements on these examples, `shares` of 1 by category. Of none: accuracy 1, nothing lost."""
     if not examples:
-        return Figures(examples=0, accuracy=1.0, lost=0.0, calibration=0.0)
+        return FitFigures(examples=0, accuracy=1.0, lost=0.0, calibration=0.0)
     weight = np.array([example.weight for example in examples])
     weight = weight / weight.sum()
     right, sure = _right(examples, shares, categories), shares.max(axis=1)
     good = (shares * (_targets_or_none(examples, categories) > 0)).sum(axis=1).clip(1e-6, 1)
     bins = np.minimum(_BINS - 1, (sure * _BINS).astype(int))
     off = [abs((weight * (sure - right))[bins == number].sum()) for number in range(_BINS)]
-    return Figures(
+    return FitFigures(
         examples=len(examples),
         accuracy=float((weight * right).sum()),
         lost=float(-(weight * np.log(good)).sum()),

@@ -38,7 +38,7 @@ PLACES = ("head", "first", "other", "step")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundMessage:
     """One message on one line, at one place."""
 
     message: Message
@@ -47,10 +47,10 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class SeenEvidence:
     """What an extraction, or one error of it, offers to the decision."""
 
-    found: tuple[Found, ...]
+    found: tuple[FoundMessage, ...]
     features: dict[str, float]
     root: ExtractedError | None
 
@@ -61,9 +61,9 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_WORD.findall(_HUMP.sub(" ", text).lower())))
 
 
-def evidence(
+def see_evidence(
     extraction: Extraction, catalogue: Catalogue, error: ExtractedError | None = None, job: Job | None = None
-) -> Evidence:
+) -> SeenEvidence:
     """What there is to decide by on the job's root cause, or on `error` alone when another of its errors is given."""
     root = error or (extraction.errors[0] if extraction.errors else None)
     whole = error is None or (bool(extraction.errors) and error == extraction.errors[0])
@@ -101,7 +101,7 @@ def evidence(
             features[f"step-category:{catalogue.messages[number].category}"] = 1.0
         for word in words(name):
             features[f"step-name:{word}"] = 1.0
-    return Evidence(found, features, root)
+    return SeenEvidence(found, features, root)
 
 
 def _step_name(extraction: Extraction, error: ExtractedError | None, job: Job | None) -> str:
@@ -113,7 +113,7 @@ def _step_name(extraction: Extraction, error: ExtractedError | None, job: Job | 
 
 def _found(
     extraction: Extraction, catalogue: Catalogue, root: ExtractedError | None, *, whole: bool
-) -> Iterator[Found]:
+) -> Iterator[FoundMessage]:
     """Every message of the lines that count, with its place."""
     if root is None:
         return
@@ -141,13 +141,15 @@ def _found(
         for name in known.get(number, ()):
             message = catalogue.by_id.get(name)
             if message is not None and (place != "script" or GATE in message.tags):
-                yield Found(message, place, texts[number])
+                yield FoundMessage(message, place, texts[number])
     noted = [root] if root.line is None else []
     if whole:
         noted += [e for e in extraction.errors[1:] if e.source == "annotation"]
     for each, hits in zip(noted, match_lines(catalogue, [e.headline for e in noted]), strict=True):
         for number in hits:
-            yield Found(catalogue.messages[number], "head" if each is root else "other", LogLine(0, each.headline))
+            yield FoundMessage(
+                catalogue.messages[number], "head" if each is root else "other", LogLine(0, each.headline)
+            )
 
 
 def _matched(catalogue: Catalogue, lines: Sequence[LogLine]) -> dict[int, tuple[str, ...]]:

@@ -59,7 +59,7 @@ class Example:
     real: bool = True  # figures count failures that nobody made for the purpose
 
 
-def kind_of(feature: str) -> str:
+def feature_kind(feature: str) -> str:
     """The kind of a feature, by its name."""
     return feature.partition(":")[0]
 
@@ -70,7 +70,9 @@ def learned_features(examples: Iterable[Example], own: Sequence[Example] = ()) -
     for example in examples:
         for name in example.features:
             projects[name].add(example.group)
-    found = {n for n, seen in projects.items() if len(seen) >= (WORD_PROJECTS if kind_of(n) in WORDS else PROJECTS)}
+    found = {
+        n for n, seen in projects.items() if len(seen) >= (WORD_PROJECTS if feature_kind(n) in WORDS else PROJECTS)
+    }
     shown = Counter(name for example in own for name in example.features)
     return sorted(found | {name for name, count in shown.items() if count >= OWN_FAILURES})
 
@@ -171,7 +173,7 @@ def fit(
     `start`: an earlier fit to begin from, which saves time and changes nothing: there is one optimum. `hold_intercepts`: how likely
     a category is where nothing speaks for any stays as `start` has it, for the categories that it knows.
     """
-    reach = np.array([*(REACH.get(kind_of(name), _REACH) for name in names), 1.0])
+    reach = np.array([*(REACH.get(feature_kind(name), _REACH) for name in names), 1.0])
     reach[:-1] *= [0.5 if name.endswith("@step") else 1.0 for name in names]
     matrix = _Matrix(examples, names, reach)
     target, weight = _targets(examples, categories), np.array([[example.weight] for example in examples])

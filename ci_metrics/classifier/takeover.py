@@ -14,7 +14,7 @@ from datetime import datetime
 
 import numpy as np
 
-from ci_metrics.classifier.cross_validation import Figures, figures, folds, sureness
+from ci_metrics.classifier.cross_validation import FitFigures, fit_figures, folds, sureness
 from ci_metrics.classifier.learning import CATEGORIES, Array, Example, Fit, fit, learned_features
 from ci_metrics.classifier.model import Model
 
@@ -74,7 +74,7 @@ class Lesson:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class TakeoverOutcome:
     """New weights, what they are worth, and whether they take over."""
 
     accepted: bool
@@ -82,10 +82,10 @@ class Outcome:
     text: str  # the weights, as `Model.read` reads them
     lesson: Lesson
     checked_on: str
-    before: Figures  # on the team's own verdicts: by weights that have not seen them
-    after: Figures
-    shipped_before: Figures  # on the shipped failures, by folds of projects
-    shipped_after: Figures
+    before: FitFigures  # on the team's own verdicts: by weights that have not seen them
+    after: FitFigures
+    shipped_before: FitFigures  # on the shipped failures, by folds of projects
+    shipped_after: FitFigures
 
     @property
     def version(self) -> str:
@@ -99,7 +99,7 @@ def version_of(text: str) -> str:
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:10]
 
 
-def distinct(said: Iterable[Said]) -> list[Said]:
+def distinct_failures(said: Iterable[Said]) -> list[Said]:
     """One for each distinct failure, the oldest first: a person's word before a model's, then the newest.
 
     A flood of one failure is one example. So are failures whose features are the same, whatever their fingerprints.
@@ -121,7 +121,7 @@ def lesson_of(said: Iterable[Said], parents: Mapping[str, str]) -> Lesson:
     A category of the project's own is learned when FEWEST distinct failures have it; before that they count for its parent. That a
     test is flaky is learned only of a log that says so itself: no other log tells, history does.
     """
-    each_once = distinct(said)
+    each_once = distinct_failures(said)
     counts = Counter(each.category for each in each_once)
     own = sorted(name for name, count in counts.items() if name not in CATEGORIES and count >= FEWEST)
     categories = (*CATEGORIES, *own)
@@ -140,7 +140,7 @@ def lesson_of(said: Iterable[Said], parents: Mapping[str, str]) -> Lesson:
 
 def relearned(
     shipped: Sequence[Example], lesson: Lesson, in_force: Model, in_force_until: datetime | None, shipped_model: Model
-) -> Outcome | None:
+) -> TakeoverOutcome | None:
     """New weights from the shipped failures and the team's; None where the team has said too little.
 
     `in_force`: the weights that judge today; `in_force_until`: when the newest verdict was given that they learned from, None
@@ -156,8 +156,8 @@ def relearned(
     measured = [shipped[at] for at in real]
     sure_before = sureness(measured, old[real])
     sure = sureness(measured, new[real], categories)
-    shipped_before = figures(shipped, sure_before.shares(old))
-    shipped_after = figures(shipped, sure.shares(new), categories)
+    shipped_before = fit_figures(shipped, sure_before.shares(old))
+    shipped_after = fit_figures(shipped, sure.shares(new), categories)
     late = len(own) // NEWEST
     if late >= ENOUGH:
         checked_on = f"the newest {late} of {len(own)} verdicts"
@@ -169,11 +169,11 @@ def relearned(
         unseen = own
         sums = _by_others(shipped, own, categories, whole)
         judge = in_force if in_force_until is None else shipped_model
-    before = figures(unseen, _shares(judge, unseen, categories), categories)
-    after = figures(unseen, sure.shares(sums), categories)
+    before = fit_figures(unseen, _shares(judge, unseen, categories), categories)
+    after = fit_figures(unseen, sure.shares(sums), categories)
     why = _refusal(before, after, shipped_before, shipped_after, strictly=late >= ENOUGH)
     comment = f"Learned here from {len(shipped)} shipped failures and {len(own)} of the team's."
-    return Outcome(
+    return TakeoverOutcome(
         accepted=not why,
         why=why or "better on the team’s own failures, and no worse on the shipped ones",
         text=whole.text(sure, comment),
@@ -224,7 +224,7 @@ def _shares(model: Model, examples: Sequence[Example], categories: Sequence[str]
 
 
 def _refusal(
-    before: Figures, after: Figures, shipped_before: Figures, shipped_after: Figures, *, strictly: bool
+    before: FitFigures, after: FitFigures, shipped_before: FitFigures, shipped_after: FitFigures, *, strictly: bool
 ) -> str:
     """Why new weights do not take over; "" when they do. `strictly`: they must be better, not only no worse."""
     same = abs(after.accuracy - before.accuracy) < 1e-9

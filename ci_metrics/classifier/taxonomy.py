@@ -31,7 +31,7 @@ _TOP_KEYS = frozenset({"category", "extends"})
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class TaxonomyExample:
     """A worked example: a line as a tool prints it, and why it belongs to the category."""
 
     line: str
@@ -50,7 +50,7 @@ class Category:
     name: str
     definition: str
     decisions: tuple[str, ...] = ()
-    examples: tuple[Example, ...] = ()
+    examples: tuple[TaxonomyExample, ...] = ()
     fix: str = ""
     parent: str | None = None
     rules: tuple[str, ...] = ()
@@ -178,14 +178,14 @@ def _texts(entry: Mapping[str, object], key: str, where: str) -> tuple[str, ...]
     return tuple(value.strip() for value in values)
 
 
-def _examples(values: object, where: str) -> tuple[Example, ...]:
+def _examples(values: object, where: str) -> tuple[TaxonomyExample, ...]:
     if not isinstance(values, list):
         raise ContractError(f"{where}: examples must be a list of {{ line, why }}")
     made = []
     for value in values:
         if not isinstance(value, dict) or set(value) != {"line", "why"}:
             raise ContractError(f'{where}: an example must be {{ line = "...", why = "..." }}, seen {value!r}')
-        made.append(Example(str(value["line"]), str(value["why"])))
+        made.append(TaxonomyExample(str(value["line"]), str(value["why"])))
     return tuple(made)
 
 

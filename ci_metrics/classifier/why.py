@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class CategoryReason:
     """One thing that weighed: its feature's name, the same in words, and what it added or took away (logits)."""
 
     feature: str
@@ -30,7 +30,7 @@ class Reasoning:
     contract: bool  # the contract decides this one, whatever was learned
     capped: bool  # nothing but frames or closing words names the failure, which makes it less sure
     withheld: bool  # a guess: the state is `unknown`
-    reasons: tuple[Reason, ...]
+    reasons: tuple[CategoryReason, ...]
 
 
 _PLACES = {
@@ -54,7 +54,7 @@ _SAID = {
 }
 
 
-def in_words(feature: str) -> str:
+def feature_in_words(feature: str) -> str:
     """A feature of the decision as people read it."""
     kind, _, rest = feature.partition(":")
     what, _, place = rest.rpartition("@") if "@" in rest else (rest, "", "")

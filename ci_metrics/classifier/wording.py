@@ -9,13 +9,13 @@ from collections.abc import Collection, Mapping
 
 from ci_metrics import models
 from ci_metrics.catalogue import Message
-from ci_metrics.classifier.features import Evidence, Found
+from ci_metrics.classifier.features import FoundMessage, SeenEvidence
 
 #: Characters of a line that a summary repeats.
 _QUOTE = 300
 
 
-def speaker(seen: Evidence, category: str, own: Collection[str]) -> Message | None:
+def speaker(seen: SeenEvidence, category: str, own: Collection[str]) -> Message | None:
     """The message whose headline goes before the quote: one on the quoted line itself, else one of the same error.
 
     Of several on a line a team's own speaks first. A message names its tool only where a second sign of it is there: another
@@ -36,18 +36,18 @@ def speaker(seen: Evidence, category: str, own: Collection[str]) -> Message | No
     return None
 
 
-def _second_sign(seen: Evidence, message: Message, families: Mapping[str, set[str]]) -> bool:
+def _second_sign(seen: SeenEvidence, message: Message, families: Mapping[str, set[str]]) -> bool:
     return len(families.get(message.family, ())) > 1 or f"command:{message.tool.lower()}" in seen.features
 
 
-def quotes(seen: Evidence, by: Message | None) -> tuple[models.Evidence, ...]:
+def quotes(seen: SeenEvidence, by: Message | None) -> tuple[models.Evidence, ...]:
     """The line that names the error, and the line by which it was decided where that is another one of the log."""
     root = seen.root
     if root is None:
         return ()
     quoted = [models.Evidence(root.line, line.text) for line in root.lines if line.number == root.line and root.line]
     if by is not None:
-        proof: Found | None = next((f for f in seen.found if f.message is by and f.line.number), None)
+        proof: FoundMessage | None = next((f for f in seen.found if f.message is by and f.line.number), None)
         if proof is not None and all(each.line != proof.line.number for each in quoted):
             quoted.append(models.Evidence(proof.line.number, proof.line.text))
     return tuple(quoted)
@@ -59,7 +59,7 @@ def looks_like(category: str) -> str:
     return f"Looks like {'an' if what[0] in 'aeiou' else 'a'} {what}"
 
 
-def shortened(text: str) -> str:
+def cut_quote(text: str) -> str:
     """A line as a summary repeats it."""
     text = text.strip()
     return text if len(text) <= _QUOTE else text[: _QUOTE - 1] + "…"

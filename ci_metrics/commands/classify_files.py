@@ -16,13 +16,13 @@ from ci_metrics.catalogue import catalogue_in_force
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
-from ci_metrics.commands.log_input import read_background, read_job, read_logs
+from ci_metrics.commands.log_input import named_files, opened, read_background, read_job_file
 from ci_metrics.logs import extract, redact
 from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import Extraction, Job, Verdict
 from ci_metrics.report.verdict_reasons import WhyOfLog
-from ci_metrics.report.verdict_reasons import as_row as why_as_row
-from ci_metrics.report.verdict_reasons import as_text as why_as_text
+from ci_metrics.report.verdict_reasons import reasons_row as why_as_row
+from ci_metrics.report.verdict_reasons import reasons_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.request import primary_requests
 from ci_metrics.verdicts.request_preview import render_request
@@ -57,26 +57,28 @@ def classify(
     catalogue = catalogue_in_force(settings.catalogue_dir)
     taxonomy = taxonomy_in_force(settings.taxonomy_file, catalogue)
     classifier = Classifier(taxonomy, catalogue)
-    record, background = read_job(job), read_background(passing)
-    for name, data in read_logs(files):
-        budget = settings.excerpt_budget
-        extraction = extract(data, job=record, background=background, budget=budget, catalogue=catalogue)
+    record, background = read_job_file(job), read_background(passing)
+    budget = settings.excerpt_budget
+    for name in named_files(files):
+        with opened(name) as stream:  # read once, in memory that does not grow with the log; the account reads it twice
+            data = stream.read() if why else stream
+            extraction = extract(data, job=record, background=background, budget=budget, catalogue=catalogue)
         if show_request:
             for shown in requests_of(extraction, record, settings, taxonomy, classifier):
                 print(json.dumps({"file": name, **shown}, ensure_ascii=False, indent=None if json_lines else 2))
             continue
         verdict = classifier.judge(extraction, job=record)
         account = None
-        if why:
+        if isinstance(data, bytes):
             again, ranking = extract_with_ranking(
                 data, job=record, background=background, budget=budget, catalogue=catalogue
             )
             account = WhyOfLog(ranking=ranking, decision=classifier.explained(again, record))
         if json_lines:
             more = {"why": why_as_row(account)} if account else {}
-            print(json.dumps({**as_row(name, verdict), **more}, ensure_ascii=False))
+            print(json.dumps({**verdict_row(name, verdict), **more}, ensure_ascii=False))
         else:
-            print(as_text(name, verdict) + (f"\n{why_as_text(account)}\n" if account else ""))
+            print(verdict_text(name, verdict) + (f"\n{why_as_text(account)}\n" if account else ""))
 
 
 def requests_of(
@@ -95,7 +97,7 @@ def requests_of(
         yield none
 
 
-def as_row(name: str, verdict: Verdict) -> dict[str, object]:
+def verdict_row(name: str, verdict: Verdict) -> dict[str, object]:
     """The object that scripts parse (contract, "Command output")."""
     return {
         "file": name,
@@ -111,7 +113,7 @@ def as_row(name: str, verdict: Verdict) -> dict[str, object]:
     }
 
 
-def as_text(name: str, verdict: Verdict) -> str:
+def verdict_text(name: str, verdict: Verdict) -> str:
     """The same for people."""
     if verdict.error_type is None:
         return f"{name}: {verdict.state}" + (f"\n   {verdict.summary}" if verdict.summary else "")

@@ -15,7 +15,7 @@ from ci_metrics.settings import Settings, load_settings
 
 
 def dashboards(*, out: Path = Path("ci-metrics.ndjson")) -> None:
-    """Write a file for Dashboards Management > Saved objects > Import: index patterns, charts, one dashboard.
+    """Write index patterns, charts and a dashboard, to import under Dashboards' Saved objects.
 
     Parameters
     ----------

@@ -22,9 +22,9 @@ from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.errors import ContractError
 from ci_metrics.evaluation.cases import Case, read_cases
 from ci_metrics.evaluation.scores import (
-    Answer,
     ExtractionScores,
     FirstErrorScores,
+    JudgedCase,
     VerdictScores,
     score_extractions,
     score_first_errors,
@@ -111,8 +111,8 @@ class _Asked:
         return _Told(case, log, extraction, self._classifier.judge(extraction, job=job))
 
 
-def _answer(told: _Told) -> Answer:
-    return Answer(
+def _answer(told: _Told) -> JudgedCase:
+    return JudgedCase(
         case=told.case,
         lines=told.log.decode("utf-8", "replace").split("\n"),
         excerpt=told.extraction.excerpt,
@@ -165,8 +165,8 @@ def _changes_in_words(
             yield f"          line {said['line'] or '-'}: {str(said['headline'])[:_SHOWN]}"
 
 
-def _groups(answers: Sequence[Answer]) -> Iterator[tuple[str, list[Answer]]]:
-    keys: dict[str, Callable[[Answer], bool]] = {}
+def _groups(answers: Sequence[JudgedCase]) -> Iterator[tuple[str, list[JudgedCase]]]:
+    keys: dict[str, Callable[[JudgedCase], bool]] = {}
     for name in sorted({f"{a.case.source} {a.case.format}".strip() for a in answers}):
         keys[name] = lambda a, name=name: f"{a.case.source} {a.case.format}".strip() == name  # type: ignore[misc]
     keys["all GitHub"] = lambda a: a.case.format.startswith("gha")
@@ -177,7 +177,7 @@ def _groups(answers: Sequence[Answer]) -> Iterator[tuple[str, list[Answer]]]:
     yield "all", list(answers)
 
 
-def _figures(group: Sequence[Answer]) -> dict[str, object]:
+def _figures(group: Sequence[JudgedCase]) -> dict[str, object]:
     scores = {
         "verdicts": score_verdicts(group),
         "extractions": score_extractions(group),
@@ -186,7 +186,7 @@ def _figures(group: Sequence[Answer]) -> dict[str, object]:
     return {name: asdict(each) if each else None for name, each in scores.items()}
 
 
-def tables(answers: Sequence[Answer]) -> Iterator[str]:
+def tables(answers: Sequence[JudgedCase]) -> Iterator[str]:
     """The lines that are printed: extraction and verdicts by group, categories, confidence, confusion."""
     groups = list(_groups(answers))
     extractions = [_extraction_row(name, found) for name, group in groups if (found := score_extractions(group))]

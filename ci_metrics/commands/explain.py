@@ -30,8 +30,8 @@ from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.report.explanation import Explanation, Why, explain_job
-from ci_metrics.report.verdict_reasons import as_row as why_as_row
-from ci_metrics.report.verdict_reasons import as_text as why_as_text
+from ci_metrics.report.verdict_reasons import reasons_row as why_as_row
+from ci_metrics.report.verdict_reasons import reasons_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
 
 #: Where `ci-metrics ui` serves Dagster's pages, unless told otherwise.
@@ -46,7 +46,7 @@ def explain(
     why: Annotated[bool, Parameter(negative="")] = False,
     dagster: str = DAGSTER_URL,
 ) -> int:
-    """Say why a job failed, how sure that is, who said so, which lines prove it, and what else failed like it.
+    """Say why a job failed, how sure that is, who said so, by which lines, and what failed like it.
 
     A job that was never ingested is fetched and judged, and not stored.
 
@@ -77,9 +77,9 @@ def explain(
             found = _ingested(ci, document, why=why)
     link = dagster.rstrip("/")
     if json_:
-        print(json.dumps({**as_row(found), "links": links(found, link)}, ensure_ascii=False))
+        print(json.dumps({**explanation_row(found), "links": links(found, link)}, ensure_ascii=False))
     else:
-        show(found, link)
+        show_explanation(found, link)
     return 0
 
 
@@ -140,7 +140,7 @@ def links(found: Explanation, dagster: str) -> dict[str, str]:
     return {name: address for name, address in made.items() if address}
 
 
-def as_row(found: Explanation) -> dict[str, Any]:
+def explanation_row(found: Explanation) -> dict[str, Any]:
     """The object that scripts read."""
 
     def plain(value: Any) -> Any:
@@ -159,7 +159,7 @@ def as_row(found: Explanation) -> dict[str, Any]:
     return row
 
 
-def show(found: Explanation, dagster: str, console: Console | None = None) -> None:
+def show_explanation(found: Explanation, dagster: str, console: Console | None = None) -> None:
     """The same for people. Every text from CI is printed as it is, never as markup."""
     out = console or Console(highlight=False, soft_wrap=True)
     out.print(_headline(found))

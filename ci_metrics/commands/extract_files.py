@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ci_metrics.catalogue import catalogue_in_force
-from ci_metrics.commands.log_input import named, opened, read_background, read_job
+from ci_metrics.commands.log_input import named_files, opened, read_background, read_job_file
 from ci_metrics.logs import extract as extract_log
 from ci_metrics.models import Extraction
 from ci_metrics.settings import load_settings
@@ -45,8 +45,8 @@ def extract(
     """
     settings = load_settings() if budget is None else load_settings(excerpt_budget=budget)
     catalogue = catalogue_in_force(settings.catalogue_dir)
-    described, background = read_job(job), read_background(passing)
-    for name in named(files):
+    described, background = read_job_file(job), read_background(passing)
+    for name in named_files(files):
         with opened(name) as stream:
             result = extract_log(
                 stream, job=described, background=background, budget=settings.excerpt_budget, catalogue=catalogue

@@ -17,7 +17,7 @@ from ci_metrics.logs.fixtures import window_of
 
 
 def fixture(log: Annotated[str, Parameter(allow_leading_hyphen=True)], *, out: Path | None = None) -> None:
-    """Print the window of a log that gives the same verdict as the whole, redacted, with each error's headline marked.
+    """Print a log's window that gives the whole one's verdict: redacted, the headlines marked.
 
     Parameters
     ----------

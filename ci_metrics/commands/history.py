@@ -22,7 +22,7 @@ from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import RECLASSIFY, REEXTRACT
 from ci_metrics.orchestration.partitions import chunks_of, hour_start, hours_between
 from ci_metrics.orchestration.parts import Parts, classifier_in_words, open_parts
-from ci_metrics.orchestration.reclassification import Change, Cost, changes_between, cost_of, read_categories
+from ci_metrics.orchestration.reclassification import Change, Cost, category_changes, cost_of, read_categories
 from ci_metrics.orchestration.reclassify_filter import Only
 from ci_metrics.orchestration.stale_hours import StaleRange, stale_ranges
 from ci_metrics.settings import Settings, load_settings
@@ -43,7 +43,7 @@ def reclassify(
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Judge stored failures again, with the classifier, model and taxonomy now in force. GitHub is not asked for anything.
+    """Judge stored failures again, by what is in force now. Nothing is asked of GitHub.
 
     Only verdicts of another version are looked at again; people's verdicts stay.
 
@@ -81,7 +81,7 @@ def reclassify(
     with open_parts(settings) as ci:
         after = read_categories(ci.hours.store, hours)
     waiting = sum(1 for word in after.values() if word == "pending")
-    _show_changes(changes_between(before, after), len(hours), len(after), waiting, as_json=json_)
+    _show_changes(category_changes(before, after), len(hours), len(after), waiting, as_json=json_)
     for (first, last), why in failed.items():
         print(
             f"ci-metrics: the run over {first} to {last} failed: {why} (more in Dagster's UI: ci-metrics ui)",
@@ -91,7 +91,7 @@ def reclassify(
 
 
 def stale(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
-    """List the hours whose logs were read or whose errors were judged by another version than the one in force.
+    """List the hours whose logs were read, or errors judged, by a version not in force now.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def _only(ci: Parts, types: list[str], below: float | None, repos: list[str]) ->
         raise SettingsError("--below", str(below), "Write a confidence above 0 and up to 1, like 0.7")
     if not types and below is None and not repos:
         return None
-    return Only(types=tuple(types), below=below, repos=tuple(repos)).with_kinds(ci.judge.taxonomy.parents)
+    return Only(types=types, below=below, repos=repos).with_kinds(ci.judge.taxonomy.parents)
 
 
 def _stored_hours(ci: Parts, first: str, last: str) -> list[str]:
@@ -174,14 +174,13 @@ def _run(
         for first, last in chunks_of(hours):
             if not quiet:
                 print(f"{first} to {last}: judging again, {classifier_in_words(settings)}", flush=True)
-            tags = only.tags() if only is not None else {}
-            result = run_hours(settings, instance, job, first, last, quiet=True, tags=tags)
+            result = run_hours(settings, instance, job, first, last, quiet=True, only=only)
             if not result.success:
-                failed[first, last] = why_failed(result)
+                failed[first, last] = failed_steps(result)
     return failed
 
 
-def why_failed(result: dg.ExecuteInProcessResult) -> str:
+def failed_steps(result: dg.ExecuteInProcessResult) -> str:
     """The steps that failed, each with the first line of its innermost error."""
     reasons = []
     for event in result.all_events:

@@ -30,7 +30,7 @@ def label(
     all_like_it: Annotated[bool, Parameter(negative="")] = False,
     withdraw: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Say what kind of failure a job is. That verdict wins over every later reclassification, until it is withdrawn.
+    """Say what kind of failure a job is. That wins over every reclassification, until withdrawn.
 
     Parameters
     ----------

@@ -5,13 +5,14 @@ What belongs here: the launch that the command line and the tests use. Does not:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import dagster as dg
 
 from ci_metrics.definitions import build_definitions
+from ci_metrics.orchestration.assets.classifications import NAME as CLASSIFICATIONS
+from ci_metrics.orchestration.due_hours import REASON_TAG
 from ci_metrics.orchestration.instance import own_pid_tag
 from ci_metrics.orchestration.parts import HoursPart, OnHour, say_nothing
+from ci_metrics.orchestration.reclassify_filter import Only
 from ci_metrics.orchestration.sensors import RANGE_END, RANGE_START
 from ci_metrics.settings import Settings
 
@@ -26,18 +27,23 @@ def run_hours(
     quiet: bool = False,
     verbose: bool = False,
     on_hour: OnHour = say_nothing,
-    tags: Mapping[str, str] | None = None,
+    only: Only | None = None,
+    reason: str = "",
 ) -> dg.ExecuteInProcessResult:
     """Execute `job` for the hours `first` to `last` (keys, inclusive) as one run, with its history kept in `instance`.
 
     `quiet` silences what the assets say on the console (not in the run log), `verbose` adds what passed; `on_hour` hears
-    of progress. The result says whether it succeeded.
+    of progress; `only` restricts which verdicts are judged again; `reason` is a sensor's, for which only what is due is
+    done. The result says whether it succeeded.
     """
     definitions = build_definitions(settings=settings, resource_overrides={"hours": HoursPart(settings, on_hour)})
     level = "CRITICAL" if quiet else "DEBUG" if verbose else "INFO"
     return definitions.resolve_job_def(job).execute_in_process(
         instance=instance,
-        tags={RANGE_START: first, RANGE_END: last, **own_pid_tag(), **(tags or {})},
-        run_config={"loggers": {"people": {"config": {"log_level": level}}}},
+        tags={RANGE_START: first, RANGE_END: last, **own_pid_tag(), **({REASON_TAG: reason} if reason else {})},
+        run_config=dg.RunConfig(
+            loggers={"people": {"config": {"log_level": level}}},
+            ops={CLASSIFICATIONS: only} if only is not None else {},
+        ),
         raise_on_error=False,
     )

@@ -29,7 +29,7 @@ def learn(
     forget: Annotated[bool, Parameter(negative="")] = False,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Learn what kinds of failures yours are, from the labels that people gave and the verdicts that a model was sure of.
+    """Learn what kinds of failures yours are, from people's labels and a model's sure verdicts.
 
     What is learned takes over only where it is better on your own verdicts and no worse on the failures that ship with the package.
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from ci_metrics.errors import ContractError
-from ci_metrics.github.job_objects import job_from_object
 from ci_metrics.logs import Background, background_of
 from ci_metrics.models import Job
 
@@ -47,18 +46,11 @@ def _standard_input() -> Iterator[io.BufferedReader[io.RawIOBase]]:
         reader.detach()
 
 
-def named(files: tuple[str, ...]) -> tuple[str, ...]:
+def named_files(files: tuple[str, ...]) -> tuple[str, ...]:
     """`files`; ContractError when there are none."""
     if not files:
         raise ContractError("no log was named. Give the paths of log files, or - for standard input")
     return files
-
-
-def read_logs(files: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-    """Each file's name and bytes, in order; ContractError when none is named or one cannot be read."""
-    for name in named(files):
-        with opened(name) as stream:
-            yield name, stream.read()
 
 
 def read_background(path: Path | None) -> Background | None:
@@ -69,7 +61,7 @@ def read_background(path: Path | None) -> Background | None:
         return background_of(stream)
 
 
-def read_job(path: Path | None) -> Job | None:
+def read_job_file(path: Path | None) -> Job | None:
     """The job that the file describes as GitHub's API returns it (`actions/jobs/{id}`); ContractError when it does not."""
     if path is None:
         return None
@@ -81,4 +73,7 @@ def read_job(path: Path | None) -> Job | None:
         raise ContractError(f"{path}: is not JSON ({error}). Give one job as GitHub's API returns it") from error
     if isinstance(value, dict) and "jobs" in value:
         raise ContractError(f"{path}: holds a list of jobs. Give the one job whose log this is")
+    # The package of GitHub's client takes longer to load than a small log to judge.
+    from ci_metrics.github.schemas import job_from_object
+
     return job_from_object(value)

@@ -12,8 +12,8 @@ from ci_metrics.commands.open_index import reading_index
 from ci_metrics.errors import NotFoundError, PermanentError
 from ci_metrics.history.search import repositories
 from ci_metrics.history.time_range import asked_window
-from ci_metrics.report.page import build_report, render
-from ci_metrics.report.readable import minutes, number, percent
+from ci_metrics.report.page import build_report, render_page
+from ci_metrics.report.readable import minutes, percent, readable_number
 from ci_metrics.settings import load_settings
 
 
@@ -48,11 +48,11 @@ def report(*, from_: str | None = None, to: str | None = None, repo: str = "", o
     file = (out or settings.data_dir / "report.html").absolute()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(render(made), encoding="utf-8")
+        file.write_text(render_page(made), encoding="utf-8")
     except OSError as error:
         raise PermanentError(f"cannot write {file}: {error.strerror}. Choose another file with --out") from error
     print(
-        f"{figures.window}: {number(figures.failed)} of {number(figures.jobs)} jobs failed ({percent(figures.rate)}), "
-        f"{minutes(figures.lost)} lost, {number(len(made.causes))} causes"
+        f"{figures.window}: {readable_number(figures.failed)} of {readable_number(figures.jobs)} jobs failed ({percent(figures.rate)}), "
+        f"{minutes(figures.lost)} lost, {readable_number(len(made.causes))} causes"
     )
     print(f"Report: {file.as_uri()}")

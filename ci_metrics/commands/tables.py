@@ -53,7 +53,7 @@ def print_table(rows: Sequence[Sequence[Any]], headings: Sequence[str], title: s
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column(headings[-1], overflow="fold")
     for row in rows:
-        table.add_row(*(Text(printable(value)) for value in row))
+        table.add_row(*(Text(terminal_text(value)) for value in row))
     Console(highlight=False).print(table)
 
 
@@ -63,14 +63,14 @@ def print_cards(cards: Sequence[Sequence[str]], title: str) -> None:
     console.print(Text(title, style="bold"))
     for heading, *lines in cards:
         console.print()
-        console.print(Text(printable(heading), style="bold cyan"))
+        console.print(Text(terminal_text(heading), style="bold cyan"))
         for line in lines:
             address = line.startswith(("https://", "http://"))
-            text = Text(printable(line), style="dim" if address else "")
+            text = Text(terminal_text(line), style="dim" if address else "")
             console.print(text if address else Padding(text, (0, 0, 0, 2)), soft_wrap=address)
 
 
-def printable(value: object) -> str:
+def terminal_text(value: object) -> str:
     """The value as text that cannot steer a terminal; line ends stay."""
     text = "" if value is None else str(value)
     return "".join(c if c.isprintable() or c == "\n" else "·" for c in text.replace("\t", "    "))

@@ -27,7 +27,7 @@ from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start, hours_between, last_closed_hour
 from ci_metrics.orchestration.parts import OnHour, open_parts, say_nothing
 from ci_metrics.orchestration.summary import Summary, summarise
-from ci_metrics.report.readable import minutes, number, percent
+from ci_metrics.report.readable import minutes, percent, readable_number
 from ci_metrics.settings import Settings, load_settings
 
 
@@ -61,7 +61,7 @@ def upload(
     if not settings.is_sample:
         return run(settings, *_hours(settings, from_, to), talk)
     with serve_sample(settings) as (sample, first, last):
-        first, last = checked(settings, from_ or first, to or last)
+        first, last = checked_hours(settings, from_ or first, to or last)
         if not talk.quiet:
             print(f"No REPO is set, so this is the sample GitHub: {', '.join(sample.repo)}, {first} to {last}.")
         return run(sample, first, last, talk)
@@ -79,10 +79,10 @@ class Talk:
 def _hours(settings: Settings, from_: str, to: str) -> tuple[str, str]:
     last = to or last_closed_hour(datetime.now(UTC))
     first = from_ or hour_key(max(_start("--to", last) - (settings.hours_back - 1) * HOUR, settings.partitions_start))
-    return checked(settings, first, last)
+    return checked_hours(settings, first, last)
 
 
-def checked(settings: Settings, first: str, last: str) -> tuple[str, str]:
+def checked_hours(settings: Settings, first: str, last: str) -> tuple[str, str]:
     """The same hours. Raises SettingsError when one is no hour, has not closed, or there is nothing between them."""
     if _start("--from", first) < settings.partitions_start:
         seen = f"{first} lies before PARTITIONS_START, {hour_key(settings.partitions_start)}"
@@ -117,9 +117,9 @@ def run(settings: Settings, first: str, last: str, talk: Talk) -> int:
         known = dataclasses.asdict(summary) if summary else {}
         print(json.dumps({**known, "seconds": round(seconds, 1), "success": result.success}))
     elif summary and (result.success or summary.runs):
-        show(summary, settings, first, last, seconds, done=result.success)
+        show_summary(summary, settings, first, last, seconds, done=result.success)
     if not result.success:
-        print(f"ci-metrics: the run failed: {why_failed(result)}", file=sys.stderr)
+        print(f"ci-metrics: the run failed: {failure_words(result)}", file=sys.stderr)
         return 1
     return 0
 
@@ -150,7 +150,7 @@ def _off_text() -> str:
     return "Error classification is off. Set ENABLE_ERROR_CLASSIFICATION=true to learn why jobs fail."
 
 
-def why_failed(result: dg.ExecuteInProcessResult) -> str:
+def failure_words(result: dg.ExecuteInProcessResult) -> str:
     """The first failed step in the words of who raised it, without class names."""
     for event in result.all_events:
         if not event.is_step_failure:
@@ -167,19 +167,22 @@ def why_failed(result: dg.ExecuteInProcessResult) -> str:
     return f"the check {', '.join(failed)} did not pass" if failed else "see the run in Dagster's UI (make ui)"
 
 
-def show(summary: Summary, settings: Settings, first: str, last: str, seconds: float, *, done: bool = True) -> None:
+def show_summary(
+    summary: Summary, settings: Settings, first: str, last: str, seconds: float, *, done: bool = True
+) -> None:
     """Print what a person wants to know, and (when the run is `done`) what to type next."""
     console = Console(highlight=False)
     console.print()
-    attempts = f"{number(summary.runs)} runs ({number(summary.attempts)} attempts), {number(summary.jobs)} jobs"
+    attempts = f"{readable_number(summary.runs)} runs ({readable_number(summary.attempts)} attempts), {readable_number(summary.jobs)} jobs"
     console.print(f"{attempts}   {first} to {last} UTC, {summary.hours} hours")
     console.print(
-        f"[bold]{number(summary.failed_jobs)} failed[/] of {number(summary.passed_jobs + summary.failed_jobs)} that passed or "
-        f"failed ({percent(summary.failure_rate)}), {number(summary.flaky_jobs)} of them flaky; "
+        f"[bold]{readable_number(summary.failed_jobs)} failed[/] of "
+        f"{readable_number(summary.passed_jobs + summary.failed_jobs)} that passed or "
+        f"failed ({percent(summary.failure_rate)}), {readable_number(summary.flaky_jobs)} of them flaky; "
         f"{minutes(summary.lost_minutes * 60)} lost to them and their re-runs"
     )
     uncounted = [
-        f"{number(count)} {what}"
+        f"{readable_number(count)} {what}"
         for count, what in (
             (summary.gates, "gates, which only wait for jobs that failed"),
             (summary.cancelled_jobs, "cancelled without a cause of their own"),

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ci_metrics.errors import ContractError
-from ci_metrics.github.job_objects import job_from_object
+from ci_metrics.github.schemas import job_from_object
 from ci_metrics.models import Job, Span
 
 #: Hyperlinks, colour codes (also without their escape character, as some archives drop it) and other control characters.
@@ -70,7 +70,7 @@ def clean(text: str) -> str:
     return re.sub(r"\s+", " ", _NOISE.sub("", text)).strip()
 
 
-def plain(line: str) -> str:
+def plain_line(line: str) -> str:
     """A line as labels compare it: `clean`, without its timestamp and the runner's mark."""
     return clean(_FRONT.sub("", line))
 

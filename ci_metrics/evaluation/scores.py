@@ -18,7 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ci_metrics.evaluation.cases import Case, clean, plain
+from ci_metrics.evaluation.cases import Case, clean, plain_line
 from ci_metrics.models import Evidence, ExtractedError, LogLine, Span
 
 _SHOWN = 60  # characters by which a line is recognised in an excerpt, or in a headline
@@ -26,7 +26,7 @@ _TELLING = 20  # characters that a line must have to be recognised by its beginn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class JudgedCase:
     """What the project said of one case, and the log's own lines to hold its quotes against."""
 
     case: Case
@@ -106,7 +106,7 @@ class FirstErrorScores:
     named: int  # answers whose first error's fingerprint says something of its cause
 
 
-def score_verdicts(answers: Sequence[Answer]) -> VerdictScores | None:
+def score_verdicts(answers: Sequence[JudgedCase]) -> VerdictScores | None:
     """The verdicts' scores over the answers whose case has a label; None when there is none."""
     scored = [answer for answer in answers if answer.case.expected]
     if not scored:
@@ -134,7 +134,7 @@ def score_verdicts(answers: Sequence[Answer]) -> VerdictScores | None:
     )
 
 
-def score_extractions(answers: Sequence[Answer]) -> ExtractionScores | None:
+def score_extractions(answers: Sequence[JudgedCase]) -> ExtractionScores | None:
     """The excerpts' scores over the answers whose case has marked lines; None when there is none."""
     kept = [(share, len(answer.excerpt), _first(answer)) for answer in answers if (share := _kept(answer)) is not None]
     if not kept:
@@ -149,7 +149,7 @@ def score_extractions(answers: Sequence[Answer]) -> ExtractionScores | None:
     )
 
 
-def score_first_errors(answers: Sequence[Answer]) -> FirstErrorScores | None:
+def score_first_errors(answers: Sequence[JudgedCase]) -> FirstErrorScores | None:
     """The figures on the error named first; None when no case has decisive lines."""
     scored = [answer for answer in answers if answer.case.decisive]
     if not scored:
@@ -170,10 +170,10 @@ def score_first_errors(answers: Sequence[Answer]) -> FirstErrorScores | None:
     )
 
 
-def _headed(answer: Answer) -> bool:
+def _headed(answer: JudgedCase) -> bool:
     """Whether the first error's headline is the text of a decisive line, cut or with its front part left out."""
-    head = plain(answer.errors[0].headline) if answer.errors else ""
-    said = [plain(answer.lines[n - 1]) for n in answer.case.decisive if 0 < n <= len(answer.lines)]
+    head = plain_line(answer.errors[0].headline) if answer.errors else ""
+    said = [plain_line(answer.lines[n - 1]) for n in answer.case.decisive if 0 < n <= len(answer.lines)]
     return bool(head) and any(head in text or (len(text) > _TELLING and text[:_SHOWN] in head) for text in said)
 
 
@@ -189,11 +189,11 @@ def _mixed(cases: Sequence[Case]) -> bool:
     return len({case.project for case in cases}) > 1 or (bool(labelled) and not set.intersection(*labelled))
 
 
-def _right(answer: Answer) -> bool:
+def _right(answer: JudgedCase) -> bool:
     return answer.error_type in answer.case.expected
 
 
-def _categories(scored: Sequence[Answer]) -> tuple[CategoryScore, ...]:
+def _categories(scored: Sequence[JudgedCase]) -> tuple[CategoryScore, ...]:
     names = sorted({a.case.expected[0] for a in scored} | {a.error_type for a in scored if a.error_type})
     made = []
     for name in names:
@@ -204,16 +204,16 @@ def _categories(scored: Sequence[Answer]) -> tuple[CategoryScore, ...]:
     return tuple(made)
 
 
-def _calibration_error(scored: Sequence[Answer]) -> float:
+def _calibration_error(scored: Sequence[JudgedCase]) -> float:
     decided = [a for a in scored if a.error_type is not None]
-    bins: dict[int, list[Answer]] = {}
+    bins: dict[int, list[JudgedCase]] = {}
     for answer in decided:
         bins.setdefault(min(9, int(answer.confidence * 10)), []).append(answer)
     gap = sum(abs(sum(a.confidence for a in each) - sum(_right(a) for a in each)) for each in bins.values())
     return gap / len(decided) if decided else 0.0
 
 
-def _decided(scored: Sequence[Answer], threshold: float) -> tuple[float, float, float]:
+def _decided(scored: Sequence[JudgedCase], threshold: float) -> tuple[float, float, float]:
     kept = [a for a in scored if a.error_type is not None and a.confidence >= threshold]
     return threshold, len(kept) / len(scored), sum(_right(a) for a in kept) / len(kept) if kept else 1.0
 
@@ -222,11 +222,11 @@ def _stands(quote: Evidence, lines: Sequence[str]) -> bool:
     return 0 < quote.line <= len(lines) and clean(quote.text) in clean(lines[quote.line - 1])
 
 
-def _first_lines(answer: Answer) -> tuple[LogLine, ...]:
+def _first_lines(answer: JudgedCase) -> tuple[LogLine, ...]:
     return answer.errors[0].lines if answer.errors else ()
 
 
-def _first(answer: Answer) -> bool:
+def _first(answer: JudgedCase) -> bool:
     """Whether a marked line is among those of the error that is named first."""
     if answer.case.chunk:
         marked = {line for line in map(clean, answer.case.chunk.splitlines()) if line}
@@ -234,9 +234,9 @@ def _first(answer: Answer) -> bool:
     return any(first <= line.number <= last for line in _first_lines(answer) for first, last in answer.case.spans)
 
 
-def _kept(answer: Answer) -> float | None:
+def _kept(answer: JudgedCase) -> float | None:
     """The share of the marked lines that the excerpt keeps: in its spans, and their text really in it."""
-    shown = "\n".join(plain(line) for line in answer.excerpt.split("\n"))
+    shown = "\n".join(plain_line(line) for line in answer.excerpt.split("\n"))
     if answer.case.chunk:
         marked = [line for line in map(clean, answer.case.chunk.splitlines()) if line]
         return sum(line in shown for line in marked) / len(marked) if marked else None
@@ -245,4 +245,4 @@ def _kept(answer: Answer) -> float | None:
         return None
     have = {number for first, last in answer.spans for number in range(first, last + 1)}
     there = [n for n in wanted & have if n <= len(answer.lines)]
-    return sum(plain(answer.lines[n - 1])[:_SHOWN] in shown for n in there) / len(wanted)
+    return sum(plain_line(answer.lines[n - 1])[:_SHOWN] in shown for n in there) / len(wanted)

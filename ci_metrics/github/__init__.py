@@ -5,8 +5,8 @@ Belongs here: everything that speaks HTTP to GitHub. Does not: Dagster, files of
 
 from ci_metrics.github.client import GitHub, RepoAccess, open_github
 from ci_metrics.github.conditional import ConditionalCache, KeptAnswer, SQLiteConditionalCache
-from ci_metrics.github.records import RateLimit, annotation_from_json, job_from_json, run_from_json
 from ci_metrics.github.request_counts import RequestCount
+from ci_metrics.github.schemas import RateLimit, job_from_object
 
 __all__ = [
     "ConditionalCache",
@@ -16,8 +16,6 @@ __all__ = [
     "RepoAccess",
     "RequestCount",
     "SQLiteConditionalCache",
-    "annotation_from_json",
-    "job_from_json",
+    "job_from_object",
     "open_github",
-    "run_from_json",
 ]

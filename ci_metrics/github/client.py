@@ -1,7 +1,7 @@
 """What the pipeline asks GitHub for, in records: runs, attempts, jobs, annotations, logs, pull requests, quota.
 
 What belongs here: which addresses give what, and how few of them are enough. Does not: sending (`transport.py`), JSON
-(`records.py`), log bytes (`download.py`). `docs/github.md` has the count of requests.
+(`schemas.py`), log bytes (`download.py`). `docs/github.md` has the count of requests.
 """
 
 from __future__ import annotations
@@ -12,31 +12,39 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
+from typing import TypeVar
 
-from ci_metrics.errors import ContractError, NotFoundError
+from pydantic import ValidationError
+
+from ci_metrics.addresses import is_loopback
+from ci_metrics.errors import ContractError, IncompleteError, NotFoundError
 from ci_metrics.github import passing_runs, pull_requests, run_search
 from ci_metrics.github.auth import Credentials, credentials_of
 from ci_metrics.github.conditional import ConditionalCache
+from ci_metrics.github.deadline import GRACE
 from ci_metrics.github.download import LogDownloads
-from ci_metrics.github.fields import Fields
 from ci_metrics.github.limiter import shared_limiter
-from ci_metrics.github.records import (
-    Pull,
-    RateLimit,
-    annotation_from_json,
-    check_run_from_json,
-    job_from_json,
-    pull_from_json,
-    rate_limit_from_json,
-    run_from_json,
-)
+from ci_metrics.github.listings import read_listing
+from ci_metrics.github.pages import Shape
 from ci_metrics.github.request_counts import Counts, RequestCount
 from ci_metrics.github.retry_policy import Patience
-from ci_metrics.github.transport import Transport, is_loopback
+from ci_metrics.github.schemas import (
+    CheckAnnotation,
+    CheckRun,
+    InstallationToken,
+    Pull,
+    RateLimit,
+    RateLimitOverview,
+    Repository,
+    WorkflowJob,
+    WorkflowRun,
+)
+from ci_metrics.github.transport import Transport
 from ci_metrics.limits import Limiter
 from ci_metrics.models import Annotation, Job, JobLog, Run
 from ci_metrics.settings import Settings
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 #: Check suites whose finished check runs are remembered, so that a run's later attempts need not ask again.
@@ -86,68 +94,95 @@ class GitHub:
         return self._transport.counts.snapshot()
 
     def runs_created(self, repo: str, first: datetime, end: datetime) -> list[Run]:
-        """The latest attempt of each run of `repo` created in [first, end), oldest first, each once."""
+        """The latest attempt of each run of `repo` created in [first, end), oldest first, each once.
+
+        Raises IncompleteError with the runs that came when GitHub lists fewer than it counts.
+        """
         return run_search.runs_created(self._transport, repo, first, end)
 
     def attempts(self, run: Run, known: Collection[int] = ()) -> list[Run]:
         """Every attempt of the run whose latest is `run`, oldest first, each with its own times, actor and conclusion.
 
         Earlier attempts whose number is in `known` (stored and finished: they never change) are not asked for and not in
-        the result. An attempt that GitHub no longer has is left out, with a warning in the log.
+        the result. An attempt that GitHub says is gone (410) is left out, with a warning in the log. Raises IncompleteError
+        with the others when one cannot be had: not found or not readable.
         """
-        found = []
+        found: list[Run] = []
+        missing: list[str] = []
         for number in range(1, run.run_attempt):
             if number in known:
                 continue
-            path = f"/repos/{run.repo}/actions/runs/{run.run_id}/attempts/{number}"
             try:
-                earlier = run_from_json(self._transport.get("attempt", path).value, run.repo)
-            except NotFoundError:
-                _log.warning("⚠️ %s: attempt %d of run %d is gone", run.repo, number, run.run_id)
+                earlier = self.attempt(run.repo, run.run_id, number)
+            except NotFoundError as error:
+                if error.status == 410:
+                    _log.warning("⚠️ %s: attempt %d of run %d is gone", run.repo, number, run.run_id)
+                else:
+                    missing.append(f"attempt {number}: {error}")
+                continue
+            except ContractError as error:
+                missing.append(f"attempt {number}: {error}")
                 continue
             # The partition is decided by the run's creation, whatever an attempt's own JSON says.
             found.append(replace(earlier, created_at=run.created_at))
-        return [*found, run]
+        return _whole([*found, run], f"run {run.run_id} of {run.repo}", missing)
 
     def job(self, repo: str, job_id: int) -> Job:
         """One job with its steps, without its annotations; one request. Raises NotFoundError."""
-        return job_from_json(self._transport.get("job", f"/repos/{repo}/actions/jobs/{job_id}").value, repo)
+        shape = Shape(WorkflowJob, repo, misplaced=lambda job: _another("job", job.id, job_id))
+        return self._transport.one("job", f"/repos/{repo}/actions/jobs/{job_id}", shape).record(repo)
 
     def attempt(self, repo: str, run_id: int, number: int) -> Run:
         """One attempt of a run; one request. Raises NotFoundError."""
         path = f"/repos/{repo}/actions/runs/{run_id}/attempts/{number}"
-        return run_from_json(self._transport.get("attempt", path).value, repo)
+
+        def misplaced(run: WorkflowRun) -> str:
+            return _another("run", run.id, run_id) or _another("attempt", run.run_attempt, number)
+
+        return self._transport.one("attempt", path, Shape(WorkflowRun, repo, misplaced=misplaced)).record(repo)
 
     def jobs(self, run: Run) -> list[Job]:
         """The jobs that this attempt ran itself, with their steps, each once.
 
         After "re-run failed jobs" GitHub also lists the earlier attempts' good jobs here: those belong to their own attempt.
+        Raises IncompleteError with the jobs that came when there are more.
         """
         path = f"/repos/{run.repo}/actions/runs/{run.run_id}/attempts/{run.run_attempt}/jobs"
-        found: dict[int, Job] = {}
-        for page in self._transport.pages("jobs", path, "jobs"):
-            for item in page.items:
-                job = job_from_json(item, run.repo, run_attempt=run.run_attempt)
-                if job.run_attempt == run.run_attempt:
-                    found[job.job_id] = job if job.workflow_name else replace(job, workflow_name=run.workflow_name)
-        return list(found.values())
+        where = _attempt_name(run)
+        shape = Shape(WorkflowJob, where, "jobs", misplaced=lambda job: _another("run", job.run_id, run.run_id))
+        listing = read_listing(self._transport, "jobs", path, shape)
+        given = (
+            job.record(run.repo, run_attempt=run.run_attempt, workflow_name=run.workflow_name) for job in listing.items
+        )
+        return _whole([job for job in given if job.run_attempt == run.run_attempt], where, [listing.missing])
 
     def annotations(self, repo: str, run: Run, jobs: Sequence[Job]) -> dict[int, tuple[Annotation, ...]]:
         """Each job's annotations, by job id; empty for a job without any.
 
         One listing of the run's check suite says how many each job has; only jobs that have some are asked for them.
+        Raises IncompleteError with those that came when a job has more than are listed, or nobody knows how many it has.
         """
         if not jobs:
             return {}
         counts = self._annotation_counts(repo, run, jobs)
-        found = {}
+        found: dict[int, tuple[Annotation, ...]] = {}
+        missing: list[str] = []
         for job in jobs:
-            count = counts[job.job_id] if job.job_id in counts else self._count_directly(repo, job.job_id)
-            found[job.job_id] = self._annotations_of(repo, job.job_id) if count else ()
-        return found
+            try:
+                count = counts[job.job_id] if job.job_id in counts else self._count_directly(repo, job.job_id)
+                found[job.job_id] = self._annotations_of(repo, job.job_id, count) if count else ()
+            except IncompleteError as error:
+                found[job.job_id] = error.found
+                missing.append(str(error))
+            except (NotFoundError, ContractError) as error:
+                missing.append(f"annotations of job {job.job_id}: {error}")
+        return _whole(found, _attempt_name(run), missing)
 
     def _annotation_counts(self, repo: str, run: Run, jobs: Sequence[Job]) -> dict[int, int]:
-        """Check run id -> number of annotations. Those of finished check runs are remembered: they do not change."""
+        """Check run id -> number of annotations. Those of finished check runs are remembered: they do not change.
+
+        What the listing lacks is no loss: such a job is asked for directly.
+        """
         suite = run.check_suite_id
         if suite is None:
             return {}
@@ -156,36 +191,40 @@ class GitHub:
         if all(job.finished and job.job_id in remembered for job in jobs):
             return remembered
         path = f"/repos/{repo}/check-suites/{suite}/check-runs"
-        counts, finished = {}, {}
-        for page in self._transport.pages("check_runs", path, "check_runs", {"filter": "all"}):
-            for check in map(check_run_from_json, page.items):
-                counts[check.check_run_id] = check.annotations
-                if check.finished:
-                    finished[check.check_run_id] = check.annotations
+        shape = Shape(CheckRun, f"{repo} check suite {suite}", "check_runs")
+        checks = read_listing(self._transport, "check_runs", path, shape, {"filter": "all"}).items
         with self._lock:
-            self._suites[repo, suite] = finished
+            self._suites[repo, suite] = {check.id: check.output.annotations_count for check in checks if check.finished}
             while len(self._suites) > _SUITES_KEPT:
                 del self._suites[next(iter(self._suites))]
-        return counts
+        return {check.id: check.output.annotations_count for check in checks}
 
     def _count_directly(self, repo: str, job_id: int) -> int:
+        shape = Shape(CheckRun, repo, misplaced=lambda check: _another("check run", check.id, job_id))
         try:
-            answer = self._transport.get("check_run", f"/repos/{repo}/check-runs/{job_id}")
-        except NotFoundError:
-            return 0
-        return check_run_from_json(answer.value).annotations
+            check = self._transport.one("check_run", f"/repos/{repo}/check-runs/{job_id}", shape)
+        except NotFoundError as error:
+            if error.status == 410:
+                return 0
+            raise
+        return check.output.annotations_count
 
-    def _annotations_of(self, repo: str, job_id: int) -> tuple[Annotation, ...]:
-        pages = self._transport.pages("annotations", f"/repos/{repo}/check-runs/{job_id}/annotations", "")
-        return tuple(annotation_from_json(item) for page in pages for item in page.items)
+    def _annotations_of(self, repo: str, job_id: int, count: int) -> tuple[Annotation, ...]:
+        path, where = f"/repos/{repo}/check-runs/{job_id}/annotations", f"job {job_id} of {repo}"
+        listing = read_listing(self._transport, "annotations", path, Shape(CheckAnnotation, where, ""), claimed=count)
+        return _whole(tuple(note.record() for note in listing.items), where, [listing.missing])
 
-    def download_log(self, job: Job, write: Callable[[bytes], None], max_bytes: int) -> JobLog:
+    def download_log(
+        self, job: Job, write: Callable[[bytes], None], max_bytes: int, earlier: JobLog | None = None
+    ) -> JobLog:
         """Give `write` the job's log, in parts; of one longer than `max_bytes`, its beginning, a marking line and its end.
 
+        `earlier`: what came of it at an earlier look. A log that does not end as the runner ends it is "unavailable" until a
+        later look finds the same bytes: then it is all there is.
         A missing log (404, 410, empty) and one that could not be had now are states of the result, not errors; only with
         state "stored" has `write` got it all. Raises AuthenticationError when the token may not read logs.
         """
-        return self._downloads.download(job, write, max_bytes)
+        return self._downloads.download(job, write, max_bytes, earlier)
 
     def pr_id(self, run: Run) -> str:
         """The pull request's number, or "N/A" when there is none or several fit. Asks once for each head branch."""
@@ -196,20 +235,19 @@ class GitHub:
             known = self._pulls.get((run.repo, head))
         if known is None:
             params = {"head": head, "state": "all"}
-            pages = self._transport.pages("pulls", f"/repos/{run.repo}/pulls", "", params)
-            known = [pull_from_json(item) for page in pages for item in page.items]
+            path, shape = f"/repos/{run.repo}/pulls", Shape(Pull, run.repo, "")
+            listing = read_listing(self._transport, "pulls", path, shape, params)
+            known = _whole(listing.items, f"pull requests of {head} into {run.repo}", [listing.missing])
             with self._lock:
                 self._pulls[run.repo, head] = known
-        return pull_requests.choose(run, known)
+        return pull_requests.choose_pull_request(run, known)
 
     def default_branch(self, repo: str) -> str:
         """The repository's default branch; asked once. Raises NotFoundError."""
         with self._lock:
             known = self._branches.get(repo)
         if known is None:
-            known = Fields(self._transport.get("repo", f"/repos/{repo}").value, f"repository {repo}").text(
-                "default_branch"
-            )
+            known = self._transport.one("repo", f"/repos/{repo}", Shape(Repository, repo)).default_branch
             with self._lock:
                 self._branches[repo] = known
         return known
@@ -224,7 +262,8 @@ class GitHub:
     def rate_limit(self) -> RateLimit | None:
         """The token's quota (asking is free); None where there is none, as on many GitHub Enterprise servers."""
         try:
-            return rate_limit_from_json(self._transport.get("rate_limit", "/rate_limit").value)
+            shape = Shape(RateLimitOverview, "this token")
+            return self._transport.one("rate_limit", "/rate_limit", shape).resources.core
         except NotFoundError:
             return None
 
@@ -233,9 +272,28 @@ class GitHub:
 
         Raises AuthenticationError, NotFoundError: with what to do.
         """
-        data = Fields(self._transport.get("repo", f"/repos/{repo}").value, f"repository {repo}")
-        runs = self._transport.get("runs", f"/repos/{repo}/actions/runs", {"per_page": 1}, listing="workflow_runs")
-        return RepoAccess(repo, private=data.boolean("private", False), runs=runs.total or 0)
+        found = self._transport.one("repo", f"/repos/{repo}", Shape(Repository, repo))
+        shape = Shape(WorkflowRun, repo, "workflow_runs")
+        runs = self._transport.get("runs", f"/repos/{repo}/actions/runs", shape, {"per_page": 1})
+        return RepoAccess(repo, private=found.private, runs=runs.total or 0)
+
+
+def _attempt_name(run: Run) -> str:
+    return f"{run.repo} run {run.run_id} attempt {run.run_attempt}"
+
+
+def _another(noun: str, seen: int, wanted: int) -> str:
+    """Why an object is no answer to the question; "" when it is."""
+    return "" if seen == wanted else f"it belongs to {noun} {seen}, asked for was {noun} {wanted}"
+
+
+def _whole(found: T, where: str, missing: Sequence[str]) -> T:
+    """What was found; IncompleteError with it when something is missing."""
+    said = [what for what in missing if what]
+    if said:
+        more = f" (and {len(said) - 3} more)" if len(said) > 3 else ""
+        raise IncompleteError(f"{where}: {'; '.join(said[:3])}{more}. It is asked for again later", found=found)
+    return found
 
 
 def open_github(
@@ -244,29 +302,38 @@ def open_github(
     cache: ConditionalCache | None = None,
     limiter: Limiter | None = None,
     patience: Patience | None = None,
+    grace: float = GRACE,
 ) -> GitHub:
     """A client for the GitHub that the settings name, as the App or the token that they name.
 
     `cache`: where answers are kept so that unchanged ones cost no quota; `limiter`: the process's own for this host and
-    identity when None; `patience`: how long limits are waited for. Raises SettingsError when there are no credentials.
+    identity when None; `patience`: how long limits are waited for; `grace`: seconds that one answer may take however slowly it
+    comes. Raises SettingsError when there are no credentials.
     """
     counts = Counts()
     transport: Transport
 
     def trade(installation_id: int, authorization: str) -> tuple[str, datetime]:
-        answer = transport.post("token", f"/app/installations/{installation_id}/access_tokens", authorization)
-        data = Fields(answer, "installation token")
+        path = f"/app/installations/{installation_id}/access_tokens"
+        answer = transport.write("token", "POST", path, authorization=authorization, repeatable=False)
         try:
-            return data.text("token"), data.time("expires_at")
-        except ContractError:
+            made = InstallationToken.model_validate(answer)
+        except ValidationError:
             # Its text would quote the field's value: the token.
             raise ContractError("installation token: the answer has no “token” and “expires_at”") from None
+        return made.token, made.expires_at
 
     credentials: Credentials = credentials_of(settings, trade)
     chosen = limiter or shared_limiter(
         settings.github_api_url, credentials.scope, local=is_loopback(settings.github_api_url)
     )
     transport = Transport(
-        settings.github_api_url, credentials=credentials, limiter=chosen, counts=counts, cache=cache, patience=patience
+        settings.github_api_url,
+        credentials=credentials,
+        limiter=chosen,
+        counts=counts,
+        cache=cache,
+        patience=patience,
+        grace=grace,
     )
     return GitHub(transport)

@@ -1,6 +1,7 @@
 """Answers kept with their ETag, so that "has this changed?" is a 304 that costs no quota.
 
-What belongs here: keeping and finding answers, bounded in size. Does not: asking (`transport.py`).
+What belongs here: keeping and finding answers, bounded in size. Does not: asking (`transport.py`), what is kept of an answer: only
+what was read of it, cleaned and masked (`pages.py`). The file is its owner's alone.
 
 Why not a general HTTP cache such as hishel: GitHub sends `cache-control: private, max-age=60` and `vary: Authorization`.
 A cache that follows them would not ask for a minute where we must, and would forget everything whenever an App's hourly
@@ -22,10 +23,13 @@ import zstandard
 
 _log = logging.getLogger(__name__)
 
+#: The file's `user_version`. Files of 0 hold answers as GitHub sent them, whose annotations may quote secrets: they are emptied.
+_VERSION = 1
+
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """A good answer: its ETag, body and `Link` header."""
+    """A good answer: its ETag, what is kept of its body, and its `Link` header."""
 
     etag: str
     body: bytes
@@ -67,6 +71,8 @@ class SQLiteConditionalCache:
         self._since_count = 0
 
     def _open(self) -> sqlite3.Connection:
+        self._path.touch(mode=0o600)
+        self._path.chmod(0o600)
         db = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA journal_mode=WAL")
@@ -76,6 +82,11 @@ class SQLiteConditionalCache:
                 "body BLOB NOT NULL, size INTEGER NOT NULL, used_at INTEGER NOT NULL) WITHOUT ROWID"
             )
             db.execute("CREATE INDEX IF NOT EXISTS by_use ON answers (used_at)")
+            if db.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
+                db.execute("DELETE FROM answers")
+                db.execute("VACUUM")  # what was deleted is overwritten, the write-ahead log too at the checkpoint
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                db.execute(f"PRAGMA user_version = {_VERSION}")
         except sqlite3.Error:
             db.close()
             raise

@@ -6,11 +6,13 @@ GitHub's "List workflow runs for a workflow": `status` takes a conclusion too, t
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
-from ci_metrics.github.records import job_from_json, run_from_json
-from ci_metrics.github.run_search import stamp
+from ci_metrics.errors import IncompleteError
+from ci_metrics.github.listings import read_listing
+from ci_metrics.github.pages import Shape
+from ci_metrics.github.run_search import run_shape, search_time
+from ci_metrics.github.schemas import WorkflowJob
 from ci_metrics.github.transport import Transport
 from ci_metrics.models import Job, Run
 
@@ -23,22 +25,23 @@ def last_passing_jobs(transport: Transport, repo: str, workflow_id: int, before:
 
     The run's latest attempt counts: jobs that an earlier one ran, and that were not run again, are listed with their own attempt.
     """
-    params: dict[str, str | int] = {"status": "success", "created": f"<={stamp(before)}", "per_page": _PAGE}
+    params: dict[str, str | int] = {"status": "success", "created": f"<={search_time(before)}", "per_page": _PAGE}
     if branch:
         params["branch"] = branch
     path = f"/repos/{repo}/actions/workflows/{workflow_id}/runs"
-    answer = transport.get("workflow_runs", path, params, listing="workflow_runs")
-    runs = (run_from_json(item, repo) for item in answer.items)
+    page = transport.get("workflow_runs", path, run_shape(repo), params)
+    runs = (run.record(repo) for run in page.items)
     run = next((run for run in runs if (run.run_started_at or run.created_at) < before), None)
     return _good_jobs(transport, run) if run is not None else []
 
 
 def _good_jobs(transport: Transport, run: Run) -> list[Job]:
+    """Raises IncompleteError: a job that is not listed would be taken for one that never passed."""
+    where = f"{run.repo} run {run.run_id}"
+    shape = Shape(WorkflowJob, where, "jobs")
     path = f"/repos/{run.repo}/actions/runs/{run.run_id}/jobs"
-    found: dict[int, Job] = {}
-    for page in transport.pages("run_jobs", path, "jobs", {"filter": "latest"}):
-        for item in page.items:
-            job = job_from_json(item, run.repo, run_attempt=run.run_attempt)
-            if job.conclusion == "success":
-                found[job.job_id] = job if job.workflow_name else replace(job, workflow_name=run.workflow_name)
-    return list(found.values())
+    listing = read_listing(transport, "run_jobs", path, shape, {"filter": "latest"})
+    if listing.missing:
+        raise IncompleteError(f"{where}: {listing.missing}", found=listing.items)
+    jobs = (job.record(run.repo, run_attempt=run.run_attempt, workflow_name=run.workflow_name) for job in listing.items)
+    return [job for job in jobs if job.conclusion == "success"]

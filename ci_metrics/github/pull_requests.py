@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ci_metrics.github.records import NO_PULL, Pull
+from ci_metrics.github.schemas import NO_PULL, Pull
 from ci_metrics.models import Run
 
 
@@ -22,13 +22,14 @@ def needs_lookup(run: Run) -> bool:
     return run.head_repo != run.repo or run.event.startswith("pull_request")
 
 
-def choose(run: Run, pulls: Sequence[Pull]) -> str:
+def choose_pull_request(run: Run, pulls: Sequence[Pull]) -> str:
     """The number of the one pull request that fits, else "N/A": same head commit first, else open when the run began."""
-    exact = [pull for pull in pulls if pull.head_sha == run.head_sha]
+    exact = [pull for pull in pulls if pull.head.sha == run.head_sha]
     open_then = [
         pull
         for pull in pulls
-        if pull.created_at <= run.created_at and (pull.closed_at is None or run.created_at <= pull.closed_at)
+        if (pull.created_at is None or pull.created_at <= run.created_at)
+        and (pull.closed_at is None or run.created_at <= pull.closed_at)
     ]
     for fitting in (exact, [pull for pull in exact if pull in open_then], open_then):
         if len(fitting) == 1:

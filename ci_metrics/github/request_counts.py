@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ci_metrics.github.answers import whole_number
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestCount:
@@ -63,8 +65,7 @@ class Counts:
         with self._lock:
             self._not_modified += status == 304
             self._counted += status != 304 and kind not in _FREE and kind != STORAGE
-            if remaining is not None and remaining.isdigit():
-                self._remaining = int(remaining)
+            self._remaining = whole_number(remaining or "") if remaining else self._remaining
 
     def snapshot(self) -> RequestCount:
         """The count now."""

@@ -11,8 +11,10 @@ import logging
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from ci_metrics.errors import PermanentError
-from ci_metrics.github.records import run_from_json
+from ci_metrics.errors import IncompleteError, PermanentError
+from ci_metrics.github.listings import REPEATS, refusals
+from ci_metrics.github.pages import Page, Shape
+from ci_metrics.github.schemas import WorkflowRun
 from ci_metrics.github.transport import Transport
 from ci_metrics.models import Run
 
@@ -21,26 +23,28 @@ _log = logging.getLogger(__name__)
 #: What one search gives at most, and how many results we aim at when we split.
 _CAP, _AIM = 1000, 900
 
-#: Times the pages are read again when they hold fewer runs than GitHub says there are.
-_REPEATS = 2
-
 
 def runs_created(transport: Transport, repo: str, first: datetime, end: datetime) -> list[Run]:
     """The latest attempt of each run of `repo` created in [first, end), oldest first.
 
     GitHub's times are whole seconds, so the last one inside is a second before `end`.
-    Raises PermanentError when more than 1,000 runs were created in one second.
+    Raises PermanentError when more than 1,000 runs were created in one second; IncompleteError, with the runs that came, when
+    GitHub lists fewer than it counts or one cannot be used.
     """
     found: dict[int, Run] = {}
+    missing: list[str] = []
     spans = [(_whole(first), _whole(end) - timedelta(seconds=1))]
     while spans:
         low, high = spans.pop()
         if low > high:
             continue
-        parts = _search(transport, repo, low, high, found)
+        parts = _search(transport, repo, low, high, found, missing)
         spans += _split(repo, low, high, parts) if parts > 1 else []
     inside = [run for run in found.values() if first <= run.created_at < end]
-    return sorted(inside, key=lambda run: (run.created_at, run.run_id))
+    inside.sort(key=lambda run: (run.created_at, run.run_id))
+    if missing:
+        raise IncompleteError(f"{repo}: {'; '.join(missing[:3])}. It is asked for again later", found=inside)
+    return inside
 
 
 def _whole(time: datetime) -> datetime:
@@ -49,32 +53,47 @@ def _whole(time: datetime) -> datetime:
     return time if time.microsecond == 0 else time.replace(microsecond=0) + timedelta(seconds=1)
 
 
-def _search(transport: Transport, repo: str, low: datetime, high: datetime, found: dict[int, Run]) -> int:
-    """Add the runs created from `low` to `high`, both inside, to `found`; give back in how many parts to search again (1: done)."""
-    params = {"created": f"{stamp(low)}..{stamp(high)}"}
-    for repeat in range(_REPEATS + 1):
+def _search(
+    transport: Transport, repo: str, low: datetime, high: datetime, found: dict[int, Run], missing: list[str]
+) -> int:
+    """Add the runs created from `low` to `high`, both inside, to `found`, and what is `missing` of them.
+
+    Gives back in how many parts to search again (1: done).
+    """
+    params = {"created": f"{search_time(low)}..{search_time(high)}"}
+    shape = run_shape(repo)
+    for again in range(REPEATS + 1):
         here: set[int] = set()
         totals: list[int] = []
-        listed = 0
-        for page in transport.pages("runs", f"/repos/{repo}/actions/runs", "workflow_runs", params):
+        read: list[Page[WorkflowRun]] = []
+        for page in transport.pages("runs", f"/repos/{repo}/actions/runs", shape, params, fresh=again > 0):
             totals.append(page.total or 0)
             if totals[-1] > _CAP:
                 return -(-totals[-1] // _AIM)
-            for item in page.items:
-                run = run_from_json(item, repo)
-                found[run.run_id] = run
-                here.add(run.run_id)
-            listed += len(page.items)
-        if listed >= _CAP:
+            read.append(page)
+            found.update({run.id: run.record(repo) for run in page.items})
+            here.update(run.id for run in page.items)
+        if sum(len(page.items) + len(page.refused) for page in read) >= _CAP:
             return 2  # GitHub may say 1,000 when it means "at least"
         shrunk = any(later < earlier for earlier, later in pairwise(totals))
-        if not shrunk and len(here) >= totals[0]:
+        refused = refusals(shape, read, len(here))
+        if not shrunk and not refused and len(here) >= totals[0]:
             return 1
-        _log.info("%s: %d of %d runs on the pages, reading them again (%d)", repo, len(here), totals[0], repeat + 1)
-    _log.warning(
-        "⚠️ %s: GitHub says there are %d runs in %s but lists %d", repo, totals[0], params["created"], len(here)
-    )
+        _log.info("%s: %d of %d runs on the pages, reading them again (%d)", repo, len(here), totals[0], again + 1)
+    if len(here) < max(totals):
+        missing.append(f"short: {len(here)} of {max(totals)} runs created {params['created']}")
+    missing += [refused] if refused else []
     return 1
+
+
+def run_shape(repo: str) -> Shape[WorkflowRun]:
+    """A listing of runs of `repo`. GitHub's names do not tell capitals apart."""
+
+    def misplaced(run: WorkflowRun) -> str:
+        seen = run.repository.full_name if run.repository is not None else None
+        return "" if seen is None or seen.lower() == repo.lower() else f"it belongs to {seen}"
+
+    return Shape(WorkflowRun, repo, "workflow_runs", misplaced)
 
 
 def _split(repo: str, low: datetime, high: datetime, parts: int) -> list[tuple[datetime, datetime]]:
@@ -82,12 +101,12 @@ def _split(repo: str, low: datetime, high: datetime, parts: int) -> list[tuple[d
     parts = min(parts, seconds)
     if parts < 2:
         raise PermanentError(
-            f"{repo}: more than {_CAP} runs were created in the second {stamp(low)}; GitHub lists no more"
+            f"{repo}: more than {_CAP} runs were created in the second {search_time(low)}; GitHub lists no more"
         )
     edges = [low + timedelta(seconds=seconds * part // parts) for part in range(parts + 1)]
     return [(start, stop - timedelta(seconds=1)) for start, stop in pairwise(edges)]
 
 
-def stamp(time: datetime) -> str:
+def search_time(time: datetime) -> str:
     """A time as GitHub's searches take it: whole seconds, UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")

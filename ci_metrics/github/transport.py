@@ -6,27 +6,39 @@ answer means (`llm/answers.py`), logs' bytes (`download.py`).
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
-from urllib.parse import urljoin, urlsplit
 
 import httpx
 
 from ci_metrics import __version__
+from ci_metrics.addresses import is_loopback
 from ci_metrics.errors import ContractError, PermanentError, RateLimitedError, TransientError
-from ci_metrics.github.answers import error_of, json_of, next_of, no_answer, origin, place, until_reset, wait_asked_for
+from ci_metrics.github.answers import (
+    READING,
+    TokenAdvice,
+    error_of,
+    joined,
+    json_of,
+    no_answer,
+    origin,
+    shown_address,
+    until_reset,
+    wait_asked_for,
+)
 from ci_metrics.github.auth import Credentials
 from ci_metrics.github.conditional import ConditionalCache, KeptAnswer
+from ci_metrics.github.deadline import GRACE, Deadline
+from ci_metrics.github.pages import PAGE, Page, Shape
 from ci_metrics.github.request_counts import Counts
 from ci_metrics.github.retry_policy import Patience
+from ci_metrics.github.schemas import M
 from ci_metrics.limits import Limiter
 from ci_metrics.retrying import retrying
 
@@ -36,30 +48,14 @@ _log = logging.getLogger(__name__)
 _MAX_REDIRECTS = 3
 _MAX_PAGES = 1000
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A good answer: its JSON, a listing's entries and stated total, and the address of the next page."""
-
-    value: object
-    items: list[object]
-    total: int | None
-    next_url: str | None
+#: Bytes of one JSON answer, unpacked. A page of a hundred jobs of a hundred steps has 3 MB.
+_MAX_ANSWER = 128 * 1024 * 1024
 
 
 @cache
 def certificates() -> ssl.SSLContext:
     """The trusted certificates, read once: that takes longer than many requests. SSL_CERT_FILE counts."""
     return httpx.create_ssl_context()
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address is this machine: proxies from the environment do not lead there."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Transport:
@@ -75,9 +71,14 @@ class Transport:
         cache: ConditionalCache | None = None,
         patience: Patience | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        grace: float = GRACE,
+        advice: TokenAdvice = READING,
     ) -> None:
-        """`api_url` without a slash at its end; `sleep`: how to wait between repetitions."""
-        self.api_url = api_url
+        """`api_url` without a slash at its end; `sleep`: how to wait between repetitions.
+
+        `grace`: seconds that an answer may take however slowly it comes; `advice`: about the token.
+        """
+        self.api_url, self.grace, self._advice = api_url, grace, advice
         self.credentials = credentials
         self.limiter, self.counts, self.patience, self.sleep = limiter, counts, patience or Patience(), sleep
         self._cache = cache
@@ -85,7 +86,6 @@ class Transport:
         self._waited = 0.0
         self._client = httpx.Client(
             verify=certificates(),
-            timeout=httpx.Timeout(60, connect=15),
             limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
             trust_env=not is_loopback(api_url),
             headers={
@@ -100,30 +100,51 @@ class Transport:
         self._client.close()
 
     def get(
-        self, kind: str, path: str, params: Mapping[str, str | int] | None = None, *, listing: str | None = None
-    ) -> Answer:
+        self,
+        kind: str,
+        path: str,
+        shape: Shape[M],
+        params: Mapping[str, str | int] | None = None,
+        *,
+        fresh: bool = False,
+    ) -> Page[M]:
         """One JSON answer.
 
-        `kind`: what it counts as; `path`: below the API's address, or a whole address of it; `listing`: the field that holds
-        the entries, "" when the answer is the bare list, None when it is one object.
-        Raises what `answers.error_of` makes; RateLimitedError, TransientError once patience or repetitions are used up.
+        `kind`: what it counts as; `path`: below the API's address, or a whole address of it; `fresh`: an answer that was kept
+        does not do. Raises what `answers.error_of` makes; RateLimitedError, TransientError once patience or repetitions are
+        used up.
         """
         url = str(httpx.URL(self._absolute(path), params=dict(params))) if params else self._absolute(path)
-        return self._retry(lambda again: self._get(kind, url, listing, again))
+        return self._retry(lambda again: self._get(kind, url, shape, again, fresh))
+
+    def one(self, kind: str, path: str, shape: Shape[M]) -> M:
+        """One object; see `get`. Raises ContractError, after another look, when it cannot be used."""
+        page = self.get(kind, path, shape)
+        if page.refused:
+            page = self.get(kind, path, shape, fresh=True)
+        if page.refused:
+            raise page.refused[0]
+        return page.items[0]
 
     def pages(
-        self, kind: str, path: str, listing: str, params: Mapping[str, str | int] | None = None
-    ) -> Iterator[Answer]:
+        self,
+        kind: str,
+        path: str,
+        shape: Shape[M],
+        params: Mapping[str, str | int] | None = None,
+        *,
+        fresh: bool = False,
+    ) -> Iterator[Page[M]]:
         """All pages of a listing, a hundred entries each, in order; see `get`."""
-        answer = self.get(kind, path, {**(params or {}), "per_page": 100}, listing=listing)
+        page = self.get(kind, path, shape, {**(params or {}), "per_page": PAGE}, fresh=fresh)
         seen: set[str] = set()
-        yield answer
-        while answer.next_url is not None:
-            if answer.next_url in seen or len(seen) > _MAX_PAGES:
-                raise ContractError(f"{place(answer.next_url)}: the pages do not end ({len(seen)} so far)")
-            seen.add(answer.next_url)
-            answer = self.get(kind, answer.next_url, listing=listing)
-            yield answer
+        yield page
+        while page.next_url is not None:
+            if page.next_url in seen or len(seen) > _MAX_PAGES:
+                raise ContractError(f"{shown_address(page.next_url)}: the pages do not end ({len(seen)} so far)")
+            seen.add(page.next_url)
+            page = self.get(kind, page.next_url, shape, fresh=fresh)
+            yield page
 
     def redirect(self, kind: str, path: str, *, again: bool) -> str:
         """Where a request is sent on to. The address is not followed: the token must not travel there.
@@ -134,16 +155,30 @@ class Transport:
         response = self._send(kind, "GET", url, again=again, follow=False)
         target = response.headers.get("location", "")
         if not 300 <= response.status_code < 400 or not target:
-            raise TransientError(f"{place(url)} answered {response.status_code} where a redirect was expected")
-        return urljoin(url, str(target))
+            raise TransientError(f"{shown_address(url)} answered {response.status_code} where a redirect was expected")
+        return joined(url, target)
 
-    def post(self, kind: str, path: str, authorization: str) -> object:
-        """POST without a body under another `Authorization` (an App's JWT); the JSON that comes back.
+    def write(
+        self,
+        kind: str,
+        method: str,
+        path: str,
+        body: Mapping[str, str] | None = None,
+        *,
+        repeatable: bool = True,
+        authorization: str | None = None,
+    ) -> object:
+        """POST or PATCH; the JSON that comes back.
 
-        Asked once: the request that needs the token is repeated, and this with it.
+        `repeatable`: doing it twice does no harm, so that it is sent again when the answer is lost; `authorization`: another one
+        than the client's (an App's JWT).
         """
         url = self._absolute(path)
-        return json_of(self._send(kind, "POST", url, again=False, authorization=authorization), url)
+
+        def ask(again: bool) -> object:
+            return json_of(self._send(kind, method, url, again=again, authorization=authorization, body=body), url)
+
+        return self._retry(ask) if repeatable else ask(False)
 
     def _retry(self, ask: Callable[[bool], T]) -> T:
         for attempt in retrying(self.patience.policy, sleep=self.sleep):
@@ -151,34 +186,31 @@ class Transport:
                 return ask(attempt.retry_state.attempt_number > 1)
         raise AssertionError("tenacity ended without a result or an error")
 
-    def _get(self, kind: str, url: str, listing: str | None, again: bool) -> Answer:
-        scope = self.credentials.scope
-        kept = self._cache.get(scope, url) if self._cache is not None else None
+    def _get(self, kind: str, url: str, shape: Shape[M], again: bool, fresh: bool) -> Page[M]:
+        scope = f"{self.credentials.scope} {shape.version}"
+        kept = self._cache.get(scope, url) if self._cache is not None and not fresh else None
         headers = {"If-None-Match": kept.etag} if kept is not None else {}
         response = self._send(kind, "GET", url, again=again, headers=headers)
+        moved = "/repositories/" in response.url.path  # where GitHub sends on from a repository's old name
         if response.status_code == 304 and kept is not None:
-            return self._shaped(json.loads(kept.body), kept.link, listing, url)
-        answer = self._shaped(json_of(response, url), response.headers.get("link", ""), listing, url)
-        etag = response.headers.get("etag")
-        if self._cache is not None and etag:
-            self._cache.put(scope, url, KeptAnswer(etag, response.content, response.headers.get("link", "")))
-        return answer
+            try:
+                return self._at_home(shape.page(json.loads(kept.body), kept.link, url, moved=moved), url)
+            except ValueError:  # kept by a machine that lost power: it costs one request
+                return self._get(kind, url, shape, True, fresh=True)
+        link, etag = response.headers.get("link", ""), response.headers.get("etag", "")
+        page = self._at_home(shape.page(json_of(response, url), link, url, moved=moved), url)
+        if self._cache is not None and etag and etag.isascii() and not page.refused:
+            self._cache.put(scope, url, KeptAnswer(etag, json.dumps(shape.kept(page)).encode(), link))
+        return page
 
-    def _shaped(self, value: object, link: str, listing: str | None, url: str) -> Answer:
-        """The answer in parts. Raises TransientError when it is not what this address gives: that is no empty list."""
-        holder = value if isinstance(value, dict) else {}
-        items = value if listing == "" else holder.get(listing) if listing is not None else []
-        if not isinstance(items, list) or (listing is None and not holder):
-            wanted = "a list" if listing == "" else f"“{listing}”" if listing else "an object"
-            raise TransientError(f"{place(url)} answered with JSON that has not {wanted} in it: {str(value)[:80]}")
-        total = holder.get("total_count")
-        next_url = next_of(link)
-        if next_url is not None and origin(next_url) != origin(self.api_url):
+    def _at_home(self, page: Page[M], url: str) -> Page[M]:
+        """The page, when its next one is at the same host."""
+        if page.next_url is not None and origin(page.next_url) != origin(self.api_url):
             raise ContractError(
-                f"{place(url)}: the next page is said to be at {place(next_url)}, another host: the token is not sent there. "
-                "Is GITHUB_API_URL the host's own name?"
+                f"{shown_address(url)}: the next page is said to be at {shown_address(page.next_url)}, another host: the token is not sent "
+                "there. Is GITHUB_API_URL the host's own name?"
             )
-        return Answer(value, items, total if isinstance(total, int) else None, next_url)
+        return page
 
     def _send(
         self,
@@ -190,11 +222,12 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         authorization: str | None = None,
         follow: bool = True,
+        body: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """One exchange, with the waits that GitHub asks for, one renewal of the token, and moves within the same host."""
         left, limits, moves, renewed = min(self.patience.request, self._patience_left()), 0, 0, False
         while True:
-            response = self._exchange(kind, method, url, left, again, headers or {}, authorization)
+            response = self._exchange(kind, method, url, left, again, headers or {}, authorization, body)
             wait = wait_asked_for(response, limits)
             if wait is not None:
                 wait = max(wait, min(2.0**limits, 60.0))  # "retry after 0" again and again must come to an end too
@@ -203,12 +236,18 @@ class Transport:
             elif response.status_code == 401 and authorization is None and not renewed and self.credentials.renew():
                 renewed = again = True
             elif follow and 300 < response.status_code < 400 and response.status_code != 304:
-                target, moves = urljoin(url, response.headers.get("location", "")), moves + 1
-                if origin(target) != origin(self.api_url) or moves > _MAX_REDIRECTS:
-                    raise PermanentError(f"{place(url)} points to {place(target)}: not followed with a token")
+                target, moves = joined(url, response.headers.get("location", "")), moves + 1
+                if origin(target) != origin(self.api_url):
+                    raise PermanentError(
+                        f"{shown_address(url)} points to {shown_address(target)}: not followed with a token"
+                    )
+                if moves > _MAX_REDIRECTS:
+                    raise TransientError(
+                        f"{shown_address(url)}: it keeps pointing elsewhere, at last to {shown_address(target)}"
+                    )
                 url = target
             elif response.status_code >= 400:
-                raise error_of(response, url)
+                raise error_of(response, url, self._advice)
             else:
                 return response
 
@@ -221,19 +260,36 @@ class Transport:
         again: bool,
         headers: Mapping[str, str],
         authorization: str | None,
+        body: Mapping[str, str] | None,
     ) -> httpx.Response:
         signed = authorization or self.credentials.authorization()
         with self.limiter.slot(left):
             self.counts.sent(kind, again=again)
             try:
-                response = self._client.request(method, url, headers={**headers, "Authorization": signed})
-            except httpx.RequestError as error:
+                response = self._whole(method, url, {**headers, "Authorization": signed}, body)
+            except (httpx.RequestError, httpx.InvalidURL) as error:
                 raise no_answer(error, url) from error
         remaining = response.headers.get("x-ratelimit-remaining")
         self.counts.answered(kind, response.status_code, remaining)
         if remaining == "0" and response.status_code < 400:
             self.limiter.pause(until_reset(response) or 0)  # the next one would be refused
         return response
+
+    def _whole(
+        self, method: str, url: str, headers: Mapping[str, str], body: Mapping[str, str] | None
+    ) -> httpx.Response:
+        """One answer with its body, in bounds of time and size."""
+        deadline = Deadline(self.grace)
+        parts: list[bytes] = []
+        size = 0
+        with self._client.stream(method, url, headers=headers, json=body, extensions=deadline.extensions) as response:
+            for chunk in deadline.body(response):
+                parts.append(chunk)
+                size += len(chunk)
+                if size > _MAX_ANSWER:
+                    raise TransientError(f"{shown_address(url)} answered with more than {_MAX_ANSWER // 1_000_000} MB")
+        unpacked = [(k, v) for k, v in response.headers.items() if k not in ("content-encoding", "content-length")]
+        return httpx.Response(response.status_code, headers=unpacked, content=b"".join(parts), request=response.request)
 
     def _pause(self, seconds: float, left: float, url: str) -> None:
         """All requests wait. Raises RateLimitedError when that is longer than we wait."""
@@ -244,7 +300,7 @@ class Transport:
         if left < 0 or spent:
             why = "the waits add up to too much" if spent else "longer than this program waits"
             raise RateLimitedError(
-                f"GitHub's rate limit was met at {place(url)}: wait {seconds:.0f} s, {why}. What is missing is fetched later",
+                f"GitHub's rate limit was met at {shown_address(url)}: wait {seconds:.0f} s, {why}. What is missing is fetched later",
                 retry_after=seconds,
             )
         _log.warning("⏳ GitHub's rate limit was met: all requests wait %.0f s", seconds)

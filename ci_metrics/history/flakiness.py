@@ -121,7 +121,7 @@ def on_base_branch(attempt: Attempt, scheduled: Collection[Branch]) -> bool:
     return attempt.branch in BASE_BRANCHES or (attempt.repo, attempt.branch) in scheduled
 
 
-def evidence(
+def flaky_evidence(
     failures: Iterable[Attempt],
     *,
     passes: Mapping[str, str],

@@ -17,7 +17,7 @@ from ci_metrics.history.flakiness import (
     STORM_TIME,
     Branch,
     FlakyEvidence,
-    evidence,
+    flaky_evidence,
     later_passes,
     storms,
 )
@@ -98,7 +98,7 @@ def evidence_of(
     scheduled = scheduled_branches(index, {a.repo for a in failures}) if flips else frozenset()
     for attempt in (*others, *base_failures(index, flips, scheduled)):
         known.setdefault(attempt.id, attempt)
-    return evidence(known.values(), passes=passes, stormy=stormy, scheduled=scheduled)
+    return flaky_evidence(known.values(), passes=passes, stormy=stormy, scheduled=scheduled)
 
 
 def passes_of(index: DocumentIndex, failures: Iterable[Attempt]) -> dict[str, str]:

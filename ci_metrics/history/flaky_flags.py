@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.history.attempts import attempt_of, root_error
-from ci_metrics.history.flakiness import FlakyEvidence, evidence, later_passes, storms
+from ci_metrics.history.flakiness import FlakyEvidence, flaky_evidence, later_passes, storms
 from ci_metrics.history.job_documents import Changes, differing, failed_with_jobs, shares_error
 from ci_metrics.index.base import Body, Document
 
@@ -50,7 +50,7 @@ def flag_rules(taxonomy: Taxonomy) -> FlagRules:
 def flags_within(documents: Sequence[Document], rules: FlagRules) -> Changes:
     """The flags that these documents prove of themselves: of an hour's, since a run's attempts all belong to its hour."""
     attempts = [attempt_of(document) for document in documents if document.kind == "jobs"]
-    said = evidence(
+    said = flaky_evidence(
         (attempt for attempt in attempts if attempt.failed),
         passes=later_passes(attempts),
         stormy=storms(attempts, rules.storm_types),

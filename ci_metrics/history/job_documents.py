@@ -49,7 +49,7 @@ def differing(body: Body, wanted: Body) -> Body:
     return {name: value for name, value in wanted.items() if body.get(name) != value}
 
 
-def merged(documents: Iterable[Document], changes: Changes) -> list[Document]:
+def merged_body(documents: Iterable[Document], changes: Changes) -> list[Document]:
     """The documents with the changes in them."""
     return [
         Document(document.kind, document.id, present({**document.body, **change}))
@@ -59,7 +59,7 @@ def merged(documents: Iterable[Document], changes: Changes) -> list[Document]:
     ]
 
 
-def changes_between(before: Sequence[Document], after: Sequence[Document]) -> Changes:
+def document_changes(before: Sequence[Document], after: Sequence[Document]) -> Changes:
     """What makes the ones out of the others, which are the same documents in the same order."""
     return {
         (old.kind, old.id): diff

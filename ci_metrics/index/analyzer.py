@@ -10,7 +10,7 @@ from ci_metrics.index.mappings import WORD_CHARACTERS
 _WORD = re.compile(r"\w+")
 
 
-def words_of(text: str) -> frozenset[str]:
+def analyzed_words(text: str) -> frozenset[str]:
     """Runs of letters, digits and underscores, in lower case, cut at a length."""
     return frozenset(word.lower()[:WORD_CHARACTERS] for word in _WORD.findall(text))
 
@@ -19,5 +19,5 @@ def has_all(wanted: frozenset[str], texts: Iterable[str]) -> bool:
     """Whether each wanted word stands in any of the texts. A search without a word finds nothing."""
     found: set[str] = set()
     for text in texts:
-        found |= words_of(text)
+        found |= analyzed_words(text)
     return bool(wanted) and wanted <= found

@@ -106,7 +106,7 @@ def step_documents(
     return [_step_document(run, job, step, outcome, provenance) for step in job.steps]
 
 
-def digest(document: Document) -> str:
+def document_digest(document: Document) -> str:
     """What the document says, in short: equal digests need no second write, whichever Dagster run made them."""
     body = {name: value for name, value in document.body.items() if name not in _NOT_DIGESTED}
     text = json.dumps([document.kind, document.id, body], sort_keys=True, ensure_ascii=False, separators=(",", ":"))

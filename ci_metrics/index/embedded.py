@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 
 from ci_metrics.errors import PermanentError, TransientError
-from ci_metrics.index.analyzer import has_all, words_of
+from ci_metrics.index.analyzer import analyzed_words, has_all
 from ci_metrics.index.base import Body, Document, Kind, Where, Written
 from ci_metrics.index.embedded_sql import (
     condition,
@@ -27,7 +27,7 @@ from ci_metrics.index.embedded_sql import (
     ordering_sql,
     schema_statements,
     schema_version,
-    table_of,
+    table_name,
 )
 from ci_metrics.index.fields import exact_field
 from ci_metrics.index.validation import problem_of, write_error
@@ -78,7 +78,7 @@ class EmbeddedIndex:
                 known = {kind: self._known(connection, kind, good) for kind in {d.kind for d, _ in good}}
                 for document, text in good:
                     connection.execute(
-                        f"INSERT INTO {table_of(document.kind)} (id, body) VALUES (?, ?) "
+                        f"INSERT INTO {table_name(document.kind)} (id, body) VALUES (?, ?) "
                         "ON CONFLICT (id) DO UPDATE SET body = excluded.body",
                         (document.id, text),
                     )
@@ -96,7 +96,7 @@ class EmbeddedIndex:
             raise write_error(self.location, [(document.id, problem)])
         with self._writing() as connection:
             cursor = connection.execute(
-                f"INSERT INTO {table_of(document.kind)} (id, body) VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
+                f"INSERT INTO {table_name(document.kind)} (id, body) VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
                 (document.id, _dumped(document.body)),
             )
             return cursor.rowcount == 1
@@ -114,7 +114,7 @@ class EmbeddedIndex:
                     if problem is not None:
                         failures.append((id_, problem))
                         continue
-                    connection.execute(f"UPDATE {table_of(kind)} SET body = ? WHERE id = ?", (_dumped(merged), id_))
+                    connection.execute(f"UPDATE {table_name(kind)} SET body = ? WHERE id = ?", (_dumped(merged), id_))
                     done += 1
         if failures:
             raise write_error(self.location, failures)
@@ -136,7 +136,7 @@ class EmbeddedIndex:
     ) -> Iterator[Document]:
         """As the protocol says; what is written meanwhile is not seen."""
         clause, parameters = condition(kind, where)
-        sql = f"SELECT id, body FROM {table_of(kind)}{clause}{ordering_sql(kind, sort)}"
+        sql = f"SELECT id, body FROM {table_name(kind)}{clause}{ordering_sql(kind, sort)}"
         if limit is not None:
             sql, parameters = f"{sql} LIMIT ?", [*parameters, limit]
         return self._scan(kind, sql, parameters, frozenset(fields))
@@ -156,7 +156,7 @@ class EmbeddedIndex:
         with self._writing() as connection:
             for some in _chunks(ids):
                 marks = ", ".join("?" * len(some))
-                cursor = connection.execute(f"DELETE FROM {table_of(kind)} WHERE id IN ({marks})", some)
+                cursor = connection.execute(f"DELETE FROM {table_name(kind)} WHERE id IN ({marks})", some)
                 done += cursor.rowcount
         return done
 
@@ -185,7 +185,7 @@ class EmbeddedIndex:
         for some in _chunks(ids):
             marks = ", ".join("?" * len(some))
             known.update(
-                id_ for (id_,) in connection.execute(f"SELECT id FROM {table_of(kind)} WHERE id IN ({marks})", some)
+                id_ for (id_,) in connection.execute(f"SELECT id FROM {table_name(kind)} WHERE id IN ({marks})", some)
             )
         return known
 
@@ -193,7 +193,7 @@ class EmbeddedIndex:
     def _bodies(connection: sqlite3.Connection, kind: Kind, ids: Sequence[str]) -> list[tuple[str, Body]]:
         found: list[tuple[str, Body]] = []
         for some in _chunks(ids):
-            sql = f"SELECT id, body FROM {table_of(kind)} WHERE id IN ({', '.join('?' * len(some))})"
+            sql = f"SELECT id, body FROM {table_name(kind)} WHERE id IN ({', '.join('?' * len(some))})"
             found += [(id_, json.loads(text)) for id_, text in connection.execute(sql, some)]
         return found
 
@@ -274,7 +274,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _has_words(text: str, *values: str | None) -> bool:
-    return has_all(words_of(text), [value for value in values if value is not None])
+    return has_all(analyzed_words(text), [value for value in values if value is not None])
 
 
 def _dumped(body: Body) -> str:

@@ -42,7 +42,7 @@ INDEXED = (
 )
 
 
-def table_of(kind: Kind) -> str:
+def table_name(kind: Kind) -> str:
     """The table that holds a kind's documents."""
     return f"{kind}_documents"
 
@@ -102,9 +102,9 @@ def counting_sql(kind: Kind, by: str, where: Where | None) -> tuple[str, list[An
     field = countable_field(kind, by)
     clause, parameters = condition(kind, where)
     if field.many:
-        values = f"SELECT DISTINCT document.id, element.value FROM {table_of(kind)} AS document, {_each(field)} AS element{clause}"
+        values = f"SELECT DISTINCT document.id, element.value FROM {table_name(kind)} AS document, {_each(field)} AS element{clause}"
         return f"SELECT value, count(*) FROM ({values}) WHERE value IS NOT NULL GROUP BY value", parameters
-    values = f"SELECT {value_sql(field)} AS value FROM {table_of(kind)}{clause}"
+    values = f"SELECT {value_sql(field)} AS value FROM {table_name(kind)}{clause}"
     return f"SELECT value, count(*) FROM ({values}) WHERE value IS NOT NULL GROUP BY value", parameters
 
 
@@ -137,19 +137,19 @@ def _comparable(field: Field, value: object) -> object:
 
 def _tables() -> Iterator[str]:
     for kind in KINDS:
-        yield f"CREATE TABLE IF NOT EXISTS {table_of(kind)} (id TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL)"
+        yield f"CREATE TABLE IF NOT EXISTS {table_name(kind)} (id TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL)"
         for name, field in fields_of(kind).items():
             if name in INDEXED:
                 column = _column(name)
                 yield f"DROP INDEX IF EXISTS {kind}_by_{column}"
-                yield f"CREATE INDEX {kind}_by_{column} ON {table_of(kind)} ({value_sql(field)})"
+                yield f"CREATE INDEX {kind}_by_{column} ON {table_name(kind)} ({value_sql(field)})"
 
 
 def _views() -> Iterator[str]:
     for kind in KINDS:
         columns = [_view_column("body", field) for field in fields_of(kind).values() if field.type != "nested"]
         yield f"DROP VIEW IF EXISTS {kind}"
-        yield f"CREATE VIEW {kind} AS SELECT id, {', '.join(columns)} FROM {table_of(kind)}"
+        yield f"CREATE VIEW {kind} AS SELECT id, {', '.join(columns)} FROM {table_name(kind)}"
     shared: Sequence[str] = (
         "@timestamp",
         "s_repo",
@@ -164,7 +164,7 @@ def _views() -> Iterator[str]:
     yield "DROP VIEW IF EXISTS job_errors"
     yield (
         f"CREATE VIEW job_errors AS SELECT document.id, error.key + 1 AS rank, {', '.join([*outer, *inner])} "
-        f"FROM {table_of('jobs')} AS document, json_each(body, '$.errors') AS error"
+        f"FROM {table_name('jobs')} AS document, json_each(body, '$.errors') AS error"
     )
 
 

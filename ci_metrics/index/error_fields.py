@@ -138,6 +138,7 @@ def verdict_fields(state: ErrorState, verdict: Verdict) -> Body:
         "s_error_summary": verdict.summary,
         "f_error_confidence": verdict.confidence if said else None,
         "s_error_source": verdict.source if said else None,
+        "s_error_origin": verdict.origin if said else None,
         "s_suggested_fix": verdict.suggested_fix,
         "s_classifier_version": verdict.classifier_version,
         "s_model": verdict.model,

@@ -109,6 +109,14 @@ FIELDS: tuple[Field, ...] = (
         in_errors=True,
     ),
     Field("s_error_source", "keyword", _JUDGED, "Who said so: rules (the embedded classifier), model, reused or human.", in_errors=True),
+    Field(
+        "s_error_origin",
+        "keyword",
+        _JUDGED,
+        "Whose failure a model was asked about, also where its verdict is reused: owner/name, for a pull request or fork followed by "
+        "`from` and the head repository; absent where no model judged.",
+        in_errors=True,
+    ),
     Field("s_error_evidence", "text", _JUDGED, "The log lines that prove it, word for word, redacted, one a line.", in_errors=True),
     Field("l_error_line", "long", _JUDGED, "Number of the first of these lines in the raw log, from 1.", in_errors=True),
     Field("s_error_log_url", "keyword", _JOBS_STEPS, "That line, or its step, on GitHub.", in_errors=True),
@@ -158,6 +166,13 @@ FIELDS: tuple[Field, ...] = (
         _VERDICTS,
         "Hashes of the excerpt's lines, by which a nearly equal one of another repository is known; absent where the fingerprint "
         "names the cause.",
+    ),
+    Field(
+        "b_error_doubted",
+        "boolean",
+        _VERDICTS,
+        "True when a model's verdict holds for its own failure only, until a second one says the same: it contradicts what the embedded "
+        "classifier was sure of, or its log speaks to a model; else absent.",
     ),
     Field("s_partitions", "keyword", _VERDICTS, "The hours whose failures this verdict has served.", many=True),
 )  # fmt: skip

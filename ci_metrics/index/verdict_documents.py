@@ -62,7 +62,11 @@ def _said_of_no_cause(verdict: Verdict) -> dict[str, object]:
     """Who said, and how surely, that a job has no cause of its own: job documents do without, reuse of the verdict does not."""
     if verdict.state != "no_error_found":
         return {}
-    return {"f_error_confidence": verdict.confidence, "s_error_source": verdict.source}
+    return {
+        "f_error_confidence": verdict.confidence,
+        "s_error_source": verdict.source,
+        "s_error_origin": verdict.origin,
+    }
 
 
 def verdict_of(document: Document) -> Verdict:
@@ -80,6 +84,7 @@ def verdict_of(document: Document) -> Verdict:
         fingerprint=body["s_error_fingerprint"],
         classifier_version=body["s_classifier_version"],
         model=body.get("s_model") or "",
+        origin=body.get("s_error_origin") or "",
         rule=body.get("s_error_rule") or "",
         guess=body.get("s_error_guess"),
         detail=body.get("s_error_detail") or "",

@@ -52,7 +52,10 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
         return "/v1/messages"
 
     def _connect(self, api_key: str, base: str, timeout: float) -> anthropic.Anthropic:
-        return anthropic.Anthropic(api_key=api_key, base_url=base, max_retries=0, timeout=timeout)
+        http = anthropic.DefaultHttpxClient(
+            follow_redirects=False, timeout=timeout
+        )  # the key and the log stay with this address
+        return anthropic.Anthropic(api_key=api_key, base_url=base, max_retries=0, timeout=timeout, http_client=http)
 
     def _paced_tokens(self, usage: Usage) -> int:
         # Tokens read from the cache do not count against the limit on input tokens.

@@ -47,7 +47,10 @@ class BatchItem:
     tries: int = 1
     first: Verdict | None = None  # an earlier answer of low confidence
     job_id: str = ""  # whose failure is asked about
-    repo: str = ""  # that failure's
+    repo: str = ""  # that failure's, in ledgers written before origins were noted
+    origin: str = ""  # who could have written its log
+    rules: Verdict | None = None  # what the embedded classifier says of it
+    addressed: bool = False  # whether its log speaks to a model
     sketch: str = ""  # of its excerpt, where other repositories' failures need it (`reuse.py`)
 
     def prompt(self, systems: Mapping[str, str]) -> Prompt:

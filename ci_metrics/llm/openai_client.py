@@ -46,7 +46,10 @@ class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
         return "/chat/completions"
 
     def _connect(self, api_key: str, base: str, timeout: float) -> openai.OpenAI:
-        return openai.OpenAI(api_key=api_key, base_url=base, max_retries=0, timeout=timeout)
+        http = openai.DefaultHttpxClient(
+            follow_redirects=False, timeout=timeout
+        )  # the key and the log stay with this address
+        return openai.OpenAI(api_key=api_key, base_url=base, max_retries=0, timeout=timeout, http_client=http)
 
     def _paced_tokens(self, usage: Usage) -> int:
         return usage.prompt_tokens + usage.completion_tokens

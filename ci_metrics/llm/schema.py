@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from ci_metrics.llm.plain_words import plain_words
+
 #: The type a model gives when no category fits.
 UNKNOWN = "unknown"
 
@@ -35,12 +37,6 @@ PROBLEMS: dict[Problem, str] = {
 
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL)
 
-# What a terminal or a page would take for more than text: control characters, and marks that turn the reading direction.
-# Half a surrogate pair is no text at all: no file and no index takes it.
-_UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-# A hint needs no address, and a log may have talked the model into one.
-_LINK = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
-
 # Longer texts are cut: a document is not the place for an essay, and a model may be talked into one.
 _TEXT_CHARS = 600
 
@@ -55,14 +51,7 @@ class AnswerProblemError(Exception):
 
 
 def _plain(text: str) -> str:
-    return _cut(" ".join(_UNPRINTED.sub(" ", text).split()))
-
-
-def _without_links(text: str) -> str:
-    return _cut(_LINK.sub("[link removed]", " ".join(_UNPRINTED.sub(" ", text).split())))
-
-
-def _cut(text: str) -> str:
+    text = plain_words(text)
     return text if len(text) <= _TEXT_CHARS else text[: _TEXT_CHARS - 1].rstrip() + "…"
 
 
@@ -90,7 +79,7 @@ class ModelAnswer(_Strict):
     error_type: str  # a category's name, UNKNOWN or NO_CAUSE
     confidence: Annotated[float, BeforeValidator(_share)]
     summary: Annotated[str, AfterValidator(_plain)]
-    suggested_fix: Annotated[str, AfterValidator(_without_links)]
+    suggested_fix: Annotated[str, AfterValidator(_plain)]
     quotes: tuple[QuotedLine, ...] = Field(strict=False)
 
 

@@ -18,6 +18,10 @@ def error_for_status(status: int, headers: Mapping[str, str], message: str, *, w
         return AuthenticationError(
             f"{text}. Check ANTHROPIC_API_KEY, API_BASE_URL and that the key may use this model."
         )
+    if 300 <= status < 400:
+        return PermanentError(
+            f"{text}. It points elsewhere, which is not followed: set API_BASE_URL to the endpoint itself."
+        )
     if status == 404:
         return PermanentError(f"{text}. Check ANTHROPIC_MODEL, API_BASE_URL and API_FORMAT.")
     retry_after = _retry_after(headers)

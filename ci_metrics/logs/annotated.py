@@ -25,7 +25,7 @@ _WRAPPER = re.compile(
 )
 
 
-def errors_of(annotations: Sequence[Annotation], step: Step | None) -> tuple[ExtractedError, ...]:
+def annotated_errors(annotations: Sequence[Annotation], step: Step | None) -> tuple[ExtractedError, ...]:
     """The failures among `annotations`, those that say why the job ended first; wrappers last and at most one."""
     found: list[tuple[int, int, ExtractedError]] = []
     for order, note in enumerate(a for a in annotations if a.level == "failure" and a.message.strip()):
@@ -55,7 +55,9 @@ def errors_of(annotations: Sequence[Annotation], step: Step | None) -> tuple[Ext
     return tuple(e for e in ordered if e not in wrappers[1:])
 
 
-def merged(logged: tuple[ExtractedError, ...], noted: tuple[ExtractedError, ...]) -> tuple[ExtractedError, ...]:
+def merged_with_annotations(
+    logged: tuple[ExtractedError, ...], noted: tuple[ExtractedError, ...]
+) -> tuple[ExtractedError, ...]:
     """Both sources, root cause first: an annotation that says why the job ended leads; one that the log says too is dropped."""
     if not noted:
         return logged

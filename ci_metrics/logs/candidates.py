@@ -14,11 +14,11 @@ from ci_metrics.catalogue.engine import match_lines
 from ci_metrics.logs import excerpt, passing
 from ci_metrics.logs.background import Background
 from ci_metrics.logs.cleanup_steps import looks_after
-from ci_metrics.logs.lines import text_of
-from ci_metrics.logs.ranking import Features, Place, features
+from ci_metrics.logs.lines import line_time, text_of
+from ci_metrics.logs.ranking import Features, LinePlace, features
 from ci_metrics.logs.regions import Line
 from ci_metrics.logs.scan import newlines
-from ci_metrics.logs.steps import StepRange, stamp
+from ci_metrics.logs.steps import StepRange
 from ci_metrics.logs.whole_log import Reading, read_log
 from ci_metrics.models import FAILED_CONCLUSIONS, Job, Step
 
@@ -58,7 +58,7 @@ class Candidates:
     failed: bool  # whether the log tells of a failure at all
     lines: list[Line]  # in the log's order
     hits: list[tuple[int, ...]]  # numbers of the messages on each
-    places: list[Place]
+    places: list[LinePlace]
 
     def features(self, catalogue: Catalogue) -> Features:
         """What the ranking looks at."""
@@ -75,7 +75,7 @@ def candidates(
     if reading.empty:
         return Candidates(reading, ranges, step, set(), False, [], [], [])
     failing = reading.structure.failing_of(layout, reading.size)
-    best = excerpt.place(reading, failing)
+    best = excerpt.weigh_places(reading, failing)
     if background is not None:
         best = background.dim(reading)
     if not _failed(reading, job, failing, best):
@@ -83,10 +83,10 @@ def candidates(
     provoked: set[int] = set()  # lines that a test printed which passed
     best = passing.dim(reading, best, excerpt.most_of(budget), provoked)
     scored, floor = excerpt.scored(reading, failing, best, budget)
-    lines = excerpt.choose(reading, scored.values(), floor, budget, failing)
+    lines = excerpt.choose_lines(reading, scored.values(), floor, budget, failing)
     structure = reading.structure
     places = [
-        Place(
+        LinePlace(
             line.number,
             line.own,
             structure.segment(line.at) in failing,
@@ -111,7 +111,7 @@ def _failed(reading: Reading, job: Job | None, failing: set[int], best: float) -
     if failing or structure.verdict == "fail":
         return True
     last = max((b.offset + h.start for b in reading.blocks for h in b.hits if h.weight >= SURE), default=-1)
-    plain = stamp(reading.blocks[0].data[:40]) is None  # of a fragment of GitHub's nobody knows how it went on
+    plain = line_time(reading.blocks[0].data[:40]) is None  # of a fragment of GitHub's nobody knows how it went on
     return best >= SURE and not (plain and structure.good > last)
 
 

@@ -35,7 +35,7 @@ FILL, FILL_OTHER = 6_000, 4_000
 FILL_LINES = 120
 
 
-def place(reading: Reading, failing: set[int]) -> float:
+def weigh_places(reading: Reading, failing: set[int]) -> float:
     """Weigh the matches anew by where they stand; returns the best weight."""
     structure, best = reading.structure, 0.0
     stop = max(structure.ends, default=reading.size) or 1
@@ -142,7 +142,7 @@ def _raise(lines: dict[int, Line], block: Block, start: int, end: int, score: fl
     line.score = max(line.score, score)
 
 
-def choose(reading: Reading, lines: Iterable[Line], floor: float, budget: int, failing: set[int]) -> list[Line]:
+def choose_lines(reading: Reading, lines: Iterable[Line], floor: float, budget: int, failing: set[int]) -> list[Line]:
     """The best lines that fit `budget` characters, in the log's order, with their numbers."""
     chosen: list[Line] = []
     used = 0
@@ -228,7 +228,7 @@ def _joined(reading: Reading, chosen: list[Line]) -> list[Line]:
     return out
 
 
-def spans_of(numbers: Iterable[int]) -> tuple[Span, ...]:
+def line_spans(numbers: Iterable[int]) -> tuple[Span, ...]:
     """Ascending line numbers as runs."""
     spans: list[Span] = []
     for number in numbers:

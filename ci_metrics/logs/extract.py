@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import BinaryIO
 
 from ci_metrics.catalogue import Catalogue, load_catalogue
 from ci_metrics.logs import annotated, excerpt
 from ci_metrics.logs.background import Background
 from ci_metrics.logs.candidates import Candidates, candidates
-from ci_metrics.logs.findings import errors_of
+from ci_metrics.logs.findings import ranked_errors
 from ci_metrics.logs.ranking import Weights, scores, weights_in_force
 from ci_metrics.logs.steps import StepRange
 from ci_metrics.logs.version import extractor_version
@@ -51,7 +52,7 @@ def extraction_of(
 ) -> Extraction:
     """What the kept lines of a log make: `extract` without reading the log."""
     reading, ranges, step = found.reading, found.ranges, found.step
-    noted = annotated.errors_of(annotations or (job.annotations if job else ()), step)
+    noted = annotated.annotated_errors(annotations or (job.annotations if job else ()), step)
     bare = Extraction(
         state="errors" if noted else "no_log" if reading.empty else "no_error_found",
         errors=noted,
@@ -67,27 +68,43 @@ def extraction_of(
     shown = {line.number: LogLine(line.number, text) for line, text in zip(found.lines, texts, strict=True)}
     failed_span = _lines_of(reading, ranges, step) if step is not None else _marked_span(reading, found.failing)
     ranked = scores(catalogue, found.features(catalogue), found.hits, weights)
-    logged = errors_of(
+    logged = ranked_errors(
         found.lines, shown, ranked, found.hits, catalogue, lambda at: _step_of(found, at), _inside(found, failed_span)
     )
-    errors = tuple(_with_step_line(error, failed_span) for error in annotated.merged(_reasons(logged, ranges), noted))
+    named = _ids_of(catalogue)
+    errors = tuple(
+        _with_step_line(error, failed_span)
+        for error in annotated.merged_with_annotations(_reasons(logged, ranges), noted)
+    )
     return replace(
         bare,
         state="errors",
         excerpt=excerpt.rendered(shown.values(), reading.lines),
         lines=tuple(shown.values()),
         messages=tuple(
-            LineMessages(line.number, tuple(catalogue.messages[number].id for number in numbers))
+            LineMessages(line.number, named(numbers))
             for line, numbers, place in zip(found.lines, found.hits, found.places, strict=True)
             if numbers and not place.background  # what a passing run prints too speaks for nothing
         ),
-        spans=excerpt.spans_of(shown),
+        spans=excerpt.line_spans(shown),
         errors=errors,
         failed_span=failed_span,
         failed_step=step.name if step else errors[0].step if errors else None,
         truncated=reading.truncated,
         redactions=masked + reading.masked,
     )
+
+
+@lru_cache(maxsize=8)
+def _ids_of(catalogue: Catalogue) -> Callable[[tuple[int, ...]], tuple[str, ...]]:
+    """The ids of messages by their numbers; lines of one kind share theirs."""
+    messages = catalogue.messages
+
+    @lru_cache(maxsize=1 << 12)
+    def ids(numbers: tuple[int, ...]) -> tuple[str, ...]:
+        return tuple([messages[number].id for number in numbers])
+
+    return ids
 
 
 def _step_of(found: Candidates, at: int) -> tuple[str | None, int | None]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ci_metrics.catalogue import Catalogue, Message, Role
 from ci_metrics.logs import fingerprint
-from ci_metrics.logs.excerpt import spans_of
+from ci_metrics.logs.excerpt import line_spans
 from ci_metrics.logs.ranking import GENERIC, ROLES, shares
 from ci_metrics.logs.regions import Line
 from ci_metrics.logs.structure import MARK
@@ -49,7 +49,7 @@ class _Block:
     kinds: set[tuple[int, ...]]
 
 
-def errors_of(
+def ranked_errors(
     lines: Sequence[Line],
     shown: Mapping[int, LogLine],
     scores: NDArray[np.float32],
@@ -90,7 +90,7 @@ def errors_of(
             found[mark.fingerprint] = ExtractedError(
                 headline=headline,
                 line=head.number,
-                spans=spans_of(line.number for line in own),
+                spans=line_spans(line.number for line in own),
                 lines=tuple(own),
                 step=step[0],
                 step_number=step[1],
@@ -164,4 +164,4 @@ def _repeated(error: ExtractedError, again: list[LogLine]) -> ExtractedError:
     if repeats > KEPT:
         return replace(error, repeats=repeats)
     lines = tuple(sorted((*error.lines, *again), key=lambda line: line.number))
-    return replace(error, repeats=repeats, lines=lines, spans=spans_of(line.number for line in lines))
+    return replace(error, repeats=repeats, lines=lines, spans=line_spans(line.number for line in lines))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ci_metrics.code_hash import code_hash
 from ci_metrics.logs import variable_parts, wording
-from ci_metrics.logs.variable_parts import bare, normalised
+from ci_metrics.logs.variable_parts import normalised, without_ornament
 from ci_metrics.logs.wording import NAMELESS_ROLES, is_echo, names_a_thing, says_nothing
 
 __all__ = ["FINGERPRINT_VERSION", "Mark", "normalised", "of"]
@@ -51,7 +51,11 @@ class Mark:
 def group_of_line(line: str) -> str:
     """The group that a line names by itself; "" when it says nothing or only a kind of error."""
     text = normalised(line)
-    return "" if is_echo(line) or says_nothing(bare(line)) or _THIN.match(text) else Mark("", False, text).group
+    return (
+        ""
+        if is_echo(line) or says_nothing(without_ornament(line)) or _THIN.match(text)
+        else Mark("", False, text).group
+    )
 
 
 def of(headline: str, lines: Sequence[str], *, role: str = "cause") -> Mark:
@@ -62,7 +66,7 @@ def of(headline: str, lines: Sequence[str], *, role: str = "cause") -> Mark:
     mark is generic. Any other word, "" too, leaves it to the headline's own words.
     """
     text = normalised(headline)
-    said = bare(headline)
+    said = without_ornament(headline)
     generic = role in NAMELESS_ROLES or is_echo(headline) or says_nothing(said)
     if generic or _THIN.match(text) or not names_a_thing(text):
         naming = _naming(said, text, lines, own=role == "frame")
@@ -145,7 +149,7 @@ def _place(line: str) -> int:
 
 def _name(line: str, text: str) -> str:
     """A line as a name for an error with the headline `text`; "" where it is an aside, says nothing, or is the headline again."""
-    if is_echo(line) or _ASIDE.search(line) or (says_nothing(bare(line)) and "node_modules/" not in line):
+    if is_echo(line) or _ASIDE.search(line) or (says_nothing(without_ornament(line)) and "node_modules/" not in line):
         return ""
     name = normalised(line)
     return name if name != text else ""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ci_metrics.logs.lines import bare, stamp, step_column, text_of
+from ci_metrics.logs.lines import line_time, step_column, text_of, without_stamp
 from ci_metrics.logs.scan import Block, Hit
 
 #: Lines that the runner prints of a step before its header, each by itself (`ActionRunner.cs`, `HandlerFactory.cs`).
@@ -109,7 +109,7 @@ class Header:
         return self.kind == "run" and not self.script and bool(ACTION.match(self.text))
 
 
-def words_of(text: str) -> frozenset[str]:
+def telling_words(text: str) -> frozenset[str]:
     """The words of a name or a command that may tell one step from another."""
     return frozenset(word for word in _WORD.findall(text.lower()) if word not in _EMPTY_WORDS and len(word) > 1)
 
@@ -136,13 +136,13 @@ def read_header(block: Block, hit: Hit, kind: str, *, behind: int) -> tuple[Head
         block.offset + begin,
         kind,
         text,
-        stamp(raw),
+        line_time(raw),
         shell=shell[1].decode("utf-8", "replace") if shell else "" if end >= 0 else None,
         follows=behind == block.offset + begin,
         marked=marked,
         within=bool(_WITHIN.search(script)),
         column=column[1] if column is not None and column[1] != _UNKNOWN_STEP else None,
-        words=words_of(text.split("@")[0]) if kind == "run" else frozenset(),
+        words=telling_words(text.split("@")[0]) if kind == "run" else frozenset(),
     )
     return header, block.offset + end if end >= 0 else -1
 
@@ -158,7 +158,7 @@ def _first_line(data: bytes, at: int, *, local: bool) -> tuple[int, bool]:
         start = data.rfind(b"\n", 0, max(here - 1, 0)) + 1
         if start >= here:
             break
-        line = bare(data[start : here - 1])
+        line = without_stamp(data[start : here - 1])
         if line.startswith(_INNER):
             return start, True
         if _BEFORE.match(line) or (local and line.startswith(_PREPARE)):

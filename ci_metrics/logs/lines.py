@@ -21,12 +21,15 @@ _PREFIX = re.compile(rb"(?:([^\t\n]{1,200})\t([^\t\n]{1,200})\t)?" + _STAMP)
 _BOM = b"\xef\xbb\xbf"
 #: What the first byte of a line with a timestamp but without columns is.
 _STARTS = b"0123456789" + _BOM[:1]
+_TWO, _DOT = b"2."
 #: Colour and cursor codes (ECMA-48), hyperlinks (OSC), and colour codes whose escape character was lost
 #: or spelt ``^[`` on the way into a file. Each alternative begins with a character of its own: `re` then skips to the next of those.
 _CODES = re.compile(
     r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\^\[\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_=>]"
     r"|\[(?:\d{1,3}(?:;\d{1,3})*m|0[KmJ]|[KmJ](?![a-z]))|\x1b"  # `[modernize-use-nullptr]` has lost no escape character
 )
+#: The only codes of a text without escape characters: `re` looks for the one character that they begin with.
+_LOST = re.compile(r"\[(?:\d{1,3}(?:;\d{1,3})*m|0[KmJ]|[KmJ](?![a-z]))")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 _FOLD = re.compile(r"travis_(?:fold|time):(?:start|end):?[\w.:=,-]*")
 
@@ -36,7 +39,7 @@ MAX_LINE = 1_600
 
 def text_of(raw: bytes) -> str:
     """The clean text of one raw line (without its newline); carriage returns inside a line become line breaks' look-alike ``␍``."""
-    if raw[27:29] == b"Z " and raw[:2] == b"20" and raw[19:20] == b".":  # as GitHub prints it, by far the most often
+    if raw[27:29] == b"Z " and raw[0] == _TWO and raw[19] == _DOT:  # as GitHub prints it, by far the most often
         raw = raw[29:]
     elif (tabbed := raw.find(b"\t", 0, 400) >= 0) or raw[:1] in _STARTS:
         found = _PREFIX.match(raw) if tabbed else _STAMPED.match(raw)
@@ -51,18 +54,23 @@ def text_of(raw: bytes) -> str:
     text = raw.decode("utf-8", "replace")
     if not text.isprintable():
         if "\x1b" in text or "[" in text:
-            text = _CODES.sub("", text)
+            text = _uncoloured(text)
         if "\r" in text:
             text = overwritten(text)
         if not text.isprintable():
             text = _CONTROL.sub("", text)
     elif "[" in text:
-        text = _CODES.sub("", text)
+        text = _uncoloured(text)
     text = text.rstrip()
-    return shortened(text) if len(text) > MAX_LINE else text
+    return middle_cut(text) if len(text) > MAX_LINE else text
 
 
-def stamp(raw: bytes) -> float | None:
+def _uncoloured(text: str) -> str:
+    """`text` without colour and cursor codes."""
+    return (_CODES if "\x1b" in text or "^[[" in text else _LOST).sub("", text)
+
+
+def line_time(raw: bytes) -> float | None:
     """The timestamp before a line of GitHub's log, in whole seconds since 1970; None without one, or when it is no time."""
     found = _SECOND.match(raw)
     if found is None:
@@ -74,7 +82,7 @@ def stamp(raw: bytes) -> float | None:
         return None
 
 
-def bare(raw: bytes) -> bytes:
+def without_stamp(raw: bytes) -> bytes:
     """One raw line without columns, byte-order mark and timestamp."""
     found = _PREFIX.match(raw)
     return raw[found.end() :] if found else raw.removeprefix(_BOM)
@@ -93,7 +101,7 @@ def overwritten(text: str) -> str:
     return " ".join(reversed(kept))
 
 
-def shortened(text: str, limit: int = MAX_LINE) -> str:
+def middle_cut(text: str, limit: int = MAX_LINE) -> str:
     """`text` with its middle left out, visibly, when it is longer than `limit` characters."""
     if len(text) <= limit:
         return text

@@ -49,7 +49,7 @@ _SHAPE = 110
 _DIGITS = b"0123456789"
 
 
-class Place(NamedTuple):
+class LinePlace(NamedTuple):
     """What is known of a kept line besides its text."""
 
     number: int  # 1-based in the raw log
@@ -179,14 +179,8 @@ def _own(catalogue: Catalogue, texts: Sequence[str], hits: Sequence[tuple[int, .
     return own
 
 
-def _look(text: str) -> tuple[bytes, int]:
-    """The shape of a line for counting repeats, and how many characters it has."""
-    text = text.strip()
-    return text[:_SHAPE].encode("utf-8", "surrogatepass").translate(None, _DIGITS), len(text)
-
-
 def features(
-    catalogue: Catalogue, texts: Sequence[str], hits: Sequence[tuple[int, ...]], places: Sequence[Place], total: int
+    catalogue: Catalogue, texts: Sequence[str], hits: Sequence[tuple[int, ...]], places: Sequence[LinePlace], total: int
 ) -> Features:
     """Every feature of every kept line, in the log's order.
 
@@ -195,7 +189,9 @@ def features(
     count = len(texts)
     own = _own(catalogue, texts, hits)
     roles = own[:, : len(ROLES)]
-    numbers, weights, failing, background = np.array(places, float).reshape(count, len(Place._fields)).T
+    numbers, weights, failing, background = (
+        np.fromiter(chain.from_iterable(places), float, count * len(LinePlace._fields)).reshape(count, -1).T
+    )
     follows = np.diff(numbers) == 1
     beside = tuple(np.zeros(count, np.float32) for _ in _OFFSETS)
     beside[0][1:], beside[1][:-1] = follows, follows
@@ -223,9 +219,10 @@ def features(
 
     strong = np.flatnonzero((weights >= 0.7 * most) & within)
     first, last = (strong[0], strong[-1]) if len(strong) else (count, -1)
-    shapes, sizes = zip(*map(_look, texts), strict=True)
+    stripped = [text.strip() for text in texts]
+    shapes = "\n".join([text[:_SHAPE] for text in stripped]).encode("utf-8", "surrogatepass").translate(None, _DIGITS)
     known: dict[bytes, int] = {}
-    kinds = np.array([known.setdefault(shape, len(known)) for shape in shapes])
+    kinds = np.array([known.setdefault(shape, len(known)) for shape in shapes.split(b"\n")])
     repeats = np.bincount(kinds)[kinds].astype(np.float32)
     first_of, last_of = np.empty(len(known), np.intp), np.empty(len(known), np.intp)
     first_of[kinds[::-1]], last_of[kinds] = rows[::-1], rows  # of several of a kind the last one written stays
@@ -236,7 +233,7 @@ def features(
             ranks[row, at[0]] = ranks[3 + row, at[-1]] = 1
     cause, _, frame, epilogue, tally = looked[:5]
     same = [i > 0 and bool(hits[i]) and hits[i] == hits[i - 1] for i in range(count)]
-    lengths = np.array(sizes)
+    lengths = np.array(list(map(len, stripped)))
     columns = [
         1 - beside[0], 1 - beside[1], *_near(looked), *in_step,
         failing, 1 - inside, not marked, weights / 10, weights / most,

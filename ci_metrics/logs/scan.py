@@ -111,20 +111,20 @@ class Finder:
     @cached_property
     def engine(self) -> Any:
         """The database of what is looked for everywhere."""
-        return raw_engine(self.catalogue, self._everywhere("last"))
+        return raw_engine(self.catalogue, self._everywhere(last=False))
 
     @cached_property
     def last_resort(self) -> Any:
-        """The database of all those, and of what is looked for only where nothing else was found."""
-        return raw_engine(self.catalogue, self._everywhere())
+        """The database of what is looked for only where nothing else was found: words of its own, compiled only then."""
+        return raw_engine(self.catalogue, self._everywhere(last=True))
 
-    def _everywhere(self, *without: Role) -> list[int]:
+    def _everywhere(self, *, last: bool) -> list[int]:
         return [
             i
             for i, m in enumerate(self.catalogue.messages)
             if m.subject == "line"
             and (m.weight or m.role in STRUCTURAL)
-            and m.role not in without
+            and (m.role == "last") is last
             and (
                 m.role not in BESIDE or (m.role == "title" and m.weight >= TELLING)
             )  # a title brings in what it announces
@@ -177,7 +177,7 @@ def hits(data: bytes, known: Finder) -> tuple[list[Hit], int]:
     """
     matches = _matches(known.engine, data)
     if known.telling.isdisjoint(match & NUMBER for match in matches):
-        matches = _matches(known.last_resort, data)
+        matches = sorted((*matches, *_matches(known.last_resort, data)))
     found: list[Hit] = []
     good, last_good = known.good, -1
     begin, end = 0, -1  # of the last line with a match: where the next one's start is looked for, and its newline

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ci_metrics.logs.headers import ACTION, Header, words_of
+from ci_metrics.logs.headers import ACTION, Header, telling_words
 from ci_metrics.models import FAILED_CONCLUSIONS, Step
 
 _SYMBOLS = re.compile(r"[^a-z0-9]+")
@@ -141,7 +141,7 @@ def _named(name: str, header: Header) -> float:
             return _FITS
         if ACTION.match(run):
             return -_NEVER
-    shared = sum(any(_alike(word, other) for other in header.words) for word in words_of(name))
+    shared = sum(any(_alike(word, other) for other in header.words) for word in telling_words(name))
     return _NAMED + _WORD * min(2, shared)
 
 

@@ -18,7 +18,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ci_metrics.logs.headers import Header
-from ci_metrics.logs.lines import stamp
 from ci_metrics.logs.step_fit import (
     CLOSED,
     FRESH,
@@ -33,7 +32,7 @@ from ci_metrics.logs.step_fit import (
 )
 from ci_metrics.models import Step
 
-__all__ = ["Header", "Layout", "StepRange", "laid_out", "reason", "stamp"]
+__all__ = ["Header", "Layout", "StepRange", "laid_out", "reason"]
 
 _RAN = frozenset({"success", "failure", "cancelled", "timed_out", "startup_failure"})
 #: A place of the failed step is sure when the next best reading is worth so much less.

@@ -15,7 +15,7 @@ from functools import lru_cache
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.logs.cleanup_steps import looks_after
 from ci_metrics.logs.headers import Header, read_header
-from ci_metrics.logs.lines import bare, step_column
+from ci_metrics.logs.lines import step_column, without_stamp
 from ci_metrics.logs.scan import STRUCTURAL, Block, Hit
 from ci_metrics.logs.steps import Layout, laid_out
 from ci_metrics.models import Step
@@ -143,7 +143,7 @@ class Structure:
                 self.framed.add(name)
             case "mark":
                 raw = block.data[hit.start : hit.end]
-                if self.headers and _EARLY.match(bare(raw)):
+                if self.headers and _EARLY.match(without_stamp(raw)):
                     self._header(block, hit, "early")
                 self.marks.append(at)
 

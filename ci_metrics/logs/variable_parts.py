@@ -185,7 +185,7 @@ _TAIL = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "=_*#.…-"
 _WHEN = re.compile(r"^(?:[\[(]?<time>[\])]?[ :|,-]*)+(?=\S)")
 
 
-def bare(text: str) -> str:
+def without_ornament(text: str) -> str:
     """A line's first `LONGEST` characters without the ornament around them; nothing in it is made alike."""
     text = text[:LONGEST].strip()
     if found := _FRONT.match(text):
@@ -196,7 +196,7 @@ def bare(text: str) -> str:
 @lru_cache(maxsize=128)  # a flood says the same again and again
 def normalised(text: str) -> str:
     """`text` without what varies from run to run."""
-    text = bare(text)
+    text = without_ornament(text)
     rare = _RARE.search(text)
     if _DIGIT.search(text):
         text = (_ALL if rare else _COMMON).sub(_replaced, text)

@@ -30,7 +30,7 @@ LEAST = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class LineReason:
     """One thing that weighed: its feature's name, the same in words, and what it added or took away."""
 
     feature: str
@@ -50,8 +50,8 @@ class RankedLine:
     in_failed_step: bool | None  # None: which step failed is not known from the log
     dimmed: bool  # the last passing run of the job printed it too
     messages: tuple[tuple[str, str], ...]  # of the catalogue, on this line: id and role
-    for_it: tuple[Reason, ...]
-    against_it: tuple[Reason, ...]
+    for_it: tuple[LineReason, ...]
+    against_it: tuple[LineReason, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,7 @@ def _ranking(
     for i in shown:
         difference = values[i] - (mean if i == first else values[first])
         reasons = [
-            Reason(name, in_words(name, has=bool(more > 0)), round(float(more * weight), 2))
+            LineReason(name, line_feature_in_words(name, has=bool(more > 0)), round(float(more * weight), 2))
             for name, more, weight in zip(names, difference, vector, strict=True)
             if abs(more * weight) >= LEAST
         ]
@@ -179,7 +179,7 @@ _AMOUNTS = {
 _NEAR = re.compile(r"(\w+)-(above|below)-(\d+)")
 
 
-def in_words(feature: str, *, has: bool = True) -> str:
+def line_feature_in_words(feature: str, *, has: bool = True) -> str:
     """A feature of the ranking as people read it; `has`: whether it is there, or missing beside what it is compared with."""
     if amount := _AMOUNTS.get(feature):
         return f"{'more' if has else 'less'} {amount}"

@@ -1,93 +1,96 @@
-"""The sensor that tells a chat room: new and spiking groups, nothing indexed, the model's budget spent.
+"""The job that tells a chat room: new and spiking groups, nothing indexed, the model's budget spent.
 
-What belongs here: finding these events in what the chain stored, and sending each once. Does not: wording (`report/alerts.py`),
-the request (`report/webhook.py`).
+Belongs here: finding these events in what the chain stored, sending each once, keeping which were sent. Does not: wording
+(`report/alerts.py`), the request (`report/webhook.py`), when it runs (`sensors.py`).
 
 It asks GitHub and the models nothing. Only the newest hours are looked at, so that a backfill of old history is no alarm.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
+from upath import UPath
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.history.failures import failure_of
-from ci_metrics.index.base import Document
+from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.models import Verdict
-from ci_metrics.orchestration.checks import SILENT_HOURS
-from ci_metrics.orchestration.due_hours import silent_hours
+from ci_metrics.orchestration.atomic_files import put
+from ci_metrics.orchestration.due_hours import SILENT_HOURS, silent_hours
 from ci_metrics.orchestration.new_failures import NewFailure, worth_an_alarm
 from ci_metrics.orchestration.partitions import HOUR, hour_key
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 from ci_metrics.orchestration.rows import JobVerdicts
 from ci_metrics.orchestration.store import HourStore
-from ci_metrics.report.alerts import Alert, Sent, budget_alert, digest, group_alert, silence_alert
+from ci_metrics.report.alerts import Alert, Sent, budget_alert, group_alert, grouped_alerts, silence_alert
 from ci_metrics.report.webhook import send
-
-#: Seconds between ticks.
-INTERVAL = 300
 
 #: How many hours back events are looked for.
 HOURS = 24
 
 
-def build() -> dg.SensorDefinition:
-    """The sensor `alerts`. It needs no job: it requests no run."""
-
-    @dg.sensor(
-        name="alerts",
-        minimum_interval_seconds=INTERVAL,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description=(
-            "Posts to ALERT_WEBHOOK_URL (Slack's JSON): groups of failures that are new or spiking, nothing indexed for "
-            f"{SILENT_HOURS} hours, the model's budget spent. Each event once; what could not be sent is tried again."
-        ),
-    )
-    def alerts(
-        context: dg.SensorEvaluationContext,
-        hours: dg.ResourceParam[HoursPart],
-        index: dg.ResourceParam[IndexPart],
-        judge: dg.ResourceParam[JudgePart],
-    ) -> dg.SkipReason:
-        url = hours.settings.alert_webhook_url
-        if url is None:
-            return dg.SkipReason("ALERT_WEBHOOK_URL is not set: nobody is told.")
-        sent = Sent(context.cursor)
-        due = sent.unsent(events(hours, index, judge))
-        told, failed = 0, ""
-        for keys, message in digest(due):
-            try:
-                send(url.get_secret_value(), message)
-            except CiMetricsError as error:
-                # Raising would lose the cursor, and with it which ones were sent.
-                failed = str(error)
-                context.log.error(f"An alert was not sent: {error}")
-                break
-            sent.note(keys, hours.now())
-            told += len(keys)
-        context.update_cursor(sent.cursor(hours.now()))
-        if failed:
-            return dg.SkipReason(f"{told} of {len(due)} alerts sent, the rest will be tried again: {failed}")
-        return dg.SkipReason(f"{told} alerts sent." if due else "Nothing new to tell.")
-
-    return alerts
+@dg.op(pool="alerts", description="Post what was not posted yet. Needs ALERT_WEBHOOK_URL.")
+def post_alerts(
+    context: dg.OpExecutionContext,
+    hours: dg.ResourceParam[HoursPart],
+    index: dg.ResourceParam[IndexPart],
+    judge: dg.ResourceParam[JudgePart],
+) -> None:
+    """Send each event once and note it. Raises dg.Failure when one could not be sent: it is due again at the next run."""
+    url = hours.settings.alert_webhook_url
+    if url is None:
+        raise dg.Failure("ALERT_WEBHOOK_URL is not set: nobody can be told", allow_retries=False)
+    sent, now = read_sent(hours.store), hours.now()
+    found = events(hours, judge.settings.max_usd_per_hour, lambda job: link_of(index.documents, job))
+    due = sent.unsent(found)
+    told = 0
+    for keys, message in grouped_alerts(due):
+        try:
+            send(url.get_secret_value(), message)
+        except CiMetricsError as error:
+            raise dg.Failure(f"{told} of {len(due)} alerts sent: {error}", allow_retries=False) from error
+        sent.note(keys, now)
+        put(_file(hours.store), sent.text(now).encode())
+        told += len(keys)
+    context.add_output_metadata({"alerts": told, "titles": [alert.title for alert in due]})
 
 
-def events(hours: HoursPart, index: IndexPart, judge: JudgePart) -> Iterator[Alert]:
-    """Every event of the last hours, sent before or not."""
+@dg.job(description="Tell a chat room what is new: failures never seen before, spikes, silence, the budget spent.")
+def send_alerts() -> None:
+    """`post_alerts`, and nothing else."""
+    post_alerts()
+
+
+def read_sent(store: HourStore) -> Sent:
+    """Which events were sent; none where that was never noted."""
+    try:
+        return Sent(_file(store).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Sent("")
+
+
+def events(hours: HoursPart, budget: float | None, link: Callable[[str], str] = lambda _: "") -> Iterator[Alert]:
+    """Every event of the last hours, sent before or not. `budget`: US dollars an hour; `link`: a job document's id -> its page."""
     oldest = hour_key(hours.now() - HOURS * HOUR)
     if not hours.settings.is_sample:
         yield from _silence(hours)
     for hour in hours.store.hours():
         if hour >= oldest:
-            yield from (_group(index, row) for row in worth_an_alarm(hours.store, hour))
-            yield from _budget(hours.store, judge.settings.max_usd_per_hour, hour)
+            yield from (_group(row, link) for row in worth_an_alarm(hours.store, hour))
+            yield from _budget(hours.store, budget, hour)
 
 
-def _group(index: IndexPart, row: NewFailure) -> Alert:
-    example = row.examples[0] if row.examples else ""
-    bodies = index.documents.get("jobs", [example]) if example else {}
-    link = failure_of(Document("jobs", example, bodies[example])).link if example in bodies else ""
+def link_of(index: DocumentIndex, job: str) -> str:
+    """Where a failed job can be looked at; "" when the index does not hold it."""
+    bodies = index.get("jobs", [job])
+    return failure_of(Document("jobs", job, bodies[job])).link if job in bodies else ""
+
+
+def _file(store: HourStore) -> UPath:
+    return store.root / "alerts" / "sent.json"
+
+
+def _group(row: NewFailure, link: Callable[[str], str]) -> Alert:
     return group_alert(
         row.kind,
         hour=row.hour,
@@ -98,7 +101,7 @@ def _group(index: IndexPart, row: NewFailure) -> Alert:
         lost_minutes=row.lost_minutes,
         repos=row.repos,
         jobs=row.jobs,
-        link=link,
+        link=link(row.examples[0]) if row.examples else "",
     )
 
 

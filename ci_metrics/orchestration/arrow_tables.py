@@ -31,12 +31,18 @@ _SCALARS: dict[Any, pa.DataType] = {
 
 @functools.cache
 def schema_of(kind: Any) -> pa.Schema:
-    """The Arrow schema of a dataclass. Raises TypeError for a field whose type has no place in a table."""
+    """The Arrow schema of a dataclass.
+
+    Raises TypeError for a field whose type has no place in a table.
+    """
     return pa.schema(_fields(kind))
 
 
-def table_of(records: Sequence[Any], kind: type) -> pa.Table:
-    """One row a record, in order. Raises ContractError that names the record and field which no table can hold."""
+def arrow_table(records: Sequence[Any], kind: type) -> pa.Table:
+    """One row a record, in order.
+
+    Raises ContractError that names the record and field which no table can hold.
+    """
     try:
         return pa.Table.from_pylist([_plain(record) for record in records], schema=schema_of(kind))
     except (pa.ArrowException, OverflowError, UnicodeError, TypeError) as error:
@@ -47,8 +53,8 @@ def table_of(records: Sequence[Any], kind: type) -> pa.Table:
 def records_of(table: pa.Table, kind: type[T]) -> list[T]:
     """The records of a table that this or an earlier version made of them.
 
-    Fields that were not stored have their defaults; None where they have none and may be None. Raises ShapeError, which
-    names the field, where the stored rows cannot be read as such records.
+    Fields that were not stored have their defaults; None where they have none and may be None.
+    Raises ShapeError, which names the field, where the stored rows cannot be read as such records.
     """
     found = _other_type(table.schema, schema_of(cast(Any, kind)))
     if found:
@@ -99,7 +105,7 @@ def _shape_error(kind: type, found: str) -> ShapeError:
 
 
 def _other_type(stored: Any, expected: Any, path: str = "") -> str | None:
-    """In words, the first field that is stored as another type than expected; None when there is none."""
+    """In words, the first field that is stored as another type than expected; None if none is."""
     for field in expected:
         index = stored.get_field_index(field.name)
         if index < 0:
@@ -117,7 +123,7 @@ def _other_type(stored: Any, expected: Any, path: str = "") -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    """What `dataclasses.asdict` gives, without its deep copies: records are frozen, so nothing can change under us."""
+    """What `dataclasses.asdict` gives, without its deep copies: records are frozen."""
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     names = _names(cast(Any, type(value)))

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, on a file system as in an object store.
 
-What belongs here: writing beside the target and moving into place, one writer at a time. Does not: which files there are.
+What belongs here: writing beside the target and moving into place, one writer at a time. Does not:
+which files there are.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ _THREADS = threading.Lock()
 
 
 def put(target: UPath, data: bytes) -> None:
-    """Write `data` as `target`, replacing what was there. An object appears whole, so it is written where it belongs."""
+    """Write `data` as `target`, replacing what was there.
+
+    An object appears whole, so it is written where it belongs.
+    """
     if not is_local(target):
         target.write_bytes(data)
         return
@@ -39,7 +43,8 @@ def is_local(path: UPath) -> bool:
 def alone(lock: UPath) -> Iterator[None]:
     """One process and thread at a time in the block: by a lock on the file `lock`.
 
-    Object stores have no locks: there, and where the system has no `fcntl`, only this process's threads wait for each other.
+    Object stores have no locks: there, and where the system has no `fcntl`, only this process's
+    threads wait for each other.
     """
     with _THREADS:
         if fcntl is None or not is_local(lock):
@@ -53,7 +58,7 @@ def alone(lock: UPath) -> Iterator[None]:
 
 @contextlib.contextmanager
 def beside(target: UPath) -> Iterator[UPath]:
-    """A path beside `target` to write to; it takes the target's place at the end, and goes when the block raises."""
+    """A path beside `target` to write to; it takes its place at the end, and goes on an error."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:

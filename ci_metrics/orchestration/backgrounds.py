@@ -1,13 +1,14 @@
-"""Where the shapes of passing logs are kept, shared by all hours, beside what was found when they were asked for.
+"""Where the shapes of passing logs are kept, for all hours, beside what was found of each job.
 
-What belongs here: their files, and which of them holds for a failed job. Does not: finding and fetching (`passing_runs.py`),
-what a shape is (`logs/background.py`).
+What belongs here: their files, and which of them holds for a failed job. Does not: finding and
+fetching (`passing_runs.py`), what a shape is (`logs/background.py`).
 
     <root>/backgrounds/<job>/asked.json             what was found for each week of a distinct job (repository, workflow, job's name)
     <root>/backgrounds/<job>/<id>-<attempt>.<shapes' version>    the shapes of a passing log
 
-A file of shapes never changes, and hours name the one that they used: so they can be derived again, with the same result, without
-GitHub. Two runs that ask about one job at once may both fetch, and one answer is forgotten: it costs a log, nothing else.
+A file of shapes never changes, and hours name the one that they used: so they can be derived again,
+with the same result, without GitHub. Two runs that ask about one job at once may both fetch, and
+one answer is forgotten: it costs a log, nothing else.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class DistinctJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What was found for a failed job that began at `before`: the passing log whose shapes are at `path`, or none."""
+class KnownPassing:
+    """What was found for a failed job that began at `before`: a passing log (`path`), or none."""
 
     before: datetime
     began: datetime | None = None  # when the passing job did
@@ -57,13 +58,13 @@ class Answer:
     tried: str = ""  # id and attempt of the passing job whose log was asked for
 
     def holds_for(self, failed: Job) -> bool:
-        """Whether its shapes are background of the failed job: begun before it, asked for within a week of it."""
-        at = began(failed)
+        """Whether its shapes are background of the failed job: begun before, within a week."""
+        at = job_began(failed)
         return self.is_readable and self.began is not None and self.began < at and abs(at - self.before) < WEEK
 
     def denies(self, failed: Job) -> bool:
-        """Whether it says that there is none for the failed job: none was there before then, nor a day later."""
-        return not self.path and began(failed) < self.before + DAY
+        """Whether it says that there is none for the failed job: nor was there a day later."""
+        return not self.path and job_began(failed) < self.before + DAY
 
     @property
     def is_readable(self) -> bool:
@@ -78,14 +79,14 @@ class Backgrounds:
         """`root` need not exist yet."""
         self._root = root / "backgrounds"
 
-    def answers(self, job: DistinctJob) -> list[Answer]:
-        """What was found for it so far, in the order it was asked; nothing when its file is damaged."""
+    def answers(self, job: DistinctJob) -> list[KnownPassing]:
+        """What was found for it so far, in the order it was asked; [] when its file is damaged."""
         try:
             return _FILE.validate_json((self._root / job.folder / "asked.json").read_bytes()).asked
         except (FileNotFoundError, ValidationError):
             return []
 
-    def remember(self, job: DistinctJob, answer: Answer) -> None:
+    def remember(self, job: DistinctJob, answer: KnownPassing) -> None:
         """Add what was found now."""
         asked = [*self.answers(job), answer][-_MOST:]
         kept = _File(repo=job.repo, workflow=job.workflow, name=job.name, asked=asked)
@@ -100,7 +101,10 @@ class Backgrounds:
         put(self._root / path, background.to_bytes())
 
     def read(self, path: str) -> Background:
-        """The shapes at a path. Raises ContractError when they are gone, damaged or of another version."""
+        """The shapes at a path.
+
+        Raises ContractError when they are gone, damaged or of another version.
+        """
         try:
             return Background.from_bytes((self._root / path).read_bytes())
         except FileNotFoundError as error:
@@ -111,13 +115,13 @@ class Backgrounds:
         return self.read(log.passing.path) if log.passing is not None and log.has_background else None
 
 
-def distinct(job: Job) -> DistinctJob:
+def distinct_job(job: Job) -> DistinctJob:
     """Which distinct job this one is."""
     return DistinctJob(repo=job.repo, workflow=job.workflow_name, name=job.name)
 
 
-def began(job: Job) -> datetime:
-    """When a job began: a job that was run again may still carry the first attempt's time of creation."""
+def job_began(job: Job) -> datetime:
+    """When a job began; one that was run again may carry the first attempt's time of creation."""
     return max((time for time in (job.created_at, job.started_at) if time is not None), default=_NEVER)
 
 
@@ -129,7 +133,7 @@ class _File:
     repo: str
     workflow: str
     name: str
-    asked: list[Answer]
+    asked: list[KnownPassing]
 
 
 _FILE = TypeAdapter(_File)

@@ -1,20 +1,22 @@
 """Asset checks: what must hold (blocking) and what a person should know (warnings).
 
-What belongs here: checks over stored hours and the index. Does not: producing anything. In a run over a range a check is
-called once, so each looks at all of the run's hours.
+Belongs here: their names, their limits, and deciding them from stored hours and the index. Does not: producing anything.
+
+All but one are decided by the step that makes the asset, over all hours of its run: a step of its own for each would cost a
+run of one small hour as much as its assets do. `judged_by_this_version` looks at all hours ever stored, so it is asked once
+a day (`daily_reports`).
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
-from ci_metrics.index.base import Kind, Where
+from ci_metrics.index.base import DocumentIndex, Kind, Where
 from ci_metrics.models import Job, JobLog, Run
-from ci_metrics.orchestration.assets.indexed_documents import classified_or_stated
-from ci_metrics.orchestration.due_hours import silent_hours
-from ci_metrics.orchestration.partition_loop import hours_done
-from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
+from ci_metrics.orchestration.metadata import markdown_table
+from ci_metrics.orchestration.new_failures import worth_an_alarm
+from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
 from ci_metrics.orchestration.stale_hours import OFF
 from ci_metrics.orchestration.store import HourStore
@@ -25,142 +27,157 @@ MOST_UNKNOWN = 0.25
 MOST_MISSING_LOGS = 0.25
 MOST_MODEL_FAILURES = 0.05
 
-#: Hours without a single indexed hour before it is said.
-SILENT_HOURS = 6
-
 _KINDS: tuple[Kind, ...] = ("workflows", "jobs", "steps")
 
+IDS_UNIQUE = dg.AssetCheckSpec(
+    "ids_unique", asset="workflow_jobs", blocking=True, description="No run attempt and no job is stored twice."
+)
+MISSING_LOGS = dg.AssetCheckSpec(
+    "missing_logs", asset="job_logs", description="The share of failed jobs whose log is not there."
+)
+UNKNOWN_SHARE = dg.AssetCheckSpec(
+    "unknown_share", asset="classifications", description="The share of failures that nothing fits."
+)
+MODEL_FAILURES = dg.AssetCheckSpec(
+    "model_failures", asset="classifications", description="The share of failures whose model call failed."
+)
+DOCUMENTS_COMPLETE = dg.AssetCheckSpec(
+    "documents_complete",
+    asset="indexed_documents",
+    blocking=True,
+    description="The index holds every document of the hour, and every failed job's document has its state.",
+)
+NEW_AND_SPIKING_GROUPS = dg.AssetCheckSpec(
+    "new_and_spiking_groups",
+    asset="failure_history",
+    description=(
+        "No group of failures is new or spiking. Generic ones (“exit code 1”) never are, and the first hour of all has "
+        "nothing to compare with."
+    ),
+)
 
-def build_checks() -> list[dg.AssetChecksDefinition]:
-    """All checks. They have no partitions of their own: the run that calls them says which hours it made."""
+#: The key of the check that is asked once a day.
+STALE = dg.AssetCheckKey(dg.AssetKey("classifications"), "judged_by_this_version")
 
-    @dg.asset_check(
-        asset="workflow_jobs",
-        blocking=True,
-        description="No run attempt and no job is stored twice.",
+
+def ids_unique(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
+    """Whether no run attempt and no job of the hours is stored twice."""
+    twice: list[str] = []
+    for hour in hours:
+        runs, jobs = store.read("workflow_runs", hour, Run), store.read("workflow_jobs", hour, Job)
+        twice += _repeated(f"run {run.repo} {run.run_id} attempt {run.run_attempt}" for run in runs)
+        twice += _repeated(f"job {job.job_id} attempt {job.run_attempt}" for job in jobs)
+    return dg.AssetCheckResult(
+        check_name=IDS_UNIQUE.name,
+        passed=not twice,
+        metadata={"repeated": len(twice), "first": ", ".join(twice[:5])},
     )
-    def ids_unique(context: dg.AssetCheckExecutionContext, hours: dg.ResourceParam[HoursPart]) -> dg.AssetCheckResult:
-        twice: list[str] = []
-        for hour in hours_done(hours, context):
-            runs = hours.store.read("workflow_runs", hour, Run)
-            jobs = hours.store.read("workflow_jobs", hour, Job)
-            twice += _repeated(f"run {run.repo} {run.run_id} attempt {run.run_attempt}" for run in runs)
-            twice += _repeated(f"job {job.job_id} attempt {job.run_attempt}" for job in jobs)
-        return dg.AssetCheckResult(passed=not twice, metadata={"repeated": len(twice), "first": ", ".join(twice[:5])})
 
-    @dg.asset_check(
-        asset="indexed_documents",
-        blocking=True,
-        description="The index holds every document of the hour, and every failed job's document has its state.",
+
+def missing_logs(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
+    """Whether the logs of the hours' failed jobs are there, but for some."""
+    states = Counter(log.state for hour in hours for log in store.read("job_logs", hour, JobLog))
+    return _share(MISSING_LOGS, states.total() - states["stored"], states.total(), MOST_MISSING_LOGS)
+
+
+def unknown_share(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
+    """Whether the hours' failures fit a category, but for some."""
+    states = Counter(row.state for hour in hours for row in store.read("classifications", hour, JobVerdicts))
+    return _share(UNKNOWN_SHARE, states["unknown"], states.total(), MOST_UNKNOWN)
+
+
+def model_failures(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
+    """Whether the model answered, but for some; the rules may have answered instead, so the state alone does not tell."""
+    rows = [row for hour in hours for row in store.read("classifications", hour, JobVerdicts)]
+    failed = sum(row.state == "llm_failed" or any(model_failed(j.verdict) for j in row.judged) for row in rows)
+    return _share(MODEL_FAILURES, failed, len(rows), MOST_MODEL_FAILURES)
+
+
+def documents_complete(
+    store: HourStore, index: DocumentIndex, hours: Sequence[str], *, classified: bool
+) -> dg.AssetCheckResult:
+    """Whether the index holds what the hours wrote; where failures are `classified`, whether each has a state."""
+    index.refresh()
+    wrong: list[str] = []
+    for hour in hours:
+        stored = Counter(document.kind for document in store.read("indexed_documents", hour, IndexedDocument))
+        for kind in _KINDS:
+            held = index.count_by(kind, "s_partition", Where(equals={"s_partition": hour})).get(hour, 0)
+            if held < stored[kind]:
+                wrong.append(f"{hour} {kind}: {held} of {stored[kind]} documents")
+        if classified:
+            wrong += [f"{hour} {problem}" for problem in _without_state(store, hour)]
+    return dg.AssetCheckResult(
+        check_name=DOCUMENTS_COMPLETE.name,
+        passed=not wrong,
+        metadata={"problems": len(wrong), "first": "; ".join(wrong[:5])},
     )
-    def documents_complete(
-        context: dg.AssetCheckExecutionContext,
-        hours: dg.ResourceParam[HoursPart],
-        index: dg.ResourceParam[IndexPart],
-        judge: dg.ResourceParam[JudgePart],
-    ) -> dg.AssetCheckResult:
-        index.documents.refresh()
-        wrong: list[str] = []
-        for hour in hours_done(hours, context):
-            stored = Counter(document.kind for document in hours.store.read("indexed_documents", hour, IndexedDocument))
-            for kind in _KINDS:
-                held = index.documents.count_by(kind, "s_partition", Where(equals={"s_partition": hour})).get(hour, 0)
-                if held < stored[kind]:
-                    wrong.append(f"{hour} {kind}: {held} of {stored[kind]} documents")
-            if judge.settings.enable_error_classification:
-                wrong += [f"{hour} {problem}" for problem in classified_or_stated(hours.store, hour)]
-        return dg.AssetCheckResult(passed=not wrong, metadata={"problems": len(wrong), "first": "; ".join(wrong[:5])})
 
-    @dg.asset_check(asset="classifications", description="The share of failures that nothing fits.")
-    def unknown_share(
-        context: dg.AssetCheckExecutionContext, hours: dg.ResourceParam[HoursPart]
-    ) -> dg.AssetCheckResult:
-        return _share(_states(hours.store, hours_done(hours, context)), "unknown", MOST_UNKNOWN)
 
-    @dg.asset_check(asset="classifications", description="The share of failures whose model call failed.")
-    def model_failures(
-        context: dg.AssetCheckExecutionContext, hours: dg.ResourceParam[HoursPart]
-    ) -> dg.AssetCheckResult:
-        # The rules may have answered instead: the state alone does not tell.
-        rows = [
-            row for hour in hours_done(hours, context) for row in hours.store.read("classifications", hour, JobVerdicts)
-        ]
-        failed: Counter[str] = Counter(
-            "llm_failed" if any(model_failed(j.verdict) for j in row.judged) else row.state for row in rows
-        )
-        return _share(failed, "llm_failed", MOST_MODEL_FAILURES)
-
-    @dg.asset_check(asset="job_logs", description="The share of failed jobs whose log is not there.")
-    def missing_logs(context: dg.AssetCheckExecutionContext, hours: dg.ResourceParam[HoursPart]) -> dg.AssetCheckResult:
-        states = Counter(
-            log.state for hour in hours_done(hours, context) for log in hours.store.read("job_logs", hour, JobLog)
-        )
-        absent = sum(n for state, n in states.items() if state != "stored")
-        return _share(Counter({"missing": absent, "stored": states["stored"]}), "missing", MOST_MISSING_LOGS)
-
-    @dg.asset_check(
-        asset="classifications",
-        description="The hour's verdicts are of the classifier now in force.",
-    )
-    def judged_by_this_version(
-        hours: dg.ResourceParam[HoursPart], judge: dg.ResourceParam[JudgePart]
-    ) -> dg.AssetCheckResult:
-        if not judge.settings.enable_error_classification:
-            return dg.AssetCheckResult(passed=True, metadata={"classification": "off"})
-        now = judge.classifier_version
-        judged = {hour: state.of("classifications") for hour, state in hours.store.states().items()}
-        stale = [hour for hour, record in judged.items() if record and record.version not in (now, OFF, "")]
-        return dg.AssetCheckResult(
-            passed=not stale,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={
-                "stale_hours": len(stale),
-                "first": ", ".join(stale[:5]),
-                "what to do": "ci-metrics reclassify, or backfill classifications+",
-            },
-        )
-
-    @dg.asset_check(
-        asset="indexed_documents",
-        name="something_indexed",
-        description=f"At least one of the last {SILENT_HOURS} hours was indexed.",
-    )
-    def something_indexed(hours: dg.ResourceParam[HoursPart]) -> dg.AssetCheckResult:
-        if hours.settings.is_sample:
-            return dg.AssetCheckResult(passed=True, metadata={"why": "sample data only: no REPO is set"})
-        indexed = [
-            hour for hour in hours.store.hours()[-2 * SILENT_HOURS :] if hours.store.state(hour).of("indexed_documents")
-        ]
-        silent = silent_hours(hours.now(), indexed, SILENT_HOURS)
-        return dg.AssetCheckResult(
-            passed=not silent,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={"newest_indexed_hour": indexed[-1] if indexed else "none", "hours_looked_at": SILENT_HOURS},
-        )
-
-    return [
-        ids_unique,
-        documents_complete,
-        unknown_share,
-        model_failures,
-        missing_logs,
-        judged_by_this_version,
-        something_indexed,
+def new_and_spiking_groups(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
+    """Whether the hours' failures are all known ones, as often as usual."""
+    rows = [row for hour in hours for row in worth_an_alarm(store, hour)]
+    new, spiking = (sum(row.kind == kind for row in rows) for kind in ("new", "spiking"))
+    shown = [
+        {
+            "hour": row.hour,
+            "is": row.kind,
+            "type": row.error_type,
+            "failures": row.count,
+            "runs": row.runs,
+            "headline": row.headline,
+            "example": row.examples[0],
+        }
+        for row in rows
     ]
+    columns = ("hour", "is", "type", "failures", "runs", "headline", "example")
+    return dg.AssetCheckResult(
+        check_name=NEW_AND_SPIKING_GROUPS.name,
+        passed=not rows,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{new} new and {spiking} spiking groups of failures",
+        metadata={"new": new, "spiking": spiking, "groups": markdown_table(shown, columns)},
+    )
+
+
+@dg.asset_check(
+    asset=STALE.asset_key, name=STALE.name, description="All stored verdicts are of the classifier now in force."
+)
+def judged_by_this_version(
+    hours: dg.ResourceParam[HoursPart], judge: dg.ResourceParam[JudgePart]
+) -> dg.AssetCheckResult:
+    """Whether no stored hour is stale (`ci-metrics stale` lists those that are)."""
+    if not judge.settings.enable_error_classification:
+        return dg.AssetCheckResult(passed=True, metadata={"classification": "off"})
+    fresh = (judge.classifier_version, OFF, "")
+    judged = {hour: state.of("classifications") for hour, state in hours.store.states().items()}
+    stale = [hour for hour, record in judged.items() if record and record.version not in fresh]
+    return dg.AssetCheckResult(
+        passed=not stale,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "stale_hours": len(stale),
+            "first": ", ".join(stale[:5]),
+            "what to do": "ci-metrics reclassify, or backfill classifications+",
+        },
+    )
+
+
+def _without_state(store: HourStore, hour: str) -> list[str]:
+    """Failed jobs of the hour that no row gives a state."""
+    stated = {row.key for row in store.read("classifications", hour, JobVerdicts)}
+    failed = (job for job in store.read("workflow_jobs", hour, Job) if job.failed and job.finished)
+    return [f"job {job.job_id} has no state" for job in failed if (job.job_id, job.run_attempt) not in stated]
 
 
 def _repeated(names: Iterable[str]) -> list[str]:
     return [name for name, n in Counter(names).items() if n > 1]
 
 
-def _states(store: HourStore, hours: Iterable[str]) -> Counter[str]:
-    return Counter(row.state for hour in hours for row in store.read("classifications", hour, JobVerdicts))
-
-
-def _share(counts: Counter[str], of: str, most: float) -> dg.AssetCheckResult:
-    total = counts.total()
-    share = counts[of] / total if total else 0.0
+def _share(spec: dg.AssetCheckSpec, count: int, total: int, most: float) -> dg.AssetCheckResult:
+    share = count / total if total else 0.0
     return dg.AssetCheckResult(
+        check_name=spec.name,
         passed=share <= most,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"share": round(share, 4), "of": total, "allowed": most},

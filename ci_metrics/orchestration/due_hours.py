@@ -1,11 +1,14 @@
-"""Which hours need another look, of which repositories, and when: pure decisions for the schedule, the sensors and the checks.
+"""Which hours need another look, of which repositories, and when: pure decisions.
 
-What belongs here: states in, hours and repositories out. Does not: Dagster, files, clocks of its own.
+What belongs here: states in, hours and repositories out. Does not: Dagster, files, clocks of its
+own.
 
-A run created at 10:59 ends at 13:00; a failed job is re-run two weeks later; the daemon was down over the weekend. So three
-reasons bring an hour back: it is *missing* (never worked on), it is *unfinished* (runs in progress, something that could not
-be fetched, a verdict still open, a chain that was broken off), or it is *swept* (finished, but young enough that GitHub still
-allows a re-run). All but the first are looked at by repository: GitHub is asked for those alone that are due.
+A run created at 10:59 ends at 13:00; a failed job is re-run two weeks later; the daemon was down
+over the weekend. So three reasons bring an hour back: it is *missing* (never worked on), it is
+*unfinished* (runs in progress, something that could not be fetched, a verdict still open, a chain
+that was broken off), or it is *swept* (finished, but young enough that GitHub still allows a
+re-run). All but the first are looked at by repository: GitHub is asked for those alone that are
+due.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ from typing import Literal
 from ci_metrics.orchestration.hours import HourState, RepoRecord
 from ci_metrics.orchestration.partitions import HOUR, chunks_of, hour_key, hour_start, hours_between, last_closed_hour
 
-#: GitHub allows a re-run up to this long after a run. Source: GitHub's documentation, "Re-running workflows and jobs".
+#: GitHub allows a re-run up to this long after a run. Source: GitHub's documentation, "Re-running
+#: workflows and jobs".
 RERUN_LIMIT = timedelta(days=30)
 
 #: Finished hours younger than this are swept more often: most re-runs come soon.
@@ -26,17 +30,23 @@ YOUNG = timedelta(hours=24)
 SWEEP_YOUNG_EVERY = timedelta(hours=3)
 SWEEP_OLD_EVERY = timedelta(hours=24)
 
-#: How long to wait before an unfinished hour is redone: by its age, so that a run that hangs for days costs little.
+#: How long to wait before an unfinished hour is redone: by its age, so that a run that hangs for
+#: days costs little.
 UNFINISHED_EVERY = (
     (timedelta(hours=6), timedelta(minutes=15)),
     (timedelta(days=3), timedelta(hours=2)),
     (RERUN_LIMIT, timedelta(hours=24)),
 )
-#: What fails again and again is waited for twice as long each time, up to this: a repository that is gone costs little.
+#: What fails again and again is waited for twice as long each time, up to this: a repository that
+#: is gone costs little.
 SELDOM = timedelta(hours=24)
 
-#: The tag of a run that says why it was asked for: one of `Reason` from the sensors, which leave to `due_repositories` whom to ask.
+#: The tag of a run that says why it was asked for: one of `Reason` from the sensors, which leave to
+#: `due_repositories` whom to ask.
 REASON_TAG = "ci_metrics/reason"
+
+#: So many closed hours without one that was indexed are worth telling.
+SILENT_HOURS = 6
 
 Reason = Literal["missing", "unfinished", "sweep"]
 REASONS: tuple[Reason, ...] = ("missing", "unfinished", "sweep")
@@ -58,12 +68,15 @@ def due_repositories(now: datetime, hour: str, state: HourState, repos: Sequence
 
 
 def repositories_to_ask(now: datetime, hour: str, state: HourState, repos: Sequence[str], reason: str) -> list[str]:
-    """Of which repositories a run asks GitHub; `reason` is its tag's. A person's run, and a schedule's, ask for all of them."""
+    """Of which repositories a run asks GitHub; `reason` is its tag's.
+
+    A person's run, and a schedule's, ask for all of them.
+    """
     return due_repositories(now, hour, state, repos) if reason in REASONS else list(repos)
 
 
 def asked_repositories(state: HourState, repos: Sequence[str], reason: str) -> set[str]:
-    """Of which repositories a run asks GitHub after `workflow_runs` has: those that it has asked for."""
+    """Of which repositories a run asks GitHub further: those that `workflow_runs` asked for."""
     runs = state.of("workflow_runs")
     if reason not in REASONS or runs is None:
         return set(repos)
@@ -73,10 +86,11 @@ def asked_repositories(state: HourState, repos: Sequence[str], reason: str) -> s
 def plan(
     now: datetime, states: Mapping[str, HourState], repos: Sequence[str], start: datetime, *, most_ranges: int = 3
 ) -> list[HourRange]:
-    """The hours to redo now, at most `most_ranges` ranges of a day each: missing ones first, then unfinished, then swept.
+    """The hours to redo now, as at most `most_ranges` ranges of a day: missing, unfinished, swept.
 
-    `states` are those of hours that were worked on; `start` is the first hour of the partition set. Before the oldest hour
-    of the last 30 days that was worked on nothing is missing: history is a person's decision (a backfill).
+    `states` are those of hours that were worked on; `start` is the first hour of the partition set.
+    Before the oldest hour of the last 30 days that was worked on nothing is missing: history is a
+    person's decision (a backfill).
     """
     known = {key: state for key, state in states.items() if key >= oldest_swept(now, start)}
     if not known:
@@ -100,9 +114,10 @@ def oldest_swept(now: datetime, start: datetime) -> str:
 
 
 def old_and_open(now: datetime, states: Mapping[str, HourState]) -> list[str]:
-    """The hours too old for `plan` whose verdicts are still open (no money, a failing model), and were not looked at lately.
+    """The hours too old for `plan` with open verdicts (no money, a failing model), when due again.
 
-    `states`: of the hours that may be such. The money is for a clock hour, so they are due once an hour.
+    `states`: of the hours that may be such. The money is for a clock hour, so they are due once an
+    hour.
     """
     oldest = hour_key(now - RERUN_LIMIT)
     return [
@@ -136,7 +151,8 @@ def _reasons(now: datetime, age: timedelta, state: HourState, repos: Sequence[st
         seen, tries = state.last_seen, runs.failed.tries if runs and runs.failed else 0
         whole: Reason | None = "unfinished" if seen is None or now - seen >= _wait(age, tries) else None
         return dict.fromkeys(repos, whole)
-    # A repository that was added since is due; the others by their parts, which are one object where they are alike.
+    # A repository that was added since is due; the others by their parts, which are one object
+    # where they are alike.
     reasons: dict[str, Reason | None] = dict.fromkeys(repos, "sweep")
     alike = {id(part): _reason_of(now, age, part.seen, [part]) for part in runs.repos.values()}
     reasons.update({repo: alike[id(part)] for repo, part in runs.repos.items() if repo in reasons})
@@ -159,6 +175,6 @@ def _reason_of(now: datetime, age: timedelta, seen: datetime, parts: Iterable[Re
 
 
 def _wait(age: timedelta, tries: int) -> timedelta:
-    """How long what is unfinished waits: by its age, and twice as long each time that it failed again."""
+    """How long what is unfinished waits: by its age, twice as long each time it failed again."""
     wait = next((wait for limit, wait in UNFINISHED_EVERY if age <= limit), SELDOM)
     return min(SELDOM, wait * (1 << max(0, min(tries, 10) - 1)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.history.flaky_flags import flag_rules, flags_within
-from ci_metrics.history.job_documents import merged
+from ci_metrics.history.job_documents import merged_body
 from ci_metrics.history.labels import Labels, labelled
 from ci_metrics.index.base import Document
 from ci_metrics.index.documents import Provenance, job_document, step_documents, workflow_document
@@ -42,8 +42,8 @@ def read_rows(store: HourStore, hour: str) -> HourRows:
 def derive_documents(rows: HourRows, provenance: Provenance, *, labels: Labels, taxonomy: Taxonomy) -> list[Document]:
     """Every document of the hour. A label decides over the machine's verdict, and flags follow from both."""
     documents = list(_documents(rows, provenance, taxonomy.parents))
-    documents = merged(documents, labelled(documents, labels, taxonomy.parents))
-    return merged(documents, flags_within(documents, flag_rules(taxonomy)))
+    documents = merged_body(documents, labelled(documents, labels, taxonomy.parents))
+    return merged_body(documents, flags_within(documents, flag_rules(taxonomy)))
 
 
 def _documents(rows: HourRows, provenance: Provenance, parents: Mapping[str, str]) -> Iterator[Document]:

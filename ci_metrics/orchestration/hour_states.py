@@ -1,12 +1,14 @@
-"""Where the states of hours are kept: one small file an hour, and a cache a month to find those that are due.
+"""Where the states of hours are kept: a small file an hour, and a cache a month to find those due.
 
-What belongs here: these files. Does not: what is in a state (`hours.py`), an hour's rows (`store.py`).
+What belongs here: these files. Does not: what is in a state (`hours.py`), an hour's rows
+(`store.py`).
 
     <root>/state/2026-03/2026-03-02T05.json     the state of an hour
     <root>/state/2026-03/cache.zst              the states of the month as they were read last: only ever a cache
     <root>/open/2026-03-02T05                   empty: a verdict of the hour is open (every such hour has one; others may)
 
-A look at a month costs a listing and its cache; only files that changed since (by the listing's own words) are read.
+A look at a month costs a listing and its cache; only files that changed since (by the listing's own
+words) are read.
 """
 
 from __future__ import annotations
@@ -26,14 +28,15 @@ from ci_metrics.orchestration.hours_of_0_1 import OldStates
 
 _log = logging.getLogger(__name__)
 
-#: The cache is written again when so many states were not in it: reading a few at every look costs less than writing it.
+#: The cache is written again when so many states were not in it: reading a few at every look costs
+#: less than writing it.
 CHANGED_ENOUGH = 8
 
 _CACHE = TypeAdapter(dict[str, tuple[str, HourState]])  # hour -> (what the listing said of its file, its state)
 
 
 class HourStates:
-    """The states below one root; hours that version 0.1 left are read too, and kept in this form from then on."""
+    """The states below one root; those that version 0.1 left are read, and kept in this form."""
 
     def __init__(self, root: UPath) -> None:
         """`root` need not exist yet."""
@@ -46,20 +49,23 @@ class HourStates:
         return alone(self._folder / ".lock")
 
     def read(self, hour: str) -> HourState:
-        """An hour's state; an empty one when it was never worked on. A damaged one has to be made again: it is said, and empty."""
+        """An hour's state; an empty one when it was never worked on.
+
+        A damaged one has to be made again: it is said, and empty.
+        """
         try:
             data = self._file(hour).read_bytes()
         except FileNotFoundError:
             return self._old.read(hour)
         return _parsed(hour, data)
 
-    def write(self, hour: str, state: HourState) -> None:
-        """Replace an hour's state."""
+    def write(self, hour: str, state: HourState, before: HourState) -> None:
+        """Replace an hour's state, which was `before` until now."""
         marker = self._root / "open" / hour
-        if state.open:
+        if state.open and not before.open:
             put(marker, b"")  # before the state, and below after it: no open hour is ever without
         put(self._file(hour), state_to_json(state))
-        if not state.open:
+        if before.open and not state.open:
             marker.unlink(missing_ok=True)
 
     def hours(self) -> list[str]:
@@ -73,8 +79,7 @@ class HourStates:
 
     def many(self, first: str = "", last: str = "~") -> dict[str, HourState]:
         """The states of the hours from `first` to `last`, in order."""
-        self._bring_over()
-        found: dict[str, HourState] = {}
+        found = self._bring_over()
         for month in self._months():
             if first[:7] <= month <= last[:7]:
                 found.update(self._month(self._folder / month))
@@ -94,7 +99,9 @@ class HourStates:
                 raise data
             known[paths[path]] = (listed[paths[path]], _parsed(paths[path], data))
         if len(changed) >= CHANGED_ENOUGH:
-            put(folder / "cache.zst", zstandard.compress(_CACHE.dump_json(known, exclude_defaults=True)))
+            packed = zstandard.compress(_CACHE.dump_json(known, exclude_defaults=True))
+            with contextlib.suppress(OSError):  # who may only look does without
+                put(folder / "cache.zst", packed)
         return {hour: state for hour, (_, state) in known.items()}
 
     def _cached(self, folder: UPath) -> Mapping[str, tuple[str, HourState]]:
@@ -103,13 +110,18 @@ class HourStates:
         except (FileNotFoundError, ValidationError, zstandard.ZstdError):
             return {}
 
-    def _bring_over(self) -> None:
-        """Keep what 0.1 left in this form; its own files go."""
+    def _bring_over(self) -> dict[str, HourState]:
+        """Keep what 0.1 left in this form; its own files go. Gives what cannot be kept, where nothing may be written."""
+        left: dict[str, HourState] = {}
         for hour in self._old.hours():
-            with self.alone():
-                if not self._file(hour).exists():
-                    self.write(hour, self._old.read(hour))
-                self._old.remove(hour)
+            try:
+                with self.alone():
+                    if not self._file(hour).exists():
+                        self.write(hour, self._old.read(hour), HourState())
+                    self._old.remove(hour)
+            except OSError:
+                left[hour] = self._old.read(hour)
+        return left
 
     def _months(self) -> list[str]:
         return sorted(listing(self._folder))
@@ -127,7 +139,7 @@ _STAMP = ("ETag", "etag", "md5Hash", "created", "size")
 
 
 def listing(folder: UPath) -> dict[str, str]:
-    """What lies in a folder, other processes' files too: by name, what changes whenever it is replaced. Hidden ones are left out."""
+    """What lies in a folder and is not hidden: by name, what changes whenever it is replaced."""
     if is_local(folder):
         found = _local_listing(str(folder))
     else:

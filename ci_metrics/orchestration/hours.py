@@ -1,11 +1,12 @@
-"""What is known of an hour: one record an asset, its part of each repository in it, and what follows from them alone.
+"""What is known of an hour: one record an asset, by repository, and what follows from them.
 
-What belongs here: the records, their JSON, whether the hour is finished and why not. Does not: files (`hour_states.py`), when
-an hour is due (`due_hours.py`).
+What belongs here: the records, their JSON, whether the hour is finished and why not. Does not:
+files (`hour_states.py`), when an hour is due (`due_hours.py`).
 
-An asset's record is written together with its rows. It names them (`commit`, the digest of their file) and what they were made
-of (`made_of`, the commits of the assets that were read): where the two differ from what is in force, the hour is done again.
-That one rule finds an hour whose run was killed, whose rows another run wrote anew, or of which one asset alone was redone.
+An asset's record is written together with its rows. It names them (`commit`, the digest of their
+file) and what they were made of (`made_of`, the commits of the assets that were read): where the
+two differ from what is in force, the hour is done again. That one rule finds an hour whose run was
+killed, whose rows another run wrote anew, or of which one asset alone was redone.
 """
 
 from __future__ import annotations
@@ -17,13 +18,22 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator, TypeAdapter
 
+from ci_metrics.errors import ShapeError
+
+#: Of the files of hours: raised when reading those before needs a step of its own. 1: version 0.1
+#: (`hours_of_0_1.py`), which said none.
+FORMAT = 2
+
 #: Assets without which an hour is not done: the first one, and the last two.
 NEEDED = ("workflow_runs", "indexed_documents", "failure_history")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAside:
-    """Something that could not be done: why, how often it was tried in a row, and (of a whole hour) in which Dagster run last."""
+    """Something that could not be done, and why.
+
+    `tries`: how often in a row. `run`: of a whole hour, the Dagster run that tried last.
+    """
 
     why: str
     tries: int = 1
@@ -36,9 +46,8 @@ class RepoRecord:
 
     seen: datetime  # when it was last asked for
     unfinished: int = 0  # of its runs, jobs or logs: those that will still change
-    set_aside: Mapping[str, SetAside] = field(
-        default_factory=dict
-    )  # by the name of what it is: a run, a job, the listing
+    #: By the name of what it is: a run, a job, the listing.
+    set_aside: Mapping[str, SetAside] = field(default_factory=dict)
 
     @property
     def is_finished(self) -> bool:
@@ -140,7 +149,7 @@ class HourState:
 
     @property
     def broken_off(self) -> list[str]:
-        """Why the chain has to be gone through again, whatever GitHub says; nothing when it was ended."""
+        """Why the chain must be gone through again, whatever GitHub says; [] when it was ended."""
         return list(self._broken_off())
 
     def _broken_off(self) -> Iterator[str]:
@@ -185,9 +194,8 @@ class Outcome:
     asked: Sequence[str]  # those that were worked on now: the parts of the others stay
     unfinished: Mapping[str, int] = field(default_factory=dict)
     failures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # what could not be done, and why
-    notes_finished: bool = (
-        False  # whether those of which nothing is left open are noted too, with when they were asked for
-    )
+    #: Whether those of which nothing is left open are noted too, with when they were asked for.
+    notes_finished: bool = False
 
     @property
     def problems(self) -> dict[str, str]:
@@ -219,14 +227,37 @@ def _tried_again(before: RepoRecord | None, failures: Mapping[str, str]) -> dict
     }
 
 
-_STATE = TypeAdapter(HourState)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    format: int
+    state: HourState
+
+
+_FILE = TypeAdapter(_File)
 
 
 def state_to_json(state: HourState) -> bytes:
     """As `state_of_json` reads it; equal states give equal bytes."""
-    return _STATE.dump_json(state, exclude_defaults=True)
+    return _FILE.dump_json(_File(format=FORMAT, state=state), exclude_defaults=True)
 
 
 def state_of_json(data: bytes) -> HourState:
-    """Raises pydantic.ValidationError for anything that is no state."""
-    return _STATE.validate_json(data)
+    """Raises pydantic.ValidationError for what is no state, ShapeError for a later version's."""
+    refuse_later(_FORMAT.validate_json(data).format, "the state of an hour")
+    return _FILE.validate_json(data).state
+
+
+def refuse_later(found: int | bytes, what: str) -> None:
+    """Raises ShapeError when a file of hours is of a later format than this version knows."""
+    if int(found) > FORMAT:
+        raise ShapeError(
+            f"{what} was written by a later version (format {int(found)}, known up to {FORMAT}). Use that one"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Format:
+    format: int
+
+
+_FORMAT = TypeAdapter(_Format)

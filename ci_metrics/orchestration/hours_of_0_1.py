@@ -1,7 +1,7 @@
-"""The states of hours as version 0.1 kept them: a file an asset and hour, which knew nothing of repositories.
+"""The states of hours as version 0.1 kept them: a file an asset and hour, not by repository.
 
-What belongs here: reading them as this version's, and removing them then. Does not: rows, which have not changed in any way that
-reading does not bridge (`arrow_tables.py`).
+What belongs here: reading them as this version's, and removing them then. Does not: rows, which
+have not changed in any way that reading does not bridge (`arrow_tables.py`).
 
     <root>/hours/2026-03-02T05/<asset>.json              counts, `at` (when), `unfinished`, `problems`, `open`, `version`
     <root>/workflow_runs/2026-03-02T05.parquet           its notes: what was fetched of which repository
@@ -57,7 +57,7 @@ class OldStates:
         folder.fs.rm(folder.path, recursive=True)
 
     def _repos(self, hour: str, runs: AssetRecord) -> Mapping[str, RepoRecord]:
-        """What was noted of each repository; that of the whole hour when the rows' file says nothing."""
+        """What was noted of each repository; of the whole hour when the rows' file says nothing."""
         try:
             data = (self._root / "workflow_runs" / f"{hour}.parquet").read_bytes()
             notes = json.loads((pq.read_schema(io.BytesIO(data)).metadata or {}).get(b"ci_metrics", b"{}"))

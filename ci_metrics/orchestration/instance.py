@@ -22,6 +22,9 @@ PID_TAG = "ci_metrics/pid"
 #: Links to the files at the top of the checkout; in the wheel they are files.
 DAGSTER_YAML = Path(__file__).with_name("dagster.yaml")
 WORKSPACE_YAML = Path(__file__).with_name("workspace.yaml")
+#: Dagster's switch for one event an asset before a run over a range, in place of one an asset and hour: of 168 hours they
+#: took a third of the time (measured on SQLite). The price: the hours of a failed range are not marked as failed in the UI.
+_ONE_EVENT_AN_ASSET = "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS"
 
 _OPEN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
 
@@ -39,6 +42,7 @@ def dagster_home(settings: Settings) -> Path:
 @contextmanager
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """The instance in that home; runs whose process has died are marked as failed first, and their pool slots freed."""
+    os.environ.setdefault(_ONE_EVENT_AN_ASSET, "true")
     with dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance:
         _bury_the_dead(instance)
         yield instance

@@ -17,7 +17,7 @@ from functools import partial
 from ci_metrics.history.attempts import CHUNK
 from ci_metrics.history.flaky_flags import flag_rules
 from ci_metrics.history.history_pass import run_history_pass
-from ci_metrics.history.job_documents import changes_between, merged, steps_of, write_changes
+from ci_metrics.history.job_documents import document_changes, merged_body, steps_of, write_changes
 from ci_metrics.history.labels import Labels, is_shared, label_on, label_to_withdraw, labelled, said_at_once, unlabelled
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.orchestration.assets import classifications, failure_history, indexed_documents
@@ -38,7 +38,6 @@ class Relabelled:
     missing: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _SaidByPerson(Only):
     """A person's verdict that the judge gave: it is judged again when its label is gone."""
 
@@ -123,9 +122,9 @@ def _derive_from_documents(parts: Parts, hour: str, documents: Sequence[Document
     """The same from the documents themselves; how many jobs' documents cannot tell any more what the machine said."""
     taxonomy, index = parts.judge.taxonomy, parts.index.documents
     given_back, lost = unlabelled(documents, taxonomy.parents)
-    machine = merged(documents, given_back)
-    derived = merged(machine, labelled(machine, labels, taxonomy.parents))
-    write_changes(index, changes_between(documents, derived))
+    machine = merged_body(documents, given_back)
+    derived = merged_body(machine, labelled(machine, labels, taxonomy.parents))
+    write_changes(index, document_changes(documents, derived))
     run_history_pass(index, hour, rules=flag_rules(taxonomy))
     return sum(label_on(job, job, labels) is None for job in lost)
 

@@ -31,7 +31,9 @@ def plot(counts: Mapping[Any, int]) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md("\n".join(["| | | |", "|---|---|---:|", *rows]))
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], most: int = 20) -> dg.MarkdownMetadataValue:
+def markdown_table(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], most: int = 20
+) -> dg.MarkdownMetadataValue:
     """The first rows as a markdown table; says how many more there are."""
     if not rows:
         return dg.MetadataValue.md("_no rows_")

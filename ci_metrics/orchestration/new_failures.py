@@ -1,7 +1,7 @@
 """The `new_failures` table of an hour: the groups of failures that are new in it or spiking.
 
 What belongs here: the rows, and reading them back. Does not: deciding what is new (`history/groups.py`), raising an alarm
-(`history_checks.py`).
+(`checks.py`).
 """
 
 from __future__ import annotations

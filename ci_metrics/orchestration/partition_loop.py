@@ -1,6 +1,7 @@
 """The loop that every asset runs: one hour at a time, each committed as it is finished.
 
-What belongs here: the loop, its per-hour metadata, what is kept when an hour fails. Does not: any asset's work.
+What belongs here: the loop, its per-hour metadata, what is kept when an hour fails. Does not: any
+asset's work.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from ci_metrics.orchestration.hours import HourState
 from ci_metrics.orchestration.parts import HoursPart, JudgePart, classifier_in_words
 from ci_metrics.orchestration.run_messages import classification_enabled
 
-#: How often an hour is worked on again because another run has committed meanwhile: each time one of the two has come through.
+#: How often an hour is worked on again because another run has committed meanwhile: each time one
+#: of the two has come through.
 MOST_REPEATS = 5
 
 #: What would meet every hour alike: nobody is let in, settings are wrong, the disk is full.
 STOPS = (AuthenticationError, SettingsError, OSError, MemoryError)
-#: So many hours in a row that could not be done are no longer the hours' trouble: a server is down, and each would wait for it.
+#: So many hours in a row that could not be done are no longer the hours' trouble: a server is down,
+#: and each would wait for it.
 MOST_IN_A_ROW = 3
 
 #: What an asset does for one hour: returns the hour's metadata.
@@ -37,17 +40,20 @@ def each_hour(
     *,
     made_of: Sequence[str] = (),
     again: HourWork | None = None,
-) -> None:
-    """Do `work` for each of the run's hours, oldest first, and put its metadata on that hour's own event.
+) -> list[str]:
+    """Do `work` for each of the run's hours, oldest first; the hours done.
 
-    `made_of`: the assets that the work rests on. Where another run commits one of them meanwhile, the work is done again,
-    by `again` if that is another one.
+    Each one's metadata stands on its own event.
 
-    An hour that cannot be done is set aside with its reason: the other hours go on, in this asset and in the run's later
-    ones. The last asset of the run raises dg.Failure that names all that was set aside. So does an asset that could do no
-    hour, and at once what would meet every hour alike (`STOPS`, or the same trouble `MOST_IN_A_ROW` times). A failure is not
-    retried: what could be retried was, inside. Because Dagster marks no partition of a failed asset, those of the hours that
-    were done are logged here.
+    `made_of`: the assets that the work rests on. Where another run commits one of them meanwhile,
+    the work is done again, by `again` if that is another one.
+
+    An hour that cannot be done is set aside with its reason: the other hours go on, in this asset
+    and in the run's later ones. The last asset of the run raises dg.Failure that names all that was
+    set aside. So does an asset that could do no hour, and at once what would meet every hour alike
+    (`STOPS`, or the same trouble `MOST_IN_A_ROW` times). A failure is not retried: what could be
+    retried was, inside. Because Dagster marks no partition of a failed asset, those of the hours
+    that were done are logged here.
     """
     done: dict[str, Mapping[str, Any]] = {}
     aside: dict[str, str] = {}
@@ -77,12 +83,7 @@ def each_hour(
         context.add_asset_metadata(dict(metadata), partition_key=hour)
     for hour, why in aside.items():
         context.add_asset_metadata({"set_aside": why}, partition_key=hour)
-
-
-def hours_done(hours: HoursPart, context: dg.AssetCheckExecutionContext) -> list[str]:
-    """The hours of a check's run that nothing has set aside so far: what there is to be checked."""
-    run = context.op_execution_context.run.run_id
-    return [hour for hour in context.partition_keys if not _set_aside(hours.store.state(hour), run)]
+    return list(done)
 
 
 def _set_aside(state: HourState, run: str) -> str | None:
@@ -116,15 +117,20 @@ def until_not_overtaken(
     hours: HoursPart, hour: str, work: Callable[[str], Done], made_of: Sequence[str], again: Callable[[str], Done]
 ) -> Done:
     """Look at an hour and do the work on it; done again where another run came in between."""
-    for act in (work, *[again] * MOST_REPEATS):
-        hours.store.look(hour, made_of)
+    for number, act in enumerate((work, *[again] * MOST_REPEATS)):
+        hours.store.look(hour, made_of, anew=number > 0)
         with contextlib.suppress(OvertakenError):
             return act(hour)
     raise OvertakenError(f"other runs wrote hour {hour} anew each of the {MOST_REPEATS + 1} times it was worked on")
 
 
+def with_checks(*results: dg.AssetCheckResult) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster tells results with checks by the bare type
+    """What an asset returns after its loop: the results of its checks over the hours that were done."""
+    return dg.MaterializeResult(check_results=results)
+
+
 def announce_classifier(context: dg.AssetExecutionContext, judge: JudgePart) -> None:
-    """Say in the run log which classifier answers, and why; once a run, whichever of the assets that call this is its first."""
+    """Say in the run log which classifier answers, and why; once a run, by its first asset."""
     first = dg.AssetKey("workflow_runs")
     if judge.settings.enable_error_classification and (
         context.asset_key == first or first not in context.job_def.asset_layer.selected_asset_keys

@@ -5,7 +5,7 @@ What belongs here: the decorator that the assets' modules use. Does not: any ass
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -24,9 +24,13 @@ def partitioned_asset(
     kinds: Iterable[str],
     pool: str | None = None,
     code_version: str | None = None,
+    checks: Sequence[dg.AssetCheckSpec] = (),
     description: str,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Declare an asset of partitions that a run takes in ranges. `rows`: what it stores of each, shown as its columns."""
+    """Declare an asset of partitions that a run takes in ranges.
+
+    `rows`: what it stores of each, shown as its columns; `checks`: those whose results it returns.
+    """
     return dg.asset(
         name=name,
         deps=[upstream] if upstream is not None else [],
@@ -37,6 +41,7 @@ def partitioned_asset(
         owners=["team:ci"],
         pool=pool,
         code_version=code_version,
+        check_specs=checks,
         metadata={"dagster/column_schema": table_schema(rows)} if rows is not None else None,
         description=description,
     )

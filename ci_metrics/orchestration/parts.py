@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from upath import UPath
@@ -22,7 +22,7 @@ from ci_metrics.github import GitHub, open_github
 from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
-from ci_metrics.llm.batch_ledger import FileBatchLedger
+from ci_metrics.llm.batch_ledger import BatchLedger, FileBatchLedger
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.llm.clients import build_client
 from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
@@ -33,6 +33,7 @@ from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.batches import Batches
+from ci_metrics.verdicts.budget import utc_now
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.versions import StageVersions, stage_versions
 
@@ -49,11 +50,6 @@ OnHour = Callable[[str, str, int, int], None]
 
 def say_nothing(asset: str, hour: str, done: int, total: int) -> None:
     """The default: nobody listens."""
-
-
-def utc_now() -> datetime:
-    """The present moment, UTC."""
-    return datetime.now(UTC)
 
 
 class HoursPart:
@@ -139,7 +135,7 @@ class JudgePart(_Opening):
     @cached_property
     def verdicts(self) -> IndexVerdictStore:
         """The verdict index: what humans and models said of each distinct error."""
-        return IndexVerdictStore(self._index.documents)
+        return IndexVerdictStore(self._index.documents, unwritten=self._hours.store.root / "unwritten_verdicts")
 
     @cached_property
     def labels(self) -> LabelStore:
@@ -155,6 +151,11 @@ class JudgePart(_Opening):
         return client
 
     @cached_property
+    def ledger(self) -> BatchLedger:
+        """What is noted of the message batches under way."""
+        return FileBatchLedger(self.settings.data_dir / "batches")
+
+    @cached_property
     def batches(self) -> Batches | None:
         """The message batches under way; None without a model, or when the settings want none."""
         if self.model is None or not self.settings.model_batches:
@@ -164,7 +165,7 @@ class JudgePart(_Opening):
             taxonomy=self.taxonomy,
             model=self.model,
             store=self.verdicts,
-            ledger=FileBatchLedger(self.settings.data_dir / "batches"),
+            ledger=self.ledger,
         )
 
     @cached_property

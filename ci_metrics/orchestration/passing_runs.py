@@ -1,11 +1,13 @@
-"""The last passing run of each failed job of an hour: found in what is stored, else asked for; the shapes of its log kept.
+"""The last passing run of each failed job of an hour: found, and the shapes of its log kept.
 
-What belongs here: which passing job is whose background, and how few requests find it. Does not: the files (`backgrounds.py`),
-the requests (`github/passing_runs.py`), what background does to an extraction (`logs/`).
+What belongs here: which passing job is whose background, and how few requests find it. Does not:
+the files (`backgrounds.py`), the requests (`github/passing_runs.py`), what background does to an
+extraction (`logs/`).
 
-A distinct job (repository, workflow, job's name) is looked at once an hour, however often it failed, the most failing first, and
-no log is fetched while one that was fetched within a week of the failure is there. Of passing jobs those of the base branch come
-first (the pull request's, else the default branch), then any. What was decided for a failed job stays; what could not be had is
+A distinct job (repository, workflow, job's name) is looked at once an hour, however often it
+failed, the most failing first, and no log is fetched while one that was fetched within a week of
+the failure is there. Of passing jobs those of the base branch come first (the pull request's, else
+the default branch), then any. What was decided for a failed job stays; what could not be had is
 looked for when the hour is done again.
 """
 
@@ -22,13 +24,14 @@ from ci_metrics.errors import CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.logs.background import SHAPES_VERSION, background_of
 from ci_metrics.models import Job, JobLog, PassingLog, Run
-from ci_metrics.orchestration.backgrounds import DAY, Answer, Backgrounds, DistinctJob, began, distinct
-from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start
+from ci_metrics.orchestration.backgrounds import DAY, Backgrounds, DistinctJob, KnownPassing, distinct_job, job_began
+from ci_metrics.orchestration.partitions import hour_key, hour_start
 from ci_metrics.orchestration.rows import JobKey
 from ci_metrics.orchestration.store import HourStore
 
-#: Requests that an hour may spend on backgrounds: at least so many, or one for so many of its jobs. Without a limit the first hour of
-#: a busy installation, in which no job has a background yet, costs 0.319 requests a job instead of 0.294 (bench/github_requests.py).
+#: Requests that an hour may spend on backgrounds: at least so many, or one for so many of its jobs.
+#: Without a limit the first hour of a busy installation, in which no job has a background yet,
+#: costs 0.319 requests a job instead of 0.294 (bench/github_requests.py).
 LEAST_REQUESTS, JOBS_A_REQUEST = 20, 50
 #: Bytes of a passing log that are read, its beginning and its end: a second of work.
 MOST_BYTES = 20_000_000
@@ -40,7 +43,7 @@ _TOO_LATE = PassingLog(state="absent", detail="it is known to have passed only a
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundPassing:
     """What a search came to."""
 
     logs: list[JobLog]  # with what was found
@@ -60,8 +63,10 @@ def undecided(log: JobLog) -> bool:
 
 def look_for(
     github: GitHub, store: HourStore, hour: str, jobs: Sequence[Job], runs: Iterable[Run], logs: Sequence[JobLog]
-) -> Found:
-    """Find a passing run for each failed job whose log this is. What GitHub refuses is a state, not an error.
+) -> FoundPassing:
+    """Find a passing run for each failed job whose log this is.
+
+    What GitHub refuses is a state, not an error.
 
     `jobs`, `runs`: all of the hour, whatever became of them; `logs`: those that are `undecided`.
     """
@@ -72,12 +77,12 @@ def look_for(
     search = _Search(github, store, hour, jobs, runs, due)
     fetched = search.settle()
     settled = [replace(log, passing=search.found.get(key, log.passing)) for key, log in zip(keys, logs, strict=True)]
-    return Found(settled, (github.requests - before).total, fetched)
+    return FoundPassing(settled, (github.requests - before).total, fetched)
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A passing job whose shapes are needed, and the failed jobs, oldest first, that they are background of."""
+    """A passing job whose shapes are needed, and the failed jobs, oldest first, that need them."""
 
     name: DistinctJob
     failed: Sequence[Job]
@@ -104,9 +109,9 @@ class _Search:
         self._runs = {run.run_id: run for run in sorted(runs, key=lambda run: run.workflow_id is not None)}
         self._failed: dict[DistinctJob, list[Job]] = {}
         self._first: dict[tuple[str, str], datetime] = {}
-        for job in sorted(due, key=began):
-            self._failed.setdefault(distinct(job), []).append(job)
-            self._first.setdefault((job.repo, job.workflow_name), began(job))
+        for job in sorted(due, key=job_began):
+            self._failed.setdefault(distinct_job(job), []).append(job)
+            self._first.setdefault((job.repo, job.workflow_name), job_began(job))
         self._listed: dict[tuple[str, int, str], list[Job] | CiMetricsError] = {}
 
     def settle(self) -> int:
@@ -122,12 +127,12 @@ class _Search:
             if isinstance(chosen, PassingLog):
                 self._note(failed, chosen)
             else:
-                wanted.append(_Wanted(name, [job for job in failed if began(chosen) < began(job)], chosen))
-                self._note([job for job in failed if began(chosen) >= began(job)], _TOO_LATE)
+                wanted.append(_Wanted(name, [job for job in failed if job_began(chosen) < job_began(job)], chosen))
+                self._note([job for job in failed if job_began(chosen) >= job_began(job)], _TOO_LATE)
         kept = {answer.path for name in answers for answer in answers[name] if answer.is_readable}
         return self._fetch_all(wanted, kept)
 
-    def _unanswered(self, failed: Sequence[Job], answers: Sequence[Answer]) -> list[Job]:
+    def _unanswered(self, failed: Sequence[Job], answers: Sequence[KnownPassing]) -> list[Job]:
         """The failed jobs that no kept shapes are background of; the others are noted."""
         left = []
         for job in failed:
@@ -140,26 +145,30 @@ class _Search:
         return left
 
     def _stored(self, names: set[DistinctJob]) -> dict[DistinctJob, list[Job]]:
-        """Passing jobs of these names, of this hour and of the day before it as far as it is stored."""
+        """Passing jobs of these names, of this hour and the day before, as far as stored."""
+        if not names:
+            return {}
+        first = hour_key(hour_start(self._hour) - DAY)
+        before = [hour for hour, state in self._store.states(first, self._hour).items() if state.of("workflow_jobs")]
         found: dict[DistinctJob, list[Job]] = {}
-        for back in range(DAY // HOUR + 1) if names else ():
-            hour = hour_key(hour_start(self._hour) - back * HOUR)
-            jobs = self._store.read_or_none("workflow_jobs", hour, Job, without=_PARTS) if back else self._jobs
+        for hour in {*before, self._hour}:
+            same = hour == self._hour
+            jobs = self._jobs if same else self._store.read_or_none("workflow_jobs", hour, Job, without=_PARTS)
             for job in jobs:
-                if job.conclusion == "success" and distinct(job) in names:
-                    found.setdefault(distinct(job), []).append(job)
+                if job.conclusion == "success" and distinct_job(job) in names:
+                    found.setdefault(distinct_job(job), []).append(job)
         return found
 
     def _choose(
-        self, name: DistinctJob, failed: Sequence[Job], stored: Sequence[Job], answers: Sequence[Answer]
+        self, name: DistinctJob, failed: Sequence[Job], stored: Sequence[Job], answers: Sequence[KnownPassing]
     ) -> Job | PassingLog:
         tried = {answer.tried for answer in answers if not answer.path}
         untried = [job for job in stored if _id(job) not in tried]
         for job in failed:
-            earlier = [passed for passed in untried if began(passed) < began(job)]
+            earlier = [passed for passed in untried if job_began(passed) < job_began(job)]
             if earlier:
                 base = self._base(job)
-                return max(earlier, key=lambda passed: (passed.head_branch == base, began(passed)))
+                return max(earlier, key=lambda passed: (passed.head_branch == base, job_began(passed)))
         denial = next((answer for answer in answers if answer.denies(failed[0])), None)
         return PassingLog(state="absent", detail=denial.detail) if denial else self._ask(name, failed[0])
 
@@ -174,15 +183,15 @@ class _Search:
             listed = self._passing_jobs(name, run.workflow_id, branch)
             if isinstance(listed, CiMetricsError):
                 return PassingLog(state="failed", detail=f"{type(listed).__name__}: {listed}")
-            same = [passed for passed in listed if distinct(passed) == name and began(passed) < began(job)]
+            same = [passed for passed in listed if distinct_job(passed) == name and job_began(passed) < job_began(job)]
             if same:
-                return max(same, key=began)
+                return max(same, key=job_began)
         detail = "GitHub knows no run that passed before it with this job in it"
-        self._backgrounds.remember(name, Answer(before=began(job), detail=detail))
+        self._backgrounds.remember(name, KnownPassing(before=job_began(job), detail=detail))
         return PassingLog(state="absent", detail=detail)
 
     def _passing_jobs(self, name: DistinctJob, workflow_id: int, branch: str) -> list[Job] | CiMetricsError:
-        """The good jobs of the workflow's last passing run before the first of its failures; asked once an hour."""
+        """The good jobs of the workflow's last passing run before its first failure; asked once."""
         key = (name.repo, workflow_id, branch)
         if key not in self._listed:
             before = self._first[name.repo, name.workflow]
@@ -216,9 +225,9 @@ class _Search:
             if result.state != "failed":
                 self._backgrounds.remember(
                     want.name,
-                    Answer(
-                        before=began(want.failed[0]),
-                        began=began(want.passed),
+                    KnownPassing(
+                        before=job_began(want.failed[0]),
+                        began=job_began(want.passed),
                         path=result.path,
                         detail=result.detail,
                         tried=_id(want.passed),

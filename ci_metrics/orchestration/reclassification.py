@@ -62,7 +62,7 @@ def cost_of(hours: HoursPart, judge: JudgePart, keys: Iterable[str], only: Only 
         for request in requests_for(hours, judge, hour, due, before) if due else []:
             if request.error is None:
                 continue
-            subject = subject_of(request.error, request.extraction, request.repo)
+            subject = subject_of(request.error, request.extraction, request.origin)
             # An error is asked about once, wherever it is met; only a job's or step's first error is asked about at all.
             if subject in asked_for or (subject in seen and not request.primary):
                 continue
@@ -94,7 +94,7 @@ def read_categories(store: HourStore, hours: Iterable[str]) -> Categories:
     }
 
 
-def changes_between(before: Categories, after: Categories) -> list[Change]:
+def category_changes(before: Categories, after: Categories) -> list[Change]:
     """From which to which, most jobs first; a job without an earlier verdict comes from “-”."""
     moves = Counter((before.get(key, "-"), word) for key, word in after.items() if before.get(key) != word)
     ordered = sorted(moves.items(), key=lambda item: (-item[1], item[0]))

@@ -1,28 +1,30 @@
-"""Which verdicts a reclassification may touch: by category, confidence, repository; carried by a run's tags.
+"""Which verdicts a reclassification may touch: by category, confidence, repository; the run configuration of `classifications`.
 
-What belongs here: the choice, its form as tags (so that a run launched in Dagster's UI can carry it too). Does not: judging.
+Belongs here: the choice. Does not: judging.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
-from ci_metrics.errors import ContractError
+import dagster as dg
+from pydantic import Field
+
 from ci_metrics.orchestration.rows import JobVerdicts
 
-TYPE_TAG = "ci_metrics/only_type"
-BELOW_TAG = "ci_metrics/only_below"
-REPO_TAG = "ci_metrics/only_repo"
 
+class Only(dg.Config):
+    """The stored verdicts to look at again; an empty field means all of them. The others stay, of whatever version they are.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Only:
-    """The stored verdicts to look at again; an empty field means all of them. The others stay as they are, of whatever version."""
+    Given in the launchpad, in the dialog of a backfill of hours, or by `ci-metrics reclassify`.
+    """
 
-    types: tuple[str, ...] = ()  # categories or states ("unknown")
-    below: float | None = None  # confidence
-    repos: tuple[str, ...] = ()
+    types: list[str] = Field(default=[], description="Categories, or states like “unknown”.")
+    below: float | None = Field(default=None, gt=0, le=1, description="Verdicts of a lower confidence only.")
+    repos: list[str] = Field(default=[], description="Failures of these repositories only, owner/name.")
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it leaves any verdict out."""
+        return bool(self.types or self.repos) or self.below is not None
 
     def wants(self, row: JobVerdicts) -> bool:
         """Whether the job's root verdict is one of those."""
@@ -34,29 +36,7 @@ class Only:
             and (not self.repos or row.repo in self.repos)
         )
 
-    def with_kinds(self, parents: Mapping[str, str]) -> Only:
+    def with_kinds(self, parents: Mapping[str, str]) -> "Only":
         """The same, where one of the ten stands for a project's own kinds of it too; `parents`: kind -> the one of the ten."""
         kinds = (kind for kind, parent in parents.items() if parent in self.types)
-        return replace(self, types=tuple(dict.fromkeys((*self.types, *kinds))))
-
-    def tags(self) -> dict[str, str]:
-        """The same as a run's tags."""
-        made = {TYPE_TAG: ",".join(self.types), REPO_TAG: ",".join(self.repos)}
-        made[BELOW_TAG] = "" if self.below is None else str(self.below)
-        return {name: value for name, value in made.items() if value}
-
-
-def only_of(tags: Mapping[str, str]) -> Only | None:
-    """What a run's tags choose; None when they choose nothing, so that everything is looked at. Raises ContractError."""
-    if not {TYPE_TAG, BELOW_TAG, REPO_TAG} & set(tags):
-        return None
-    below = tags.get(BELOW_TAG)
-    try:
-        limit = None if below is None else float(below)
-    except ValueError as error:
-        raise ContractError(f"the run's tag {BELOW_TAG} is “{below}”. Write a confidence between 0 and 1") from error
-    return Only(types=_split(tags.get(TYPE_TAG, "")), below=limit, repos=_split(tags.get(REPO_TAG, "")))
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+        return Only(types=list(dict.fromkeys((*self.types, *kinds))), below=self.below, repos=self.repos)

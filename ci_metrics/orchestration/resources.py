@@ -17,7 +17,7 @@ import dagster as dg
 from pydantic import Field
 
 from ci_metrics.orchestration.parts import GitHubPart, HoursPart, IndexPart, JudgePart
-from ci_metrics.settings import Settings, load_settings, replaced
+from ci_metrics.settings import Settings, load_settings, with_values
 
 #: A setting as text, as in the environment.
 Given = Annotated[str | None, Field(description="Replaces the environment's setting of this name.")]
@@ -83,6 +83,7 @@ class JudgeResource(dg.ConfigurableResource[JudgePart]):
     STRONGER_MODEL: Given = None
     API_FORMAT: Given = None
     API_BASE_URL: Given = None
+    ALLOW_PLAIN_HTTP: Given = None
     MAX_RPM: Given = None
     MAX_TPM: Given = None
     CLASSIFICATION_CACHE_TTL_HOURS: Given = None
@@ -121,4 +122,4 @@ def build_resources(overrides: Mapping[str, Any] | None = None) -> dict[str, Any
 def _settings(settings: Settings, resource: dg.ConfigurableResource[Any]) -> Settings:
     """The settings, with what the resource is given in place of theirs."""
     given = {name.lower(): getattr(resource, name) for name in type(resource).model_fields if name.isupper()}
-    return replaced(settings, **{name: value for name, value in given.items() if value is not None})
+    return with_values(settings, **{name: value for name, value in given.items() if value is not None})

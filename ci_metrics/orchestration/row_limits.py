@@ -1,7 +1,7 @@
 """What a stored row may hold: 64-bit integers, whole characters, texts of a bounded length.
 
-What belongs here: bringing a record from outside within these limits, or naming the field that cannot be. Does not: secrets
-(`redaction/`), tables (`arrow_tables.py`).
+What belongs here: bringing a record from outside within these limits, or naming the field that
+cannot be. Does not: secrets (`redaction/`), tables (`arrow_tables.py`).
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from ci_metrics.orchestration.arrow_tables import misfit
 
 T = TypeVar("T")
 
-#: Characters of a name, title, branch or address. GitHub's own limits are lower (a step's name: 255 shown).
+#: Characters of a name, title, branch or address. GitHub's own limits are lower (a step's name: 255
+#: shown).
 MOST_NAME = 4_096
-#: Characters of an annotation's message. Source: GitHub's documentation, "Create a check run": 64 KB.
+#: Characters of an annotation's message. Source: GitHub's documentation, "Create a check run": 64
+#: KB.
 MOST_MESSAGE = 65_536
 
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 def within_limits(record: T) -> T:
-    """The record with texts cut (visibly) and cleaned, and without optional numbers that are too large for any table.
+    """The record with texts cut (visibly) and cleaned, and without optional numbers beyond 64 bits.
 
     Raises ContractError that names the field when a number that must be there is.
     """

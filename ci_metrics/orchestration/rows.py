@@ -1,6 +1,7 @@
-"""The rows that the later assets store for an hour (the earlier ones store the records of `models.py` as they are).
+"""The rows that the later assets store for an hour; the earlier ones store those of `models.py`.
 
-What belongs here: records that tie a job to what a stage said of it. Does not: reading or writing them.
+What belongs here: records that tie a job to what a stage said of it. Does not: reading or writing
+them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ JobKey = tuple[int, int]  # job id, run attempt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobExtraction:
-    """What the extractor said of one failed job; `digest` names its inputs, so that the same inputs are not read twice."""
+    """What the extractor said of one failed job; `digest` names its inputs: none is read twice."""
 
     repo: str
     run_id: int
@@ -59,7 +60,7 @@ class JobVerdicts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexedDocument:
-    """One document as it was last written: `digest` of its body tells whether it must be written again."""
+    """One document as it was last written; `digest` of its body tells whether it is the same."""
 
     kind: str
     id: str

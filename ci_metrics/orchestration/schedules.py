@@ -4,6 +4,7 @@ What belongs here: schedules. Does not: late data (`sensors.py`).
 """
 
 from datetime import timedelta
+from functools import partial
 
 import dagster as dg
 
@@ -16,21 +17,20 @@ from ci_metrics.orchestration.parts import HoursPart, JudgePart
 HOURLY = "15 * * * *"
 
 
+_schedule = partial(dg.schedule, execution_timezone="UTC", default_status=dg.DefaultScheduleStatus.RUNNING)
+
+
 def build_schedules(
     ingest: UnresolvedAssetJobDefinition,
-    check: UnresolvedAssetJobDefinition,
     report: UnresolvedAssetJobDefinition,
     learn: UnresolvedAssetJobDefinition,
     cron: str = HOURLY,
 ) -> list[dg.ScheduleDefinition]:
-    """The hourly ingestion (`cron` says when), the look whether anything is being indexed, the daily report, weekly learning."""
+    """The hourly ingestion (`cron` says when), the daily report, weekly learning."""
 
-    @dg.schedule(
-        name="hourly",
+    @_schedule(
         job=ingest,
         cron_schedule=cron,
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
         description="At :15, the hour that has just closed.",
     )
     def hourly(
@@ -43,23 +43,9 @@ def build_schedules(
         tick = context.scheduled_execution_time.strftime("%Y-%m-%dT%H:%M")
         return dg.RunRequest(run_key=f"{key}@{tick}", partition_key=key, tags={"ci_metrics/reason": "schedule"})
 
-    @dg.schedule(
-        name="is_anything_indexed",
-        job=check,
-        cron_schedule="45 * * * *",
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="At :45, the check that the last hours have reached the index.",
-    )
-    def is_anything_indexed(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
-
-    @dg.schedule(
-        name="daily",
+    @_schedule(
         job=report,
         cron_schedule="30 0 * * *",
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
         description="At 00:30 UTC, the report of the week that ended with yesterday.",
     )
     def daily(
@@ -70,12 +56,9 @@ def build_schedules(
         day = (context.scheduled_execution_time - timedelta(days=1)).strftime(DAY_FORMAT)
         return dg.RunRequest(run_key=day, partition_key=day)
 
-    @dg.schedule(
-        name="weekly",
+    @_schedule(
         job=learn,
         cron_schedule="0 3 * * 1",
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Mondays at 03:00 UTC, the embedded classifier learns from the verdicts that people and a model have given.",
     )
     def weekly(
@@ -87,4 +70,4 @@ def build_schedules(
             return dg.SkipReason("ENABLE_ERROR_CLASSIFICATION or LEARN_FROM_VERDICTS is false.")
         return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
 
-    return [hourly, is_anything_indexed, daily, weekly]
+    return [hourly, daily, weekly]

@@ -1,6 +1,7 @@
 """Which hours were judged or read by an older version than the one in force.
 
-What belongs here: comparing what hours noted with what is in force. Does not: redoing them, printing.
+What belongs here: comparing what hours noted with what is in force. Does not: redoing them,
+printing.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ class StaleRange:
 
 
 def stale_ranges(store: HourStore, in_force: dict[str, str], hours: Iterable[str] | None = None) -> list[StaleRange]:
-    """The stale hours as ranges, oldest first, by stage. `in_force`: stage -> version; a stage that is off has none."""
+    """The stale hours as ranges, oldest first, by stage.
+
+    `in_force`: stage -> version; a stage that is off has none.
+    """
     wanted = None if hours is None else set(hours)
     states = {hour: state for hour, state in store.states().items() if wanted is None or hour in wanted}
     found: list[StaleRange] = []

@@ -1,7 +1,8 @@
-"""Where an hour's files live: one Parquet file an asset and hour, logs compressed beside a manifest.
+"""Where an hour's files live: a Parquet file an asset and hour, logs compressed beside a manifest.
 
-What belongs here: paths, reading and committing rows, their notes (Parquet key-value metadata). Does not: what the rows mean,
-what an hour's state says (`hours.py`) and where it is kept (`hour_states.py`).
+What belongs here: paths, reading and committing rows, their notes (Parquet key-value metadata).
+Does not: what the rows mean, what an hour's state says (`hours.py`) and where it is kept
+(`hour_states.py`).
 
     <root>/workflow_runs/2026-03-02T05.parquet
     <root>/job_logs/2026-03-02T05.parquet        the manifest
@@ -9,13 +10,15 @@ what an hour's state says (`hours.py`) and where it is kept (`hour_states.py`).
     <root>/backgrounds/                          of passing logs, for all hours (`backgrounds.py`)
     <root>/state/, <root>/open/                  what later ticks need to know of the hours (`hour_states.py`)
 
-Two runs may work on one hour at once (a schedule's and a person's). Who works on it looks at its state first (`look`) and
-commits only if nothing that was read has been committed by somebody else since: else the work is done again, with what is
-there now (`OvertakenError`). The record is written before the rows that it names: where a process dies between the two, what is
-made of the rows that are there does not fit the record, and the hour counts as broken off.
+Two runs may work on one hour at once (a schedule's and a person's). Who works on it looks at its
+state first (`look`) and commits only if nothing that was read has been committed by somebody else
+since: else the work is done again, with what is there now (`OvertakenError`). The record is written
+before the rows that it names: where a process dies between the two, what is made of the rows that
+are there does not fit the record, and the hour counts as broken off.
 
-Paths are fsspec's (through universal-pathlib), so a folder today is an object store tomorrow. On a file system a file
-appears by rename; an object store writes whole objects anyway. Readers never see half a file.
+Paths are fsspec's (through universal-pathlib), so a folder today is an object store tomorrow. On a
+file system a file appears by rename; an object store writes whole objects anyway. Readers never see
+half a file.
 """
 
 from __future__ import annotations
@@ -37,24 +40,30 @@ import zstandard
 from upath import UPath
 
 from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError
-from ci_metrics.orchestration.arrow_tables import records_of, table_of
+from ci_metrics.orchestration.arrow_tables import arrow_table, records_of
 from ci_metrics.orchestration.atomic_files import beside, put
 from ci_metrics.orchestration.hour_states import HourStates
-from ci_metrics.orchestration.hours import AssetRecord, HourState, Outcome, SetAside
+from ci_metrics.orchestration.hours import FORMAT, AssetRecord, HourState, Outcome, SetAside, refuse_later
 
 T = TypeVar("T")
 
 _NOTES = b"ci_metrics"
+_FORMAT = b"ci_metrics.format"
 
-#: Rows that are kept in memory while their hour is worked on, in bytes of their tables: the assets of one run read them one
-#: after the other. As records they take about five times as much.
+#: Files that are kept in memory while hours are worked on, in bytes (of tables, where they were
+#: read): the assets of one run read them one after the other. As records they take about five times
+#: as much.
 MOST_KEPT = 16_000_000
+#: States of hours that are kept in memory: a run works on a day's hours, asset after asset
+#: (`partitions.HOURS_PER_RUN`).
+MOST_SEEN = 48
 
 
 @dataclass(slots=True)
 class _Look:
-    """What somebody who works on an hour has seen of it: its state, and the commits of the rows that were read since."""
+    """What was seen of an hour that is worked on: its state, the commits of the rows read since."""
 
+    hour: str
     state: HourState
     made_of: tuple[str, ...]
     read: dict[str, str] = field(default_factory=dict)
@@ -66,12 +75,12 @@ class _Look:
 
 @dataclass(slots=True)
 class _Kept:
-    """The table of one file, as it was read or written last, and the records of it once they are asked for."""
+    """One file as it was read or written last, and its rows once they have been asked for."""
 
     commit: str
-    table: pa.Table
-    notes: Mapping[str, Any]
+    data: bytes
     rows: tuple[type, Sequence[Any]] | None = None
+    size: int = 0
 
 
 class HourStore:
@@ -81,7 +90,8 @@ class HourStore:
         """`root` need not exist yet."""
         self.root = UPath(root)
         self._states = HourStates(self.root)
-        self._looks: dict[str, _Look] = {}
+        self._look: _Look | None = None
+        self._seen: OrderedDict[str, HourState] = OrderedDict()
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
 
     # What is known of hours
@@ -91,7 +101,7 @@ class HourStore:
         return self._states.read(hour)
 
     def states(self, first: str = "", last: str = "~") -> dict[str, HourState]:
-        """What is known of the hours from `first` to `last`, in order; few requests, however many hours."""
+        """What is known of the hours from `first` to `last`, in order, by few requests."""
         return self._states.many(first, last)
 
     def hours(self) -> list[str]:
@@ -99,18 +109,26 @@ class HourStore:
         return self._states.hours()
 
     def open_hours(self) -> list[str]:
-        """The hours of which a verdict may be open, in order: found without looking at all of history."""
+        """The hours of which a verdict may be open, in order; the others are not looked at."""
         return self._states.open_hours()
 
     # Working on an hour
 
-    def look(self, hour: str, made_of: Sequence[str] = ()) -> HourState:
+    def look(self, hour: str, made_of: Sequence[str] = (), *, anew: bool = False) -> HourState:
         """Begin to work on an asset of an hour: the next commit rests on what the hour is now.
 
-        `made_of`: assets that the work rests on though it reads none of their rows.
+        `made_of`: assets that the work rests on though it reads none of their rows. What this store
+        has seen of the hour before is believed unless it is to be read `anew`: should it be
+        outdated, the commit is refused.
         """
-        self._looks[hour] = _Look(self._states.read(hour), tuple(made_of))
-        return self._looks[hour].state
+        state = None if anew else self._seen.get(hour)
+        self._look = _Look(hour, state or self._states.read(hour), tuple(made_of))
+        return self._look.state
+
+    def looked_at(self, hour: str) -> HourState:
+        """What the work on an hour rests on: the state at its look."""
+        look = self._looking(hour)
+        return look.state if look is not None else self._states.read(hour)
 
     def commit(
         self,
@@ -126,18 +144,19 @@ class HourStore:
     ) -> None:
         """Write an hour's rows and notes, and the asset's record of them.
 
-        `status`: figures of the whole, among them `version` (of the code that made the rows) and `open` (verdicts that are).
-        `outcome`: how it went by repository; None when nothing can be left open. Raises OvertakenError, with nothing
-        written, when somebody else has committed since `look` what this work rests on; ContractError that names the field
-        when a row cannot be stored.
+        `status`: figures of the whole, among them `version` (of the code that made the rows) and
+        `open` (verdicts that are). `outcome`: how it went by repository; None when nothing can be
+        left open. Raises OvertakenError, with nothing written, when somebody else has committed
+        since `look` what this work rests on; ContractError that names the field when a row cannot
+        be stored.
         """
-        table = table_of(rows, kind)
-        data = _file_of(table, notes)
+        data = _file_of(arrow_table(rows, kind), notes)
         commit = _digest(data)
         with self._states.alone():
             state = self._states.read(hour)
-            look = self._looks.pop(hour, None) or _Look(state, ())
-            _refuse_overtaken(asset, hour, look, state)
+            look = self._looking(hour) or _Look(hour, state, ())
+            self._look = None
+            _refuse_overtaken(asset, look, state)
             before = state.of(asset)
             record = AssetRecord(
                 seen=now,
@@ -148,20 +167,20 @@ class HourStore:
                 said={name: value for name, value in status.items() if name not in ("version", "open")},
                 repos=outcome.records(now, before.repos if before else {}) if outcome else {},
             )
-            self._states.write(hour, state.having(asset, record))
+            self._note(hour, state, state.having(asset, record))
             if look.read.get(asset) != commit:
                 put(self._file(asset, hour), data)
-        self._keep(asset, hour, _Kept(commit, table, json.loads(json.dumps(dict(notes)))))
+        self._keep(asset, hour, _Kept(commit, data))
 
     def set_aside(self, asset: str, hour: str, why: str, *, run: str, now: datetime) -> None:
-        """Note that an asset could not do an hour, in which Dagster run: its rows, if there are any, stay as they are."""
+        """Note that an asset could not do an hour, in which Dagster run; its rows stay."""
         with self._states.alone():
             state = self._states.read(hour)
-            self._looks.pop(hour, None)
+            self._look = None
             record = state.of(asset) or AssetRecord(seen=now)
             tries = record.failed.tries + 1 if record.failed else 1
             failed = SetAside(why=why, tries=tries, run=run)
-            self._states.write(hour, state.having(asset, replace(record, seen=now, failed=failed)))
+            self._note(hour, state, state.having(asset, replace(record, seen=now, failed=failed)))
 
     # Rows
 
@@ -172,27 +191,27 @@ class HourStore:
     def read(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> list[T]:
         """The hour's rows.
 
-        Raises NotFoundError when the asset has not that hour yet, DamagedFileError when its file cannot be read, ShapeError
-        when its rows are of another version that cannot be read as this one's.
+        Raises NotFoundError when the asset has not that hour yet, DamagedFileError when its file
+        cannot be read, ShapeError when its rows are of another version that cannot be read as this
+        one's.
 
-        `without`: columns that are not read, for those who look through many hours; their fields have their defaults.
+        `without`: columns that are not read, for those who look through many hours; their fields
+        have their defaults.
         """
-        kept = self._known(asset, hour)
-        if kept is None:
-            data = self._bytes(asset, hour)
-            kept = _Kept(_digest(data), _table(asset, hour, data, without), _notes_of(data))
-            if hour in self._looks:
-                self._looks[hour].read.setdefault(asset, kept.commit)
-                if not without:
-                    self._keep(asset, hour, kept)
-        if kept.rows is None or kept.rows[0] is not kind:
-            kept.rows = kind, records_of(kept.table, kind)
-        return list(kept.rows[1])
+        file = self._load(asset, hour)
+        if file.rows is not None and file.rows[0] is kind:
+            return list(file.rows[1])
+        table = _table(asset, hour, file.data, without)
+        rows = records_of(table, kind)
+        if not without:
+            file.rows, file.size = (kind, rows), table.nbytes
+        return list(rows)
 
     def read_or_none(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> list[T]:
-        """The hour's rows, none when it has not been made or its file is damaged: then it is simply made again.
+        """The hour's rows; none when it was not made or is damaged: it is simply made again.
 
-        Raises ShapeError as `read` does: what cannot be read is not "nothing", and would be lost when it is written anew.
+        Raises ShapeError as `read` does: what cannot be read is not "nothing", and would be lost
+        when it is written anew.
         """
         try:
             return self.read(asset, hour, kind, without=without)
@@ -200,30 +219,27 @@ class HourStore:
             return []
 
     def notes(self, asset: str, hour: str) -> dict[str, Any]:
-        """What was noted with the hour's rows; {} when there is no such hour or its file is damaged."""
-        kept = self._known(asset, hour)
-        if kept is not None:
-            return dict(kept.notes)
+        """What was noted with the hour's rows; {} when there are none or their file is damaged."""
         try:
-            return dict(_notes_of(self._bytes(asset, hour)))
+            return _notes_of(self._load(asset, hour).data)
         except (NotFoundError, pa.ArrowInvalid, OSError):
             return {}
 
     def write(self, asset: str, hour: str, rows: Sequence[Any], kind: type, notes: Mapping[str, Any]) -> None:
-        """Replace an hour's rows and notes outside of any work on the hour: what was made of the rows before is outdated then."""
-        data = _file_of(table_of(rows, kind), notes)
+        """Replace an hour's rows and notes outside of any work on it: what is made of them is old."""
+        data = _file_of(arrow_table(rows, kind), notes)
         with self._states.alone():
             state = self._states.read(hour)
             record = state.of(asset)
             if record is not None:
-                self._states.write(hour, state.having(asset, replace(record, commit=_digest(data))))
+                self._note(hour, state, state.having(asset, replace(record, commit=_digest(data))))
             put(self._file(asset, hour), data)
 
     # Logs
 
     @contextlib.contextmanager
     def log_writer(self, hour: str, name: str) -> Iterator[Callable[[bytes], None]]:
-        """A sink that stores one log compressed, streaming, as `log_path(name)`; nothing is kept when the block raises."""
+        """A sink that stores a log compressed, as `log_path(name)`; none is kept when it raises."""
         with (
             beside(self.root / "job_logs" / hour / log_path(name)) as partial,
             partial.open("wb") as sink,
@@ -246,18 +262,34 @@ class HourStore:
 
     # Inside
 
-    def _known(self, asset: str, hour: str) -> _Kept | None:
-        """What is kept of an hour that is worked on, as long as it is what was in force when it was looked at."""
-        look, kept = self._looks.get(hour), self._kept.get((asset, hour))
-        if look is None or kept is None or kept.commit != look.state.commit(asset):
-            return None
-        look.read.setdefault(asset, kept.commit)
-        return kept
+    def _note(self, hour: str, before: HourState, state: HourState) -> None:
+        self._states.write(hour, state, before)
+        self._seen[hour] = state
+        self._seen.move_to_end(hour)
+        while len(self._seen) > MOST_SEEN:
+            self._seen.popitem(last=False)
 
-    def _keep(self, asset: str, hour: str, kept: _Kept) -> None:
-        self._kept[asset, hour] = kept
+    def _looking(self, hour: str) -> _Look | None:
+        return self._look if self._look is not None and self._look.hour == hour else None
+
+    def _load(self, asset: str, hour: str) -> _Kept:
+        """A file; of an hour that is worked on, the kept one if it was in force at the look."""
+        look = self._looking(hour)
+        if look is None:
+            data = self._bytes(asset, hour)
+            return _Kept(_digest(data), data)
+        file = self._kept.get((asset, hour))
+        if file is None or file.commit != look.state.commit(asset):
+            data = self._bytes(asset, hour)
+            file = _Kept(_digest(data), data)
+            self._keep(asset, hour, file)
+        look.read.setdefault(asset, file.commit)
+        return file
+
+    def _keep(self, asset: str, hour: str, file: _Kept) -> None:
+        self._kept[asset, hour] = file
         self._kept.move_to_end((asset, hour))
-        while self._kept and sum(each.table.nbytes for each in self._kept.values()) > MOST_KEPT:
+        while sum(each.size or len(each.data) for each in self._kept.values()) > MOST_KEPT:
             self._kept.popitem(last=False)
 
     def _file(self, asset: str, hour: str) -> UPath:
@@ -275,15 +307,15 @@ def log_path(name: str) -> str:
     return f"{name}.log.zst"
 
 
-def _refuse_overtaken(asset: str, hour: str, look: _Look, state: HourState) -> None:
+def _refuse_overtaken(asset: str, look: _Look, state: HourState) -> None:
     moved = sorted(name for name in look.assets(asset) if state.commit(name) != look.state.commit(name))
     if moved:
-        raise OvertakenError(f"another run has written {', '.join(moved)} of hour {hour} meanwhile")
+        raise OvertakenError(f"another run has written {', '.join(moved)} of hour {look.hour} meanwhile")
 
 
 def _file_of(table: pa.Table, notes: Mapping[str, Any]) -> bytes:
     sink = io.BytesIO()
-    kept = {_NOTES: json.dumps(dict(notes), sort_keys=True).encode()}
+    kept = {_NOTES: json.dumps(dict(notes), sort_keys=True).encode(), _FORMAT: str(FORMAT).encode()}
     pq.write_table(table.replace_schema_metadata(kept), sink, compression="zstd")
     return sink.getvalue()
 
@@ -295,8 +327,10 @@ def _digest(data: bytes) -> str:
 
 def _table(asset: str, hour: str, data: bytes, without: Collection[str]) -> pa.Table:
     try:
-        # No threads: an hour is small, and Arrow's pools have been seen to abort the process when it ends.
+        # No threads: an hour is small, and Arrow's pools have been seen to abort the process when
+        # it ends.
         file = pq.ParquetFile(io.BytesIO(data), pre_buffer=False)
+        refuse_later((file.schema_arrow.metadata or {}).get(_FORMAT, b"1"), f"the file of {asset}, hour {hour},")
         columns = [name for name in file.schema_arrow.names if name not in without] if without else None
         return file.read(columns=columns, use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
@@ -305,7 +339,7 @@ def _table(asset: str, hour: str, data: bytes, without: Collection[str]) -> pa.T
         ) from error
 
 
-def _notes_of(data: bytes) -> Mapping[str, Any]:
+def _notes_of(data: bytes) -> dict[str, Any]:
     return dict(json.loads((pq.read_schema(io.BytesIO(data)).metadata or {}).get(_NOTES, b"{}")))
 
 

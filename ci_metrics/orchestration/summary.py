@@ -117,7 +117,7 @@ def summarise(store: HourStore, index: DocumentIndex, hours: Sequence[str], sinc
 
 
 def _failing_model(rows: Iterable[JobVerdicts]) -> dict[str, str]:
-    """What a person must know of a model that does not answer: documents have verdicts all the same, so nothing else shows it."""
+    """What a person must know of a model that does not answer: nothing else shows it."""
     verdicts = [judged.verdict for row in rows for judged in row.judged]
     failed = [verdict for verdict in verdicts if model_failed(verdict)]
     if not failed:

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ci_metrics.classifier.features import evidence
+from ci_metrics.classifier.features import see_evidence
 from ci_metrics.classifier.takeover import Said
 from ci_metrics.models import Job, Verdict
 from ci_metrics.orchestration.partitions import hour_start
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
+from ci_metrics.verdicts.origin import Origin
 from ci_metrics.verdicts.reuse import StoredVerdict, human_key, subject_of
 
 #: Distinct failures looked at, the newest: some 10 kB each.
@@ -24,7 +25,7 @@ MOST_FAILURES = 20_000
 
 
 @dataclass(slots=True, kw_only=True)
-class Failure:
+class TeamFailure:
     """One distinct failure: the first error of the newest job that has it."""
 
     features: Mapping[str, float]
@@ -37,7 +38,7 @@ class Team:
     """What was found, newest hours first."""
 
     hours: int = 0
-    failures: dict[str, Failure] = field(default_factory=dict)  # by subject
+    failures: dict[str, TeamFailure] = field(default_factory=dict)  # by subject
     said: list[Said] = field(default_factory=list)
 
 
@@ -70,16 +71,16 @@ def _read_hour(
         if kept is None or kept.digest != row.digest or not kept.extraction.errors:
             continue
         root = kept.extraction.errors[0]
-        subject = subject_of(root, kept.extraction, row.repo)
+        subject = subject_of(root, kept.extraction, Origin(row.repo))
         if subject not in team.failures:
             if len(team.failures) >= MOST_FAILURES:
                 continue
             if jobs is None:
                 stored = store.read_or_none("workflow_jobs", hour, Job, without=("annotations",))
                 jobs = {(job.job_id, job.run_attempt): job for job in stored}
-            seen = evidence(kept.extraction, judge.catalogue, root, jobs.get(row.key)).features
+            seen = see_evidence(kept.extraction, judge.catalogue, root, jobs.get(row.key)).features
             features = {sys.intern(name): value for name, value in seen.items()}
-            team.failures[subject] = Failure(features=features, group=root.group)
+            team.failures[subject] = TeamFailure(features=features, group=root.group)
         failure = team.failures[subject]
         failure.jobs += 1
         keys = (f"github-job-{row.job_id}-attempt-{row.run_attempt}", root.fingerprint)
@@ -91,12 +92,17 @@ def _read_hour(
 
 
 def _is_sure(verdict: Verdict, least: float) -> bool:
-    """Whether a model said it, now or of an equal failure before, and surely enough."""
+    """Whether a model said it, now or of an equal failure before, surely enough, and of no stranger's log."""
     by_model = bool(verdict.model) and verdict.source in ("model", "reused")
-    return by_model and verdict.state == "classified" and verdict.confidence >= least
+    return (
+        by_model
+        and not Origin.parse(verdict.origin).strange
+        and verdict.state == "classified"
+        and verdict.confidence >= least
+    )
 
 
-def _said(verdict: Verdict, at: datetime, subject: str, failure: Failure) -> Said:
+def _said(verdict: Verdict, at: datetime, subject: str, failure: TeamFailure) -> Said:
     return Said(
         features=failure.features,
         category=verdict.error_type or "",

@@ -1,6 +1,7 @@
 """Which stored verdicts still hold, and which need another look.
 
-What belongs here: comparing an hour's stored verdicts with what is in force. Does not: judging, storing.
+What belongs here: comparing an hour's stored verdicts with what is in force. Does not: judging,
+storing.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def is_open(row: JobVerdicts) -> bool:
 def still_holding(
     judge: JudgePart, extractions: list[JobExtraction], before: Mapping[JobKey, JobVerdicts], only: Only | None
 ) -> dict[JobKey, JobVerdicts]:
-    """The rows that need no new look: same extraction, same classifier, nothing open.
+    """The rows that need no new look: nothing they are made of has changed, and nothing is open.
 
     What a person says needs none either: labels are put into the documents, not into these rows. But a row that holds a
     person's verdict, because the judge found it before all else, holds only as long as that label does. With `only`,

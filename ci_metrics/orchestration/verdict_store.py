@@ -1,22 +1,32 @@
 """The verdict index as the store of verdicts: what verdicts need of an index, over any `DocumentIndex`.
 
-What belongs here: stored verdict <-> document, claims as documents of their own. Does not: when a verdict is reused
-(`verdicts/reuse.py`). The verdicts' package does not know the index, so the two meet here.
+What belongs here: stored verdict <-> document, claims as documents of their own, verdicts that the index did not take. Does not:
+when a verdict is reused (`verdicts/reuse.py`). The verdicts' package does not know the index, so the two meet here.
 """
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from pydantic import TypeAdapter
+from upath import UPath
+
+from ci_metrics.errors import CiMetricsError
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.index.bodies import present
 from ci_metrics.index.times import iso
 from ci_metrics.index.verdict_documents import verdict_document, verdict_of
+from ci_metrics.orchestration.atomic_files import put
 from ci_metrics.verdicts.budget import utc_now
 from ci_metrics.verdicts.reuse import StoredVerdict
+
+_log = logging.getLogger(__name__)
 
 
 class IndexVerdictStore:
@@ -27,14 +37,36 @@ class IndexVerdictStore:
     then both pay for one verdict. What a process spent in a clock hour is a document as well: `spent-{hour}-{process}`.
     """
 
-    def __init__(self, index: DocumentIndex, *, clock: Callable[[], datetime] = utc_now) -> None:
-        """`index` must be ready (`ensure`)."""
+    def __init__(
+        self, index: DocumentIndex, *, unwritten: UPath | None = None, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        """`index` must be ready (`ensure`). `unwritten`: a folder, beside the hours, for verdicts that it did not take:
+
+        what was paid for is then kept there, counts as kept, and is written by the next process that looks up verdicts.
+        """
         self._index, self._clock = index, clock
+        self._unwritten = _Unwritten(unwritten) if unwritten is not None else None
 
     def get(self, keys: Sequence[str]) -> Mapping[str, StoredVerdict]:
         """See VerdictStore. A document that holds a claim only is none of them."""
+        waiting = self._unwritten.waiting(self._write_late) if self._unwritten is not None else {}
+        found = self._get(keys)
+        return found | {key: waiting[key] for key in keys if key in waiting and _newer(waiting[key], found.get(key))}
+
+    def _get(self, keys: Iterable[str]) -> dict[str, StoredVerdict]:
         bodies = self._index.get("verdicts", list(dict.fromkeys(keys)))
         return {key: _stored(key, body) for key, body in bodies.items() if "s_error_state" in body}
+
+    def _write_late(self, waiting: Mapping[str, StoredVerdict]) -> bool:
+        """Write what the index did not take before, unless it has something newer; whether it does now."""
+        found = self._get(waiting)
+        late = [stored for key, stored in waiting.items() if _newer(stored, found.get(key))]
+        try:
+            self._index.upsert([_document(stored) for stored in late])
+        except CiMetricsError as error:
+            _log.warning("⚠️ %d verdicts still wait to be written to the index: %s", len(late), error)
+            return False
+        return True
 
     def of_fingerprints(self, fingerprints: Sequence[str], classifier_version: str) -> Sequence[StoredVerdict]:
         """See VerdictStore."""
@@ -52,8 +84,14 @@ class IndexVerdictStore:
         return {document.id: _stored(document.id, document.body) for document in found}
 
     def put(self, verdicts: Sequence[StoredVerdict]) -> None:
-        """See VerdictStore."""
-        self._index.upsert([_document(stored) for stored in verdicts])
+        """See VerdictStore. What the index does not take now is written later, where there is a folder to keep it in."""
+        try:
+            self._index.upsert([_document(stored) for stored in verdicts])
+        except CiMetricsError as error:
+            if self._unwritten is None:
+                raise
+            self._unwritten.keep(verdicts)
+            _log.warning("⚠️ %d verdicts are written to the index later: %s", len(verdicts), error)
 
     def serve(self, partitions: Mapping[str, Sequence[str]]) -> None:
         """See VerdictStore."""
@@ -100,6 +138,57 @@ class IndexVerdictStore:
         return sum(float(document.body["f_spent_usd"]) for document in found)
 
 
+class _Unwritten:
+    """A folder with a file for each verdict that the index did not take. Safe to use from several threads."""
+
+    def __init__(self, folder: UPath) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._waiting: dict[str, StoredVerdict] | None = None  # None: not looked yet
+
+    def waiting(self, write: Callable[[Mapping[str, StoredVerdict]], bool]) -> Mapping[str, StoredVerdict]:
+        """Those that are still not written, by key. `write` is tried once a process; what it writes is forgotten."""
+        with self._lock:
+            if self._waiting is None:
+                self._waiting = self._read()
+                if self._waiting and write(self._waiting):
+                    for key in self._waiting:
+                        self._path(key).unlink(missing_ok=True)
+                    self._waiting = {}
+            return dict(self._waiting)
+
+    def keep(self, verdicts: Iterable[StoredVerdict]) -> None:
+        """Keep those that a model was asked for; the others cost nothing to find out again."""
+        with self._lock:
+            waiting = self._read() if self._waiting is None else self._waiting
+            for stored in verdicts:
+                if stored.calls:
+                    put(self._path(stored.key), _FILE.dump_json(stored))
+                    waiting[stored.key] = stored
+            self._waiting = waiting
+
+    def _read(self) -> dict[str, StoredVerdict]:
+        found: dict[str, StoredVerdict] = {}
+        for path in sorted(self._folder.glob("*.json")) if self._folder.is_dir() else ():
+            try:
+                stored = _FILE.validate_json(path.read_bytes())
+            except ValueError as error:
+                _log.warning("⚠️ %s is no verdict and stays unwritten. Remove it: %s", path, error)
+            else:
+                found[stored.key] = stored
+        return found
+
+    def _path(self, key: str) -> UPath:
+        return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+
+_FILE = TypeAdapter(StoredVerdict)
+
+
+def _newer(stored: StoredVerdict, other: StoredVerdict | None) -> bool:
+    return other is None or stored.created_at > other.created_at
+
+
 def _claim_id(key: str) -> str:
     return f"{key}-claim"
 
@@ -131,7 +220,8 @@ def _document(stored: StoredVerdict) -> Document:
         "l_model_calls": stored.calls,
         "s_claimed_by": stored.owner,
         "s_job_id": stored.job_id,
-        "s_repo": stored.repo,
+        "s_repo": stored.origin.repo,
+        "b_error_doubted": stored.doubted or None,
         "s_excerpt_sketch": stored.sketch,
     }
     return Document("verdicts", stored.key, present(body))
@@ -150,6 +240,6 @@ def _stored(key: str, body: Body) -> StoredVerdict:
         calls=int(calls) if calls is not None else int(verdict.source == "model"),
         owner=str(body.get("s_claimed_by") or ""),
         job_id=str(body.get("s_job_id") or ""),
-        repo=str(body.get("s_repo") or ""),
+        doubted=bool(body.get("b_error_doubted")),
         sketch=str(body.get("s_excerpt_sketch") or ""),
     )

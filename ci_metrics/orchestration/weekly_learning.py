@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ci_metrics.classifier.model import Model, model_in_force
 from ci_metrics.classifier.shipped import shipped_examples
-from ci_metrics.classifier.takeover import Outcome, lesson_of, relearned
+from ci_metrics.classifier.takeover import TakeoverOutcome, lesson_of, relearned
 from ci_metrics.orchestration.learned_weights import InForce, LearnedWeights, shipped_version
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.team_verdicts import Team, team_verdicts
@@ -31,7 +31,7 @@ class Relearned:
     """What learning again came to. `outcome`: None where the team has said too little."""
 
     team: Team
-    outcome: Outcome | None
+    outcome: TakeoverOutcome | None
     verdicts: int  # distinct failures that can be learned from
     moved: tuple[Moved, ...]
     takes_over: bool

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from ci_metrics.redaction.encoded import is_login
 from ci_metrics.redaction.places import WORD
@@ -88,14 +89,17 @@ COMMANDS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 
 
-def spans_of(form: str) -> Callable[[str], Iterator[Span]]:
+def argument_finder(form: str) -> Callable[[str], Iterator[Span]]:
     """What finds the secret argument of the command that `form` describes."""
     strict, login, encoded, wordless = (f"⟪{what}⟫" in form for what in ("TOKEN", "LOGIN", "LOGIN64", "SECRET"))
-    compiled = re.compile(re.sub("⟪[A-Z0-9]+⟫", lambda _found: WORD, form))
+
+    @cache
+    def compiled() -> re.Pattern[str]:  # a log has few of these commands, if any
+        return re.compile(re.sub("⟪[A-Z0-9]+⟫", lambda _found: WORD, form))
 
     def spans(text: str) -> Iterator[Span]:
-        for found in compiled.finditer(text):
-            number = next((n for n in range(1, compiled.groups + 1) if found.group(n)), 0)
+        for found in compiled().finditer(text):
+            number = next((n for n in range(1, found.re.groups + 1) if found.group(n)), 0)
             if not number:
                 continue
             start, end = found.span(number)

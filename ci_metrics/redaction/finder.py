@@ -100,12 +100,12 @@ _NOUN = "(?:token|key|secret|credential|auth|passw)"
 _RANDOM = "[A-Za-z0-9][_~-][A-Za-z0-9]{20}"
 _EOL = r"[ \t\r]{0,8}\n"
 ENTRIES: tuple[Entry, ...] = (
-    *(Entry(issuer, (form.lstrip("~"),), spans=tokens.spans_of(form)) for issuer, form in tokens.TOKENS),
+    *(Entry(issuer, (form.lstrip("~"),), spans=tokens.token_finder(form)) for issuer, form in tokens.TOKENS),
     Entry("random behind a word", (_RANDOM,), spans=tokens.prefixed, care=Care.TEXT),
     Entry("random behind a word, and a word that says so", (rf"{_NOUN}[^\n]{{0,80}}{_RANDOM}",), True, tokens.prefixed),
     *(Entry(place.name, place.marks, True, place.spans) for place in (*PLACES, *WRITINGS)),
     *(
-        Entry(f"command {number}", (mark,), True, command_lines.spans_of(form))
+        Entry(f"command {number}", (mark,), True, command_lines.argument_finder(form))
         for number, (mark, form) in enumerate(command_lines.COMMANDS)
     ),
     Entry("base64", tuple(re.escape(core) for core in encoded.cores()), spans=_base64),
@@ -212,12 +212,12 @@ def line_spans(text: str, numbers: AbstractSet[int]) -> list[Span]:
         for number in numbers:
             if number < KEY_END and (spans := ENTRIES[number].spans):
                 found += spans(text)
-        return merged(found) if found else found
+        return merged_spans(found) if found else found
     for number, start, end in _windows(text, numbers):
         spans = ENTRIES[number].spans
         if spans:
             found += [(first + start, last + start) for first, last in spans(text[start:end])]
-    return merged(found) if found else found
+    return merged_spans(found) if found else found
 
 
 def _windows(text: str, numbers: AbstractSet[int]) -> Iterator[tuple[int, int, int]]:
@@ -264,7 +264,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("ascii", "surrogateescape") + b"\n"
 
 
-def merged(spans: list[Span]) -> list[Span]:
+def merged_spans(spans: list[Span]) -> list[Span]:
     """`spans` in order, those that overlap or touch as one."""
     out: list[Span] = []
     for start, end in sorted(spans):

@@ -12,7 +12,7 @@ import re
 from abc import ABC, abstractmethod
 
 from ci_metrics.redaction import encoded, keys
-from ci_metrics.redaction.names import Kind, kind_of
+from ci_metrics.redaction.names import Kind, name_kind
 from ci_metrics.redaction.places import value_at
 from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_made
 
@@ -193,7 +193,7 @@ class SecretData(Following):
         value = text[slice(*span)]
         return (
             [span]
-            if len(value) >= 4 and not is_reference(value) and (looks_made(value) or kind_of(name) or len(value) >= 8)
+            if len(value) >= 4 and not is_reference(value) and (looks_made(value) or name_kind(name) or len(value) >= 8)
             else []
         )
 
@@ -235,10 +235,10 @@ def _lead(text: str, at: int) -> str:
 def value_follows(text: str) -> Following | None:
     """The value of a name, or of an option, with which this line ends."""
     found = _NAME_ENDS.search(text, max(0, len(text) - 300))
-    if found and (kind := kind_of(found.group(1))):
+    if found and (kind := name_kind(found.group(1))):
         return NextValue(kind, _lead(text, found.start(1)), block=bool(found.group(2)))
     found = _OPTION_ENDS.search(text, max(0, len(text) - 300))
-    if found and (kind := kind_of(found.group(1))) >= Kind.SECRET:
+    if found and (kind := name_kind(found.group(1))) >= Kind.SECRET:
         return NextValue(kind, _lead(text, found.start(1)))
     return None
 
@@ -246,7 +246,7 @@ def value_follows(text: str) -> Following | None:
 def pair_follows(text: str) -> Following | None:
     """The value of a name that is itself a value: ``name: DB_PASSWORD``."""
     found = _PAIR_NAME.search(text, max(0, len(text) - 300))
-    return NextPair(kind) if found and (kind := kind_of(found.group(1))) else None
+    return NextPair(kind) if found and (kind := name_kind(found.group(1))) else None
 
 
 _MACHINE = re.compile(r"\bmachine[ \t]+[\w.-]+(?:[ \t]+login[ \t]+\S+)?[ \t\r]*$")

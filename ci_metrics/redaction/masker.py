@@ -42,7 +42,7 @@ class Masker:
     def masked(self, data: bytes) -> bytes:
         """The next block with every secret masked: the same lines, the same object when there is nothing to mask."""
         spans = self.spans(data)
-        return replaced(data, spans) if spans else data
+        return with_masks(data, spans) if spans else data
 
     def spans(self, data: bytes) -> list[Span]:
         """Where secrets stand in the next block: offsets of its bytes, ascending, none across a newline."""
@@ -67,7 +67,7 @@ class Masker:
             end = _end(data, at)
             spans += self._of_line(data, at, end, lines.get(at, frozenset()))
             at = end + 1
-        return finder.merged(spans)
+        return finder.merged_spans(spans)
 
     def _of_line(self, data: bytes, start: int, end: int, entries: AbstractSet[int]) -> list[Span]:
         view = uncoloured(data[start:end].decode("ascii", "surrogateescape"))
@@ -78,7 +78,7 @@ class Masker:
         if entries:
             own = finder.line_spans(text, entries)
             if own:
-                self.count += len(finder.merged(here + own)) - len(here)
+                self.count += len(finder.merged_spans(here + own)) - len(here)
                 here += own
             if finder.STRING in entries:
                 own = _in_strings(text)
@@ -218,7 +218,7 @@ def redact_lines(texts: list[str]) -> tuple[list[str], int]:
     return masked.split("\n"), count
 
 
-def replaced(data: bytes, spans: list[Span]) -> bytes:
+def with_masks(data: bytes, spans: list[Span]) -> bytes:
     """`data` with each of `spans` (ascending, apart) as the mask."""
     parts: list[bytes] = []
     at = 0

@@ -92,7 +92,7 @@ _PIECES = re.compile(r"[Pp]12(?![0-9])|P12|SAML(?=R)|[A-Z]+(?=[A-Z][a-z])|[A-Z]?
 
 
 @lru_cache(maxsize=1 << 14)
-def kind_of(name: str) -> Kind:
+def name_kind(name: str) -> Kind:
     """What `name` (as it is written, with whatever dots, dashes and capitals) says of a value behind it."""
     words = [word.lower() for word in _PIECES.findall(name[-80:])]
     while words and (words[-1].isdigit() or (words[-1] in _SHADES and len(words) > 1)):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ci_metrics.redaction.encoded import is_login
-from ci_metrics.redaction.names import STEM, Kind, kind_of
+from ci_metrics.redaction.names import STEM, Kind, name_kind
 from ci_metrics.redaction.values import (
     MASK,
     is_readable,
@@ -57,7 +57,7 @@ _SHELL = re.compile(WORD)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SecretPlace:
     """One kind of place."""
 
     name: str
@@ -100,7 +100,7 @@ def assigned(text: str) -> Iterator[Span]:
     run = (0, 0)  # the last value without quotes: what begins inside of it ends with it
     for found in _ASSIGNED.finditer(text):
         name, at = found.group(1), found.end()
-        kind = kind_of(name)
+        kind = name_kind(name)
         if (
             kind is Kind.NOTHING
             or at >= len(text)
@@ -245,7 +245,7 @@ def headers(text: str) -> Iterator[Span]:
             name, value = crumb.groups()
             if is_reference(value) or name.lower() in ("path", "domain", "expires", "max-age", "samesite", "priority"):
                 continue
-            if (len(value) >= 12 and looks_made(value)) or is_secret(value, kind_of(name)):
+            if (len(value) >= 12 and looks_made(value)) or is_secret(value, name_kind(name)):
                 yield crumb.span(2)
 
 
@@ -259,7 +259,7 @@ _ENV = re.compile(
 def options(text: str) -> Iterator[Span]:
     """Words behind an option or in front of a pipe: ``--password x``, ``-u user:x``, ``-p'x'``, ``ENV PASSWORD x``."""
     for found in _OPTION.finditer(text):
-        kind = kind_of("-" + found.group(1))
+        kind = name_kind("-" + found.group(1))
         if (
             kind is Kind.NOTHING
             and found.group(1) in ("key", "k", "auth", "vkey")
@@ -278,7 +278,7 @@ def options(text: str) -> Iterator[Span]:
                 yield span
     for found in _ENV.finditer(text):
         span = _word(text, found.end())
-        if span and is_secret(text[slice(*span)], kind_of(found.group(1))):
+        if span and is_secret(text[slice(*span)], name_kind(found.group(1))):
             yield span
 
 
@@ -297,8 +297,8 @@ def _word(text: str, at: int) -> Span | None:
 _COLOUR = r"(?:\x1b\[[0-9;]{0,12}[mK]){0,2}"
 _CLOSED = rf"{_COLOUR}(?:\\{{0,7}}[\"'`])?\]?{_COLOUR}[ \t]{{0,8}}"
 _CREDENTIAL = r"[\w+/=.~:-]{8}"
-PLACES: tuple[Place, ...] = (
-    Place(
+PLACES: tuple[SecretPlace, ...] = (
+    SecretPlace(
         "assigned",
         (
             rf"{STEM}[\w.\x80-\xff-]{{0,40}}{_CLOSED}[:=]>?{_COLOUR}[ \t]{{0,8}}{_COLOUR}[^ \t\n\r]{{2}}",
@@ -309,7 +309,7 @@ PLACES: tuple[Place, ...] = (
         ),
         assigned,
     ),
-    Place(
+    SecretPlace(
         "addresses",
         (
             r"://[^ \t\n/@]*:[^ \t\n]*@",
@@ -322,7 +322,7 @@ PLACES: tuple[Place, ...] = (
         ),
         addresses,
     ),
-    Place(
+    SecretPlace(
         "headers",
         (
             r"authorization[\\\"'\]]{0,9}[ \t]{0,8}[:=,]",
@@ -331,7 +331,7 @@ PLACES: tuple[Place, ...] = (
         ),
         headers,
     ),
-    Place(
+    SecretPlace(
         "options",
         (
             r"-(?:v?key|k|auth)[ \t]+[\w-]{16}",

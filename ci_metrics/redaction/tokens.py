@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import pairwise
 
 from ci_metrics.redaction.values import is_readable
@@ -234,14 +235,17 @@ def _generated(run: str) -> bool:
 _CLASS = ["".join((str(int(chr(n).isupper())), str(int(chr(n).islower())))) for n in range(128)]
 
 
-def spans_of(form: str) -> Callable[[str], Iterator[Span]]:
+def token_finder(form: str) -> Callable[[str], Iterator[Span]]:
     """What finds the form in a line: each match to the end of its run of letters and digits, for a longer form may begin alike."""
     wordless = form.startswith("~")
     form = form.lstrip("~")
-    compiled = re.compile(rf"{'' if _DISTINCT.match(form) and not wordless else _APART}(?:{form}){_TAIL}", re.ASCII)
+
+    @cache
+    def compiled() -> re.Pattern[str]:  # a log has secrets of few issuers, if any
+        return re.compile(rf"{'' if _DISTINCT.match(form) and not wordless else _APART}(?:{form}){_TAIL}", re.ASCII)
 
     def spans(text: str) -> Iterator[Span]:
-        for found in compiled.finditer(text):
+        for found in compiled().finditer(text):
             if not (wordless and is_readable(found.group())):
                 yield found.span()
 

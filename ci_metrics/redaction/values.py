@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from functools import lru_cache
 
-from ci_metrics.redaction.names import Kind, kind_of
+from ci_metrics.redaction.names import Kind, name_kind
 
 MASK = "[REDACTED]"
 
@@ -92,7 +92,7 @@ def is_reference(value: str) -> bool:
         return True
     if value.lower().rstrip(".,:;!?)") in _WORDS or _REFERENCE.fullmatch(value):
         return True
-    if _VARIABLE.fullmatch(value) and kind_of(value) > Kind.MAYBE:
+    if _VARIABLE.fullmatch(value) and name_kind(value) > Kind.MAYBE:
         return True
     return bool(_PATH.match(value)) and (is_readable(value) or _is_path(value))
 

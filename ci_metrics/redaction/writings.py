@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ci_metrics.redaction.names import STEM, Kind, kind_of
-from ci_metrics.redaction.places import Place, value_at
+from ci_metrics.redaction.names import STEM, Kind, name_kind
+from ci_metrics.redaction.places import SecretPlace, value_at
 from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_chosen, looks_made
 
 Span = tuple[int, int]
@@ -32,18 +32,18 @@ _COLUMNS = re.compile(
 _JWK = re.compile(rf"{_Q}(?:d|p|q|dp|dq|qi|k){_Q}[ \t]*:[ \t]*{_Q}([A-Za-z0-9_-]{{16,}}){_Q}")
 
 
-def documents(text: str) -> Iterator[Span]:
+def markup_secrets(text: str) -> Iterator[Span]:
     """``<password>…</password>``, ``name="…" value="…"``, ``{password, "…"}``, a column beside its name, parts of a JSON web key."""
     for form in (_ELEMENT, _KEYED, _VALUED, _TUPLE):
         for found in form.finditer(text):
-            if is_secret(found.group(2).strip(), kind_of(found.group(1))):
+            if is_secret(found.group(2).strip(), name_kind(found.group(1))):
                 yield found.span(2)
     for found in _PAIR.finditer(text):
         span, _ = value_at(text, found.end())
-        if is_secret(text[slice(*span)], kind_of(found.group(1))):
+        if is_secret(text[slice(*span)], name_kind(found.group(1))):
             yield span
     for found in _COLUMNS.finditer(text, max(0, len(text) - 2_400)):
-        if is_secret(found.group(2), kind_of(found.group(1))) and looks_chosen(found.group(2)):
+        if is_secret(found.group(2), name_kind(found.group(1))) and looks_chosen(found.group(2)):
             yield found.span(2)
     if '"kty' in text.replace("\\", ""):
         yield from (found.span(1) for found in _JWK.finditer(text))
@@ -76,7 +76,7 @@ def sentences(text: str) -> Iterator[Span]:
         if (password and looks_chosen(value)) or (not is_readable(value) and looks_made(value)):
             yield found.start(number), found.start(number) + len(value)
     for found in _QUOTED.finditer(text):
-        if is_secret(found.group(3), kind := kind_of(found.group(1))) and (
+        if is_secret(found.group(3), kind := name_kind(found.group(1))) and (
             looks_chosen(found.group(3)) if kind is Kind.PASSWORD else not is_readable(found.group(3))
         ):
             yield found.span(3)
@@ -89,7 +89,7 @@ def sentences(text: str) -> Iterator[Span]:
     for found in _BESIDE.finditer(text):
         name, value = found.groups()
         if (
-            kind_of(name) >= Kind.SECRET
+            name_kind(name) >= Kind.SECRET
             and is_secret(value, Kind.PASSWORD)
             and looks_chosen(value)
             and not _VERSION.match(value)
@@ -99,12 +99,12 @@ def sentences(text: str) -> Iterator[Span]:
         if is_secret(found.group(1), Kind.PASSWORD):
             yield found.span(1)
     for found in _SET.finditer(text):
-        if is_secret(found.group(2), kind_of(found.group(1))):
+        if is_secret(found.group(2), name_kind(found.group(1))):
             yield found.span(2)
 
 
-WRITINGS: tuple[Place, ...] = (
-    Place(
+WRITINGS: tuple[SecretPlace, ...] = (
+    SecretPlace(
         "documents",
         (
             rf"<[\w:.-]{{0,40}}{STEM}[^<>\n]{{0,200}}>[^<>\n]+<",
@@ -115,9 +115,9 @@ WRITINGS: tuple[Place, ...] = (
             r"(?:name|key|id)[\\\"']{0,4}[ \t]*[:=].{0,90}(?:value|secret|content)[\\\"']{0,4}[ \t]*[:=]",
             r"\"kty",
         ),
-        documents,
+        markup_secrets,
     ),
-    Place(
+    SecretPlace(
         "sentences",
         (
             rf"(?:{_NOUN})(?:[ \t]+(?:{_SAYS})){{0,3}}[ \t]*[:=]?[ \t]+[\"'`][^\"'`\n]{{3}}",

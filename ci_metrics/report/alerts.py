@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from ci_metrics.history.failures import web_url
-from ci_metrics.report.markdown import printable
+from ci_metrics.report.markdown import visible_text
 from ci_metrics.report.readable import minutes, some, spoken
 
 #: Sent events are remembered so long: longer than any of them can come up again.
@@ -84,7 +84,7 @@ def budget_alert(spent_in: str, waiting: int, limit: float | None) -> Alert:
     )
 
 
-def digest(alerts: Sequence[Alert]) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+def grouped_alerts(alerts: Sequence[Alert]) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
     """The messages to send, each with the keys it covers: one an alert, or one for all when there are many."""
     if len(alerts) <= MOST_AT_ONCE:
         return [((alert.key,), slack_message(alert)) for alert in alerts]
@@ -99,7 +99,7 @@ def slack_message(alert: Alert) -> dict[str, Any]:
     """Slack's JSON for one alert: a plain fallback text, and blocks."""
     blocks: list[dict[str, Any]] = [{"type": "header", "text": _plain_text(alert.title, _HEADER)}]
     if alert.quote:
-        code = _escaped(_cut(printable(alert.quote).strip().replace("`", "'"), _SECTION // 2))
+        code = _escaped(_cut(visible_text(alert.quote).strip().replace("`", "'"), _SECTION // 2))
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"```{code}```"}})
     if alert.facts:
         blocks.append({"type": "context", "elements": [_plain_text(fact, 600) for fact in alert.facts]})
@@ -108,17 +108,17 @@ def slack_message(alert: Alert) -> dict[str, Any]:
     fallback = ". ".join(
         part for part in (alert.title, alert.quote.splitlines()[0] if alert.quote else "", *alert.facts) if part
     )
-    return {"text": _escaped(_cut(" ".join(printable(fallback).split()), _SECTION // 2)), "blocks": blocks}
+    return {"text": _escaped(_cut(" ".join(visible_text(fallback).split()), _SECTION // 2)), "blocks": blocks}
 
 
 class Sent:
-    """Which events were sent, and when: a sensor's cursor."""
+    """Which events were sent, and when; kept as text."""
 
-    def __init__(self, cursor: str | None) -> None:
-        """Read a cursor; an empty or foreign one means that nothing was sent."""
+    def __init__(self, text: str) -> None:
+        """Read what was kept; an empty or foreign text means that nothing was sent."""
         self._at: dict[str, str] = {}
         try:
-            found = json.loads(cursor or "{}")
+            found = json.loads(text or "{}")
         except ValueError:
             found = {}
         if isinstance(found, Mapping) and isinstance(found.get("sent"), Mapping):
@@ -132,14 +132,14 @@ class Sent:
         """These were sent now."""
         self._at.update(dict.fromkeys(keys, now.isoformat(timespec="seconds")))
 
-    def cursor(self, now: datetime) -> str:
-        """The new cursor; what is too old to come up again is forgotten."""
+    def text(self, now: datetime) -> str:
+        """What to keep; what is too old to come up again is forgotten."""
         oldest = (now - REMEMBER).isoformat(timespec="seconds")
         return json.dumps({"sent": {key: at for key, at in sorted(self._at.items()) if at >= oldest}})
 
 
 def _plain_text(text: str, most: int) -> dict[str, Any]:
-    return {"type": "plain_text", "text": _cut(" ".join(printable(text).split()), most), "emoji": False}
+    return {"type": "plain_text", "text": _cut(" ".join(visible_text(text).split()), most), "emoji": False}
 
 
 def _cut(text: str, most: int) -> str:

@@ -40,7 +40,7 @@ class Details:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QuotedLine:
+class ShownQuote:
     """One line of the log: quoted as proof, or shown around it."""
 
     line: int
@@ -119,7 +119,7 @@ class Explanation:
     confidence: float | None
     summary: str
     step: str
-    quotes: tuple[QuotedLine, ...]
+    quotes: tuple[ShownQuote, ...]
     no_context: str  # why only the quoted lines are shown
     why: Why | None
     other_errors: tuple[str, ...]  # of the same job, after the root cause
@@ -192,7 +192,7 @@ def explain_job(
     )
 
 
-def _quotes(body: Body, known: Details) -> tuple[QuotedLine, ...]:
+def _quotes(body: Body, known: Details) -> tuple[ShownQuote, ...]:
     """The quoted lines in their context; without the log, the quoted lines alone."""
     if known.verdict is not None and known.verdict.evidence:
         proof = {evidence.line: evidence.text for evidence in known.verdict.evidence}
@@ -202,7 +202,7 @@ def _quotes(body: Body, known: Details) -> tuple[QuotedLine, ...]:
         # Only the first line's number is in the document.
         proof = {int(line): texts[0]} if line is not None and texts[0] else {}
     shown = {line.number: line.text for line in known.context} | proof
-    return tuple(QuotedLine(line=number, text=shown[number], proves=number in proof) for number in sorted(shown))
+    return tuple(ShownQuote(line=number, text=shown[number], proves=number in proof) for number in sorted(shown))
 
 
 def _why(index: DocumentIndex, document: Document, known: Details) -> Why | None:
@@ -213,7 +213,7 @@ def _why(index: DocumentIndex, document: Document, known: Details) -> Why | None
     verdict = known.verdict
     fingerprint = str(body.get("s_error_fingerprint") or "")
     version = str(body.get("s_classifier_version") or "")
-    own = verdict_key(apart(fingerprint, str(body.get("s_repo") or "")), version)
+    own = verdict_key(apart(fingerprint, str(body.get("s_error_origin") or body.get("s_repo") or "")), version)
     keys = [human_key(document.id), human_key(fingerprint), verdict_key(fingerprint, version), own]
     kept = index.get("verdicts", keys)
     label = (kept.get(keys[0]) or kept.get(keys[1]) or {}) if source == "human" else {}
@@ -224,7 +224,7 @@ def _why(index: DocumentIndex, document: Document, known: Details) -> Why | None
     model = str(body.get("s_model") or "")
     return Why(
         source=source,
-        in_words=_in_words(source, rule, model, stored, label),
+        in_words=_in_words(source, rule, model, stored, label, str(body.get("s_error_origin") or "")),
         rule=rule,
         model=model,
         classifier_version=HUMAN_VERSION if source == "human" else version,
@@ -239,7 +239,7 @@ def _why(index: DocumentIndex, document: Document, known: Details) -> Why | None
     )
 
 
-def _in_words(source: str, rule: str, model: str, stored: Body, label: Body) -> str:
+def _in_words(source: str, rule: str, model: str, stored: Body, label: Body, origin: str) -> str:
     if source == "human":
         who = label.get("s_user_alias") or "a person"
         return f"{who} said so" + (f" on {str(label[TIME])[:10]}" if TIME in label else "")
@@ -249,7 +249,8 @@ def _in_words(source: str, rule: str, model: str, stored: Body, label: Body) -> 
         return f"the model {model}"
     if source == "reused":
         when = f" on {str(stored[TIME])[:10]}" if TIME in stored else ""
-        return f"reused: {model or 'it'} judged the same error{when} before"
+        where = f" in {origin}" if origin else ""
+        return f"reused: {model or 'it'} judged the same error{where}{when} before"
     return "nobody yet"
 
 

@@ -25,9 +25,9 @@ _AT_START = re.compile(r"^(\d*)([#+\-=.)!])")
 _HTML = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 
-def plain(text: str, most: int = 400) -> str:
+def inert_text(text: str, most: int = 400) -> str:
     """One line of text that renders as itself: no markdown, no HTML, no mention, no reference, no link. Cut at `most`."""
-    flat = " ".join(printable(text).split())
+    flat = " ".join(visible_text(text).split())
     if len(flat) > most:
         flat = flat[: most - 1] + "…"
     broken = _LIVE.sub(lambda found: found[0] + _BREAK, flat)
@@ -38,7 +38,7 @@ def plain(text: str, most: int = 400) -> str:
 
 def fenced(text: str, most_lines: int = 8, most: int = 700) -> str:
     """A code block that the text cannot leave: its fence is longer than any run of backticks in it. Cuts are marked."""
-    lines = [printable(line).rstrip() for line in text.splitlines()]
+    lines = [visible_text(line).rstrip() for line in text.splitlines()]
     shown = lines[:most_lines]
     cut = "\n".join(shown)
     if len(cut) > most or len(lines) > most_lines:
@@ -48,7 +48,7 @@ def fenced(text: str, most_lines: int = 8, most: int = 700) -> str:
     return f"{fence}text\n{cut}\n{fence}"
 
 
-def printable(text: str) -> str:
+def visible_text(text: str) -> str:
     """Without control characters, and without those that reorder or hide text."""
     return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
 

@@ -78,7 +78,7 @@ def build_report(
     )
 
 
-def render(report: Report) -> str:
+def render_page(report: Report) -> str:
     """The whole page."""
     figures = report.figures
     types = [row.name for row in figures.types]
@@ -139,7 +139,7 @@ def _environment(types: Sequence[str], window: Window) -> Environment:
         "minutes": readable.minutes,
         "percent": readable.percent,
         "dollars": readable.dollars,
-        "number": readable.number,
+        "number": readable.readable_number,
         "moment": readable.moment,
         "spoken": readable.spoken,
         "some": readable.some,

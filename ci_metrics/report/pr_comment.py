@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ci_metrics.history.pull_request import FailedJob, PullRequest
-from ci_metrics.report.markdown import fenced, link, plain
+from ci_metrics.report.markdown import fenced, inert_text, link
 from ci_metrics.report.readable import spoken
 
 #: How our own comment is found again; it is its first line, and not shown.
@@ -67,7 +67,7 @@ def _failures(pull: PullRequest) -> list[str]:
     parts = [_failure(jobs, pull.base) for jobs in ordered[:MOST_SHOWN]]
     rest = [job.failure.job for jobs in ordered[MOST_SHOWN:] for job in jobs]
     if rest:
-        names = ", ".join(plain(name, 80) for name in rest[:MOST_SHOWN])
+        names = ", ".join(inert_text(name, 80) for name in rest[:MOST_SHOWN])
         more = f" and {len(rest) - MOST_SHOWN} more" if len(rest) > MOST_SHOWN else ""
         parts.append(f"**Also failed:** {names}{more}")
     return parts
@@ -78,11 +78,11 @@ def _failure(jobs: Sequence[FailedJob], base: str) -> str:
     failure = first.failure
     kind = spoken(failure.type) if failure.type else _STATES.get(failure.state, failure.state)
     sure = f", {failure.confidence:.0%} sure" if failure.confidence is not None and failure.type else ""
-    names = ", ".join(plain(f"{job.failure.workflow} / {job.failure.job}", 120) for job in jobs[:5])
+    names = ", ".join(inert_text(f"{job.failure.workflow} / {job.failure.job}", 120) for job in jobs[:5])
     more = f" and {len(jobs) - 5} more" if len(jobs) > 5 else ""
     where = link(f"log line {failure.line}" if failure.line else "job", failure.link)
-    step = f" · step {plain(failure.step, 80)}" if failure.step else ""
-    lines = [f"**{names}{more}** — {plain(kind)}{sure} · {where}{step}", _cause(first)]
+    step = f" · step {inert_text(failure.step, 80)}" if failure.step else ""
+    lines = [f"**{names}{more}** — {inert_text(kind)}{sure} · {where}{step}", _cause(first)]
     if failure.quote:
         lines.append(fenced(failure.quote))
     notes = [_base_note(first, base), _flaky_note(first)]
@@ -93,7 +93,7 @@ def _failure(jobs: Sequence[FailedJob], base: str) -> str:
 def _cause(job: FailedJob) -> str:
     failure = job.failure
     if failure.summary:
-        return plain(failure.cause)
+        return inert_text(failure.cause)
     if failure.state == "no_log":
         return "GitHub has no log of this job, so its cause is not known."
     if failure.state in ("pending", "llm_failed"):
@@ -107,7 +107,7 @@ def _base_note(job: FailedJob, base: str) -> str:
         return ""
     times = "once" if known.count == 1 else f"{known.count} times"
     last = link(f"{known.last:%d %b %H:%M}", known.url)
-    return f"**Also failing on the base branch** {plain(base, 80)}: {times} in two weeks, last {last}. Probably not caused here."
+    return f"**Also failing on the base branch** {inert_text(base, 80)}: {times} in two weeks, last {last}. Probably not caused here."
 
 
 def _flaky_note(job: FailedJob) -> str:
@@ -119,7 +119,7 @@ def _flaky_note(job: FailedJob) -> str:
 def _gates(pull: PullRequest) -> str:
     if not pull.gates:
         return ""
-    names = ", ".join(plain(name, 80) for name in pull.gates[:MOST_SHOWN])
+    names = ", ".join(inert_text(name, 80) for name in pull.gates[:MOST_SHOWN])
     return f"**Failed only because of the above:** {names}"
 
 

@@ -32,7 +32,7 @@ def dollars(amount: float) -> str:
     return "$0" if not amount else f"${amount:.4f}" if amount < 0.1 else f"${amount:,.2f}"
 
 
-def number(value: int) -> str:
+def readable_number(value: int) -> str:
     """`12,345`."""
     return f"{value:,}"
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from ci_metrics.history.figures import Figures
 from ci_metrics.history.flaky_failures import Flakiest
 from ci_metrics.report.causes import ShownCause
-from ci_metrics.report.readable import dollars, minutes, moment, number, percent
+from ci_metrics.report.readable import dollars, minutes, moment, percent, readable_number
 
 #: A newest document older than this is worth a notice: the hourly schedule is late at least three times.
 STALE = timedelta(hours=3)
@@ -47,14 +47,16 @@ def tiles(
     rate_change = None if figures.rate is None or before is None or before.rate is None else figures.rate - before.rate
     lost_change = figures.lost / before.lost - 1 if before and before.lost else None
     unexplained = figures.unexplained
-    news = Tile("New causes", number(len(new)), f"this week{f'; {spiking} spiking' if spiking else ''}", "#new")
+    news = Tile(
+        "New causes", readable_number(len(new)), f"this week{f'; {spiking} spiking' if spiking else ''}", "#new"
+    )
     if young:
-        news = Tile("Causes", number(len(causes)), "history begins here", "#causes")
+        news = Tile("Causes", readable_number(len(causes)), "history begins here", "#causes")
     return [
         Tile(
             "Failure rate",
             percent(figures.rate),
-            f"{number(figures.failed)} of {number(figures.jobs)} jobs",
+            f"{readable_number(figures.failed)} of {readable_number(figures.jobs)} jobs",
             "#failures",
             _change(rate_change, " points"),
             _tone(rate_change),
@@ -68,9 +70,9 @@ def tiles(
             _tone(lost_change),
         ),
         news,
-        Tile("Flaky failures", number(sum(row.failures for row in flaky.jobs)), f"{minutes(burnt)} burnt", "#flaky"),
-        Tile("Unexplained", number(unexplained), f"of {number(figures.failed)} failures", "#states"),
-        Tile("Model spend", dollars(figures.spend.cost), f"{number(figures.spend.asked)} failures asked about", "#spend"),
+        Tile("Flaky failures", readable_number(sum(row.failures for row in flaky.jobs)), f"{minutes(burnt)} burnt", "#flaky"),
+        Tile("Unexplained", readable_number(unexplained), f"of {readable_number(figures.failed)} failures", "#states"),
+        Tile("Model spend", dollars(figures.spend.cost), f"{readable_number(figures.spend.asked)} failures asked about", "#spend"),
     ]  # fmt: skip
 
 
@@ -83,7 +85,7 @@ def notices(figures: Figures, newest: datetime | None, now: datetime) -> list[st
         said.append(f"The newest job in the index ended on {moment(newest)} UTC: what came after is not here.")
     if figures.unfinished:
         said.append(
-            f"{number(figures.unfinished)} jobs were still going when they were last looked at: they are not counted yet."
+            f"{readable_number(figures.unfinished)} jobs were still going when they were last looked at: they are not counted yet."
         )
     unexplained = figures.unexplained
     if figures.failed and unexplained / figures.failed > MUCH_UNEXPLAINED:

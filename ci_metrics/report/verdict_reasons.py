@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ci_metrics.classifier.why import Reason as CategoryReason
+from ci_metrics.classifier.why import CategoryReason as CategoryReason
 from ci_metrics.classifier.why import Reasoning
+from ci_metrics.logs.why import LineReason as LineReason
 from ci_metrics.logs.why import RankedLine, Ranking
-from ci_metrics.logs.why import Reason as LineReason
 
 WIDTH = 100  # columns of a terminal
 _REASONS, _FEW = 5, 3  # for something and against it: for what was decided, for other lines
@@ -28,7 +28,7 @@ class WhyOfLog:
     decision: Reasoning | None
 
 
-def as_row(why: WhyOfLog) -> dict[str, Any]:
+def reasons_row(why: WhyOfLog) -> dict[str, Any]:
     """The object under `why` that scripts read."""
     ranking, decision = asdict(why.ranking), None
     for line in ranking["lines"]:
@@ -39,7 +39,7 @@ def as_row(why: WhyOfLog) -> dict[str, Any]:
     return {**ranking, "decision": decision}
 
 
-def as_text(why: WhyOfLog) -> str:
+def reasons_text(why: WhyOfLog) -> str:
     """The same for people, in lines of at most 100 characters."""
     return "\n".join([*_ranking(why.ranking), *_decision(why.decision)])
 

@@ -1,7 +1,8 @@
 """Faults of the sample GitHub: what goes wrong, on which requests, how often.
 
-What belongs here: the list of faults and the decision which one meets the next request. Does not: carrying it out
-(`server_http.py`). Everything is counted, nothing is random, so that a failing test fails again.
+What belongs here: the list of faults and the decision which one meets the next request. Does not:
+carrying it out (`server_http.py`). Everything is counted, nothing is random, so that a failing test
+fails again.
 """
 
 from __future__ import annotations
@@ -20,12 +21,39 @@ FaultKind = Literal[
     "html",  # 200 with a proxy's HTML page
     "shape",  # 200 with JSON of another shape: {}
     "hang",  # wait `seconds`, then answer as usual
+    "drip",  # one byte of the body every `seconds`
+    "drip_head",  # one byte of headers without end every `seconds`
+    "empty",  # 200 without a body
+    "gzip",  # a body that is said to be gzip and is not
+    "nested",  # 200 with JSON nested a hundred thousand times
+    "not_modified",  # 304, whatever was asked
+    "redirect_loop",  # a redirect to the same address
+    # On the API only, the answer is otherwise good:
+    "short",  # the last `count` entries of a page are missing; the total says otherwise
+    "overcount",  # the total is `count` too large
+    "undercount",  # the total is `count` too small
+    "lost_page",  # no `Link`: the pages behind this one are lost
+    "double_page",  # any page is the first one again
+    "endless",  # the next page is said to be this one
+    "foreign",  # the first `count` entries belong to another run of another repository
+    "numbers",  # numbers that nothing depends on are 2^64 in the first `count` entries
+    "ids",  # the ids of the first `count` entries are 2^64
+    "hostile",  # names hold lone surrogates, NULs and control characters
+    "megabyte",  # names of a megabyte
+    # On the log storage only:
+    "half",  # the storage has half of the log: whole by its length
+    "half_unsized",  # half of what was asked for, without a length
+    "unsized",  # all of it, without a length
+    "html_as_text",  # a proxy's HTML page, said to be text/plain
+    "checksum",  # a checksum that the log does not have
 ]
 
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
-    """One thing that goes wrong: on requests of kind `on`, after `after` good ones, `times` times, every `every`-th."""
+    """One thing that goes wrong: on requests of kind `on`, after `after` good ones, `times` times,
+    every `every`-th.
+    """
 
     kind: FaultKind
     on: str = "*"  # a kind of request (see server_routes.KINDS), or * for all
@@ -34,6 +62,8 @@ class Fault:
     every: int = 1
     status: int = 500
     seconds: float | None = None
+    count: int = 3
+    etag_lies: bool = False  # a spoilt answer has the good one's ETag
     seen: int = field(default=0, init=False)
     done: int = field(default=0, init=False)
 
@@ -62,7 +92,9 @@ class Faults:
         self.capped_total: bool = False  # a filtered search says 1,000 when it has more
 
     def add(self, fault: Fault) -> Fault:
-        """Add one fault behind the others and give it back, so that a test can read how often it struck."""
+        """Add one fault behind the others and give it back, so that a test can read how often it
+        struck.
+        """
         with self._lock:
             self._faults.append(fault)
         return fault

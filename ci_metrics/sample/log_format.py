@@ -170,7 +170,7 @@ def varied(lines: Sequence[str], repo: str, key: str) -> tuple[str, ...]:
     return tuple(made)
 
 
-def render(steps: Sequence[StepText]) -> bytes:
+def render_log(steps: Sequence[StepText]) -> bytes:
     """The whole log: every line with its time. A header comes at once, the output by and by, the runner's last word at the end."""
     parts = ["\ufeff"]
     for step in steps:

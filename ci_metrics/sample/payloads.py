@@ -16,7 +16,7 @@ from ci_metrics.sample.world import AttemptSpec, JobSpec, Moment, RunSpec, StepS
 Json = dict[str, Any]  # a JSON object on its way out; nothing reads it here
 
 
-def stamp(time: datetime | None) -> str | None:
+def api_time(time: datetime | None) -> str | None:
     """GitHub's way to write a time: whole seconds, UTC, `Z`."""
     return None if time is None else time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -29,7 +29,7 @@ def run(base: str, moment: Moment, spec: RunSpec, attempt: AttemptSpec) -> Json:
         "id": spec.head_sha,
         "tree_id": spec.head_sha[::-1],
         "message": spec.display_title,
-        "timestamp": stamp(spec.created_at),
+        "timestamp": api_time(spec.created_at),
         "author": {"name": attempt.actor, "email": f"{attempt.actor}@users.noreply.github.example"},
         "committer": {"name": "GitHub", "email": "noreply@github.example"},
     }
@@ -54,11 +54,11 @@ def run(base: str, moment: Moment, spec: RunSpec, attempt: AttemptSpec) -> Json:
         "url": url,
         "html_url": f"{HTML}/{spec.repo}/actions/runs/{spec.run_id}",
         "pull_requests": [_pull_of_run(base, spec, number) for number in spec.pull_numbers],
-        "created_at": stamp(spec.created_at),
-        "updated_at": stamp(moment.updated_at(attempt)),
+        "created_at": api_time(spec.created_at),
+        "updated_at": api_time(moment.updated_at(attempt)),
         "actor": user(base, first),
         "triggering_actor": user(base, attempt.actor),
-        "run_started_at": stamp(attempt.created_at),
+        "run_started_at": api_time(attempt.created_at),
         "jobs_url": f"{url}/jobs",
         "logs_url": f"{url}/logs",
         "check_suite_url": f"{base}/repos/{spec.repo}/check-suites/{spec.check_suite_id}",
@@ -108,10 +108,10 @@ def job(base: str, moment: Moment, spec: RunSpec, attempt_number: int, item: Job
         "html_url": f"{HTML}/{spec.repo}/actions/runs/{spec.run_id}/job/{item.job_id}",
         "status": status,
         "conclusion": item.conclusion if status == "completed" else None,
-        "created_at": stamp(item.created_at),
+        "created_at": api_time(item.created_at),
         # GitHub gives a waiting job its creation time here.
-        "started_at": stamp(item.started_at if began else item.created_at),
-        "completed_at": stamp(item.completed_at) if status == "completed" else None,
+        "started_at": api_time(item.started_at if began else item.created_at),
+        "completed_at": api_time(item.completed_at) if status == "completed" else None,
         "name": item.name,
         "steps": [_step(moment, step) for step in item.steps] if began else [],
         "check_run_url": f"{repo}/check-runs/{item.job_id}",
@@ -130,8 +130,8 @@ def _step(moment: Moment, step: StepSpec) -> Json:
         "status": status,
         "conclusion": step.conclusion if status == "completed" else None,
         "number": step.number,
-        "started_at": stamp(step.started_at) if status != "queued" else None,
-        "completed_at": stamp(step.completed_at) if status == "completed" else None,
+        "started_at": api_time(step.started_at) if status != "queued" else None,
+        "completed_at": api_time(step.completed_at) if status == "completed" else None,
     }
 
 
@@ -152,8 +152,8 @@ def check_run(base: str, moment: Moment, spec: RunSpec, item: JobSpec) -> Json:
         "details_url": html,
         "status": status,
         "conclusion": item.conclusion if done else None,
-        "started_at": stamp(item.started_at) if status != "queued" else None,
-        "completed_at": stamp(item.completed_at) if done else None,
+        "started_at": api_time(item.started_at) if status != "queued" else None,
+        "completed_at": api_time(item.completed_at) if done else None,
         "output": {
             "title": None,
             "summary": None,

@@ -45,7 +45,7 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure(Recording):
+class RecordedFailure(Recording):
     """The output of one command that failed, and what a person says about it."""
 
     category: str | None  # None unless the state is `classified`
@@ -65,11 +65,11 @@ class Failure(Recording):
 
 
 @cache
-def failures() -> Mapping[str, Failure]:
+def failures() -> Mapping[str, RecordedFailure]:
     """Every recorded failure by slug, in the order of the recipes."""
     found = {}
     for entry in _entries("failures.jsonl"):
-        found[entry["slug"]] = Failure(
+        found[entry["slug"]] = RecordedFailure(
             slug=entry["slug"],
             tool=entry["tool"],
             step=entry["step"],

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from ci_metrics.models import FAILED_CONCLUSIONS
-from ci_metrics.sample.scenario_jobs import JobPlan, JobScript, number, recorded
+from ci_metrics.sample.scenario_jobs import JobPlan, JobScript, recorded, stable_number
 from ci_metrics.sample.scenario_plan import PEOPLE, REPOS, WORKFLOWS, RunPlan, ordinary_runs
 from ci_metrics.sample.scenario_special import special_runs
 from ci_metrics.sample.truth import JobTruth
@@ -73,8 +73,8 @@ def sample_day() -> Day:
 
 
 def _created(plan: RunPlan, place: int) -> datetime:
-    minute = plan.minute if plan.minute >= 0 else number(f"minute {place}", 60)
-    return START + timedelta(hours=plan.hour, minutes=minute, seconds=number(f"second {place}", 60))
+    minute = plan.minute if plan.minute >= 0 else stable_number(f"minute {place}", 60)
+    return START + timedelta(hours=plan.hour, minutes=minute, seconds=stable_number(f"second {place}", 60))
 
 
 class _Builder:
@@ -92,8 +92,8 @@ class _Builder:
         run_id = 22_600_000_000 + self._runs * 7_919
         head_repo = plan.repo if plan.head_repo == "" else plan.head_repo
         sha = hashlib.sha1(f"{plan.repo} {plan.branch} {run_id}".encode(), usedforsecurity=False).hexdigest()
-        author = PEOPLE[number(f"author {plan.repo} {plan.branch}", len(PEOPLE))]
-        title = plan.title or _TITLES[number(f"title {plan.repo} {plan.branch}", len(_TITLES))]
+        author = PEOPLE[stable_number(f"author {plan.repo} {plan.branch}", len(PEOPLE))]
+        title = plan.title or _TITLES[stable_number(f"title {plan.repo} {plan.branch}", len(_TITLES))]
         pull_numbers: tuple[int, ...] = ()
         if plan.event == "pull_request":
             pull = self._pull(plan, head_repo, sha, title, author, created_at)

@@ -19,12 +19,12 @@ from ci_metrics.sample.log_format import (
     command_header,
     complete_lines,
     post_lines,
-    render,
+    render_log,
     said_commands,
     setup_lines,
     varied,
 )
-from ci_metrics.sample.recordings import Failure, Recording, failures, passing
+from ci_metrics.sample.recordings import RecordedFailure, Recording, failures, passing
 from ci_metrics.sample.world import AnnotationSpec, JobSpec, LogAnswer, StepSpec
 
 _CHECKOUT = "Run actions/checkout@v5"
@@ -34,7 +34,7 @@ _CANCELED = "The operation was canceled."
 _OLD_NODE = "Node.js 20 actions are deprecated. Please update the following actions to use Node.js 24: actions/cache@v4"
 
 
-def number(key: str, below: int) -> int:
+def stable_number(key: str, below: int) -> int:
     """A number from 0 to `below` - 1 that depends on `key` alone, on every machine and Python."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % below
 
@@ -66,7 +66,7 @@ class JobScript:
     sha: str
     branch: str
     created_at: datetime
-    recorded: Failure | None = field(default=None)
+    recorded: RecordedFailure | None = field(default=None)
 
     @property
     def started_at(self) -> datetime:
@@ -76,7 +76,7 @@ class JobScript:
     @property
     def runner(self) -> str:
         """The runner's name."""
-        return self.plan.runner or f"GitHub Actions {1000 + number(f'runner {self.job_id}', 900)}"
+        return self.plan.runner or f"GitHub Actions {1000 + stable_number(f'runner {self.job_id}', 900)}"
 
     @property
     def conclusion(self) -> str:
@@ -108,7 +108,7 @@ class JobScript:
             if vary:
                 shown = varied(shown, self.repo, f"{self.job_id} {place}")
             failed = recording is self.recorded
-            seconds = (self.plan.seconds if failed else 0) or 8 + number(f"{self.job_id} {place} takes", 150)
+            seconds = (self.plan.seconds if failed else 0) or 8 + stable_number(f"{self.job_id} {place} takes", 150)
             ending = tuple(f"##[error]{text}" for text in self._last_words()) if failed else ()
             add(name, header + shown + ending, seconds, len(header))
         add(f"Post {_CHECKOUT}", post_lines(), 1)
@@ -122,7 +122,7 @@ class JobScript:
 
     def read_log(self) -> bytes:
         """The job's whole log."""
-        return render([text for _, text in self.texts()])
+        return render_log([text for _, text in self.texts()])
 
     def marks(self) -> tuple[Span, ...]:
         """The lines of the raw log that a person would mark as the cause."""
@@ -147,11 +147,11 @@ class JobScript:
                 message = note.message.format(runner=self.runner, branch=self.branch)
                 made.append(AnnotationSpec(level=note.level, message=message, title=note.title, path=note.path))
             if not self.recorded.annotations and self.plan.answer != "not_found":
-                line = 40 + number(f"{self.job_id} line", 200)
+                line = 40 + stable_number(f"{self.job_id} line", 200)
                 exit_code = f"Process completed with exit code {self.recorded.exit_code}."
                 made.append(AnnotationSpec(level="failure", message=exit_code, start_line=line))
                 made += list(_commanded(self.recorded))
-        if not self.plan.annotations and number(f"{self.job_id} old", 9) == 0:
+        if not self.plan.annotations and stable_number(f"{self.job_id} old", 9) == 0:
             made.append(AnnotationSpec(level="warning", message=_OLD_NODE))
         return tuple(made)
 
@@ -197,7 +197,7 @@ class JobScript:
             started_at=self.started_at,
             completed_at=steps[-1].completed_at,
             conclusion=self.conclusion,
-            runner_id=number(self.runner, 5000) + 1,
+            runner_id=stable_number(self.runner, 5000) + 1,
             runner_name=self.runner,
             labels=("ubuntu-latest",) if hosted else ("self-hosted", "linux", "x64"),
             steps=steps,
@@ -207,12 +207,12 @@ class JobScript:
         )
 
 
-def recorded(slug: str) -> Failure | None:
+def recorded(slug: str) -> RecordedFailure | None:
     """The recorded failure called `slug`, or None when a job does not fail with one."""
     return failures()[slug] if slug else None
 
 
-def _commanded(failure: Failure) -> Iterator[AnnotationSpec]:
+def _commanded(failure: RecordedFailure) -> Iterator[AnnotationSpec]:
     """The annotations that the failing command asked for itself."""
     for level, said, message in said_commands(failure.lines):
         yield AnnotationSpec(

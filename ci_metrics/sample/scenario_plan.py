@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from ci_metrics.sample.recordings import Failure, failures
-from ci_metrics.sample.scenario_jobs import JobPlan, number
+from ci_metrics.sample.recordings import RecordedFailure, failures
+from ci_metrics.sample.scenario_jobs import JobPlan, stable_number
 
 WIDGETS, GADGETS, WEB = "sample-org/widgets", "sample-org/gadgets", "sample-org/widgets-web"
 REPOS = (WIDGETS, GADGETS, WEB)
@@ -81,13 +81,13 @@ class RunPlan:
     title: str = ""
 
 
-def home(failure: Failure, key: str) -> str:
+def home(failure: RecordedFailure, key: str) -> str:
     """The repository in which such a failure occurs; those of no language occur anywhere."""
     found = [repo for repo, tools in _HOMES.items() if failure.tool in tools]
-    return found[0] if found else REPOS[number(f"home {key}", 3)]
+    return found[0] if found else REPOS[stable_number(f"home {key}", 3)]
 
 
-def workflow_of(failure: Failure) -> str:
+def workflow_of(failure: RecordedFailure) -> str:
     """The workflow that has such a step."""
     for words, name in ((_RELEASE_WORDS, "Release"), (_LINT_WORDS, "Lint"), (_DOCS_WORDS, "Docs")):
         if failure.step.startswith(words):
@@ -101,7 +101,7 @@ def failing_job(slug: str, repo: str, *, name: str = "", **more: object) -> JobP
     passes = failure.before
     if not passes and not failure.step.startswith(("Install", "Checkout", "Download modules")):
         choices = _WARM_UP[repo]
-        passes = choices[: number(f"warm-up {slug}", len(choices) + 1)]
+        passes = choices[: stable_number(f"warm-up {slug}", len(choices) + 1)]
     passes = tuple(step for step in passes if step[0] != failure.step)
     more = {"seconds": _SECONDS.get(slug, 0), **more}
     return JobPlan(name=name or _job_name(failure), fails=slug, passes=passes, **more)  # type: ignore[arg-type]
@@ -110,7 +110,7 @@ def failing_job(slug: str, repo: str, *, name: str = "", **more: object) -> JobP
 def passing_job(repo: str, key: str) -> JobPlan:
     """A job that passes, with a log that often speaks of errors."""
     choices = _PASSING[repo]
-    slug = choices[number(f"passing {key}", len(choices))]
+    slug = choices[stable_number(f"passing {key}", len(choices))]
     name = f"{_PASSING_STEP.get(slug, 'Check').lower()} ({slug.removesuffix('-ok')}, ubuntu-latest)"
     return JobPlan(name=name, passes=((_PASSING_STEP.get(slug, "Check"), slug),))
 
@@ -126,9 +126,9 @@ def _distinct(jobs: Iterable[JobPlan]) -> Iterator[JobPlan]:
         yield replace(job, name=name)
 
 
-def _job_name(failure: Failure) -> str:
+def _job_name(failure: RecordedFailure) -> str:
     kind = failure.step.lower()
-    place = number(f"name {failure.slug}", 5)
+    place = stable_number(f"name {failure.slug}", 5)
     return (
         f"{kind} ({failure.tool}, ubuntu-latest)",
         f"{kind} [{failure.tool}]",
@@ -145,21 +145,21 @@ def ordinary_runs() -> Iterator[RunPlan]:
     again = ("npm-etarget", "docker-no-engine", "cargo-test-fail", "disk-full", "superseded", "go-undefined",
              "surefire-fail", "missing-secret", "pip-conflict", "tsc-errors", "segfault", "npm-etarget",
              "docker-no-engine", "superseded", "pip-no-matching-version", "cargo-test-fail")  # fmt: skip
-    for place, slug in enumerate([*sorted(slugs, key=lambda s: number(f"order {s}", 2**40)), *again]):
+    for place, slug in enumerate([*sorted(slugs, key=lambda s: stable_number(f"order {s}", 2**40)), *again]):
         failure = failures()[slug]
         grouped.setdefault((home(failure, f"{slug} {place}"), workflow_of(failure)), []).append(slug)
     bundles: list[tuple[str, str, tuple[str, ...]]] = []
     for (repo, workflow), members in grouped.items():
         while members:
-            size = 1 + number(f"bundle {repo} {workflow} {len(members)}", 3)
+            size = 1 + stable_number(f"bundle {repo} {workflow} {len(members)}", 3)
             bundles.append((repo, workflow, tuple(dict.fromkeys(members[:size]))))
             members = members[size:]
     wanted = sum(HOURS)
     for place in range(wanted - len(bundles)):
-        workflow = ("CI", "CI", "Lint", "Docs")[number(f"passing workflow {place}", 4)]
-        bundles.append((REPOS[number(f"passing repo {place}", 3)], workflow, ()))
+        workflow = ("CI", "CI", "Lint", "Docs")[stable_number(f"passing workflow {place}", 4)]
+        bundles.append((REPOS[stable_number(f"passing repo {place}", 3)], workflow, ()))
     hours = [hour for hour, count in enumerate(HOURS) for _ in range(count)]
-    order = sorted(range(len(bundles)), key=lambda n: number(f"bundle order {n}", 2**40))
+    order = sorted(range(len(bundles)), key=lambda n: stable_number(f"bundle order {n}", 2**40))
     for place, (which, hour) in enumerate(zip(order, hours, strict=False)):
         repo, workflow, members_of = bundles[which]
         yield _ordinary(repo, workflow, tuple(members_of), hour, place)
@@ -167,7 +167,7 @@ def ordinary_runs() -> Iterator[RunPlan]:
 
 def _ordinary(repo: str, workflow: str, slugs: tuple[str, ...], hour: int, place: int) -> RunPlan:
     jobs = [failing_job(slug, repo) for slug in slugs]
-    wanted = number(f"passing jobs {place}", 3) + (0 if jobs else 1)
+    wanted = stable_number(f"passing jobs {place}", 3) + (0 if jobs else 1)
     jobs += [passing_job(repo, f"{place} {n}") for n in range(wanted)]
     unique = tuple(_distinct(jobs))
     if workflow == "CI" and len(slugs) > 1 and place % 3 == 0:
@@ -178,6 +178,6 @@ def _ordinary(repo: str, workflow: str, slugs: tuple[str, ...], hour: int, place
         event = "workflow_dispatch"
     elif hour < 5:
         event = "schedule"
-    elif number(f"event {place}", 10) < 6:
-        event, branch = "pull_request", BRANCHES[number(f"branch {place}", len(BRANCHES))]
+    elif stable_number(f"event {place}", 10) < 6:
+        event, branch = "pull_request", BRANCHES[stable_number(f"branch {place}", len(BRANCHES))]
     return RunPlan(repo=repo, workflow=workflow, hour=hour, jobs=unique, event=event, branch=branch)

@@ -14,7 +14,7 @@ from ci_metrics.sample import payloads_repo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comment:
+class StoredComment:
     """One comment on one issue or pull request."""
 
     comment_id: int
@@ -39,29 +39,29 @@ class Comments:
         """Start with none."""
         self._lock = threading.Lock()
         self._ids = itertools.count(7_000_001)
-        self._all: dict[int, Comment] = {}
+        self._all: dict[int, StoredComment] = {}
 
-    def of(self, repo: str, issue: int) -> list[Comment]:
+    def of(self, repo: str, issue: int) -> list[StoredComment]:
         """The comments on one pull request."""
         with self._lock:
             return [c for c in self._all.values() if (c.repo, c.issue) == (repo, issue)]
 
-    def get(self, repo: str, comment_id: int) -> Comment | None:
+    def get(self, repo: str, comment_id: int) -> StoredComment | None:
         """One comment of a repository."""
         with self._lock:
             found = self._all.get(comment_id)
             return found if found is not None and found.repo == repo else None
 
-    def add(self, repo: str, issue: int, body: str, login: str, now: datetime) -> Comment:
+    def add(self, repo: str, issue: int, body: str, login: str, now: datetime) -> StoredComment:
         """Write a comment."""
         with self._lock:
             number = next(self._ids)
-            self._all[number] = Comment(
+            self._all[number] = StoredComment(
                 comment_id=number, repo=repo, issue=issue, body=body, login=login, created_at=now, updated_at=now
             )
             return self._all[number]
 
-    def edit(self, comment_id: int, body: str, now: datetime) -> Comment:
+    def edit(self, comment_id: int, body: str, now: datetime) -> StoredComment:
         """Replace a comment's text; KeyError when there is no such comment."""
         with self._lock:
             self._all[comment_id] = replace(self._all[comment_id], body=body, updated_at=now)

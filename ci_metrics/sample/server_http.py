@@ -10,19 +10,25 @@ import json
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from ci_metrics.sample.faults import Fault
-from ci_metrics.sample.server_question import Question, Reply, missing
-from ci_metrics.sample.server_routes import answer, kind_of
+from ci_metrics.sample.server_question import Reply, SampleRequest, missing
+from ci_metrics.sample.server_routes import answer, request_kind
+from ci_metrics.sample.spoilt_answers import SPOILING, spoilt
 
 if TYPE_CHECKING:
     from ci_metrics.sample.server import SampleGitHub
 
-_HTML_PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in to continue</title></head><body>Proxy login</body></html>\n"
+HTML_PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in to continue</title></head><body>Proxy login</body></html>\n"
+
+
+#: Faults that a good answer comes with, or that spoil one.
+_ANSWERED = SPOILING | {"cut", "drip", "double_page"}
 
 
 class QuietServer(ThreadingHTTPServer):
@@ -55,19 +61,64 @@ class Http(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing; `server.stats` counts."""
 
-    def send_bytes(self, status: int, headers: Mapping[str, str], body: bytes, *, cut: bool = False) -> None:
-        """One answer in one write; `cut` promises all of the body, sends half and hangs up."""
+    def send_bytes(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        cut: bool = False,
+        drip: float | None = None,
+        sized: bool = True,
+    ) -> None:
+        """One answer in one write.
+
+        `cut` promises all of the body, sends half and hangs up; `drip`: seconds between bytes; not `sized`: the end of the
+        connection is the end of the body.
+        """
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        if status != 304:
+        if status != 304 and sized:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if status != 304:
+        if drip is not None:
+            self._drip(body, drip)
+        elif status != 304:
             self.wfile.write(body[: len(body) // 2] if cut else body)
         self.wfile.flush()
-        if cut:
+        if cut or not sized:
             self.hang_up()
+
+    def _drip(self, data: bytes, seconds: float) -> None:
+        for byte in data:
+            self.wfile.write(bytes((byte,)))
+            self.wfile.flush()
+            time.sleep(seconds)
+
+    def fail(self, fault: Fault) -> bool:
+        """Answer with what is not an answer; False when the fault wants a good one, or one of its own."""
+        plain = {"Content-Type": "application/json"}
+        match fault.kind:
+            case "break":
+                self.hang_up()
+            case "html":
+                self.send_bytes(200, {"Content-Type": "text/html; charset=utf-8"}, HTML_PAGE)
+            case "empty":
+                self.send_bytes(200, plain, b"")
+            case "gzip":
+                self.send_bytes(200, {**plain, "Content-Encoding": "gzip"}, b"\x1f\x8b this is no gzip")
+            case "nested":
+                self.send_bytes(200, plain, b"[" * 100_000 + b"]" * 100_000)
+            case "not_modified":
+                self.send_bytes(304, {}, b"")
+            case "drip_head":
+                self._drip(b"HTTP/1.1 200 OK\r\nServer: " + b"SampleGitHub " * 1000, fault.seconds or 1.0)
+            case "redirect_loop":
+                self.send_bytes(302, {"Location": self.path}, b"")
+            case _:
+                return False
+        return True
 
     def hang_up(self) -> None:
         """Close the connection without more words."""
@@ -127,7 +178,7 @@ class ApiHandler(Http):
         if fault is not None and fault.kind == "hang":
             time.sleep(fault.seconds or 0)
             fault = None
-        if fault is not None and fault.kind not in ("cut",):
+        if fault is not None and fault.kind not in _ANSWERED:
             sample.gate.count(kind, counted=fault.kind != "break")
             self._fail(fault)
             return
@@ -140,13 +191,13 @@ class ApiHandler(Http):
             return "rate_limit"
         if path.startswith("/app/installations/") and path.endswith("/access_tokens") and self.command == "POST":
             return "token"
-        return kind_of(self.command, path) or "unknown"
+        return request_kind(self.command, path) or "unknown"
 
-    def _answer(self, kind: str, path: str, query: dict[str, str], body: dict[str, Any], cut: Fault | None) -> None:
+    def _answer(self, kind: str, path: str, query: dict[str, str], body: dict[str, Any], fault: Fault | None) -> None:
         sample, gate = self.server.sample, self.server.sample.gate
         authorization = self.headers.get("Authorization", "")
         if kind == "token":
-            self._reply(kind, self._token(path, authorization), cut=cut is not None)
+            self._reply(kind, self._token(path, authorization), fault=fault)
             return
         login = gate.login(authorization)
         if login is None:
@@ -162,7 +213,7 @@ class ApiHandler(Http):
         if kind == "unknown":
             self._reply(kind, missing(), login=login)
             return
-        question = Question(
+        question = SampleRequest(
             method=self.command,
             base=sample.api_url,
             path=path,
@@ -174,7 +225,11 @@ class ApiHandler(Http):
             login=login,
             log_url=sample.signed_log_url,
         )
-        self._reply(kind, answer(kind, question), login=login, cut=cut is not None)
+        reply = answer(kind, question)
+        if fault is not None and fault.kind == "double_page":
+            first = answer(kind, replace(question, query={**query, "page": "1"}))
+            reply = replace(reply, value=first.value)
+        self._reply(kind, reply, login=login, fault=fault)
 
     def _token(self, path: str, authorization: str) -> Reply:
         number = path.split("/")[3]
@@ -193,22 +248,38 @@ class ApiHandler(Http):
         search = {"limit": 30, "remaining": 30, "reset": reset, "used": 0}
         return Reply(200, {"resources": {"core": core, "search": search}, "rate": core})
 
-    def _reply(self, kind: str, reply: Reply, *, login: str = "", cut: bool = False) -> None:
+    def _reply(self, kind: str, reply: Reply, *, login: str = "", fault: Fault | None = None) -> None:
         """Count it, compare ETags, send it."""
         gate = self.server.sample.gate
         free = kind in self._kinds_free or reply.status == 401
-        body = b"" if reply.value is None else json.dumps(reply.value).encode()
-        etag = f'W/"{hashlib.sha256(body).hexdigest()}"' if reply.status == 200 and kind != "rate_limit" else None
+        good = reply
+        if fault is not None and fault.kind in SPOILING and reply.status == 200:
+            reply = spoilt(fault.kind, reply, fault.count, self.server.sample.api_url + self.path)
+        body = _written(reply)
+        etag = None
+        if reply.status == 200 and kind != "rate_limit":
+            marked = (
+                _written(good)
+                if fault is not None and fault.etag_lies
+                else body + reply.headers.get("link", "").encode()
+            )
+            etag = f'W/"{hashlib.sha256(marked).hexdigest()}"'
         if etag is not None and self.headers.get("If-None-Match") == etag and self.command == "GET":
             gate.refund(login)
             gate.count(kind, counted=False, not_modified=True)
             self._send(Reply(304, None, reply.headers), login, etag)
             return
         gate.count(kind, counted=not free)
-        self._send(reply, login, etag, body, cut=cut)
+        self._send(reply, login, etag, body, fault=fault)
 
     def _send(
-        self, reply: Reply, login: str, etag: str | None = None, body: bytes | None = None, *, cut: bool = False
+        self,
+        reply: Reply,
+        login: str,
+        etag: str | None = None,
+        body: bytes | None = None,
+        *,
+        fault: Fault | None = None,
     ) -> None:
         headers = {"X-GitHub-Api-Version-Selected": "2022-11-28", **reply.headers}
         if login:
@@ -220,17 +291,15 @@ class ApiHandler(Http):
             headers |= {"ETag": etag, "Cache-Control": "private, max-age=60, s-maxage=60"}
         if reply.value is not None:
             headers["Content-Type"] = "application/json; charset=utf-8"
-        if body is None:
-            body = b"" if reply.value is None else json.dumps(reply.value).encode()
-        self.send_bytes(reply.status, headers, body, cut=cut)
+        dripping = fault.seconds if fault is not None and fault.kind == "drip" else None
+        cut = fault is not None and fault.kind == "cut"
+        self.send_bytes(reply.status, headers, _written(reply) if body is None else body, cut=cut, drip=dripping)
 
     def _fail(self, fault: Fault) -> None:
+        if self.fail(fault):
+            return
         wall, seconds = self.server.sample.gate.wall(), fault.seconds
         match fault.kind:
-            case "break":
-                self.hang_up()
-            case "html":
-                self.send_bytes(200, {"Content-Type": "text/html; charset=utf-8"}, _HTML_PAGE)
             case "shape":
                 self._send(Reply(200, {}), "")
             case "primary_limit":
@@ -255,3 +324,8 @@ class ApiHandler(Http):
             self._send(missing(f"{type(error).__name__}: {error}", 422), "")
             return
         self._send(missing() if value is None else Reply(200, value), "")
+
+
+def _written(reply: Reply) -> bytes:
+    """The body. Lone surrogates stay as JSON writes them, and so reach the client."""
+    return b"" if reply.value is None else json.dumps(reply.value).encode()

@@ -5,13 +5,14 @@ What belongs here: signing an address for a minute, serving a log from it. Does 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
 import time
 from urllib.parse import parse_qs, urlsplit
 
-from ci_metrics.sample.server_http import Http, QuietServer
+from ci_metrics.sample.server_http import HTML_PAGE, Http, QuietServer
 
 #: How long a signed address is good, in seconds (GitHub's documentation of "Download job logs for a workflow run").
 SIGNED_SECONDS = 60
@@ -34,11 +35,12 @@ class LogHandler(Http):
         sample.gate.count("log_storage", counted=False)
         if sample.faults.latency:
             time.sleep(sample.faults.latency)
-        if fault is not None and fault.kind == "break":
-            self.hang_up()
+        if fault is not None and fault.kind == "hang":
+            time.sleep(fault.seconds or 0)
+        if fault is not None and self.fail(fault):
             return
-        if fault is not None and fault.kind == "html":
-            self.send_bytes(200, {"Content-Type": "text/html"}, b"<!DOCTYPE html><html>Proxy login</html>")
+        if fault is not None and fault.kind == "html_as_text":
+            self.send_bytes(200, {"Content-Type": "text/plain"}, HTML_PAGE)
             return
         if fault is not None and fault.kind == "status":
             self._refuse(fault.status, "ServerBusy")
@@ -62,7 +64,14 @@ class LogHandler(Http):
         if log is None:
             self._refuse(404, "BlobNotFound")
             return
+        kind = fault.kind if fault is not None else ""
+        if kind == "half":
+            log = log[: len(log) // 2]
         headers = {"Content-Type": "text/plain; charset=utf-8", "Accept-Ranges": "bytes", "ETag": f'"{len(log):x}"'}
+        checked = b"other bytes" if kind == "checksum" else log
+        headers["x-ms-blob-content-md5"] = base64.b64encode(
+            hashlib.md5(checked, usedforsecurity=False).digest()
+        ).decode()
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         status = 200
         if asked is not None and int(asked.group(1)) < len(log):
@@ -72,7 +81,10 @@ class LogHandler(Http):
         elif asked is not None:
             self.send_bytes(416, {"Content-Range": f"bytes */{len(log)}"}, b"")
             return
-        self.send_bytes(status, headers, log, cut=fault is not None and fault.kind == "cut")
+        if kind == "half_unsized":
+            log = log[: len(log) // 2]
+        dripping = fault.seconds if fault is not None and kind == "drip" else None
+        self.send_bytes(status, headers, log, cut=kind == "cut", drip=dripping, sized="unsized" not in kind)
 
     def _refuse(self, status: int, code: str) -> None:
         body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code></Error>'.encode()

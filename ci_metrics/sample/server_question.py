@@ -18,7 +18,7 @@ from ci_metrics.sample.world import Moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class SampleRequest:
     """One request, past its token and its limits."""
 
     method: str
@@ -47,7 +47,7 @@ def missing(what: str = "Not Found", status: int = 404) -> Reply:
     return Reply(status, {"message": what, "documentation_url": "https://docs.github.com/rest", "status": str(status)})
 
 
-def paged(question: Question, name: str | None, items: Sequence[Any], show: Callable[[Any], object]) -> Reply:
+def paged(question: SampleRequest, name: str | None, items: Sequence[Any], show: Callable[[Any], object]) -> Reply:
     """One page of `items` with its `Link`; under `name` beside `total_count`, or bare when `name` is None."""
     try:
         size = min(max(int(question.query.get("per_page", "30")), 1), 100)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from ci_metrics.sample import payloads, payloads_repo
-from ci_metrics.sample.server_question import Question, Reply, created_filter, missing, paged
+from ci_metrics.sample.server_question import Reply, SampleRequest, created_filter, missing, paged
 from ci_metrics.sample.world import AttemptSpec, JobSpec, Moment, RunSpec
 
 #: A search with a filter gives at most so many results (GitHub's documentation of "List workflow runs for a repository").
@@ -19,11 +19,11 @@ SEARCH_CAP = 1000
 _FILTERS = ("actor", "branch", "check_suite_id", "created", "event", "head_sha", "status")
 
 
-def _runs(question: Question, repo: str) -> Reply:
+def _runs(question: SampleRequest, repo: str) -> Reply:
     return _listed(question, list(reversed(question.moment.runs(repo))))
 
 
-def _workflow_runs(question: Question, repo: str, workflow: str) -> Reply:
+def _workflow_runs(question: SampleRequest, repo: str, workflow: str) -> Reply:
     """Of one workflow, by its id or its file's name."""
     own = [run for run in reversed(question.moment.runs(repo)) if _is_of(run, workflow)]
     known = any(run.repo == repo and _is_of(run, workflow) for run in question.moment.world.runs)
@@ -34,7 +34,7 @@ def _is_of(run: RunSpec, workflow: str) -> bool:
     return workflow in (str(run.workflow_id), run.workflow_path.rpartition("/")[2])
 
 
-def _listed(question: Question, runs: list[RunSpec]) -> Reply:
+def _listed(question: SampleRequest, runs: list[RunSpec]) -> Reply:
     query, moment = question.query, question.moment
     if "created" in query:
         try:
@@ -65,7 +65,7 @@ def _stands(moment: Moment, run: RunSpec) -> tuple[str, ...]:
     return (status, latest.final_conclusion) if status == "completed" else (status,)
 
 
-def _latest(question: Question, run: RunSpec) -> payloads.Json:
+def _latest(question: SampleRequest, run: RunSpec) -> payloads.Json:
     moment = question.moment
     return payloads.run(question.base, moment, run, run.attempts_at(moment.now)[-1])
 
@@ -74,12 +74,12 @@ def _attempt(run: RunSpec, number: str, now: datetime) -> AttemptSpec | None:
     return next((a for a in run.attempts_at(now) if a.number == int(number)), None)
 
 
-def _run(question: Question, repo: str, run_id: str) -> Reply:
+def _run(question: SampleRequest, repo: str, run_id: str) -> Reply:
     run = question.moment.run(repo, int(run_id))
     return missing() if run is None else Reply(200, _latest(question, run))
 
 
-def _run_attempt(question: Question, repo: str, run_id: str, number: str) -> Reply:
+def _run_attempt(question: SampleRequest, repo: str, run_id: str, number: str) -> Reply:
     run = question.moment.run(repo, int(run_id))
     attempt = _attempt(run, number, question.moment.now) if run is not None else None
     if run is None or attempt is None:
@@ -87,12 +87,12 @@ def _run_attempt(question: Question, repo: str, run_id: str, number: str) -> Rep
     return Reply(200, payloads.run(question.base, question.moment, run, attempt))
 
 
-def _jobs(question: Question, run: RunSpec, listed: Sequence[tuple[int, JobSpec]]) -> Reply:
+def _jobs(question: SampleRequest, run: RunSpec, listed: Sequence[tuple[int, JobSpec]]) -> Reply:
     base, moment = question.base, question.moment
     return paged(question, "jobs", listed, lambda pair: payloads.job(base, moment, run, pair[0], pair[1]))
 
 
-def _attempt_jobs(question: Question, repo: str, run_id: str, number: str) -> Reply:
+def _attempt_jobs(question: SampleRequest, repo: str, run_id: str, number: str) -> Reply:
     now = question.moment.now
     run = question.moment.run(repo, int(run_id))
     if run is None or _attempt(run, number, now) is None:
@@ -100,7 +100,7 @@ def _attempt_jobs(question: Question, repo: str, run_id: str, number: str) -> Re
     return _jobs(question, run, run.jobs_listed(int(number), now))
 
 
-def _run_jobs(question: Question, repo: str, run_id: str) -> Reply:
+def _run_jobs(question: SampleRequest, repo: str, run_id: str) -> Reply:
     now = question.moment.now
     run = question.moment.run(repo, int(run_id))
     if run is None:
@@ -111,7 +111,7 @@ def _run_jobs(question: Question, repo: str, run_id: str) -> Reply:
     return _jobs(question, run, run.jobs_listed(run.attempts_at(now)[-1].number, now))
 
 
-def _job(question: Question, repo: str, job_id: str) -> Reply:
+def _job(question: SampleRequest, repo: str, job_id: str) -> Reply:
     found = question.moment.job(repo, int(job_id))
     if found is None:
         return missing()
@@ -119,7 +119,7 @@ def _job(question: Question, repo: str, job_id: str) -> Reply:
     return Reply(200, payloads.job(question.base, question.moment, run, attempt.number, job))
 
 
-def _log(question: Question, repo: str, job_id: str) -> Reply:
+def _log(question: SampleRequest, repo: str, job_id: str) -> Reply:
     found = question.moment.job(repo, int(job_id))
     if found is None or question.moment.job_status(found[2]) != "completed" or found[2].log_answer == "not_found":
         return missing()
@@ -128,7 +128,7 @@ def _log(question: Question, repo: str, job_id: str) -> Reply:
     return Reply(302, None, {"location": question.log_url(int(job_id))})
 
 
-def _check_runs(question: Question, repo: str, suite_id: str) -> Reply:
+def _check_runs(question: SampleRequest, repo: str, suite_id: str) -> Reply:
     moment = question.moment
     run = moment.run_of_suite(repo, int(suite_id))
     if run is None:
@@ -140,14 +140,14 @@ def _check_runs(question: Question, repo: str, suite_id: str) -> Reply:
     return paged(question, "check_runs", seen, lambda job: payloads.check_run(question.base, moment, run, job))
 
 
-def _check_run(question: Question, repo: str, check_run_id: str) -> Reply:
+def _check_run(question: SampleRequest, repo: str, check_run_id: str) -> Reply:
     found = question.moment.job(repo, int(check_run_id))
     if found is None:
         return missing()
     return Reply(200, payloads.check_run(question.base, question.moment, found[0], found[2]))
 
 
-def _annotations(question: Question, repo: str, check_run_id: str) -> Reply:
+def _annotations(question: SampleRequest, repo: str, check_run_id: str) -> Reply:
     found = question.moment.job(repo, int(check_run_id))
     if found is None:
         return missing()
@@ -155,11 +155,11 @@ def _annotations(question: Question, repo: str, check_run_id: str) -> Reply:
     return paged(question, None, payloads.notes(found[0], found[2]) if done else [], lambda note: note)
 
 
-def _repo(question: Question, repo: str) -> Reply:
+def _repo(question: SampleRequest, repo: str) -> Reply:
     return Reply(200, payloads_repo.full_repository(question.base, repo))
 
 
-def _pulls(question: Question, repo: str) -> Reply:
+def _pulls(question: SampleRequest, repo: str) -> Reply:
     state, head, now = question.query.get("state", "open"), question.query.get("head"), question.moment.now
     found = []
     for pull in question.moment.pulls(repo):
@@ -172,7 +172,7 @@ def _pulls(question: Question, repo: str) -> Reply:
     return paged(question, None, found, lambda pull: payloads_repo.pull(question.base, pull, now, 0))
 
 
-def _pull(question: Question, repo: str, number: str) -> Reply:
+def _pull(question: SampleRequest, repo: str, number: str) -> Reply:
     pull = next((p for p in question.moment.pulls(repo) if p.number == int(number)), None)
     if pull is None:
         return missing()
@@ -180,7 +180,7 @@ def _pull(question: Question, repo: str, number: str) -> Reply:
     return Reply(200, payloads_repo.pull(question.base, pull, question.moment.now, count))
 
 
-def _comments(question: Question, repo: str, number: str) -> Reply:
+def _comments(question: SampleRequest, repo: str, number: str) -> Reply:
     issue, comments, base = int(number), question.comments, question.base
     if all(pull.number != issue for pull in question.moment.pulls(repo)):
         return missing()
@@ -193,7 +193,7 @@ def _comments(question: Question, repo: str, number: str) -> Reply:
     return paged(question, None, comments.of(repo, issue), lambda comment: comment.as_json(base))
 
 
-def _comment(question: Question, repo: str, comment_id: str) -> Reply:
+def _comment(question: SampleRequest, repo: str, comment_id: str) -> Reply:
     found, text = question.comments.get(repo, int(comment_id)), question.body.get("body")
     if found is None:
         return missing()
@@ -230,7 +230,7 @@ ROUTES: dict[str, tuple[tuple[str, ...], re.Pattern[str], Callable[..., Reply]]]
 }
 
 
-def kind_of(method: str, path: str) -> str | None:
+def request_kind(method: str, path: str) -> str | None:
     """The kind of a request; None when there is no such address."""
     for kind, (methods, pattern, _) in ROUTES.items():
         if method in methods and pattern.fullmatch(path):
@@ -238,7 +238,7 @@ def kind_of(method: str, path: str) -> str | None:
     return None
 
 
-def answer(kind: str, question: Question) -> Reply:
+def answer(kind: str, question: SampleRequest) -> Reply:
     """The reply to a request of this kind; a repository that the world does not have is a 404, as at GitHub."""
     _, pattern, route = ROUTES[kind]
     found = pattern.fullmatch(question.path)

@@ -14,14 +14,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import TypeGuard
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.models import Usage
+from ci_metrics.settings import Settings
 from ci_metrics.verdicts.batch_questions import deferred, note_waiting
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.claims import Claims
-from ci_metrics.verdicts.decision import DecidedBy, Decision, decided_by
+from ci_metrics.verdicts.decision import DOUBTED, DecidedBy, Decision, decided_by
+from ci_metrics.verdicts.doubt import doubted
 from ci_metrics.verdicts.model_tries import Asker
 from ci_metrics.verdicts.reuse import StoredVerdict, VerdictStore
 
@@ -50,14 +53,13 @@ class Asking:
         asker: Asker,
         store: VerdictStore | None,
         batches: Batches | None,
-        threshold: float,
-        max_rpm: int,
+        settings: Settings,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`threshold`: CONFIDENCE_THRESHOLD, below which a kept verdict holds its type as a guess."""
-        self._asker, self._store, self._batches, self._threshold = asker, store, batches, threshold
-        self._workers = min(_MOST_WORKERS, max(4, max_rpm // _RPM_A_WORKER))
+        """`batches`: those under way; None where nothing may wait."""
+        self._asker, self._store, self._batches, self._settings = asker, store, batches, settings
+        self._workers = min(_MOST_WORKERS, max(4, settings.max_rpm // _RPM_A_WORKER))
         self._clock, self._sleep = clock, sleep
         self._claims = Claims(store)
         self._lock = threading.Lock()
@@ -78,8 +80,7 @@ class Asking:
 
         `defer`: what can wait goes into a message batch. Raises what the store raises when it cannot read.
         """
-        answers = {decision.question.key: decision for decision in self._answers(decisions, defer=defer)}
-        decided = [answers.get(decision.question.key, decision) for decision in decisions]
+        decided = [decision for decision in decisions if decision.by != "ask"] + self._answers(decisions, defer=defer)
         if self._batches is not None:
             note_waiting(decided, self._batches)
         return decided
@@ -96,48 +97,73 @@ class Asking:
         return [*(decision for decision in asked if decision.by != "ask"), *now]
 
     def _all(self, decisions: Sequence[Decision]) -> list[Decision]:
-        answers: list[Decision | None] = []
+        answers: list[list[Decision]] = []
         for decision in decisions[:_ALONE]:
             answers.append(self._one(decision))
-            if answers[-1] is not None and answers[-1].calls:
+            if any(answer.calls for answer in answers[-1]):
                 break
         rest = decisions[len(answers) :]
         if rest:
             with ThreadPoolExecutor(min(self._workers, len(rest)), thread_name_prefix="ask") as pool:
                 answers += pool.map(self._one, rest)
-        elsewhere = [decision for decision, answer in zip(decisions, answers, strict=True) if answer is None]
-        return [*(answer for answer in answers if answer is not None), *self._waited_for(elsewhere)]
+        elsewhere = [decision for decision, answer in zip(decisions, answers, strict=True) if not answer]
+        return [*chain.from_iterable(answers), *self._waited_for(elsewhere)]
 
-    def _one(self, decision: Decision) -> Decision | None:
-        """One question's answer; None when another process is asking about it."""
+    def _one(self, decision: Decision) -> list[Decision]:
+        """One question's answer, apart for the failure asked about where it is doubted; none when another process is asking."""
         question = decision.question
         with self._claims.claimed(question.key) as ours:
             if not ours:
-                return None
+                return []
             stored = self._stored(question.key)
             if _news(stored, seen=decision.seen):
-                return decided_by(stored, question)
-            answered = self._answered(replace(decision, seen=stored))
-            if answered.calls and answered.by in ("asked", "rules"):
-                self._keep(answered)
-            return answered
+                return [decided_by(stored, question)]
+            answer = self._answered(replace(decision, seen=stored))
+            others = question.others if answer.doubted else None
+            if others is None or not others.primary:
+                return [answer]
+            second = self._answered(Decision(question=others, by="ask", seen=self._stored(question.key)))
+            if second.by in ("pending", "failed"):
+                second = replace(second, by="rules", why=DOUBTED)
+            return [replace(answer, question=question.alone), second]
 
     def _stored(self, key: str) -> StoredVerdict | None:
         return self._store.get([key]).get(key) if self._store is not None else None
 
     def _answered(self, decision: Decision) -> Decision:
-        """What asking the model came to."""
-        question = decision.question
+        """What asking the model came to, kept."""
+        question, seen = decision.question, decision.seen
         asked = self._asker.ask(question.lead.request, question.lead.rules, first=decision.first)
         usage = asked.usage
-        if decision.seen is not None and asked.outcome in ("answered", "unproven"):
-            usage += decision.seen.in_vain
+        if seen is not None and asked.outcome in ("answered", "unproven"):
+            usage += seen.in_vain
         rules = question.lead.rules
         verdict = asked.verdict and replace(
-            asked.verdict, usage=usage, fingerprint=rules.fingerprint, classifier_version=rules.classifier_version
+            asked.verdict,
+            usage=usage,
+            fingerprint=rules.fingerprint,
+            classifier_version=rules.classifier_version,
+            origin=str(question.origin),
         )
-        by = _DECIDED[asked.outcome]
-        return replace(decision, by=by, verdict=verdict, why=asked.why, usage=usage, calls=asked.calls)
+        decided = replace(
+            decision,
+            by=_DECIDED[asked.outcome],
+            verdict=verdict,
+            why=asked.why,
+            usage=usage,
+            calls=asked.calls,
+            doubted=verdict is not None
+            and doubted(
+                verdict,
+                rules,
+                addressed=asked.addressed,
+                sure=self._settings.low_confidence,
+                confirmed_by=seen.sample_beside(question.lead.request.job_id) if seen is not None else None,
+            ),
+        )
+        if decided.calls and decided.by in ("asked", "rules"):
+            self._keep(decided)
+        return decided
 
     def _keep(self, decision: Decision) -> None:
         """Write what was paid for at once: an interrupted hour finds it again."""
@@ -151,10 +177,11 @@ class Asking:
         kept = question.stored(
             decision.verdict or replace(question.lead.rules, detail=decision.why, usage=decision.usage),
             now=self._clock(),
-            threshold=self._threshold,
+            threshold=self._settings.confidence_threshold,
             before=now,
             calls=decision.calls,
             owner=self._claims.owner,
+            doubted=decision.doubted,
         )
         try:
             self._store.put([kept])
@@ -171,12 +198,11 @@ class Asking:
             left = []
             for decision in decisions:
                 stored = found.get(decision.question.key)
-                news = decided_by(stored, decision.question) if _news(stored, seen=decision.seen) else None
-                answer = news or self._one(decision)
-                if answer is None:
+                news = [decided_by(stored, decision.question)] if _news(stored, seen=decision.seen) else []
+                answers = news or self._one(decision)
+                decided += answers
+                if not answers:
                     left.append(decision)
-                else:
-                    decided.append(answer)
             decisions = left
             if decisions:
                 self._sleep(_LOOK_EVERY_SECONDS)

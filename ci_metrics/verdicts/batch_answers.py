@@ -16,7 +16,9 @@ from ci_metrics.llm.batch_ledger import BatchItem
 from ci_metrics.llm.client_protocol import ModelReply
 from ci_metrics.llm.schema import AnswerProblemError
 from ci_metrics.models import Annotation, Usage, Verdict
+from ci_metrics.settings import Settings
 from ci_metrics.verdicts.decision import BATCH
+from ci_metrics.verdicts.doubt import doubted
 from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, with_threshold
 
 _log = logging.getLogger(__name__)
@@ -28,7 +30,7 @@ def kept_verdict(
     *,
     stored: StoredVerdict | None,
     taxonomy: Taxonomy,
-    threshold: float,
+    settings: Settings,
     now: datetime,
 ) -> tuple[StoredVerdict, bool]:
     """The verdict to keep for `item` (the better of this answer and an earlier one, with what both cost); whether the answer was of use.
@@ -58,18 +60,27 @@ def kept_verdict(
             state="llm_failed", error_type=None, confidence=0.0, summary="", source="model", detail=str(problem)
         )
     failed = verdict.state == "llm_failed"
-    verdict = replace(verdict, usage=spent, fingerprint=item.fingerprint, classifier_version=item.version)
+    verdict = replace(
+        verdict, usage=spent, fingerprint=item.fingerprint, classifier_version=item.version, origin=item.origin
+    )
+    apart = not failed and doubted(
+        verdict,
+        item.rules or verdict,
+        addressed=item.addressed,
+        sure=settings.low_confidence,
+        confirmed_by=stored.sample_beside(item.job_id) if stored else None,
+    )
     hours = {*(stored.partitions if stored else ()), *item.partitions}
     kept = StoredVerdict(
         key=item.key,
-        verdict=with_threshold(verdict, threshold),
+        verdict=with_threshold(verdict, settings.confidence_threshold),
         group=item.group,
         created_at=now,
         partitions=tuple(sorted(hours)[-MOST_PARTITIONS:]),
         calls=0 if failed else 2 if first else 1,
         owner=BATCH,
         job_id=item.job_id,
-        repo=item.repo,
+        doubted=apart,
         sketch=item.sketch,
     )
     return kept, useful

@@ -15,7 +15,7 @@ from ci_metrics.llm.quotes import one_line, quotable_lines
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.decision import Decision
 from ci_metrics.verdicts.model_tries import Asker
-from ci_metrics.verdicts.request import larger_extraction
+from ci_metrics.verdicts.request import addressed, larger_extraction
 
 _WAITS = "it waits for a message batch"
 
@@ -76,7 +76,9 @@ def _ask(decision: Decision, asker: Asker) -> BatchAsk:
         annotations=tuple((one_line(a.title), one_line(a.message)) for a in request.annotations),
         first=decision.first,
         job_id=request.job_id,
-        repo=question.repo,
+        origin=str(question.origin),
+        rules=question.lead.rules,
+        addressed=addressed(request, extraction),
         sketch=question.sketch,
     )
     return BatchAsk(item=item, prompt=prompt, usd=asker.estimate(prompt, asker.client.model, batch=True))

@@ -37,7 +37,6 @@ class Submitted:
     """What became of a submission: the keys under way, and why the others are not."""
 
     keys: set[str] = field(default_factory=set)
-    batches: int = 0
     why: str = ""
 
 
@@ -137,7 +136,6 @@ class Batches:
                 continue
             self.budget.settle(usd, usd, noted=True)
             result.keys |= {ask.item.key for ask in chunk}
-            result.batches += 1
         return result
 
     def collect(self) -> Collected:
@@ -220,7 +218,7 @@ class Batches:
             reply,
             stored=self._store.get([item.key]).get(item.key),
             taxonomy=self._taxonomy,
-            threshold=self._settings.confidence_threshold,
+            settings=self._settings,
             now=self._clock(),
         )
         self._store.put([kept])

@@ -28,7 +28,7 @@ from ci_metrics.verdicts.budget import Budget, utc_now
 from ci_metrics.verdicts.decision import Decision, decide
 from ci_metrics.verdicts.lookup import look_up
 from ci_metrics.verdicts.model_tries import Asker
-from ci_metrics.verdicts.question import Case, questions_of
+from ci_metrics.verdicts.question import FailureCase, questions_of
 from ci_metrics.verdicts.request import JudgeRequest
 from ci_metrics.verdicts.reuse import VerdictStore
 from ci_metrics.verdicts.settle import MODEL_FAILED, hours_served, rules_to_keep, settle
@@ -123,8 +123,7 @@ class Judge:
             asker=self._asker,
             store=store,
             batches=batches,
-            threshold=settings.confidence_threshold,
-            max_rpm=settings.max_rpm,
+            settings=settings,
             clock=clock,
             sleep=sleep,
         )
@@ -174,13 +173,13 @@ class Judge:
             usd += self._asker.estimate(prompt, self._model_name, batch=self._batches_cheaper, following=count > 0)
         return Plan(distinct=len(decisions), to_ask=len(questions), tokens=tokens, usd=usd)
 
-    def _case(self, request: JudgeRequest) -> Case:
+    def _case(self, request: JudgeRequest) -> FailureCase:
         verdict = self._rules.judge(request.extraction, request.error, request.job)
         fingerprint = request.error.fingerprint if request.error else verdict.fingerprint
         version = self.version_for(request.extraction)
-        return Case(request=request, rules=replace(verdict, fingerprint=fingerprint, classifier_version=version))
+        return FailureCase(request=request, rules=replace(verdict, fingerprint=fingerprint, classifier_version=version))
 
-    def _decided(self, cases: Sequence[Case]) -> list[Decision]:
+    def _decided(self, cases: Sequence[FailureCase]) -> list[Decision]:
         model = self._asking is not None
         found = look_up(questions_of(cases), self._store, elsewhere=model)
         now = self._clock()

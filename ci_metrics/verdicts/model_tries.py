@@ -32,7 +32,7 @@ from ci_metrics.llm.schema import AnswerProblemError
 from ci_metrics.models import Extraction, Usage, Verdict
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.budget import Budget
-from ci_metrics.verdicts.request import JudgeRequest, larger_extraction
+from ci_metrics.verdicts.request import JudgeRequest, addressed, larger_extraction
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ class Asked:
     usage: Usage = field(default_factory=Usage)
     calls: int = 0
     why: str = ""
+    addressed: bool = False  # something that the model was shown speaks to it
 
 
 def larger_budget(settings: Settings) -> int:
@@ -265,5 +266,6 @@ class _Tries:
         """The result: an answer that stood earlier counts, whatever came after it."""
         if self.best is not None:
             verdict = replace(self.best, usage=self._usage)
-            return Asked(outcome="answered", verdict=verdict, usage=self._usage, calls=self._calls)
+            spoken = addressed(self._request, self.extraction)
+            return Asked(outcome="answered", verdict=verdict, usage=self._usage, calls=self._calls, addressed=spoken)
         return Asked(outcome=outcome, usage=self._usage, calls=self._calls, why=why)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.llm.prompt_body import same_error
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run, Usage
+from ci_metrics.verdicts.doubt import speaks_to_a_model
+from ci_metrics.verdicts.origin import Origin
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +55,11 @@ class JudgeRequest:
         """The repository of the failure (owner/name); "" when unknown, as for a log file."""
         return self.job.repo if self.job is not None else self.run.repo if self.run is not None else ""
 
+    @property
+    def origin(self) -> Origin:
+        """Who could have written its log."""
+        return Origin.of_run(self.repo, self.run) if self.repo else Origin()
+
     def redacted(self, redact: Callable[[str], tuple[str, int]] | None) -> JudgeRequest:
         """The same, with all texts that do not come from the extraction masked; without `redact`, without annotations."""
         if redact is None:
@@ -72,6 +79,15 @@ class JudgeRequest:
         step = (self.error and self.error.step) or self.extraction.failed_step
         error = self.error and replace(self.error, step=step and mask(step))
         return replace(self, annotations=notes, job=job, error=error, history=mask(self.history))
+
+
+def addressed(request: JudgeRequest, extraction: Extraction) -> bool:
+    """Whether something that a model is shown of this failure speaks to it instead of saying what happened."""
+    job, error = request.job, request.error
+    names = (job.name, job.workflow_name, *job.labels) if job is not None else ()
+    steps = [name for name in (error and error.step, extraction.failed_step) if name]
+    notes = [text for note in request.annotations for text in (note.title, note.message)]
+    return speaks_to_a_model([*(line.text for line in extraction.lines), *names, *steps, *notes])
 
 
 def primary_requests(extraction: Extraction, job: Job | None = None) -> list[JudgeRequest]:

@@ -3,9 +3,11 @@
 What belongs here: the `VerdictStore` protocol, the keys, the tests for reuse. Does not: any store's implementation
 (verdicts do not know the index), asking a model.
 
-Within a repository, failures of one fingerprint are one error. A stranger's log decides for another repository only where the
-identity names more than a tool's fixed sentence ("The operation was canceled."), or where the two excerpts are nearly equal; and
-never where the fingerprint is generic.
+Within a repository's own runs, failures of one fingerprint are one error. Another repository's decide
+only where the identity names more than a tool's fixed sentence ("The operation was canceled."), or where
+the two excerpts are nearly equal; and never where the fingerprint is generic. A pull request's log, which
+a stranger may write, decides for failures of the same head repository and nobody else; what own runs
+proved holds for pull requests too.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from ci_metrics.llm.quotes import moved_evidence
 from ci_metrics.models import ExtractedError, Extraction, Job, Run, Usage, Verdict
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.likeness import near_equal, sketch
+from ci_metrics.verdicts.origin import Origin
 
 #: How an hour is named: as the assets name their partitions (the chain's tests hold the two together).
 PARTITION_FORMAT = "%Y-%m-%dT%H"
@@ -40,13 +43,23 @@ class StoredVerdict:
     calls: int = 0  # how often a model was asked for it: 0 for rules and humans
     owner: str = ""  # the process that wrote it
     job_id: str = ""  # whose failure was asked about: the money stands in its document, the evidence in its log
-    repo: str = ""  # of that failure
+    doubted: bool = False  # it stands for that failure only (`doubt.py`)
     sketch: str = ""  # of its excerpt (`likeness.py`); "" where the identity alone says that two failures are one
+
+    @property
+    def origin(self) -> Origin:
+        """Who could have written that failure's log."""
+        return Origin.parse(self.verdict.origin)
 
     @property
     def in_vain(self) -> Usage:
         """What was paid for answers of which no verdict came: the next verdict of the key takes it over."""
         return self.verdict.usage if self.verdict.state == "llm_failed" else Usage()
+
+    def sample_beside(self, job_id: str) -> Verdict | None:
+        """A model's answer about another failure than this job's; None where it is none."""
+        asked = self.calls > 0 and self.verdict.source == "model"
+        return self.verdict if asked and self.job_id != job_id else None
 
 
 class VerdictStore(Protocol):
@@ -83,22 +96,24 @@ class VerdictStore(Protocol):
         """US dollars that processes noted for the clock hours from then on."""
 
 
-def subject_of(error: ExtractedError, extraction: Extraction, repo: str) -> str:
-    """What is asked once: the fingerprint, where it names the cause.
+def subject_of(error: ExtractedError, extraction: Extraction, origin: Origin) -> str:
+    """What is asked once: the fingerprint, where it names the cause and the log is trusted.
 
-    Where it names only a kind of failure, it is asked once a repository; a generic one, which says nothing of the cause, for
-    each text of an excerpt: "Process completed with exit code 1" is not one error because its line is one line.
+    Where it names only a kind of failure, it is asked once a repository; what comes from pull requests,
+    once a head repository; a generic one, which says nothing of the cause, for each text of an excerpt:
+    "Process completed with exit code 1" is not one error because its line is one line.
     """
-    if error.telling and not error.generic:
+    if error.generic:
+        text = "\n".join(line.text for line in extraction.lines) or extraction.excerpt
+        return apart(error.fingerprint, str(origin), text)
+    if error.telling and (origin.trusted or not origin.repo):
         return error.fingerprint
-    if not error.generic:
-        return apart(error.fingerprint, repo)
-    return apart(error.fingerprint, repo, "\n".join(line.text for line in extraction.lines) or extraction.excerpt)
+    return apart(error.fingerprint, str(origin))
 
 
-def apart(fingerprint: str, repo: str, text: str = "") -> str:
-    """A fingerprint kept apart by repository, and by an excerpt's text where that counts too."""
-    whole = f"{repo}\n{text}".encode("utf-8", "replace")
+def apart(fingerprint: str, origin: str, text: str = "") -> str:
+    """A fingerprint kept apart by where its log is from, and by an excerpt's text where that counts too."""
+    whole = f"{origin}\n{text}".encode("utf-8", "replace")
     return f"{fingerprint}.{hashlib.sha256(whole).hexdigest()[:12]}"
 
 
@@ -130,24 +145,28 @@ def partition_of(run: Run | None, job: Job | None) -> str:
     return when.astimezone(UTC).replace(minute=0, second=0, microsecond=0).strftime(PARTITION_FORMAT)
 
 
-def reusable(stored: StoredVerdict, *, partitions: Set[str], now: datetime, settings: Settings) -> bool:
-    """Whether a stored verdict of the right version answers for a failure in one of `partitions`.
+def reusable(stored: StoredVerdict, *, origin: Origin, partitions: Set[str], now: datetime, settings: Settings) -> bool:
+    """Whether a stored verdict of the right version answers for a failure from `origin` in one of `partitions`.
 
-    An hour that already asked for it takes it whatever its age and confidence: the same logs would be paid for again.
-    Any other hour takes it within CLASSIFICATION_CACHE_TTL_HOURS and from MIN_CONFIDENCE_FOR_REUSE on. What the rules
-    said without a model being asked is not reused: they are free and quote the log at hand.
+    An hour that already asked for it takes it whatever its age and confidence: the same logs would be
+    paid for again. Any other hour takes it within CLASSIFICATION_CACHE_TTL_HOURS and from
+    MIN_CONFIDENCE_FOR_REUSE on. What the rules said without a model being asked is not reused: they are
+    free and quote the log at hand. Nor is what a pull request's log says, elsewhere.
     """
     if stored.calls == 0 or stored.verdict.state not in ("classified", "unknown", "no_error_found"):
         return False
-    if not partitions.isdisjoint(stored.partitions):
-        return True
+    served = not partitions.isdisjoint(stored.partitions)
+    if not stored.origin.repo and origin.repo:  # kept before origins were noted
+        return served
+    if stored.origin != origin and not stored.origin.trusted:
+        return False
     fresh = now - stored.created_at <= timedelta(hours=settings.classification_cache_ttl_hours)
-    return fresh and stored.verdict.confidence >= settings.min_confidence_for_reuse
+    return served or (fresh and stored.verdict.confidence >= settings.min_confidence_for_reuse)
 
 
 def same_story(stored: StoredVerdict, *, repo: str, sketch: str) -> bool:
     """Whether a stored verdict of the same fingerprint, which names no more than a kind, speaks of a failure in `repo` too."""
-    return stored.repo == repo or near_equal(stored.sketch, sketch)
+    return stored.origin.repo == repo or near_equal(stored.sketch, sketch)
 
 
 def with_threshold(verdict: Verdict, threshold: float) -> Verdict:

@@ -11,15 +11,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from ci_metrics.models import Usage, Verdict
-from ci_metrics.verdicts.decision import Decision
-from ci_metrics.verdicts.question import Case
+from ci_metrics.verdicts.decision import DOUBTED, Decision
+from ci_metrics.verdicts.question import FailureCase
 from ci_metrics.verdicts.reuse import StoredVerdict, for_another, with_threshold
 
 #: How the `detail` of a verdict begins that stands in for a failed model.
 MODEL_FAILED = "the model failed"
 
 
-def settle(cases: Sequence[Case], decisions: Iterable[Decision], *, threshold: float) -> list[Verdict]:
+def settle(cases: Sequence[FailureCase], decisions: Iterable[Decision], *, threshold: float) -> list[Verdict]:
     """One verdict a case, in order. `threshold`: CONFIDENCE_THRESHOLD."""
     decided = {id(case): decision for decision in decisions for case in decision.question.members}
     return [_verdict(case, decided.get(id(case)), threshold) for case in cases]
@@ -45,14 +45,14 @@ def hours_served(decisions: Iterable[Decision]) -> dict[str, tuple[str, ...]]:
     return served
 
 
-def _verdict(case: Case, decision: Decision | None, threshold: float) -> Verdict:
+def _verdict(case: FailureCase, decision: Decision | None, threshold: float) -> Verdict:
     """One failure's verdict: what its question got, on its own log; the rules' own where nobody else decided."""
     if decision is None:
         return with_threshold(case.rules, threshold)
     usage = case.request.spent + _paid_for(case, decision)
     error = case.request.error
-    if decision.verdict is not None and error is not None:
-        asked_about = case is (decision.question.lead if decision.by == "asked" else decision.payer)
+    asked_about = case is (decision.question.lead if decision.by == "asked" else decision.payer)
+    if decision.verdict is not None and error is not None and (asked_about or not decision.doubted):
         verdict = decision.verdict if asked_about else for_another(decision.verdict, case.request.extraction, error)
         verdict = replace(verdict, usage=usage, classifier_version=case.rules.classifier_version)
         return with_threshold(verdict, threshold)
@@ -61,10 +61,11 @@ def _verdict(case: Case, decision: Decision | None, threshold: float) -> Verdict
         return _pending(verdict, decision.why)
     if decision.by == "failed":
         return _failed(verdict, decision.why)
-    return replace(verdict, detail=decision.why) if decision.why else verdict
+    why = decision.why or (DOUBTED if decision.doubted else "")
+    return replace(verdict, detail=why) if why else verdict
 
 
-def _paid_for(case: Case, decision: Decision) -> Usage:
+def _paid_for(case: FailureCase, decision: Decision) -> Usage:
     """Money stands with the one member that was asked about, also when its hour is done again and finds the verdict stored."""
     if decision.payer is not None and decision.taken is not None:
         return decision.taken.verdict.usage if case is decision.payer else Usage()

@@ -12,20 +12,29 @@ import pytest
 from scipy.optimize import minimize
 
 from ci_metrics.classifier import Classifier, model_in_force
-from ci_metrics.classifier.cross_validation import cross_validated, figures, sureness
+from ci_metrics.classifier.cross_validation import cross_validated, fit_figures, sureness
 from ci_metrics.classifier.learning import (
     CATEGORIES,
     REACH,
     WORD_PROJECTS,
     WORDS,
     Example,
+    feature_kind,
     fit,
-    kind_of,
     learned_features,
 )
 from ci_metrics.classifier.model import Model
 from ci_metrics.classifier.shipped import packed, shipped_examples, unpacked
-from ci_metrics.classifier.takeover import FEWEST, HUMAN, MODEL, Said, distinct, lesson_of, relearned, version_of
+from ci_metrics.classifier.takeover import (
+    FEWEST,
+    HUMAN,
+    MODEL,
+    Said,
+    distinct_failures,
+    lesson_of,
+    relearned,
+    version_of,
+)
 from ci_metrics.classifier.taxonomy import default_taxonomy
 from ci_metrics.errors import ContractError
 
@@ -59,7 +68,7 @@ def test_the_fit_is_the_optimum_that_scipy_finds() -> None:
     examples = made(90)
     names, categories = learned_features(examples), CATEGORIES[:3]
     learned = fit(examples, names, categories)
-    reach = np.array([REACH[kind_of(name)] for name in names])
+    reach = np.array([REACH[feature_kind(name)] for name in names])
     dense = np.array([[example.features.get(name, 0.0) for name in names] for example in examples]) * reach
     weight = np.array([[example.weight] for example in examples])
     wanted = np.array(
@@ -124,7 +133,7 @@ def test_no_word_of_the_shipped_examples_is_of_fewer_than_five_projects_and_none
     for example in shipped_examples():
         for name in example.features:
             projects[name].add(example.group)
-    words = [name for name in projects if kind_of(name) in WORDS]
+    words = [name for name in projects if feature_kind(name) in WORDS]
     assert len(words) > 100
     assert [name for name in words if len(projects[name]) < WORD_PROJECTS] == []
     assert [name for name in projects if " " in name or len(name) > 80] == []
@@ -144,10 +153,10 @@ def test_damaged_examples_are_one_clear_error() -> None:
 def test_one_flood_is_one_example_and_the_newest_word_of_a_person_counts() -> None:
     flood = [said(1, by_person=False, at=hour) for hour in range(50)]
     early, late = said(1, "network_error", at=3), said(1, "runtime_error", at=9)
-    assert len(distinct(flood)) == 1
-    assert [each.category for each in distinct([*flood, late, early])] == ["runtime_error"]
+    assert len(distinct_failures(flood)) == 1
+    assert [each.category for each in distinct_failures([*flood, late, early])] == ["runtime_error"]
     same = said(1, "network_error", at=20, subject="another fingerprint of the same text")
-    assert [each.category for each in distinct([late, same])] == ["network_error"]
+    assert [each.category for each in distinct_failures([late, same])] == ["network_error"]
 
 
 @pytest.mark.parametrize(
@@ -243,6 +252,6 @@ def test_figures_count_weights_and_say_how_sure_was_wrong() -> None:
     rows = [Example({}, ("timeout",), 3.0), Example({}, ("network_error",), 1.0)]
     shares = np.zeros((2, len(CATEGORIES)))
     shares[:, CATEGORIES.index("timeout")] = 1.0
-    found = figures(rows, shares)
+    found = fit_figures(rows, shares)
     assert (found.accuracy, found.calibration) == pytest.approx((0.75, 0.25))
     assert found.lost > 3

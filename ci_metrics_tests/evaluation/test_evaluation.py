@@ -8,16 +8,16 @@ import pytest
 from ci_metrics.commands.evaluate import evaluate
 from ci_metrics.errors import ContractError
 from ci_metrics.evaluation.cases import Case, project_of, read_cases
-from ci_metrics.evaluation.scores import Answer, score_extractions, score_first_errors, score_verdicts
+from ci_metrics.evaluation.scores import JudgedCase, score_extractions, score_first_errors, score_verdicts
 from ci_metrics.models import Evidence, ExtractedError
 from ci_metrics_tests.builders import an_error
 
 STAMP = "2026-01-01T00:00:00.1234567Z "
 
 
-def answer(expected: tuple[str, ...], said: str | None, confidence: float = 1.0, **more: object) -> Answer:
+def answer(expected: tuple[str, ...], said: str | None, confidence: float = 1.0, **more: object) -> JudgedCase:
     case = Case(id="s/p/1", source="s", project="p", format="gha", path=Path("x"), expected=expected, **more)  # type: ignore[arg-type]
-    return Answer(
+    return JudgedCase(
         case=case, lines=["a", "b"], excerpt="b", spans=((2, 2),), error_type=said, confidence=confidence, evidence=()
     )
 
@@ -57,7 +57,7 @@ def test_a_quote_counts_only_on_its_own_line_whatever_colours_the_line_has() -> 
     quotes = (Evidence(1, "boom"), Evidence(2, "boom"), Evidence(9, "boom"))
     lines = ["2026-01-01T00:00:00.0Z \x1b[31mboom\x1b[0m", "quiet"]
     scores = score_verdicts(
-        [Answer(case=case, lines=lines, excerpt="", spans=(), error_type="a", confidence=1.0, evidence=quotes)]
+        [JudgedCase(case=case, lines=lines, excerpt="", spans=(), error_type="a", confidence=1.0, evidence=quotes)]
     )
     assert scores is not None and (scores.quotes, scores.quotes_on_their_line) == pytest.approx((3, 1 / 3))
 
@@ -95,12 +95,12 @@ def error(headline: str, *lines: int, fingerprint: str = "f", generic: bool = Fa
     return an_error(headline=headline, line=lines[0], spans=spans, fingerprint=fingerprint, generic=generic)
 
 
-def told(*errors: ExtractedError, decisive: tuple[int, ...] = (2,), quotes: tuple[int, ...] = ()) -> Answer:
+def told(*errors: ExtractedError, decisive: tuple[int, ...] = (2,), quotes: tuple[int, ...] = ()) -> JudgedCase:
     """An answer on a log whose second line is to be quoted."""
     case = Case(id="s/p/1", source="s", project="p", format="gha", path=Path("x"), decisive=decisive)
     lines = [f"{STAMP}begin", f"{STAMP}##[error]boom: \x1b[31mno such panel as 7\x1b[0m", f"{STAMP}end"]
     evidence = tuple(Evidence(number, "") for number in quotes)
-    return Answer(
+    return JudgedCase(
         case=case, lines=lines, excerpt="", spans=(), error_type=None, confidence=0, evidence=evidence, errors=errors
     )
 
@@ -118,7 +118,7 @@ def told(*errors: ExtractedError, decisive: tuple[int, ...] = (2,), quotes: tupl
     ],
 )
 def test_the_error_named_first_is_held_against_the_lines_a_person_would_quote(
-    answer: Answer, figures: tuple[int, ...]
+    answer: JudgedCase, figures: tuple[int, ...]
 ) -> None:
     scores = score_first_errors([answer])
     assert scores is not None
@@ -147,7 +147,7 @@ def test_logs_are_mixed_when_a_telling_fingerprint_joins_projects_or_causes(
     logs: list[tuple[str, str, str, bool]], mixed: int
 ) -> None:
     answers = [
-        Answer(
+        JudgedCase(
             case=Case(id=f"s/{n}", source="s", project=project, format="", path=Path("x"), expected=tuple(labels), decisive=(1,)),
             lines=["x"], excerpt="", spans=(), error_type=None, confidence=0, evidence=(),
             errors=(error("x", 1, fingerprint=fingerprint, generic=generic),),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import sqlite3
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from ci_metrics.github import GitHub, KeptAnswer, SQLiteConditionalCache
 from ci_metrics.sample.faults import Fault
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub
-from ci_metrics.sample.world import World
+from ci_metrics.sample.world import AnnotationSpec, World
 from ci_metrics_tests.github.worlds import HOUR, REPO, START, attempt, client, job, run, world
 
 
@@ -135,3 +138,63 @@ def test_a_clocks_change_back_is_a_change_too(tmp_path: Path) -> None:
             (latest,) = github.runs_created(REPO, START, START + HOUR)
             states.append(latest.status)
     assert states == ["in_progress", "completed"]
+
+
+#: A token as GitHub forms them, made up: it opens nothing.
+TOKEN = "ghp_" + "a1B2" * 9
+
+
+def everything_in(folder: Path) -> bytes:
+    """The cache's files, its answers unpacked."""
+    files = b"".join(path.read_bytes() for path in sorted(folder.iterdir()))
+    with sqlite3.connect(f"file:{folder / 'cache.sqlite'}?mode=ro", uri=True) as db:
+        rows = db.execute("SELECT body FROM answers").fetchall()
+    db.close()
+    return files + b"".join(zstandard.decompress(body) for (body,) in rows)
+
+
+def test_no_secret_of_a_name_or_an_annotation_is_kept(tmp_path: Path) -> None:
+    note = AnnotationSpec(level="failure", message=f"refused: {TOKEN}", title=f"password={TOKEN[4:]}")
+    leaking = replace(job(11, f"deploy {TOKEN}", conclusion="failure"), annotations=(note,), labels=(TOKEN,))
+    made = world(run(1, [attempt(1, [leaking])], head_branch=f"fix/{TOKEN}", display_title=TOKEN, workflow_name=TOKEN))
+    looks = []
+    with SampleGitHub(made) as server:
+        for _ in range(2):
+            with SQLiteConditionalCache(tmp_path / "cache.sqlite") as cache, client(server, cache=cache) as github:
+                (latest,) = github.runs_created(REPO, START, START + HOUR)
+                jobs = github.jobs(latest)
+                looks.append((latest, jobs, github.annotations(REPO, latest, jobs)))
+                spent = github.requests
+        assert spent.not_modified == spent.total == 4
+    assert looks[0] == looks[1]
+    assert TOKEN not in repr(looks)
+    assert TOKEN[4:].encode() not in everything_in(tmp_path)
+    assert b"[REDACTED]" in everything_in(tmp_path)
+
+
+def test_the_file_is_its_owners_alone_and_what_an_earlier_version_kept_raw_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    with SQLiteConditionalCache(path) as cache:
+        cache.put("me", "https://a/x", KeptAnswer('"1"', b"raw"))
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 0")
+        db.execute("UPDATE answers SET link = ?", (TOKEN,))
+    db.close()
+    path.chmod(0o644)
+    with SQLiteConditionalCache(path) as cache:
+        assert cache.get("me", "https://a/x") is None
+    assert TOKEN.encode() not in everything_in(tmp_path)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+
+
+def test_an_answer_that_is_kept_damaged_costs_one_request(tmp_path: Path) -> None:
+    made = scaled_world(runs=2, jobs=1)
+    with SampleGitHub(made) as server, SQLiteConditionalCache(tmp_path / "cache.sqlite") as cache:
+        for _ in range(2):
+            with client(server, cache=cache) as github:
+                assert len(github.runs_created(made.repos[0], made.start, made.end)) == 2
+                spent = github.requests
+            with sqlite3.connect(tmp_path / "cache.sqlite") as db:
+                db.execute("UPDATE answers SET body = ?", (zstandard.compress(b"{ no JSON"),))
+            db.close()
+        assert (spent.total, spent.not_modified) == (2, 1)

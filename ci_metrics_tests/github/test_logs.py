@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -11,10 +12,10 @@ from ci_metrics.errors import AuthenticationError
 from ci_metrics.github import GitHub
 from ci_metrics.github.capped_log import CappedLog
 from ci_metrics.models import Job, JobLog
-from ci_metrics.sample.faults import Fault
+from ci_metrics.sample.faults import Fault, FaultKind
 from ci_metrics.sample.server import SampleGitHub
-from ci_metrics.sample.world import LogAnswer
-from ci_metrics_tests.github.worlds import HOUR, REPO, START, attempt, client, job, run, world
+from ci_metrics.sample.world import LogAnswer, StepSpec, World
+from ci_metrics_tests.github.worlds import HOUR, REPO, START, at, attempt, client, job, run, world
 
 BIG = b"".join(b"%06d a line of the log that is about fifty bytes long\n" % n for n in range(40_000))
 
@@ -26,10 +27,10 @@ def serving(log: bytes, answer: LogAnswer = "stored") -> SampleGitHub:
     )
 
 
-def fetch(github: GitHub, max_bytes: int = 100_000_000) -> tuple[JobLog, bytes]:
+def fetch(github: GitHub, max_bytes: int = 100_000_000, earlier: JobLog | None = None) -> tuple[JobLog, bytes]:
     """Download the one job's log."""
     parts: list[bytes] = []
-    log = github.download_log(the_job(github), parts.append, max_bytes)
+    log = github.download_log(the_job(github), parts.append, max_bytes, earlier)
     return log, b"".join(parts)
 
 
@@ -56,6 +57,9 @@ def test_a_log_comes_byte_for_byte_from_a_host_that_refuses_tokens() -> None:
 def test_a_missing_log_is_a_state_that_says_why(answer: LogAnswer, content: bytes, state: str, status: int) -> None:
     with serving(content, answer) as server, client(server) as github:
         log, body = fetch(github)
+        if content == b"":  # a step ran, so it should have printed: only a second look is believed
+            assert log.state == "unavailable"
+            log, body = fetch(github, earlier=log)
     assert (log.state, log.http_status, body) == (state, status, b"")
     assert log.detail
 
@@ -82,6 +86,76 @@ def test_a_download_that_breaks_goes_on_where_it_was(fault: Fault, requests: int
     assert log.state == "stored"
     assert log.raw_bytes == len(BIG)
     assert body == BIG
+
+
+def ended(log: bytes) -> World:
+    """One failed job whose runner came to its own end, with this log."""
+    last = StepSpec(number=9, name="Complete job", started_at=at(4), completed_at=at(5))
+    base = job(11, "test", conclusion="failure", log=log)
+    return world(run(1, [attempt(1, [replace(base, steps=(*base.steps, last))])]))
+
+
+def line(text: str) -> bytes:
+    """A line as the runner writes it."""
+    return f"2026-03-02T09:04:00.0000000Z {text}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("end", "whole"),
+    [
+        ([], False),
+        (["Cleaning up orphan processes"], True),
+        (["Cleaning up orphan processes", "Terminate orphan process: pid (6624) (java)"], True),
+        (
+            ["Cleaning up orphan processes", "Terminate orphan process: pid (1) (a)", "##[warning]Old " + "x" * 900],
+            True,
+        ),
+        (["Cleaning up orphan processes", "and then the build went on"], False),
+        (["the script says: Cleaning up orphan processes"], False),
+    ],
+)
+def test_a_log_of_a_job_that_came_to_its_end_is_whole_when_it_ends_as_the_runner_ends_it(
+    end: list[str], whole: bool
+) -> None:
+    content = BIG + b"".join(map(line, end))
+    with SampleGitHub(ended(content)) as server, client(server) as github:
+        log, _ = fetch(github)
+        assert (log.state, log.raw_bytes) == ("stored" if whole else "unavailable", len(content))
+        again, body = fetch(github, earlier=log)  # GitHub has no more of it
+        assert (again.state, body) == ("stored", content)
+        assert github.requests.by_kind["log"] == 2
+    assert ("does not end" in again.detail) is not whole
+
+
+def test_a_log_that_has_grown_since_the_first_look_is_not_taken_for_all_there_is() -> None:
+    with SampleGitHub(ended(BIG[:1000])) as server, client(server) as github:
+        first, _ = fetch(github)
+        server.world = ended(BIG[:2000])
+        second, _ = fetch(github, earlier=first)
+    assert [first.state, second.state] == ["unavailable", "unavailable"]
+
+
+@pytest.mark.parametrize("kind", ["half_unsized", "checksum", "html_as_text", "drip", "empty"])
+def test_what_is_not_the_whole_log_is_never_stored_and_had_the_next_time(kind: FaultKind) -> None:
+    content = BIG + line("Cleaning up orphan processes")
+    with SampleGitHub(ended(content)) as server, client(server, grace=0.2) as github:
+        server.faults.add(Fault(kind=kind, on="log_storage", times=None, seconds=0.02))
+        log, _ = fetch(github)
+        assert log.state == "unavailable"
+        assert log.detail
+        server.faults.clear()
+        assert fetch(github, earlier=log) == (
+            replace(log, state="stored", http_status=200, raw_bytes=len(content), detail=""),
+            content,
+        )
+
+
+def test_a_killed_jobs_log_without_a_length_is_whole_when_the_storage_says_that_nothing_is_behind_it() -> None:
+    with serving(BIG) as server, client(server) as github:
+        server.faults.add(Fault(kind="unsized", on="log_storage"))
+        log, body = fetch(github)
+        assert github.requests.by_kind["log_storage"] == 2
+    assert (log.state, body) == ("stored", BIG)
 
 
 @pytest.mark.parametrize("kind", ["cut", "break", "html"])

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from ci_metrics.errors import ContractError, NotFoundError
+from ci_metrics.errors import ContractError, IncompleteError, NotFoundError
 from ci_metrics.sample.faults import Fault, Faults
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub
@@ -107,12 +107,20 @@ def test_attempts_that_are_known_are_not_asked_for_again() -> None:
         assert github.requests.by_kind == {"runs": 1, "attempt": 1}
 
 
-def test_an_attempt_that_github_no_longer_has_does_not_lose_the_others() -> None:
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_attempt_that_github_does_not_have_loses_no_other_and_is_missed_unless_it_is_gone(status: int) -> None:
     attempts = [attempt(n, [], begin=n * 10 - 9) for n in (1, 2)]
     with SampleGitHub(world(run(1, attempts))) as server, client(server) as github:
         (latest,) = github.runs_created(REPO, START, START + HOUR)
-        server.faults.add(Fault(kind="status", status=404, on="attempt"))
-        assert [a.run_attempt for a in github.attempts(latest)] == [2]
+        server.faults.add(Fault(kind="status", status=status, on="attempt"))
+        if status == 410:
+            found = github.attempts(latest)
+        else:
+            with pytest.raises(IncompleteError, match=r"run 1 of acme/basket: attempt 1: .*404") as caught:
+                github.attempts(latest)
+            found = caught.value.found
+        assert [a.run_attempt for a in found] == [2]
+        assert [a.run_attempt for a in github.attempts(latest)] == [1, 2]
 
 
 def test_a_matrix_of_more_than_a_hundred_jobs_comes_whole() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -17,7 +18,7 @@ from ci_metrics.errors import (
     TransientError,
 )
 from ci_metrics.github import open_github
-from ci_metrics.github.answers import next_of, wait_asked_for
+from ci_metrics.github.answers import error_of, joined, json_of, next_of, origin, shown_address, wait_asked_for
 from ci_metrics.github.limiter import shared_limiter
 from ci_metrics.github.retry_policy import Patience
 from ci_metrics.limits import Limiter
@@ -74,6 +75,16 @@ def test_nobody_there_is_a_passing_error_that_names_the_host() -> None:
     server.stop()
     with client(server) as github, pytest.raises(TransientError, match=r"127\.0\.0\.1"):
         github.check_repo(NAME)
+
+
+@pytest.mark.parametrize("kind", ["drip", "drip_head", "hang"])
+def test_an_answer_that_comes_byte_by_byte_or_not_at_all_is_given_up_in_time(kind: FaultKind) -> None:
+    with SampleGitHub(WORLD) as server, client(server, grace=0.2) as github:
+        server.faults.add(Fault(kind=kind, on="runs", times=None, seconds=0.02 if kind != "hang" else 3))
+        began = time.monotonic()
+        with pytest.raises(TransientError, match="timed out" if kind == "hang" else "too slow to wait for the end"):
+            github.runs_created(NAME, WORLD.start, WORLD.end)
+        assert time.monotonic() - began < 14  # five times, a whole second each at most, on a busy machine
 
 
 @pytest.mark.parametrize(
@@ -271,3 +282,65 @@ def test_a_check_of_the_repository_says_what_the_token_sees() -> None:
 )
 def test_the_next_page_is_found_in_the_link_header(link: str, expected: str | None) -> None:
     assert next_of(link) == expected
+
+
+TOKEN = "ghp_" + "a1B2" * 9  # as GitHub forms them, made up: it opens nothing
+
+
+@pytest.mark.parametrize(
+    ("headers", "longest"),
+    [
+        ({"retry-after": "nan"}, 60),
+        ({"retry-after": "inf"}, 86_400),
+        ({"retry-after": "-5"}, 0),
+        ({"retry-after": "Fri, 99 Zzz 99999 99:99:99 GMT"}, 60),
+        ({"retry-after": "9" * 400}, 86_400),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "\u00b2"}, 60),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "9" * 5000}, 60),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "999999999999", "date": "Fri, 31 Dec 99999"}, 86_401),
+    ],
+    ids=str,
+)
+def test_no_header_makes_the_wait_endless(headers: dict[str, str], longest: float) -> None:
+    given = [(name.encode(), text.encode("latin-1")) for name, text in headers.items()]
+    wait = wait_asked_for(httpx.Response(429, headers=given))
+    assert wait is not None
+    assert 0 <= wait <= longest
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 422, 500])
+def test_what_an_error_quotes_of_an_answer_holds_no_secret_and_is_one_printable_line(status: int) -> None:
+    said = f"Bad token {TOKEN}\n\x1b[31m\x00" + "x" * 10_000
+    error = str(
+        error_of(httpx.Response(status, json={"message": said}), f"https://api.github.com/repos/{TOKEN}/x?sig=1")
+    )
+    page = f"<html>\n<a href='https://user:{TOKEN}@proxy/'>{TOKEN}</a>"
+    with pytest.raises(TransientError) as caught:
+        json_of(httpx.Response(200, text=page, headers={"content-type": f"text/html; token={TOKEN}"}), "https://a/b")
+    for text in (error, str(caught.value)):
+        assert TOKEN not in text
+        assert "sig=1" not in text
+        assert text.isprintable()
+        assert len(text) < 2_500
+
+
+@pytest.mark.parametrize(
+    "target", ["http://[", "http://a:b/", "//", "", "\x7f", "file:///etc/passwd", "http://127.0.0.1:1/x"]
+)
+def test_an_address_that_is_none_is_an_error_by_name(target: str) -> None:
+    link = f'<{target}>; rel="next"'
+    assert next_of(link) == (target or "")
+    for address in (target, joined("https://api.github.com/x", target)):
+        assert origin(address) != ("https", "api.github.com", 443)
+        assert shown_address(address).isprintable()
+
+
+def test_json_without_end_and_numbers_without_end_are_no_crash() -> None:
+    with pytest.raises(TransientError, match="JSON was expected"):
+        json_of(
+            httpx.Response(200, content=b"[" * 200_000, headers={"content-type": "application/json"}), "https://a/b"
+        )
+    long = httpx.Response(200, content=b"[" + b"7" * 9_999 + b"]", headers={"content-type": "application/json"})
+    value = json_of(long, "https://a/b")
+    assert isinstance(value, list)
+    assert value[0] > 2**64

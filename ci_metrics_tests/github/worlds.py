@@ -129,10 +129,13 @@ def client(
     cache: ConditionalCache | None = None,
     time: FakeTime | None = None,
     patience: Patience = QUICK,
+    grace: float = 30.0,
     **given: str,
 ) -> Iterator[GitHub]:
     """A client of a sample GitHub with a limiter of its own, whose waits take no time."""
     time = time or FakeTime()
     limiter = Limiter(clock=time, sleep=time.sleep, per_minute=100_000)
-    with open_github(settings_for(server, **given), cache=cache, limiter=limiter, patience=patience) as github:
+    with open_github(
+        settings_for(server, **given), cache=cache, limiter=limiter, patience=patience, grace=grace
+    ) as github:
         yield github

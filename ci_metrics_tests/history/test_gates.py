@@ -11,7 +11,7 @@ from ci_metrics.history.pull_request import read_pull_request
 from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.top import BY, top_rows
 from ci_metrics.index.base import Document, DocumentIndex
-from ci_metrics.report.page import build_report, render
+from ci_metrics.report.page import build_report, render_page
 from ci_metrics.report.pr_comment import comment_body
 from ci_metrics.report.tiles import tiles
 from ci_metrics_tests.history.history_documents import START, job, moment
@@ -54,7 +54,7 @@ def test_a_gate_is_neither_counted_nor_unexplained_but_named_with_what_failed(
     }
     assert shown["Failure rate"] == ("50.0 %", "2 of 4 jobs")
     assert shown["Unexplained"] == ("1", "of 2 failures")
-    page = render(build_report(embedded_index, moment(60), window=DAY))
+    page = render_page(build_report(embedded_index, moment(60), window=DAY))
     assert "held up all green" in page and "1 gates, which failed only because a job did that they wait for" in page
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ci_metrics.errors import ContractError, NotFoundError
-from ci_metrics.history.job_documents import merged
+from ci_metrics.history.job_documents import merged_body
 from ci_metrics.history.labels import label_for, label_to_withdraw, labelled, said_at_once, unlabelled
 from ci_metrics.index.base import Document
 from ci_metrics.index.validation import problem_of
@@ -30,7 +30,7 @@ def label(document: Document, error_type: str = "timeout", *, all_like_it: bool 
 def with_labels(
     documents: list[Document], *given: Document, parents: Mapping[str, str] | None = None
 ) -> list[Document]:
-    return merged(documents, labelled(documents, {each.id: each for each in given}, parents or {}))
+    return merged_body(documents, labelled(documents, {each.id: each for each in given}, parents or {}))
 
 
 def said(documents: list[Document]) -> list[tuple[object, object]]:
@@ -84,7 +84,7 @@ def test_without_its_label_a_document_says_again_exactly_what_the_machine_had_sa
     before = [ONE, STEP, LIKE_IT]
     documents = with_labels(before, label(ONE, all_like_it=True, note="no"))
     changes, lost = unlabelled(documents, {})
-    assert (merged(documents, changes), lost) == (before, ())
+    assert (merged_body(documents, changes), lost) == (before, ())
 
 
 def test_what_was_judged_while_the_label_was_in_force_cannot_say_what_the_machine_would() -> None:

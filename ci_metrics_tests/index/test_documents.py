@@ -13,7 +13,7 @@ import pytest
 from ci_metrics.errors import ContractError
 from ci_metrics.index.annotations import messages_text
 from ci_metrics.index.describe import field_reference
-from ci_metrics.index.documents import digest, job_document, step_documents, workflow_document
+from ci_metrics.index.documents import document_digest, job_document, step_documents, workflow_document
 from ci_metrics.index.error_fields import JobOutcome
 from ci_metrics.index.fields import FIELDS, KINDS, fields_of
 from ci_metrics.index.runners import runner_prefix
@@ -417,13 +417,13 @@ def test_half_a_character_does_not_spoil_a_document() -> None:
 def test_the_digest_tells_changed_from_unchanged_whichever_run_wrote_it() -> None:
     one = job_document(a_run(), a_job(), an_outcome(), PROVENANCE)
     again = job_document(a_run(), a_job(), an_outcome(), replace(PROVENANCE, dagster_run_id="another"))
-    assert digest(one) == digest(again)
+    assert document_digest(one) == document_digest(again)
     changed = [
         job_document(a_run(), a_job(), an_outcome(flaky_suspected=True), PROVENANCE),
         job_document(a_run(), a_job(job_id=501), an_outcome(), PROVENANCE),
         job_document(a_run(), a_job(), None, PROVENANCE),
     ]
-    assert len({digest(one), *(digest(document) for document in changed)}) == 4
+    assert len({document_digest(one), *(document_digest(document) for document in changed)}) == 4
 
 
 def test_every_document_built_is_valid_and_free_of_empty_values() -> None:

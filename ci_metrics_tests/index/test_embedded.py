@@ -14,7 +14,7 @@ import pytest
 from ci_metrics.errors import PermanentError
 from ci_metrics.index.base import Document, Where
 from ci_metrics.index.embedded import EmbeddedIndex
-from ci_metrics.index.embedded_sql import condition, table_of
+from ci_metrics.index.embedded_sql import condition, table_name
 from ci_metrics.index.open import open_index
 from ci_metrics.settings import load_settings
 from ci_metrics_tests.index.corpus import corpus
@@ -126,7 +126,7 @@ def test_the_fields_that_are_asked_for_most_have_an_index(tmp_path: Path) -> Non
     ):
         clause, parameters = condition("jobs", where)
         plan = connection.execute(
-            f"EXPLAIN QUERY PLAN SELECT id FROM {table_of('jobs')}{clause}", parameters
+            f"EXPLAIN QUERY PLAN SELECT id FROM {table_name('jobs')}{clause}", parameters
         ).fetchall()
         assert "USING INDEX" in plan[0][3], where
     connection.close()

@@ -83,6 +83,7 @@ class ModelServer:
     sent: list[dict[str, Any]] = field(default_factory=list)
     batches: dict[str, _Batch] = field(default_factory=dict)
     lose_batch_reply: bool = False
+    redirect_to: str = ""  # the address to which the fault "redirect" points
     faults: deque[Fault] = field(default_factory=deque)
     #: Batches whose results break off in the middle, with the connection.
     cut_results: set[str] = field(default_factory=set)
@@ -295,6 +296,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 self.connection.close()
                 return None
+            if fault.kind == "redirect":
+                return self._send(307, b"", {"location": self.owner.redirect_to + self.path})
             if fault.kind == "html":
                 return self._send(200, b"<html>Sign in to the proxy</html>", {"content-type": "text/html"})
         refused = self._refusal(body)

@@ -234,6 +234,18 @@ def test_the_sdks_retry_nothing_themselves(make_client: MakeClient, server: Mode
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("api_format", FORMATS)
+def test_no_redirect_takes_the_question_or_the_key_to_another_address(
+    make_client: MakeClient, server: ModelServer, api_format: str
+) -> None:
+    with ModelServer() as elsewhere:
+        server.redirect_to = elsewhere.url
+        server.fault("redirect")
+        with pytest.raises(PermanentError, match=r"307.*API_BASE_URL"):
+            make_client(api_format).ask(a_prompt())
+        assert (len(server.requests), elsewhere.requests) == (1, [])
+
+
 @pytest.mark.parametrize(("kind", "stop"), [("refusal", "refusal"), ("truncated", "truncated"), ("not_json", "end")])
 @pytest.mark.parametrize("api_format", FORMATS)
 def test_why_an_answer_ended_is_read(

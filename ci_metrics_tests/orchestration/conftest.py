@@ -12,6 +12,7 @@ import pytest
 
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
+from ci_metrics.definitions import build_definitions
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key, hours_between, last_closed_hour
@@ -42,6 +43,21 @@ class Ingested:
 def resources_of(parts: Parts) -> dict[str, Any]:
     """Parts that are open already, as Dagster's resources."""
     return {"hours": parts.hours, "github": parts.github, "index": parts.index, "judge": parts.judge}
+
+
+def tick(parts: Parts, sensor: str, instance: dg.DagsterInstance) -> list[dg.RunRequest] | str:
+    """What one tick of a production sensor requests, or why it requests nothing."""
+    definitions = build_definitions(settings=parts.settings)
+    with dg.build_sensor_context(instance=instance, resources=resources_of(parts)) as context:
+        result = definitions.resolve_sensor_def(sensor).evaluate_tick(context)
+    return list(result.run_requests or []) or str(result.skip_message)
+
+
+def run_job(parts: Parts, job: str) -> dg.ExecuteInProcessResult:
+    """Run a job over no partitions, as a sensor's request does."""
+    job_def = build_definitions(settings=parts.settings, resource_overrides=resources_of(parts)).resolve_job_def(job)
+    with dg.DagsterInstance.ephemeral() as instance:
+        return job_def.execute_in_process(instance=instance, raise_on_error=False)
 
 
 def why_failed(result: dg.ExecuteInProcessResult) -> str:

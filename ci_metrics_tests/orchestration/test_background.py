@@ -18,7 +18,7 @@ from ci_metrics.logs.background import SHAPES_VERSION
 from ci_metrics.models import JobLog, PassingLog
 from ci_metrics.orchestration import passing_runs
 from ci_metrics.orchestration.assets.extracted_errors import extract_hour
-from ci_metrics.orchestration.backgrounds import Answer, Backgrounds, DistinctJob
+from ci_metrics.orchestration.backgrounds import Backgrounds, DistinctJob, KnownPassing
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key
@@ -345,10 +345,10 @@ def test_a_deleted_or_damaged_list_of_what_was_found_is_one_that_is_asked_again(
 def test_backgrounds_live_in_an_object_store_as_in_a_folder() -> None:
     kept = Backgrounds(HourStore("memory://backgrounds-test").root)
     known = background_of(PASSED_LOG)
-    answer = Answer(before=at(30), began=at(0), path=f"{DISTINCT.folder}/10-1.{SHAPES_VERSION}", tried="10-1")
+    answer = KnownPassing(before=at(30), began=at(0), path=f"{DISTINCT.folder}/10-1.{SHAPES_VERSION}", tried="10-1")
     kept.write(answer.path, known)
     kept.remember(DISTINCT, answer)
-    kept.remember(DISTINCT, Answer(before=at(60), detail="none"))
+    kept.remember(DISTINCT, KnownPassing(before=at(60), detail="none"))
     assert kept.read(answer.path) == known
     assert [each.path for each in kept.answers(DISTINCT)] == [answer.path, ""]
     assert kept.answers(DISTINCT)[0] == answer

@@ -19,15 +19,17 @@ from ci_metrics.index.base import Body, Where
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
 from ci_metrics.orchestration.partitions import KEY_FORMAT
-from ci_metrics.orchestration.parts import open_parts, utc_now
+from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.orchestration.rows import JobVerdicts
+from ci_metrics.orchestration.sensors import RANGE_START
 from ci_metrics.orchestration.summary import summarise
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SAMPLE_TOKEN, SampleGitHub
 from ci_metrics.settings import Settings, load_settings
+from ci_metrics.verdicts.budget import utc_now
 from ci_metrics.verdicts.reuse import PARTITION_FORMAT
 from ci_metrics_tests.llm.model_server import KEY, ModelServer
-from ci_metrics_tests.orchestration.conftest import resources_of
+from ci_metrics_tests.orchestration.conftest import run_job, tick
 
 #: An hour with a dozen failures.
 HOUR = "2026-03-02T13"
@@ -248,13 +250,15 @@ def test_history_waits_for_its_batch_and_the_sensor_brings_it_into_the_documents
     assert {request["path"] for request in model.requests} == {"/v1/messages/batches"}
     assert "pending" in {body["s_error_state"] for body in here.failed()}
     settings = here.settings(MODEL_BATCHES="true")
-    assert tick(settings) == "pending"
+    assert tick_at(settings) == ["message_batches"]
+    collect(settings)
+    assert tick_at(settings) == ["message_batches"], "the batch is still open"
     model.end_batches()
-    request = tick(settings)
-    assert isinstance(request, dg.RunRequest) and request.tags["dagster/asset_partition_range_start"] == HOUR
-    assert tick(settings, busy=True) == "pending", "not once more while the first is under way"
+    collect(settings)
+    assert tick_at(settings) == [f"late_verdicts {HOUR}"]
+    assert tick_at(settings, busy=True) == [], "not once more while the first is under way"
     metadata = here.judge(MODEL_BATCHES="true")
-    assert tick(settings) == "pending", "nothing waits any more"
+    assert tick_at(settings) == [], "nothing waits any more"
     bodies = here.failed()
     assert "pending" not in {body["s_error_state"] for body in bodies}
     assert not any(request["path"] == "/v1/messages" for request in model.requests), "all came from the batch"
@@ -273,11 +277,10 @@ def test_old_hours_that_the_money_did_not_reach_are_judged_again_an_hour_later(
     here = place("")
     here.judge(MAX_USD_PER_HOUR="0")
     settings = here.settings(MAX_USD_PER_HOUR="5")
-    assert tick(settings) == "pending", "not at once"
-    request = tick(settings, later=timedelta(hours=1))
-    assert isinstance(request, dg.RunRequest) and request.tags["dagster/asset_partition_range_end"] == HOUR
+    assert tick_at(settings) == [], "not at once"
+    assert tick_at(settings, later=timedelta(hours=1)) == [f"late_verdicts {HOUR}"]
     here.judge(MAX_USD_PER_HOUR="5")
-    assert tick(settings, later=timedelta(hours=9)) == "pending", "nothing is open any more"
+    assert tick_at(settings, later=timedelta(hours=9)) == [], "nothing is open any more"
 
 
 def test_the_verdicts_hours_are_the_assets_partitions() -> None:
@@ -294,21 +297,19 @@ def paid(model: ModelServer) -> int:
     return sum(int(message["usage"]["output_tokens"]) for message in model.sent)
 
 
-def tick(settings: Settings, *, busy: bool = False, later: timedelta = timedelta()) -> dg.RunRequest | str:
-    """One tick of the sensor that production runs."""
-    with (
-        open_parts(settings, clock=lambda: utc_now() + later) as ci,
-        dg.DagsterInstance.ephemeral() as instance,
-    ):
-        definitions = build_definitions(settings=settings)
+def tick_at(settings: Settings, *, busy: bool = False, later: timedelta = timedelta()) -> list[str]:
+    """One tick of the sensors for verdicts that come late: what they request, with the first hour."""
+    clock = lambda: utc_now() + later  # noqa: E731
+    with open_parts(settings, clock=clock) as ci, dg.DagsterInstance.ephemeral() as instance:
         if busy:
-            instance.create_run_for_job(
-                definitions.resolve_job_def(RECLASSIFY), tags={"ci_metrics/reason": "unfinished"}
-            )
-        context = dg.build_sensor_context(instance=instance, resources=resources_of(ci))
-        result = definitions.resolve_sensor_def("message_batches").evaluate_tick(context)
-        if result.skip_message:
-            assert ("still waiting or working" if busy else "still open") in result.skip_message
-            return "pending"
-        (request,) = result.run_requests or []
-        return request
+            job = build_definitions(settings=settings).resolve_job_def(RECLASSIFY)
+            instance.create_run_for_job(job, tags={"ci_metrics/reason": "unfinished"})
+        asked = {sensor: tick(ci, sensor, instance) for sensor in ("message_batches", "late_verdicts")}
+    requests = [(sensor, each) for sensor, found in asked.items() if isinstance(found, list) for each in found]
+    return [f"{sensor} {request.tags.get(RANGE_START, '')}".strip() for sensor, request in requests]
+
+
+def collect(settings: Settings) -> None:
+    """The run that the sensor requests while batches are open."""
+    with open_parts(settings) as ci:
+        assert run_job(ci, "collect_message_batches").success

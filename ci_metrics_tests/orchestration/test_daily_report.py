@@ -7,9 +7,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ci_metrics.definitions import build_definitions
 from ci_metrics.orchestration.assets.daily_report import NAME, build, report_day
+from ci_metrics.orchestration.jobs import REPORT
 from ci_metrics.orchestration.partitions import hourly_partitions
-from ci_metrics.orchestration.parts import Parts, open_parts
+from ci_metrics.orchestration.parts import HoursPart, Parts, open_parts
+from ci_metrics.orchestration.rows import JobVerdicts
 from ci_metrics.settings import load_settings
 from ci_metrics_tests.orchestration.conftest import resources_of
 from ci_metrics_tests.report.corpus import END, corpus
@@ -72,3 +75,18 @@ def test_a_day_without_documents_gives_a_report_that_says_so(place: Parts) -> No
         )
         (event,) = result.asset_materializations_for_node(NAME)
     assert "Nothing to show" in Path(str(event.metadata["path"].value)).read_text(encoding="utf-8")
+
+
+def test_the_daily_job_says_too_whether_stored_hours_are_stale(tmp_path: Path) -> None:
+    settings = load_settings({"CI_METRICS_HOME": str(tmp_path), "ENABLE_ERROR_CLASSIFICATION": "true"})
+    hours = HoursPart(settings)
+    hours.store.commit(
+        "classifications", "2026-11-17T05", [], JobVerdicts, notes={}, status={"version": "an older one"}, now=START
+    )
+    job = build_definitions(settings=settings).resolve_job_def(REPORT)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, partition_key="2026-11-20")
+        assert [event.partition for event in result.asset_materializations_for_node(NAME)] == ["2026-11-20"]
+        (stale,) = result.get_asset_check_evaluations()
+    assert (stale.check_name, stale.passed) == ("judged_by_this_version", False)
+    assert stale.metadata["first"].value == "2026-11-17T05"

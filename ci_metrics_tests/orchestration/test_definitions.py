@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -71,6 +71,14 @@ def test_stages_carry_their_own_code_version(tmp_path: Path) -> None:
     assert version("classifications") != version("classifications", **model)
 
 
+@pytest.mark.parametrize(("settings", "hours"), [({"REPO": "o/r", "GITHUB_TOKEN": "t"}, 6), ({}, None)])
+def test_a_repositorys_documents_are_stale_after_six_hours_without_any(
+    tmp_path: Path, settings: dict[str, str], hours: int | None
+) -> None:
+    node = definitions(tmp_path, **settings).resolve_asset_graph().get(dg.AssetKey("indexed_documents"))
+    assert node.freshness_policy == (hours and dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)))
+
+
 def test_the_schedule_asks_for_the_last_closed_hour_with_the_tick_in_its_run_key(tmp_path: Path) -> None:
     settings = {"REPO": "o/r", "GITHUB_TOKEN": "t"}
     built = definitions(tmp_path, **settings)
@@ -111,7 +119,12 @@ def test_dagster_definitions_validate_passes_without_a_warning(environment: dict
 
 
 def test_dg_check_defs_passes_without_a_warning(environment: dict[str, str]) -> None:
-    done = run(["dagster_dg_cli.cli", "check", "defs"], ROOT, environment, module=False)
+    named = {
+        **environment,
+        "REPO": "o/r",
+        "GITHUB_TOKEN": "t",
+    }  # a repository's definitions have more than the sample's
+    done = run(["dagster_dg_cli.cli", "check", "defs"], ROOT, named, module=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
     assert "arning" not in done.stdout + done.stderr
 

@@ -12,7 +12,6 @@ from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.history.flaky_flags import flag_rules
 from ci_metrics.index.base import Document
 from ci_metrics.orchestration.assets import failure_history
-from ci_metrics.orchestration.history_checks import build_history_checks
 from ci_metrics.orchestration.new_failures import new_failures, worth_an_alarm
 from ci_metrics.orchestration.partitions import hourly_partitions
 from ci_metrics.orchestration.parts import Parts, open_parts
@@ -44,7 +43,6 @@ def follow(ci: Parts, first: str, last: str) -> dg.ExecuteInProcessResult:
     asset = failure_history.build(PARTITIONS, indexed_documents)
     definitions = dg.Definitions(
         assets=[indexed_documents, asset],
-        asset_checks=build_history_checks(),
         jobs=[dg.define_asset_job("follow", selection=dg.AssetSelection.assets(asset))],
         resources=resources_of(ci),
         executor=dg.in_process_executor,

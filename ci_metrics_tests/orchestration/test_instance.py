@@ -1,4 +1,4 @@
-"""The local Dagster instance: what a killed process left behind does not stand in the way of the next one."""
+"""The local Dagster instance: what a killed process left behind is cleared away, a range of hours is noted at once."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from ci_metrics.orchestration.instance import PID_TAG, open_instance
+from ci_metrics.orchestration.partitions import backfill_policy, hourly_partitions
+from ci_metrics.orchestration.sensors import RANGE_END, RANGE_START
 from ci_metrics.settings import load_settings
 
 
@@ -47,3 +50,18 @@ def test_runs_of_dead_processes_are_ended_and_those_of_living_ones_left_alone(
         found = instance.get_run_by_id("r1")
         assert found is not None
         assert found.status == after
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_a_run_over_a_range_is_noted_by_one_event_an_asset(tmp_path: Path) -> None:
+    @dg.asset(partitions_def=hourly_partitions(datetime(2026, 3, 1, tzinfo=UTC)), backfill_policy=backfill_policy())
+    def hours() -> None:
+        """Does nothing."""
+
+    with open_instance(load_settings({"CI_METRICS_HOME": str(tmp_path)})) as instance:
+        tags = {RANGE_START: "2026-03-02T05", RANGE_END: "2026-03-02T09"}
+        run = dg.materialize([hours], instance=instance, tags=tags).run_id
+        events = [entry.dagster_event for entry in instance.all_logs(run) if entry.dagster_event is not None]
+        planned = [event for event in events if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED]
+        assert len(planned) == 1
+        assert len(instance.get_materialized_partitions(dg.AssetKey("hours"))) == 5

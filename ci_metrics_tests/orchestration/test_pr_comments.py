@@ -8,14 +8,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ci_metrics.commands.upload import failure_words
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import Parts, open_parts
-from ci_metrics.orchestration.pr_comments import build
 from ci_metrics.orchestration.rows import IndexedDocument
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import load_settings
-from ci_metrics_tests.orchestration.conftest import resources_of
+from ci_metrics_tests.orchestration.conftest import run_job, tick
 from ci_metrics_tests.report.test_pr_comment import NOW, job, run
 
 HOUR = hour_key(NOW)
@@ -35,11 +35,17 @@ def _parts(github: SampleGitHub, home: Path, **more: str) -> Iterator[Parts]:
         yield parts
 
 
-def _tick(place: Parts, cursor: str | None) -> tuple[str, str | None]:
+def _told(place: Parts) -> str:
+    """What the sensor says, or what the run that it requests has said of each pull request."""
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources_of(place))
-        result = build().evaluate_tick(context)
-    return str(result.skip_message), result.cursor
+        asked = tick(place, "pr_comments", instance)
+    if isinstance(asked, str):
+        return asked
+    result = run_job(place, "comment_pull_requests")
+    if result.success:
+        (output,) = [event for event in result.all_events if event.is_successful_output]
+        return str(output.step_output_data.metadata["said"].value)
+    return failure_words(result)
 
 
 def _index(place: Parts, github: SampleGitHub, status: str, attempt: int, at: datetime) -> tuple[str, int]:
@@ -60,13 +66,12 @@ def _index(place: Parts, github: SampleGitHub, status: str, attempt: int, at: da
 def test_an_indexed_hour_brings_its_pull_requests_comments_up_to_date(github: SampleGitHub, tmp_path: Path) -> None:
     with _parts(github, tmp_path, ENABLE_PR_COMMENTS="true") as place:
         repo, number = _index(place, github, "failure", 1, NOW)
-        said, cursor = _tick(place, None)
-        assert said == f"1 comments written: {repo}#{number} created"
+        assert _told(place) == str({f"{repo}#{number}": "created"})
         github.reset_stats()
-        assert _tick(place, cursor)[0] == "0 comments written"
+        assert _told(place) == "No hour was indexed since its pull requests were told."
         assert not github.stats.total, "an hour that was not indexed again asks GitHub nothing"
         _index(place, github, "success", 2, NOW.replace(minute=30))
-        assert _tick(place, cursor)[0] == f"1 comments written: {repo}#{number} updated"
+        assert _told(place) == str({f"{repo}#{number}": "updated"})
         (comment,) = github.comments.of(repo, number)
         assert "all 1 jobs passed" in comment.body
 
@@ -74,14 +79,13 @@ def test_an_indexed_hour_brings_its_pull_requests_comments_up_to_date(github: Sa
 def test_what_github_refuses_is_tried_again(github: SampleGitHub, tmp_path: Path) -> None:
     with _parts(github, tmp_path, ENABLE_PR_COMMENTS="true", PR_COMMENT_TOKEN="wrong") as place:
         repo, number = _index(place, github, "failure", 1, NOW)
-        said, cursor = _tick(place, None)
-        assert f"1 will be tried again: {repo}#{number}" in said
+        assert f"1 comments will be tried again: {repo}#{number}" in _told(place)
     with _parts(github, tmp_path, ENABLE_PR_COMMENTS="true") as place:
-        assert "created" in _tick(place, cursor)[0]
+        assert "created" in _told(place)
 
 
 def test_it_is_off_by_default(github: SampleGitHub, tmp_path: Path) -> None:
     with _parts(github, tmp_path) as place:
         repo, number = _index(place, github, "failure", 1, NOW)
-        assert "ENABLE_PR_COMMENTS is not true" in _tick(place, None)[0]
+        assert "ENABLE_PR_COMMENTS is not true" in _told(place)
         assert github.comments.of(repo, number) == []

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ci_metrics.errors import ContractError, DamagedFileError, NotFoundError, ShapeError
+from ci_metrics.errors import ContractError, DamagedFileError, NotFoundError, OvertakenError, ShapeError
 from ci_metrics.models import Annotation, Extraction, Job, LogLine
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts, JudgedError
 from ci_metrics.orchestration.store import HourStore, log_path
@@ -146,6 +146,24 @@ def test_rows_that_cannot_be_read_name_the_field_and_stay_as_they_are(store: Hou
     assert store.read("workflow_jobs", HOUR, First) == FIRST
 
 
+def test_files_of_a_later_version_are_refused_and_stay_as_they_are(store: HourStore) -> None:
+    store.commit("workflow_jobs", HOUR, [job(1)], Job, notes={}, status={}, now=MOMENT)
+    [rows] = Path(str(store.root)).rglob("*.parquet")
+    table = pq.read_table(rows)
+    later = {**(table.schema.metadata or {}), b"ci_metrics.format": b"99"}
+    pq.write_table(table.replace_schema_metadata(later), rows)
+    for read in (store.read, store.read_or_none):
+        with pytest.raises(
+            ShapeError, match=r"workflow_jobs, hour .* written by a later version \(format 99, known up to"
+        ):
+            read("workflow_jobs", HOUR, Job)
+    [state] = Path(str(store.root)).rglob(f"{HOUR}.json")
+    state.write_text(state.read_text().replace('"format":2', '"format":99'))
+    for look in (store.states, lambda: store.state(HOUR), lambda: HourStore(store.root).look(HOUR)):
+        with pytest.raises(ShapeError, match="the state of an hour was written by a later version"):
+            look()
+
+
 @pytest.mark.parametrize(
     ("bad", "named"),
     [
@@ -238,6 +256,9 @@ def test_what_is_read_while_an_hour_is_worked_on_is_what_was_committed_and_the_c
     assert store.notes("workflow_jobs", HOUR) == {"n": [1]}
     HourStore(store.root).commit("workflow_jobs", HOUR, [job(2)], Job, notes={}, status={}, now=MOMENT)
     store.look(HOUR)
+    with pytest.raises(OvertakenError, match=f"another run has written workflow_jobs of hour {HOUR}"):
+        store.commit("workflow_jobs", HOUR, [job(3)], Job, notes={}, status={}, now=MOMENT)
+    store.look(HOUR, anew=True)
     assert store.read("workflow_jobs", HOUR, Job) == [job(2)], "another process has committed since"
     assert store.notes("workflow_jobs", HOUR) == {}
 

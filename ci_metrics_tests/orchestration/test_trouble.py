@@ -14,7 +14,6 @@ from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.index.base import Body
 from ci_metrics.models import Run
-from ci_metrics.orchestration.due_hours import REASON_TAG
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
@@ -42,9 +41,8 @@ def settings(github: SampleGitHub, tmp_path: Path) -> Settings:
 
 def ingest(settings: Settings, reason: str = "") -> bool:
     """Do the hour as a person does, or for the `reason` that a sensor gives."""
-    tags = {REASON_TAG: reason} if reason else {}
     with open_instance(settings) as instance:
-        return run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True, tags=tags).success
+        return run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True, reason=reason).success
 
 
 def unfinished(settings: Settings) -> bool:
@@ -133,6 +131,24 @@ def test_a_damaged_log_is_one_jobs_trouble_and_is_named(settings: Settings) -> N
         [(name, why)] = ci.hours.store.state(HOUR).set_aside.items()
     assert name.endswith(f"log of job {job} attempt {attempt}")
     assert "ZstdError" in why
+
+
+def test_what_github_keeps_back_is_missed_by_name_and_the_rest_lands(github: SampleGitHub, settings: Settings) -> None:
+    github.faults.add(Fault(kind="short", on="jobs", times=None, count=1))
+    github.faults.add(Fault(kind="ids", on="runs", times=None, count=1))
+    assert ingest(settings)
+    some = jobs(settings)
+    with open_parts(settings) as ci:
+        status = str(ci.hours.store.state(HOUR).set_aside)
+    assert unfinished(settings)
+    assert "short: 2 of 3 jobs" in status
+    assert "1 of 2 workflow runs cannot be used: workflow run of scaled/repo-0001: field “id”" in status
+    github.faults.clear()
+    assert ingest(settings)
+    whole = jobs(settings)
+    assert (len(some), len(whole)) == (4, 12)
+    assert set(some) < set(whole)
+    assert not unfinished(settings)
 
 
 def test_runs_that_were_deleted_before_they_were_done_are_not_waited_for(

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from upath import UPath
 
+from ci_metrics.classifier.taxonomy import load_taxonomy
+from ci_metrics.errors import TransientError
+from ci_metrics.index.base import Document
 from ci_metrics.index.embedded import EmbeddedIndex
+from ci_metrics.llm.client_protocol import ModelClient
+from ci_metrics.llm.clients import build_client
 from ci_metrics.models import ErrorState, Evidence, Usage, Verdict
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
-from ci_metrics.verdicts.judge import Judge
+from ci_metrics.verdicts.judge import Judge, JudgeRequest
 from ci_metrics.verdicts.reuse import StoredVerdict, human_key, verdict_key
 from ci_metrics_tests.llm.model_server import KEY, ModelServer, answer_of
 from ci_metrics_tests.verdicts.failures import NOON, Clock, FixedRules, failure, settings_for
@@ -133,8 +140,8 @@ def test_a_claim_of_a_process_that_died_here_holds_nobody_up(store: IndexVerdict
 
 def test_verdicts_that_need_a_likeness_are_found_by_their_fingerprint_and_version(store: IndexVerdictStore) -> None:
     def kept(key: str, when: datetime, sketch: str, **verdict: Any) -> StoredVerdict:
-        said = replace(STORED.verdict, **verdict)
-        return replace(STORED, key=key, verdict=said, created_at=when, repo="plum/kiosk", sketch=sketch)
+        said = replace(STORED.verdict, origin="plum/kiosk", **verdict)
+        return replace(STORED, key=key, verdict=said, created_at=when, sketch=sketch)
 
     older, newer = kept("f1-a.1-c", NOON, "0a1b2c"), kept("f1-a.2-c", NOON + timedelta(hours=1), "0a1b2d")
     version, fingerprint = STORED.verdict.classifier_version, STORED.verdict.fingerprint
@@ -211,6 +218,73 @@ def test_two_judges_over_one_index_pay_once_and_a_humans_word_holds(
         client.close()
 
 
+class Refusing:
+    """An index that takes no verdict for a while."""
+
+    def __init__(self, index: EmbeddedIndex) -> None:
+        self._index, self.refuses = index, True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._index, name)
+
+    def upsert(self, documents: Iterable[Document]) -> object:
+        documents = list(documents)
+        if self.refuses and any("s_error_state" in document.body for document in documents):
+            raise TransientError("the index is read-only")
+        return self._index.upsert(documents)
+
+
+def judged(server: ModelServer, index: Any, clock: Clock, folder: Path, *requests: JudgeRequest) -> list[Verdict]:
+    """What a new process says of these failures."""
+    with contextlib.closing(cast(ModelClient, build_client(settings_for(server)))) as client:
+        judge = Judge(
+            settings=settings_for(server),
+            taxonomy=load_taxonomy(None),
+            rules=FixedRules(),
+            store=IndexVerdictStore(index, unwritten=UPath(folder), clock=clock),
+            model=client,
+            clock=clock,
+        )
+        return judge.judge(requests)
+
+
+def test_a_verdict_that_the_index_did_not_take_is_written_by_the_next_process_and_not_paid_for_again(
+    index: EmbeddedIndex, clock: Clock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusing, folder = Refusing(index), tmp_path / "unwritten"
+    with ModelServer() as server:
+        first = judged(server, refusing, clock, folder, failure(1), failure(2, job_id=2))
+        assert {verdict.source for verdict in first} == {"model"}
+        assert "written to the index later: the index is read-only" in caplog.text
+        again = judged(server, refusing, clock, folder, failure(1), failure(2, job_id=2))
+        assert again == first, "also while the index takes none"
+        refusing.refuses = False
+        later = judged(server, refusing, clock, folder, failure(1, job_id=3, hour=NOON + timedelta(hours=1)))
+        assert (later[0].source, len(server.prompts)) == ("reused", 2)
+    assert list(folder.iterdir()) == []
+    kept = [d.body for d in index.scan("verdicts") if d.body.get("s_error_source") == "model"]
+    assert sorted(body["s_error_fingerprint"] for body in kept) == ["f1-0001", "f1-0002"]
+
+
+def test_what_was_written_late_replaces_nothing_newer(index: EmbeddedIndex, clock: Clock, tmp_path: Path) -> None:
+    refusing = Refusing(index)
+    IndexVerdictStore(refusing, unwritten=UPath(tmp_path), clock=clock).put([STORED])  # type: ignore[arg-type]
+    newer = replace(STORED, created_at=NOON + timedelta(hours=1), verdict=replace(VERDICT, error_type="network_error"))
+    IndexVerdictStore(index, clock=clock).put([newer])
+    store = IndexVerdictStore(index, unwritten=UPath(tmp_path), clock=clock)
+    assert store.get([STORED.key]) == {STORED.key: newer}
+    assert list(tmp_path.glob("*.json")) == []
+
+
+def test_a_damaged_file_of_a_verdict_is_named_and_keeps_nothing_up(
+    index: EmbeddedIndex, clock: Clock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    IndexVerdictStore(Refusing(index), unwritten=UPath(tmp_path), clock=clock).put([STORED])  # type: ignore[arg-type]
+    (tmp_path / "broken.json").write_text("{")
+    assert IndexVerdictStore(index, unwritten=UPath(tmp_path), clock=clock).get([STORED.key]) == {STORED.key: STORED}
+    assert "broken.json" in caplog.text
+
+
 KILLED = """
 import sys, time
 from pathlib import Path
@@ -259,6 +333,7 @@ def test_a_process_killed_in_the_middle_is_continued_without_paying_again(tmp_pa
         second = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
         assert second.stdout.count("classified") == 12, second.stderr
         assert len(server.prompts) == paid + 12 - kept
-        documents = [d for d in index.scan("verdicts") if "f_spent_usd" not in d.body]
+        # Money spent is a document too, and so may be the claim of the process that was killed.
+        documents = [d for d in index.scan("verdicts") if "s_error_state" in d.body]
         assert len(documents) == 12
         assert {d.body["s_error_type"] for d in documents} == {"assertion_failure"}

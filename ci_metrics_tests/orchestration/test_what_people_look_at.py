@@ -18,7 +18,7 @@ from ci_metrics.orchestration.alerts import events
 from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.orchestration.summary import summarise
 from ci_metrics.report.alerts import slack_message
-from ci_metrics.report.page import build_report, render
+from ci_metrics.report.page import build_report, render_page
 from ci_metrics.report.pr_comment_posting import post
 from ci_metrics.report.tiles import tiles
 from ci_metrics_tests.orchestration.conftest import Ingested
@@ -43,7 +43,7 @@ def test_the_report_tells_every_failure_of_the_sample_day_with_its_link(
     index: DocumentIndex, ingested: Ingested, failed: list[Document]
 ) -> None:
     report = build_report(index, ingested.server.world.opens_at)
-    page = render(report)
+    page = render_page(report)
     assert {failure.id for failure in report.figures.failures} == {document.id for document in failed}
     assert sum(row.failed for row in report.figures.types) == sum("s_error_type" in d.body for d in failed)
     assert report.causes
@@ -122,7 +122,7 @@ def test_pandas_frames_hold_the_sample_day(ingested: Ingested, index: DocumentIn
 def test_new_groups_of_the_sample_day_are_worth_an_alarm(ingested: Ingested) -> None:
     that_night = ingested.server.world.end + timedelta(hours=1)
     with open_parts(ingested.settings, clock=lambda: that_night) as parts:
-        found = list(events(parts.hours, parts.index, parts.judge))
+        found = list(events(parts.hours, None))
     assert found
     assert {alert.key.partition(":")[0] for alert in found} <= {"new", "spiking"}
     assert all(slack_message(alert)["blocks"] for alert in found)

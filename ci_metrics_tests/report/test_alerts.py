@@ -11,18 +11,26 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ci_metrics.commands.upload import failure_words
 from ci_metrics.errors import PermanentError, TransientError
 from ci_metrics.models import Verdict
-from ci_metrics.orchestration.alerts import build
 from ci_metrics.orchestration.new_failures import NAME, NewFailure
 from ci_metrics.orchestration.partitions import HOUR, hour_key
 from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts, JudgedError
-from ci_metrics.report.alerts import Alert, Sent, budget_alert, digest, group_alert, silence_alert, slack_message
+from ci_metrics.report.alerts import (
+    Alert,
+    Sent,
+    budget_alert,
+    group_alert,
+    grouped_alerts,
+    silence_alert,
+    slack_message,
+)
 from ci_metrics.report.webhook import send
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics_tests.builders import an_error
-from ci_metrics_tests.orchestration.conftest import resources_of
+from ci_metrics_tests.orchestration.conftest import run_job, tick
 
 NOW = datetime(2026, 11, 20, 12, 5, tzinfo=UTC)
 GROUP: dict[str, Any] = {
@@ -115,22 +123,22 @@ def test_an_event_has_one_key_for_ever() -> None:
 
 def test_what_was_sent_is_not_sent_again_and_forgotten_after_two_months() -> None:
     alerts = [Alert("a", "A"), Alert("b", "B"), Alert("a", "A again")]
-    sent = Sent(None)
+    sent = Sent("")
     assert [alert.key for alert in sent.unsent(alerts)] == ["a", "b"]
     sent.note(["a"], NOW)
-    again = Sent(sent.cursor(NOW))
+    again = Sent(sent.text(NOW))
     assert [alert.key for alert in again.unsent(alerts)] == ["b"]
-    assert Sent(again.cursor(NOW + timedelta(days=61))).unsent(alerts[:1]) == alerts[:1]
+    assert Sent(again.text(NOW + timedelta(days=61))).unsent(alerts[:1]) == alerts[:1]
     assert Sent("not json").unsent(alerts[:1]) == alerts[:1]
 
 
 def test_many_alerts_at_once_become_one_message() -> None:
     alerts = [Alert(f"k{n}", f"Title {n}", "quote") for n in range(30)]
-    ((keys, message),) = digest(alerts)
+    ((keys, message),) = grouped_alerts(alerts)
     assert len(keys) == 30
     assert "30 alerts" in message["text"]
     assert "and 10 more" in json.dumps(message)
-    assert len(digest(alerts[:5])) == 5
+    assert len(grouped_alerts(alerts[:5])) == 5
 
 
 def test_a_webhook_is_tried_again_and_its_address_stays_secret(room: _Room) -> None:
@@ -161,12 +169,19 @@ def _settings(home: Path, **more: str) -> Settings:
     )
 
 
-def _tick(place: Parts, cursor: str | None = None) -> tuple[str, str | None]:
-    """One tick of the sensor: what it says, and its cursor."""
+def _told(place: Parts) -> str:
+    """What the sensor says, or what came of the run that it requests."""
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources_of(place))
-        result = build().evaluate_tick(context)
-    return str(result.skip_message), result.cursor
+        asked = tick(place, "alerts", instance)
+    if isinstance(asked, str):
+        return asked
+    (request,) = asked
+    assert request.run_key
+    result = run_job(place, "send_alerts")
+    if result.success:
+        (output,) = [event for event in result.all_events if event.is_successful_output]
+        return f"{output.step_output_data.metadata['alerts'].value} alerts sent."
+    return failure_words(result)
 
 
 def _indexed(place: Parts, hours_ago: int, *rows: NewFailure) -> str:
@@ -186,11 +201,9 @@ def _row(hour: str, group: str, kind: str = "new") -> NewFailure:
 def test_new_and_spiking_groups_are_told_once(place: Parts, room: _Room) -> None:
     hour = hour_key(NOW - HOUR)
     _indexed(place, 1, _row(hour, "g1"), _row(hour, "g2", "spiking"))
-    said, cursor = _tick(place)
-    assert said == "2 alerts sent."
+    assert _told(place) == "2 alerts sent."
     assert room.titles == ["New failure: timeout", "Spiking failure: timeout"]
-    said, cursor = _tick(place, cursor)
-    assert said == "Nothing new to tell."
+    assert _told(place) == "Nothing new to tell."
     assert len(room.told) == 2
 
 
@@ -198,17 +211,17 @@ def test_a_backfill_of_old_hours_is_no_alarm(place: Parts, room: _Room) -> None:
     old = hour_key(NOW - 40 * HOUR)
     _indexed(place, 40, _row(old, "g1"))
     _indexed(place, 1)
-    assert _tick(place)[0] == "Nothing new to tell."
+    assert _told(place) == "Nothing new to tell."
     assert room.told == []
 
 
 def test_silence_is_told_once_until_something_is_indexed_again(place: Parts, room: _Room) -> None:
     _indexed(place, 9)
-    _, cursor = _tick(place)
-    _, cursor = _tick(place, cursor)
+    _told(place)
+    _told(place)
     assert room.titles == ["CI metrics: nothing indexed for 6 hours"]
     _indexed(place, 1)
-    assert _tick(place, cursor)[0] == "Nothing new to tell."
+    assert _told(place) == "Nothing new to tell."
 
 
 def test_a_spent_budget_is_told_once_per_hour_of_spending(place: Parts, room: _Room) -> None:
@@ -218,8 +231,8 @@ def test_a_spent_budget_is_told_once_per_hour_of_spending(place: Parts, room: _R
     judged = (JudgedError(error=an_error(), verdict=verdict),)
     row = JobVerdicts(repo="acme/shop", run_id=1, run_attempt=1, job_id=2, state="pending", judged=judged, digest="d")
     place.hours.store.commit("classifications", hour, [row], JobVerdicts, notes={}, status={"open": 1}, now=NOW)
-    _, cursor = _tick(place)
-    _tick(place, cursor)
+    _told(place)
+    _told(place)
     assert room.titles == ["CI metrics: the model budget of $2 is spent"]
 
 
@@ -227,13 +240,11 @@ def test_what_could_not_be_sent_is_sent_at_the_next_tick(place: Parts, room: _Ro
     hour = hour_key(NOW - HOUR)
     _indexed(place, 1, _row(hour, "g1"), _row(hour, "g2"))
     room.statuses = [500] * 3
-    said, cursor = _tick(place)
-    assert "0 of 2 alerts sent, the rest will be tried again: the webhook answered 500" in said
-    said, _ = _tick(place, cursor)
-    assert said == "2 alerts sent."
+    assert "0 of 2 alerts sent: the webhook answered 500" in _told(place)
+    assert _told(place) == "2 alerts sent."
     assert len(room.told) == 2
 
 
 def test_without_a_webhook_nobody_is_told(tmp_path: Path) -> None:
     with open_parts(_settings(tmp_path)) as place:
-        assert "ALERT_WEBHOOK_URL is not set" in _tick(place)[0]
+        assert "ALERT_WEBHOOK_URL is not set" in _told(place)

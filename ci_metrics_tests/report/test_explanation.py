@@ -10,12 +10,12 @@ from ci_metrics.commands.explain import flaky_in_words
 from ci_metrics.errors import ContractError, NotFoundError, SettingsError
 from ci_metrics.history.flakiness import FlakyEvidence
 from ci_metrics.history.history_pass import run_history_pass
-from ci_metrics.history.job_documents import merged
+from ci_metrics.history.job_documents import merged_body
 from ci_metrics.history.job_reference import JobReference, find_job, known_job, read_reference
 from ci_metrics.history.labels import label_for, labelled
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.models import Evidence, LogLine, Verdict
-from ci_metrics.report.explanation import Details, Explanation, QuotedLine, explain_job
+from ci_metrics.report.explanation import Details, Explanation, ShownQuote, explain_job
 from ci_metrics_tests.history.history_documents import job, moment
 
 PAGE = "https://github.com/acme/shop/actions/runs/7/job/123"
@@ -110,7 +110,7 @@ def test_an_explanation_goes_from_the_category_to_all_that_failed_like_it(any_in
     any_index.upsert([failed, *others])
     found = explained(any_index, failed)
     assert (found.error_type, found.confidence, found.step) == ("assertion_failure", 0.9, "Run tests")
-    assert found.quotes == (QuotedLine(line=40, text="assert 3 == 4", proves=True),)
+    assert found.quotes == (ShownQuote(line=40, text="assert 3 == 4", proves=True),)
     assert found.why is not None
     assert (found.why.in_words, found.why.classifier_version) == ("the model claude-x", "c1")
     assert (found.why.prompt_tokens, found.why.completion_tokens, found.why.cached_tokens) == (900, 60, 800)
@@ -170,7 +170,7 @@ def test_a_persons_verdict_is_shown_as_theirs(embedded_index: DocumentIndex) -> 
     embedded_index.upsert([failed])
     now = datetime(2026, 3, 9, tzinfo=UTC)
     given = label_for(failed, "timeout", note="I saw it.", fix="", all_like_it=False, user="ada", now=now)
-    embedded_index.upsert([given, *merged([failed], labelled([failed], {given.id: given}, {}))])
+    embedded_index.upsert([given, *merged_body([failed], labelled([failed], {given.id: given}, {}))])
     why = explained(embedded_index, failed).why
     assert why is not None
     assert (why.in_words, why.human, why.note, why.classifier_version) == (

@@ -16,7 +16,7 @@ from ci_metrics.history.pull_request import PullRequest, read_pull_request
 from ci_metrics.index.base import Body, Document, DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.times import iso
-from ci_metrics.report.markdown import fenced, plain
+from ci_metrics.report.markdown import fenced, inert_text
 from ci_metrics.report.pr_comment import MARKER, comment_body
 from ci_metrics.report.pr_comment_posting import post
 from ci_metrics.sample.scenario import sample_world
@@ -161,7 +161,7 @@ def test_a_failed_job_without_a_log_is_still_a_failed_job(embedded_index: Docume
     ],
 )  # fmt: skip
 def test_text_from_logs_is_inert_in_a_comment(text: str, forbidden: str) -> None:
-    assert not re.search(forbidden, plain(text), re.IGNORECASE)
+    assert not re.search(forbidden, inert_text(text), re.IGNORECASE)
 
 
 def test_a_quote_cannot_leave_its_block_and_long_ones_are_cut() -> None:

@@ -14,7 +14,7 @@ from ci_metrics.history.figures import collect, tally
 from ci_metrics.history.time_range import Window, asked_window, default_window, parse_moment
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.validation import problem_of
-from ci_metrics.report.page import build_report, render
+from ci_metrics.report.page import build_report, render_page
 from ci_metrics_tests.report.corpus import END, HOSTILE, corpus, hostile_corpus
 
 NOW = END - timedelta(hours=2)
@@ -77,7 +77,7 @@ def test_cancelled_jobs_count_as_failures_only_when_a_cause_was_found() -> None:
 
 def test_the_report_of_an_empty_index_says_so(embedded_index: DocumentIndex) -> None:
     embedded_index.ensure()
-    page = render(build_report(embedded_index, NOW))
+    page = render_page(build_report(embedded_index, NOW))
     assert "The index holds no job yet" in page
     assert "Nothing to show" in page
 
@@ -85,19 +85,19 @@ def test_the_report_of_an_empty_index_says_so(embedded_index: DocumentIndex) -> 
 def test_both_indices_give_the_same_page(any_index: DocumentIndex, tmp_path: Path) -> None:
     any_index.upsert(corpus(6))
     any_index.refresh()
-    page = render(replace(build_report(any_index, NOW), location="somewhere"))
+    page = render_page(replace(build_report(any_index, NOW), location="somewhere"))
     from ci_metrics.index.embedded import EmbeddedIndex
 
     reference = EmbeddedIndex(tmp_path / "reference.sqlite")
     reference.upsert(corpus(6))
-    assert page == render(replace(build_report(reference, NOW), location="somewhere"))
+    assert page == render_page(replace(build_report(reference, NOW), location="somewhere"))
     reference.close()
 
 
 def test_numbers_lead_to_lists_and_failures_to_their_log_lines(embedded_index: DocumentIndex) -> None:
     embedded_index.upsert(corpus())
     report = build_report(embedded_index, NOW)
-    page = render(report)
+    page = render_page(report)
     seen = _Links()
     seen.feed(page)
     assert {link for link in seen.links if link.startswith("#")} - {
@@ -113,7 +113,7 @@ def test_numbers_lead_to_lists_and_failures_to_their_log_lines(embedded_index: D
 
 def test_every_string_from_ci_is_escaped(embedded_index: DocumentIndex) -> None:
     embedded_index.upsert(hostile_corpus())
-    page = render(build_report(embedded_index, NOW))
+    page = render_page(build_report(embedded_index, NOW))
     seen = _Links()
     seen.feed(page)
     assert [nasty for nasty in HOSTILE if "<" in nasty and nasty in page] == []
@@ -126,7 +126,7 @@ def test_every_string_from_ci_is_escaped(embedded_index: DocumentIndex) -> None:
 
 def test_the_page_holds_nothing_that_a_network_would_have_to_bring(embedded_index: DocumentIndex) -> None:
     embedded_index.upsert(corpus(5))
-    page = render(build_report(embedded_index, NOW))
+    page = render_page(build_report(embedded_index, NOW))
     assert "default-src 'none'" in page
     assert not re.search(r"""(src|@import|url\()\s*=?\s*["']?(https?:)?//""", page)
     assert "xlink" not in page
@@ -141,7 +141,7 @@ def test_a_quarter_of_unexplained_failures_and_old_data_are_said(embedded_index:
                 del document.body[name]
             document.body["s_error_state"] = "no_log"
     embedded_index.upsert(documents)
-    page = render(build_report(embedded_index, END + timedelta(days=1)))
+    page = render_page(build_report(embedded_index, END + timedelta(days=1)))
     assert "100 % of the failures have no category" in page
     assert "what came after is not here" in page
 

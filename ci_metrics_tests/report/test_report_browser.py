@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from ci_metrics.index.embedded import EmbeddedIndex
-from ci_metrics.report.page import build_report, render
+from ci_metrics.report.page import build_report, render_page
 from ci_metrics_tests.report.corpus import END, corpus, hostile_corpus
 
 pytestmark = pytest.mark.browser
@@ -54,7 +54,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         index = EmbeddedIndex(folder / f"{name}.sqlite")
         index.upsert(documents)
         made[name] = folder / f"{name}.html"
-        made[name].write_text(render(build_report(index, END - timedelta(hours=1))), encoding="utf-8")
+        made[name].write_text(render_page(build_report(index, END - timedelta(hours=1))), encoding="utf-8")
         index.close()
     return made
 

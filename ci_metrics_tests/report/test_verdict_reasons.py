@@ -12,8 +12,8 @@ from ci_metrics.classifier.taxonomy import default_taxonomy
 from ci_metrics.commands.classify_files import classify
 from ci_metrics.logs import Background, background_of
 from ci_metrics.logs.ranking import feature_names
-from ci_metrics.logs.why import extract_with_ranking, in_words
-from ci_metrics.report.verdict_reasons import WIDTH, WhyOfLog, as_row, as_text
+from ci_metrics.logs.why import extract_with_ranking, line_feature_in_words
+from ci_metrics.report.verdict_reasons import WIDTH, WhyOfLog, reasons_row, reasons_text
 
 STAMP = "2026-01-01T10:00:00.1234567Z "
 COMPILER = "src/cart.c:12:1: error: unknown type name 'price_t'"
@@ -55,14 +55,14 @@ def test_what_a_passing_run_printed_too_is_told_to_be_dimmed_and_what_that_cost_
     assert (found.ranking.background, after[7].heads, after[7].dimmed) == (True, 1, False)
     assert after[5].dimmed and after[5].score < before[5].score - 2
     assert ("background", -6.0) in [(reason.feature, reason.worth) for reason in after[5].against_it]
-    assert found.ranking.dimmed >= 1 and "dimmed by the passing run" in as_text(found)
-    assert not before[5].dimmed and "a passing run's log was not used" in as_text(why_of(log))
+    assert found.ranking.dimmed >= 1 and "dimmed by the passing run" in reasons_text(found)
+    assert not before[5].dimmed and "a passing run's log was not used" in reasons_text(why_of(log))
 
 
 def test_a_secret_on_a_line_that_lost_is_masked_in_the_account() -> None:
     secret = "ghp_" + "a1B2c3D4e5F6" * 3
     found = why_of(log_of(f"warning: retrying with token {secret}", COMPILER))
-    assert secret not in as_text(found) + json.dumps(as_row(found))
+    assert secret not in reasons_text(found) + json.dumps(reasons_row(found))
     assert any("retrying with token" in line.text for line in found.ranking.lines)
 
 
@@ -79,12 +79,12 @@ def test_the_account_of_a_category_says_what_overruled_the_shares(log: bytes, fi
     said = {"contract": "The contract decides", "capped": "Less sure than the shares", "withheld": "Too unsure"}
     found = why_of(log)
     assert found.decision is not None and getattr(found.decision, field)
-    text = as_text(found)
+    text = reasons_text(found)
     assert said[field] in text
     plain = why_of(log_of(COMPILER))
     assert plain.decision is not None
     assert not (plain.decision.contract or plain.decision.capped or plain.decision.withheld)
-    assert not any(words in as_text(plain) for words in said.values())
+    assert not any(words in reasons_text(plain) for words in said.values())
 
 
 def test_the_account_names_the_deciding_entry_its_line_and_what_weighed_for_the_category() -> None:
@@ -100,10 +100,10 @@ def test_the_account_names_the_deciding_entry_its_line_and_what_weighed_for_the_
 
 def test_every_feature_of_the_ranking_has_words_of_its_own() -> None:
     names = feature_names()
-    assert len({in_words(name) for name in names}) == len(names)
-    assert in_words("above:shape:fail-word", has=False) == "not: line above: shape “fail word”"
-    assert in_words("weight", has=False) == "less weight by its messages"
-    assert in_words("epilogue-below-3") == "an epilogue within 3 lines below"
+    assert len({line_feature_in_words(name) for name in names}) == len(names)
+    assert line_feature_in_words("above:shape:fail-word", has=False) == "not: line above: shape “fail word”"
+    assert line_feature_in_words("weight", has=False) == "less weight by its messages"
+    assert line_feature_in_words("epilogue-below-3") == "an epilogue within 3 lines below"
 
 
 def test_people_get_lines_that_fit_and_scripts_an_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,4 +123,4 @@ def test_people_get_lines_that_fit_and_scripts_an_object(tmp_path: Path, capsys:
 def test_a_log_that_passed_has_no_line_to_rank() -> None:
     found = why_of(f"{STAMP}all is well\n{STAMP}Cleaning up orphan processes\n".encode())
     assert found.ranking.lines == () and found.decision is None
-    assert "no line of the log tells of a failure" in as_text(found)
+    assert "no line of the log tells of a failure" in reasons_text(found)

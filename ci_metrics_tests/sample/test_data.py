@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from ci_metrics.sample.log_format import as_shown, varied
-from ci_metrics.sample.recordings import DATA, Failure, failures, passing
+from ci_metrics.sample.recordings import DATA, RecordedFailure, failures, passing
 from tools.record.recipes import CATEGORIES, load_recipes
 
 ALL = sorted(failures())
@@ -102,7 +102,7 @@ def test_workflow_commands_are_shown_as_the_runner_shows_them(printed: str, show
 
 
 def test_another_run_prints_other_ids_and_times_on_as_many_lines() -> None:
-    segfault: Failure = failures()["segfault"]
+    segfault: RecordedFailure = failures()["segfault"]
     one = varied(segfault.lines, "sample-org/gadgets", "job 1")
     two = varied(segfault.lines, "sample-org/gadgets", "job 2")
     assert len(one) == len(two) == len(segfault.lines)

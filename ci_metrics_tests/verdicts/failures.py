@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ci_metrics.models import ErrorState, Evidence, ExtractedError, Extraction, Job, Verdict
+from ci_metrics.models import ErrorState, Evidence, ExtractedError, Extraction, Job, Run, Verdict
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.request import JudgeRequest
 from ci_metrics.verdicts.reuse import StoredVerdict
@@ -54,7 +54,34 @@ def failure(
         text, headline_line=101, fingerprint=fingerprint or f"f1-{number:04d}", generic=generic, telling=telling
     )
     made = replace(job(job_id, hour), repo=repo)
-    return JudgeRequest(extraction=extraction, error=extraction.errors[0], job=made, **more)  # type: ignore[arg-type]
+    given: dict[str, Any] = {"run": run(repo, hour), **more}
+    return JudgeRequest(extraction=extraction, error=extraction.errors[0], job=made, **given)
+
+
+def run(repo: str = "acme/shop", hour: datetime = NOON, *, event: str = "push", head_repo: str | None = "") -> Run:
+    """A run created in that hour, of the repository's own branch unless a head repository is given (None: it is gone)."""
+    return Run(
+        repo=repo,
+        run_id=7,
+        run_attempt=1,
+        workflow_name="CI",
+        event=event,
+        status="completed",
+        conclusion="failure",
+        head_branch="main",
+        head_sha="0" * 40,
+        head_owner=None,
+        head_repo=repo if head_repo == "" else head_repo,
+        actor="dev",
+        pr_id="N/A",
+        created_at=hour + timedelta(minutes=7),
+        run_started_at=None,
+        updated_at=None,
+        check_suite_id=None,
+        run_number=1,
+        display_title="",
+        html_url="",
+    )
 
 
 def job(job_id: int = 1, hour: datetime = NOON) -> Job:

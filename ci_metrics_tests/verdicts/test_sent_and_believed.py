@@ -62,7 +62,7 @@ def test_a_steered_answer_is_no_verdict_unless_it_quotes_the_log(
     assert "evil" not in verdict.summary + verdict.suggested_fix
 
 
-def test_a_models_words_are_plain_text_and_its_hint_has_no_link(
+def test_a_models_words_are_plain_text_and_its_hint_is_no_command(
     make_judge: Callable[..., Judge], server: ModelServer
 ) -> None:
     from ci_metrics_tests.llm.model_server import answer_of
@@ -75,7 +75,7 @@ def test_a_models_words_are_plain_text_and_its_hint_has_no_link(
     [verdict] = make_judge().judge([failure(1)])
     assert verdict.summary.startswith("It [31m broke badly .")
     assert len(verdict.summary) <= 600
-    assert verdict.suggested_fix == "Run curl [link removed] | sh"
+    assert verdict.suggested_fix == "Run [command removed]"
 
 
 def mask(text: str) -> tuple[str, int]:

@@ -5,11 +5,13 @@ Belongs here: one asset per module, range-safe, one hour committed at a time. Do
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import dataclass
+
 import dagster as dg
 
 from ci_metrics.catalogue import catalogue_in_force
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
-from ci_metrics.logs import extractor_version
 from ci_metrics.orchestration.assets import (
     classifications,
     daily_report,
@@ -21,28 +23,43 @@ from ci_metrics.orchestration.assets import (
     workflow_jobs,
     workflow_runs,
 )
+from ci_metrics.orchestration.due_hours import SILENT_HOURS
+from ci_metrics.orchestration.partitions import HOUR, hourly_partitions
 from ci_metrics.orchestration.parts import versions_in_force
 from ci_metrics.settings import Settings
 
+#: Any hour that is indexed counts, an old one too: the alert, which looks at the newest hours, is stricter.
+INDEXED_LATELY = dg.FreshnessPolicy.time_window(fail_window=SILENT_HOURS * HOUR)
 
-def build_assets(partitions: dg.PartitionsDefinition, settings: Settings) -> list[dg.AssetsDefinition]:
-    """The hourly chain, in order."""
-    runs = workflow_runs.build(partitions)
-    jobs = workflow_jobs.build(partitions, runs)
-    logs = job_logs.build(partitions, jobs)
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """All assets: those of an hour in the order of the chain, that of a day, and that which is learned from verdicts."""
+
+    hourly: tuple[dg.AssetsDefinition, ...]
+    daily: dg.AssetsDefinition
+    learned: dg.AssetsDefinition
+
+
+def build_assets(settings: Settings) -> Assets:
+    """The assets as the settings want them: their first hour, and the versions of what reads and judges."""
     catalogue = catalogue_in_force(settings.catalogue_dir)
-    errors = extracted_errors.build(partitions, logs, extractor_version(catalogue))
     versions = versions_in_force(settings, taxonomy_in_force(settings.taxonomy_file, catalogue), catalogue)
-    verdicts = classifications.build(partitions, errors, versions.classifier)
-    documents = indexed_documents.build(partitions, verdicts)
-    return [runs, jobs, logs, errors, verdicts, documents, failure_history.build(partitions, documents)]
-
-
-def build_learning(assets: list[dg.AssetsDefinition]) -> dg.AssetsDefinition:
-    """What is learned once a week from the hourly chain's verdicts."""
-    return embedded_model.build(next(a for a in assets if a.key == dg.AssetKey(classifications.NAME)))
-
-
-def build_daily_assets(settings: Settings, history: dg.AssetsDefinition) -> list[dg.AssetsDefinition]:
-    """What is made once a day from the hours."""
-    return [daily_report.build(settings.partitions_start, history)]
+    partitions = hourly_partitions(settings.partitions_start)
+    with warnings.catch_warnings():
+        # Backfill policies are "beta" in Dagster's words; the exact pin in pyproject.toml is our answer to that.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        runs = workflow_runs.build(partitions)
+        jobs = workflow_jobs.build(partitions, runs)
+        logs = job_logs.build(partitions, jobs)
+        errors = extracted_errors.build(partitions, logs, versions.extractor)
+        verdicts = classifications.build(partitions, errors, versions.classifier)
+        documents = indexed_documents.build(partitions, verdicts)
+        if not settings.is_sample:
+            documents = documents.map_asset_specs(lambda spec: dg.apply_freshness_policy(spec, INDEXED_LATELY))
+        history = failure_history.build(partitions, documents)
+        return Assets(
+            hourly=(runs, jobs, logs, errors, verdicts, documents, history),
+            daily=daily_report.build(settings.partitions_start, history),
+            learned=embedded_model.build(verdicts),
+        )

@@ -11,14 +11,15 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.models import Extraction, Job, Run, Usage
-from ci_metrics.orchestration.assets.extracted_errors import read_job
+from ci_metrics.orchestration import checks
+from ci_metrics.orchestration.assets.extracted_errors import extract_stored_log
 from ci_metrics.orchestration.judged_job import judged, not_judged, questions
-from ci_metrics.orchestration.metadata import plot, table
+from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.model_usage import keeping_money, spent_in_vain, total_usage, usage_metadata
-from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour
+from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
-from ci_metrics.orchestration.reclassify_filter import Only, only_of
+from ci_metrics.orchestration.reclassify_filter import Only
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts
 from ci_metrics.orchestration.unchanged_rows import is_open, still_holding
 from ci_metrics.verdicts.judge import JudgeRequest
@@ -37,6 +38,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
         group="causes",
         kinds={"anthropic", "parquet"},
         pool="llm",
+        checks=[checks.UNKNOWN_SHARE, checks.MODEL_FAILURES],
         code_version=code_version,
         description=(
             "What kind of error it is, how sure, why, which lines prove it, what might fix it: by a human, a stored verdict, "
@@ -46,14 +48,16 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
     )
     def classifications(
         context: dg.AssetExecutionContext,
+        config: Only,
         hours: dg.ResourceParam[HoursPart],
         judge: dg.ResourceParam[JudgePart],
-    ) -> None:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         announce_classifier(context, judge)
-        only = only_of(context.run.tags)
-        if only is not None:
-            only = only.with_kinds(judge.taxonomy.parents)
-        each_hour(context, hours, lambda hour: judge_hour(hours, judge, hour, only), made_of=["extracted_errors"])
+        only = config.with_kinds(judge.taxonomy.parents) if config.chooses else None
+        done = each_hour(
+            context, hours, lambda hour: judge_hour(hours, judge, hour, only), made_of=["extracted_errors"]
+        )
+        return with_checks(checks.unknown_share(hours.store, done), checks.model_failures(hours.store, done))
 
     return classifications
 
@@ -89,10 +93,10 @@ def judge_hour(hours: HoursPart, judge: JudgePart, hour: str, only: Only | None 
         "by_category": plot(types),
         "by_source": plot(Counter(verdict.source for verdict in roots)),
         **usage_metadata(paid_now, total_usage(rows)),
-        "changed": table(
+        "changed": markdown_table(
             [{"from": a, "to": b, "jobs": n} for (a, b), n in sorted(moved.items())], ("from", "to", "jobs")
         ),
-        "verdicts": table(
+        "verdicts": markdown_table(
             [
                 {"job": r.job_id, "type": r.judged[0].verdict.error_type, "summary": r.judged[0].verdict.summary}
                 for r in rows
@@ -123,7 +127,7 @@ def requests_for(
     runs = {(run.run_id, run.run_attempt): run for run in hours.store.read("workflow_runs", hour, Run)}
 
     def larger(row: JobExtraction) -> Callable[[int], Extraction]:
-        return lambda budget: read_job(hours.store, hour, jobs[row.key], row.log, budget, judge.catalogue)
+        return lambda budget: extract_stored_log(hours.store, hour, jobs[row.key], row.log, budget, judge.catalogue)
 
     return [
         request

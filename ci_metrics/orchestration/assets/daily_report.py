@@ -15,7 +15,7 @@ from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart
-from ci_metrics.report.page import build_report, render
+from ci_metrics.report.page import build_report, render_page
 
 NAME = "daily_report"
 
@@ -64,7 +64,7 @@ def report_day(hours: HoursPart, index: DocumentIndex, day: str) -> Mapping[str,
     figures = made.figures
     if figures.jobs or not target.exists():  # an index that lost its documents is no reason to lose the page of them
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(render(made), encoding="utf-8")
+        target.write_text(render_page(made), encoding="utf-8")
     return {
         "report": dg.MetadataValue.url(target.as_uri()),
         "path": dg.MetadataValue.path(str(target)),

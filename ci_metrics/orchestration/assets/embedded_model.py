@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from ci_metrics.orchestration.metadata import plot, table
+from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.weekly_learning import Relearned, learn_again
 
@@ -80,5 +80,5 @@ def figures_of(done: Relearned) -> Mapping[str, Any]:
         "verdicts_by_source": plot(outcome.lesson.by_source),
         "verdicts_by_category": plot(outcome.lesson.by_category),
         "not_learned": plot(outcome.lesson.dropped),
-        "changes": table(rows, ("from", "to", "failures", "jobs")),
+        "changes": markdown_table(rows, ("from", "to", "failures", "jobs")),
     }

@@ -1,6 +1,7 @@
 """`extracted_errors`: the errors of every failed job, with their line numbers, root cause first.
 
-What belongs here: handing logs and annotations to the extractor. Does not: what an error looks like (`logs/`).
+What belongs here: handing logs and annotations to the extractor. Does not: what an error looks like
+(`logs/`).
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from ci_metrics.models import Extraction, Job, JobLog, PassingLog
 from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.judged_job import extract_job
-from ci_metrics.orchestration.metadata import plot, table
+from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
@@ -60,7 +61,10 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
 
 
 def extract_hour(hours: HoursPart, judge: JudgePart, hour: str) -> Mapping[str, Any]:
-    """Extract the hour's errors and commit them; returns the metadata. Where nothing changed, or the log is gone, rows are kept."""
+    """Extract the hour's errors and commit them; returns the metadata.
+
+    Where nothing changed, or the log is gone, rows are kept.
+    """
     jobs = {(job.job_id, job.run_attempt): job for job in hours.store.read("workflow_jobs", hour, Job)}
     logs = {(log.job_id, log.run_attempt): log for log in hours.store.read("job_logs", hour, JobLog)}
     kept = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobExtraction)}
@@ -101,9 +105,10 @@ def _done(hours: HoursPart, judge: JudgePart, hour: str, job: Job, log: JobLog, 
         digest=inputs_digest(job, log, budget, in_force),
     )
     try:
-        extraction = read_job(hours.store, hour, job, log, budget, judge.catalogue)
+        extraction = extract_stored_log(hours.store, hour, job, log, budget, judge.catalogue)
     except NotFoundError:
-        # Stored logs may be deleted when space is short (docs/operation.md): what was read of them stays.
+        # Stored logs may be deleted when space is short (docs/operation.md): what was read of them
+        # stays.
         return _Done(row=before, deleted=True) if before is not None else _Done(row=row, read=True, deleted=True)
     except _UNREADABLE as error:  # this job's trouble alone; it is read again next time
         nothing = replace(row, extraction=replace(row.extraction, state="no_error_found"), digest="")
@@ -134,7 +139,7 @@ def _metadata(in_force: str, done: Sequence[_Done]) -> Mapping[str, Any]:
         "mean_excerpt_characters": round(sum(sizes) / len(sizes)) if sizes else 0,
         "redactions": sum(row.extraction.redactions for row in rows),
         "background": plot(Counter(row.log.passing.state for row in rows if row.log.passing is not None)),
-        "without_background": table(
+        "without_background": markdown_table(
             [
                 {"job": row.job_id, "state": row.log.passing.state, "why": row.log.passing.detail}
                 for row in rows
@@ -143,7 +148,7 @@ def _metadata(in_force: str, done: Sequence[_Done]) -> Mapping[str, Any]:
             ("job", "state", "why"),
         ),
         "by_state": plot(Counter(row.extraction.state for row in rows)),
-        "root_causes": table(
+        "root_causes": markdown_table(
             [
                 {"job": row.job_id, "step": error.step or "", "line": error.line or "", "headline": error.headline}
                 for row in rows
@@ -155,7 +160,7 @@ def _metadata(in_force: str, done: Sequence[_Done]) -> Mapping[str, Any]:
 
 
 def _readable(store: HourStore, log: JobLog) -> JobLog:
-    """The log without its background where the shapes cannot be read: the extraction goes on without them, and says so."""
+    """The log, without its background where the shapes cannot be read; it says so then."""
     try:
         Backgrounds(store.root).of(log)
     except ContractError as error:
@@ -163,10 +168,13 @@ def _readable(store: HourStore, log: JobLog) -> JobLog:
     return log
 
 
-def read_job(store: HourStore, hour: str, job: Job, log: JobLog, budget: int, catalogue: Catalogue) -> Extraction:
-    """What one job's stored log and its annotations say, within `budget` characters, its background taken away.
+def extract_stored_log(
+    store: HourStore, hour: str, job: Job, log: JobLog, budget: int, catalogue: Catalogue
+) -> Extraction:
+    """What one job's stored log and annotations say, in `budget` characters, its background taken away.
 
-    Raises NotFoundError when the log has been deleted, ContractError when its background has been since it was used.
+    Raises NotFoundError when the log has been deleted, ContractError when its background has been
+    since it was used.
     """
     background = Backgrounds(store.root).of(log)
     with contextlib.ExitStack() as opened:
@@ -176,7 +184,7 @@ def read_job(store: HourStore, hour: str, job: Job, log: JobLog, budget: int, ca
 
 
 def inputs_digest(job: Job, log: JobLog, budget: int, extractor: str) -> str:
-    """Changes when the extractor (its version), the budget, the log, its background or what GitHub says of the job changes."""
+    """Changes when the extractor, the budget, the log, its background or the job changes."""
     background = log.passing.path if log.passing is not None and log.has_background else ""
     inputs = (extractor, budget, job, replace(log, passing=None), background)
     return hashlib.sha256(repr(inputs).encode()).hexdigest()[:16]

@@ -16,9 +16,10 @@ from ci_metrics.history.groups import Group, groups
 from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.history.period import has_earlier_failures
 from ci_metrics.index.base import DocumentIndex, Where
-from ci_metrics.orchestration.metadata import plot, table
+from ci_metrics.orchestration import checks
+from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.new_failures import NAME, NewFailure, rows_of
-from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 
@@ -34,6 +35,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         group="history",
         kinds={"opensearch", "parquet"},
         pool="index",
+        checks=[checks.NEW_AND_SPIKING_GROUPS],
         description=(
             "What the indexed history says of the hour's failures: which groups are new or spiking (the `new_failures` "
             "table), and which failures are flaky: those flags are set in the documents, other hours' too. Computed from "
@@ -45,13 +47,14 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         hours: dg.ResourceParam[HoursPart],
         index: dg.ResourceParam[IndexPart],
         judge: dg.ResourceParam[JudgePart],
-    ) -> None:
-        each_hour(
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        done = each_hour(
             context,
             hours,
             lambda hour: follow_hour(hours, index.documents, judge.taxonomy, hour),
             made_of=["indexed_documents"],
         )
+        return with_checks(checks.new_and_spiking_groups(hours.store, done))
 
     return failure_history
 
@@ -81,7 +84,7 @@ def follow_hour(hours: HoursPart, index: DocumentIndex, taxonomy: Taxonomy, hour
         "documents_changed_in_other_hours": flags.changed_elsewhere,
         "lost_minutes": round(sum(group.lost_minutes for group in found), 1),
         "lost_minutes_by_category": plot(_minutes(found)),
-        "new_failures": table(
+        "new_failures": markdown_table(
             [
                 {
                     "is": row.kind,
@@ -95,7 +98,7 @@ def follow_hour(hours: HoursPart, index: DocumentIndex, taxonomy: Taxonomy, hour
             ],
             ("is", "type", "failures", "runs", "headline", "example"),
         ),
-        "groups_seen": table(
+        "groups_seen": markdown_table(
             [
                 {
                     "group": group.id,

@@ -11,11 +11,12 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where, Written
-from ci_metrics.index.documents import Provenance, digest, job_id
-from ci_metrics.models import ErrorState, Job, Verdict
+from ci_metrics.index.documents import Provenance, document_digest, job_id
+from ci_metrics.models import ErrorState, Verdict
+from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.hour_documents import HourRows, derive_documents, read_rows
 from ci_metrics.orchestration.metadata import plot
-from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
@@ -47,6 +48,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         group="documents",
         kinds={"opensearch"},
         pool="index",
+        checks=[checks.DOCUMENTS_COMPLETE],
         description=(
             "One document per attempt of each workflow, job and step, with the verdict on what failed, upserted under its "
             "deterministic id. Only documents that differ from what the index holds are written."
@@ -57,18 +59,20 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         hours: dg.ResourceParam[HoursPart],
         index: dg.ResourceParam[IndexPart],
         judge: dg.ResourceParam[JudgePart],
-    ) -> None:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         def work(hour: str, *, trusting: bool = True) -> Mapping[str, Any]:
             done = index_hour(hours, index, judge, hour, run_id=context.run.run_id, trusting=trusting)
             return _tell(context, hour, done, index.documents.location)
 
-        each_hour(
+        done = each_hour(
             context,
             hours,
             work,
             made_of=MADE_OF,
             again=lambda hour: work(hour, trusting=False),
         )
+        classified = judge.settings.enable_error_classification
+        return with_checks(checks.documents_complete(hours.store, index.documents, done, classified=classified))
 
     return indexed_documents
 
@@ -94,7 +98,9 @@ def index_hour(
     rows = read_rows(hours.store, hour)
     provenance = Provenance(partition=hour, dagster_run_id=run_id)
     documents = derive_documents(rows, provenance, labels=judge.labels.labels(), taxonomy=judge.taxonomy)
-    listed = [IndexedDocument(kind=document.kind, id=document.id, digest=digest(document)) for document in documents]
+    listed = [
+        IndexedDocument(kind=document.kind, id=document.id, digest=document_digest(document)) for document in documents
+    ]
     held = _held(hours.store, index.documents, hour) if trusting else {}
     due = [
         document for document, row in zip(documents, listed, strict=True) if held.get((row.kind, row.id)) != row.digest
@@ -122,17 +128,6 @@ def _tell(context: dg.AssetExecutionContext, hour: str, done: Indexed, location:
             [document.id for document in done.documents if "s_error_state" in document.body][:200]
         ),
     }
-
-
-def classified_or_stated(store: HourStore, hour: str) -> list[str]:
-    """Failed jobs of the hour that no row gives a state: what the blocking check refuses."""
-    stated = {row.key for row in store.read("classifications", hour, JobVerdicts)}
-    jobs = store.read("workflow_jobs", hour, Job)
-    return [
-        f"job {job.job_id} has no state"
-        for job in jobs
-        if job.failed and job.finished and (job.job_id, job.run_attempt) not in stated
-    ]
 
 
 def _held(store: HourStore, index: DocumentIndex, hour: str) -> dict[tuple[str, str], str]:

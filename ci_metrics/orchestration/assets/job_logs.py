@@ -1,7 +1,7 @@
-"""`job_logs`: the raw log of every failed job, compressed, beside a manifest that says what became of each.
+"""`job_logs`: the raw log of every failed job, and a manifest that says what became of each.
 
-What belongs here: deciding which logs to ask for, and storing them. Does not: reading them, whose log is whose background
-(`passing_runs.py`).
+What belongs here: deciding which logs to ask for, and storing them. Does not: reading them, whose
+log is whose background (`passing_runs.py`).
 """
 
 from collections import Counter
@@ -15,13 +15,14 @@ import dagster as dg
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.models import Job, JobLog, Run
+from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
 from ci_metrics.orchestration.hours import Outcome
-from ci_metrics.orchestration.metadata import plot, table
-from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.metadata import markdown_table, plot
+from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
-from ci_metrics.orchestration.passing_runs import Found, look_for, undecided
+from ci_metrics.orchestration.passing_runs import FoundPassing, look_for, undecided
 from ci_metrics.orchestration.rows import JobKey
 from ci_metrics.orchestration.store import log_path
 
@@ -42,6 +43,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         group="github",
         kinds={"github", "zstandard"},
         pool="github",
+        checks=[checks.MISSING_LOGS],
         description=(
             "The logs of failed jobs, as GitHub served them, compressed; the manifest says of each whether it is stored, "
             "missing (404), gone (410) or still to be fetched. A stored log is never fetched again. Of the last run in which a "
@@ -52,8 +54,11 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         context: dg.AssetExecutionContext,
         hours: dg.ResourceParam[HoursPart],
         github: dg.ResourceParam[GitHubPart],
-    ) -> None:
-        each_hour(context, hours, lambda hour: fetch_hour(hours, github, hour, context), made_of=["workflow_jobs"])
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        done = each_hour(
+            context, hours, lambda hour: fetch_hour(hours, github, hour, context), made_of=["workflow_jobs"]
+        )
+        return with_checks(checks.missing_logs(hours.store, done))
 
     return job_logs
 
@@ -63,16 +68,16 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     before = github.client.requests
     failed = [job for job in hours.store.read("workflow_jobs", hour, Job) if job.failed and job.finished]
     manifest = {(log.job_id, log.run_attempt): log for log in hours.store.read_or_none(NAME, hour, JobLog)}
-    asked = asked_repositories(hours.store.state(hour), hours.settings.repo, context.run.tags.get(REASON_TAG, ""))
+    asked = asked_repositories(hours.store.looked_at(hour), hours.settings.repo, context.run.tags.get(REASON_TAG, ""))
     due = [
         job
         for job in failed
         if job.repo in hours.settings.repo and _is_due(manifest.get(_key(job)), job, asked, hours.now())
     ]
+    earlier = [manifest.get(_key(job)) for job in due]
     with ThreadPoolExecutor(FETCH_THREADS) as pool:
-        manifest.update(
-            {(log.job_id, log.run_attempt): log for log in pool.map(lambda job: _fetch(hours, github, hour, job), due)}
-        )
+        for log in pool.map(lambda job, before: _fetch(hours, github, hour, job, before), due, earlier):
+            manifest[log.job_id, log.run_attempt] = log
     requests = (github.client.requests - before).total
     logs = sorted(manifest.values(), key=lambda log: (log.repo, log.run_id, log.run_attempt, log.job_id))
     found = _with_background(hours, github, hour, logs)
@@ -92,12 +97,12 @@ def _key(job: Job) -> JobKey:
 
 
 def _is_due(log: JobLog | None, job: Job, asked: Collection[str], now: datetime) -> bool:
-    """Whether to ask for a log: it never was, or it may be there now and its repository is `asked` for."""
+    """Whether to ask for a log: it never was, or may be there now and its repository is asked."""
     return log is None or (job.repo in asked and (log.state == "unavailable" or _may_come(log, job, now)))
 
 
 def _may_come(log: JobLog | None, job: Job, now: datetime) -> bool:
-    """Whether a log may still come: GitHub stores it only some time after its job has ended, and answers 404 until then."""
+    """Whether a log may still come: GitHub stores it some time after its job; a 404 until then."""
     fresh = job.completed_at is not None and now - job.completed_at < LOG_DELAY
     return log is not None and log.http_status == 404 and fresh
 
@@ -111,7 +116,7 @@ def _failures(logs: Iterable[JobLog]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _metadata(found: Found, requests: int) -> Mapping[str, Any]:
+def _metadata(found: FoundPassing, requests: int) -> Mapping[str, Any]:
     absent = [log for log in found.logs if log.state != "stored"]
     return {
         "dagster/row_count": len(found.logs),
@@ -122,18 +127,18 @@ def _metadata(found: Found, requests: int) -> Mapping[str, Any]:
         "background": plot(Counter(log.passing.state for log in found.logs if log.passing is not None)),
         "background_requests": found.requests,
         "passing_logs_fetched": found.fetched,
-        "not_stored": table(
+        "not_stored": markdown_table(
             [{"job": log.job_id, "attempt": log.run_attempt, "state": log.state, "why": log.detail} for log in absent],
             ("job", "attempt", "state", "why"),
         ),
     }
 
 
-def _with_background(hours: HoursPart, github: GitHubPart, hour: str, logs: list[JobLog]) -> Found:
-    """The manifest with the passing run of each failed job; as it is where that is switched off or all is known."""
+def _with_background(hours: HoursPart, github: GitHubPart, hour: str, logs: list[JobLog]) -> FoundPassing:
+    """The manifest with the passing run of each failed job, unless that is switched off."""
     due = [log for log in logs if log.repo in hours.settings.repo and undecided(log)]
     if not hours.settings.use_background or not due:
-        return Found(logs, requests=0, fetched=0)
+        return FoundPassing(logs, requests=0, fetched=0)
     jobs = hours.store.read("workflow_jobs", hour, Job)
     runs = hours.store.read_or_none("workflow_runs", hour, Run)
     found = look_for(github.client, hours.store, hour, jobs, runs, due)
@@ -141,14 +146,14 @@ def _with_background(hours: HoursPart, github: GitHubPart, hour: str, logs: list
     return replace(found, logs=[settled.get((log.job_id, log.run_attempt), log) for log in logs])
 
 
-def _fetch(hours: HoursPart, github: GitHubPart, hour: str, job: Job) -> JobLog:
+def _fetch(hours: HoursPart, github: GitHubPart, hour: str, job: Job, earlier: JobLog | None) -> JobLog:
     """One log into the store, or the state that says why there is none."""
     if not job.steps:
         return _entry(job, "not_found", "the job never started a step, so it has no log")
     name = f"{job.job_id}-{job.run_attempt}"
     try:
         with hours.store.log_writer(hour, name) as write:
-            log = github.client.download_log(job, write, github.settings.max_log_bytes)
+            log = github.client.download_log(job, write, github.settings.max_log_bytes, earlier)
     except CiMetricsError as error:
         return _entry(job, "unavailable", f"{type(error).__name__}: {error}")
     if log.state != "stored":

@@ -1,28 +1,31 @@
 """`workflow_jobs`: each attempt's own jobs with their steps and annotations.
 
-What belongs here: deciding which attempts to ask for, and redacting annotations before they are stored. Does not: logs.
+What belongs here: deciding which attempts to ask for. Does not: logs.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import dagster as dg
 
-from ci_metrics.errors import AuthenticationError, CiMetricsError, ContractError
+from ci_metrics.errors import AuthenticationError, CiMetricsError, ContractError, IncompleteError
 from ci_metrics.github import GitHub, RequestCount
 from ci_metrics.models import Job, Run
+from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.judged_job import with_annotations
-from ci_metrics.orchestration.metadata import plot, table
-from ci_metrics.orchestration.partition_loop import each_hour
+from ci_metrics.orchestration.metadata import markdown_table, plot
+from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
 from ci_metrics.orchestration.row_limits import within_limits
 from ci_metrics.orchestration.store import HourStore
+
+T = TypeVar("T")
 
 NAME = "workflow_jobs"
 
@@ -38,6 +41,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         group="github",
         kinds={"github", "parquet"},
         pool="github",
+        checks=[checks.IDS_UNIQUE],
         description=(
             "The jobs of each attempt, with steps and annotations. An attempt that was finished when it was fetched is "
             "never fetched again. Annotations are redacted."
@@ -47,8 +51,11 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         context: dg.AssetExecutionContext,
         hours: dg.ResourceParam[HoursPart],
         github: dg.ResourceParam[GitHubPart],
-    ) -> None:
-        each_hour(context, hours, lambda hour: fetch_hour(hours, github, hour, context), made_of=["workflow_runs"])
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        done = each_hour(
+            context, hours, lambda hour: fetch_hour(hours, github, hour, context), made_of=["workflow_runs"]
+        )
+        return with_checks(checks.ids_unique(hours.store, done))
 
     return workflow_jobs
 
@@ -59,7 +66,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     runs = [run for run in hours.store.read("workflow_runs", hour, Run) if run.repo in hours.settings.repo]
     stored = {_key(job): job for job in hours.store.read_or_none(NAME, hour, Job)}
     known = _Known.of(hours.store, hour, any_stored=bool(stored))
-    asked = asked_repositories(hours.store.state(hour), hours.settings.repo, context.run.tags.get(REASON_TAG, ""))
+    asked = asked_repositories(hours.store.looked_at(hour), hours.settings.repo, context.run.tags.get(REASON_TAG, ""))
     due = [run for run in runs if known.is_due(run, asked)]
     with ThreadPoolExecutor(FETCH_THREADS) as pool:
         answers = list(pool.map(lambda run: _try_fetch(github.client, run), due))
@@ -79,7 +86,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class FetchedJobs:
     """What GitHub said of one attempt's jobs."""
 
     jobs: Sequence[Job] = ()
@@ -105,13 +112,13 @@ class _Known:
         return cls(_attempts(notes.get("settled")), _attempts(notes.get("asked")), _attempts(runs.get("deleted")))
 
     def is_due(self, run: Run, asked: Collection[str]) -> bool:
-        """Whether to ask for an attempt: it is new, or may have changed and its repository is `asked` for."""
+        """Whether to ask for an attempt: it is new, or may have changed in an asked repository."""
         attempt = run.run_id, run.run_attempt
         if attempt in self.settled or attempt in self.deleted:
             return False
         return run.repo in asked or attempt not in self.asked
 
-    def note(self, due: Sequence[Run], answers: Sequence[Answer]) -> None:
+    def note(self, due: Sequence[Run], answers: Sequence[FetchedJobs]) -> None:
         """Settle the attempts that came whole."""
         for run, answer in zip(due, answers, strict=True):
             attempt = run.run_id, run.run_attempt
@@ -128,28 +135,43 @@ def _attempts(pairs: Iterable[Iterable[int]] | None) -> set[Attempt]:
     return {tuple(pair) for pair in pairs or ()}
 
 
-def _try_fetch(github: GitHub, run: Run) -> Answer:
+def _try_fetch(github: GitHub, run: Run) -> FetchedJobs:
     """One attempt's jobs, or what kept them away: one attempt does not lose the others, nor does one job."""
+    name = f"run {run.run_id} attempt {run.run_attempt}"
+    short: list[str] = []
     try:
-        fetched = github.jobs(run)
-        annotations = github.annotations(run.repo, run, [job for job in fetched if job.finished])
+        fetched = _as_found(lambda: github.jobs(run), short)
+        finished = [job for job in fetched if job.finished]
+        annotations = _as_found(lambda: github.annotations(run.repo, run, finished), short)
     except CiMetricsError as error:
-        name = f"run {run.run_id} attempt {run.run_attempt}"
-        return Answer(error=error, failures={name: f"{type(error).__name__}: {error}"})
+        return FetchedJobs(error=error, failures={name: f"{type(error).__name__}: {error}"})
     jobs: list[Job] = []
-    failures: dict[str, str] = {}
+    failures = {name: "; ".join(short)} if short else {}
     for job in fetched:
         try:
             jobs.append(within_limits(with_annotations(job, annotations.get(job.job_id, ()))))
         except ContractError as error:
             failures[f"job {job.job_id} attempt {job.run_attempt}"] = str(error)
-    return Answer(jobs=jobs, failures=failures)
+    return FetchedJobs(jobs=jobs, failures=failures)
+
+
+def _as_found(ask: Callable[[], T], short: list[str]) -> T:
+    """What GitHub gave; where that is not all, `short` gets the reason."""
+    try:
+        return ask()
+    except IncompleteError as error:
+        short.append(str(error))
+        found: T = error.found
+        return found
 
 
 def _failures(
-    due: Sequence[Run], answers: Sequence[Answer], context: dg.AssetExecutionContext
+    due: Sequence[Run], answers: Sequence[FetchedJobs], context: dg.AssetExecutionContext
 ) -> dict[str, dict[str, str]]:
-    """What could not be had, by repository; it is said. Raises AuthenticationError: nothing else will come then either."""
+    """What could not be had, by repository; it is said.
+
+    Raises AuthenticationError: nothing else will come then either.
+    """
     found: dict[str, dict[str, str]] = {}
     for run, answer in zip(due, answers, strict=True):
         for what, why in answer.failures.items():
@@ -183,7 +205,7 @@ def _metadata(jobs: Sequence[Job], outcome: Outcome, spent: RequestCount) -> Map
         "requests_counted": spent.counted,
         "problems": dg.MetadataValue.json(outcome.problems),
         "by_conclusion": plot(Counter(job.conclusion or job.status for job in jobs)),
-        "failed": table(
+        "failed": markdown_table(
             [
                 {
                     "workflow": j.workflow_name,

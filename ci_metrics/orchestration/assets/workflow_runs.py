@@ -10,12 +10,12 @@ from typing import Any
 
 import dagster as dg
 
-from ci_metrics.errors import AuthenticationError, CiMetricsError, TransientError
+from ci_metrics.errors import AuthenticationError, CiMetricsError, IncompleteError, TransientError
 from ci_metrics.github import GitHub, RequestCount
 from ci_metrics.models import Run
 from ci_metrics.orchestration.due_hours import REASON_TAG, repositories_to_ask
 from ci_metrics.orchestration.hours import Outcome
-from ci_metrics.orchestration.metadata import plot, table
+from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.partitions import HOUR, hour_start
@@ -53,11 +53,14 @@ def build(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
 
 
 def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
-    """Fetch one hour's runs and commit them; returns the metadata. Raises when not one repository could be fetched."""
+    """Fetch one hour's runs and commit them; returns the metadata.
+
+    Raises when not one repository could be fetched.
+    """
     before = github.client.requests
     repos, reason = hours.settings.repo, context.run.tags.get(REASON_TAG, "")
     stored = hours.store.read_or_none(NAME, hour, Run)
-    asked = repositories_to_ask(hours.now(), hour, hours.store.state(hour), repos, reason)
+    asked = repositories_to_ask(hours.now(), hour, hours.store.looked_at(hour), repos, reason)
     known: dict[tuple[str, int], dict[int, Run]] = {}
     for run in stored:
         known.setdefault((run.repo, run.run_id), {})[run.run_attempt] = run
@@ -69,7 +72,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     errors = [answer.error for answer in answers.values() if answer.error]
     if len(errors) == len(repos):
         raise errors[0]
-    runs, deleted = merged(stored, answers, gone)
+    runs, deleted = merged_runs(stored, answers, gone)
     outcome = Outcome(
         repos=repos,
         asked=asked,
@@ -85,13 +88,14 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class FetchedRuns:
     """What GitHub said of one repository's runs of an hour."""
 
     listed: Collection[int] = ()  # ids of its runs
     runs: Sequence[Run] = ()  # all their attempts
     error: CiMetricsError | None = None  # why there is no answer
     failures: Mapping[str, str] = field(default_factory=dict)  # what could not be had, and why
+    whole: bool = True  # whether `listed` are all there are: a stored run that is not among them was deleted
 
     @property
     def unfinished(self) -> int:
@@ -99,48 +103,64 @@ class Answer:
         return len({run.run_id for run in self.runs if not run.finished})
 
 
-def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, int], Mapping[int, Run]]) -> Answer:
-    """One repository's runs, or why they could not be had: one that fails does not lose the others, nor does one run.
+def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, int], Mapping[int, Run]]) -> FetchedRuns:
+    """One repository's runs, or why they could not be had; one run does not lose the others.
 
-    `known`: the attempts that are stored, by repository and run; of them, finished earlier ones are not asked for again.
+    `known`: the attempts that are stored, by repository and run; of them, finished earlier ones are
+    not asked for again.
     """
     start = hour_start(hour)
     runs: list[Run] = []
     failures: dict[str, str] = {}
+    whole = True
     try:
-        latest_attempts = github.runs_created(repo, start, start + HOUR)
+        try:
+            latest_attempts = github.runs_created(repo, start, start + HOUR)
+        except IncompleteError as error:  # what came is kept, and nothing is taken for deleted
+            latest_attempts, whole = error.found, False
+            failures["listing of runs"] = str(error)
         for latest in latest_attempts:
+            same = known.get((repo, latest.run_id), {})
             try:
-                found = _attempts(github, latest, known.get((repo, latest.run_id), {}))
+                try:
+                    found = _attempts(github, latest, same)
+                except IncompleteError as error:
+                    found = error.found
+                    failures[f"run {latest.run_id}"] = str(error)
                 runs += [within_limits(run) for run in found]
             except (TransientError, AuthenticationError):
                 raise  # the next run would fare no better
             except CiMetricsError as error:
                 failures[f"run {latest.run_id}"] = f"{type(error).__name__}: {error}"
     except CiMetricsError as error:
-        return Answer(error=error, failures={"listing of runs": f"{type(error).__name__}: {error}"})
-    return Answer(listed={run.run_id for run in latest_attempts}, runs=runs, failures=failures)
+        return FetchedRuns(error=error, failures={"listing of runs": f"{type(error).__name__}: {error}"})
+    return FetchedRuns(listed={run.run_id for run in latest_attempts}, runs=runs, failures=failures, whole=whole)
 
 
 def _attempts(github: GitHub, latest: Run, same: Mapping[int, Run]) -> list[Run]:
-    """All attempts of a run, of which those in `same` are stored."""
+    """All attempts of a run, of which those in `same` are stored. Raises IncompleteError with those that came."""
     finished = {attempt for attempt, run in same.items() if run.finished and attempt < latest.run_attempt}
     pr_id = next((run.pr_id for run in same.values() if run.pr_id != "N/A"), latest.pr_id)
     if pr_id == "N/A" and latest.event.startswith("pull_request"):
         pr_id = github.pr_id(latest)
-    attempts = [*(same[n] for n in sorted(finished)), *github.attempts(latest, known=finished)]
-    return [replace(run, pr_id=pr_id) for run in attempts]
+    earlier = [same[n] for n in sorted(finished)]
+    try:
+        asked = github.attempts(latest, known=finished)
+    except IncompleteError as error:
+        came = [replace(run, pr_id=pr_id) for run in (*earlier, *error.found)]
+        raise IncompleteError(str(error), found=came) from error
+    return [replace(run, pr_id=pr_id) for run in (*earlier, *asked)]
 
 
-def merged(
-    stored: Sequence[Run], answers: Mapping[str, Answer], gone: Collection[tuple[int, ...]]
+def merged_runs(
+    stored: Sequence[Run], answers: Mapping[str, FetchedRuns], gone: Collection[tuple[int, ...]]
 ) -> tuple[list[Run], list[tuple[int, int]]]:
-    """All runs of the hour in order, and which attempts (run, attempt) are stored though GitHub lists their run no more.
+    """All runs of the hour in order, and the attempts (run, attempt) that GitHub lists no more.
 
     `gone`: those of the last time; it still holds for a repository that has not answered now.
     """
     rows = {_key(run): run for run in stored}
-    listed = {repo: answer.listed for repo, answer in answers.items() if not answer.error}
+    listed = {repo: answer.listed for repo, answer in answers.items() if answer.whole and not answer.error}
     deleted = sorted(
         (run_id, attempt)
         for repo, run_id, attempt in rows
@@ -169,7 +189,7 @@ def _metadata(
         "requests_counted": spent.counted,
         "problems": dg.MetadataValue.json(outcome.problems),
         "by_conclusion": plot(Counter(run.conclusion or run.status for run in runs)),
-        "latest": table(
+        "latest": markdown_table(
             [
                 {"repo": r.repo, "workflow": r.workflow_name, "attempt": r.run_attempt, "is": r.conclusion or r.status}
                 for r in runs

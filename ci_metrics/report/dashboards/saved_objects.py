@@ -19,7 +19,7 @@ from ci_metrics.report.dashboards.visualizations import (
     index_pattern,
     over_time,
     pie,
-    table,
+    table_panel,
     terms,
     visualization,
 )
@@ -77,7 +77,7 @@ def _charts() -> list[SavedObject]:
             "groups",
             "Top causes",
             "jobs",
-            table(
+            table_panel(
                 [_COUNT, _LOST, Aggregation("max", "@timestamp", "Last seen")],
                 [terms("s_error_group", 15, "Group"), terms("s_error_type", 1, "Category")],
             ),
@@ -87,7 +87,7 @@ def _charts() -> list[SavedObject]:
             "flakiest",
             "Flakiest jobs",
             "jobs",
-            table(
+            table_panel(
                 [Aggregation("count", label="Failures that passed on re-run"), _LOST],
                 [terms("s_repo", 10, "Repository"), terms("s_job_name", 10, "Job")],
             ),
@@ -97,7 +97,7 @@ def _charts() -> list[SavedObject]:
             "queue",
             "Slowest queue: seconds of waiting, by label",
             "jobs",
-            table(
+            table_panel(
                 [
                     Aggregation("percentiles", "l_queue_time_sec", "Waited", {"percents": [50, 90, 99]}),
                     Aggregation("count", label="Jobs"),
@@ -109,7 +109,7 @@ def _charts() -> list[SavedObject]:
             "workflows",
             "Failures by workflow",
             "jobs",
-            table(
+            table_panel(
                 [rate, Aggregation("count", label="Jobs")],
                 [terms("s_repo", 10, "Repository"), terms("s_workflow_name", 10, "Workflow")],
             ),
@@ -122,7 +122,11 @@ def _charts() -> list[SavedObject]:
             over_time("histogram", [Aggregation("sum", "f_cost_usd", "US dollars")]),
         ),
         visualization(
-            "steps", "Failing steps", "steps", table([_COUNT, _LOST], [terms("s_step_name", 20, "Step")]), FAILURE.kuery
+            "steps",
+            "Failing steps",
+            "steps",
+            table_panel([_COUNT, _LOST], [terms("s_step_name", 20, "Step")]),
+            FAILURE.kuery,
         ),
         visualization(
             "attempts",

@@ -171,7 +171,7 @@ def pie(by: str) -> Look:
     return Look("pie", (metric, split), params)
 
 
-def table(metrics: Sequence[Aggregation], buckets: Sequence[Aggregation]) -> Look:
+def table_panel(metrics: Sequence[Aggregation], buckets: Sequence[Aggregation]) -> Look:
     """Rows by the buckets' values, columns with the metrics."""
     params = {
         "perPage": 15,

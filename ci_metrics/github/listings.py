@@ -1,0 +1,89 @@
+"""A listing as a whole: all pages, checked against what GitHub says there is, asked again when it
+is less.
+
+What belongs here: when a listing is complete. Does not: one page (`pages.py`), one request
+(`transport.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Generic
+
+from ci_metrics.github.pages import Page, Shape
+from ci_metrics.github.schemas import M
+from ci_metrics.github.transport import Transport
+
+_log = logging.getLogger(__name__)
+
+#: Times a listing is read again, past the kept answers, when it holds less than GitHub says.
+REPEATS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[M]):
+    """What a listing came to."""
+
+    items: list[M]
+    missing: str  # what it lacks, for people: "short: 27 of 30 jobs"; "" when it is whole
+
+
+def read_listing(
+    transport: Transport,
+    kind: str,
+    path: str,
+    shape: Shape[M],
+    params: Mapping[str, str | int] | None = None,
+    *,
+    claimed: int | None = None,
+) -> Listing[M]:
+    """All entries, in order, each once. What several readings found counts together, where entries
+    have an identity.
+
+    `claimed`: how many there are, for a listing whose pages do not say. Raises what
+    `Transport.pages` raises.
+    """
+    found: dict[object, M] = {}
+    missing = ""
+    for again in range(REPEATS + 1):
+        if again:
+            _log.info("%s: %s, reading it again (%d)", shape.where, missing, again)
+        pages = list(transport.pages(kind, path, shape, params, fresh=again > 0))
+        key = shape.model.identity
+        if not key:
+            found = {}
+        found.update({getattr(item, key) if key else n: item for n, item in enumerate(items_of(pages))})
+        missing = _missing(shape, pages, len(found), claimed)
+        if not missing:
+            break
+    else:
+        _log.warning("⚠️ %s: %s", shape.where, missing)
+    return Listing(list(found.values()), missing)
+
+
+def items_of(pages: Iterable[Page[M]]) -> Iterator[M]:
+    """The entries of all pages, in order."""
+    return (item for page in pages for item in page.items)
+
+
+def refusals(shape: Shape[M], pages: Iterable[Page[M]], found: int) -> str:
+    """What of the pages cannot be used, for people; "" when all can. `found`: entries that can."""
+    refused = [error for page in pages for error in page.refused]
+    more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
+    plural = f"{found + len(refused)} {shape.model.noun}s"
+    return f"{len(refused)} of {plural} cannot be used: {refused[0]}{more}" if refused else ""
+
+
+def _missing(shape: Shape[M], pages: list[Page[M]], found: int, claimed: int | None) -> str:
+    """What the pages lack; "" when nothing."""
+    total = max((page.total for page in pages if page.total is not None), default=claimed or 0)
+    doubled = found > total and any(a.items and a.items == b.items for a, b in pairwise(pages))
+    if found < total or doubled or (not total and any(page.short for page in pages)):
+        said = f"{total} {shape.model.noun}s" if total else f"more {shape.model.noun}s"
+        short = f"short: {found} of {said}" + (", a page came twice" if doubled else "")
+    else:
+        short = ""
+    return "; ".join(filter(None, (short, refusals(shape, pages, found))))

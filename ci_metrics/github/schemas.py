@@ -1,0 +1,405 @@
+"""GitHub's JSON as models, strict where a field decides something, tolerant where it may be absent.
+
+What belongs here: which field of GitHub's answers becomes which field of a record. Does not: HTTP,
+cleaning text (`text.py`). Field names are those of GitHub's REST API version 2022-11-28.
+Conclusions and statuses pass through, unknown ones too: GitHub adds words. A null and a missing
+field are the same. A model dumped and read again is the same: the cache keeps it so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
+
+from ci_metrics.errors import ContractError
+from ci_metrics.github import text
+from ci_metrics.models import Annotation, Job, Run, Step
+
+_log = logging.getLogger(__name__)
+
+NO_PULL = "N/A"
+
+#: The largest whole number that Parquet, SQLite and OpenSearch store.
+LARGEST = 2**63 - 1
+
+#: GitHub runs a run again at most 50 times; a number far above is no attempt, and each would cost a
+#: request.
+MOST_ATTEMPTS = 1_000
+
+#: 3000-01-01 in Unix seconds: what lies behind is no time of a quota's end.
+_YEAR_3000 = 32_503_680_000
+
+
+def _number(value: object, info: ValidationInfo) -> object:
+    """A number that nothing depends on: left out where it is out of range."""
+    if isinstance(value, int) and not isinstance(value, bool) and not 0 <= value <= LARGEST:
+        whose = object_name(*info.context) if info.context else "an answer"
+        _log.warning("⚠️ %s: field “%s” is %.40s, more than fits: left out", whose, info.field_name, value)
+        return None
+    return value
+
+
+def _time(value: object) -> object:
+    """A time in UTC; None for GitHub's placeholders ("0001-01-01T00:00:00Z" for a step that never
+    ran).
+    """
+    if isinstance(value, str):
+        if not value:
+            return None
+        try:
+            time = datetime.fromisoformat(value)
+            time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
+            return time.astimezone(UTC) if 1970 < time.year < 2200 else None  # Parquet's nanoseconds end in 2262
+        except (ValueError, OverflowError):
+            pass
+    raise PydanticCustomError("time", "should be a time like 2026-01-31T12:00:00Z")
+
+
+def _text(clean: Any) -> BeforeValidator:
+    return BeforeValidator(lambda value: clean(value) if isinstance(value, str) else value)
+
+
+Id = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
+Number = Annotated[Annotated[int, Field(strict=True)] | None, BeforeValidator(_number)]
+Name = Annotated[str, _text(text.name)]
+Message = Annotated[str, _text(text.message)]
+Time = Annotated[datetime | None, BeforeValidator(_time)]
+
+
+class GitHubObject(BaseModel):
+    """One object of GitHub's."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    noun: ClassVar[str] = "object"
+    identity: ClassVar[str] = "id"  # the field by which it is known in a listing; "": none
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: object) -> object:
+        return {k: v for k, v in value.items() if v is not None} if isinstance(value, Mapping) else value
+
+
+M = TypeVar("M", bound=GitHubObject)
+
+#: What was wanted, in words, by pydantic's type of the error.
+_WANTED = {
+    "missing": "there",
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "model_type": "an object",
+    "datetime_type": "a time",
+    "greater_than_equal": "a whole number that is not negative",
+    "less_than_equal": "a smaller number",
+}
+
+
+def read(model: type[M], value: object, where: str) -> M:
+    """`value` as a `model` of `where` (a repository, a run of one …). ContractError: names the
+    object, the field, what was seen.
+    """
+    try:
+        return model.model_validate(value, context=(model, value, where))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        wanted = _WANTED.get(first["type"], "")
+        said = f"should be {wanted}" if wanted else first["msg"]
+        seen = None if first["type"] == "missing" else first["input"]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ContractError(
+            f"{object_name(model, value, where)}: field “{field}” {said}, but is {text.shown(seen)}"
+            if field
+            else f"{object_name(model, value, where)}: expected a JSON object, got {text.shown(value)}"
+        ) from None
+
+
+def object_name(model: type[GitHubObject], value: object, where: str) -> str:
+    """The object as messages name it: "job 5 of acme/basket run 1"."""
+    given = value.get("id", value.get("number")) if isinstance(value, Mapping) else None
+    number = f" {given}" if type(given) is int and 0 <= given <= LARGEST else ""
+    return f"{model.noun}{number} of {where}"
+
+
+class _Running(GitHubObject):
+    """What has a status and, once that is "completed", a conclusion."""
+
+    status: Name = "queued"
+    conclusion: Name | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _status_of_old_servers(cls, value: object) -> object:
+        if isinstance(value, Mapping) and value.get("conclusion") and not value.get("status"):
+            return {**value, "status": "completed"}
+        return value
+
+
+class Account(GitHubObject):
+    """A user, an organisation or an App's bot."""
+
+    login: Name = ""
+
+
+class Repository(GitHubObject):
+    """GitHub's `repository`, in full or as other objects mention it."""
+
+    noun: ClassVar[str] = "repository"
+    full_name: Name | None = None
+    url: Name = ""
+    owner: Account | None = None
+    private: Annotated[bool, Field(strict=True)] = False
+    default_branch: Name = ""
+
+
+class Ref(GitHubObject):
+    """One end of a pull request: a branch, its commit, its repository."""
+
+    ref: Name = ""
+    sha: Name = ""
+    repo: Repository | None = None
+
+
+class Pull(GitHubObject):
+    """A pull request (GitHub's `pull-request`, `pull-request-simple`, or as a run mentions it)."""
+
+    noun: ClassVar[str] = "pull request"
+    identity: ClassVar[str] = "number"
+    number: Id
+    state: Name = ""
+    head: Ref = Ref()
+    base: Ref = Ref()
+    created_at: Time = None
+    closed_at: Time = None
+
+
+class WorkflowRun(_Running):
+    """One attempt of a run (GitHub's `workflow-run`)."""
+
+    noun: ClassVar[str] = "workflow run"
+    id: Id
+    run_attempt: Annotated[int, Field(strict=True, ge=1, le=MOST_ATTEMPTS)] = 1
+    name: Name = ""
+    path: Name = ""
+    event: Name
+    head_branch: Name = ""
+    head_sha: Name
+    head_repository: Repository | None = None
+    repository: Repository | None = None
+    actor: Account | None = None
+    triggering_actor: Account | None = None
+    pull_requests: list[Pull] = []
+    created_at: Annotated[datetime, BeforeValidator(_time)]
+    run_started_at: Time = None
+    updated_at: Time = None
+    check_suite_id: Number = None
+    run_number: Number = None
+    display_title: Name = ""
+    html_url: Name = ""
+    workflow_id: Number = None
+
+    def record(self, repo: str) -> Run:
+        """The attempt as this project's record, of `repo` (owner/name)."""
+        head = self.head_repository or Repository()
+        pr_id, base_branch = self._pull(repo)
+        return Run(
+            repo=repo,
+            run_id=self.id,
+            run_attempt=self.run_attempt,
+            workflow_name=self.name or self.path,
+            event=self.event,
+            status=self.status,
+            conclusion=self.conclusion,
+            head_branch=self.head_branch,
+            head_sha=self.head_sha,
+            head_owner=head.owner.login if head.owner is not None else None,
+            head_repo=head.full_name,
+            actor=(self.triggering_actor or self.actor or Account()).login,
+            pr_id=pr_id,
+            created_at=self.created_at,
+            run_started_at=self.run_started_at,
+            updated_at=self.updated_at,
+            check_suite_id=self.check_suite_id,
+            run_number=self.run_number or 0,
+            display_title=self.display_title,
+            html_url=self.html_url,
+            workflow_id=self.workflow_id,
+            base_branch=base_branch,
+        )
+
+    def _pull(self, repo: str) -> tuple[str, str]:
+        """The one pull request into this repository that GitHub names, and its base branch; several
+        are as good as none.
+
+        In a fork, GitHub also names the pull request that the branch has in the repository above
+        it: not ours.
+        """
+        found = set()
+        for pull in self.pull_requests:
+            url = pull.base.repo.url if pull.base.repo is not None else ""
+            if not url or url.lower().endswith(f"/repos/{repo.lower()}"):
+                found.add((str(pull.number), pull.base.ref))
+        return found.pop() if len(found) == 1 else (NO_PULL, "")
+
+
+class JobStep(_Running):
+    """One step of a job: field for field this project's record."""
+
+    noun: ClassVar[str] = "step"
+    number: Id
+    name: Name
+    started_at: Time = None
+    completed_at: Time = None
+
+
+class WorkflowJob(_Running):
+    """One job with its steps (GitHub's `job`)."""
+
+    noun: ClassVar[str] = "job"
+    id: Id
+    run_id: Id
+    run_attempt: Annotated[int, Field(strict=True, ge=1, le=MOST_ATTEMPTS)] | None = None
+    name: Name
+    workflow_name: Name = ""
+    created_at: Time = None
+    started_at: Time = None
+    completed_at: Time = None
+    runner_id: Number = None
+    runner_name: Name = ""
+    labels: list[Name] = []
+    head_branch: Name = ""
+    head_sha: Name = ""
+    html_url: Name = ""
+    steps: list[JobStep] = []
+
+    def record(self, repo: str, *, run_attempt: int = 1, workflow_name: str = "") -> Job:
+        """The job as this project's record.
+
+        The job's own `run_attempt` counts; it and the workflow's name are given for answers that
+        lack them (old GitHub Enterprise servers).
+        """
+        return Job(
+            repo=repo,
+            run_id=self.run_id,
+            run_attempt=self.run_attempt or run_attempt,
+            job_id=self.id,
+            name=self.name,
+            workflow_name=self.workflow_name or workflow_name,
+            status=self.status,
+            conclusion=self.conclusion,
+            created_at=self.created_at,
+            started_at=self.started_at,
+            completed_at=self.completed_at,
+            runner_id=self.runner_id,
+            runner_name=self.runner_name or None,
+            labels=tuple(self.labels),
+            head_branch=self.head_branch,
+            head_sha=self.head_sha,
+            html_url=self.html_url,
+            steps=tuple(Step(**dict(step)) for step in self.steps),
+        )
+
+
+class CheckOutput(GitHubObject):
+    """What a check run says of itself."""
+
+    annotations_count: Id = 0
+
+
+class CheckRun(GitHubObject):
+    """A job seen as a check run (GitHub's `check-run`): only what is not in the job itself."""
+
+    noun: ClassVar[str] = "check run"
+    id: Id  # the job's
+    status: Name = "queued"
+    output: CheckOutput = CheckOutput()
+
+    @property
+    def finished(self) -> bool:
+        """Whether its number of annotations will not change any more."""
+        return self.status == "completed"
+
+
+class CheckAnnotation(GitHubObject):
+    """One annotation (GitHub's `check-annotation`)."""
+
+    noun: ClassVar[str] = "annotation"
+    identity: ClassVar[str] = ""
+    annotation_level: Name = "notice"
+    message: Message = ""
+    title: Name = ""
+    path: Name = ""
+    start_line: Number = None
+
+    def record(self) -> Annotation:
+        """The annotation as this project's record."""
+        same = dict(self)
+        return Annotation(level=same.pop("annotation_level"), **same)
+
+
+class RateLimit(GitHubObject):
+    """The hourly quota of the token."""
+
+    limit: Id
+    remaining: Id
+    reset: Annotated[int, Field(strict=True, ge=0, le=_YEAR_3000)]  # Unix seconds
+
+    @property
+    def reset_at(self) -> datetime:
+        """When it is full again."""
+        return datetime.fromtimestamp(self.reset, UTC)
+
+
+class RateLimits(GitHubObject):
+    """What `rate-limit-overview` has under `resources`: of its quotas, the one that REST requests
+    count against.
+    """
+
+    core: RateLimit
+
+
+class RateLimitOverview(GitHubObject):
+    """GitHub's `rate-limit-overview`."""
+
+    noun: ClassVar[str] = "rate limit"
+    resources: RateLimits
+
+
+class IssueComment(GitHubObject):
+    """A comment on a pull request (GitHub's `issue-comment`). Its body is compared with what we
+    wrote: it stays as it is.
+    """
+
+    noun: ClassVar[str] = "comment"
+    id: Id
+    body: Annotated[str, _text(lambda value: value.encode("utf-8", "replace").decode())] = ""
+    html_url: Name = ""
+    user: Account = Account()
+
+
+class InstallationToken(GitHubObject):
+    """An App's token, raw: it is kept in memory only, and no message may quote it."""
+
+    noun: ClassVar[str] = "installation token"
+    token: str
+    expires_at: Annotated[datetime, BeforeValidator(_time)]
+
+
+def job_from_object(value: object) -> Job:
+    """The job that a file describes: the API's object, or no more of it than its steps.
+    ContractError when it is none.
+    """
+    if not isinstance(value, Mapping):
+        return read(WorkflowJob, value, "a file").record("")
+    repo = "/".join(str(value.get("url", "")).split("/repos/")[-1].split("/")[:2]) or "unknown/unknown"
+    steps = value.get("steps") or []
+    if isinstance(steps, list):
+        done = {"status": "completed"}
+        steps = [{"number": n, **done, **s} if isinstance(s, Mapping) else s for n, s in enumerate(steps, start=1)]
+    filled = {"id": 0, "run_id": 0, "name": "job", "status": "completed", "conclusion": "failure"}
+    return read(WorkflowJob, {**filled, **value, "steps": steps}, repo).record(repo)

@@ -1,0 +1,143 @@
+"""One bad thing stays one thing: an hour, a repository, a job that cannot be done is named, and everything else lands."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ci_metrics.commands.launch import run_hours
+from ci_metrics.commands.sample_mode import sample_settings
+from ci_metrics.errors import IndexWriteError, NotFoundError
+from ci_metrics.github.client import GitHub
+from ci_metrics.index.base import Document
+from ci_metrics.index.embedded import EmbeddedIndex
+from ci_metrics.models import Job, Run
+from ci_metrics.orchestration.instance import open_instance
+from ci_metrics.orchestration.jobs import INGEST
+from ci_metrics.orchestration.partitions import hour_key, hours_between
+from ci_metrics.orchestration.parts import open_parts
+from ci_metrics.sample.faults import Fault
+from ci_metrics.sample.scaling import scaled_world
+from ci_metrics.sample.server import SampleGitHub
+from ci_metrics.settings import Settings, load_settings
+
+WORLD = scaled_world(runs=6, jobs=3, failure_share=0.5, log_bytes=2000, repos=1, hours=3)
+HOURS = hours_between(hour_key(WORLD.start), hour_key(WORLD.start.replace(hour=WORLD.start.hour + 2)))
+JOBS_AN_HOUR = 6
+
+
+@pytest.fixture
+def github() -> Iterator[SampleGitHub]:
+    with SampleGitHub(WORLD) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(github: SampleGitHub, tmp_path: Path) -> Settings:
+    return sample_settings(load_settings({"CI_METRICS_HOME": str(tmp_path)}), github.api_url, WORLD.repos)
+
+
+def ingest(settings: Settings) -> dg.ExecuteInProcessResult:
+    with open_instance(settings) as instance:
+        return run_hours(settings, instance, INGEST, HOURS[0], HOURS[-1], quiet=True)
+
+
+def landed(settings: Settings) -> dict[str, int]:
+    """How many job documents there are of each hour."""
+    with open_parts(settings) as parts:
+        parts.index.documents.refresh()
+        return dict(parts.index.documents.count_by("jobs", "s_partition"))
+
+
+def said(result: dg.ExecuteInProcessResult) -> str:
+    """What the run's failure says; "" when it succeeded."""
+    [*failures] = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert len(failures) == (not result.success)
+    return "".join(str(failure.user_failure_data.description) for failure in failures if failure.user_failure_data)
+
+
+def set_aside(settings: Settings, hour: str) -> dict[str, str]:
+    with open_parts(settings) as parts:
+        return parts.hours.store.state(hour).set_aside
+
+
+def test_an_hour_that_github_does_not_list_is_named_and_the_others_land(
+    github: SampleGitHub, settings: Settings
+) -> None:
+    github.faults.add(Fault(kind="status", on="runs", status=404, after=1))
+    result = ingest(settings)
+    assert landed(settings) == {HOURS[0]: JOBS_AN_HOUR, HOURS[2]: JOBS_AN_HOUR}
+    assert f"hour {HOURS[1]}, workflow_runs: " in said(result)
+    assert set(set_aside(settings, HOURS[1])) == {"workflow_runs"}
+    assert ingest(settings).success
+    assert landed(settings) == dict.fromkeys(HOURS, JOBS_AN_HOUR)
+    assert set_aside(settings, HOURS[1]) == {}
+
+
+def test_an_hour_with_a_document_that_the_index_refuses_is_named_and_the_others_land(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upsert = EmbeddedIndex.upsert
+
+    def refusing(self: EmbeddedIndex, documents: Sequence[Document]) -> Any:
+        refused = [each for each in documents if each.body.get("s_partition") == HOURS[0] and each.kind == "jobs"]
+        if refused:
+            raise IndexWriteError(f"{refused[0].id} was refused: it has too many fields")
+        return upsert(self, documents)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddedIndex, "upsert", refusing)
+        result = ingest(settings)
+    assert landed(settings) == {HOURS[1]: JOBS_AN_HOUR, HOURS[2]: JOBS_AN_HOUR}
+    assert f"hour {HOURS[0]}, indexed_documents: github-job-" in said(result)
+    assert "was refused: it has too many fields" in set_aside(settings, HOURS[0])["indexed_documents"]
+    assert ingest(settings).success
+    assert landed(settings) == dict.fromkeys(HOURS, JOBS_AN_HOUR)
+
+
+def test_a_run_that_github_refuses_costs_no_other_run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = GitHub.attempts
+    refused = WORLD.runs[0].run_id
+
+    def refusing(self: GitHub, run: Run, known: Collection[int] = ()) -> list[Run]:
+        if run.run_id == refused:
+            raise NotFoundError("404 Not Found")
+        return attempts(self, run, known)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GitHub, "attempts", refusing)
+        assert ingest(settings).success
+    assert landed(settings) == {HOURS[0]: JOBS_AN_HOUR // 2, HOURS[1]: JOBS_AN_HOUR, HOURS[2]: JOBS_AN_HOUR}
+    assert set_aside(settings, HOURS[0]) == {f"{WORLD.repos[0]} run {refused}": "NotFoundError: 404 Not Found"}
+    assert ingest(settings).success
+    assert landed(settings) == dict.fromkeys(HOURS, JOBS_AN_HOUR)
+
+
+@pytest.mark.parametrize(
+    ("bad", "documents", "named"),
+    [
+        ({"runner_id": 2**64}, 3 * JOBS_AN_HOUR, None),
+        ({"name": "\ud800" + "x" * 1_000_000 + "\0"}, 3 * JOBS_AN_HOUR, None),
+        ({"job_id": 2**70}, 3 * JOBS_AN_HOUR - 1, "job_id is 1180591620717411303424, beyond 64 bits"),
+    ],
+)
+def test_a_job_that_fits_into_no_table_costs_at_most_its_own_document(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, bad: dict[str, Any], documents: int, named: str | None
+) -> None:
+    jobs = GitHub.jobs
+
+    def with_a_bad_one(self: GitHub, run: Run) -> list[Job]:
+        first, *others = jobs(self, run)
+        return [replace(first, **bad) if run.run_id == WORLD.runs[0].run_id else first, *others]
+
+    monkeypatch.setattr(GitHub, "jobs", with_a_bad_one)
+    result = ingest(settings)
+    assert result.success, said(result)
+    assert sum(landed(settings).values()) == documents
+    whys = [why for hour in HOURS for why in set_aside(settings, hour).values()]
+    assert named in whys if named else not whys
