@@ -93,20 +93,9 @@ class Has:
         """See Condition."""
         return _column(frame, self.field).notna()
 
-    @property
-    def sql(self) -> str:
-        """See Condition."""
-        return f"({self.field} is not null)"
-
-    @property
-    def kuery(self) -> str:
-        """See Condition."""
-        return f"{self.field}: *"
-
-    @property
-    def painless(self) -> str:
-        """See Condition."""
-        return f"(doc['{self.field}'].size() != 0)"
+    sql = property(lambda self: f"({self.field} is not null)")
+    kuery = property(lambda self: f"{self.field}: *")
+    painless = property(lambda self: f"(doc['{self.field}'].size() != 0)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +113,9 @@ class Both:
         """See Condition."""
         return self.one.mask(frame) & self.other.mask(frame)
 
-    @property
-    def sql(self) -> str:
-        """See Condition."""
-        return f"({self.one.sql} and {self.other.sql})"
-
-    @property
-    def kuery(self) -> str:
-        """See Condition."""
-        return f"({self.one.kuery} and {self.other.kuery})"
-
-    @property
-    def painless(self) -> str:
-        """See Condition."""
-        return f"({self.one.painless} && {self.other.painless})"
+    sql = property(lambda self: f"({self.one.sql} and {self.other.sql})")
+    kuery = property(lambda self: f"({self.one.kuery} and {self.other.kuery})")
+    painless = property(lambda self: f"({self.one.painless} && {self.other.painless})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,20 +133,9 @@ class Either:
         """See Condition."""
         return self.one.mask(frame) | self.other.mask(frame)
 
-    @property
-    def sql(self) -> str:
-        """See Condition."""
-        return f"({self.one.sql} or {self.other.sql})"
-
-    @property
-    def kuery(self) -> str:
-        """See Condition."""
-        return f"({self.one.kuery} or {self.other.kuery})"
-
-    @property
-    def painless(self) -> str:
-        """See Condition."""
-        return f"({self.one.painless} || {self.other.painless})"
+    sql = property(lambda self: f"({self.one.sql} or {self.other.sql})")
+    kuery = property(lambda self: f"({self.one.kuery} or {self.other.kuery})")
+    painless = property(lambda self: f"({self.one.painless} || {self.other.painless})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,20 +152,9 @@ class Not:
         """See Condition."""
         return ~self.of.mask(frame)
 
-    @property
-    def sql(self) -> str:
-        """See Condition."""
-        return f"(not {self.of.sql})"
-
-    @property
-    def kuery(self) -> str:
-        """See Condition."""
-        return f"(not {self.of.kuery})"
-
-    @property
-    def painless(self) -> str:
-        """See Condition."""
-        return f"(!{self.of.painless})"
+    sql = property(lambda self: f"(not {self.of.sql})")
+    kuery = property(lambda self: f"(not {self.of.kuery})")
+    painless = property(lambda self: f"(!{self.of.painless})")
 
 
 #: GitHub's conclusions that mean "this did not work". A cancelled job joins them only when a cause was found: most are

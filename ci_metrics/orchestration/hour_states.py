@@ -75,7 +75,7 @@ class HourStates:
 
     def open_hours(self) -> list[str]:
         """The hours of which a verdict may be open, in order."""
-        return sorted(_listing(self._root / "open"))
+        return sorted(listing(self._root / "open"))
 
     def many(self, first: str = "", last: str = "~") -> dict[str, HourState]:
         """The states of the hours from `first` to `last`, in order."""
@@ -124,11 +124,11 @@ class HourStates:
         return left
 
     def _months(self) -> list[str]:
-        return sorted(_listing(self._folder))
+        return sorted(listing(self._folder))
 
     def _listed(self, folder: UPath) -> dict[str, str]:
         """The hours of a month, and what tells one version of an hour's file from another."""
-        return {n.removesuffix(".json"): stamp for n, stamp in _listing(folder).items() if n.endswith(".json")}
+        return {n.removesuffix(".json"): stamp for n, stamp in listing(folder).items() if n.endswith(".json")}
 
     def _file(self, hour: str) -> UPath:
         return self._folder / hour[:7] / f"{hour}.json"
@@ -138,7 +138,7 @@ class HourStates:
 _STAMP = ("ETag", "etag", "md5Hash", "created", "size")
 
 
-def _listing(folder: UPath) -> dict[str, str]:
+def listing(folder: UPath) -> dict[str, str]:
     """What lies in a folder and is not hidden: by name, what changes whenever it is replaced."""
     if is_local(folder):
         found = _local_listing(str(folder))

@@ -21,6 +21,7 @@ from ci_metrics.history.labels import Labels, is_shared
 from ci_metrics.index.base import Document, DocumentIndex, Where
 from ci_metrics.logs import FINGERPRINT_VERSION, fingerprint
 from ci_metrics.orchestration.atomic_files import put
+from ci_metrics.orchestration.hour_states import listing
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts
 from ci_metrics.verdicts.reuse import label_key
 
@@ -34,6 +35,7 @@ class LabelStore:
         """`root` need not exist yet."""
         self._folder, self._index = root / "labels", index
         self._compared = False
+        self._known: dict[str, tuple[str, Document | None]] = {}  # by file: what the listing said of it, the label
 
     def labels(self) -> Labels:
         """Every label in force, by its key.
@@ -79,23 +81,17 @@ class LabelStore:
         return len(carried.keys() - labels.keys())
 
     def _read(self) -> dict[str, Document]:
-        if not self._folder.is_dir():
-            return {}
-        paths = [path.path for path in self._folder.iterdir() if path.suffix == ".json" and path.name[0] != "."]
-        files = self._folder.fs.cat(paths, on_error="return") if paths else {}  # at once, where the store can
-        found: dict[str, Document] = {}
-        for path, data in sorted(files.items()):
+        listed = {name: stamp for name, stamp in listing(self._folder).items() if name.endswith(".json")}
+        self._known = {name: known for name, known in self._known.items() if listed.get(name) == known[0]}
+        paths = {(self._folder / name).path: name for name in listed.keys() - self._known.keys()}
+        files = self._folder.fs.cat(list(paths), on_error="return") if paths else {}  # at once, where the store can
+        for path, data in files.items():
             if isinstance(data, FileNotFoundError):
                 continue  # withdrawn meanwhile
             if isinstance(data, Exception):
                 raise data
-            try:
-                body = json.loads(data)
-                label = Document("verdicts", str(body.pop("id")), body)
-                found[label.id] = label if body["s_error_type"] and body["@timestamp"] else found[label.id]
-            except (ValueError, KeyError, AttributeError, TypeError):
-                _log.warning("the label %s is damaged and counts no more. Give it again with ci-metrics label", path)
-        return found
+            self._known[paths[path]] = (listed[paths[path]], _parsed(path, data))
+        return {label.id: label for _, label in self._known.values() if label is not None}
 
     def _write(self, labels: Iterable[Document]) -> None:
         for label in labels:
@@ -109,6 +105,16 @@ class LabelStore:
 
     def _file(self, key: str) -> UPath:
         return self._folder / f"{key}.json"
+
+
+def _parsed(path: str, data: bytes) -> Document | None:
+    try:
+        body = json.loads(data)
+        label = Document("verdicts", str(body.pop("id")), body)
+        return label if body["s_error_type"] and body["@timestamp"] else None
+    except (ValueError, KeyError, AttributeError, TypeError):
+        _log.warning("the label %s is damaged and counts no more. Give it again with ci-metrics label", path)
+        return None
 
 
 def _carried(
