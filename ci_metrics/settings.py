@@ -303,6 +303,8 @@ def with_values(settings: Settings, **given: object) -> Settings:
 
     Nothing is read from the environment. Raises SettingsError as `load_settings` does.
     """
+    if not given:
+        return settings
     return load_settings(
         env_file=None, **{**{name: getattr(settings, name) for name in Settings.model_fields}, **given}
     )

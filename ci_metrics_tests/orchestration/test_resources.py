@@ -91,10 +91,10 @@ def test_a_run_opens_one_index_when_it_is_asked_for_and_closes_it(
 
 
 def test_a_stand_in_for_github_is_all_that_an_hour_needs_and_judging_it_again_needs_no_token(tmp_path: Path) -> None:
-    settings = load_settings({"CI_METRICS_HOME": str(tmp_path)})
-    named = settings.model_copy(update={"repo": ("o/r",), "ci_metrics_sample": True})
+    without_token = load_settings({"CI_METRICS_HOME": str(tmp_path)})
+    settings = without_token.model_copy(update={"repo": ("o/r",), "ci_metrics_sample": True})
     quiet = SimpleNamespace(requests=RequestCount(), runs_created=lambda *_: [])
-    nothing = SimpleNamespace(settings=named, client=quiet)
+    nothing = SimpleNamespace(settings=settings, client=quiet)
     with dg.DagsterInstance.ephemeral() as instance:
         for job, overrides in ((INGEST, {"github": nothing}), (RECLASSIFY, {})):
             definitions = build_definitions(settings=settings, resource_overrides=overrides)
