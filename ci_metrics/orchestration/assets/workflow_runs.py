@@ -70,7 +70,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
             context.log.warning(f"⚠️ {repo}: {what}: {why}")
     gone = {tuple(pair) for pair in hours.store.notes(NAME, hour).get("deleted", [])}
     errors = [answer.error for answer in answers.values() if answer.error]
-    if len(errors) == len(repos):
+    if errors and len(errors) == len(repos):
         raise errors[0]
     runs, deleted = merged_runs(stored, answers, gone)
     outcome = Outcome(
