@@ -90,6 +90,8 @@ class KeyBody(Following):
         return [found] if found else []
 
 
+#: What PHP writes before a string.
+_TYPED = re.compile(r"string\(\d+\) (?=\")")
 _NAMED = re.compile(r"(?:\$ |\+ )?(?:export )?[A-Za-z_][\w.-]*[=:](?=[^=])")
 
 
@@ -112,6 +114,8 @@ class NextValue(Following):
             return []
         self.done = self.done or not self._block
         start += len(text[start:]) - len(text[start:].lstrip())
+        if typed := _TYPED.match(text, start):
+            start = typed.end()
         span, quoted = value_at(text, start)
         value = text[span[0] : span[1]]
         rest = text[span[1] :].strip().strip("\"'`,;\\)}]")
@@ -135,7 +139,7 @@ class NextValue(Following):
 class NextPair(Following):
     """``value: …`` on the line below ``name: DB_PASSWORD``."""
 
-    _VALUE = re.compile(r"\b[Vv]alue(?:\\*[\"'])?[ \t]*[:=][ \t]*")
+    _VALUE = re.compile(r"\b[Vv]alue(?:\\*[\"'])?[ \t]*[:=][ \t]*|<string>")
 
     def __init__(self, kind: Kind) -> None:
         super().__init__(1)
@@ -220,9 +224,10 @@ def putty_follows(text: str) -> Following | None:
 
 
 _NAME_ENDS = re.compile(
-    r"([\w\udc80-\udcff.-]+)(?:\\*[\"'`])?[ \t]*(?:=|:=|=>|:)[ \t]*([|>][+-]?\d?)?[ \t\r]*\\?[ \t\r]*$", re.ASCII
+    r"([\w\udc80-\udcff.-]+)(?:\\*[\"'`])?\]?[ \t]*(?:=|:=|=>|:)[ \t]*([|>][+-]?\d?)?[ \t\r]*\\?[ \t\r]*$", re.ASCII
 )
 _OPTION_ENDS = re.compile(r"(?:^|[\s\"'])(-{1,2}[A-Za-z][\w.-]*)[ \t]+\\[ \t\r]*$")
+_PLIST_NAME = re.compile(r"<key>([\w.:-]{2,80})</key>[ \t\r]*$")
 _PAIR_NAME = re.compile(
     r"(?:\b[Nn]ame|\b[Kk]ey)(?:\\*[\"'])?[ \t]*[:=][ \t]*\\*[\"']?([\w.:-]{2,80})\\*[\"']?[ \t]*,?[ \t\r]*$"
 )
@@ -245,7 +250,7 @@ def value_follows(text: str) -> Following | None:
 
 def pair_follows(text: str) -> Following | None:
     """The value of a name that is itself a value: ``name: DB_PASSWORD``."""
-    found = _PAIR_NAME.search(text, max(0, len(text) - 300))
+    found = _PAIR_NAME.search(text, max(0, len(text) - 300)) or _PLIST_NAME.search(text, max(0, len(text) - 300))
     return NextPair(kind) if found and (kind := name_kind(found.group(1))) else None
 
 
