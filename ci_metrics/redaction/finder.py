@@ -143,7 +143,8 @@ ENTRIES: tuple[Entry, ...] = (
         "value on the next line",
         (
             rf"{STEM}[\w.\x80-\xff-]{{0,40}}(?:\\{{0,7}}[\"'`])?\]?[ \t]{{0,8}}"
-            rf"(?::=|=>?|:)[ \t]{{0,8}}(?:[|>][+-]?\d?)?[ \t]{{0,8}}\\?{_EOL}",
+            rf"(?::=|=>?|:)[ \t]{{0,8}}(?:[|>][+-]?\d?)?[ \t]{{0,8}}(?:\\|@[\"'])?{_EOL}",
+            r"\$(?:pass|pw) ?= ?@[\"']\r?\n",
             rf"-{STEM}[\w.-]{{0,40}}[ \t]{{1,8}}\\{_EOL}",
         ),
         True,
@@ -159,6 +160,14 @@ ENTRIES: tuple[Entry, ...] = (
         ),
         True,
         announces=following.pair_follows,
+        care=Care.ACROSS,
+    ),
+    Entry("lines of .pgpass", (r"pgpass[^\n]{0,40}<<",), announces=following.password_lines_follow, care=Care.ACROSS),
+    Entry(
+        "rows below headings",
+        (r"(?:name|user|login|mail),(?:password|passwd|pwd|secret|token)[\w.,-]{0,100}[ \t\r]{0,8}\n",),
+        True,
+        announces=following.rows_follow,
         care=Care.ACROSS,
     ),
     Entry(

@@ -31,7 +31,7 @@ _NAME = r"[\w\udc80-\udcff.-]"
 #: A name, whatever closes it, and what assigns.
 _ASSIGNED = re.compile(
     rf"(?<!{_NAME})({_NAME}++)(?:\\*+[\"'`])?+\]?+[ \t]{{0,8}}"
-    r"(?:\??:[ \t]?(?:str|string|String|Optional\[str\]|&str|&'static str)[ \t]?(?==))?"  # a type between
+    r"(?:\??:[ \t]?(?:str|string|String|Optional\[str\]|Option<[&\w']+>|&str|&'static str)[ \t]?(?==))?"  # a type between
     r"(?:(?:\?|\+|:)?=(?!=|~)>?|:(?![:=]))[ \t]{0,8}(?:Some\((?![\"'\\]))?",
     re.ASCII,
 )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ci_metrics.redaction.names import STEM, Kind, name_kind
 from ci_metrics.redaction.places import SecretPlace, value_at
-from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_chosen, looks_made
+from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_chosen, looks_made, looks_random
 
 Span = tuple[int, int]
 
@@ -69,6 +69,8 @@ _SAID = re.compile(
 _QUOTED = re.compile(rf"(?<![\w.-])([\w.-]{{0,60}}(?i:{_NOUN}))[ \t]{{1,4}}([\"'`])([^\"'`\s]{{3,200}})\2")
 _PROMPT = re.compile(r"(?:[Pp]assword|[Pp]assphrase) for \S{1,200}:[ \t]+([^\s:]{4,200})[ \t\r]*$")
 _PASSWORD_OF = re.compile(r"(?i:\bpassword)[ \t]+[\w.-]{1,60}[ \t]+=[ \t]+(\S{4,200})")
+#: The other half of a pair of keys, as long as clouds make it.
+_HALF = re.compile(r"(?i:\bsecret)[ \t]+([A-Za-z0-9+/]{40})(?![A-Za-z0-9+/=])")
 _VERSION = re.compile(r"v?\d+\.\d")
 _BESIDE = re.compile(r"(?<![\w.-])([\w.-]*[/_][\w./-]{1,80})[ \t]+([\w/+$!#][^\s\"'`]{5,400})(?=[ \t\r]*$|[ \t]+-)")
 #: GitHub's commands in a log: what is to be masked, and values set for later steps.
@@ -106,6 +108,7 @@ def sentences(text: str) -> Iterator[Span]:
             and not _VERSION.match(value)
         ):
             yield found.span(2)
+    yield from (found.span(1) for found in _HALF.finditer(text) if looks_random(found.group(1)))
     for found in _ADD_MASK.finditer(text):
         if is_secret(found.group(1), Kind.PASSWORD):
             yield found.span(1)
@@ -139,6 +142,7 @@ WRITINGS: tuple[SecretPlace, ...] = (
             r"password[ \t]+[\w.-]{1,60}[ \t]+=[ \t]",
             rf"[/_]{STEM}[\w.-]{{0,12}}[ \t]+[^ \t\n]{{6}}",
             r"[_-]key[ \t]+[\w/+=-]{16}",
+            r"secret[ \t]+[A-Za-z0-9+/]{40}",
             "add-mask",
             "(?:set-output|set-env|save-state) name=",
         ),
