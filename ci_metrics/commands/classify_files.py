@@ -17,6 +17,7 @@ from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.commands.log_input import named_files, opened, read_background, read_job_file
+from ci_metrics.commands.terminal import terminal_lines
 from ci_metrics.logs import extract, redact
 from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import Extraction, Job, Verdict
@@ -78,7 +79,7 @@ def classify(
             more = {"why": why_as_row(account)} if account else {}
             print(json.dumps({**verdict_row(name, verdict), **more}, ensure_ascii=False))
         else:
-            print(verdict_text(name, verdict) + (f"\n{why_as_text(account)}\n" if account else ""))
+            print(terminal_lines(verdict_text(name, verdict) + (f"\n{why_as_text(account)}\n" if account else "")))
 
 
 def requests_of(

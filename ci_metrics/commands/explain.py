@@ -20,6 +20,7 @@ from rich.text import Text
 from ci_metrics.commands.index_for_a_look import IndexForALook
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import serve_sample
+from ci_metrics.commands.terminal import terminal_lines, terminal_text
 from ci_metrics.errors import CiMetricsError, NotFoundError, SettingsError
 from ci_metrics.history.flaky_flags import flag_rules
 from ci_metrics.history.job_reference import JobReference, find_job, read_reference
@@ -160,17 +161,17 @@ def explanation_row(found: Explanation) -> dict[str, Any]:
 
 
 def show_explanation(found: Explanation, dagster: str, console: Console | None = None) -> None:
-    """The same for people. Every text from CI is printed as it is, never as markup."""
+    """The same for people. Every text from CI is printed as it is, never as markup and never as a line of its own."""
     out = console or Console(highlight=False, soft_wrap=True)
     out.print(_headline(found))
     if found.summary:
-        out.print(Text(found.summary))
+        out.print(Text(terminal_text(found.summary)))
     out.print()
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
     for name, value in _facts(found):
-        facts.add_row(name, Text(value))
+        facts.add_row(name, Text(terminal_text(value)))
     out.print(facts)
     if found.quotes:
         out.print()
@@ -181,26 +182,26 @@ def show_explanation(found: Explanation, dagster: str, console: Console | None =
                 out.print(Text(f"  {'⋮':>{width}}", style="dim"))
             before = each.line
             mark, style = (">", "bold") if each.proves else (" ", "dim")
-            out.print(Text(f"{mark} {each.line:>{width}} │ {each.text}", style=style), soft_wrap=True)
+            out.print(Text(f"{mark} {each.line:>{width}} │ {terminal_text(each.text)}", style=style), soft_wrap=True)
     if found.no_context:
-        out.print(Text(f"({found.no_context})", style="dim"))
+        out.print(Text(f"({terminal_text(found.no_context)})", style="dim"))
     if found.suggested_fix:
         out.print()
-        out.print(Text.assemble(("A hint, not a finding: ", "italic"), found.suggested_fix))
+        out.print(Text.assemble(("A hint, not a finding: ", "italic"), terminal_text(found.suggested_fix)))
     for other in found.other_errors:
-        out.print(Text(f"Also in this job: {other}", style="dim"))
+        out.print(Text(f"Also in this job: {terminal_text(other)}", style="dim"))
     if found.account is not None:
         out.print()
-        out.print(Text(why_as_text(found.account)))
+        out.print(Text(terminal_lines(why_as_text(found.account))))
     out.print()
     for name, address in links(found, dagster).items():
-        out.print(Text(f"{name.replace('_', ' '):<18} {address}"))
+        out.print(Text(f"{name.replace('_', ' '):<18} {terminal_text(address)}"))
     if not found.in_index:
         out.print(Text("Fetched and judged now; nothing was stored (--store ingests its hour).", style="dim"))
 
 
 def _headline(found: Explanation) -> Text:
-    where = f"{found.repo} · {found.workflow} · {found.job} (attempt {found.attempt})"
+    where = terminal_text(f"{found.repo} · {found.workflow} · {found.job} (attempt {found.attempt})")
     if found.error_type:
         sure = "" if found.confidence is None else f" ({found.confidence:.0%} confidence)"
         text = Text.assemble((found.error_type, "bold"), sure, "  ", where)

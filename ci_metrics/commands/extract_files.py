@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from ci_metrics.catalogue import catalogue_in_force
 from ci_metrics.commands.log_input import named_files, opened, read_background, read_job_file
+from ci_metrics.commands.terminal import terminal_lines
 from ci_metrics.logs import extract as extract_log
 from ci_metrics.models import Extraction
 from ci_metrics.settings import load_settings
@@ -51,7 +52,10 @@ def extract(
             result = extract_log(
                 stream, job=described, background=background, budget=settings.excerpt_budget, catalogue=catalogue
             )
-        print(json.dumps(_row(name, result), ensure_ascii=False) if json_lines else _text(name, result), flush=True)
+        print(
+            json.dumps(_row(name, result), ensure_ascii=False) if json_lines else terminal_lines(_text(name, result)),
+            flush=True,
+        )
 
 
 def _row(name: str, result: Extraction) -> dict[str, object]:

@@ -2,8 +2,8 @@
 
 Belongs here: printing rows of plain values. Does not: which rows.
 
-Text from CI is data: on a terminal control characters are shown as `·`, in CSV a leading `=`, `+`, `-` or `@` gets an
-apostrophe before it, so that no spreadsheet runs it as a formula. JSON is exact.
+Text from CI is data: on a terminal control characters and breaks of lines are shown as `·`, in CSV what begins as a formula does
+gets an apostrophe before it, so that no spreadsheet runs it. JSON is exact.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ci_metrics.commands.terminal import terminal_text
+
 #: Switches for scripts, without a "--no-" form.
 Switch = Annotated[bool, Parameter(negative="")]
 
@@ -29,7 +31,8 @@ NotNegative = Annotated[int, Parameter(validator=validators.Number(gte=0))]
 
 Row = Mapping[str, Any]
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: What spreadsheets take for a formula's beginning, also as full-width signs and behind blanks that they cut off.
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def print_json(rows: Sequence[Row]) -> None:
@@ -70,11 +73,8 @@ def print_cards(cards: Sequence[Sequence[str]], title: str) -> None:
             console.print(text if address else Padding(text, (0, 0, 0, 2)), soft_wrap=address)
 
 
-def terminal_text(value: object) -> str:
-    """The value as text that cannot steer a terminal; line ends stay."""
-    text = "" if value is None else str(value)
-    return "".join(c if c.isprintable() or c == "\n" else "·" for c in text.replace("\t", "    "))
-
-
 def _harmless(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    text = "".join(c if c.isprintable() or c in "\n\t" else "·" for c in value)
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

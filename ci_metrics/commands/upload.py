@@ -21,6 +21,7 @@ from rich.table import Table
 
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import serve_sample
+from ci_metrics.commands.terminal import terminal_text
 from ci_metrics.errors import CiMetricsError, ContractError, SettingsError
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
@@ -201,10 +202,10 @@ def show_summary(
             "Jobs", "Category", "The line that proves it", title="The biggest causes", title_justify="left", expand=True
         )
         for cause in summary.causes:
-            causes.add_row(str(cause.jobs), cause.error_type, escape(cause.quote))
+            causes.add_row(str(cause.jobs), cause.error_type, escape(terminal_text(cause.quote)))
         console.print(causes)
     for what, why in summary.problems.items():
-        console.print(f"⚠️ {escape(what)}: {escape(why)}")
+        console.print(f"⚠️ {escape(terminal_text(what))}: {escape(terminal_text(why))}")
     if summary.unfinished_hours:
         console.print(
             f"⚠️ {_hours_are(len(summary.unfinished_hours))} unfinished and will be redone: {', '.join(summary.unfinished_hours[:6])}"

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ci_metrics.llm.plain_words import plain_words
+from ci_metrics.redaction import redact
 
 #: The type a model gives when no category fits.
 UNKNOWN = "unknown"
@@ -40,18 +41,23 @@ _FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL)
 # Longer texts are cut: a document is not the place for an essay, and a model may be talked into one.
 _TEXT_CHARS = 600
 
+# Characters of a useless answer that are masked before some of them are shown.
+_SHOWN = 4_000
+
 
 class AnswerProblemError(Exception):
     """An answer cannot be used; `problem` names why, `seen` shows it."""
 
     def __init__(self, problem: Problem, seen: str = "") -> None:
+        seen = redact(seen[:_SHOWN])[0]
         super().__init__(f"{PROBLEMS[problem]}{f' ({seen[:120]})' if seen else ''}")
         self.problem: Problem = problem
         self.seen = seen
 
 
 def _plain(text: str) -> str:
-    text = plain_words(text)
+    """Masked first, so that nothing cuts a secret in two, and once more where taking marks out has joined one."""
+    text = redact(plain_words(redact(text)[0]))[0]
     return text if len(text) <= _TEXT_CHARS else text[: _TEXT_CHARS - 1].rstrip() + "…"
 
 

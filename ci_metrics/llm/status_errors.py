@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ci_metrics.errors import AuthenticationError, CiMetricsError, PermanentError, RateLimitedError, TransientError
+from ci_metrics.redaction import redact
 from ci_metrics.retrying import seconds_to_wait
+
+#: Characters of an endpoint's message that are looked at.
+_TOLD = 4_000
 
 
 def error_for_status(status: int, headers: Mapping[str, str], message: str, *, who: str) -> CiMetricsError:
     """Our exception for an HTTP status of a model endpoint; `message` is what it said, `who` names it for people."""
-    text = f"{who} answered {status}: {' '.join(message.split())[:300]}"
+    told = redact(" ".join(message[:_TOLD].split()))[0]  # some quote the key that they refuse
+    text = f"{who} answered {status}: {told[:300]}"
     if status in (401, 403):
         return AuthenticationError(
             f"{text}. Check ANTHROPIC_API_KEY, API_BASE_URL and that the key may use this model."

@@ -11,9 +11,13 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.orchestration.arrow_tables import schema_of
+from ci_metrics.report.markdown import inert_cell
 
 _BAR = "█"
 _BAR_WIDTH = 24
+
+#: Characters of a value in a table: text from CI is data there, not markdown.
+_MOST = 160
 
 
 def table_schema(kind: type) -> dg.TableSchema:
@@ -27,7 +31,10 @@ def plot(counts: Mapping[Any, int]) -> dg.MarkdownMetadataValue:
         return dg.MetadataValue.md("_nothing to show_")
     most = max(counts.values()) or 1
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    rows = [f"| {name} | {_BAR * max(1, round(_BAR_WIDTH * n / most)) if n else ''} | {n} |" for name, n in ordered]
+    rows = [
+        f"| {inert_cell(str(name), _MOST)} | {_BAR * max(1, round(_BAR_WIDTH * n / most)) if n else ''} | {n} |"
+        for name, n in ordered
+    ]
     return dg.MetadataValue.md("\n".join(["| | | |", "|---|---|---:|", *rows]))
 
 
@@ -37,13 +44,9 @@ def markdown_table(
     """The first rows as a markdown table; says how many more there are."""
     if not rows:
         return dg.MetadataValue.md("_no rows_")
-    cells = [["" if row.get(name) is None else _cell(str(row[name])) for name in columns] for row in rows[:most]]
+    cells = [
+        ["" if row.get(name) is None else inert_cell(str(row[name]), _MOST) for name in columns] for row in rows[:most]
+    ]
     lines = [" | ".join(columns), " | ".join("---" for _ in columns), *(" | ".join(row) for row in cells)]
     more = [f"\n_and {len(rows) - most} more_"] if len(rows) > most else []
     return dg.MetadataValue.md("\n".join([*(f"| {line} |" for line in lines), *more]))
-
-
-def _cell(text: str) -> str:
-    """A value that cannot leave its cell: text from CI logs is data, not markdown."""
-    flat = " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("`", "'").replace("<", "&lt;")
-    return flat if len(flat) <= 160 else flat[:159] + "…"

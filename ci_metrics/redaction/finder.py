@@ -142,7 +142,9 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "value on the next line",
         (
-            rf"{STEM}[\w.\x80-\xff-]{{0,40}}(?:\\{{0,7}}[\"'`])?[ \t]{{0,8}}(?::=|=>?|:)[ \t]{{0,8}}(?:[|>][+-]?\d?)?[ \t]{{0,8}}\\?{_EOL}",
+            rf"{STEM}[\w.\x80-\xff-]{{0,40}}(?:\\{{0,7}}[\"'`])?\]?[ \t]{{0,8}}"
+            rf"(?::=|=>?|:)[ \t]{{0,8}}(?:[|>][+-]?\d?)?[ \t]{{0,8}}(?:\\|@[\"'])?{_EOL}",
+            r"\$(?:pass|pw) ?= ?@[\"']\r?\n",
             rf"-{STEM}[\w.-]{{0,40}}[ \t]{{1,8}}\\{_EOL}",
         ),
         True,
@@ -154,9 +156,18 @@ ENTRIES: tuple[Entry, ...] = (
         (
             r"(?:name|key)[\\\"']{0,4}[ \t]{0,8}[:=][ \t]{0,8}[\\\"']{0,4}"
             rf"[\w.:-]{{0,60}}{STEM}[\w.:-]{{0,40}}[\\\"',]{{0,4}}{_EOL}",
+            rf"<key>[\w.:-]{{0,60}}{STEM}[\w.:-]{{0,40}}</key>{_EOL}",
         ),
         True,
         announces=following.pair_follows,
+        care=Care.ACROSS,
+    ),
+    Entry("lines of .pgpass", (r"pgpass[^\n]{0,40}<<",), announces=following.password_lines_follow, care=Care.ACROSS),
+    Entry(
+        "rows below headings",
+        (r"(?:name|user|login|mail),(?:password|passwd|pwd|secret|token)[\w.,-]{0,100}[ \t\r]{0,8}\n",),
+        True,
+        announces=following.rows_follow,
         care=Care.ACROSS,
     ),
     Entry(

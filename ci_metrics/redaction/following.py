@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from ci_metrics.redaction import encoded, keys
 from ci_metrics.redaction.names import Kind, name_kind
 from ci_metrics.redaction.places import value_at
-from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_made
+from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_chosen, looks_made
 
 Span = tuple[int, int]
 
@@ -90,6 +90,8 @@ class KeyBody(Following):
         return [found] if found else []
 
 
+#: What PHP writes before a string.
+_TYPED = re.compile(r"string\(\d+\) (?=\")")
 _NAMED = re.compile(r"(?:\$ |\+ )?(?:export )?[A-Za-z_][\w.-]*[=:](?=[^=])")
 
 
@@ -112,6 +114,8 @@ class NextValue(Following):
             return []
         self.done = self.done or not self._block
         start += len(text[start:]) - len(text[start:].lstrip())
+        if typed := _TYPED.match(text, start):
+            start = typed.end()
         span, quoted = value_at(text, start)
         value = text[span[0] : span[1]]
         rest = text[span[1] :].strip().strip("\"'`,;\\)}]")
@@ -135,7 +139,7 @@ class NextValue(Following):
 class NextPair(Following):
     """``value: …`` on the line below ``name: DB_PASSWORD``."""
 
-    _VALUE = re.compile(r"\b[Vv]alue(?:\\*[\"'])?[ \t]*[:=][ \t]*")
+    _VALUE = re.compile(r"\b[Vv]alue(?:\\*[\"'])?[ \t]*[:=][ \t]*|<string>")
 
     def __init__(self, kind: Kind) -> None:
         super().__init__(1)
@@ -163,6 +167,42 @@ class Machine(Following):
         found = self._PASSWORD.search(text)
         self.done = self._left <= 0 or bool(found)
         return [found.span(1)] if found and not is_reference(found.group(1)) else []
+
+
+class PasswordFile(Following):
+    """Lines of `.pgpass`, as they are written to it."""
+
+    _LINE = re.compile(r"[^\s:]{1,200}:(?:\d{2,5}|\*):[^\s:]{1,60}:[^\s:]{1,60}:(\S{3,200}?)[ \t\r]*$")
+
+    def __init__(self) -> None:
+        super().__init__(8)
+
+    def spans(self, text: str) -> list[Span]:  # noqa: D102
+        self._left -= 1
+        found = self._LINE.search(text)
+        self.done = self._left <= 0 or not found
+        return [found.span(1)] if found and not is_reference(found.group(1)) else []
+
+
+class Rows(Following):
+    """The values of columns whose heading says that they are secret."""
+
+    def __init__(self, kinds: tuple[Kind, ...], lead: str = "") -> None:
+        super().__init__(20, lead)
+        self._kinds = kinds
+
+    def spans(self, text: str) -> list[Span]:  # noqa: D102
+        self._left -= 1
+        start = self._start(text)
+        cells = text[start:].rstrip().split(",")
+        self.done = self._left <= 0 or len(cells) != len(self._kinds)
+        found: list[Span] = []
+        for cell, kind in zip(cells, self._kinds, strict=False):
+            value = cell.strip(" \"'")
+            if not self.done and kind >= Kind.SECRET and is_secret(value, kind) and looks_chosen(value):
+                found.append((start + cell.index(value), start + cell.index(value) + len(value)))
+            start += len(cell) + 1
+        return found
 
 
 class SecretData(Following):
@@ -220,9 +260,11 @@ def putty_follows(text: str) -> Following | None:
 
 
 _NAME_ENDS = re.compile(
-    r"([\w\udc80-\udcff.-]+)(?:\\*[\"'`])?[ \t]*(?:=|:=|=>|:)[ \t]*([|>][+-]?\d?)?[ \t\r]*\\?[ \t\r]*$", re.ASCII
+    r"([\w\udc80-\udcff.-]+)(?:\\*[\"'`])?\]?[ \t]*(?:=|:=|=>|:)[ \t]*([|>][+-]?\d?)?[ \t\r]*(?:\\|@[\"'])?[ \t\r]*$",
+    re.ASCII,
 )
 _OPTION_ENDS = re.compile(r"(?:^|[\s\"'])(-{1,2}[A-Za-z][\w.-]*)[ \t]+\\[ \t\r]*$")
+_PLIST_NAME = re.compile(r"<key>([\w.:-]{2,80})</key>[ \t\r]*$")
 _PAIR_NAME = re.compile(
     r"(?:\b[Nn]ame|\b[Kk]ey)(?:\\*[\"'])?[ \t]*[:=][ \t]*\\*[\"']?([\w.:-]{2,80})\\*[\"']?[ \t]*,?[ \t\r]*$"
 )
@@ -236,6 +278,8 @@ def value_follows(text: str) -> Following | None:
     """The value of a name, or of an option, with which this line ends."""
     found = _NAME_ENDS.search(text, max(0, len(text) - 300))
     if found and (kind := name_kind(found.group(1))):
+        if found.group(1) in ("pass", "pw"):
+            kind = Kind.PASSWORD
         return NextValue(kind, _lead(text, found.start(1)), block=bool(found.group(2)))
     found = _OPTION_ENDS.search(text, max(0, len(text) - 300))
     if found and (kind := name_kind(found.group(1))) >= Kind.SECRET:
@@ -245,7 +289,7 @@ def value_follows(text: str) -> Following | None:
 
 def pair_follows(text: str) -> Following | None:
     """The value of a name that is itself a value: ``name: DB_PASSWORD``."""
-    found = _PAIR_NAME.search(text, max(0, len(text) - 300))
+    found = _PAIR_NAME.search(text, max(0, len(text) - 300)) or _PLIST_NAME.search(text, max(0, len(text) - 300))
     return NextPair(kind) if found and (kind := name_kind(found.group(1))) else None
 
 
@@ -256,6 +300,21 @@ _KIND = re.compile(r"\bkind:[ \t]*[\"']?Secret[\"']?[ \t\r]*$")
 def machine_follows(text: str) -> Following | None:
     """The login of a machine of `.netrc`."""
     return Machine() if _MACHINE.search(text) else None
+
+
+def password_lines_follow(text: str) -> Following | None:  # noqa: ARG001
+    """The lines of `.pgpass` in a here-document."""
+    return PasswordFile()
+
+
+_HEADINGS = re.compile(r"(?:[\w.-]{1,60},){1,20}[\w.-]{1,60}[ \t\r]*$", re.ASCII)
+
+
+def rows_follow(text: str) -> Following | None:
+    """The rows below the headings of a table of values between commas."""
+    found = _HEADINGS.search(text)
+    kinds = tuple(name_kind(name) for name in found.group().rstrip().split(",")) if found else ()
+    return Rows(kinds, _lead(text, found.start())) if found and max(kinds) >= Kind.SECRET else None
 
 
 def entries_follow(text: str) -> Following | None:

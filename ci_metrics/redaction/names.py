@@ -88,7 +88,9 @@ fastcgi proxy uwsgi scgi grpc memcached first second third last next one two sin
 optimization render shadow forward backward low high band by dev erl boarding season
 """
 _OTHER_PASSES = frozenset(_OTHER_PASSES_TEXT.split())
-_PIECES = re.compile(r"[Pp]12(?![0-9])|P12|SAML(?=R)|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z\udc80-\udcff]+|[A-Z]+|\d+")
+_PIECES = re.compile(
+    r"[Pp]12(?![0-9])|[Bb]64(?![0-9])|P12|SAML(?=R)|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z\udc80-\udcff]+|[A-Z]+|\d+"
+)
 
 
 @lru_cache(maxsize=1 << 14)

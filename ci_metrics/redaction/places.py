@@ -31,8 +31,8 @@ _NAME = r"[\w\udc80-\udcff.-]"
 #: A name, whatever closes it, and what assigns.
 _ASSIGNED = re.compile(
     rf"(?<!{_NAME})({_NAME}++)(?:\\*+[\"'`])?+\]?+[ \t]{{0,8}}"
-    r"(?:\??:[ \t]?(?:str|string|String|Optional\[str\]|&str|&'static str)[ \t]?(?==))?"  # a type between
-    r"(?:(?:\?|\+|:)?=(?!=|~)>?|:(?![:=]))[ \t]{0,8}",
+    r"(?:\??:[ \t]?(?:str|string|String|Optional\[str\]|Option<[&\w']+>|&str|&'static str)[ \t]?(?==))?"  # a type between
+    r"(?:(?:\?|\+|:)?=(?!=|~)>?|:(?![:=]))[ \t]{0,8}(?:Some\((?![\"'\\]))?",
     re.ASCII,
 )
 _QUOTE = re.compile(r"(?:[bBrRuUfF]{1,2}|[@$]|[A-Z]\w{0,30}\()?(\\*)([\"'`])")
@@ -50,6 +50,7 @@ _BARE = re.compile(
 )
 #: What a plan puts between the value before and the value after.
 _CHANGE = re.compile(r"\\*[\"']?[ \t]{1,4}(?:->|=>)[ \t]{1,4}(?=\\*[\"'])")
+_ITEM = re.compile(r"(?<=[\"'])([^\"'\\\s,\[\]]{8,2000})(?=\\*[\"'])")
 _REST = re.compile(r"[ \t]*(?:$|[#;,)\]}>|&\\\"'`]|//|-{1,2}\w|[\w.-]{1,60}+[\"']?[ ]?[=:])")
 #: A word of a command line: in quotes or up to white space.
 WORD = r"""(?:\\*"([^"]+?)\\*"|'([^']+)'|([^\s'"][^\s]*))"""
@@ -112,6 +113,8 @@ def assigned(text: str) -> Iterator[Span]:
         else:
             span, quoted = value_at(text, at)
             run = run if quoted else span
+        if text[at] == "[":
+            yield from _of_list(text, at, kind)
         value = text[span[0] : min(span[1], span[0] + JUDGED)]
         if not value or (
             not quoted and (text[span[1] : span[1] + 1] == "(" or _is_talk(text, found, span, kind, value))
@@ -123,6 +126,13 @@ def assigned(text: str) -> Iterator[Span]:
             yield span
             if changed := _CHANGE.match(text, span[1]):
                 yield value_at(text, changed.end())[0]
+
+
+def _of_list(text: str, at: int, kind: Kind) -> Iterator[Span]:
+    """The secrets of ``["…", "…"]``; behind a password's name, too, only what was made: lists there are of complaints."""
+    for found in _ITEM.finditer(text, at, (text.find("]", at, at + MOST) + 1) or at):
+        if is_secret(found.group(1), min(kind, Kind.SECRET)):
+            yield found.span(1)
 
 
 def _is_laravel(value: str) -> bool:
@@ -198,6 +208,8 @@ def addresses(text: str) -> Iterator[Span]:
 _AUTHORIZATION = re.compile(
     r"(?i:(?:proxy-)?\bauthorization)(?:\\*[\"'])?\]?[ \t]*(?::|=>?|,)[ \t]*\\*[\"']?(?:([A-Za-z][\w-]{1,30})[ \t]+)?([^\s\"'\\,;<>]+)"
 )
+#: A line of a browser's jar of cookies.
+_JAR = re.compile(r"\t(?:TRUE|FALSE)\t/[^\t\n]{0,200}\t(?:TRUE|FALSE)\t\d{1,16}\t[^\t\n]{1,200}\t([^\t\s]{12,4096})")
 _SCHEME = re.compile(
     r"(?i:\b(bearer|basic|apikey|splunk|ssws|geniekey|negotiate|ntlm|token)(?:[ \t]+|%20|\+)\\*[\"']?)([\w+/=.~:-]{8,4096})"
 )
@@ -240,6 +252,9 @@ def headers(text: str) -> Iterator[Span]:
                 yield found.span(2)
         elif len(value) >= 16 and looks_made(value):
             yield found.span(2)
+    for found in _JAR.finditer(text):
+        if looks_made(found.group(1)):
+            yield found.span(1)
     for found in _COOKIE.finditer(text):
         for crumb in _CRUMB.finditer(text, found.start(1), found.end(1)):
             name, value = crumb.groups()
@@ -301,7 +316,7 @@ PLACES: tuple[SecretPlace, ...] = (
     SecretPlace(
         "assigned",
         (
-            rf"{STEM}[\w.\x80-\xff-]{{0,40}}{_CLOSED}[:=]>?{_COLOUR}[ \t]{{0,8}}{_COLOUR}[^ \t\n\r]{{2}}",
+            rf"{STEM}[\w.\x80-\xff-]{{0,40}}{_CLOSED}(?::=|[:=]>?){_COLOUR}[ \t]{{0,8}}{_COLOUR}[^ \t\n\r]{{2}}",
             rf"{STEM}[\w.-]{{0,40}}: ?[A-Za-z&' \[\]]{{3,15}} ?= ?[\"']",
             rf"auth{_CLOSED}[:=]>?[ \t]{{0,8}}[^ \t\n\r]{{2}}",
             r"\bpass[\"']?[ ]?[=:]",
@@ -328,6 +343,7 @@ PLACES: tuple[SecretPlace, ...] = (
             r"authorization[\\\"'\]]{0,9}[ \t]{0,8}[:=,]",
             rf"(?:bearer|basic|apikey|splunk|ssws|geniekey|negotiate|ntlm|token)(?:[ \t]+|%20|\+)[\\\"']{{0,4}}{_CREDENTIAL}",
             r"cookie[\\\"']{0,4}[ \t]*[:=]",
+            r"\t(?:TRUE|FALSE)\t/",
         ),
         headers,
     ),

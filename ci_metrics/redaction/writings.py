@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ci_metrics.redaction.names import STEM, Kind, name_kind
 from ci_metrics.redaction.places import SecretPlace, value_at
-from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_chosen, looks_made
+from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_chosen, looks_made, looks_random
 
 Span = tuple[int, int]
 
@@ -22,9 +22,15 @@ _TUPLE = re.compile(
     rf"[{{(\[][ \t]{{0,2}}(?:{_Q})?([\w.-]{{2,60}})(?:{_Q})?[ \t]*,[ \t]*(?:<<)?{_Q}([^\"']{{1,2000}}?){_Q}"
 )
 _PAIR = re.compile(
-    rf"(?:\b[Nn]ame|\b[Kk]ey|\bid|-name)(?:{_Q})?[ \t]*[:=][ \t]*(?:{_Q})?([\w.:-]{{2,80}})(?:{_Q})?"
-    rf"[ \t]*[, ][ \t]*(?:{_Q})?(?:[Vv]alue|secret|content)(?:{_Q})?[ \t]*[:=][ \t]*"
+    rf"(?:\b[Nn]ame|\b[Kk]ey|\bid|-name|ParameterKey)(?:{_Q})?[ \t]*[:=][ \t]*(?:{_Q})?([\w.:-]{{2,80}})(?:{_Q})?"
+    rf"[ \t]*[, ][ \t]*(?:{_Q})?(?:(?:Parameter)?[Vv]alue|secret|content)(?:{_Q})?[ \t]*[:=][ \t]*"
 )
+#: The same, the value first.
+_RIAP = re.compile(
+    rf"\b[Vv]alue{_Q}[ \t]*:[ \t]*{_Q}([^\"'\\]{{3,2000}}){_Q}[ \t]*,[ \t]*{_Q}(?:[Nn]ame|[Kk]ey){_Q}[ \t]*:[ \t]*{_Q}([\w.:-]{{2,80}}){_Q}"
+)
+#: The private numbers of .NET's RSA keys.
+_RSA = re.compile(r"<(?:D|P|Q|DP|DQ|InverseQ)>([A-Za-z0-9+/=\s]{16,2000})</")
 _BREAK = r"(?:[ \t]{2,80}|\.{3,80}|[ \t]{0,80}\|[ \t]{0,80}|\t)"
 _COLUMNS = re.compile(
     rf"(?<![\w./:=-])[`\"']?([\w.-]{{2,80}})[`\"']?{_BREAK}[`\"']?([^\s`\"'|]{{4,2000}})[`\"']?[ \t|\r`\"')\].;]{{0,80}}$"
@@ -42,6 +48,11 @@ def markup_secrets(text: str) -> Iterator[Span]:
         span, _ = value_at(text, found.end())
         if is_secret(text[slice(*span)], name_kind(found.group(1))):
             yield span
+    for found in _RIAP.finditer(text):
+        if is_secret(found.group(1), name_kind(found.group(2))):
+            yield found.span(1)
+    if "<RSAKeyValue>" in text:
+        yield from (found.span(1) for found in _RSA.finditer(text))
     for found in _COLUMNS.finditer(text, max(0, len(text) - 2_400)):
         if is_secret(found.group(2), name_kind(found.group(1))) and looks_chosen(found.group(2)):
             yield found.span(2)
@@ -58,6 +69,8 @@ _SAID = re.compile(
 _QUOTED = re.compile(rf"(?<![\w.-])([\w.-]{{0,60}}(?i:{_NOUN}))[ \t]{{1,4}}([\"'`])([^\"'`\s]{{3,200}})\2")
 _PROMPT = re.compile(r"(?:[Pp]assword|[Pp]assphrase) for \S{1,200}:[ \t]+([^\s:]{4,200})[ \t\r]*$")
 _PASSWORD_OF = re.compile(r"(?i:\bpassword)[ \t]+[\w.-]{1,60}[ \t]+=[ \t]+(\S{4,200})")
+#: The other half of a pair of keys, as long as clouds make it.
+_HALF = re.compile(r"(?i:\bsecret)[ \t]+([A-Za-z0-9+/]{40})(?![A-Za-z0-9+/=])")
 _VERSION = re.compile(r"v?\d+\.\d")
 _BESIDE = re.compile(r"(?<![\w.-])([\w.-]*[/_][\w./-]{1,80})[ \t]+([\w/+$!#][^\s\"'`]{5,400})(?=[ \t\r]*$|[ \t]+-)")
 #: GitHub's commands in a log: what is to be masked, and values set for later steps.
@@ -95,6 +108,7 @@ def sentences(text: str) -> Iterator[Span]:
             and not _VERSION.match(value)
         ):
             yield found.span(2)
+    yield from (found.span(1) for found in _HALF.finditer(text) if looks_random(found.group(1)))
     for found in _ADD_MASK.finditer(text):
         if is_secret(found.group(1), Kind.PASSWORD):
             yield found.span(1)
@@ -113,6 +127,8 @@ WRITINGS: tuple[SecretPlace, ...] = (
             r"(?:passw(?:or)?d|passphrase|secret|token|api_?key|pwd)[\"'\\]{0,4},[ ]?(?:<<)?[\"'\\][^\n\"']{4}[^\n\"']*[\"']",
             rf"(?:{STEM}|secret_id)[\w.-]{{0,20}}[`\"']?(?:[ \t]{{2}}|\.\.\.|[ \t]?\||\t)[ \t|.`\"']*[^ \t\n|`\"']{{4}}",
             r"(?:name|key|id)[\\\"']{0,4}[ \t]*[:=].{0,90}(?:value|secret|content)[\\\"']{0,4}[ \t]*[:=]",
+            rf"value[\\\"']{{1,4}}[ \t]*:.{{3,90}}[\"'](?:name|key)[\\\"']{{1,4}}[ \t]*:[ \t\\\"']*[\w.:-]{{0,60}}{STEM}",
+            "<RSAKeyValue>",
             r"\"kty",
         ),
         markup_secrets,
@@ -126,6 +142,7 @@ WRITINGS: tuple[SecretPlace, ...] = (
             r"password[ \t]+[\w.-]{1,60}[ \t]+=[ \t]",
             rf"[/_]{STEM}[\w.-]{{0,12}}[ \t]+[^ \t\n]{{6}}",
             r"[_-]key[ \t]+[\w/+=-]{16}",
+            r"secret[ \t]+[A-Za-z0-9+/]{40}",
             "add-mask",
             "(?:set-output|set-env|save-state) name=",
         ),

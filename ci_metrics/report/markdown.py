@@ -15,6 +15,9 @@ _BREAK = "\u200b"
 #: @user and @org/team; #123 and owner/repo#123; GH-123; addresses; www hosts. E-mail is covered by @.
 _LIVE = re.compile(r"(?:@|#)(?=\w)|(?<=\bGH)-(?=\d)|://|(?<=\bwww)\.", re.IGNORECASE)
 
+#: What GitHub-flavoured markdown makes a link of anywhere: addresses, www hosts, e-mail.
+_LINKED = re.compile(r"://|(?<=\bwww)\.|@(?=\w)", re.IGNORECASE)
+
 #: Commit ids; GitHub links those of seven digits and more, so none may stay in one piece.
 _COMMIT = re.compile(r"\b[0-9a-f]{7,40}\b", re.IGNORECASE)
 _PIECE = 6
@@ -27,13 +30,23 @@ _HTML = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 
 def inert_text(text: str, most: int = 400) -> str:
     """One line of text that renders as itself: no markdown, no HTML, no mention, no reference, no link. Cut at `most`."""
-    flat = " ".join(visible_text(text).split())
-    if len(flat) > most:
-        flat = flat[: most - 1] + "…"
-    broken = _LIVE.sub(lambda found: found[0] + _BREAK, flat)
+    broken = _LIVE.sub(lambda found: found[0] + _BREAK, _one_line(text, most))
     broken = _COMMIT.sub(lambda found: _BREAK.join(re.findall(f".{{1,{_PIECE}}}", found[0])), broken)
-    inert = _MARKDOWN.sub(lambda found: _HTML.get(found[1], "\\" + found[1]), broken)
-    return _AT_START.sub(r"\1\\\2", inert)
+    return _AT_START.sub(r"\1\\\2", _unmarked(broken))
+
+
+def inert_cell(text: str, most: int) -> str:
+    """The same for a cell of a table outside of GitHub: what only GitHub links stays whole, so that an id can be copied."""
+    return _unmarked(_LINKED.sub(lambda found: found[0] + _BREAK, _one_line(text, most)))
+
+
+def _one_line(text: str, most: int) -> str:
+    flat = " ".join(visible_text(text).split())
+    return flat if len(flat) <= most else flat[: most - 1] + "…"
+
+
+def _unmarked(text: str) -> str:
+    return _MARKDOWN.sub(lambda found: _HTML.get(found[1], "\\" + found[1]), text)
 
 
 def fenced(text: str, most_lines: int = 8, most: int = 700) -> str:

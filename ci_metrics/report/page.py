@@ -86,7 +86,7 @@ def render_page(report: Report) -> str:
     body = script.removeprefix("<script>").removesuffix("</script>")
     queues = figures.queues[:MOST_QUEUES]
     young = history_is_young(report.history_begins, figures.window)
-    return (
+    page = (
         _environment(types, figures.window)
         .get_template("report.html")
         .render(
@@ -121,6 +121,7 @@ def render_page(report: Report) -> str:
             version=__version__,
         )
     )
+    return page.translate(_UNSEEN)
 
 
 def _environment(types: Sequence[str], window: Window) -> Environment:
@@ -164,6 +165,12 @@ def _linked(text: str, url: str) -> Markup:
     if not safe:
         return escape(text)
     return Markup('<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>').format(safe, text)
+
+
+#: Control characters, and marks that turn the direction of writing, by what is shown for them.
+_UNSEEN = dict.fromkeys(
+    [*range(9), *range(11, 32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)], "\N{MIDDLE DOT}"
+)
 
 
 @cache

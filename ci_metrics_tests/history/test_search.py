@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ci_metrics.commands.search import search as search_command
-from ci_metrics.commands.tables import print_csv, terminal_text
+from ci_metrics.commands.tables import print_csv
+from ci_metrics.commands.terminal import terminal_text
 from ci_metrics.errors import NotFoundError, SettingsError
 from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import Window
@@ -148,6 +149,6 @@ def test_without_an_index_the_command_says_what_to_do(tmp_path: Path, monkeypatc
 
 
 def test_text_from_ci_cannot_steer_a_terminal_or_a_spreadsheet(capsys: pytest.CaptureFixture[str]) -> None:
-    assert terminal_text("a\x1b[31mred\x07\u202eb\n") == "a·[31mred··b\n"
+    assert terminal_text("a\x1b[31mred\x07\u202eb\n") == "a·[31mred··b·"
     print_csv([{"name": "=cmd()", "n": -1}, {"name": "@sum", "n": 2}], ("name", "n"))
     assert capsys.readouterr().out == "name,n\n'=cmd(),-1\n'@sum,2\n"

@@ -15,6 +15,8 @@ import re
 import string
 from urllib.parse import quote
 
+from ci_metrics_tests.redaction.scanner_leaks import SCANNER_LEAKS
+
 _LOWER, _UPPER, _DIGITS = string.ascii_lowercase, string.ascii_uppercase, string.digits
 _ALPHABETS = {
     "hex": "0123456789abcdef",
@@ -858,4 +860,4 @@ RARER = {
     "veracode": "-vid {hex32} -vkey «{hex128}»",
     "gpg export": "{dashes}BEGIN PGP PRIVATE KEY BLOCK{dashes}\n\n«{b6464}»\n«{b6430}»\n=«{b644}»\n{dashes}END PGP PRIVATE KEY BLOCK{dashes}",
 }
-LEAKS = COMMON | RARER
+LEAKS = COMMON | RARER | SCANNER_LEAKS
