@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from heapq import nlargest
 from typing import Any, BinaryIO
 
@@ -17,6 +17,7 @@ import numpy as np
 from ci_metrics import compiled_expressions
 from ci_metrics.catalogue import Catalogue, Message, Role
 from ci_metrics.catalogue.engine import raw_engine
+from ci_metrics.logs.encodings import in_utf8
 
 #: Bytes of a log that are kept whole; of larger ones only the surroundings of the best matches are.
 BLOCK = 8 << 20
@@ -66,8 +67,9 @@ class Block:
 
 
 def pieces(source: bytes | BinaryIO) -> Iterator[bytes]:
-    """The log in pieces of about `BLOCK` bytes that end at line ends (or anywhere, inside a line longer than that)."""
+    """The log, in UTF-8, in pieces of about `BLOCK` bytes that end at line ends (or anywhere, inside a longer line)."""
     if isinstance(source, bytes):
+        source = b"".join(in_utf8([source]))
         at = 0
         while at < len(source):
             cut = len(source)
@@ -77,7 +79,7 @@ def pieces(source: bytes | BinaryIO) -> Iterator[bytes]:
             at = cut
         return
     rest = b""
-    while piece := source.read(BLOCK):
+    for piece in in_utf8(iter(partial(source.read, BLOCK), b"")):
         piece = rest + piece
         cut = piece.rfind(b"\n") + 1 or len(piece)
         rest = piece[cut:]

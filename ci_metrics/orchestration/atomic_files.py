@@ -14,6 +14,8 @@ from pathlib import Path
 
 from upath import UPath
 
+from ci_metrics.private_files import make_file, make_folder
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -50,18 +52,26 @@ def alone(lock: UPath) -> Iterator[None]:
         if fcntl is None or not is_local(lock):
             yield
             return
-        lock.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(str(lock.parent)))
         with Path(str(lock)).open("ab") as held:
             fcntl.flock(held, fcntl.LOCK_EX)  # given back when the file is closed, by whatever end of the process
             yield
 
 
 @contextlib.contextmanager
-def beside(target: UPath) -> Iterator[UPath]:
-    """A path beside `target` to write to; it takes its place at the end, and goes on an error."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+def beside(target: UPath, *, private: bool = False) -> Iterator[UPath]:
+    """A path beside `target` to write to; it takes its place at the end, and goes on an error.
+
+    `private`: nobody but the owner may read it, where files have modes.
+    """
+    if is_local(target):
+        make_folder(Path(str(target.parent)))
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
+        if private and is_local(target):
+            make_file(Path(str(partial)))
         yield partial
         _rename(partial, target)
     finally:

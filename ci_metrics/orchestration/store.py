@@ -241,7 +241,7 @@ class HourStore:
     def log_writer(self, hour: str, name: str) -> Iterator[Callable[[bytes], None]]:
         """A sink that stores a log compressed, as `log_path(name)`; none is kept when it raises."""
         with (
-            beside(self.root / "job_logs" / hour / log_path(name)) as partial,
+            beside(self.root / "job_logs" / hour / log_path(name), private=True) as partial,
             partial.open("wb") as sink,
             zstandard.ZstdCompressor(level=3).stream_writer(sink, closefd=False) as writer,
         ):
