@@ -14,6 +14,7 @@ from ci_metrics.index.base import Kind, Where
 from ci_metrics.orchestration.assets import failure_history, indexed_documents
 from ci_metrics.orchestration.partition_loop import STOPS, until_not_overtaken
 from ci_metrics.orchestration.parts import Parts
+from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 
 #: The kinds of documents that an hour has; verdicts belong to none.
 _KINDS: tuple[Kind, ...] = ("workflows", "jobs", "steps")
@@ -36,9 +37,13 @@ def reindex_hours(parts: Parts, *, on_hour: Callable[[str, int, int], None]) -> 
 
     One hour that cannot be done does not keep the others back. `on_hour` hears of each (hour, number, of how many).
     """
-    done = Reindexed(labels=len(parts.judge.labels.labels()))
-    index = parts.index.documents
-    stored = [hour for hour in parts.hours.store.hours() if parts.hours.store.exists("workflow_runs", hour)]
+    store, labels, index = parts.hours.store, parts.judge.labels, parts.index.documents
+    stored = [hour for hour in store.hours() if store.exists("workflow_runs", hour)]
+    if labels.labels():  # what persons said under earlier fingerprints holds for all hours, those before it too
+        for hour in stored:
+            verdicts = {row.key: row for row in store.read_or_none("classifications", hour, JobVerdicts)}
+            labels.carry(store.read_or_none("extracted_errors", hour, JobExtraction), verdicts)
+    done = Reindexed(labels=len(labels.labels()))
     for number, hour in enumerate(stored, start=1):
         on_hour(hour, number, len(stored))
         try:

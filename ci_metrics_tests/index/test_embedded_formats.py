@@ -28,7 +28,7 @@ def made_later(path: Path) -> None:
 
 def test_documents_verdicts_and_labels_of_0_1_are_found_and_views_have_the_fields_of_now(path: Path) -> None:
     with closing(EmbeddedIndex(path)) as index:
-        counts = {kind: sum(1 for _ in index.scan(kind)) for kind in ("workflows", "jobs", "steps", "verdicts")}  # type: ignore[arg-type]
+        counts = {kind: sum(1 for _ in index.scan(kind)) for kind in ("workflows", "jobs", "steps", "verdicts")}
         assert counts == {"workflows": 3, "jobs": 6, "steps": 18, "verdicts": 3}
         assert len(list(index.scan("jobs", Where(equals={"s_partition": HOUR})))) == 6
         assert [each.body["s_note"] for each in index.scan("verdicts", Where(equals={"s_error_source": "human"}))] == [

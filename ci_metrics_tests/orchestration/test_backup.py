@@ -16,6 +16,7 @@ import pytest
 
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError
 from ci_metrics.index.base import Document
+from ci_metrics.index.fields import KINDS
 from ci_metrics.index.open import open_index
 from ci_metrics.orchestration.backup import check_backup, make_backup, restore_backup
 from ci_metrics.orchestration.labels import LabelStore
@@ -45,7 +46,7 @@ def labels_of(settings: Settings) -> Mapping[str, Document]:
 
 def documents_of(settings: Settings) -> dict[str, Any]:
     with closing(open_index(settings)) as index:
-        return {each.id: each.body for kind in ("workflows", "jobs", "steps", "verdicts") for each in index.scan(kind)}  # type: ignore[arg-type]
+        return {each.id: each.body for kind in KINDS for each in index.scan(kind)}
 
 
 def hours_of(settings: Settings) -> dict[str, bytes]:
@@ -83,14 +84,16 @@ def test_data_that_is_there_is_only_replaced_when_that_is_said(settings: Setting
     expected = files_of(settings)
     with closing(open_index(settings)) as index:
         index.upsert([Document("jobs", "later", {"s_repo": "a/b"})])
-    store = HoursPart(settings).store
-    shutil.copy(store.root / "workflow_runs" / f"{HOUR}.parquet", store.root / "workflow_runs" / "2026-03-02T10.parquet")
-    (store.root / "workflow_jobs" / f"{HOUR}.parquet").write_bytes(b"damaged")
+    root = settings.data_dir / "hours"
+    shutil.copy(root / "workflow_runs" / f"{HOUR}.parquet", root / "workflow_runs" / "2026-03-02T10.parquet")
+    (root / "workflow_jobs" / f"{HOUR}.parquet").write_bytes(b"damaged")
     with pytest.raises(ContractError, match=r"there is data at .* already\. Say --replace"):
         restore_backup(settings, tmp_path / "b.zip", replace=False)
     assert "later" in documents_of(settings)
     restore_backup(settings, tmp_path / "b.zip", replace=True)
-    assert hours_of(settings) == {name: data for name, data in expected.items() if "/hours/" in name and "/." not in name}
+    assert hours_of(settings) == {
+        name: data for name, data in expected.items() if "/hours/" in name and "/." not in name
+    }
     assert "later" not in documents_of(settings)
 
 
@@ -116,6 +119,13 @@ def _manifest(change: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, b
     return act
 
 
+def _without(name: str) -> Callable[[dict[str, bytes]], None]:
+    def act(files: dict[str, bytes]) -> None:
+        del files[name]
+
+    return act
+
+
 def _outside(files: dict[str, bytes]) -> None:
     manifest = json.loads(files["manifest.json"])
     name = next(name for name in files if name.startswith("hours/"))
@@ -133,10 +143,10 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
     "later archive": (_manifest(lambda m: m.update(format=2, new="field")), "made by a later version"),
     "later hours": (_manifest(lambda m: m.update(hours_format=99)), "written by a later version"),
     "changed file": (_one_changed, "is damaged"),
-    "missing file": (lambda files: files.pop("index.sqlite") and None, "does not hold the files"),
+    "missing file": (_without("index.sqlite"), "does not hold the files"),
     "further file": (lambda files: files.update({"hours/extra": b""}), "does not hold the files"),
     "outside": (_outside, "which no backup has"),
-    "no manifest": (lambda files: files.pop("manifest.json") and None, "no backup of ci_metrics"),
+    "no manifest": (_without("manifest.json"), "no backup of ci_metrics"),
     "damaged manifest": (lambda files: files.update({"manifest.json": b"{"}), "is damaged"),
     "of a repository": (_manifest(lambda m: m.update(sample=False)), "a repository's data"),
 }
