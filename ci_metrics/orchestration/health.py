@@ -52,6 +52,7 @@ class AsideRow:
 class Health:
     """How the whole is at one moment."""
 
+    sample: bool  # of the sample GitHub's day, which is past: of it no hour is ever missing
     hours: int  # stored
     newest: str  # hour that was worked on; "" for none
     behind: int  # closed hours after it
@@ -73,6 +74,7 @@ class Health:
         """What needs a person."""
         often = sum(row.tries >= MOST_TRIES for row in self.set_aside if not row.refused)
         found = {
+            "no hour was worked on yet: is Dagster's daemon running?": not self.hours and not self.sample,
             f"{self.behind} hours behind: is Dagster's daemon running?": self.behind > SILENT_HOURS,
             f"{self.documents_refused} documents were refused by the index": self.documents_refused,
             f"{often} things could not be done {MOST_TRIES} times in a row": often,
@@ -104,10 +106,7 @@ def health_of(
     quota: tuple[int, int] | None = None,
     problems: Sequence[str] = (),
 ) -> Health:
-    """Look at what is stored. `index`: None where there is none yet; `quota`: GitHub's requests left, and of how many.
-
-    The sample's day is past: of it no hour is ever missing.
-    """
+    """Look at what is stored. `index`: None where there is none yet; `quota`: GitHub's requests left, and of how many."""
     states = store.states()
     newest = max(states, default="")
     last = last_closed_hour(now)
@@ -115,6 +114,7 @@ def health_of(
     aside = [row for hour, state in states.items() for row in _aside(hour, state)]
     unwritten = store.root / "unwritten_verdicts"
     return Health(
+        sample=settings.is_sample,
         hours=len(states),
         newest=newest,
         behind=behind,

@@ -72,7 +72,7 @@ def seen(root: Path, states: Mapping[str, HourState], now: datetime = SEEN, **mo
         ({"2026-03-02T10": finished(workflow_jobs=failing(3))}, "needs a person", {"documents_refused": 0}),
         ({"2026-03-02T10": finished(indexed_documents=refused(1))}, "needs a person", {"documents_refused": 1}),
         ({"2026-03-02T10": finished(indexed_documents=refused(25))}, "needs a person", {"documents_refused": 25}),
-        ({}, "well", {"hours": 0, "newest": ""}),
+        ({}, "needs a person", {"hours": 0, "newest": ""}),
     ],
 )
 def test_the_level_says_whether_a_person_is_needed(
