@@ -21,6 +21,8 @@ from ci_metrics.logs.encodings import in_utf8
 
 #: Bytes of a log that are kept whole; of larger ones only the surroundings of the best matches are.
 BLOCK = 8 << 20
+#: Bytes that are read at once.
+_READ = 1 << 20
 #: Matches of one block whose surroundings are kept, and how many bytes around each.
 KEPT_HITS, KEPT_BEFORE, KEPT_AFTER = 300, 3_000, 9_000
 #: The head and the tail of a block that are always kept: a step may begin or end there.
@@ -67,23 +69,19 @@ class Block:
 
 
 def pieces(source: bytes | BinaryIO) -> Iterator[bytes]:
-    """The log, in UTF-8, in pieces of about `BLOCK` bytes that end at line ends (or anywhere, inside a longer line)."""
-    if isinstance(source, bytes):
-        source = b"".join(in_utf8([source]))
-        at = 0
-        while at < len(source):
-            cut = len(source)
-            if cut - at > BLOCK:
-                cut = source.rfind(b"\n", at, at + BLOCK) + 1 or at + BLOCK
-            yield source if at == 0 and cut == len(source) else source[at:cut]
-            at = cut
-        return
+    """The log, in UTF-8, in pieces of at most `BLOCK` bytes that end at line ends (or anywhere, inside a longer line).
+
+    They are the same whichever way the log is given.
+    """
     rest = b""
-    for piece in in_utf8(iter(partial(source.read, BLOCK), b"")):
-        piece = rest + piece
-        cut = piece.rfind(b"\n") + 1 or len(piece)
-        rest = piece[cut:]
-        yield piece[:cut]
+    for chunk in in_utf8([source] if isinstance(source, bytes) else iter(partial(source.read, _READ), b"")):
+        rest = rest + chunk if rest else chunk
+        at = 0
+        while len(rest) - at > BLOCK:
+            cut = rest.rfind(b"\n", at, at + BLOCK) + 1 or at + BLOCK
+            yield rest[at:cut]
+            at = cut
+        rest = rest[at:] if at else rest
     if rest:
         yield rest
 

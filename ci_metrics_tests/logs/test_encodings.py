@@ -40,3 +40,9 @@ def test_characters_that_two_chunks_share_are_whole(encoding: str, size: int) ->
 def test_anything_else_stays_as_it_is(beginning: bytes) -> None:
     assert encoding_of(beginning) is None
     assert b"".join(in_utf8([beginning])) == beginning
+
+
+@pytest.mark.parametrize("last", [b"##[error]", b"##[error]\n"])
+def test_a_stream_gives_what_the_whole_log_gives(last: bytes) -> None:
+    log = b"##[group]Run pytest\n" + last
+    assert extract(io.BytesIO(log)) == extract(log)
