@@ -4,7 +4,7 @@ PORT ?= 3000
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run ui test opensearch report clean
+.PHONY: help run ui test fuzz audit opensearch report clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,12 @@ test: .venv/dev.done ## lint, types, import rules, all tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+
+fuzz: .venv/dev.done ## look for counterexamples to what holds for any log and any answer: 100,000 of each (FUZZ_EXAMPLES=…)
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100000} $(BIN)/pytest -n auto --maxprocesses 4 --timeout 0 ci_metrics_tests/properties
+
+audit: .venv/dev.done ## known holes in the locked packages, where the database of them can be reached
+	@$(BIN)/python scripts/audit.py
 
 opensearch: .venv/dev.done ## a real OpenSearch server on this machine, from Maven artifacts (needs Java 17 or newer, and Maven)
 	@deploy/opensearch/start.sh --port 9200

@@ -115,6 +115,9 @@ class Settings(BaseSettings):
     ci_metrics_home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("ci-metrics")))
     ci_metrics_sample: Truth = False  # the sample GitHub stands in for the real one (set by the commands that start it)
     hours_url: str | None = None  # a folder or any fsspec address; default: under CI_METRICS_HOME
+    keep_logs_days: int | None = Field(default=None, ge=1)  # what `ci-metrics prune` leaves; None: all
+    keep_hours_days: int | None = Field(default=None, ge=31)  # younger ones would be fetched again (`due_hours.py`)
+    keep_runs_days: int | None = Field(default=None, ge=1)
     enable_pr_comments: Truth = False
     pr_comment_token: SecretStr | None = None
     alert_webhook_url: SecretStr | None = None

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 #: Servers that run until they are stopped, and what writes to GitHub: each has a test of its own.
-ELSEWHERE = ("ui", "browse", "sample", "pr-comment --repo owner/name")
+ELSEWHERE = ("ui", "browse", "sample", "pr-comment --repo owner/name", "metrics --listen")
 
 #: What a command says that has found nothing.
 NOTHING = re.compile(r"^(No failure|0 failures)|\b0 of 0 jobs", re.M)
@@ -99,6 +99,8 @@ def job(home: Path) -> str:
 @pytest.mark.parametrize("shown", documented(), ids=lambda shown: shown.text)
 def test_a_documented_command_shows_something_on_the_sample(shown: Shown, home: Path, job: str, tmp_path: Path) -> None:
     the_readers_own(tmp_path)
+    if shown.words[0] == "restore":
+        ran(["backup", shown.words[1]], tmp_path, home)
     words = [{"JOB": job, "*.log": "build.log"}.get(word, word) for word in shown.words]
     said = ran(words, tmp_path, home, LOG if shown.piped else None, **dict(shown.variables))
     assert said.strip() and not NOTHING.search(said), said
@@ -117,4 +119,4 @@ def test_documents_show_every_command_that_is_no_server() -> None:
         "reclassify",
         "report",
     }
-    assert named >= {"search", "stale", "top", "doctor"}
+    assert named >= {"search", "stale", "top", "doctor", "health", "metrics", "backup", "restore", "prune", "reindex"}

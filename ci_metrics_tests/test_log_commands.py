@@ -157,3 +157,22 @@ def test_classify_loads_no_client_of_a_service_and_no_scheduler(tmp_path: Path) 
     verdict, loaded = done.stdout.splitlines()
     assert json.loads(verdict)["file"] == str(log)
     assert loaded == ""
+
+
+@pytest.mark.parametrize("command", [classify, extract])
+def test_a_packed_log_that_unpacks_to_more_than_max_log_mb_is_refused_without_unpacking_it_all(
+    command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAX_LOG_MB", "1")
+    bomb = tmp_path / "bomb.log.gz"
+    bomb.write_bytes(gzip.compress(b"\n" * 900_000) * 3_000)  # 2.7 GB from 3 MB
+    with pytest.raises(ContractError, match=r"bomb\.log\.gz: unpacks to more than the 1 MB that MAX_LOG_MB allows"):
+        command(str(bomb))
+
+
+def test_a_packed_log_that_is_damaged_is_said_to_be(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(FLOOD))
+    packed[len(packed) // 2] ^= 0xFF
+    (tmp_path / "half.log.gz").write_bytes(packed)
+    with pytest.raises(ContractError, match=r"half\.log\.gz: cannot be read"):
+        extract("half.log.gz")

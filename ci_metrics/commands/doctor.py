@@ -18,12 +18,16 @@ from cyclopts import Parameter
 from ci_metrics.catalogue import catalogue_in_force, load_catalogue
 from ci_metrics.classifier import decision_version, model_in_force
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
+from ci_metrics.commands.health import aside_lines
 from ci_metrics.commands.open_index import is_empty, refuse_no_file
 from ci_metrics.errors import CiMetricsError, NotFoundError, SettingsError
 from ci_metrics.github import GitHub, open_github
 from ci_metrics.index.open import open_index
 from ci_metrics.logs import extractor_version
 from ci_metrics.logs.ranking import weights_in_force
+from ci_metrics.orchestration.health import health_of
+from ci_metrics.orchestration.parts import HoursPart
+from ci_metrics.private_files import open_to_others
 from ci_metrics.settings import Settings, load_settings
 
 #: The vendors' own endpoints, when API_BASE_URL is not set.
@@ -68,8 +72,15 @@ def look() -> Iterator[Finding]:
         yield Finding("settings", "wrong", str(error))
         return
     yield Finding("settings", "ok", f"read; local data lives in {settings.ci_metrics_home}")
+    if open_to_others(settings.ci_metrics_home):
+        yield Finding(
+            "CI_METRICS_HOME",
+            "missing",
+            f"others may read it, raw logs included. Close it: chmod 700 {settings.ci_metrics_home}",
+        )
     yield from _guarded("GitHub", lambda: _github(settings))
     yield from _guarded("index", lambda: _index(settings))
+    yield from _guarded("set aside", lambda: _set_aside(settings))
     catalogue = list(_guarded("catalogue", lambda: _catalogue(settings)))
     yield from catalogue
     if any(finding.state == "wrong" for finding in catalogue):
@@ -122,6 +133,17 @@ def _index(settings: Settings) -> Iterator[Finding]:
             yield Finding("index", "ok", f"{kind} {said} {index.location}")
     except NotFoundError as error:
         yield Finding("index", "missing", f"{kind}: {error}")
+
+
+def _set_aside(settings: Settings) -> Iterator[Finding]:
+    part = HoursPart(settings)
+    rows = health_of(settings, part.store, None, part.now()).set_aside
+    for line in aside_lines([row for row in rows if row.needs_a_person]):
+        yield Finding("set aside", "wrong", line)
+    for line in aside_lines([row for row in rows if not row.needs_a_person]):
+        yield Finding("set aside", "missing", f"{line}; it is tried again by itself")
+    if not rows:
+        yield Finding("set aside", "ok", "nothing: all that was asked for could be done")
 
 
 def _catalogue(settings: Settings) -> Iterator[Finding]:

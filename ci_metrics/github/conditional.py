@@ -21,6 +21,8 @@ from typing import Protocol
 
 import zstandard
 
+from ci_metrics.private_files import make_file, make_folder
+
 _log = logging.getLogger(__name__)
 
 #: The file's `user_version`. Files of 0 hold answers as GitHub sent them, whose annotations may quote secrets: they are emptied.
@@ -58,7 +60,7 @@ class SQLiteConditionalCache:
         """
         self._path, self._max_bytes = path, max_bytes
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             self._db = self._open()
         except sqlite3.DatabaseError as error:
@@ -71,8 +73,7 @@ class SQLiteConditionalCache:
         self._since_count = 0
 
     def _open(self) -> sqlite3.Connection:
-        self._path.touch(mode=0o600)
-        self._path.chmod(0o600)
+        make_file(self._path)
         db = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA journal_mode=WAL")

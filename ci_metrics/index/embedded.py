@@ -18,10 +18,11 @@ from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 
-from ci_metrics.errors import PermanentError, TransientError
+from ci_metrics.errors import ContractError, PermanentError, TransientError
 from ci_metrics.index.analyzer import analyzed_words, has_all
 from ci_metrics.index.base import Body, Document, Kind, Where, Written
 from ci_metrics.index.embedded_sql import (
+    FORMAT,
     condition,
     counting_sql,
     ordering_sql,
@@ -31,6 +32,7 @@ from ci_metrics.index.embedded_sql import (
 )
 from ci_metrics.index.fields import exact_field
 from ci_metrics.index.validation import problem_of, write_error
+from ci_metrics.private_files import make_folder
 
 #: Seconds a writer waits for its turn.
 BUSY_SECONDS = 60.0
@@ -227,13 +229,14 @@ class EmbeddedIndex:
             raise PermanentError(f"{self.location}: {error.strerror}. Check CI_METRICS_HOME") from error
 
     def _prepared(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._path.parent)
         connection = self._open()
         try:
             _use_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
-            if connection.execute("PRAGMA user_version").fetchone()[0] != schema_version():
+            if format_of(connection, self.location) != schema_version():
                 with _transaction(connection):
+                    format_of(connection, self.location)  # a later version may have been there meanwhile
                     for statement in schema_statements():
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {schema_version()}")
@@ -257,6 +260,16 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def format_of(connection: sqlite3.Connection, name: str) -> int:
+    """The version that a file says it has. Raises ContractError when that is a later one than this version knows."""
+    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if found >> 24 > FORMAT:
+        raise ContractError(
+            f"{name} was written by a later version (format {found >> 24}, known up to {FORMAT}). Use that one"
+        )
+    return found
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

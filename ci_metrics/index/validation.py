@@ -22,6 +22,9 @@ _DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3])
 
 _LONG = 2**63
 
+#: The beginning of `write_error`'s text.
+_REFUSED = re.compile(r"(\d+) documents? (?:was|were) refused by ")
+
 
 def problem_of(kind: Kind, body: Body) -> str | None:
     """What is wrong with the body, naming the field; None when nothing is."""
@@ -34,6 +37,12 @@ def write_error(location: str, failures: Sequence[tuple[str, str]]) -> IndexWrit
     more = f"; and {len(failures) - NAMED_FAILURES} more" if len(failures) > NAMED_FAILURES else ""
     count = "1 document was" if len(failures) == 1 else f"{len(failures)} documents were"
     return IndexWriteError(f"{count} refused by {location}: {named}{more}")
+
+
+def refused_in(text: str) -> int:
+    """How many documents an error of `write_error` with this text was about; 0 for any other text."""
+    found = _REFUSED.match(text)
+    return int(found[1]) if found else 0
 
 
 def _problem(fields: Mapping[str, Field], body: Mapping[str, Any]) -> str | None:

@@ -22,6 +22,7 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 from ci_metrics.errors import ContractError
 from ci_metrics.llm.prompt import Prompt
 from ci_metrics.models import Verdict
+from ci_metrics.private_files import make_folder
 
 # A done batch's estimate counts in the hour in which it was sent; a day is more than enough.
 _KEEP_DONE_SECONDS = 86_400.0
@@ -141,7 +142,7 @@ class FileBatchLedger:
 
     def write(self, record: BatchRecord, contents: BatchContents | None = None) -> BatchRecord:
         """See BatchLedger. The rename of the record is the commit: files of questions that no record names are removed."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         if contents is not None:
             name = f"{record.id}.{uuid.uuid4().hex[:8]}.zst"
             self._replace(name, zstandard.compress(_CONTENTS.dump_json(contents)))
@@ -162,7 +163,7 @@ class FileBatchLedger:
         """See BatchLedger."""
         folder = self._folder / "waiting"
         if keys:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             self._replace(f"waiting/{partition}.json", _KEYS.dump_json(tuple(sorted(keys))))
         else:
             (folder / f"{partition}.json").unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from ci_metrics.errors import ContractError
+from ci_metrics.logs.encodings import in_utf8
 from ci_metrics.logs.extract import extract
 from ci_metrics.models import Extraction
 from ci_metrics.redaction import Care, Masker
@@ -22,7 +23,7 @@ _CONTEXTS = (3, 10, 40, 150)
 
 def window_of(raw: bytes) -> bytes:
     """The smallest window that gives the verdict of the whole log, redacted and marked; ContractError when the log shows no error."""
-    raw = Masker(Care.TEXT).masked(raw)
+    raw = Masker(Care.TEXT).masked(b"".join(in_utf8([raw])))
     whole = extract(raw)
     if whole.state != "errors":
         raise ContractError("the log shows no error: there is nothing to make a fixture of")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from heapq import nlargest
 from typing import Any, BinaryIO
 
@@ -17,9 +17,12 @@ import numpy as np
 from ci_metrics import compiled_expressions
 from ci_metrics.catalogue import Catalogue, Message, Role
 from ci_metrics.catalogue.engine import raw_engine
+from ci_metrics.logs.encodings import in_utf8
 
 #: Bytes of a log that are kept whole; of larger ones only the surroundings of the best matches are.
 BLOCK = 8 << 20
+#: Bytes that are read at once.
+_READ = 1 << 20
 #: Matches of one block whose surroundings are kept, and how many bytes around each.
 KEPT_HITS, KEPT_BEFORE, KEPT_AFTER = 300, 3_000, 9_000
 #: The head and the tail of a block that are always kept: a step may begin or end there.
@@ -66,22 +69,19 @@ class Block:
 
 
 def pieces(source: bytes | BinaryIO) -> Iterator[bytes]:
-    """The log in pieces of about `BLOCK` bytes that end at line ends (or anywhere, inside a line longer than that)."""
-    if isinstance(source, bytes):
-        at = 0
-        while at < len(source):
-            cut = len(source)
-            if cut - at > BLOCK:
-                cut = source.rfind(b"\n", at, at + BLOCK) + 1 or at + BLOCK
-            yield source if at == 0 and cut == len(source) else source[at:cut]
-            at = cut
-        return
+    """The log, in UTF-8, in pieces of at most `BLOCK` bytes that end at line ends (or anywhere, inside a longer line).
+
+    They are the same whichever way the log is given.
+    """
     rest = b""
-    while piece := source.read(BLOCK):
-        piece = rest + piece
-        cut = piece.rfind(b"\n") + 1 or len(piece)
-        rest = piece[cut:]
-        yield piece[:cut]
+    for chunk in in_utf8([source] if isinstance(source, bytes) else iter(partial(source.read, _READ), b"")):
+        rest = rest + chunk if rest else chunk
+        at = 0
+        while len(rest) - at > BLOCK:
+            cut = rest.rfind(b"\n", at, at + BLOCK) + 1 or at + BLOCK
+            yield rest[at:cut]
+            at = cut
+        rest = rest[at:] if at else rest
     if rest:
         yield rest
 

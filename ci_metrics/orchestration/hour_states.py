@@ -68,6 +68,13 @@ class HourStates:
         if before.open and not state.open:
             marker.unlink(missing_ok=True)
 
+    def remove(self, hour: str) -> None:
+        """Forget an hour."""
+        if hour in self._old.hours():
+            self._old.remove(hour)
+        (self._root / "open" / hour).unlink(missing_ok=True)
+        self._file(hour).unlink(missing_ok=True)
+
     def hours(self) -> list[str]:
         """Every hour that was ever worked on, in order."""
         new = (hour for month in self._months() for hour in self._listed(self._folder / month))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from ci_metrics.private_files import make_folder
 from ci_metrics.settings import Settings
 
 #: A run of the command line carries the process that executes it, so that the next one can tell whether it still lives.
@@ -32,7 +33,7 @@ _OPEN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRu
 def dagster_home(settings: Settings) -> Path:
     """The fixed Dagster home under CI_METRICS_HOME, made if missing, with the project's dagster.yaml in it."""
     home = settings.data_dir / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
+    make_folder(home)
     settings_file = home / "dagster.yaml"
     if not settings_file.exists():
         shutil.copyfile(DAGSTER_YAML, settings_file)

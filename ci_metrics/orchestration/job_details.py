@@ -17,6 +17,7 @@ from ci_metrics.history.job_reference import JobReference
 from ci_metrics.index.base import Document
 from ci_metrics.index.documents import Provenance, job_document
 from ci_metrics.logs import Background, redact
+from ci_metrics.logs.encodings import in_utf8
 from ci_metrics.logs.lines import text_of
 from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import Extraction, Job, JobLog, LogLine, Run, Verdict
@@ -192,8 +193,12 @@ def lines_around(log: BinaryIO, numbers: Collection[int]) -> tuple[LogLine, ...]
 
 
 def _raw_lines(log: BinaryIO) -> Iterator[bytes]:
-    for raw in log:
-        yield raw.rstrip(b"\r\n")
+    rest = b""
+    for chunk in in_utf8(log):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (line.rstrip(b"\r") for line in lines)
+    if rest:
+        yield rest.rstrip(b"\r")
 
 
 def _judge(ci: Parts, run: Run, job: Job, log: JobLog, read: Callable[[int], Extraction]) -> JobVerdicts:

@@ -31,6 +31,7 @@ from ci_metrics.orchestration.learned_weights import LearnedWeights
 from ci_metrics.orchestration.partitions import hour_start
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
+from ci_metrics.private_files import make_folder
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.budget import utc_now
@@ -91,7 +92,7 @@ class GitHubPart(_Opening):
     @cached_property
     def client(self) -> GitHub:
         """The client, with the conditional cache of this machine. Raises SettingsError when there are no credentials."""
-        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(self.settings.data_dir)
         cache = self._opened.enter_context(SQLiteConditionalCache(self.settings.data_dir / "github-cache.sqlite"))
         return self._opened.enter_context(open_github(self.settings, cache=cache))
 

@@ -260,6 +260,33 @@ class HourStore:
         reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
         return io.BufferedReader(reader, buffer_size=1 << 20)
 
+    # What is kept no longer
+
+    def stored_logs(self) -> dict[str, int]:
+        """Bytes of raw logs by hour."""
+        folder = self.root / "job_logs"
+        found: dict[str, int] = {}
+        for path, size in (folder.fs.du(folder.path, total=False) if folder.is_dir() else {}).items():
+            hour = path.rsplit("/", 2)[-2]
+            if path.endswith(".log.zst") and not path.rsplit("/", 1)[-1].startswith("."):
+                found[hour] = found.get(hour, 0) + size
+        return found
+
+    def remove_logs(self, hour: str) -> None:
+        """Delete an hour's raw logs; what was read of them stays."""
+        folder = self.root / "job_logs" / hour
+        if folder.is_dir():
+            folder.fs.rm(folder.path, recursive=True)
+
+    def remove(self, hour: str) -> None:
+        """Delete an hour: logs, rows, then what is known of it, so that what is left of it is still listed."""
+        self.remove_logs(hour)
+        with self._states.alone():
+            for path in self.root.glob(f"*/{hour}.parquet"):
+                path.unlink(missing_ok=True)
+            self._states.remove(hour)
+        self._seen.pop(hour, None)
+
     # Inside
 
     def _note(self, hour: str, before: HourState, state: HourState) -> None:

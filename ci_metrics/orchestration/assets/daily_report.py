@@ -11,6 +11,7 @@ import dagster as dg
 
 from ci_metrics.history.time_range import Window
 from ci_metrics.index.base import DocumentIndex
+from ci_metrics.orchestration.atomic_files import put
 from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
@@ -63,8 +64,7 @@ def report_day(hours: HoursPart, index: DocumentIndex, day: str) -> Mapping[str,
     target = hours.store.root / NAME / f"{day}.html"
     figures = made.figures
     if figures.jobs or not target.exists():  # an index that lost its documents is no reason to lose the page of them
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(render_page(made), encoding="utf-8")
+        put(target, render_page(made).encode())
     return {
         "report": dg.MetadataValue.url(target.as_uri()),
         "path": dg.MetadataValue.path(str(target)),

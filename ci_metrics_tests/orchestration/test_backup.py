@@ -1,0 +1,177 @@
+"""A backup holds what cannot be made again, is checked as a whole before anything changes, and brings all of it back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+import zipfile
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError
+from ci_metrics.index.base import Document
+from ci_metrics.index.fields import KINDS
+from ci_metrics.index.open import open_index
+from ci_metrics.orchestration.backup import check_backup, make_backup, restore_backup
+from ci_metrics.orchestration.labels import LabelStore
+from ci_metrics.orchestration.parts import HoursPart
+from ci_metrics.settings import Settings, load_settings
+from ci_metrics_tests.orchestration.home_0_1 import HOUR, files_of, home_of_0_1
+
+NOW = datetime(2026, 3, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A home of 0.1 that this version has looked at: states in their present form, the label in its own file."""
+    settings = home_of_0_1(tmp_path / "home")
+    HoursPart(settings).store.states()
+    (settings.data_dir / "batches").mkdir()
+    (settings.data_dir / "batches" / "b1.json").write_text("{}")
+    assert len(labels_of(settings)) == 1
+    return settings
+
+
+def labels_of(settings: Settings) -> Mapping[str, Document]:
+    with closing(open_index(settings)) as index:
+        index.ensure()
+        return dict(LabelStore(HoursPart(settings).store.root, index).labels())
+
+
+def documents_of(settings: Settings) -> dict[str, Any]:
+    with closing(open_index(settings)) as index:
+        return {each.id: each.body for kind in KINDS for each in index.scan(kind)}
+
+
+def hours_of(settings: Settings) -> dict[str, bytes]:
+    return {name: data for name, data in files_of(settings).items() if "/hours/" in name and "/." not in name}
+
+
+def rewritten(path: Path, change: Callable[[dict[str, bytes]], None]) -> None:
+    """The archive with other files in it."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    change(files)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+
+
+def test_hours_labels_verdicts_batches_and_documents_come_back_in_an_empty_home(
+    settings: Settings, tmp_path: Path
+) -> None:
+    made = make_backup(settings, tmp_path / "b.zip", NOW)
+    assert (made.hours, made.labels) == (1, 1)
+    assert check_backup(tmp_path / "b.zip") == made
+    there = load_settings({"CI_METRICS_HOME": str(tmp_path / "other")})
+    restore_backup(there, tmp_path / "b.zip", replace=False)
+    logs = f"/job_logs/{HOUR}/"
+    assert hours_of(there) == {name: data for name, data in hours_of(settings).items() if logs not in name}
+    assert documents_of(there) == documents_of(settings)
+    assert labels_of(there) == labels_of(settings)
+    assert HoursPart(there).store.state(HOUR) == HoursPart(settings).store.state(HOUR)
+    assert (there.data_dir / "batches" / "b1.json").read_text() == "{}"
+
+
+def test_data_that_is_there_is_only_replaced_when_that_is_said(settings: Settings, tmp_path: Path) -> None:
+    make_backup(settings, tmp_path / "b.zip", NOW)
+    expected = files_of(settings)
+    with closing(open_index(settings)) as index:
+        index.upsert([Document("jobs", "later", {"s_repo": "a/b"})])
+    root = settings.data_dir / "hours"
+    shutil.copy(root / "workflow_runs" / f"{HOUR}.parquet", root / "workflow_runs" / "2026-03-02T10.parquet")
+    (root / "workflow_jobs" / f"{HOUR}.parquet").write_bytes(b"damaged")
+    with pytest.raises(ContractError, match=r"there is data at .* already\. Say --replace"):
+        restore_backup(settings, tmp_path / "b.zip", replace=False)
+    assert "later" in documents_of(settings)
+    restore_backup(settings, tmp_path / "b.zip", replace=True)
+    assert hours_of(settings) == {
+        name: data for name, data in expected.items() if "/hours/" in name and "/." not in name
+    }
+    assert "later" not in documents_of(settings)
+
+
+def test_an_archive_is_its_owners_alone_and_never_written_over(settings: Settings, tmp_path: Path) -> None:
+    make_backup(settings, tmp_path / "new" / "b.zip", NOW)
+    assert stat.S_IMODE((tmp_path / "new" / "b.zip").stat().st_mode) == 0o600
+    with pytest.raises(ContractError, match="is there already"):
+        make_backup(settings, tmp_path / "new" / "b.zip", NOW)
+
+
+def test_nothing_is_backed_up_where_there_is_nothing(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="nothing to back up"):
+        make_backup(load_settings({"CI_METRICS_HOME": str(tmp_path / "no")}), tmp_path / "b.zip", NOW)
+    assert not (tmp_path / "b.zip").exists()
+
+
+def _manifest(change: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, bytes]], None]:
+    def act(files: dict[str, bytes]) -> None:
+        manifest = json.loads(files["manifest.json"])
+        change(manifest)
+        files["manifest.json"] = json.dumps(manifest).encode()
+
+    return act
+
+
+def _without(name: str) -> Callable[[dict[str, bytes]], None]:
+    def act(files: dict[str, bytes]) -> None:
+        del files[name]
+
+    return act
+
+
+def _outside(files: dict[str, bytes]) -> None:
+    manifest = json.loads(files["manifest.json"])
+    name = next(name for name in files if name.startswith("hours/"))
+    manifest["files"]["hours/../../escaped"] = manifest["files"].pop(name)
+    files["hours/../../escaped"] = files.pop(name)
+    files["manifest.json"] = json.dumps(manifest).encode()
+
+
+def _one_changed(files: dict[str, bytes]) -> None:
+    name = next(name for name in files if name.startswith("hours/"))
+    files[name] += b"x"
+
+
+REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
+    "later archive": (_manifest(lambda m: m.update(format=2, new="field")), "made by a later version"),
+    "later hours": (_manifest(lambda m: m.update(hours_format=99)), "written by a later version"),
+    "changed file": (_one_changed, "is damaged"),
+    "missing file": (_without("index.sqlite"), "does not hold the files"),
+    "further file": (lambda files: files.update({"hours/extra": b""}), "does not hold the files"),
+    "outside": (_outside, "which no backup has"),
+    "no manifest": (_without("manifest.json"), "no backup of ci_metrics"),
+    "damaged manifest": (lambda files: files.update({"manifest.json": b"{"}), "is damaged"),
+    "of a repository": (_manifest(lambda m: m.update(sample=False)), "a repository's data"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_a_whole_backup_of_this_version_changes_nothing(
+    name: str, settings: Settings, tmp_path: Path
+) -> None:
+    change, said = REFUSED[name]
+    make_backup(settings, tmp_path / "b.zip", NOW)
+    rewritten(tmp_path / "b.zip", change)
+    before = files_of(settings)
+    with pytest.raises(CiMetricsError, match=said):
+        restore_backup(settings, tmp_path / "b.zip", replace=True)
+    assert files_of(settings) == before
+    assert not list(tmp_path.rglob("escaped"))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_an_archive_cut_short_changes_nothing(share: float, settings: Settings, tmp_path: Path) -> None:
+    make_backup(settings, tmp_path / "b.zip", NOW)
+    data = (tmp_path / "b.zip").read_bytes()
+    (tmp_path / "b.zip").write_bytes(data[: int(len(data) * share)])
+    before = files_of(settings)
+    with pytest.raises(ContractError, match="no whole backup"):
+        restore_backup(settings, tmp_path / "b.zip", replace=True)
+    assert files_of(settings) == before
