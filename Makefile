@@ -4,7 +4,7 @@ PORT ?= 3000
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run ui test opensearch report clean
+.PHONY: help run ui test campaign opensearch report clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ test: .venv/dev.done ## lint, types, import rules, all tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+
+campaign: .venv/dev.done ## every fault of the campaign, some ten minutes; writes docs/reliability.md (`make test` tries a part)
+	$(BIN)/python -m tools.reliability
 
 opensearch: .venv/dev.done ## a real OpenSearch server on this machine, from Maven artifacts (needs Java 17 or newer, and Maven)
 	@deploy/opensearch/start.sh --port 9200

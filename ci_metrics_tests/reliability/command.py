@@ -26,7 +26,10 @@ ROOT = Path(__file__).parents[2]
 ANSWER_SECONDS = 1.0
 
 #: Seconds after which a command that has not ended hangs: undisturbed it takes some three.
-PATIENCE = 120
+PATIENCE = 90
+
+#: What the process that starts commands says itself: nothing, unless it is broken.
+_ITS_ERRORS = "parent.err"
 
 _PARENT = f"""
 import time
@@ -191,22 +194,24 @@ class Commands:
         }  # fmt: skip
         self._parent.stdin.write(json.dumps(given) + "\n")
         self._parent.stdin.flush()
-        code = int(self._parent.stdout.readline())
-        return Ended(code=code, out=out.read_text(), err=err.read_text())
+        code = self._parent.stdout.readline()
+        assert code, f"the process that starts commands ended: {(folder.parent / _ITS_ERRORS).read_text()[-2000:]}"
+        return Ended(code=int(code), out=out.read_text(), err=err.read_text())
 
 
 @contextmanager
 def commands(folder: Path) -> Iterator[Commands]:
     """The process that has imported everything, until the block ends. No settings of this machine reach it."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    parent = subprocess.Popen(
-        [sys.executable, "-c", _PARENT],
-        cwd=folder,
-        env={**kept, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    with (folder / _ITS_ERRORS).open("w") as errors:
+        parent = subprocess.Popen(
+            [sys.executable, "-c", _PARENT],
+            cwd=folder,
+            env={**kept, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
     with parent:
         yield Commands(parent)

@@ -6,7 +6,7 @@ What belongs here: its runs. Does not: what goes wrong with it (`cases.py`).
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.sample.scaling import scaled_world
@@ -22,27 +22,27 @@ def _rerun(run: RunSpec) -> RunSpec:
     return replace(run, attempts=(first, AttemptSpec(number=2, actor="dev-9", created_at=begun, jobs=again)))
 
 
-def _passing(job: JobSpec, begun: object) -> JobSpec:
-    later = begun - job.created_at  # type: ignore[operator]
+def _passing(job: JobSpec, begun: datetime) -> JobSpec:
+    later = begun - job.created_at
 
-    def moved(moment: object) -> object:
-        return moment + later if moment is not None else None  # type: ignore[operator]
+    def moved(moment: datetime | None) -> datetime | None:
+        return moment + later if moment is not None else None
 
     steps = tuple(
         replace(
             step,
             conclusion="success",
-            started_at=moved(step.started_at),  # type: ignore[arg-type]
-            completed_at=moved(step.completed_at),  # type: ignore[arg-type]
+            started_at=moved(step.started_at),
+            completed_at=moved(step.completed_at),
         )
         for step in job.steps
     )
     return replace(
         job,
         job_id=job.job_id + 500,
-        created_at=begun,  # type: ignore[arg-type]
-        started_at=moved(job.started_at),  # type: ignore[arg-type]
-        completed_at=moved(job.completed_at),  # type: ignore[arg-type]
+        created_at=begun,
+        started_at=moved(job.started_at),
+        completed_at=moved(job.completed_at),
         conclusion="success",
         steps=steps,
         annotations=(),
