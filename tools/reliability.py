@@ -3,7 +3,7 @@
 What belongs here: going through all cases and writing the page. Does not: the cases (`ci_metrics_tests/reliability/`).
 
     python -m tools.reliability             # all cases: some ten minutes on two cores
-    python -m tools.reliability PART ...    # GitHub, model, index, disk, files, process: the rest of the page stays
+    python -m tools.reliability PART ...    # GitHub, model, index, OpenSearch, disk, files, process: the rest of the page stays
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from ci_metrics_tests.reliability.campaign import Case, Tried, campaign
+from ci_metrics_tests import opensearch_server
+from ci_metrics_tests.reliability.campaign import Case, NotPossibleError, Tried, campaign
 from ci_metrics_tests.reliability.cases import CASES
 
 PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
@@ -73,18 +75,31 @@ def _cell(text: str, most: int = 220) -> str:
 
 def go_through(parts: Collection[str]) -> Iterator[Tried]:
     """Each case of these parts in turn, told as it ends."""
-    with campaign() as going:
+    with _opensearch(wanted="OpenSearch" in parts) as address, campaign(address) as going:
         for case in CASES:
             if case.part not in parts:
                 continue
             try:
                 tried = going.go_through(case)
-            except PermissionError as error:
+            except NotPossibleError as error:
                 tried = Tried(case=case, wrong=(f"not tried: {error}",), happened="")
             print("held " if tried.held else "BROKE", case.name, "|", tried.happened[:200], flush=True)
             for wrong in tried.wrong:
                 print("       -", wrong[:600], flush=True)
             yield tried
+
+
+@contextmanager
+def _opensearch(*, wanted: bool) -> Iterator[str]:
+    """The address of a real server, which ends with the block; "" where there can be none."""
+    opensearch_server.begin_session()
+    try:
+        yield opensearch_server.server_url() if wanted else ""
+    except opensearch_server.NoServerError as error:
+        print(f"no OpenSearch: {error}", flush=True)
+        yield ""
+    finally:
+        opensearch_server.end_session()
 
 
 def main() -> int:

@@ -10,11 +10,14 @@ import os
 import re
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from opensearchpy import OpenSearch
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.index.base import Kind
@@ -23,6 +26,7 @@ from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import load_settings
 from ci_metrics_tests.llm.model_server import KEY, ModelServer
 from ci_metrics_tests.reliability.command import Commands, Ended, Ways, commands
+from ci_metrics_tests.reliability.index_proxy import IndexProxy, index_proxy
 from ci_metrics_tests.reliability.world import FIRST, LAST, WORLD
 
 KINDS: tuple[Kind, ...] = ("workflows", "jobs", "steps")
@@ -39,6 +43,10 @@ Cost = Literal["nothing", "a run", "a repository", "an hour", "anything"]
 
 #: The documents that make up one of each, by the field that they share.
 _SHARED = {"a run": "s_workflow_id", "a repository": "s_repo", "an hour": "s_partition"}
+
+
+class NotPossibleError(Exception):
+    """This machine cannot bring about the fault: says why."""
 
 
 @dataclass(slots=True)
@@ -68,7 +76,30 @@ class Site:
             "MAX_RPM": "10000",
         }
 
+    def write_to(self, opensearch: str) -> None:
+        """Have documents written to a real server in this case's every run, through a proxy, into indices of its own."""
+        if not opensearch:
+            raise NotPossibleError("there is no OpenSearch server")
+        self.proxy = self._servers.enter_context(index_proxy(opensearch))
+        names = {
+            name: f"campaign-{uuid.uuid4().hex[:12]}-{name}" for name in ("workflows", "jobs", "steps", "verdicts")
+        }
+        self._servers.callback(_remove_indices, opensearch, list(names.values()))
+        self._lasting |= {
+            "WORKFLOW_INDEX": f"{self.proxy.url}/{names['workflows']}",
+            "JOB_INDEX": f"{self.proxy.url}/{names['jobs']}",
+            "STEPS_INDEX": f"{self.proxy.url}/{names['steps']}",
+            "ERROR_CLASSIFICATION_INDEX": names["verdicts"],
+        }
+
+    def close(self) -> None:
+        """End what lasts as long as the case."""
+        self.stack.close()
+        self._servers.close()
+
+    proxy: IndexProxy | None = None
     _lasting: dict[str, str] = field(default_factory=dict)
+    _servers: ExitStack = field(default_factory=ExitStack)
 
     def settings(self) -> dict[str, str]:
         """The command's environment."""
@@ -92,6 +123,8 @@ class Site:
         self.stack.close()
         self.github.faults.clear()
         self.model.no_faults()
+        if self.proxy is not None:
+            self.proxy.fault = self.proxy.refused = None
         self.ways, self.environment = Ways(), {}
 
     def documents(self) -> Bodies:
@@ -105,6 +138,13 @@ class Site:
         except CiMetricsError:
             return {}
         return {key: _plain(body) for key, body in found.items()}
+
+
+def _remove_indices(opensearch: str, names: list[str]) -> None:
+    with closing(OpenSearch(opensearch, timeout=60)) as client:
+        client.indices.delete(index=",".join(names), params={"ignore_unavailable": "true"})
+        for name in names:
+            client.indices.delete_index_template(f"ci-metrics-{name}", params={"ignore": 404})
 
 
 def _plain(value: Any) -> Any:
@@ -122,7 +162,7 @@ class Case:
     inject: Callable[[Site], None]
     costs: Cost = "anything"
     ends: frozenset[str] = frozenset({"complete", "unfinished", "failed"})
-    prepare: Callable[[Site], None] | None = None  # for both runs: a model that is asked
+    model: bool = False  # a model is asked for each verdict, in both runs
     after_a_run: bool = False  # the hours were done once before
     bounded: bool = False  # among those that `make test` tries
     opensearch: bool = False  # needs a real server
@@ -155,6 +195,7 @@ class Campaign:
 
     folder: Path
     commands: Commands
+    opensearch: str = ""  # the address of a real server; "" when there is none
     _expected: dict[bool, Bodies] = field(default_factory=dict)
 
     @contextmanager
@@ -171,7 +212,7 @@ class Campaign:
             try:
                 yield site
             finally:
-                site.stack.close()
+                site.close()
                 shutil.rmtree(home.parent)
 
     @property
@@ -181,11 +222,11 @@ class Campaign:
 
     def expected(self, case: Case) -> Bodies:
         """The documents of an undisturbed run; with a model, its verdicts."""
-        asks = case.prepare is not None
+        asks = case.model
         if asks not in self._expected:
             with self.site() as site:
-                if case.prepare:
-                    case.prepare(site)
+                if asks:
+                    site.ask_the_model()
                 ended = site.upload()
                 assert ended.state == "complete", ended
                 self._expected[asks] = site.documents()
@@ -195,11 +236,13 @@ class Campaign:
         return self._expected[asks]
 
     def go_through(self, case: Case) -> Tried:
-        """Inject, run, judge; take away, run, compare. Raises PermissionError for a fault that only root can bring about."""
+        """Inject, run, judge; take away, run, compare. Raises NotPossibleError."""
         expected = self.expected(case)
         with self.site(after_a_run=case.after_a_run) as site:
-            if case.prepare:
-                case.prepare(site)
+            if case.model:
+                site.ask_the_model()
+            if case.opensearch:
+                site.write_to(self.opensearch)
             case.inject(site)
             disturbed = site.upload()
             site.mend()
@@ -218,14 +261,17 @@ class Campaign:
 
 
 @contextmanager
-def campaign() -> Iterator[Campaign]:
-    """A campaign with its processes, until the block ends; in memory where there is such a file system."""
+def campaign(opensearch: str = "") -> Iterator[Campaign]:
+    """A campaign with its processes, until the block ends; in memory where there is such a file system.
+
+    `opensearch`: the address of a real server.
+    """
     memory = Path("/dev/shm")  # a run writes some hundred small files, and waits for the disk at each
     parent = memory if os.access(memory, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="ci-metrics-campaign-", dir=parent) as name:
         Path(name).chmod(0o755)  # one of the processes has no rights here
         with commands(Path(name)) as started:
-            yield Campaign(Path(name), started)
+            yield Campaign(Path(name), started, opensearch)
 
 
 def _lacking(expected: Bodies, found: Bodies, case: Case) -> list[Key]:

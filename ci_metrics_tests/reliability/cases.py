@@ -13,6 +13,7 @@ import os
 import random
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,8 +21,10 @@ from typing import Any
 
 from ci_metrics.sample.faults import Fault, FaultKind
 from ci_metrics_tests.llm.model_server import Fault as ModelFault
-from ci_metrics_tests.reliability.campaign import Case, Cost, Site
+from ci_metrics_tests.reliability.campaign import Case, Cost, NotPossibleError, Site
 from ci_metrics_tests.reliability.command import Strike
+from ci_metrics_tests.reliability.index_proxy import Answer
+from ci_metrics_tests.reliability.index_proxy import Fault as IndexFault
 from ci_metrics_tests.reliability.strangers import Stranger, stranger
 
 #: As often as the client tries one request, so that one of them fails for good.
@@ -104,7 +107,7 @@ def _of_github() -> Iterator[Case]:
     yield _github("drip_head", "jobs", "anything", NAMED, seconds=0.02)
     yield _github("hang", "jobs", "anything", NAMED, seconds=5)
     for kind in ("html", "html_as_text", "half", "half_unsized", "empty", "gzip", "break", "redirect_loop", "cut"):
-        yield _github(kind, "log_storage", "anything", ASIDE, bounded=kind == "half_unsized")  # type: ignore[arg-type]
+        yield _github(kind, "log_storage", "anything", ASIDE, bounded=kind == "half_unsized")
     yield _github("status", "log_storage", "anything", ASIDE, status=503, bounded=True)
     yield _github("status", "log", "anything", frozenset({"complete"}), status=404)
     yield _github("drip", "log_storage", "anything", ASIDE, seconds=0.02)
@@ -133,7 +136,7 @@ def _of_the_model() -> Iterator[Case]:
             part="model",
             what=f"{kind} always",
             inject=inject,
-            prepare=Site.ask_the_model,
+            model=True,
             ends=frozenset({"complete", "unfinished"}),
             bounded=kind == "500",
         )
@@ -150,7 +153,7 @@ def _of_the_model() -> Iterator[Case]:
     def gone(site: Site) -> None:
         site.environment["API_BASE_URL"] = "http://127.0.0.1:9"
 
-    model = partial(Case, part="model", prepare=Site.ask_the_model)
+    model = partial(Case, part="model", model=True)
     yield model(what="three bad answers, then good ones", inject=once, costs="nothing", ends=WELL)
     yield model(what="no answer", inject=hangs, ends=ASIDE)
     yield model(what="an answer that comes a byte now and then", inject=drips, ends=ASIDE)
@@ -213,6 +216,47 @@ def _index_file(site: Site) -> Path:
     return site.data / "index.sqlite"
 
 
+def _through_a_proxy(fault: IndexFault, site: Site) -> None:
+    assert site.proxy is not None
+    site.proxy.fault = fault
+
+
+def _of_opensearch() -> Iterator[Case]:
+    seen: Counter[str] = Counter()
+
+    def each(number: int, answer: Answer) -> IndexFault:
+        def fault(address: str, body: bytes) -> Answer | None:
+            seen[str(number)] += 1
+            return answer if seen[str(number)] % number == 0 else None
+
+        return fault
+
+    def large(address: str, body: bytes) -> Answer | None:
+        return Answer(413, "too large") if "_bulk" in address and len(body) > 20_000 else None
+
+    def bulks(answer: Answer) -> IndexFault:
+        return lambda address, body: answer if "_bulk" in address else None
+
+    def refuses(site: Site) -> None:
+        assert site.proxy is not None
+        site.proxy.refused = "github-job-9000000000-"
+
+    server = partial(Case, part="OpenSearch", opensearch=True)
+    yield server(
+        what="413 for bulks above 20 kB",
+        inject=partial(_through_a_proxy, large),
+        ends=WELL,
+        costs="nothing",
+        known="bulks are not split on 413",
+    )
+    yield server(what="503 for every third request", inject=partial(_through_a_proxy, each(3, Answer(503))), ends=WELL)
+    yield server(what="503 for all bulks", inject=partial(_through_a_proxy, bulks(Answer(503))), ends=FAILED)
+    yield server(what="429 for all bulks", inject=partial(_through_a_proxy, bulks(Answer(429))), ends=FAILED)
+    yield server(what="403 for all bulks", inject=partial(_through_a_proxy, bulks(Answer(403))), ends=FAILED)
+    yield server(what="bulks break off", inject=partial(_through_a_proxy, bulks(Answer(0))), ends=FAILED)
+    yield server(what="one document is refused", inject=refuses, ends=NAMED, costs="an hour")
+
+
 def _of_the_disk() -> Iterator[Case]:
     def full(site: Site, size: str) -> None:
         _mounted(site, f"size={size}")
@@ -245,12 +289,12 @@ def _of_the_disk() -> Iterator[Case]:
 
 
 def _mounted(site: Site, options: str) -> None:
-    """A file system of its own below the home; grown when the fault is taken away. Raises OSError without the right to."""
+    """A file system of its own below the home; grown when the fault is taken away. Raises NotPossibleError."""
     site.data.mkdir(parents=True, exist_ok=True)
     data = str(site.data)
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", data], capture_output=True, text=True)
     if done.returncode:
-        raise PermissionError(f"a file system can be mounted by root only: {done.stderr.strip()}")
+        raise NotPossibleError(f"a file system can be mounted by root only: {done.stderr.strip()}")
 
     def grow() -> None:
         kept = site.home / "kept"
@@ -333,6 +377,7 @@ CASES: tuple[Case, ...] = (
     *_of_github(),
     *_of_the_model(),
     *_of_the_index(),
+    *_of_opensearch(),
     *_of_the_disk(),
     *_of_files(),
     *_of_the_process(),
