@@ -4,7 +4,7 @@ PORT ?= 3000
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run ui test fuzz audit opensearch report clean
+.PHONY: help run ui test fuzz audit campaign opensearch report clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ fuzz: .venv/dev.done ## look for counterexamples to what holds for any log and a
 
 audit: .venv/dev.done ## known holes in the locked packages, where the database of them can be reached
 	@$(BIN)/python scripts/audit.py
+
+campaign: .venv/dev.done ## every fault of the campaign, some ten minutes; writes docs/reliability.md (`make test` tries a part)
+	$(BIN)/python -m tools.reliability
 
 opensearch: .venv/dev.done ## a real OpenSearch server on this machine, from Maven artifacts (needs Java 17 or newer, and Maven)
 	@deploy/opensearch/start.sh --port 9200

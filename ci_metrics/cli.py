@@ -1,7 +1,8 @@
 """The `ci-metrics` command: names the subcommands and turns known errors into one line and an exit code.
 
 What belongs here: the table of subcommands. Does not: what they do (`commands/`).
-Exit codes: 0 done; 1 the work failed; 2 wrong usage or settings; 141 the reader of the output went away.
+Exit codes: 0 done; 1 the work failed; 2 wrong usage or settings; 3 something was not to be had, the rest is done (`upload`);
+141 the reader of the output went away.
 """
 
 from __future__ import annotations
@@ -105,4 +106,7 @@ def main() -> None:
     except BrokenPipeError:  # whoever read the output has closed it, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(128 + signal.SIGPIPE) from None
+    except OSError as error:  # what our own code has not put in words: a full disk, a folder without rights
+        print(f"ci-metrics: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        raise SystemExit(1) from None
     raise SystemExit(result if isinstance(result, int) else 0)

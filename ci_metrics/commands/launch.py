@@ -5,6 +5,10 @@ What belongs here: the launch that the command line and the tests use. Does not:
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
+
 import dagster as dg
 
 from ci_metrics.definitions import build_definitions
@@ -38,12 +42,27 @@ def run_hours(
     """
     definitions = build_definitions(settings=settings, resource_overrides={"hours": HoursPart(settings, on_hour)})
     level = "CRITICAL" if quiet else "DEBUG" if verbose else "INFO"
-    return definitions.resolve_job_def(job).execute_in_process(
-        instance=instance,
-        tags={RANGE_START: first, RANGE_END: last, **own_pid_tag(), **({REASON_TAG: reason} if reason else {})},
-        run_config=dg.RunConfig(
-            loggers={"people": {"config": {"log_level": level}}},
-            ops={CLASSIFICATIONS: only} if only is not None else {},
-        ),
-        raise_on_error=False,
-    )
+    with _own_output():
+        return definitions.resolve_job_def(job).execute_in_process(
+            instance=instance,
+            tags={RANGE_START: first, RANGE_END: last, **own_pid_tag(), **({REASON_TAG: reason} if reason else {})},
+            run_config=dg.RunConfig(
+                loggers={"people": {"config": {"log_level": level}}},
+                ops={CLASSIFICATIONS: only} if only is not None else {},
+            ),
+            raise_on_error=False,
+        )
+
+
+@contextlib.contextmanager
+def _own_output() -> Iterator[None]:
+    """Standard output and error are afterwards what they were: Dagster leads each step's to a file, and leaves it so when
+    that file's disk is full. Then nothing could be said any more.
+    """
+    kept = {number: os.dup(number) for number in (1, 2)}
+    try:
+        yield
+    finally:
+        for number, own in kept.items():
+            os.dup2(own, number)
+            os.close(own)

@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import dagster as dg
 from cyclopts import Parameter
@@ -44,6 +44,9 @@ def upload(
 
     With no settings at all: the sample GitHub's day. With GITHUB_TOKEN and REPO: the last HOURS_BACK closed hours.
 
+    Exit code 0: complete, all that GitHub has by now has landed. 3: unfinished, something was not to be had; it is named
+    and comes with a later run, the rest has landed. 1: failed, an hour or all of them could not be done. 2: wrong settings.
+
     Parameters
     ----------
     from_
@@ -66,6 +69,11 @@ def upload(
         if not talk.quiet:
             print(f"No REPO is set, so this is the sample GitHub: {', '.join(sample.repo)}, {first} to {last}.")
         return run(sample, first, last, talk)
+
+
+#: How a run ends: all that is there by now landed; something was not to be had and is named; an hour could not be done.
+End = Literal["complete", "unfinished", "failed"]
+EXIT_CODES: dict[End, int] = {"complete": 0, "failed": 1, "unfinished": 3}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -114,15 +122,22 @@ def run(settings: Settings, first: str, last: str, talk: Talk) -> int:
         )
     seconds = time.monotonic() - began
     summary = _summary(settings, hours_between(first, last), since, must=result.success)
+    ended = ended_as(summary, succeeded=result.success)
     if talk.as_json:
         known = dataclasses.asdict(summary) if summary else {}
-        print(json.dumps({**known, "seconds": round(seconds, 1), "success": result.success}))
+        print(json.dumps({**known, "seconds": round(seconds, 1), "state": ended, "success": ended == "complete"}))
     elif summary and (result.success or summary.runs):
         show_summary(summary, settings, first, last, seconds, done=result.success)
-    if not result.success:
+    if ended == "failed":
         print(f"ci-metrics: the run failed: {failure_words(result)}", file=sys.stderr)
-        return 1
-    return 0
+    return EXIT_CODES[ended]
+
+
+def ended_as(summary: Summary | None, *, succeeded: bool) -> End:
+    """How a run over hours ended. Runs that still go on, and verdicts that wait for a batch, are not missing."""
+    if not succeeded or summary is None:
+        return "failed"
+    return "unfinished" if summary.problems else "complete"
 
 
 def _summary(settings: Settings, hours: list[str], since: datetime, *, must: bool) -> Summary | None:

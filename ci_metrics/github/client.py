@@ -17,11 +17,11 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from ci_metrics.addresses import is_loopback
+from ci_metrics.deadline import GRACE
 from ci_metrics.errors import ContractError, IncompleteError, NotFoundError
 from ci_metrics.github import passing_runs, pull_requests, run_search
 from ci_metrics.github.auth import Credentials, credentials_of
 from ci_metrics.github.conditional import ConditionalCache
-from ci_metrics.github.deadline import GRACE
 from ci_metrics.github.download import LogDownloads
 from ci_metrics.github.limiter import shared_limiter
 from ci_metrics.github.listings import read_listing

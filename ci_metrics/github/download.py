@@ -15,10 +15,10 @@ from collections.abc import Callable
 import httpx
 
 from ci_metrics.addresses import is_loopback
+from ci_metrics.deadline import Deadline
 from ci_metrics.errors import NotFoundError, TransientError
 from ci_metrics.github.answers import joined, no_answer, shown_address, whole_number
 from ci_metrics.github.capped_log import CappedLog
-from ci_metrics.github.deadline import Deadline
 from ci_metrics.github.log_end import LogEnd, any_step_ended, content_range, ended, is_a_page
 from ci_metrics.github.request_counts import STORAGE
 from ci_metrics.github.text import shown

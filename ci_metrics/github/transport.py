@@ -19,6 +19,7 @@ import httpx
 
 from ci_metrics import __version__
 from ci_metrics.addresses import is_loopback
+from ci_metrics.deadline import GRACE, Deadline
 from ci_metrics.errors import ContractError, PermanentError, RateLimitedError, TransientError
 from ci_metrics.github.answers import (
     READING,
@@ -34,7 +35,6 @@ from ci_metrics.github.answers import (
 )
 from ci_metrics.github.auth import Credentials
 from ci_metrics.github.conditional import ConditionalCache, KeptAnswer
-from ci_metrics.github.deadline import GRACE, Deadline
 from ci_metrics.github.pages import PAGE, Page, Shape
 from ci_metrics.github.request_counts import Counts
 from ci_metrics.github.retry_policy import Patience

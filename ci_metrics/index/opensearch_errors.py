@@ -13,6 +13,7 @@ from opensearchpy.exceptions import (
     ConnectionTimeout,
     NotFoundError,
     OpenSearchException,
+    SerializationError,
     SSLError,
     TransportError,
 )
@@ -33,6 +34,10 @@ def explained(where: str) -> Iterator[None]:
         yield
     except OpenSearchException as error:
         raise explanation(error, where) from error
+    except (AttributeError, TypeError, LookupError) as error:  # an answer of another shape
+        raise errors.PermanentError(
+            f"{where}: what answers there is not OpenSearch ({type(error).__name__}: {error}). Check the index address"
+        ) from error
 
 
 def explanation(error: OpenSearchException, where: str) -> errors.CiMetricsError:
@@ -52,8 +57,10 @@ def explanation(error: OpenSearchException, where: str) -> errors.CiMetricsError
                 "OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD, and what that user may do"
             )
         case NotFoundError():
-            return errors.NotFoundError(
-                f"{where}: {_text(error)}. It is made at the first upload; check the index name"
+            return errors.NotFoundError(f"{where}: {_text(error)}. {_NOT_THERE}")
+        case SerializationError():
+            return errors.PermanentError(
+                f"{where}: what answers there is not OpenSearch ({error}). Check the index address"
             )
         case TransportError() if error.status_code in RETRYABLE:
             return errors.TransientError(f"{where}: HTTP {error.status_code} ({_text(error)})")

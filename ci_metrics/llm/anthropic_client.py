@@ -16,6 +16,7 @@ import httpx2
 from anthropic.types import Message
 from anthropic.types.messages import MessageBatch
 
+from ci_metrics.deadline import bounded_answers
 from ci_metrics.errors import NotFoundError, TransientError
 from ci_metrics.llm.client_protocol import ANSWER_TOKENS, BatchResult, BatchState, ModelReply
 from ci_metrics.llm.endpoint import SCHEMA, SCHEMA_WORDS, EndpointClient, RefusedError, asked_in_words, counted
@@ -53,7 +54,7 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
 
     def _connect(self, api_key: str, base: str, timeout: float) -> anthropic.Anthropic:
         http = anthropic.DefaultHttpxClient(
-            follow_redirects=False, timeout=timeout
+            follow_redirects=False, timeout=timeout, event_hooks=bounded_answers(timeout)
         )  # the key and the log stay with this address
         return anthropic.Anthropic(api_key=api_key, base_url=base, max_retries=0, timeout=timeout, http_client=http)
 

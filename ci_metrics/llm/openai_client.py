@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import openai
 from openai.types.chat import ChatCompletion
 
+from ci_metrics.deadline import bounded_answers
 from ci_metrics.errors import TransientError
 from ci_metrics.llm.client_protocol import ModelReply
 from ci_metrics.llm.endpoint import SCHEMA, SCHEMA_WORDS, EndpointClient, RefusedError, asked_in_words, counted
@@ -47,7 +48,7 @@ class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
 
     def _connect(self, api_key: str, base: str, timeout: float) -> openai.OpenAI:
         http = openai.DefaultHttpxClient(
-            follow_redirects=False, timeout=timeout
+            follow_redirects=False, timeout=timeout, event_hooks=bounded_answers(timeout)
         )  # the key and the log stay with this address
         return openai.OpenAI(api_key=api_key, base_url=base, max_retries=0, timeout=timeout, http_client=http)
 

@@ -47,6 +47,14 @@ DOCUMENTS_COMPLETE = dg.AssetCheckSpec(
     blocking=True,
     description="The index holds every document of the hour, and every failed job's document has its state.",
 )
+NOTHING_SET_ASIDE = dg.AssetCheckSpec(
+    "nothing_set_aside",
+    asset="indexed_documents",
+    description=(
+        "All that GitHub has of the hours by now is in the index: no repository, run, job or log could not be had. Runs that "
+        "still go on are counted, and are not missing."
+    ),
+)
 NEW_AND_SPIKING_GROUPS = dg.AssetCheckSpec(
     "new_and_spiking_groups",
     asset="failure_history",
@@ -111,6 +119,28 @@ def documents_complete(
         check_name=DOCUMENTS_COMPLETE.name,
         passed=not wrong,
         metadata={"problems": len(wrong), "first": "; ".join(wrong[:5])},
+    )
+
+
+def nothing_set_aside(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
+    """Whether something of the hours could not be had when it was asked for last; each such thing is named with its reason."""
+    states = {hour: store.state(hour) for hour in hours}
+    missing = [
+        {"hour": hour, "what": what, "why": why}
+        for hour, state in states.items()
+        for what, why in state.set_aside.items()
+    ]
+    still_going = sum(record.unfinished for state in states.values() for record in state.assets.values())
+    return dg.AssetCheckResult(
+        check_name=NOTHING_SET_ASIDE.name,
+        passed=not missing,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "set_aside": len(missing),
+            "still_going": still_going,
+            "open_verdicts": sum(state.open for state in states.values()),
+            "named": markdown_table(missing, ("hour", "what", "why")),
+        },
     )
 
 

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+from sqlalchemy.exc import DBAPIError
 
+from ci_metrics.errors import CiMetricsError, PermanentError
 from ci_metrics.private_files import make_folder
 from ci_metrics.settings import Settings
 
@@ -42,11 +44,32 @@ def dagster_home(settings: Settings) -> Path:
 
 @contextmanager
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """The instance in that home; runs whose process has died are marked as failed first, and their pool slots freed."""
+    """The instance in that home; runs whose process has died are marked as failed first, and their pool slots freed.
+
+    Raises PermanentError where its files cannot be written or read, while it is open, too: Dagster lets such trouble of
+    its database through as it came.
+    """
     os.environ.setdefault(_ONE_EVENT_AN_ASSET, "true")
-    with dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance:
-        _bury_the_dead(instance)
-        yield instance
+    try:
+        with dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance:
+            _bury_the_dead(instance)
+            yield instance
+    except CiMetricsError:
+        raise
+    except Exception as error:
+        trouble = _trouble_of_files(error)
+        if trouble is None:
+            raise
+        said = trouble.strerror if isinstance(trouble, OSError) else trouble.orig
+        where = trouble.filename if isinstance(trouble, OSError) and trouble.filename else settings.data_dir / "dagster"
+        raise PermanentError(f"{where}: {said}. Check the disk space, and who may write there") from error
+
+
+def _trouble_of_files(error: BaseException | None) -> OSError | DBAPIError | None:
+    """What of an error and its causes a disk is to blame for."""
+    while error is not None and not isinstance(error, OSError | DBAPIError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def own_pid_tag() -> Mapping[str, str]:

@@ -7,6 +7,7 @@ category from the words in it; `answer` replaces that.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -298,6 +299,14 @@ class _Handler(BaseHTTPRequestHandler):
                 return None
             if fault.kind == "redirect":
                 return self._send(307, b"", {"location": self.owner.redirect_to + self.path})
+            if fault.kind == "drip":  # one byte every `seconds`, without end
+                self.send_response(200)
+                self.send_header("content-length", "1000000")
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    while True:
+                        self.wfile.write(b" ")
+                        time.sleep(fault.seconds)
             if fault.kind == "html":
                 return self._send(200, b"<html>Sign in to the proxy</html>", {"content-type": "text/html"})
         refused = self._refusal(body)

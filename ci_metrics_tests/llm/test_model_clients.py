@@ -343,3 +343,13 @@ def test_the_real_endpoint_answers_in_the_schema_and_reads_its_cache() -> None:
 
 def test_anthropics_sdk_is_of_the_generation_this_was_written_for() -> None:
     assert anthropic.__version__.startswith("2.")
+
+
+@pytest.mark.parametrize("api_format", FORMATS)
+def test_an_answer_that_comes_a_byte_now_and_then_is_not_waited_for(
+    make_client: MakeClient, server: ModelServer, api_format: str
+) -> None:
+    client = make_client(api_format, timeout=0.5, policy=RetryPolicy(attempts=1))
+    server.fault(Fault("drip", seconds=0.05))
+    with pytest.raises(TransientError, match=r"[Tt]imed out"):
+        client.ask(a_prompt())

@@ -61,6 +61,12 @@ def said(result: dg.ExecuteInProcessResult) -> str:
     return "".join(str(failure.user_failure_data.description) for failure in failures if failure.user_failure_data)
 
 
+def warns_of_nothing(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether the check of what was set aside passed."""
+    [passed] = [each.passed for each in result.get_asset_check_evaluations() if each.check_name == "nothing_set_aside"]
+    return passed
+
+
 def set_aside(settings: Settings, hour: str) -> dict[str, str]:
     with open_parts(settings) as parts:
         return parts.hours.store.state(hour).set_aside
@@ -111,10 +117,14 @@ def test_a_run_that_github_refuses_costs_no_other_run(settings: Settings, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr(GitHub, "attempts", refusing)
-        assert ingest(settings).success
+        result = ingest(settings)
+    assert result.success
+    assert not warns_of_nothing(result)
     assert landed(settings) == {HOURS[0]: JOBS_AN_HOUR // 2, HOURS[1]: JOBS_AN_HOUR, HOURS[2]: JOBS_AN_HOUR}
     assert set_aside(settings, HOURS[0]) == {f"{WORLD.repos[0]} run {refused}": "NotFoundError: 404 Not Found"}
-    assert ingest(settings).success
+    again = ingest(settings)
+    assert again.success
+    assert warns_of_nothing(again)
     assert landed(settings) == dict.fromkeys(HOURS, JOBS_AN_HOUR)
 
 

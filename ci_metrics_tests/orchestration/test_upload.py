@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ci_metrics.commands.sample_mode import sample_settings
-from ci_metrics.commands.upload import upload
+from ci_metrics.commands.upload import EXIT_CODES, ended_as, upload
 from ci_metrics.errors import SettingsError
+from ci_metrics.orchestration.summary import Summary
 from ci_metrics.settings import load_settings
 
 
@@ -38,3 +39,20 @@ def test_the_sample_asks_a_model_only_when_classification_was_switched_on(enable
     sample = sample_settings(given, "http://127.0.0.1:1", ("o/r",))
     assert sample.enable_error_classification
     assert sample.uses_model == asks
+
+
+@pytest.mark.parametrize(
+    ("summary", "succeeded", "code"),
+    [
+        (Summary(hours=1), True, 0),
+        (Summary(hours=1, unfinished_jobs=3, unfinished_hours=("2026-03-02T05",)), True, 0),
+        (Summary(hours=1, problems={"o/r listing of runs": "404"}), True, 3),
+        (Summary(hours=1, problems={"o/r listing of runs": "404"}), False, 1),
+        (Summary(hours=1), False, 1),
+        (None, False, 1),
+    ],
+)
+def test_the_exit_code_tells_complete_from_unfinished_from_failed(
+    summary: Summary | None, succeeded: bool, code: int
+) -> None:
+    assert EXIT_CODES[ended_as(summary, succeeded=succeeded)] == code

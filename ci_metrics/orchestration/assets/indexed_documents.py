@@ -48,7 +48,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         group="documents",
         kinds={"opensearch"},
         pool="index",
-        checks=[checks.DOCUMENTS_COMPLETE],
+        checks=[checks.DOCUMENTS_COMPLETE, checks.NOTHING_SET_ASIDE],
         description=(
             "One document per attempt of each workflow, job and step, with the verdict on what failed, upserted under its "
             "deterministic id. Only documents that differ from what the index holds are written."
@@ -72,7 +72,10 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
             again=lambda hour: work(hour, trusting=False),
         )
         classified = judge.settings.enable_error_classification
-        return with_checks(checks.documents_complete(hours.store, index.documents, done, classified=classified))
+        return with_checks(
+            checks.documents_complete(hours.store, index.documents, done, classified=classified),
+            checks.nothing_set_aside(hours.store, context.partition_keys),
+        )
 
     return indexed_documents
 

@@ -1,6 +1,6 @@
 """How long one answer may take in all, its headers too.
 
-What belongs here: the time left. Does not: repeating what took too long (`retry_policy.py`).
+What belongs here: the time left. Does not: repeating what took too long (`retrying.py`).
 
 A read timeout counts from one byte to the next: an answer that comes a byte a second holds its
 connection for hours and never meets one. httpcore hands a request's read timeout to the socket anew
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import httpx
 
@@ -55,3 +56,15 @@ class Deadline:
         for chunk in response.iter_bytes():
             self._received += len(chunk)
             yield chunk
+
+
+def bounded_answers(seconds: float) -> Mapping[str, list[Callable[[Any], None]]]:
+    """For the `event_hooks=` of a client whose requests an SDK makes: each answer takes so many seconds at most.
+
+    Of an answer that is read in pieces that holds for each request alike; a body's length buys no time.
+    """
+
+    def bound(request: Any) -> None:
+        request.extensions = {**request.extensions, **Deadline(seconds).extensions}
+
+    return {"request": [bound]}
