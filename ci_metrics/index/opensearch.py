@@ -18,7 +18,7 @@ from opensearchpy.exceptions import OpenSearchException
 
 from ci_metrics.errors import TransientError
 from ci_metrics.index.base import Body, Document, Kind, Where, Written
-from ci_metrics.index.fields import KINDS, countable_field
+from ci_metrics.index.fields import KINDS, countable_field, exact_field
 from ci_metrics.index.opensearch_errors import RETRYABLE, explained, explanation, reason_of, trouble
 from ci_metrics.index.opensearch_query import query_of, sort_of
 from ci_metrics.index.opensearch_setup import exact_names, prepare
@@ -172,6 +172,27 @@ class OpenSearchIndex:
             if "after_key" not in values:
                 return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
             pages["after"] = values["after_key"]
+
+    def earliest(self, kind: Kind, by: str, values: Sequence[str], of: str = "@timestamp") -> dict[str, str]:
+        """As the protocol says."""
+        target, names = self._targets[kind], self._exact_names(kind)
+        field, first = exact_field(kind, by).name, exact_field(kind, of).name
+        smallest = {"first": {"min": {"field": first, "format": "yyyy-MM-dd'T'HH:mm:ss'Z'"}}}
+        found: dict[str, str] = {}
+        for start in range(0, len(values), IDS):
+            some = list(values[start : start + IDS])
+            where = Where(equals={by: some}, exists=(of,))
+            terms = {"field": names.get(field, field), "size": len(some), "include": some}
+            body = {
+                "size": 0,
+                "query": query_of(kind, where, names),
+                "aggs": {"values": {"terms": terms, "aggs": smallest}},
+            }
+            with explained(target.label):
+                answer = target.client.search(index=target.index, body=body)
+            buckets = answer["aggregations"]["values"]["buckets"]
+            found.update({bucket["key"]: bucket["first"]["value_as_string"] for bucket in buckets})
+        return found
 
     def delete(self, kind: Kind, ids: Sequence[str]) -> int:
         """As the protocol says."""

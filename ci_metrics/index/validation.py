@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from ci_metrics.errors import IndexWriteError
@@ -22,10 +23,12 @@ _DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3])
 
 _LONG = 2**63
 
+_CLASSES: Mapping[str, type] = {"keyword": str, "text": str, "long": int, "float": float, "boolean": bool}
+
 
 def problem_of(kind: Kind, body: Body) -> str | None:
     """What is wrong with the body, naming the field; None when nothing is."""
-    return _problem(fields_of(kind), body)
+    return _problem(fields_of(kind), _classes(kind), body)
 
 
 def write_error(location: str, failures: Sequence[tuple[str, str]]) -> IndexWriteError:
@@ -36,8 +39,18 @@ def write_error(location: str, failures: Sequence[tuple[str, str]]) -> IndexWrit
     return IndexWriteError(f"{count} refused by {location}: {named}{more}")
 
 
-def _problem(fields: Mapping[str, Field], body: Mapping[str, Any]) -> str | None:
+@cache
+def _classes(kind: Kind | None) -> Mapping[str, type]:
+    """The one class of a field's values where no more than a number's range need be looked at; None: entries of `errors`."""
+    fields = ERROR_FIELDS if kind is None else fields_of(kind)
+    return {name: _CLASSES[field.type] for name, field in fields.items() if field.type in _CLASSES and not field.many}
+
+
+def _problem(fields: Mapping[str, Field], classes: Mapping[str, type], body: Mapping[str, Any]) -> str | None:
     for name, value in body.items():
+        class_ = value.__class__
+        if classes.get(name) is class_ and (class_ is str or class_ is bool or -_LONG <= value < _LONG):
+            continue
         field = fields.get(name)
         if field is None:
             return f"unknown field [{name}] (mappings are strict)"
@@ -47,7 +60,7 @@ def _problem(fields: Mapping[str, Field], body: Mapping[str, Any]) -> str | None
             for entry in value if isinstance(value, list) else [value]:
                 if not isinstance(entry, dict):
                     return f"field [{name}] of type [nested] cannot hold {_shown(entry)}"
-                inner = _problem(ERROR_FIELDS, entry)
+                inner = _problem(ERROR_FIELDS, _classes(None), entry)
                 if inner is not None:
                     return f"in [{name}]: {inner}"
             continue
