@@ -36,7 +36,7 @@ def write_error(location: str, failures: Sequence[tuple[str, str]]) -> IndexWrit
     named = "; ".join(f"{id_}: {reason}" for id_, reason in failures[:NAMED_FAILURES])
     more = f"; and {len(failures) - NAMED_FAILURES} more" if len(failures) > NAMED_FAILURES else ""
     count = "1 document was" if len(failures) == 1 else f"{len(failures)} documents were"
-    return IndexWriteError(f"{count} refused by {location}: {named}{more}")
+    return IndexWriteError(f"{count} refused by {location}: {named}{more}", refused=failures)
 
 
 @cache
