@@ -97,7 +97,7 @@ class EmbeddedIndex:
                 for kind in rows:
                     keep_statistics(connection, kind)
         if failures:
-            raise write_error(self.location, failures)
+            raise write_error(self.location, failures, Written(created, written - created))
         return Written(created, written - created)
 
     def create(self, document: Document) -> bool:

@@ -95,7 +95,7 @@ class OpenSearchIndex:
                     created += result == "created"
                     written += 1
         if refused:
-            raise write_error(", ".join(hosts), refused)
+            raise write_error(", ".join(hosts), refused, Written(created, written - created))
         return Written(created, written - created)
 
     def create(self, document: Document) -> bool:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from ci_metrics.errors import IndexWriteError
-from ci_metrics.index.base import Body, Kind
+from ci_metrics.index.base import Body, Kind, Written
 from ci_metrics.index.fields import ERROR_FIELDS, Field, fields_of
 
 #: Documents named in one error's text; the rest is counted.
@@ -31,12 +31,14 @@ def problem_of(kind: Kind, body: Body) -> str | None:
     return _problem(fields_of(kind), _classes(kind), body)
 
 
-def write_error(location: str, failures: Sequence[tuple[str, str]]) -> IndexWriteError:
-    """One error for all refused documents: (id, reason) each."""
+def write_error(location: str, failures: Sequence[tuple[str, str]], written: Written | None = None) -> IndexWriteError:
+    """One error for all refused documents: (id, reason) each. `written`: what the others came to."""
     named = "; ".join(f"{id_}: {reason}" for id_, reason in failures[:NAMED_FAILURES])
     more = f"; and {len(failures) - NAMED_FAILURES} more" if len(failures) > NAMED_FAILURES else ""
     count = "1 document was" if len(failures) == 1 else f"{len(failures)} documents were"
-    return IndexWriteError(f"{count} refused by {location}: {named}{more}", refused=failures)
+    done = written or Written()
+    message = f"{count} refused by {location}: {named}{more}"
+    return IndexWriteError(message, refused=failures, created=done.created, updated=done.updated)
 
 
 @cache
