@@ -19,6 +19,7 @@ A PermanentError is never retried; a TransientError is, within bounds, and what 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -65,7 +66,14 @@ class AuthenticationError(PermanentError):
 
 
 class IndexWriteError(PermanentError):
-    """At least one document was refused by the index."""
+    """At least one document was refused by the index; the others were written."""
+
+    def __init__(
+        self, message: str, *, refused: Sequence[tuple[str, str]] = (), created: int = 0, updated: int = 0
+    ) -> None:
+        """`refused`: the id of each refused document, and why. `created`, `updated`: how many others were written."""
+        super().__init__(message)
+        self.refused, self.created, self.updated = tuple(refused), created, updated
 
 
 class TransientError(CiMetricsError):

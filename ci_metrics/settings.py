@@ -88,6 +88,15 @@ class Settings(BaseSettings):
     error_classification_index: str = "error_classifications"
     opensearch_username: str | None = None
     opensearch_password: SecretStr | None = None
+    opensearch_hosts: Annotated[tuple[str, ...], NoDecode] = ()  # more nodes of the same cluster
+    opensearch_client_cert: Path | None = None
+    opensearch_client_key: Path | None = None
+    opensearch_aws_region: str | None = None  # requests are signed (SigV4)
+    opensearch_aws_service: Literal["es", "aoss"] = "es"
+    opensearch_bulk_mb: float = Field(default=10, gt=0, le=100)
+    opensearch_shards: int | None = Field(default=None, ge=1, le=1_024)
+    opensearch_replicas: int | None = Field(default=None, ge=0, le=100)
+    index_by_month: Truth = False
     # Classification
     enable_error_classification: Truth = False
     anthropic_api_key: SecretStr | None = None
@@ -150,6 +159,25 @@ class Settings(BaseSettings):
                 )
         return repos
 
+    @field_validator("opensearch_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        hosts = tuple(dict.fromkeys(part.strip().rstrip("/") for part in value.split(",") if part.strip()))
+        for host in hosts:
+            parts = parts_of(host)
+            if (
+                parts is None
+                or parts.scheme not in ("http", "https")
+                or not parts.hostname
+                or parts.path
+                or "@" in host
+            ):
+                advice = "Write https://host:9200, several separated by commas; the user comes from the index addresses"
+                raise _WrongError("OPENSEARCH_HOSTS", f"“{mask_url(host)}” is not a host's address", advice)
+        return hosts
+
     @field_validator("github_api_url", "api_base_url", mode="after")
     @classmethod
     def _http_url(cls, value: str | None, info: Any) -> str | None:
@@ -188,7 +216,7 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("taxonomy_file", "prices_file", mode="after")
+    @field_validator("taxonomy_file", "prices_file", "opensearch_client_cert", "opensearch_client_key", mode="after")
     @classmethod
     def _readable(cls, value: Path | None, info: Any) -> Path | None:
         if value is not None and not value.is_file():
@@ -221,6 +249,12 @@ class Settings(BaseSettings):
             {"OPENSEARCH_USERNAME": self.opensearch_username, "OPENSEARCH_PASSWORD": self.opensearch_password},
             "Set both, or put user:password into the index addresses",
         )
+        if self.opensearch_client_key is not None and self.opensearch_client_cert is None:
+            advice = "Set the certificate that this key belongs to; a file may hold both"
+            raise _WrongError("OPENSEARCH_CLIENT_CERT", "not set, while OPENSEARCH_CLIENT_KEY is", advice)
+        if self.opensearch_aws_region is not None and self.opensearch_username is not None:
+            advice = "Signed requests have no user: unset OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD, or this"
+            raise _WrongError("OPENSEARCH_AWS_REGION", "set, while OPENSEARCH_USERNAME is too", advice)
         has_auth = self.github_token is not None or self.github_app_id is not None
         if self.repo and not has_auth:
             seen = f"not set, while REPO is {','.join(self.repo)}"

@@ -25,7 +25,7 @@ from ci_metrics.history.attempts import (
 from ci_metrics.history.earlier_groups import earlier_names
 from ci_metrics.history.lost_time import losses
 from ci_metrics.history.period import Period, oldest_failure, period_of
-from ci_metrics.history.time_range import TIME, moment_of
+from ci_metrics.history.time_range import moment_of
 from ci_metrics.index.base import DocumentIndex, Where
 
 #: A group is spiking when so many different runs failed with it lately, and so many times more than usual.
@@ -82,7 +82,7 @@ def groups(index: DocumentIndex, where: Where | None = None) -> list[Group]:
     } | spiking
     if unheard:
         names = earlier_names(index, {name: [a.id for a in reversed(members[name])] for name in sorted(unheard)})
-        first |= {name: _first_ever(index, (name, *old), seen[name]) for name, old in names.items()}
+        first |= _first_ever(index, {name: ((name, *old), seen[name]) for name, old in names.items()})
         spiking = (spiking - names.keys()) | spikes(index, {name: members[name] for name in names}, period, names)
     steps = _steps(index, members)
     made = [
@@ -105,7 +105,7 @@ def first_seen(index: DocumentIndex, seen: Mapping[str, datetime], period: Perio
     """When each group was seen first in all history. `seen`: when first among the documents that were asked for."""
     if period.everything:
         return dict(seen)
-    return {name: _first_ever(index, (name,), moment) for name, moment in seen.items()}
+    return _first_ever(index, {name: ((name,), moment) for name, moment in seen.items()})
 
 
 def spikes(
@@ -140,11 +140,14 @@ def _tells(found: Sequence[Attempt]) -> bool:
     return not all(attempt.generic for attempt in found)
 
 
-def _first_ever(index: DocumentIndex, names: Sequence[str], seen: datetime) -> datetime:
-    where = Where(equals={"s_error_group": names})
-    for document in index.scan("jobs", where, fields=(TIME,), sort=TIME, limit=1):
-        return min(seen, moment_of(str(document.body[TIME])))
-    return seen
+def _first_ever(index: DocumentIndex, groups: Mapping[str, tuple[Sequence[str], datetime]]) -> dict[str, datetime]:
+    """Group -> when it was seen first, given all its names and when among what was asked for: one question for all."""
+    names = sorted({name for called, _ in groups.values() for name in called})
+    first = {name: moment_of(time) for name, time in index.earliest("jobs", "s_error_group", names).items()}
+    return {
+        group: min([seen, *(first[name] for name in called if name in first)])
+        for group, (called, seen) in groups.items()
+    }
 
 
 def _steps(index: DocumentIndex, members: Mapping[str, Sequence[Attempt]]) -> dict[str, str]:

@@ -91,6 +91,12 @@ class DocumentIndex(Protocol):
         Booleans count as "true" and "false", each element of a list for itself. Raises ContractError as `scan` does.
         """
 
+    def earliest(self, kind: Kind, by: str, values: Sequence[str], of: str = "@timestamp") -> dict[str, str]:
+        """For each of these values of the field `by`, the earliest of a date field among the documents that have it.
+
+        Values without such a document are left out. One question for many values: history asks it for each group of an hour.
+        """
+
     def delete(self, kind: Kind, ids: Sequence[str]) -> int:
         """Remove documents; how many there were."""
 

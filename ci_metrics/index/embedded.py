@@ -1,7 +1,7 @@
 """`EmbeddedIndex`: the documents in one SQLite file, for a laptop, for tests and for teams without OpenSearch.
 
-What belongs here: running SQL safely from several threads and processes. Does not: the SQL (`embedded_sql.py`), what a
-valid body is (`validation.py`).
+What belongs here: running SQL safely from several threads and processes. Does not: the SQL (`embedded_sql.py`), changing the
+schema (`embedded_schema.py`), what a valid body is (`validation.py`).
 
 Writes take the lock at once (`BEGIN IMMEDIATE`) and wait for their turn: deferred transactions that upgrade later are
 refused, not queued, and lose writes. WAL lets readers go on while somebody writes.
@@ -18,17 +18,28 @@ from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 
-from ci_metrics.errors import ContractError, PermanentError, TransientError
+from ci_metrics.errors import PermanentError, TransientError
 from ci_metrics.index.analyzer import analyzed_words, has_all
 from ci_metrics.index.base import Body, Document, Kind, Where, Written
+from ci_metrics.index.embedded_schema import (
+    PAGE_BYTES,
+    bring_up_to_date,
+    check_schema,
+    keep_statistics,
+    last_row,
+    transaction,
+)
 from ci_metrics.index.embedded_sql import (
-    FORMAT,
+    column_names,
+    column_value,
     condition,
     counting_sql,
+    divided,
+    earliest_sql,
     ordering_sql,
-    schema_statements,
-    schema_version,
+    sorts_by_column,
     table_name,
+    upsert_sql,
 )
 from ci_metrics.index.fields import exact_field
 from ci_metrics.index.validation import problem_of, write_error
@@ -39,6 +50,9 @@ BUSY_SECONDS = 60.0
 
 #: Documents per transaction: long enough to be fast, short enough for others to get their turn.
 BATCH = 1_000
+
+#: Pages that the log beside the file may grow to before they are moved into it: moving them twice as seldom saves a tenth.
+LOG_PAGES = 4_000
 
 #: Ids per query, below SQLite's limit of parameters.
 IDS = 500
@@ -65,43 +79,36 @@ class EmbeddedIndex:
 
     def upsert(self, documents: Iterable[Document]) -> Written:
         """As the protocol says. What is not refused is written, as OpenSearch does it."""
-        created = updated = 0
+        created = written = 0
         failures: list[tuple[str, str]] = []
         stream = iter(documents)
         while batch := list(islice(stream, BATCH)):
-            good: list[tuple[Document, str]] = []
+            rows: dict[Kind, list[tuple[object, ...]]] = {}
             for document in batch:
-                problem = problem_of(document.kind, document.body)
-                if problem is None:
-                    good.append((document, _dumped(document.body)))
-                else:
-                    failures.append((document.id, problem))
+                row = self._row(document, failures)
+                if row is not None:
+                    rows.setdefault(document.kind, []).append(row)
             with self._writing() as connection:
-                known = {kind: self._known(connection, kind, good) for kind in {d.kind for d, _ in good}}
-                for document, text in good:
-                    connection.execute(
-                        f"INSERT INTO {table_name(document.kind)} (id, body) VALUES (?, ?) "
-                        "ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-                        (document.id, text),
-                    )
-                    updated += document.id in known[document.kind]
-                    created += document.id not in known[document.kind]
-                    known[document.kind].add(document.id)
+                for kind, values in rows.items():
+                    before = last_row(connection, kind)
+                    connection.executemany(upsert_sql(kind), values)
+                    created += last_row(connection, kind) - before
+                    written += len(values)
+            with self._connected() as connection:
+                for kind in rows:
+                    keep_statistics(connection, kind)
         if failures:
-            raise write_error(self.location, failures)
-        return Written(created, updated)
+            raise write_error(self.location, failures, Written(created, written - created))
+        return Written(created, written - created)
 
     def create(self, document: Document) -> bool:
         """As the protocol says."""
-        problem = problem_of(document.kind, document.body)
-        if problem is not None:
-            raise write_error(self.location, [(document.id, problem)])
+        failures: list[tuple[str, str]] = []
+        row = self._row(document, failures)
+        if row is None:
+            raise write_error(self.location, failures)
         with self._writing() as connection:
-            cursor = connection.execute(
-                f"INSERT INTO {table_name(document.kind)} (id, body) VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
-                (document.id, _dumped(document.body)),
-            )
-            return cursor.rowcount == 1
+            return connection.execute(upsert_sql(document.kind, replacing=False), row).rowcount == 1
 
     def update(self, kind: Kind, changes: Mapping[str, Body]) -> int:
         """As the protocol says."""
@@ -112,12 +119,10 @@ class EmbeddedIndex:
             with self._writing() as connection:
                 for id_, body in self._bodies(connection, kind, list(batch)):
                     merged = {name: value for name, value in {**body, **batch[id_]}.items() if value is not None}
-                    problem = problem_of(kind, merged)
-                    if problem is not None:
-                        failures.append((id_, problem))
-                        continue
-                    connection.execute(f"UPDATE {table_name(kind)} SET body = ? WHERE id = ?", (_dumped(merged), id_))
-                    done += 1
+                    row = self._row(Document(kind, id_, merged), failures)
+                    if row is not None:
+                        connection.execute(upsert_sql(kind), row)
+                        done += 1
         if failures:
             raise write_error(self.location, failures)
         return done
@@ -137,11 +142,11 @@ class EmbeddedIndex:
         limit: int | None = None,
     ) -> Iterator[Document]:
         """As the protocol says; what is written meanwhile is not seen."""
+        if sort and sorts_by_column(kind, sort):
+            return self._scan_sorted(kind, where, sort, limit, frozenset(fields))
         clause, parameters = condition(kind, where)
-        sql = f"SELECT id, body FROM {table_name(kind)}{clause}{ordering_sql(kind, sort)}"
-        if limit is not None:
-            sql, parameters = f"{sql} LIMIT ?", [*parameters, limit]
-        return self._scan(kind, sql, parameters, frozenset(fields))
+        sql = f"SELECT id, body FROM {table_name(kind)}{clause}{ordering_sql(kind, sort) if sort else ''} LIMIT ?"
+        return self._scan(kind, sql, [*parameters, -1 if limit is None else limit], frozenset(fields))
 
     def count_by(self, kind: Kind, by: str, where: Where | None = None) -> dict[str, int]:
         """As the protocol says; the most frequent value first."""
@@ -151,6 +156,14 @@ class EmbeddedIndex:
             rows = connection.execute(sql, parameters).fetchall()
         named = [(("true" if value else "false") if boolean else str(value), count) for value, count in rows]
         return dict(sorted(named, key=lambda row: (-row[1], row[0])))
+
+    def earliest(self, kind: Kind, by: str, values: Sequence[str], of: str = "@timestamp") -> dict[str, str]:
+        """As the protocol says."""
+        found: dict[str, str] = {}
+        with self._connected() as connection:
+            for some in _chunks(values):
+                found.update(connection.execute(*earliest_sql(kind, by, some, of)).fetchall())
+        return found
 
     def delete(self, kind: Kind, ids: Sequence[str]) -> int:
         """As the protocol says."""
@@ -173,23 +186,44 @@ class EmbeddedIndex:
                 self._connection = None
 
     def _scan(self, kind: Kind, sql: str, parameters: Sequence[object], fields: frozenset[str]) -> Iterator[Document]:
-        self.ensure()
-        # A connection of its own: its snapshot stands still while this thread or another writes.
-        with self._explained(), closing(self._open()) as connection:
+        with self._snapshot() as connection:
             for id_, text in connection.execute(sql, list(parameters)):
-                body = json.loads(text)
-                yield Document(kind, id_, {n: v for n, v in body.items() if n in fields} if fields else body)
+                yield _document(kind, id_, text, fields)
+
+    def _scan_sorted(
+        self, kind: Kind, where: Where | None, sort: str, limit: int | None, fields: frozenset[str]
+    ) -> Iterator[Document]:
+        """First which documents, in order, as the columns say, then one body after the other: sorting would carry them all along."""
+        (chosen, parameters), (rest, conditions) = divided(kind, where)
+        rows = f"SELECT rowid FROM {table_name(kind)}{chosen}{ordering_sql(kind, sort)} LIMIT ?"
+        at_most = -1 if limit is None or rest else limit
+        one = f"SELECT id, body FROM {table_name(kind)} WHERE rowid = ?{rest.replace(' WHERE ', ' AND ', 1)}"
+        with self._snapshot() as connection:
+            found = connection.execute(rows, [*parameters, at_most])
+            fitting = (row for (number,) in found for row in connection.execute(one, (number, *conditions)))
+            for id_, text in islice(fitting, limit):
+                yield _document(kind, id_, text, fields)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own: what it sees stands still while this thread or another writes."""
+        self.ensure()
+        with self._explained(), closing(self._open()) as connection:
+            connection.execute("BEGIN")
+            yield connection
 
     @staticmethod
-    def _known(connection: sqlite3.Connection, kind: Kind, documents: Sequence[tuple[Document, str]]) -> set[str]:
-        ids = [document.id for document, _ in documents if document.kind == kind]
-        known: set[str] = set()
-        for some in _chunks(ids):
-            marks = ", ".join("?" * len(some))
-            known.update(
-                id_ for (id_,) in connection.execute(f"SELECT id FROM {table_name(kind)} WHERE id IN ({marks})", some)
-            )
-        return known
+    def _row(document: Document, failures: list[tuple[str, str]]) -> tuple[object, ...] | None:
+        """What `upsert_sql` wants; None, and why, when the document is refused."""
+        body = document.body
+        problem = problem_of(document.kind, body)
+        if problem is None:
+            text = _to_json(body)
+            if text.isascii() or _is_unicode(text):
+                return (document.id, *[column_value(body.get(name)) for name in column_names(document.kind)], text)
+            problem = "half a surrogate pair in its text"
+        failures.append((document.id, problem))
+        return None
 
     @staticmethod
     def _bodies(connection: sqlite3.Connection, kind: Kind, ids: Sequence[str]) -> list[tuple[str, Body]]:
@@ -208,7 +242,8 @@ class EmbeddedIndex:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._connected() as connection, _transaction(connection):
+        with self._connected() as connection, transaction(connection):
+            check_schema(connection, self.location)
             yield connection
 
     @contextmanager
@@ -232,14 +267,11 @@ class EmbeddedIndex:
         make_folder(self._path.parent)
         connection = self._open()
         try:
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file
             _use_wal(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
-            if format_of(connection, self.location) != schema_version():
-                with _transaction(connection):
-                    format_of(connection, self.location)  # a later version may have been there meanwhile
-                    for statement in schema_statements():
-                        connection.execute(statement)
-                    connection.execute(f"PRAGMA user_version = {schema_version()}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+            bring_up_to_date(connection, self.location)
         except BaseException:
             connection.close()
             raise
@@ -249,27 +281,6 @@ class EmbeddedIndex:
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.create_function("has_words", -1, _has_words, deterministic=True)
         return connection
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def format_of(connection: sqlite3.Connection, name: str) -> int:
-    """The version that a file says it has. Raises ContractError when that is a later one than this version knows."""
-    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if found >> 24 > FORMAT:
-        raise ContractError(
-            f"{name} was written by a later version (format {found >> 24}, known up to {FORMAT}). Use that one"
-        )
-    return found
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -290,8 +301,21 @@ def _has_words(text: str, *values: str | None) -> bool:
     return has_all(analyzed_words(text), [value for value in values if value is not None])
 
 
-def _dumped(body: Body) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+#: Made once: `json.dumps` makes one each time.
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _document(kind: Kind, id_: str, text: str, fields: frozenset[str]) -> Document:
+    body = json.loads(text)
+    return Document(kind, id_, {name: value for name, value in body.items() if name in fields} if fields else body)
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:

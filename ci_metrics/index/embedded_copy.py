@@ -10,7 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 from ci_metrics.errors import ContractError, PermanentError
-from ci_metrics.index.embedded import BUSY_SECONDS, format_of
+from ci_metrics.index.embedded import BUSY_SECONDS
+from ci_metrics.index.embedded_schema import check_schema
 from ci_metrics.private_files import make_file, make_folder
 
 
@@ -25,7 +26,7 @@ def copy_index(source: Path, target: Path) -> None:
 
 
 def check_index(path: Path, name: str) -> None:
-    """Raises ContractError when a file, called `name`, is no embedded index that this version can read."""
+    """Raises ContractError when a file, called `name`, is no embedded index; PermanentError when a later version's."""
     with closing(_opened(path)) as connection:
         try:
             said = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
@@ -34,7 +35,7 @@ def check_index(path: Path, name: str) -> None:
             said = str(error)
         if said != "ok":
             raise ContractError(f"{name} holds no embedded index: {said}")
-        format_of(connection, name)
+        check_schema(connection, name)
 
 
 def put_back(source: Path, target: Path) -> None:

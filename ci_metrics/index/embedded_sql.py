@@ -1,17 +1,18 @@
 """The embedded index's tables, views and conditions, as SQL made from the table of fields.
 
-What belongs here: SQL text and its parameters. Does not: running it.
+What belongs here: SQL text and its parameters. Does not: running it, bringing a file up to date (`embedded_schema.py`).
 
-Each kind has a table `<kind>_documents(id, body)` with indexes on the fields that are asked for most, and a view `<kind>` with one
-column a field, named as in the documents (only `@timestamp` loses its @). `job_errors` has a row per entry of `errors`.
+Each kind has a table `<kind>_rows(id, ..., body)` with a column for each field that an index is made of, and a view `<kind>` with
+one column a field, named as in the documents (only `@timestamp` loses its @). `job_errors` has a row per entry of `errors`.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
+from ci_metrics.index.analyzer import analyzed_words
 from ci_metrics.index.base import Kind, Where
 from ci_metrics.index.fields import (
     ERROR_FIELDS,
@@ -26,71 +27,138 @@ from ci_metrics.index.fields import (
 )
 from ci_metrics.index.times import bound
 
-#: Of the file: raised when what earlier versions wrote into the tables needs a step of its own to be read. 0: version
-#: 0.1's, which said none; its tables are the same. Indexes and views are derived, and made anew where they differ.
-FORMAT = 1
+#: The indexes of each kind, each with the question that it answers. Each one costs an upsert some 1.3 us of its 45, so a field that
+#: is asked for once a day has none.
+INDEXES: Mapping[Kind, tuple[tuple[str, ...], ...]] = {
+    "workflows": (
+        ("@timestamp",),
+        ("s_partition",),  # an hour, and what is missing of it
+        ("s_workflow_id",),
+        ("s_repo", "s_github_event", "s_branch"),  # the branches on which scheduled runs ran
+    ),
+    "jobs": (
+        ("@timestamp",),  # the newest and the oldest document, a stretch of time
+        ("s_status", "@timestamp"),  # failures, newest first
+        ("s_repo", "@timestamp"),
+        ("s_partition", "s_status"),
+        ("s_workflow_id", "l_run_attempt"),  # re-runs
+        ("s_job_id",),
+        ("s_error_group", "@timestamp"),  # when a group was seen first
+        ("s_error_fingerprint", "b_flaky_suspected", "s_branch"),  # the flagged ones, those of base branches
+        ("s_error_type", "@timestamp"),
+        ("s_error_base_type", "s_error_type"),  # a team's own kinds of the ten categories
+    ),
+    "steps": (
+        ("@timestamp",),
+        ("s_status", "@timestamp"),
+        ("s_partition",),
+        ("s_job_id",),
+        ("s_error_type", "@timestamp"),
+        ("s_error_base_type", "s_error_type"),
+    ),
+    "verdicts": (
+        ("@timestamp",),
+        ("s_error_fingerprint",),
+        ("s_error_source",),  # people's
+    ),
+}
 
-#: Fields with an index of their own, where a kind has them.
-INDEXED = (
-    "@timestamp",
-    "s_repo",
-    "s_workflow_id",
-    "s_status",
-    "s_partition",
-    "s_job_id",
-    "s_commit_sha",
-    "s_error_type",
-    "s_error_state",
-    "s_error_fingerprint",
-    "s_error_group",
-)
+#: Fields that most documents lack: an index that begins with one leaves those documents out.
+_SELDOM = ("s_error_",)
 
 
 def table_name(kind: Kind) -> str:
     """The table that holds a kind's documents."""
-    return f"{kind}_documents"
+    return f"{kind}_rows"
 
 
-def schema_statements() -> list[str]:
-    """What makes the schema; each may run again on a database that has it."""
-    return [*_tables(), *_views()]
+@cache
+def column_fields(kind: Kind) -> tuple[Field, ...]:
+    """The fields of a kind that have a column of their own."""
+    named = {name: None for index in INDEXES[kind] for name in index}
+    return tuple(fields_of(kind)[name] for name in named)
 
 
-def schema_version() -> int:
-    """For SQLite's `user_version`: the format, and 24 bits that change with the tables' indexes and views."""
-    text = "\n".join(schema_statements())
-    return FORMAT << 24 | int.from_bytes(hashlib.blake2b(text.encode(), digest_size=3).digest())
+@cache
+def column_names(kind: Kind) -> tuple[str, ...]:
+    """The names of `column_fields`, as documents have them."""
+    return tuple(field.name for field in column_fields(kind))
 
 
-def value_sql(field: Field) -> str:
-    """The expression for a field's value; a keyword too long to be searched counts as absent, as in OpenSearch."""
-    raw = f"json_extract(body, '$.\"{field.name}\"')"
+def column(name: str) -> str:
+    """The column of a field, in tables and views."""
+    return name.removeprefix("@")
+
+
+def column_value(value: Any) -> Any:
+    """What the column of a field holds: a keyword too long to be searched counts as absent, as in OpenSearch."""
+    return None if value.__class__ is str and len(value) > IGNORE_ABOVE else value
+
+
+def value_in_body(field: Field, body: str = "body") -> str:
+    """The expression for what `column_value` says, from the body's JSON."""
+    raw = f"json_extract({body}, '$.\"{field.name}\"')"
     return f"iif(length({raw}) <= {IGNORE_ABOVE}, {raw}, NULL)" if field.type == "keyword" and not field.many else raw
+
+
+@cache
+def upsert_sql(kind: Kind, *, replacing: bool = True) -> str:
+    """Write one document: its id, the values of `column_fields`, its body. `replacing`: also one that is there already."""
+    columns = ["id", *(column(field.name) for field in column_fields(kind)), "body"]
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
+    return (
+        f"INSERT INTO {table_name(kind)} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) "
+        f"ON CONFLICT (id) DO {f'UPDATE SET {changes}' if replacing else 'NOTHING'}"
+    )
+
+
+def views() -> dict[str, str]:
+    """The views by name, each as the statement that makes it."""
+    made: dict[str, str] = {}
+    for kind in KINDS:
+        columns = [
+            column(field.name) if field.name in column_names(kind) else _view_column("body", field)
+            for field in fields_of(kind).values()
+            if field.type != "nested"
+        ]
+        made[kind] = f"CREATE VIEW {kind} AS SELECT id, {', '.join(columns)} FROM {table_name(kind)}"
+    shared: Sequence[str] = (
+        "@timestamp",
+        "s_repo",
+        "s_workflow_id",
+        "s_workflow_name",
+        "s_branch",
+        "s_job_id",
+        "s_job_name",
+    )
+    outer = [_view_column("body", fields_of("jobs")[name]) for name in shared]
+    inner = [_view_column("error.value", field) for field in ERROR_FIELDS.values()]
+    made["job_errors"] = (
+        f"CREATE VIEW job_errors AS SELECT document.id, error.key + 1 AS rank, {', '.join([*outer, *inner])} "
+        f"FROM {table_name('jobs')} AS document, json_each(body, '$.errors') AS error"
+    )
+    return made
+
+
+def indexes(kind: Kind) -> dict[str, str]:
+    """The indexes by name, each as the statement that makes it."""
+    made: dict[str, str] = {}
+    for fields in INDEXES[kind]:
+        columns = [column(name) for name in fields]
+        name = f"{kind}_on_{'_and_'.join(columns)}"
+        most = f" WHERE {columns[0]} IS NOT NULL" if fields[0].startswith(_SELDOM) else ""
+        made[name] = f"CREATE INDEX {name} ON {table_name(kind)} ({', '.join(columns)}){most}"
+    return made
 
 
 def condition(kind: Kind, where: Where | None) -> tuple[str, list[Any]]:
     """A WHERE clause ("" when everything matches) and its parameters. Raises ContractError on a field that cannot be asked for."""
-    if where is None:
-        return "", []
-    clauses: list[str] = []
-    parameters: list[Any] = []
-    for name, wanted in where.equals.items():
-        field = exact_field(kind, name)
-        values = [wanted] if isinstance(wanted, (str, int, float, bool)) else list(wanted)
-        clauses.append(_one_of(field, len(values)))
-        parameters += [_comparable(field, value) for value in values]
-    for name, (low, high) in where.ranges.items():
-        field = exact_field(kind, name)
-        for operator, end in ((">=", low), ("<", high)):
-            if end is not None:
-                clauses.append(f"{value_sql(field)} {operator} ?")
-                parameters.append(_comparable(field, end))
-    clauses += [present_sql(kind, name) for name in where.exists]
-    clauses += [f"NOT ({present_sql(kind, name)})" for name in where.missing]
-    if where.text:
-        clauses.append(f"has_words(?, {', '.join(value_sql(fields_of(kind)[name]) for name in text_fields(kind))})")
-        parameters.append(where.text)
-    return (f" WHERE {' AND '.join(clauses)}" if clauses else ""), parameters
+    return _joined([*_in_columns(kind, where), *_in_bodies(kind, where)])
+
+
+def divided(kind: Kind, where: Where | None) -> tuple[tuple[str, list[Any]], tuple[str, list[Any]]]:
+    """As `condition`, in two: what the columns answer, and what needs the bodies."""
+    return _joined(_in_columns(kind, where)), _joined(_in_bodies(kind, where))
 
 
 def present_sql(kind: Kind, name: str) -> str:
@@ -98,7 +166,7 @@ def present_sql(kind: Kind, name: str) -> str:
     field = known_field(kind, name)
     if field.many:
         return f"EXISTS (SELECT 1 FROM {_each(field)} WHERE length(value) <= {IGNORE_ABOVE})"
-    return f"{value_sql(field)} IS NOT NULL"
+    return f"{_value(kind, field)} IS NOT NULL"
 
 
 def counting_sql(kind: Kind, by: str, where: Where | None) -> tuple[str, list[Any]]:
@@ -108,23 +176,84 @@ def counting_sql(kind: Kind, by: str, where: Where | None) -> tuple[str, list[An
     if field.many:
         values = f"SELECT DISTINCT document.id, element.value FROM {table_name(kind)} AS document, {_each(field)} AS element{clause}"
         return f"SELECT value, count(*) FROM ({values}) WHERE value IS NOT NULL GROUP BY value", parameters
-    values = f"SELECT {value_sql(field)} AS value FROM {table_name(kind)}{clause}"
+    values = f"SELECT {_value(kind, field)} AS value FROM {table_name(kind)}{clause}"
     return f"SELECT value, count(*) FROM ({values}) WHERE value IS NOT NULL GROUP BY value", parameters
 
 
+def earliest_sql(kind: Kind, by: str, values: Sequence[str], of: str) -> tuple[str, list[Any]]:
+    """(value, the smallest of `of`) rows for those values of `by`. Raises ContractError on fields that cannot be compared."""
+    clause, parameters = condition(kind, Where(equals={by: values}))
+    value, smallest = _value(kind, exact_field(kind, by)), _value(kind, exact_field(kind, of))
+    sql = f"SELECT {value} AS value, min({smallest}) AS first FROM {table_name(kind)}{clause} GROUP BY value"
+    return f"SELECT value, first FROM ({sql}) WHERE first IS NOT NULL", parameters
+
+
 def ordering_sql(kind: Kind, sort: str) -> str:
-    """An ORDER BY: documents without the field last either way, ties by id."""
-    if not sort:
-        return " ORDER BY id"
-    value = value_sql(exact_field(kind, sort.removeprefix("-")))
-    return f" ORDER BY {value} IS NULL, {value}{' DESC' if sort.startswith('-') else ''}, id"
+    """An ORDER BY: documents without the field last either way.
+
+    Nothing more, not even for ties: with it SQLite reads and sorts a million documents for the newest one.
+    """
+    value = _value(kind, exact_field(kind, sort.removeprefix("-")))
+    return f" ORDER BY {value} DESC" if sort.startswith("-") else f" ORDER BY {value} NULLS LAST"
 
 
-def _one_of(field: Field, count: int) -> str:
+def sorts_by_column(kind: Kind, sort: str) -> bool:
+    """Whether the field of a sort has a column."""
+    return sort.removeprefix("-") in column_names(kind)
+
+
+def _in_columns(kind: Kind, where: Where | None) -> list[tuple[str, list[Any]]]:
+    return [(sql, values) for name, sql, values in _clauses(kind, where or Where()) if name in column_names(kind)]
+
+
+def _in_bodies(kind: Kind, where: Where | None) -> list[tuple[str, list[Any]]]:
+    found = [(sql, values) for name, sql, values in _clauses(kind, where or Where()) if name not in column_names(kind)]
+    if where is not None and where.text:
+        # First whether a word stands anywhere: reading texts out of JSON and into words costs ten times as much.
+        found += [("body LIKE ?", [f"%{word}%"]) for word in _findable(where.text)]
+        texts = ", ".join(_value(kind, fields_of(kind)[name]) for name in text_fields(kind))
+        found.append((f"has_words(?, {texts})", [where.text]))
+    return found
+
+
+def _clauses(kind: Kind, where: Where) -> Iterator[tuple[str, str, list[Any]]]:
+    """Field, condition, its parameters."""
+    for name, wanted in where.equals.items():
+        field = exact_field(kind, name)
+        values = [wanted] if isinstance(wanted, (str, int, float, bool)) else list(wanted)
+        yield name, _one_of(kind, field, len(values)), [_comparable(field, value) for value in values]
+    for name, (low, high) in where.ranges.items():
+        field = exact_field(kind, name)
+        for operator, end in ((">=", low), ("<", high)):
+            if end is not None:
+                yield name, f"{_value(kind, field)} {operator} ?", [_comparable(field, end)]
+    for name in where.exists:
+        yield name, present_sql(kind, name), []
+    for name in where.missing:
+        yield name, f"NOT ({present_sql(kind, name)})", []
+
+
+def _joined(clauses: Sequence[tuple[str, list[Any]]]) -> tuple[str, list[Any]]:
+    if not clauses:
+        return "", []
+    parameters = [value for _, values in clauses for value in values]
+    return f" WHERE {' AND '.join(sql for sql, _ in clauses)}", parameters
+
+
+def _findable(text: str) -> list[str]:
+    """The words that LIKE finds whatever their case: it knows that of ASCII only. A Kelvin sign is a k in lower case."""
+    return sorted(word.replace("k", "_") for word in analyzed_words(text) if word.isascii())
+
+
+def _value(kind: Kind, field: Field) -> str:
+    return column(field.name) if field.name in column_names(kind) else value_in_body(field)
+
+
+def _one_of(kind: Kind, field: Field, count: int) -> str:
     marks = ", ".join("?" * count)
     if field.many:
         return f"EXISTS (SELECT 1 FROM {_each(field)} WHERE value IN ({marks}))"
-    return f"{value_sql(field)} IN ({marks})"
+    return f"{_value(kind, field)} IN ({marks})"
 
 
 def _each(field: Field) -> str:
@@ -139,42 +268,5 @@ def _comparable(field: Field, value: object) -> object:
     return value
 
 
-def _tables() -> Iterator[str]:
-    for kind in KINDS:
-        yield f"CREATE TABLE IF NOT EXISTS {table_name(kind)} (id TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL)"
-        for name, field in fields_of(kind).items():
-            if name in INDEXED:
-                column = _column(name)
-                yield f"DROP INDEX IF EXISTS {kind}_by_{column}"
-                yield f"CREATE INDEX {kind}_by_{column} ON {table_name(kind)} ({value_sql(field)})"
-
-
-def _views() -> Iterator[str]:
-    for kind in KINDS:
-        columns = [_view_column("body", field) for field in fields_of(kind).values() if field.type != "nested"]
-        yield f"DROP VIEW IF EXISTS {kind}"
-        yield f"CREATE VIEW {kind} AS SELECT id, {', '.join(columns)} FROM {table_name(kind)}"
-    shared: Sequence[str] = (
-        "@timestamp",
-        "s_repo",
-        "s_workflow_id",
-        "s_workflow_name",
-        "s_branch",
-        "s_job_id",
-        "s_job_name",
-    )
-    outer = [_view_column("body", fields_of("jobs")[name]) for name in shared]
-    inner = [_view_column("error.value", field) for field in ERROR_FIELDS.values()]
-    yield "DROP VIEW IF EXISTS job_errors"
-    yield (
-        f"CREATE VIEW job_errors AS SELECT document.id, error.key + 1 AS rank, {', '.join([*outer, *inner])} "
-        f"FROM {table_name('jobs')} AS document, json_each(body, '$.errors') AS error"
-    )
-
-
 def _view_column(source: str, field: Field) -> str:
-    return f"json_extract({source}, '$.\"{field.name}\"') AS {_column(field.name)}"
-
-
-def _column(name: str) -> str:
-    return name.removeprefix("@")
+    return f"json_extract({source}, '$.\"{field.name}\"') AS {column(field.name)}"

@@ -6,12 +6,14 @@ What belongs here: what OpenSearch is told of our fields. Does not: telling it (
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from ci_metrics.index.base import Kind
 from ci_metrics.index.fields import ERROR_FIELDS, IGNORE_ABOVE, Field, fields_of
 
-#: Higher than templates with broad patterns usually have; ours match one index name each.
+#: Higher than templates with broad patterns usually have; ours match one index name each. An operator's template with a higher
+#: one takes its place: what it leaves out of the mappings is added to the index.
 TEMPLATE_PRIORITY = 500
 
 #: Our analyzer: words of letters, digits and underscores, so that `test_a` finds “tests/test_a.py”, which the standard one
@@ -33,20 +35,38 @@ def mapping_of(kind: Kind) -> dict[str, Any]:
     return {"dynamic": "strict", "properties": properties_of(fields_of(kind).values())}
 
 
-def template_of(kind: Kind, index: str) -> dict[str, Any]:
-    """A composable index template that matches this one index name and nothing else."""
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How an index is laid out on the server. None: the server's own number of shards, a replica where there is a second node."""
+
+    shards: int | None = None
+    replicas: int | None = None
+    by_month: bool = False  # an index a month, `NAME-2026.03`, read through the alias `NAME`
+
+
+def template_of(kind: Kind, index: str, layout: Layout) -> dict[str, Any]:
+    """A composable index template that matches this one index name, or those of its months, and nothing else."""
     return {
-        "index_patterns": [index],
+        "index_patterns": [f"{index}-2*.*" if layout.by_month else index],
         "priority": TEMPLATE_PRIORITY,
-        "template": {"settings": index_settings(), "mappings": mapping_of(kind)},
+        "template": {
+            "settings": index_settings(layout),
+            "mappings": mapping_of(kind),
+            **({"aliases": {index: {}}} if layout.by_month else {}),
+        },
         "_meta": {"managed_by": "ci-metrics", "documents": kind},
     }
 
 
-def index_settings() -> dict[str, Any]:
-    """Our analyzer; a replica where there is a second node, none (and so no yellow cluster) where there is not."""
+def index_settings(layout: Layout) -> dict[str, Any]:
+    """Shards, replicas, our analyzer. Without a number of replicas a single node's cluster is not yellow."""
+    index: dict[str, Any] = {"auto_expand_replicas": "0-1"}
+    if layout.replicas is not None:
+        index = {"number_of_replicas": layout.replicas}
+    if layout.shards is not None:
+        index["number_of_shards"] = layout.shards
     return {
-        "index": {"auto_expand_replicas": "0-1"},
+        "index": index,
         "analysis": {
             "tokenizer": {ANALYZER: {"type": "pattern", "pattern": "[^\\p{L}\\p{N}_]+"}},
             "filter": {ANALYZER: {"type": "truncate", "length": WORD_CHARACTERS}},

@@ -5,6 +5,7 @@ What belongs here: choosing the index and where each kind of document goes. Does
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ci_metrics.addresses import mask_url, split_index_url
@@ -46,33 +47,69 @@ def open_index(settings: Settings) -> DocumentIndex:
 
 def _open_opensearch(settings: Settings, addresses: dict[Kind, str]) -> DocumentIndex:
     # Imported here: it costs 0.2 s, which users of the embedded index need not pay.
+    from ci_metrics.index.mappings import Layout
     from ci_metrics.index.opensearch import OpenSearchIndex, Target
+    from ci_metrics.index.opensearch_bulk import RequestSize
 
     clients: dict[tuple[str, tuple[str, str] | None], OpenSearch] = {}
+    size = RequestSize(most=int(settings.opensearch_bulk_mb * 1024 * 1024))
     targets: dict[Kind, Target] = {}
     for kind, address in addresses.items():
         host, index, auth = split_index_url(address)
         if auth is None and settings.opensearch_username is not None and settings.opensearch_password is not None:
             auth = (settings.opensearch_username, settings.opensearch_password.get_secret_value())
         if (host, auth) not in clients:
-            clients[host, auth] = _client(host, auth)
-        targets[kind] = Target(clients[host, auth], host, index)
+            clients[host, auth] = _client(settings, host, auth)
+        layout = Layout(
+            shards=settings.opensearch_shards,
+            replicas=settings.opensearch_replicas,
+            by_month=settings.index_by_month and kind != "verdicts",
+        )
+        targets[kind] = Target(clients[host, auth], host, index, size, layout)
     return OpenSearchIndex(targets)
 
 
-def _client(host: str, auth: tuple[str, str] | None) -> OpenSearch:
-    """Certificates are checked, against SSL_CERT_FILE where it is set; a request is repeated on 502, 503, 504 and timeouts."""
+def _client(settings: Settings, host: str, auth: tuple[str, str] | None) -> OpenSearch:
+    """Certificates are checked, against SSL_CERT_FILE where it is set; a request is repeated on 502, 503, 504 and timeouts.
+
+    Another node is asked then, where OPENSEARCH_HOSTS names some.
+    """
     from opensearchpy import OpenSearch
 
+    from ci_metrics.index.opensearch_errors import JsonTransport
+
+    paths = {"client_cert": settings.opensearch_client_cert, "client_key": settings.opensearch_client_key}
     return OpenSearch(
-        host,
-        http_auth=auth,
+        list(dict.fromkeys([host, *settings.opensearch_hosts])),
+        http_auth=_signer(settings) if settings.opensearch_aws_region else auth,
         verify_certs=True,
         timeout=REQUEST_SECONDS,
         max_retries=3,
         retry_on_timeout=True,
         http_compress=host.startswith("https:"),
+        transport_class=JsonTransport,
+        **{name: str(path) for name, path in paths.items() if path is not None},
     )
+
+
+def _signer(settings: Settings) -> object:
+    """Signs requests as Amazon's services want it, with what the environment, a profile or the machine's role gives."""
+    from opensearchpy import Urllib3AWSV4SignerAuth
+
+    try:
+        session = import_module("botocore.session")
+    except ImportError:
+        raise SettingsError(
+            "OPENSEARCH_AWS_REGION", "requests are signed by botocore, which is not installed", "pip install botocore"
+        ) from None
+    credentials = session.Session().get_credentials()
+    if credentials is None:
+        raise SettingsError(
+            "OPENSEARCH_AWS_REGION",
+            "no AWS credentials were found",
+            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role",
+        )
+    return Urllib3AWSV4SignerAuth(credentials, settings.opensearch_aws_region, settings.opensearch_aws_service)
 
 
 def _verdict_address(name_or_address: str, job_address: str) -> str:

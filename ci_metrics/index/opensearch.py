@@ -6,35 +6,26 @@ of errors, settings (`open.py`).
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from opensearchpy import OpenSearch, helpers
-from opensearchpy.exceptions import OpenSearchException
 
-from ci_metrics.errors import TransientError
 from ci_metrics.index.base import Body, Document, Kind, Where, Written
-from ci_metrics.index.fields import KINDS, countable_field
-from ci_metrics.index.opensearch_errors import RETRYABLE, explained, explanation, reason_of, trouble
+from ci_metrics.index.fields import KINDS, countable_field, exact_field
+from ci_metrics.index.mappings import Layout
+from ci_metrics.index.opensearch_bulk import Bulk, Change, RequestSize, deleting, indexing, updating
+from ci_metrics.index.opensearch_errors import explained, reason_of, trouble
 from ci_metrics.index.opensearch_query import query_of, sort_of
-from ci_metrics.index.opensearch_setup import exact_names, prepare
+from ci_metrics.index.opensearch_setup import exact_names, make_index, month_of, prepare
 from ci_metrics.index.validation import write_error
-
-#: Documents and bytes per bulk request; OpenSearch advises 5 to 15 MB.
-CHUNK_DOCUMENTS = 1_000
-CHUNK_BYTES = 5 * 1024 * 1024
 
 #: Documents that are sorted by index before they are sent.
 BATCH = 5_000
-
-#: Retries of documents a busy server put off (429); waits of 1, 2, 4, 8 and 16 seconds.
-RETRIES = 5
-FIRST_WAIT = 1
-LONGEST_WAIT = 30
 
 #: Ids per multi-get, hits per page of a scan, buckets per page of a count.
 IDS = 1_000
@@ -56,6 +47,8 @@ class Target:
     client: OpenSearch
     host: str
     index: str
+    size: RequestSize
+    layout: Layout
 
     @property
     def label(self) -> str:
@@ -71,6 +64,7 @@ class OpenSearchIndex:
         self._targets = dict(targets)
         self._ensured = False
         self._names: dict[Kind, dict[str, str]] = {}
+        self._made: set[str] = set()  # indices of months
         self._lock = threading.Lock()
 
     @property
@@ -82,35 +76,38 @@ class OpenSearchIndex:
         """As the protocol says. Raises ContractError naming the fields of an existing index that cannot hold ours."""
         for kind, target in self._targets.items():
             with explained(target.label):
-                prepare(target.client, kind, target.index)
+                prepare(target.client, kind, target.index, target.layout, datetime.now(UTC))
         self._names.clear()
         self._ensured = True
 
     def upsert(self, documents: Iterable[Document]) -> Written:
         """As the protocol says. Raises TransientError when the server stays too busy or cannot be reached."""
         self._ensure_once()
-        created = updated = 0
-        failures: list[tuple[str, str]] = []
+        created = written = 0
+        refused: list[tuple[str, str]] = []
         hosts: dict[str, None] = {}
         stream = iter(documents)
         while batch := list(islice(stream, BATCH)):
             for target in self._targets_of(batch):
                 hosts[target.host] = None
-                actions = self._index_actions(target, batch, failures)
-                for result in self._bulk(target, actions, failures):
+                bulk = Bulk(target.client, target.label, target.size, refused=refused)
+                for result in bulk.send(self._writing(target, batch, refused)):
                     created += result == "created"
-                    updated += result != "created"
-        if failures:
-            raise write_error(", ".join(hosts), failures)
-        return Written(created, updated)
+                    written += 1
+        if refused:
+            raise write_error(", ".join(hosts), refused, Written(created, written - created))
+        return Written(created, written - created)
 
     def create(self, document: Document) -> bool:
         """As the protocol says."""
         self._ensure_once()
         target = self._targets[document.kind]
+        index, held = self._index_of(document), self._held(document.kind, [document.id])
+        if held:
+            return False
         with explained(target.label):
             answer = target.client.create(
-                index=target.index, id=document.id, body=document.body, params={"ignore": [400, 409]}
+                index=index, id=document.id, body=document.body, params={"ignore": [400, 409]}
             )
         if answer.get("status") == 400:
             raise write_error(target.label, [(document.id, reason_of(answer.get("error")))])
@@ -120,16 +117,23 @@ class OpenSearchIndex:
         """As the protocol says."""
         self._ensure_once()
         target = self._targets[kind]
-        failures: list[tuple[str, str]] = []
-        actions = (self._update_action(target, id_, body) for id_, body in changes.items())
-        done = sum(1 for _ in self._bulk(target, actions, failures, ignore_missing=True))
-        if failures:
-            raise write_error(target.label, failures)
+        held = self._held(kind, list(changes))
+        bulk = Bulk(target.client, target.label, target.size, ignore_missing=True)
+        updates = (
+            updating((held or {}).get(id_, target.index), id_, _update(body))
+            for id_, body in changes.items()
+            if held is None or id_ in held
+        )
+        done = sum(1 for _ in bulk.send(updates))
+        if bulk.refused:
+            raise write_error(target.label, bulk.refused)
         return done
 
     def get(self, kind: Kind, ids: Sequence[str]) -> dict[str, Body]:
         """As the protocol says; sees what was written even before `refresh`."""
         target = self._targets[kind]
+        if self._spread(kind):
+            return {hit["_id"]: hit["_source"] for hit in self._hits(kind, ids, bodies=True)}
         found: dict[str, Body] = {}
         for start in range(0, len(ids), IDS):
             with explained(target.label):
@@ -173,14 +177,36 @@ class OpenSearchIndex:
                 return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
             pages["after"] = values["after_key"]
 
+    def earliest(self, kind: Kind, by: str, values: Sequence[str], of: str = "@timestamp") -> dict[str, str]:
+        """As the protocol says."""
+        target, names = self._targets[kind], self._exact_names(kind)
+        field, first = exact_field(kind, by).name, exact_field(kind, of).name
+        smallest = {"first": {"min": {"field": first, "format": "yyyy-MM-dd'T'HH:mm:ss'Z'"}}}
+        found: dict[str, str] = {}
+        for start in range(0, len(values), IDS):
+            some = list(values[start : start + IDS])
+            where = Where(equals={by: some}, exists=(of,))
+            terms = {"field": names.get(field, field), "size": len(some), "include": some}
+            body = {
+                "size": 0,
+                "query": query_of(kind, where, names),
+                "aggs": {"values": {"terms": terms, "aggs": smallest}},
+            }
+            with explained(target.label):
+                answer = target.client.search(index=target.index, body=body)
+            buckets = answer["aggregations"]["values"]["buckets"]
+            found.update({bucket["key"]: bucket["first"]["value_as_string"] for bucket in buckets})
+        return found
+
     def delete(self, kind: Kind, ids: Sequence[str]) -> int:
         """As the protocol says."""
         target = self._targets[kind]
-        failures: list[tuple[str, str]] = []
-        actions = ({"_op_type": "delete", "_index": target.index, "_id": id_} for id_ in ids)
-        done = sum(1 for _ in self._bulk(target, actions, failures, ignore_missing=True))
-        if failures:
-            raise write_error(target.label, failures)
+        held = self._held(kind, ids)
+        bulk = Bulk(target.client, target.label, target.size, ignore_missing=True)
+        wanted = ids if held is None else [id_ for id_ in ids if id_ in held]
+        done = sum(1 for _ in bulk.send(deleting((held or {}).get(id_, target.index), id_) for id_ in wanted))
+        if bulk.refused:
+            raise write_error(target.label, bulk.refused)
         return done
 
     def refresh(self) -> None:
@@ -212,70 +238,57 @@ class OpenSearchIndex:
         clients = {id(self._targets[kind].client): self._targets[kind] for kind in KINDS if kind in kinds}
         return list(clients.values())
 
-    def _index_actions(
-        self, target: Target, documents: Sequence[Document], failures: list[tuple[str, str]]
-    ) -> Iterator[dict[str, Any]]:
+    def _writing(
+        self, target: Target, documents: Sequence[Document], refused: list[tuple[str, str]]
+    ) -> Iterator[Change]:
+        held: dict[Kind, dict[str, str] | None] = {}
         for document in documents:
-            own = self._targets[document.kind]
-            if own.client is not target.client:
+            kind = document.kind
+            if self._targets[kind].client is not target.client:
                 continue
-            # Written out here: opensearch-py would give up the whole batch for one body that is not JSON.
+            if kind not in held:
+                held[kind] = self._held(kind, [each.id for each in documents if each.kind == kind])
             try:
-                source = json.dumps(document.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-            except (TypeError, ValueError) as error:
-                failures.append((document.id, f"not JSON: {error}"))
-                continue
-            yield {"_op_type": "index", "_index": own.index, "_id": document.id, "_source": source}
+                index = (held[kind] or {}).get(document.id) or self._index_of(document)
+                yield indexing(index, document.id, document.body)
+            except (TypeError, ValueError) as error:  # of one document: it must not take the others with it
+                refused.append((document.id, f"cannot be sent: {error}"))
 
-    @staticmethod
-    def _update_action(target: Target, id_: str, body: Body) -> dict[str, Any]:
-        action = {"_op_type": "update", "_index": target.index, "_id": id_, "retry_on_conflict": 5}
-        drop = [name for name, value in body.items() if value is None]
-        if not drop:
-            return {**action, "doc": body}
-        kept = {name: value for name, value in body.items() if value is not None}
-        return {**action, "script": {"source": _UPDATE_SCRIPT, "params": {"set": kept, "drop": drop}}}
+    def _index_of(self, document: Document) -> str:
+        """Where a new document goes: with months, to that of its partition, which never changes. Raises ValueError without one."""
+        target = self._targets[document.kind]
+        if not target.layout.by_month:
+            return target.index
+        moment = document.body.get("s_partition") or document.body.get("@timestamp")
+        if not moment:
+            raise ValueError("it has neither s_partition nor @timestamp, which say its month")
+        name = month_of(target.index, moment)
+        if name not in self._made:
+            with explained(target.label):
+                make_index(target.client, document.kind, target.index, name, target.layout)
+            self._made.add(name)
+        return name
 
-    @staticmethod
-    def _bulk(
-        target: Target,
-        actions: Iterable[dict[str, Any]],
-        failures: list[tuple[str, str]],
-        *,
-        ignore_missing: bool = False,
-    ) -> Iterator[str]:
-        """The result word of each document that was written; the refused ones go to `failures`."""
-        put_off: list[str] = []
+    def _spread(self, kind: Kind) -> bool:
+        """Whether a name stands for several indices: then a document may be in any, and must be written where it is."""
+        target = self._targets[kind]
         with explained(target.label):
-            answers = helpers.streaming_bulk(
-                target.client,
-                actions,
-                chunk_size=CHUNK_DOCUMENTS,
-                max_chunk_bytes=CHUNK_BYTES,
-                max_retries=RETRIES,
-                initial_backoff=FIRST_WAIT,
-                max_backoff=LONGEST_WAIT,
-                raise_on_error=False,
-                raise_on_exception=False,
-            )
-            for ok, answer in answers:
-                item = next(iter(answer.values()))
-                if ok:
-                    yield item["result"]
-                    continue
-                problem, status = item.get("exception"), item.get("status")
-                if isinstance(problem, OpenSearchException) and status not in (400, 413, 429):
-                    raise explanation(problem, target.label)
-                if status == 404 and ignore_missing and "index_not_found" not in str(item.get("error")):
-                    continue
-                if status in RETRYABLE:
-                    put_off.append(item["_id"])
-                else:
-                    failures.append((item["_id"], reason_of(item.get("error") or problem)))
-        if put_off:
-            raise TransientError(
-                f"{target.label}: too busy for {len(put_off)} documents after {RETRIES} retries, {put_off[0]} among them"
-            )
+            aliased = target.client.indices.get_alias(name=target.index, params={"ignore": [404]})
+        return sum("aliases" in each for each in aliased.values() if isinstance(each, Mapping)) > 1
+
+    def _held(self, kind: Kind, ids: Sequence[str]) -> dict[str, str] | None:
+        """In which index each of these documents is; None where there is only one."""
+        return {hit["_id"]: hit["_index"] for hit in self._hits(kind, ids)} if self._spread(kind) else None
+
+    def _hits(self, kind: Kind, ids: Sequence[str], *, bodies: bool = False) -> Iterator[dict[str, Any]]:
+        """The documents of these ids, in whichever index. A search sees what was written only after a refresh."""
+        target = self._targets[kind]
+        with explained(target.label):
+            target.client.indices.refresh(index=target.index)
+            for start in range(0, len(ids), IDS):
+                some = list(ids[start : start + IDS])
+                body = {"query": {"ids": {"values": some}}, "_source": bodies, "size": WINDOW}
+                yield from target.client.search(index=target.index, body=body)["hits"]["hits"]
 
     def _scan(self, kind: Kind, body: dict[str, Any], limit: int | None) -> Iterator[Document]:
         target = self._targets[kind]
@@ -287,6 +300,14 @@ class OpenSearchIndex:
                 hits = islice(pages, limit)
             for hit in hits:
                 yield Document(kind, hit["_id"], hit["_source"])
+
+
+def _update(body: Body) -> Body:
+    drop = [name for name, value in body.items() if value is None]
+    if not drop:
+        return {"doc": body}
+    kept = {name: value for name, value in body.items() if value is not None}
+    return {"script": {"source": _UPDATE_SCRIPT, "params": {"set": kept, "drop": drop}}}
 
 
 def _as_text(value: object) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from opensearchpy import Transport
 from opensearchpy.exceptions import (
     AuthenticationException,
     AuthorizationException,
@@ -24,15 +25,34 @@ from ci_metrics import errors
 RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
+#: Statuses by which a server that is no OpenSearch refuses its requests.
+_REFUSED = frozenset({400, 404, 405, 406, 415, 501})
+
 _NOT_THERE = "It is made at the first upload; check the index name"
 
 
+class JsonTransport(Transport):
+    """Takes nothing but JSON for an answer: a proxy's page or another server's is no empty one."""
+
+    def perform_request(self, method: str, url: str, *args: Any, **given: Any) -> Any:
+        """As opensearch-py's. Raises SerializationError when the answer is a text."""
+        answer = super().perform_request(method, url, *args, **given)
+        if isinstance(answer, str):
+            raise SerializationError(f"“{' '.join(answer.split())[:100]}”")
+        return answer
+
+
 @contextmanager
-def explained(where: str) -> Iterator[None]:
-    """Turn what opensearch-py raises inside into our exceptions; `where` names the index for people."""
+def explained(where: str, *, leaving: Collection[int] = ()) -> Iterator[None]:
+    """Turn what opensearch-py raises inside into our exceptions; `where` names the index for people.
+
+    `leaving`: HTTP statuses that the caller has an answer to.
+    """
     try:
         yield
     except OpenSearchException as error:
+        if isinstance(error, TransportError) and error.status_code in leaving:
+            raise
         raise explanation(error, where) from error
     except (AttributeError, TypeError, LookupError) as error:  # an answer of another shape
         raise errors.PermanentError(
@@ -56,18 +76,24 @@ def explanation(error: OpenSearchException, where: str) -> errors.CiMetricsError
                 f"{where}: HTTP {error.status_code} ({_text(error)}). Check the user and password in the index address or "
                 "OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD, and what that user may do"
             )
+        case SerializationError():
+            return _something_else(where, str(error))
+        case TransportError() if error.status_code in _REFUSED and not isinstance(error.info, Mapping):
+            return _something_else(where, f"HTTP {error.status_code}, and no JSON")
         case NotFoundError():
             return errors.NotFoundError(f"{where}: {_text(error)}. {_NOT_THERE}")
-        case SerializationError():
-            return errors.PermanentError(
-                f"{where}: what answers there is not OpenSearch ({error}). Check the index address"
-            )
         case TransportError() if error.status_code in RETRYABLE:
             return errors.TransientError(f"{where}: HTTP {error.status_code} ({_text(error)})")
         case TransportError():
             return errors.PermanentError(f"{where}: HTTP {error.status_code} ({_text(error)})")
         case _:
             return errors.PermanentError(f"{where}: {error}")
+
+
+def _something_else(where: str, seen: str) -> errors.PermanentError:
+    return errors.PermanentError(
+        f"{where}: something else than OpenSearch answers there ({seen[:200]}). Check the index address: its host, port and path"
+    )
 
 
 def trouble(error: Mapping[str, Any], where: str) -> errors.PermanentError:

@@ -6,7 +6,8 @@ What belongs here: preparing an index, and comparing its mappings with ours. Doe
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -18,6 +19,7 @@ from ci_metrics.index.fields import ERROR_FIELDS, Field, fields_of
 from ci_metrics.index.mappings import (
     ANALYZER,
     FALLBACK_ANALYZER,
+    Layout,
     index_settings,
     mapping_of,
     properties_of,
@@ -47,22 +49,52 @@ _AS_GOOD = {
 }
 
 
-def prepare(client: OpenSearch, kind: Kind, index: str) -> None:
+def prepare(client: OpenSearch, kind: Kind, index: str, layout: Layout, now: datetime) -> None:
     """Template and index, made where they are missing; an existing index gets the fields it lacks.
 
-    Raises ContractError naming each field of an existing index that cannot hold ours.
+    `now` says which month's index is made where there is none yet. Raises ContractError naming each field of an existing index that
+    cannot hold ours, and an index that stands where the alias of the months should.
     """
-    _put_template(client, kind, index)
+    made = index
+    if layout.by_month:
+        if client.indices.exists(index=index) and not client.indices.exists_alias(name=index):
+            raise ContractError(
+                f"{index} is one index, and INDEX_BY_MONTH wants an alias of that name. Name another in {SETTING[kind]}, or "
+                "reindex it into months, delete it and upload again"
+            )
+        made = month_of(index, now)
+    templated = _put_template(client, kind, index, layout)
     try:
-        client.indices.create(
-            index=index, body={"settings": index_settings(), "mappings": mapping_of(kind)}, ignore=400
-        )
+        make_index(client, kind, index, made, layout, templated=templated)
         existing = client.indices.get_mapping(index=index)
     except NotFoundError:  # refused for another reason than being there: ask again to hear which
-        client.indices.create(index=index, body={"settings": index_settings(), "mappings": mapping_of(kind)})
+        make_index(client, kind, index, made, layout, templated=templated, ignore=())
         return
     for name, answer in existing.items():
         _complete(client, kind, name, answer["mappings"])
+
+
+def make_index(
+    client: OpenSearch,
+    kind: Kind,
+    alias: str,
+    name: str,
+    layout: Layout,
+    *,
+    templated: bool = True,
+    ignore: Collection[int] = (400,),
+) -> None:
+    """Make an index where there is none. What its template says holds, so that an operator's own may take the place of ours."""
+    body: dict[str, Any] = {"aliases": {alias: {}}} if layout.by_month else {}
+    if not templated:
+        body |= {"settings": index_settings(layout), "mappings": mapping_of(kind)}
+    client.indices.create(index=name, body=body, params={"ignore": list(ignore)} if ignore else {})
+
+
+def month_of(index: str, moment: datetime | str) -> str:
+    """The index of a month; `moment`: a time, or text that begins with one (`2026-03-02T05`)."""
+    year, month = str(moment)[:7].split("-")
+    return f"{index}-{year}.{month}"
 
 
 def exact_names(client: OpenSearch, kind: Kind, index: str) -> dict[str, str]:
@@ -77,18 +109,21 @@ def exact_names(client: OpenSearch, kind: Kind, index: str) -> dict[str, str]:
     return names
 
 
-def _put_template(client: OpenSearch, kind: Kind, index: str) -> None:
+def _put_template(client: OpenSearch, kind: Kind, index: str, layout: Layout) -> bool:
+    """Whether there was the right to."""
     try:
-        client.indices.put_index_template(name=f"ci-metrics-{index}", body=template_of(kind, index))
+        client.indices.put_index_template(name=f"ci-metrics-{index}", body=template_of(kind, index, layout))
     except AuthorizationException:
         # The index itself is made with its mappings; the template only matters when somebody deletes it meanwhile.
         logger.warning("No right to make the index template ci-metrics-%s; going on without it", index)
+        return False
     except RequestError as error:
         reason = reason_of(error.info.get("error")) if isinstance(error.info, Mapping) else str(error)
         raise ContractError(
             f"index template ci-metrics-{index} was refused: {reason}. Give the other template another priority, or choose "
             f"another name in {SETTING[kind]}"
         ) from error
+    return True
 
 
 def _complete(client: OpenSearch, kind: Kind, index: str, mapping: Mapping[str, Any]) -> None:

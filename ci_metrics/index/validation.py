@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from ci_metrics.errors import IndexWriteError
-from ci_metrics.index.base import Body, Kind
+from ci_metrics.index.base import Body, Kind, Written
 from ci_metrics.index.fields import ERROR_FIELDS, Field, fields_of
 
 #: Documents named in one error's text; the rest is counted.
@@ -24,19 +25,22 @@ _LONG = 2**63
 
 #: The beginning of `write_error`'s text.
 _REFUSED = re.compile(r"(\d+) documents? (?:was|were) refused by ")
+_CLASSES: Mapping[str, type] = {"keyword": str, "text": str, "long": int, "float": float, "boolean": bool}
 
 
 def problem_of(kind: Kind, body: Body) -> str | None:
     """What is wrong with the body, naming the field; None when nothing is."""
-    return _problem(fields_of(kind), body)
+    return _problem(fields_of(kind), _classes(kind), body)
 
 
-def write_error(location: str, failures: Sequence[tuple[str, str]]) -> IndexWriteError:
-    """One error for all refused documents: (id, reason) each."""
+def write_error(location: str, failures: Sequence[tuple[str, str]], written: Written | None = None) -> IndexWriteError:
+    """One error for all refused documents: (id, reason) each. `written`: what the others came to."""
     named = "; ".join(f"{id_}: {reason}" for id_, reason in failures[:NAMED_FAILURES])
     more = f"; and {len(failures) - NAMED_FAILURES} more" if len(failures) > NAMED_FAILURES else ""
     count = "1 document was" if len(failures) == 1 else f"{len(failures)} documents were"
-    return IndexWriteError(f"{count} refused by {location}: {named}{more}")
+    done = written or Written()
+    message = f"{count} refused by {location}: {named}{more}"
+    return IndexWriteError(message, refused=failures, created=done.created, updated=done.updated)
 
 
 def refused_in(text: str) -> int:
@@ -45,8 +49,18 @@ def refused_in(text: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _problem(fields: Mapping[str, Field], body: Mapping[str, Any]) -> str | None:
+@cache
+def _classes(kind: Kind | None) -> Mapping[str, type]:
+    """The one class of a field's values where no more than a number's range need be looked at; None: entries of `errors`."""
+    fields = ERROR_FIELDS if kind is None else fields_of(kind)
+    return {name: _CLASSES[field.type] for name, field in fields.items() if field.type in _CLASSES and not field.many}
+
+
+def _problem(fields: Mapping[str, Field], classes: Mapping[str, type], body: Mapping[str, Any]) -> str | None:
     for name, value in body.items():
+        class_ = value.__class__
+        if classes.get(name) is class_ and (class_ is str or class_ is bool or -_LONG <= value < _LONG):
+            continue
         field = fields.get(name)
         if field is None:
             return f"unknown field [{name}] (mappings are strict)"
@@ -56,7 +70,7 @@ def _problem(fields: Mapping[str, Field], body: Mapping[str, Any]) -> str | None
             for entry in value if isinstance(value, list) else [value]:
                 if not isinstance(entry, dict):
                     return f"field [{name}] of type [nested] cannot hold {_shown(entry)}"
-                inner = _problem(ERROR_FIELDS, entry)
+                inner = _problem(ERROR_FIELDS, _classes(None), entry)
                 if inner is not None:
                     return f"in [{name}]: {inner}"
             continue

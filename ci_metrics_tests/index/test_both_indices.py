@@ -313,3 +313,19 @@ def test_empty_requests_are_no_trouble(any_index: DocumentIndex) -> None:
     any_index.ensure()
     any_index.ensure()
     assert any_index.location
+
+
+def test_when_each_value_was_seen_first_is_one_question(any_index: DocumentIndex) -> None:
+    seen = [("a", 3), ("a", 1), ("b", 2), ("c", 1), ("a", 2)]
+    any_index.upsert(
+        Document("jobs", f"j{number}", {"@timestamp": f"2026-03-{day:02}T05:00:00Z", "s_error_group": group})
+        for number, (group, day) in enumerate(seen)
+    )
+    any_index.upsert([Document("jobs", "timeless", {"s_error_group": "d"})])
+    any_index.refresh()
+    asked = ["a", "b", "d", "never", *(f"many-{number}" for number in range(1_200))]
+    assert any_index.earliest("jobs", "s_error_group", asked) == {
+        "a": "2026-03-01T05:00:00Z",
+        "b": "2026-03-02T05:00:00Z",
+    }
+    assert any_index.earliest("jobs", "s_error_group", []) == {}

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ci_metrics.errors import PermanentError
-from ci_metrics.index.base import Document, Where
+from ci_metrics.index import embedded_schema
+from ci_metrics.index.base import Document, Where, Written
 from ci_metrics.index.embedded import EmbeddedIndex
-from ci_metrics.index.embedded_sql import condition, table_name
+from ci_metrics.index.embedded_schema import SCHEMA, bring_up_to_date
+from ci_metrics.index.embedded_sql import condition, ordering_sql, table_name
+from ci_metrics.index.fields import KINDS
 from ci_metrics.index.open import open_index
 from ci_metrics.settings import load_settings
-from ci_metrics_tests.index.corpus import corpus
+from ci_metrics_tests.index.corpus import corpus, many_jobs
 
 WRITES = 150
+
+#: A file that 0.1 wrote, as the statements that make it.
+FILE_OF_0_1 = Path(__file__).with_name("index_0_1.sql")
 
 #: What each of the writing processes runs: its name, the file, and a file that appears when both may begin.
 WRITER = f"""
@@ -39,6 +51,39 @@ for number in range({WRITES}):
         index.upsert([Document("steps", f"won-{{number}}-{{name}}", {{"s_step_name": name}})])
 index.close()
 """
+
+
+@pytest.fixture
+def file_of_0_1(tmp_path: Path) -> Path:
+    connection = sqlite3.connect(tmp_path / "index.sqlite")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(FILE_OF_0_1.read_text(encoding="utf-8"))
+    connection.close()
+    return tmp_path / "index.sqlite"
+
+
+def documents_in(path: Path) -> dict[str, dict[str, Any]]:
+    """The documents of each kind, as 0.1 reads them."""
+    connection = sqlite3.connect(path)
+    found = {kind: dict(connection.execute(f"SELECT id, body FROM {kind}_documents")) for kind in KINDS}
+    connection.close()
+    return {kind: {id_: json.loads(body) for id_, body in bodies.items()} for kind, bodies in found.items()}
+
+
+def dying(transaction: Any, *, after: int) -> Any:
+    """The transaction of a process that dies in the middle of one, having ended some."""
+    left = after
+
+    @contextmanager
+    def one(connection: sqlite3.Connection) -> Iterator[None]:
+        nonlocal left
+        with transaction(connection):
+            yield
+            left -= 1
+            if left < 0:
+                raise InterruptedError
+
+    return one
 
 
 def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
@@ -114,39 +159,155 @@ def test_sql_people_find_views_with_the_documents_names(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_the_fields_that_are_asked_for_most_have_an_index(tmp_path: Path) -> None:
+#: Questions that people wait for, by what is asked and how it is sorted.
+ASKED: list[tuple[Where, str]] = [
+    (Where(), "-@timestamp"),
+    (Where(equals={"s_repo": "octo/widgets"}), "-@timestamp"),
+    (Where(equals={"s_repo": "octo/widgets"}), "@timestamp"),
+    (Where(equals={"s_error_type": "timeout", "s_status": ["failure", "timed_out"]}), "-@timestamp"),
+    (Where(equals={"s_status": ["failure", "timed_out"]}), "-@timestamp"),
+    (Where(equals={"s_error_group": "v1-g"}), "-@timestamp"),
+    (Where(equals={"s_error_base_type": "timeout"}), ""),
+    (Where(equals={"s_error_fingerprint": ["a", "b"], "b_flaky_suspected": True}), ""),
+    (Where(equals={"s_workflow_id": ["1", "2"]}, ranges={"l_run_attempt": (2, None)}), ""),
+    (Where(equals={"s_partition": "2026-03-02T05"}), ""),
+    (Where(equals={"s_job_id": "1"}), "-l_run_attempt"),
+    (Where(ranges={"@timestamp": ("2026-03-02T05:00:00Z", None)}), ""),
+]
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["few documents", "with statistics"])
+@pytest.mark.parametrize(("where", "sort"), ASKED)
+def test_what_people_wait_for_is_answered_from_an_index(tmp_path: Path, where: Where, sort: str, many: bool) -> None:
     index = EmbeddedIndex(tmp_path / "index.sqlite")
-    index.ensure()
+    index.upsert(
+        Document(
+            "jobs",
+            document.id,
+            {**document.body, "s_job_id": str(n), "s_workflow_id": str(n // 9), "s_repo": str(n % 9)},
+        )
+        for n, document in enumerate(many_jobs(2_000 if many else 1))
+    )
     index.close()
     connection = sqlite3.connect(tmp_path / "index.sqlite")
-    for where in (
-        Where(equals={"s_repo": "octo/widgets"}),
-        Where(equals={"s_error_fingerprint": ["a", "b"]}),
-        Where(ranges={"@timestamp": ("2026-03-02T05:00:00Z", None)}),
-    ):
-        clause, parameters = condition("jobs", where)
-        plan = connection.execute(
-            f"EXPLAIN QUERY PLAN SELECT id FROM {table_name('jobs')}{clause}", parameters
-        ).fetchall()
-        assert "USING INDEX" in plan[0][3], where
+    clause, parameters = condition("jobs", where)
+    order = ordering_sql("jobs", sort) if sort else ""
+    sql = f"EXPLAIN QUERY PLAN SELECT rowid FROM {table_name('jobs')}{clause}{order} LIMIT 1"
+    plan = [row[3] for row in connection.execute(sql, parameters)]
+    connection.close()
+    assert "INDEX" in plan[0], plan
+    assert where.equals or len(plan) == 1, "the newest document is not looked for by sorting all"
+
+
+def test_words_are_found_whatever_their_case_and_letters(tmp_path: Path) -> None:
+    index = EmbeddedIndex(tmp_path / "index.sqlite")
+    texts = {"kelvin": "300 \u212aELVIN", "street": "STRASSE_1", "umlaut": "ÄPFEL 100%", "quoted": 'a "b\\c_d" e'}
+    index.upsert(Document("jobs", id_, {"s_error_summary": text}) for id_, text in texts.items())
+    found = {
+        words: [document.id for document in index.scan("jobs", Where(text=words))]
+        for words in ("kelvin", "strasse_1", "strasse", "äpfel", "C_D", "b c_d", "100", "%", "_")
+    }
+    index.close()
+    assert found == {
+        "kelvin": ["kelvin"],
+        "strasse_1": ["street"],
+        "strasse": [],
+        "äpfel": ["umlaut"],
+        "C_D": ["quoted"],
+        "b c_d": ["quoted"],
+        "100": ["umlaut"],
+        "%": [],
+        "_": [],
+    }
+
+
+def test_a_file_of_0_1_is_brought_up_to_date_with_all_its_documents(file_of_0_1: Path) -> None:
+    before = documents_in(file_of_0_1)
+    index = EmbeddedIndex(file_of_0_1)
+    after = {kind: {document.id: document.body for document in index.scan(kind)} for kind in KINDS}
+    assert after == before
+    assert index.count_by("jobs", "s_status") == {"failure": 2, "timed_out": 1}
+    assert [d.id for d in index.scan("jobs", Where(equals={"s_job_id": "5"}))] == ["github-job-5-attempt-1"]
+    assert index.upsert([Document("jobs", "github-job-5-attempt-1", {"s_job_name": "again"})]) == Written(updated=1)
+    index.close()
+    connection = sqlite3.connect(file_of_0_1)
+    assert connection.execute("SELECT s_job_name FROM jobs WHERE s_job_id IS NULL").fetchall() == [("again",)]
+    assert connection.execute("SELECT count(*) FROM job_errors").fetchall() == [(2,)]
+    assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
     connection.close()
 
 
-def test_a_file_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
-    index = EmbeddedIndex(tmp_path / "index.sqlite")
-    index.upsert([Document("jobs", "kept", {"s_job_name": "x"})])
+def test_several_that_bring_a_file_up_to_date_at_once_share_the_work(
+    file_of_0_1: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_schema, "MOVED", 1)
+    before = documents_in(file_of_0_1)
+    indices = [EmbeddedIndex(file_of_0_1) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda index: {k: {d.id: d.body for d in index.scan(k)} for k in KINDS}, indices))
+    for index in indices:
+        index.close()
+    assert found == [before] * 4
+
+
+def test_bringing_a_file_up_to_date_goes_on_where_a_process_died(
+    file_of_0_1: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = documents_in(file_of_0_1)
+    monkeypatch.setattr(embedded_schema, "MOVED", 1)
+    connection = sqlite3.connect(file_of_0_1, isolation_level=None)
+    with monkeypatch.context() as patch:
+        patch.setattr(embedded_schema, "transaction", dying(embedded_schema.transaction, after=5))
+        with pytest.raises(InterruptedError):
+            bring_up_to_date(connection, "here")
+    connection.close()
+    index = EmbeddedIndex(file_of_0_1)
+    assert {kind: {document.id: document.body for document in index.scan(kind)} for kind in KINDS} == before
     index.close()
+
+
+def test_a_process_of_0_1_that_still_runs_reads_but_neither_writes_nor_makes_everything_again(
+    file_of_0_1: Path,
+) -> None:
+    before = documents_in(file_of_0_1)
+    old = sqlite3.connect(file_of_0_1, isolation_level=None)
+    rebuild = [sql for (sql,) in old.execute("SELECT sql FROM sqlite_master WHERE name LIKE 'jobs_by_%'")]
+    index = EmbeddedIndex(file_of_0_1)
+    index.ensure()
+    assert documents_in(file_of_0_1) == before
+    for refused in ("INSERT INTO jobs_documents (id, body) VALUES ('x', '{}') ON CONFLICT (id) DO NOTHING", *rebuild):
+        with pytest.raises(sqlite3.OperationalError, match="view"):
+            old.execute(refused)
+    old.close()
+    assert len(list(index.scan("jobs"))) == len(before["jobs"])
+    index.close()
+
+
+def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    index = EmbeddedIndex(tmp_path / "index.sqlite")
+    index.upsert(many_jobs(1))
+    newer = sqlite3.connect(tmp_path / "index.sqlite")
+    newer.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+    newer.close()
+    with pytest.raises(PermanentError, match=rf"schema {SCHEMA + 1}, this one knows {SCHEMA}\. Update"):
+        index.upsert(many_jobs(2))
+    index.close()
+    with pytest.raises(PermanentError, match="Update this installation"):
+        EmbeddedIndex(tmp_path / "index.sqlite").ensure()
+    left = sqlite3.connect(tmp_path / "index.sqlite")
+    assert left.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
+    left.close()
+
+
+def test_the_schema_has_another_number_when_it_is_another_one(tmp_path: Path) -> None:
+    EmbeddedIndex(tmp_path / "index.sqlite").ensure()
     connection = sqlite3.connect(tmp_path / "index.sqlite")
-    connection.executescript(
-        "DROP VIEW jobs; CREATE VIEW jobs AS SELECT 1 AS old; DROP VIEW job_errors; PRAGMA user_version = 7"
+    text = "\n".join(
+        sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL ORDER BY name")
     )
     connection.close()
-    assert index.get("jobs", ["kept"]) == {"kept": {"s_job_name": "x"}}
-    index.close()
-    connection = sqlite3.connect(tmp_path / "index.sqlite")
-    assert connection.execute("SELECT s_job_name FROM jobs").fetchall() == [("x",)]
-    assert connection.execute("SELECT count(*) FROM job_errors").fetchall() == [(0,)]
-    connection.close()
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    assert (SCHEMA, digest) == (2, "a8654ea5224d"), "raise SCHEMA in embedded_schema.py, so that files get the change"
 
 
 def test_a_file_that_is_no_index_is_named_and_left_alone(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,16 +19,17 @@ from ci_metrics.errors import (
     AuthenticationError,
     CiMetricsError,
     ContractError,
+    IndexWriteError,
     NotFoundError,
     PermanentError,
     SettingsError,
     TransientError,
 )
-from ci_metrics.index import opensearch as opensearch_module
+from ci_metrics.index import opensearch_bulk
 from ci_metrics.index.base import Document, DocumentIndex, Where, Written
 from ci_metrics.index.mappings import mapping_of
 from ci_metrics.index.open import open_index
-from ci_metrics.settings import Settings, load_settings
+from ci_metrics.settings import Settings, load_settings, with_values
 from ci_metrics_tests.index.corpus import corpus, many_jobs
 from ci_metrics_tests.index.seed_queries import assert_seed_queries
 
@@ -217,7 +219,7 @@ def test_a_server_that_is_not_there_may_come_back(tmp_path: Path) -> None:
 
 
 class _Answers(BaseHTTPRequestHandler):
-    """A server that answers as its `script` says; notes who asked."""
+    """A server that answers as its `script` says (None: with a page for people); notes who asked."""
 
     script: Any = staticmethod(lambda handler, body: (200, {}))
     users: list[str | None]
@@ -226,9 +228,9 @@ class _Answers(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         self.users.append(self.headers.get("authorization"))
         status, answer = self.script(self, body)
-        text = json.dumps(answer).encode()
+        text = b"<html><h1>It works!</h1></html>" if answer is None else json.dumps(answer).encode()
         self.send_response(status)
-        self.send_header("content-type", "application/json")
+        self.send_header("content-type", "text/html" if answer is None else "application/json")
         self.send_header("content-length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
@@ -284,7 +286,7 @@ def _bulk_answer(body: bytes, status: int) -> dict[str, Any]:
 def test_what_a_busy_server_puts_off_is_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
 ) -> None:
-    monkeypatch.setattr(opensearch_module, "FIRST_WAIT", 0)
+    monkeypatch.setattr(opensearch_bulk, "FIRST_WAIT", 0)
     asked = []
 
     def busy_twice(handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, Any]:
@@ -309,7 +311,7 @@ def test_what_a_busy_server_puts_off_is_sent_again(
 def test_a_server_that_stays_busy_is_asked_a_bounded_number_of_times(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opensearch_module, "FIRST_WAIT", 0)
+    monkeypatch.setattr(opensearch_bulk, "FIRST_WAIT", 0)
     asked = []
 
     def always_busy(handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, Any]:
@@ -324,6 +326,197 @@ def test_a_server_that_stays_busy_is_asked_a_bounded_number_of_times(
             index.upsert(many_jobs(3))
         index.close()
     assert len(asked) == 6
+
+
+def taking(most: int) -> tuple[Any, list[int]]:
+    """A server that takes requests of so many bytes, and the sizes of those it was sent."""
+    sizes: list[int] = []
+
+    def script(handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, Any]:
+        if not handler.path.startswith("/_bulk"):
+            return _ready(handler.path)
+        sizes.append(len(body))
+        if len(body) > most:
+            return 413, {"error": "Request Entity Too Large", "status": 413}
+        return 200, _bulk_answer(body, 201)
+
+    return script, sizes
+
+
+def test_a_request_that_is_too_large_is_sent_in_parts_and_later_ones_are_smaller(tmp_path: Path) -> None:
+    script, sizes = taking(20_000)
+    with serving(script) as (host, _):
+        index = open_index(_settings(tmp_path, host))
+        assert index.upsert(many_jobs(1_000)) == Written(created=1_000)
+        first = len(sizes)
+        assert index.upsert(many_jobs(1_000)) == Written(created=1_000)
+        index.close()
+    assert sizes[0] > 20_000
+    assert max(sizes[first:]) <= 20_000, "what was refused once is not tried again"
+
+
+def test_of_a_request_that_is_too_large_for_one_document_all_others_land(tmp_path: Path) -> None:
+    script, _ = taking(20_000)
+    large = Document("jobs", "large", {"s_error_summary": "x" * 30_000})
+    with serving(script) as (host, _):
+        index = open_index(_settings(tmp_path, host))
+        with pytest.raises(IndexWriteError, match=r"1 document was refused .* large: HTTP 413.* bytes") as caught:
+            index.upsert([*many_jobs(50), large])
+        index.close()
+    assert [id_ for id_, _ in caught.value.refused] == ["large"]
+
+
+def test_requests_grow_to_the_setting_while_answers_are_quick(tmp_path: Path) -> None:
+    script, sizes = taking(10**9)
+    bodies = [Document("jobs", f"j{number}", {"s_error_summary": "x" * 20_000}) for number in range(1_500)]
+    with serving(script) as (host, _):
+        index = open_index(_settings(tmp_path, host, OPENSEARCH_BULK_MB="6"))
+        index.upsert(bodies)
+        index.close()
+    assert 5 * 1024**2 < max(sizes) <= 6 * 1024**2
+
+
+def test_one_document_that_spoils_its_request_is_named_and_the_others_land(tmp_path: Path) -> None:
+    def spoiled(handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, Any]:
+        if not handler.path.startswith("/_bulk"):
+            return _ready(handler.path)
+        if b'job 7"' in body:
+            return 400, {"error": {"type": "parse_exception", "reason": "malformed"}, "status": 400}
+        landed.extend(json.loads(line)["index"]["_id"] for line in body.splitlines()[::2])
+        return 200, _bulk_answer(body, 201)
+
+    landed: list[str] = []
+    with serving(spoiled) as (host, _):
+        index = open_index(_settings(tmp_path, host))
+        with pytest.raises(IndexWriteError) as caught:
+            index.upsert([*many_jobs(20), Document("jobs", "half", {"s_job_name": "\ud800"})])
+        index.close()
+    assert dict(caught.value.refused).keys() == {"github-job-7-attempt-1", "half"}
+    assert "malformed" in str(caught.value)
+    assert len(landed) == 19
+
+
+@pytest.mark.parametrize("status", [200, 404, 405])
+def test_something_else_at_the_address_is_one_message(tmp_path: Path, status: int) -> None:
+    with serving(lambda handler, body: (status, None)) as (host, _):
+        for ask in (
+            lambda index: index.upsert(many_jobs(1)),
+            lambda index: index.count_by("jobs", "s_status"),
+            lambda index: list(index.scan("jobs")),
+            lambda index: index.get("jobs", ["x"]),
+        ):
+            index = open_index(_settings(tmp_path, host))
+            with pytest.raises(PermanentError, match=r"something else than OpenSearch answers there .*index address"):
+                ask(index)
+            index.close()
+
+
+def test_another_node_answers_for_one_that_is_down(tmp_path: Path) -> None:
+    with serving(lambda handler, body: _ready(handler.path)) as (host, users):
+        index = open_index(_settings(tmp_path, "http://127.0.0.1:9", OPENSEARCH_HOSTS=host))
+        index.ensure()
+        index.close()
+    assert users
+
+
+def test_requests_are_signed_for_amazons_services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("botocore", reason="requests are signed by botocore, which is not installed here")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with serving(lambda handler, body: _ready(handler.path)) as (host, users):
+        index = open_index(_settings(tmp_path, host, OPENSEARCH_AWS_REGION="eu-west-1"))
+        index.ensure()
+        index.close()
+    assert all("/eu-west-1/es/aws4_request" in str(user) for user in users)
+
+
+def test_a_signature_without_what_signs_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore.session", None)
+    with pytest.raises(SettingsError, match=r"OPENSEARCH_AWS_REGION: .*botocore.*pip install botocore"):
+        open_index(_settings(tmp_path, "http://127.0.0.1:9", OPENSEARCH_AWS_REGION="eu-west-1"))
+
+
+def test_shards_and_replicas_are_those_of_the_settings(tmp_path: Path) -> None:
+    templates: list[Any] = []
+
+    def noting(handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, Any]:
+        if handler.path.startswith("/_index_template"):
+            templates.append(json.loads(body)["template"]["settings"]["index"])
+        return _ready(handler.path)
+
+    with serving(noting) as (host, _):
+        index = open_index(_settings(tmp_path, host, OPENSEARCH_SHARDS="3", OPENSEARCH_REPLICAS="2"))
+        index.ensure()
+        index.close()
+    assert templates == [{"number_of_shards": 3, "number_of_replicas": 2}] * 4
+
+
+@pytest.mark.opensearch
+def test_documents_go_to_an_index_of_their_month_and_are_one_wherever_they_are(
+    opensearch_settings: Settings, opensearch_client: OpenSearch, opensearch_prefix: str
+) -> None:
+    settings = with_values(opensearch_settings, index_by_month=True)
+    index = open_index(settings)
+    january = Document("jobs", "a", {"s_partition": "2026-01-31T23", "s_job_name": "old"})
+    february = Document("jobs", "b", {"s_partition": "2026-02-01T00", "s_job_name": "new"})
+    assert index.upsert([january, february]) == Written(created=2)
+    assert index.upsert([january, february]) == Written(updated=2)
+    assert index.update("jobs", {"a": {"s_branch": "main"}, "never": {"s_branch": "x"}}) == 1
+    assert index.get("jobs", ["a", "b", "never"]) == {"a": {**january.body, "s_branch": "main"}, "b": february.body}
+    name = f"{opensearch_prefix}jobs"
+    count = {month: opensearch_client.count(index=f"{name}-{month}")["count"] for month in ("2026.01", "2026.02")}
+    assert count == {"2026.01": 1, "2026.02": 1}
+    assert index.delete("jobs", ["b", "never"]) == 1
+    index.refresh()
+    assert index.count_by("jobs", "s_job_name") == {"old": 1}
+    opensearch_client.indices.delete(index=f"{name}-2026.01")
+    assert index.get("jobs", ["a"]) == {}
+    index.close()
+
+
+@pytest.mark.opensearch
+def test_an_index_that_stands_where_the_months_alias_should_is_named(
+    opensearch_settings: Settings, opensearch_client: OpenSearch, opensearch_prefix: str
+) -> None:
+    opensearch_client.indices.create(index=f"{opensearch_prefix}jobs")
+    index = open_index(with_values(opensearch_settings, index_by_month=True))
+    with pytest.raises(ContractError, match=rf"{opensearch_prefix}jobs is one index.*JOB_INDEX"):
+        index.ensure()
+    index.close()
+
+
+@pytest.mark.opensearch
+def test_after_a_rollover_a_document_is_written_where_it_is(
+    opensearch_settings: Settings, opensearch_client: OpenSearch, opensearch_prefix: str
+) -> None:
+    name = f"{opensearch_prefix}jobs"
+    opensearch_client.indices.create(index=f"{name}-000001", body={"aliases": {name: {"is_write_index": True}}})
+    index = open_index(opensearch_settings)
+    documents = list(many_jobs(3))
+    index.upsert(documents[:2])
+    opensearch_client.indices.rollover(alias=name)
+    assert index.upsert(documents) == Written(created=1, updated=2)
+    index.refresh()
+    assert sorted(document.id for document in index.scan("jobs")) == [document.id for document in documents]
+    assert set(index.get("jobs", [document.id for document in documents])) == {d.id for d in documents}
+    index.close()
+
+
+@pytest.mark.opensearch
+def test_an_operators_template_takes_the_place_of_ours(
+    opensearch_settings: Settings, opensearch_client: OpenSearch, opensearch_prefix: str
+) -> None:
+    name = f"{opensearch_prefix}jobs"
+    theirs = {"index_patterns": [f"{name}*"], "priority": 900, "template": {"settings": {"number_of_shards": 2}}}
+    opensearch_client.indices.put_index_template(name=f"{opensearch_prefix}theirs", body=theirs)
+    index = open_index(opensearch_settings)
+    documents, _ = corpus()
+    index.upsert(documents)
+    index.refresh()
+    assert index.count_by("jobs", "s_error_type")["timeout"] == 2
+    index.close()
+    opensearch_client.indices.delete_index_template(name=f"{opensearch_prefix}theirs")
+    assert opensearch_client.indices.get_settings(index=name)[name]["settings"]["index"]["number_of_shards"] == "2"
 
 
 @pytest.mark.parametrize(

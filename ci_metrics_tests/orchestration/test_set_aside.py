@@ -106,6 +106,32 @@ def test_an_hour_with_a_document_that_the_index_refuses_is_named_and_the_others_
     assert landed(settings) == dict.fromkeys(HOURS, JOBS_AN_HOUR)
 
 
+def test_a_document_that_the_index_refuses_is_named_and_all_others_land(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upsert = EmbeddedIndex.upsert
+    refused: list[str] = []
+
+    def refusing(self: EmbeddedIndex, documents: Sequence[Document]) -> Any:
+        of_the_hour = [
+            each.id for each in documents if each.body.get("s_partition") == HOURS[0] and each.kind == "jobs"
+        ]
+        refused.extend(of_the_hour[:1])
+        bad = [Document("jobs", each.id, {"s_unheard_of": "x"}) if each.id in refused else each for each in documents]
+        return upsert(self, bad)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddedIndex, "upsert", refusing)
+        assert ingest(settings).success
+    assert landed(settings) == {HOURS[0]: JOBS_AN_HOUR - 1, HOURS[1]: JOBS_AN_HOUR, HOURS[2]: JOBS_AN_HOUR}
+    ((name, why),) = set_aside(settings, HOURS[0]).items()
+    assert name.endswith(f"document {refused[0]}")
+    assert "unknown field [s_unheard_of]" in why
+    assert ingest(settings).success
+    assert landed(settings) == dict.fromkeys(HOURS, JOBS_AN_HOUR)
+    assert set_aside(settings, HOURS[0]) == {}
+
+
 def test_a_run_that_github_refuses_costs_no_other_run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     attempts = GitHub.attempts
     refused = WORLD.runs[0].run_id

@@ -10,11 +10,13 @@ from typing import Any
 
 import dagster as dg
 
+from ci_metrics.errors import IndexWriteError
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where, Written
 from ci_metrics.index.documents import Provenance, document_digest, job_id
 from ci_metrics.models import ErrorState, Verdict
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.hour_documents import HourRows, derive_documents, read_rows
+from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
@@ -88,12 +90,15 @@ class Indexed:
     documents: Sequence[Document]  # all of the hour
     due: Sequence[Document]  # those that the index did not hold as they are
     written: Written
+    outcome: Outcome  # what the index refused is set aside, and tried again
 
 
 def index_hour(
     hours: HoursPart, index: IndexPart, judge: JudgePart, hour: str, *, run_id: str, trusting: bool = True
 ) -> Indexed:
-    """Derive the hour's documents, write them and commit the list of them. Raises IndexWriteError for refused ones.
+    """Derive the hour's documents, write them and commit the list of them.
+
+    A document that the index refuses is set aside with the reason. Raises IndexWriteError when it refuses all of several.
 
     `run_id`: of Dagster's run. `trusting`: what the list of last time says of the index is believed; not when another run
     may have written over it.
@@ -108,20 +113,45 @@ def index_hour(
     due = [
         document for document, row in zip(documents, listed, strict=True) if held.get((row.kind, row.id)) != row.digest
     ]
-    written = index.documents.upsert(due)
+    refused: dict[str, str] = {}
+    try:
+        written = index.documents.upsert(due)
+    except IndexWriteError as error:
+        if not error.refused or len(error.refused) == len(due) > 1:
+            raise
+        refused, written = dict(error.refused), Written(error.created, error.updated)
+    listed = [row for row in listed if row.id not in refused]
+    outcome = _outcome(documents, refused)
     where = index.documents.location
-    status = {"documents": len(documents), "written": len(due), "index": where}
-    hours.store.commit(NAME, hour, listed, IndexedDocument, notes={"location": where}, status=status, now=hours.now())
-    return Indexed(rows=rows, documents=documents, due=due, written=written)
+    status = {"documents": len(listed), "written": len(due) - len(refused), "index": where}
+    notes = {"location": where}
+    hours.store.commit(
+        NAME, hour, listed, IndexedDocument, notes=notes, status=status, now=hours.now(), outcome=outcome
+    )
+    return Indexed(rows=rows, documents=documents, due=due, written=written, outcome=outcome)
+
+
+def _outcome(documents: Sequence[Document], refused: Mapping[str, str]) -> Outcome:
+    """By repository, what was refused."""
+    failures: dict[str, dict[str, str]] = {}
+    for document in documents:
+        if document.id in refused:
+            failures.setdefault(str(document.body["s_repo"]), {})[f"document {document.id}"] = refused[document.id]
+    repos = sorted({str(document.body["s_repo"]) for document in documents})
+    return Outcome(repos=repos, asked=repos, failures=failures)
 
 
 def _tell(context: dg.AssetExecutionContext, hour: str, done: Indexed, location: str) -> Mapping[str, Any]:
     """The contract's messages, and the metadata."""
     _say(context, hour, done)
+    problems = done.outcome.problems
+    for name, why in problems.items():
+        context.log.warning(f"⚠️ {name} is set aside, the index refused it: {why}")
     return {
+        "problems": dg.MetadataValue.json(problems),
         "dagster/row_count": len(done.documents),
         "documents": len(done.documents),
-        "written": len(done.due),
+        "written": done.written.created + done.written.updated,
         "created": done.written.created,
         "updated": done.written.updated,
         "unchanged": len(done.documents) - len(done.due),
