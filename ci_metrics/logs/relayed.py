@@ -14,6 +14,7 @@ from ci_metrics.catalogue import Catalogue
 from ci_metrics.catalogue.engine import match_lines
 from ci_metrics.logs.lines import stamp
 from ci_metrics.logs.regions import Line
+from ci_metrics.logs.structure import SERVICES_END
 from ci_metrics.logs.whole_log import Reading
 
 #: Prefixes behind which task runners and remotes relay a program's line: mise, concurrently, yarn (`[lint] `), turborepo
@@ -22,7 +23,7 @@ from ci_metrics.logs.whole_log import Reading
 _TASK = re.compile(
     r"(?:\[(?!(?i:error|err|fatal|fail(?:ed)?|warn(?:ing)?|info|debug|notice|trace|critical|severe|output|result)\b)[a-z@][\w@./:-]{0,60}\]:?"
     r"|@?[\w./-]{1,60}:[a-z][\w:-]{0,40}:|@[\w.-]{1,40}/[\w.-]{1,60}:|(?:packages|apps|libs|examples)/[\w./-]{1,80} [\w:-]{1,40}[:$]"
-    r"|[\w.:-]{1,40} +\||remote:|std(?:out|err):|gyp ERR! stack|err:) +(?=\S)"
+    r"|[a-z][\w-]{0,30}[.:][\w:-]{1,20} +\||remote:|std(?:out|err):|gyp ERR! stack|err:) +(?=\S)"
 )
 #: The role of messages that say which part failed, around another's words.
 _AROUND = "frame"
@@ -44,6 +45,9 @@ def messages_of(reading: Reading, lines: Sequence[Line], catalogue: Catalogue) -
     """
     found = match_lines(catalogue, [line.text for line in lines])
     inner = _Inner(catalogue)
+    if reading.structure.headers or reading.structure.whole:
+        ours = {number for number, message in enumerate(catalogue.messages) if message.id == SERVICES_END}
+        found = [tuple(number for number in hits if number not in ours) for hits in found]
     return [
         late if (late := _late(reading, line, hits, catalogue)) else inner.messages(line.text, hits)
         for line, hits in zip(lines, found, strict=True)

@@ -30,6 +30,8 @@ _KINDS = {
 }
 #: The message of the lines that GitHub's runner marks as errors.
 MARK = "github-error-line"
+#: The message of the lines with which other services end a command that failed: in a log of GitHub's, a program's output.
+SERVICES_END = "ci-command-failed"
 #: A step that dies before its header leaves only this: its action is not there, or an expression of its cannot be evaluated.
 _EARLY = re.compile(
     rb"##\[error\](?:Can't find 'action\.yml'|The template is not valid|Error: The template is not valid)"
@@ -131,7 +133,7 @@ class Structure:
         match role:
             case "step-start":
                 self._start(block, hit, at, name)
-            case "step-end":
+            case "step-end" if name != SERVICES_END or not (self.headers or self.whole):
                 self._end(at, block.data[hit.start : hit.end])
             case "log-pass" | "log-fail":
                 self.verdict = role.removeprefix("log-")

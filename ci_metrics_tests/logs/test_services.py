@@ -1,4 +1,4 @@
-"""What is read of the logs of services other than GitHub's: where they end, and what failed in them."""
+"""What is read of the logs of services other than GitHub's: where they end, and what failed in them; what a line relays, and when."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ci_metrics.classifier import Classifier
+from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.logs import extract
 from ci_metrics_tests.builders import a_job
 from ci_metrics_tests.logs.test_extract import CHECKOUT, github
@@ -96,6 +98,8 @@ def test_a_cancel_that_ends_a_silence_or_comes_with_a_round_limit_is_a_late_one(
     found = extract(log)
     named = {name for each in found.messages if each.number == found.errors[0].line for name in each.messages}
     assert ("cancelled-late" in named, "github-cancelled" in named) == (late, not late)
+    verdict = Classifier(load_taxonomy(None)).judge(found)
+    assert (verdict.state, verdict.error_type) == (("classified", "timeout") if late else ("no_error_found", None))
 
 
 @pytest.mark.parametrize(
