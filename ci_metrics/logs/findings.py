@@ -34,6 +34,7 @@ _NOT_SAID = frozenset({"echo", "status", "step-end", "epilogue", "banner", "step
 _FRAME = ("##[", "travis_", "$ ", "+ ", "[Pipeline]", "shell: ")
 #: The runner's header of a step, with what it runs.
 _HEADER = "##[group]"
+_GROUP_END = "##[endgroup]"
 #: Python says so between an exception and the one that it led to.
 _CHAIN = ("was the direct cause of the following exception", "During handling")
 
@@ -169,7 +170,7 @@ def _blocks(lines: Sequence[Line], scores: NDArray[np.float32], inside: Callable
         if begins:
             block.begins = True
             block.kinds.add(line.ids)
-        if scores[at] > scores[block.head]:
+        if scores[at] > scores[block.head] and not line.text.startswith(_GROUP_END):
             block.head = at
     return blocks
 
