@@ -70,7 +70,12 @@ Role = Literal[
     "last",  # words that speak of failure in any text: looked for only where nothing else was found
 ]
 #: What a form is matched against.
-Subject = Literal["line", "command", "step"]
+Subject = Literal[
+    "line",
+    "command",  # of the failing step's script
+    "step",  # the failing step's name
+    "late",  # a closing word (role `epilogue`) that ends a long silence, or comes when a round limit of minutes is over
+]
 
 
 class _Entry(BaseModel):

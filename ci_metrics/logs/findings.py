@@ -34,6 +34,7 @@ _NOT_SAID = frozenset({"echo", "status", "step-end", "epilogue", "banner", "step
 _FRAME = ("##[", "travis_", "$ ", "+ ", "[Pipeline]", "shell: ")
 #: The runner's header of a step, with what it runs.
 _HEADER = "##[group]"
+_GROUP_END = "##[endgroup]"
 #: Python says so between an exception and the one that it led to.
 _CHAIN = ("was the direct cause of the following exception", "During handling")
 
@@ -70,6 +71,8 @@ def ranked_errors(
     best = max(blocks, key=lambda block: scores[block.head])
     if best not in wanted:
         wanted.append(best)
+    if inside is not None and not any(inside(lines[block.head].at) for block in wanted):
+        wanted += _last_words([b for b in blocks if inside(lines[b.head].at)], lines, hits, catalogue)
     ours = [block for block in wanted if inside is None or inside(lines[block.head].at)]
     others = [block for block in wanted if block not in ours]
     for block in wanted:
@@ -104,18 +107,32 @@ def ranked_errors(
     return tuple(found.values())
 
 
+def _last_words(
+    blocks: Sequence[_Block], lines: Sequence[Line], hits: Sequence[tuple[int, ...]], catalogue: Catalogue
+) -> list[_Block]:
+    """The block with the last words of these, headed by them; none where a program said nothing."""
+    for block in reversed(blocks):
+        for at in range(block.last, block.first - 1, -1):
+            text = lines[at].text.strip()
+            if text and not {catalogue.messages[number].role for number in hits[at]} & _NOT_SAID:
+                block.head = at
+                return [] if text.startswith(_FRAME) else [block]
+    return []
+
+
 def _said_last(lines: Sequence[Line], hits: Sequence[tuple[int, ...]], catalogue: Catalogue, block: _Block) -> int:
     """The head of a block; where that only says that a command failed, the last thing said before it, by programs nobody knows.
 
     Programs say why they end in their last line.
     """
-    roles = {catalogue.messages[number].role for number in hits[block.head] if catalogue.messages[number].id != MARK}
+    said = [catalogue.messages[number] for number in hits[block.head]]
+    roles = {m.role for m in said if m.id != MARK and m.family != GENERIC}
     if "step-end" not in roles or "cause" in roles:
         return block.head
     for at in range(block.head - 1, block.first - 1, -1):
         text = lines[at].text.strip()
-        said = {catalogue.messages[number].role for number in hits[at]}
-        if text and not said & _NOT_SAID:
+        beside = {catalogue.messages[number].role for number in hits[at]}
+        if text and not beside & _NOT_SAID:
             return block.head if text.startswith(_FRAME) else at
     return block.head
 
@@ -153,7 +170,7 @@ def _blocks(lines: Sequence[Line], scores: NDArray[np.float32], inside: Callable
         if begins:
             block.begins = True
             block.kinds.add(line.ids)
-        if scores[at] > scores[block.head]:
+        if scores[at] > scores[block.head] and not line.text.startswith(_GROUP_END):
             block.head = at
     return blocks
 

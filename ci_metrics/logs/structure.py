@@ -15,7 +15,7 @@ from functools import lru_cache
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.logs.cleanup_steps import looks_after
 from ci_metrics.logs.headers import Header, read_header
-from ci_metrics.logs.lines import step_column, without_stamp
+from ci_metrics.logs.lines import step_column, text_of, without_stamp
 from ci_metrics.logs.scan import STRUCTURAL, Block, Hit
 from ci_metrics.logs.steps import Layout, laid_out
 from ci_metrics.models import Step
@@ -30,12 +30,18 @@ _KINDS = {
 }
 #: The message of the lines that GitHub's runner marks as errors.
 MARK = "github-error-line"
+#: The message of the lines with which other services end a command that failed: in a log of GitHub's, a program's output.
+SERVICES_END = "ci-command-failed"
 #: A step that dies before its header leaves only this: its action is not there, or an expression of its cannot be evaluated.
 _EARLY = re.compile(
     rb"##\[error\](?:Can't find 'action\.yml'|The template is not valid|Error: The template is not valid)"
 )
-#: A line with which a Jenkins pipeline begins a script.
+#: A line with which a Jenkins pipeline begins a script, and one with which GitLab's runner begins a job's own.
 _SCRIPT_STEP = re.compile(rb"\[Pipeline\] (?:sh|bat|powershell|pwsh)\b")
+_SCRIPT_SECTION = re.compile(rb"section_start:\d+:(?:step|build)_script\b")
+#: How GitLab's runner ends a job whose script failed; Azure Pipelines begins a task.
+_SCRIPT_FAILED = b"ERROR: Job failed: "
+_TASK = b"##[section]Starting: "
 
 
 @dataclass(slots=True)
@@ -58,14 +64,15 @@ class Structure:
     framed: set[str] = field(default_factory=set)  # ids of the messages whose tools mark each test's output
     scripts: list[int] = field(
         default_factory=list
-    )  # offsets of the scripts that a Jenkins pipeline runs, before its post actions
+    )  # offsets of the scripts that a Jenkins pipeline or a job of GitLab's runs, before what runs in any case
     post_actions: bool = False  # a Jenkins pipeline's have begun
-    script_failed: bool = False  # a Jenkins pipeline says that one of its scripts did
+    script_failed: bool = False  # the log says that one of these scripts did
     columns: bool = False  # each line names its step, as `gh run view --log` prints it
     job_name: int | None = None  # offset of the line on which GitHub's runner names the job
     walls: set[int] = field(
         default_factory=set
     )  # offsets of all lines that begin a step or a composite action's: nothing that belongs together crosses one
+    _script_end: int | None = None  # offset at which what runs after a script of GitLab's begins
     _behind: int = -1  # offset behind the last header's own lines, -1 where that is not known
     _scripts: bool = False  # a header of a script was seen, with its shell
 
@@ -126,8 +133,8 @@ class Structure:
         match role:
             case "step-start":
                 self._start(block, hit, at, name)
-            case "step-end":
-                self.ends.append(at)
+            case "step-end" if name != SERVICES_END or not (self.headers or self.whole):
+                self._end(at, block.data[hit.start : hit.end])
             case "log-pass" | "log-fail":
                 self.verdict = role.removeprefix("log-")
                 self.script_failed |= name == "ci-jenkins-script"
@@ -147,6 +154,16 @@ class Structure:
                     self._header(block, hit, "early")
                 self.marks.append(at)
 
+    def _end(self, at: int, raw: bytes) -> None:
+        """Take in a line that says that a command failed; GitLab says so after what runs in any case: the script ended before."""
+        if self.scripts and _SCRIPT_FAILED in raw:
+            stop = at if self._script_end is None else self._script_end
+            self.script_failed = True
+            self.scripts.append(self.starts[self.segment(stop - 1)])  # the last of its commands
+            self.ends.append(stop)
+        if at not in self.ends:
+            self.ends.append(at)
+
     def _pipeline(self, raw: bytes, at: int) -> None:
         """Take in a line with which a Jenkins pipeline begins a step or a block."""
         if b"Post Actions)" in raw:
@@ -162,8 +179,15 @@ class Structure:
         if self.headers:
             return  # what another service prints between its commands is a program's output here
         self._wall(at, opens=True)
+        raw = block.data[hit.start : hit.end]
         if name == "ci-jenkins-stage":
-            self._pipeline(block.data[hit.start : hit.end], at)
+            self._pipeline(raw, at)
+        elif _SCRIPT_SECTION.search(raw):
+            self.scripts.append(at)
+        elif name == "ci-section-start" and self.scripts and self._script_end is None:
+            self._script_end = at
+        elif _TASK in raw:
+            self.names[at] = text_of(raw[raw.index(_TASK) + len(_TASK) :])
 
     def _wall(self, at: int, *, opens: bool) -> None:
         """Take in where a step, or one inside a step, begins; `opens`: a segment begins with it."""
