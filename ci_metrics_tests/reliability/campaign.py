@@ -166,7 +166,7 @@ class Case:
     after_a_run: bool = False  # the hours were done once before
     bounded: bool = False  # among those that `make test` tries
     opensearch: bool = False  # needs a real server
-    says_otherwise: bool = False  # GitHub says other things of the same jobs: the bodies differ, rightly and for good
+    says_otherwise: bool = False  # GitHub or the model says other things of the same jobs: bodies differ, for good
     known: str = ""  # why it does not hold yet
 
     @property
