@@ -3,14 +3,14 @@
 What belongs here: going through all cases and writing the page. Does not: the cases (`ci_metrics_tests/reliability/`).
 
     python -m tools.reliability             # all cases: some ten minutes on two cores
-    python -m tools.reliability PART ...    # GitHub, model, index, OpenSearch, disk, files, process: the rest of the page stays
+    python -m tools.reliability WORD ...    # those whose names hold one of the words: the page's other rows stay
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,6 +57,18 @@ def rows_of(text: str) -> dict[str, list[str]]:
     return {part: re.findall(r"^\| .+ \| (?:yes|no: .*) \| .*\|$", section, re.M) for part, section in found}
 
 
+def merged(outcomes: Sequence[Tried], before: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The rows of all cases in their order: what was tried now, of the others those of `before`."""
+    now = {each.case.name: _row(each) for each in outcomes}
+    rows: dict[str, list[str]] = {}
+    for case in CASES:
+        kept = (row for row in before.get(case.part, ()) if row.startswith(f"| {shown_name(case)} |"))
+        row = now.get(case.name) or next(kept, None)
+        if row is not None:
+            rows.setdefault(case.part, []).append(row)
+    return rows
+
+
 def _row(tried: Tried) -> str:
     held = "yes" if tried.held else f"no: {_cell(tried.case.known or tried.wrong[0])}"
     return f"| {shown_name(tried.case)} | {held} | {_cell(tried.happened)} |"
@@ -73,12 +85,10 @@ def _cell(text: str, most: int = 220) -> str:
     return flat if len(flat) <= most else flat[: most - 1] + "…"
 
 
-def go_through(parts: Collection[str]) -> Iterator[Tried]:
-    """Each case of these parts in turn, told as it ends."""
-    with _opensearch(wanted="OpenSearch" in parts) as address, campaign(address) as going:
-        for case in CASES:
-            if case.part not in parts:
-                continue
+def go_through(cases: Sequence[Case]) -> Iterator[Tried]:
+    """Each case in turn, told as it ends."""
+    with _opensearch(wanted=any(case.opensearch for case in cases)) as address, campaign(address) as going:
+        for case in cases:
             try:
                 tried = going.go_through(case)
             except NotPossibleError as error:
@@ -104,12 +114,10 @@ def _opensearch(*, wanted: bool) -> Iterator[str]:
 
 def main() -> int:
     """Go through them; 1 when a promise was broken that is not known to be."""
-    parts = list(dict.fromkeys(case.part for case in CASES))
-    outcomes = list(go_through(sys.argv[1:] or parts))
-    written = rows_of(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
-    for part in {each.case.part for each in outcomes}:
-        written[part] = [_row(each) for each in outcomes if each.case.part == part]
-    PAGE.write_text(page({part: written[part] for part in parts if part in written}), encoding="utf-8")
+    words = sys.argv[1:] or [""]
+    outcomes = list(go_through([case for case in CASES if any(word in case.name for word in words)]))
+    before = rows_of(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
+    PAGE.write_text(page(merged(outcomes, before)), encoding="utf-8")
     print(f"{len(outcomes)} tried, {sum(each.held for each in outcomes)} held")
     return any(not each.held and not each.case.known for each in outcomes)
 

@@ -80,6 +80,7 @@ class Site:
         """Have documents written to a real server in this case's every run, through a proxy, into indices of its own."""
         if not opensearch:
             raise NotPossibleError("there is no OpenSearch server")
+        self.ways.index_seconds = 30  # a real one makes its indices in some seconds
         self.proxy = self._servers.enter_context(index_proxy(opensearch))
         names = {
             name: f"campaign-{uuid.uuid4().hex[:12]}-{name}" for name in ("workflows", "jobs", "steps", "verdicts")
@@ -125,7 +126,7 @@ class Site:
         self.model.no_faults()
         if self.proxy is not None:
             self.proxy.fault = self.proxy.refused = None
-        self.ways, self.environment = Ways(), {}
+        self.ways, self.environment = Ways(index_seconds=self.ways.index_seconds), {}
 
     def documents(self) -> Bodies:
         """What the index holds; nothing where it cannot be read."""
@@ -144,7 +145,7 @@ def _remove_indices(opensearch: str, names: list[str]) -> None:
     with closing(OpenSearch(opensearch, timeout=60)) as client:
         client.indices.delete(index=",".join(names), params={"ignore_unavailable": "true"})
         for name in names:
-            client.indices.delete_index_template(f"ci-metrics-{name}", params={"ignore": 404})
+            client.indices.delete_index_template(name=f"ci-metrics-{name}", params={"ignore": 404})
 
 
 def _plain(value: Any) -> Any:
@@ -166,7 +167,7 @@ class Case:
     after_a_run: bool = False  # the hours were done once before
     bounded: bool = False  # among those that `make test` tries
     opensearch: bool = False  # needs a real server
-    says_otherwise: bool = False  # GitHub says other things of the same jobs: the bodies differ, rightly and for good
+    says_otherwise: bool = False  # GitHub or the model says other things of the same jobs: bodies differ, for good
     known: str = ""  # why it does not hold yet
 
     @property

@@ -49,7 +49,6 @@ from ci_metrics.settings import load_settings
 
 client.open_github.__kwdefaults__["grace"] = {ANSWER_SECONDS}
 endpoint.EndpointClient.__init__.__kwdefaults__["timeout"] = {ANSWER_SECONDS}
-index_open.REQUEST_SECONDS = {ANSWER_SECONDS}
 
 def writes(event, arguments):
     if event == "os.rename":
@@ -84,6 +83,7 @@ def command(given):
     os.dup2(err, 2)
     os.environ.update(given["environment"])
     os.chdir(given["folder"])
+    index_open.REQUEST_SECONDS = given["index_seconds"]
     if given["file_bytes"]:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (given["file_bytes"], given["file_bytes"]))
@@ -152,6 +152,7 @@ class Ways:
     as_nobody: bool = False  # without the rights of its home's owner
     killed_after: float = 0  # seconds; 0: never
     strike: Strike | None = None
+    index_seconds: float = ANSWER_SECONDS  # that one request to the index may take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

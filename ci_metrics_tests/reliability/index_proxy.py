@@ -43,8 +43,7 @@ class IndexProxy:
 def index_proxy(target: str) -> Iterator[IndexProxy]:
     """It listens until the block ends."""
     proxy = IndexProxy(target)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": proxy}))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": proxy}))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     proxy.url = f"http://127.0.0.1:{server.server_port}"
@@ -54,6 +53,13 @@ def index_proxy(target: str) -> Iterator[IndexProxy]:
         server.shutdown()
         server.server_close()
         thread.join(10)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that gave up waiting is no news here."""
 
 
 class _Handler(BaseHTTPRequestHandler):
