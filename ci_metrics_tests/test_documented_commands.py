@@ -84,7 +84,8 @@ def ran(words: list[str], folder: Path, home: Path, typed: str | None = None, **
     done = subprocess.run(
         command, cwd=folder, env=environment, input=typed, capture_output=True, text=True, timeout=240
     )
-    assert done.returncode == 0, f"{done.stdout[-1000:]}\n{done.stderr[-2000:]}"
+    allowed = (0, 3) if words[0] == "health" else (0,)  # the sample's last hour has runs that still go
+    assert done.returncode in allowed, f"{done.stdout[-1000:]}\n{done.stderr[-2000:]}"
     return done.stdout
 
 

@@ -17,6 +17,7 @@ from cyclopts import Parameter
 from ci_metrics.commands.open_index import refuse_no_file
 from ci_metrics.errors import CiMetricsError, NotFoundError
 from ci_metrics.github import open_github
+from ci_metrics.github.retry_policy import Patience
 from ci_metrics.index.open import open_index
 from ci_metrics.orchestration.health import AsideRow, Health, Level, health_of
 from ci_metrics.orchestration.parts import HoursPart
@@ -24,6 +25,9 @@ from ci_metrics.settings import Settings, load_settings
 
 #: Exit codes by level; 2 is for wrong settings, as everywhere.
 EXIT: dict[Level, int] = {"well": 0, "needs a person": 1, "under way": 3}
+
+#: A monitor does not wait: no pause for a limit, short ones between tries, few seconds for an answer.
+_PATIENCE, _GRACE = Patience(request=0, total=0, retry=0.2), 5.0
 
 #: Things set aside that are printed one by one.
 SHOWN = 20
@@ -79,7 +83,7 @@ def _quota(settings: Settings, problems: list[str]) -> tuple[int, int] | None:
     if settings.is_sample:
         return None
     try:
-        with open_github(settings, cache=None) as github:
+        with open_github(settings, cache=None, patience=_PATIENCE, grace=_GRACE) as github:
             found = github.rate_limit()
     except CiMetricsError as error:
         problems.append(f"GitHub: {error}")

@@ -125,7 +125,8 @@ _RULES: tuple[tuple[str, str, str, str], ...] = (
     (
         "worker",
         "WS",
-        r"\[gw\d+\]|\bgw\d+\b|\bworker[ -]?\d+\b(?!-)|\bthread[ -]\d+\b|\bprocess[ -]\d+\b|\bpid[ :=]+\d+|\bPID<[\d.]+>|==\d+==|\(\d{3,}\)",
+        r"\[gw\d+\]|\bgw\d+\b|\bworker[ -]?\d+\b(?!-)|\b(?:thread|process)[ -]\d+\b(?!-[0-9a-f]{4}-)"
+        r"|\bpid[ :=]+\d+|\bPID<[\d.]+>|==\d+==|\(\d{3,}\)",
         "<worker>",
     ),
     ("size", "D", r"\b\d+(?:[.,]\d+)*\s?(?:[KMGT]i?B|bytes|[kKMGT]b|B)\b", "<size>"),

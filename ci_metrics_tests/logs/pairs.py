@@ -181,6 +181,11 @@ SAME: tuple[tuple[Side, Side, str], ...] = (
         "==9876==ERROR: AddressSanitizer: heap-use-after-free",
         "process id",
     ),
+    (
+        "ERROR: failed to solve: process 21636369-8b52-9b4a-97b7-50923ceb3ffd did not complete",
+        "ERROR: failed to solve: process 795b929e-9a9a-40fd-8a7b-5bf55eb561a4 did not complete",
+        "a UUID that begins with digits",
+    ),
     ("Out of memory: Killed process 1234 (cc1plus)", "Out of memory: Killed process 98765 (cc1plus)", "process id"),
     (
         "thread 'compile_fail_full' (25975) panicked at tests/a.rs:1:1",
