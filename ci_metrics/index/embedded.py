@@ -31,7 +31,7 @@ from ci_metrics.index.embedded_schema import (
 )
 from ci_metrics.index.embedded_sql import (
     column_names,
-    column_value,
+    columns_of,
     condition,
     counting_sql,
     divided,
@@ -220,7 +220,7 @@ class EmbeddedIndex:
         if problem is None:
             text = _to_json(body)
             if text.isascii() or _is_unicode(text):
-                return (document.id, *[column_value(body.get(name)) for name in column_names(document.kind)], text)
+                return (document.id, *columns_of(body, column_names(document.kind)), text)
             problem = "half a surrogate pair in its text"
         failures.append((document.id, problem))
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from ci_metrics.errors import IndexWriteError
@@ -64,7 +64,7 @@ def _problem(fields: Mapping[str, Field], classes: Mapping[str, type], body: Map
         field = fields.get(name)
         if field is None:
             return f"unknown field [{name}] (mappings are strict)"
-        if value is None:
+        if value is None or (class_ is str and field.type == "date" and _is_date(value)):
             continue
         if field.type == "nested":
             for entry in value if isinstance(value, list) else [value]:
@@ -91,7 +91,12 @@ def _fits(field: Field, value: object) -> bool:
         case "boolean":
             return isinstance(value, bool)
         case _:
-            return isinstance(value, str) and _DATE.match(value) is not None
+            return isinstance(value, str) and _is_date(value)
+
+
+@lru_cache(maxsize=10_000)  # an hour's documents share their times
+def _is_date(text: str) -> bool:
+    return _DATE.match(text) is not None
 
 
 def _shown(value: object) -> str:
