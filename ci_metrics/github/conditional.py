@@ -78,16 +78,22 @@ class SQLiteConditionalCache:
         try:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
+            db.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten, also where this process dies now
             db.execute(
                 "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, etag TEXT NOT NULL, link TEXT NOT NULL, "
                 "body BLOB NOT NULL, size INTEGER NOT NULL, used_at INTEGER NOT NULL) WITHOUT ROWID"
             )
             db.execute("CREATE INDEX IF NOT EXISTS by_use ON answers (used_at)")
+            # In one transaction: what another process has kept since it looked must not be deleted.
+            db.execute("BEGIN IMMEDIATE")
+            deleted = 0
             if db.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
-                db.execute("DELETE FROM answers")
+                deleted = db.execute("DELETE FROM answers").rowcount
+                db.execute(f"PRAGMA user_version = {_VERSION}")
+            db.execute("COMMIT")
+            if deleted:
                 db.execute("VACUUM")  # what was deleted is overwritten, the write-ahead log too at the checkpoint
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                db.execute(f"PRAGMA user_version = {_VERSION}")
         except sqlite3.Error:
             db.close()
             raise
