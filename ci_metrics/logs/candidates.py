@@ -94,7 +94,9 @@ def candidates(
         )
         for line in lines
     ]
-    return Candidates(reading, ranges, step, failing, True, lines, messages_of(reading, lines, catalogue), places)
+    found = messages_of(reading, lines, catalogue)  # what a passing run prints too speaks for nothing
+    hits = [() if place.background else each for each, place in zip(found, places, strict=True)]
+    return Candidates(reading, ranges, step, failing, True, lines, hits, places)
 
 
 def _failed(reading: Reading, job: Job | None, failing: set[int], best: float) -> bool:
