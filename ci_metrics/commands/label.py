@@ -19,6 +19,7 @@ from ci_metrics.history.job_reference import known_job
 from ci_metrics.history.labels import label_for
 from ci_metrics.orchestration.label_documents import Relabelled, give_label, withdraw_label
 from ci_metrics.orchestration.parts import open_parts
+from ci_metrics.redaction import redact
 from ci_metrics.settings import load_settings
 
 
@@ -63,7 +64,7 @@ def label(
         label = label_for(
             document,
             type_,
-            note=note,
+            note=redact(note)[0],  # what people paste may come from a log
             fix=category.fix if category else "",
             all_like_it=all_like_it,
             user=_user(),

@@ -34,6 +34,7 @@ class LeakingGitHub:
 
     kinds: Mapping[str, str]
     secrets: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    asked: int = 0  # how often the model was
 
     def text(self, place: str, kind: str) -> str:
         """A text with a secret of `kind`, which is remembered as of `place`."""
@@ -48,8 +49,8 @@ class LeakingGitHub:
     def answer(self, user: str) -> dict[str, Any]:
         """What a model answers that repeats secrets of a dozen kinds."""
         kinds = list(self.kinds)
-        self._asked = getattr(self, "_asked", -1) + 1
-        first = self._asked * KINDS_A_JOB % len(kinds)
+        first = self.asked * KINDS_A_JOB % len(kinds)
+        self.asked += 1
         texts = self.in_one_line("answer", kinds[first : first + KINDS_A_JOB])
         half = len(texts) // 2
         return {
@@ -57,6 +58,10 @@ class LeakingGitHub:
             "summary": f"It says {', '.join(texts[:half])}.",
             "suggested_fix": f"Take away {', '.join(texts[half:])}.",
         }
+
+    def note(self) -> str:
+        """What a person pastes who labels a failure."""
+        return "; ".join(self.in_one_line("note", list(self.kinds)[:12]))
 
     def world(self) -> World:
         """Failing runs of a pull request, each after a passing one of the same jobs."""
