@@ -101,7 +101,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _make_table(connection: sqlite3.Connection, kind: Kind) -> None:
-    """The table, or the columns that a later version has added to it."""
+    """The table, where there is none."""
     columns = [column(field.name) for field in column_fields(kind)]
     # The body last: what comes after 3 KB of text costs another page to read.
     connection.execute(

@@ -64,6 +64,7 @@ class OpenSearchIndex:
         self._targets = dict(targets)
         self._ensured = False
         self._names: dict[Kind, dict[str, str]] = {}
+        self._templated: dict[Kind, bool] = {}
         self._made: set[str] = set()  # indices of months
         self._lock = threading.Lock()
 
@@ -76,7 +77,7 @@ class OpenSearchIndex:
         """As the protocol says. Raises ContractError naming the fields of an existing index that cannot hold ours."""
         for kind, target in self._targets.items():
             with explained(target.label):
-                prepare(target.client, kind, target.index, target.layout, datetime.now(UTC))
+                self._templated[kind] = prepare(target.client, kind, target.index, target.layout, datetime.now(UTC))
         self._names.clear()
         self._ensured = True
 
@@ -265,7 +266,8 @@ class OpenSearchIndex:
         name = month_of(target.index, moment)
         if name not in self._made:
             with explained(target.label):
-                make_index(target.client, document.kind, target.index, name, target.layout)
+                templated = self._templated[document.kind]
+                make_index(target.client, document.kind, target.index, name, target.layout, templated=templated)
             self._made.add(name)
         return name
 

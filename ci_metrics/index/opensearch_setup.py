@@ -49,10 +49,11 @@ _AS_GOOD = {
 }
 
 
-def prepare(client: OpenSearch, kind: Kind, index: str, layout: Layout, now: datetime) -> None:
+def prepare(client: OpenSearch, kind: Kind, index: str, layout: Layout, now: datetime) -> bool:
     """Template and index, made where they are missing; an existing index gets the fields it lacks.
 
-    `now` says which month's index is made where there is none yet. Raises ContractError naming each field of an existing index that
+    `now` says which month's index is made where there is none yet. Returns whether there is a template: an index that is made later
+    must bring its own mappings otherwise. Raises ContractError naming each field of an existing index that
     cannot hold ours, and an index that stands where the alias of the months should.
     """
     made = index
@@ -69,9 +70,10 @@ def prepare(client: OpenSearch, kind: Kind, index: str, layout: Layout, now: dat
         existing = client.indices.get_mapping(index=index)
     except NotFoundError:  # refused for another reason than being there: ask again to hear which
         make_index(client, kind, index, made, layout, templated=templated, ignore=())
-        return
+        return templated
     for name, answer in existing.items():
         _complete(client, kind, name, answer["mappings"])
+    return templated
 
 
 def make_index(
@@ -81,7 +83,7 @@ def make_index(
     name: str,
     layout: Layout,
     *,
-    templated: bool = True,
+    templated: bool,
     ignore: Collection[int] = (400,),
 ) -> None:
     """Make an index where there is none. What its template says holds, so that an operator's own may take the place of ours."""
