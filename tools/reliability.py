@@ -29,10 +29,11 @@ What was tried against `ci-metrics upload`, and what happened. Written by `make 
 Each case meets a small world (three repositories, two hours, failures, a re-run, annotations): the
 real command runs with the fault, then without it. It holds when
 
-- what is missing while the fault lasts is named: by the exit code, in `--json`, by the hour's state;
+- what is missing while the fault lasts is named: by the exit code, and by `problems` in `--json` or
+  a message;
 - no more is missing than the fault explains, and whatever goes wrong is one message, no traceback;
-- the run afterwards is complete, and its documents are those of an undisturbed run: the same ids and
-  bodies, but for which run wrote them and what a model was paid.
+- the run afterwards is complete, and its documents are those of an undisturbed run: the same ids
+  and bodies, but for which run wrote them and what a model was paid.
 
 Pauses between tries, and the seconds that an answer may take, are cut short here. `make test` tries
 the cases in bold.

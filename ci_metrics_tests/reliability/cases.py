@@ -110,7 +110,8 @@ def _of_github() -> Iterator[Case]:
     for kind in ("html", "html_as_text", "half", "half_unsized", "empty", "gzip", "break", "redirect_loop", "cut"):
         yield _github(kind, "log_storage", "anything", ASIDE, bounded=kind == "half_unsized")
     yield _github("status", "log_storage", "anything", ASIDE, status=503, bounded=True)
-    yield _github("status", "log", "anything", frozenset({"complete"}), status=404)
+    # GitHub says that the log is gone: the state is `no_log`, for good.
+    yield _github("status", "log", "nothing", WELL, status=404, says_otherwise=True)
     yield _github("drip", "log_storage", "anything", ASIDE, seconds=0.02)
 
 
@@ -337,7 +338,6 @@ def _of_files() -> Iterator[Case]:
         "indexed_documents/*.parquet": False,
         "failure_history/*.parquet": False,
         "state/*/*.json": True,
-        "state/*/cache.zst": False,
     }
     for pattern, bounded in patterns.items():
         for damage, how in damages.items():
