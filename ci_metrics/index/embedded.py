@@ -34,9 +34,9 @@ from ci_metrics.index.embedded_sql import (
     columns_of,
     condition,
     counting_sql,
-    divided,
     earliest_sql,
     ordering_sql,
+    sorted_sql,
     sorts_by_column,
     table_name,
     upsert_sql,
@@ -142,11 +142,12 @@ class EmbeddedIndex:
         limit: int | None = None,
     ) -> Iterator[Document]:
         """As the protocol says; what is written meanwhile is not seen."""
+        at_most = -1 if limit is None else limit
         if sort and sorts_by_column(kind, sort):
-            return self._scan_sorted(kind, where, sort, limit, frozenset(fields))
+            return self._scan(kind, *sorted_sql(kind, where, sort, at_most), frozenset(fields))
         clause, parameters = condition(kind, where)
         sql = f"SELECT id, body FROM {table_name(kind)}{clause}{ordering_sql(kind, sort) if sort else ''} LIMIT ?"
-        return self._scan(kind, sql, [*parameters, -1 if limit is None else limit], frozenset(fields))
+        return self._scan(kind, sql, [*parameters, at_most], frozenset(fields))
 
     def count_by(self, kind: Kind, by: str, where: Where | None = None) -> dict[str, int]:
         """As the protocol says; the most frequent value first."""
@@ -186,31 +187,11 @@ class EmbeddedIndex:
                 self._connection = None
 
     def _scan(self, kind: Kind, sql: str, parameters: Sequence[object], fields: frozenset[str]) -> Iterator[Document]:
-        with self._snapshot() as connection:
+        self.ensure()
+        # A connection of its own: what it sees stands still while this thread or another writes.
+        with self._explained(), closing(self._open()) as connection:
             for id_, text in connection.execute(sql, list(parameters)):
                 yield _document(kind, id_, text, fields)
-
-    def _scan_sorted(
-        self, kind: Kind, where: Where | None, sort: str, limit: int | None, fields: frozenset[str]
-    ) -> Iterator[Document]:
-        """First which documents, in order, as the columns say, then one body after the other: sorting would carry them all along."""
-        (chosen, parameters), (rest, conditions) = divided(kind, where)
-        rows = f"SELECT rowid FROM {table_name(kind)}{chosen}{ordering_sql(kind, sort)} LIMIT ?"
-        at_most = -1 if limit is None or rest else limit
-        one = f"SELECT id, body FROM {table_name(kind)} WHERE rowid = ?{rest.replace(' WHERE ', ' AND ', 1)}"
-        with self._snapshot() as connection:
-            found = connection.execute(rows, [*parameters, at_most])
-            fitting = (row for (number,) in found for row in connection.execute(one, (number, *conditions)))
-            for id_, text in islice(fitting, limit):
-                yield _document(kind, id_, text, fields)
-
-    @contextmanager
-    def _snapshot(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own: what it sees stands still while this thread or another writes."""
-        self.ensure()
-        with self._explained(), closing(self._open()) as connection:
-            connection.execute("BEGIN")
-            yield connection
 
     @staticmethod
     def _row(document: Document, failures: list[tuple[str, str]]) -> tuple[object, ...] | None:
@@ -301,7 +282,8 @@ def _has_words(text: str, *values: str | None) -> bool:
     return has_all(analyzed_words(text), [value for value in values if value is not None])
 
 
-#: Made once: `json.dumps` makes one each time.
+#: Without what `json.loads` and `json.dumps` do around it: an encoder each time, a search for spaces.
+_from_json = json.JSONDecoder().raw_decode
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
@@ -314,7 +296,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _document(kind: Kind, id_: str, text: str, fields: frozenset[str]) -> Document:
-    body = json.loads(text)
+    body = _from_json(text)[0]
     return Document(kind, id_, {name: value for name, value in body.items() if name in fields} if fields else body)
 
 

@@ -156,11 +156,6 @@ def condition(kind: Kind, where: Where | None) -> tuple[str, list[Any]]:
     return _joined([*_in_columns(kind, where), *_in_bodies(kind, where)])
 
 
-def divided(kind: Kind, where: Where | None) -> tuple[tuple[str, list[Any]], tuple[str, list[Any]]]:
-    """As `condition`, in two: what the columns answer, and what needs the bodies."""
-    return _joined(_in_columns(kind, where)), _joined(_in_bodies(kind, where))
-
-
 def present_sql(kind: Kind, name: str) -> str:
     """Whether a document has the field. Raises ContractError when no document of the kind can have it."""
     field = known_field(kind, name)
@@ -195,6 +190,19 @@ def ordering_sql(kind: Kind, sort: str) -> str:
     """
     value = _value(kind, exact_field(kind, sort.removeprefix("-")))
     return f" ORDER BY {value} DESC" if sort.startswith("-") else f" ORDER BY {value} NULLS LAST"
+
+
+def sorted_sql(kind: Kind, where: Where | None, sort: str, limit: int) -> tuple[str, list[Any]]:
+    """Ids and bodies in the order of a field that has a column; `limit`: -1 for all.
+
+    First which rows, in order, as the columns say; then their bodies one after the other, until there are enough that fit. SQLite
+    would carry the bodies through the sort, and look at all of them. It keeps the order of an inner query that has a LIMIT.
+    """
+    chosen, parameters = _joined(_in_columns(kind, where))
+    rest, conditions = _joined(_in_bodies(kind, where))
+    rows = f"SELECT rowid AS number FROM {table_name(kind)}{chosen}{ordering_sql(kind, sort)} LIMIT ?"
+    sql = f"SELECT id, body FROM ({rows}) AS found CROSS JOIN {table_name(kind)} AS document ON document.rowid = number{rest} LIMIT ?"
+    return sql, [*parameters, -1 if rest else limit, *conditions, limit]
 
 
 def sorts_by_column(kind: Kind, sort: str) -> bool:
