@@ -8,34 +8,44 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable, Iterator
 
-#: Byte-order marks, the longer ones first: UTF-32's begins as UTF-16's does.
+#: Byte-order marks, the longer ones first: UTF-32's begins as UTF-16's does. (mark, encoding, bytes a
+#: character, where the letters below U+0100 have theirs)
 _MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF32_LE, "utf-32", 4, 0),
+    (codecs.BOM_UTF32_BE, "utf-32", 4, 3),
+    (codecs.BOM_UTF16_LE, "utf-16", 2, 0),
+    (codecs.BOM_UTF16_BE, "utf-16", 2, 1),
 )
-#: Without a mark, where the zero bytes of letters below U+0100 stand: (encoding, bytes a character, the letter's place).
+#: Without a mark: (encoding, bytes a character, the letter's place).
 _PLACES = (("utf-32-le", 4, 0), ("utf-32-be", 4, 3), ("utf-16-le", 2, 0), ("utf-16-be", 2, 1))
-#: Bytes that are looked at, at a log's beginning, and the share of zeros that is most: logs are words and paths, mostly
-#: ASCII. A log in UTF-8 has no zeros, or a few that a program printed.
+#: Bytes that are looked at, at a log's beginning, and the share of zeros beside the letters that is most: logs are words
+#: and paths, mostly ASCII. A log in UTF-8 has no zeros, or a few that a program printed.
 _LOOKED_AT, _MOST = 1_024, 0.8
+#: The share that is enough behind a mark: the same two bytes may begin a log that is in no encoding at all.
+_SOME = 0.25
 
 
 def encoding_of(beginning: bytes) -> str | None:
     """The encoding that a log is to be decoded from; None for UTF-8 and everything like it."""
-    for mark, encoding in _MARKS:
+    for mark, encoding, width, letter in _MARKS:
         if beginning.startswith(mark):
-            return encoding
+            seen = beginning[len(mark) : len(mark) + _LOOKED_AT]
+            return encoding if _zeros(seen, width, letter) >= _SOME else None
     seen = beginning[: min(len(beginning), _LOOKED_AT) // 4 * 4]
     if b"\0" not in seen:
         return None
     for encoding, width, letter in _PLACES:
         letters = seen[letter::width]
-        zeros = sum(seen[place::width].count(0) for place in range(width) if place != letter)
-        if zeros >= _MOST * (len(seen) - len(letters)) and letters.count(0) <= (1 - _MOST) * len(letters):
+        if _zeros(seen, width, letter) >= _MOST and letters.count(0) <= (1 - _MOST) * len(letters):
             return encoding
     return None
+
+
+def _zeros(seen: bytes, width: int, letter: int) -> float:
+    """The share of zeros among the bytes that are not the letters'; 1 where there are none."""
+    others = [seen[place::width] for place in range(width) if place != letter]
+    count = sum(map(len, others))
+    return sum(each.count(0) for each in others) / count if count else 1.0
 
 
 def in_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
