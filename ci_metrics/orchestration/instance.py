@@ -86,6 +86,21 @@ def _bury_the_dead(instance: dg.DagsterInstance) -> None:
             continue
         instance.report_run_failed(run, f"the process {pid} that executed this run has died")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    _free_pools(instance)
+
+
+def _free_pools(instance: dg.DagsterInstance) -> None:
+    """Free pool slots whose run has ended: a run that met a full disk cannot give them back, and the next would wait for ever.
+
+    Dagster's daemon does so too, after minutes (`run_monitoring`); a command has no daemon.
+    """
+    storage = instance.event_log_storage
+    for pool in storage.get_concurrency_keys():
+        info = storage.get_concurrency_info(pool)
+        for run_id in {*info.active_run_ids, *info.pending_run_ids, *info.assigned_run_ids}:
+            run = instance.get_run_by_id(run_id)
+            if run is None or run.is_finished:
+                storage.free_concurrency_slots_for_run(run_id)
 
 
 def _alive(pid: int) -> bool:

@@ -52,6 +52,23 @@ def test_runs_of_dead_processes_are_ended_and_those_of_living_ones_left_alone(
         assert found.status == after
 
 
+@pytest.mark.parametrize(
+    ("status", "free"), [(dg.DagsterRunStatus.FAILURE, True), (dg.DagsterRunStatus.STARTED, False)]
+)
+def test_a_pools_place_that_an_ended_run_could_not_give_back_is_free_for_the_next(
+    tmp_path: Path, status: dg.DagsterRunStatus, free: bool
+) -> None:
+    settings = load_settings({"CI_METRICS_HOME": str(tmp_path)})
+    with open_instance(settings) as instance:
+        instance.add_run(dg.DagsterRun(job_name="j", run_id="full-disk", status=status))
+        storage = instance.event_log_storage
+        storage.initialize_concurrency_limit_to_default("github")
+        assert storage.claim_concurrency_slot("github", "full-disk", "workflow_runs").is_claimed
+    with open_instance(settings) as instance:
+        claim = instance.event_log_storage.claim_concurrency_slot("github", "next", "workflow_runs")
+        assert claim.is_claimed is free
+
+
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 def test_a_run_over_a_range_is_noted_by_one_event_an_asset(tmp_path: Path) -> None:
     @dg.asset(partitions_def=hourly_partitions(datetime(2026, 3, 1, tzinfo=UTC)), backfill_policy=backfill_policy())

@@ -124,11 +124,12 @@ for line in sys.stdin:
     child = os.fork()
     if not child:
         command(given)
-    timer = threading.Timer({PATIENCE}, os.kill, (child, signal.SIGTERM))
+    timer = threading.Timer({PATIENCE}, os.kill, (child, signal.SIGKILL))
     timer.start()
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    hung = not timer.is_alive()
     timer.cancel()
-    print(status, flush=True)
+    print(-15 if hung else status, flush=True)
 """
 
 
