@@ -8,8 +8,8 @@ What belongs here: going through all cases and writing the page. Does not: the c
 
 from __future__ import annotations
 
+import argparse
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,7 +115,11 @@ def _opensearch(*, wanted: bool) -> Iterator[str]:
 
 def main() -> int:
     """Go through them; 1 when a promise was broken that is not known to be."""
-    words = sys.argv[1:] or [""]
+    parser = argparse.ArgumentParser(prog="python -m tools.reliability", description=__doc__)
+    parser.add_argument(
+        "word", nargs="*", help="only cases whose names hold one of these; the page keeps the other rows"
+    )
+    words = parser.parse_args().word or [""]
     outcomes = list(go_through([case for case in CASES if any(word in case.name for word in words)]))
     before = rows_of(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
     PAGE.write_text(page(merged(outcomes, before)), encoding="utf-8")

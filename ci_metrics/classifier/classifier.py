@@ -153,7 +153,7 @@ class Classifier:
         decision = self.decide(seen, job)
         if decision is None:
             return None
-        withheld = decision.by is None and decision.share < GUESS
+        withheld = decision.share < GUESS and not decision.contract
         return Reasoning(
             shares=decision.opinion.shares[:3],
             category=decision.category,

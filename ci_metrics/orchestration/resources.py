@@ -33,6 +33,9 @@ class HoursResource(dg.ConfigurableResource[HoursPart]):
     HOURS_BACK: Given = None
     PARTITIONS_START: Given = None
     USE_BACKGROUND: Given = None
+    KEEP_LOGS_DAYS: Given = None
+    KEEP_HOURS_DAYS: Given = None
+    KEEP_RUNS_DAYS: Given = None
 
     def create_resource(self, context: dg.InitResourceContext) -> HoursPart:  # noqa: ARG002 - Dagster's signature
         """Read the settings."""
@@ -65,6 +68,15 @@ class IndexResource(dg.ConfigurableResource[IndexPart]):
     STEPS_INDEX: Given = None
     ERROR_CLASSIFICATION_INDEX: Given = None
     OPENSEARCH_USERNAME: Given = None
+    OPENSEARCH_HOSTS: Given = None
+    OPENSEARCH_CLIENT_CERT: Given = None
+    OPENSEARCH_CLIENT_KEY: Given = None
+    OPENSEARCH_AWS_REGION: Given = None
+    OPENSEARCH_AWS_SERVICE: Given = None
+    OPENSEARCH_SHARDS: Given = None
+    OPENSEARCH_REPLICAS: Given = None
+    OPENSEARCH_BULK_MB: Given = None
+    INDEX_BY_MONTH: Given = None
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[IndexPart]:  # noqa: ARG002

@@ -80,7 +80,7 @@ def test_an_hours_table_names_what_is_new_in_it_and_the_documents_get_their_flag
     assert (row.group, row.kind, row.error_type, row.headline, row.count) == (
         "g1-new", "new", "timeout", "Timeout >30s", 1
     )  # fmt: skip
-    assert "Timeout >30s" in shown[HOURS[2]]["new_failures"]
+    assert "Timeout &gt;30s" in shown[HOURS[2]]["new_failures"]
     assert shown[HOURS[1]]["flaky_confirmed"] == 1
     assert shown[HOURS[1]]["documents_changed_in_other_hours"] == 1
     confirmed = {d.id for d in ci.index.documents.scan("jobs") if d.body.get("b_flaky_confirmed")}
