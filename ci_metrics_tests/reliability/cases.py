@@ -251,7 +251,6 @@ def _of_opensearch() -> Iterator[Case]:
         inject=partial(_through_a_proxy, large),
         ends=WELL,
         costs="nothing",
-        known="bulks are not split on 413",
     )
     yield server(what="503 for every third request", inject=partial(_through_a_proxy, each(3, Answer(503))), ends=WELL)
     yield server(what="503 for all bulks", inject=partial(_through_a_proxy, bulks(Answer(503))), ends=FAILED)
