@@ -81,6 +81,7 @@ def test_a_jobs_file_is_a_job_or_an_error_that_says_why_not(value: Any) -> None:
 @given(st.binary(max_size=60) | _ANY.map(lambda value: json.dumps(value).encode()))
 def test_any_answer_is_json_or_a_value_error(body: bytes) -> None:
     try:
-        parsed_json(body)
+        parsed = parsed_json(body)
     except ValueError:
         return
+    assert parsed is None or isinstance(parsed, bool | int | float | str | list | dict)
