@@ -1,9 +1,10 @@
 """What the log of a passing run is worth as background: `python -m bench.background [FOLDER]`.
 
-Takes the recorded failures of `bench/recorded` (or of another folder of the same form) of whose project a passed log was recorded too, and
-prints how often the first error's headline is a line that a person marked, without background and with it, how long the excerpts are,
-and how many lines the passed log printed too: of all, and of the marked ones, which should be few. The logs were made for the purpose, so
-only the difference means something.
+Takes the recorded failures of `bench/recorded` (or of another folder of the same form) of whose
+project a passed log was recorded too, and prints how often the first error's headline is a line
+that a person marked, without background and with it, how long the excerpts are, and how many lines
+the passed log printed too: of all, and of the marked ones, which should be few. The logs were made
+for the purpose, so only the difference means something.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from ci_metrics.logs.lines import text_of
 
 
 def pairs(folder: Path) -> Iterator[tuple[dict[str, Any], bytes, bytes]]:
-    """(case, its log, a passed log of its project): the failure's own counterpart, else each of the project's."""
+    """(case, its log, a passed log of its project): the failure's own counterpart,
+    else each of the project's.
+    """
     cases = {case["log"]: case for case in map(json.loads, (folder / "cases.jsonl").read_text().splitlines())}
     for passed in sorted((folder / "passing").glob("*.log.gz")):
         own = f"failing/{passed.name.replace('-ok.log', '.log')}"

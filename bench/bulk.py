@@ -1,4 +1,5 @@
-"""How fast documents get into an index: ours against opensearch-py's own `helpers.parallel_bulk`, as a ratio in one run.
+"""How fast documents get into an index: ours against opensearch-py's own
+`helpers.parallel_bulk`, as a ratio in one run.
 
     python -m bench.bulk [--url http://127.0.0.1:9200] [--documents 20000] [--rounds 6]
 
@@ -6,7 +7,8 @@ Both write the same job documents (with a verdict, a quote and nested errors eac
 the same mappings, in turn, with the same first chunk sizes and threads, each first as often as
 second; two rounds warm the server up and are not counted. The server does most of the work, so
 wall-clock figures mean little on a busy machine; the client's own CPU time is given beside them.
-Without --url a server is started. The embedded index writes the same documents for comparison. JSON on standard output.
+Without --url a server is started. The embedded index writes the same documents for comparison. JSON
+on standard output.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""How fast, and how good by band of confidence, the embedded classifier is on a folder of labelled logs.
+"""How fast, and how good by band of confidence, the embedded classifier is on
+a folder of labelled logs.
 
 usage: python bench/classification.py DIR
 
-Prints megabytes of log per second of one core (extraction, judging, both), the time to the first verdict of a process, and for
-each band of confidence how many verdicts there were, how many were right, and what confidence was given.
+Prints megabytes of log per second of one core (extraction, judging, both), the time to the first
+verdict of a process, and for each band of confidence how many verdicts there were, how many were
+right, and what confidence was given.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     python bench/extraction_memory.py [MEGABYTES...]   # of made-up log; else 20 and 200
 
-Each size runs in a process of its own, which streams the log from a file. Prints peak resident memory and what was found.
+Each size runs in a process of its own, which streams the log from a file. Prints peak resident
+memory and what was found.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python bench/extraction_speed.py [FILE...]     # logs (gzip is unpacked); else it makes some
 
-Prints MB/s of one core: grep, the engine counting the lines with the same words, the scan alone (with every pattern), the whole
-extraction. Best of three rounds each, taken in turn, by CPU time.
+Prints MB/s of one core: grep, the engine counting the lines with the same words, the scan alone
+(with every pattern), the whole extraction. Best of three rounds each, taken in turn, by CPU time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ WORDS = (
 
 
 def sample(megabytes: int, seed: int = 7) -> list[bytes]:
-    """Made-up job logs of about a third of a megabyte each: a build, tests that pass, one failure."""
+    """Made-up job logs of about a third of a megabyte each: a build,
+    tests that pass, one failure.
+    """
     made = random.Random(seed)
     logs, total = [], 0
     while total < megabytes << 20:
@@ -75,7 +77,9 @@ def sample(megabytes: int, seed: int = 7) -> list[bytes]:
 
 
 def words_database() -> Any:
-    """The engine for the words of the comparison: one match for each line with a newline, where the line ends."""
+    """The engine for the words of the comparison: one match for each line with a
+    newline, where the line ends.
+    """
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(
         expressions=[rf"(?:{WORDS})[^\n]*\n".encode()], ids=[0], elements=1, flags=[hyperscan.HS_FLAG_CASELESS]
@@ -96,7 +100,9 @@ def lines_with_words(database: Any, data: bytes) -> int:
 
 
 def each(work: Callable[[bytes], object], logs: list[bytes]) -> None:
-    """One log after the other; results are dropped, as in use: to keep those of all logs takes time of its own."""
+    """One log after the other; results are dropped, as in use: to keep those of all
+    logs takes time of its own.
+    """
     for log in logs:
         work(log)
 

@@ -1,9 +1,12 @@
-"""How many requests of GitHub's quota an hour of CI costs: `python bench/github_requests.py [--runs 100 --jobs 30 --latency 0.1]`.
+"""How many requests of GitHub's quota an hour of CI costs: `python bench/github_requests.py [--runs
+100 --jobs 30 --latency 0.1]`.
 
-Serves two generated hours (100 runs x 30 jobs each, 10 % failed) on loopback and fetches all that the pipeline fetches, the logs of
-passing runs as background too: the first hour as a new installation meets it, in which no job has a background yet, the next one, and
-the first one again while nothing has changed. Fails when a job costs more than 0.3 requests, or when the last costs any of the quota.
-The runs need as many requests as GitHub's listing has pages, so the figures hold for GitHub as they are.
+Serves two generated hours (100 runs x 30 jobs each, 10 % failed) on loopback and fetches all that
+the pipeline fetches, the logs of passing runs as background too: the first hour as a new
+installation meets it, in which no job has a background yet, the next one, and the first one again
+while nothing has changed. Fails when a job costs more than 0.3 requests, or when the last costs any
+of the quota. The runs need as many requests as GitHub's listing has pages, so the figures hold for
+GitHub as they are.
 """
 
 from __future__ import annotations
@@ -34,7 +37,9 @@ TARGET = 0.3
 def fetch(
     github: GitHub, world: World, start: datetime, store: HourStore, manifest: dict[int, JobLog]
 ) -> tuple[int, int]:
-    """All of the hour from `start` on, eight runs at a time, without logs in the `manifest`. Gives (jobs, bytes of new logs)."""
+    """All of the hour from `start` on, eight runs at a time, without logs in the `manifest`.
+    Gives (jobs, bytes of new logs).
+    """
     before = set(manifest)
 
     def one(run: Run) -> list[Job]:

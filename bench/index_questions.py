@@ -1,10 +1,12 @@
 """How long people wait for the questions of the commands, asked of an index of many jobs.
 
-    python -m bench.index_questions [--documents 200000] [--url http://127.0.0.1:9200] [--home FOLDER]
+    python -m bench.index_questions [--documents 200000] [--url
+    http://127.0.0.1:9200] [--home FOLDER]
 
-Writes that many job documents of a year and a few hundred repositories (one in ten failed, in groups of a cause each, every fifth
-failed run was run again) with the documents of their runs, then asks as the commands do, each question in a process of its own, as
-people do. Without --url the embedded index is asked. --home keeps what was written and uses it again. JSON on standard output.
+Writes that many job documents of a year and a few hundred repositories (one in ten failed, in
+groups of a cause each, every fifth failed run was run again) with the documents of their runs, then
+asks as the commands do, each question in a process of its own, as people do. Without --url the
+embedded index is asked. --home keeps what was written and uses it again. JSON on standard output.
 """
 
 from __future__ import annotations

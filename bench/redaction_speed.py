@@ -1,6 +1,8 @@
-"""How fast whole logs are masked, and what is masked in them: ``python -m bench.redaction_speed FILE…`` (plain or .gz).
+"""How fast whole logs are masked, and what is masked in them: ``python -m
+bench.redaction_speed FILE…`` (plain or .gz).
 
-Belongs here: CPU time a megabyte by `Care`, and each masked place with what stands before it (``--show``), to look for what is no secret.
+Belongs here: CPU time a megabyte by `Care`, and each masked place with what stands before it
+(``--show``), to look for what is no secret.
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@
     python bench/steps.py FOLDER --without times # or names, shells: what is left without them
     python bench/steps.py --cases FOLDER         # cases.jsonl.gz: with steps, and the failing lines
 
-The step list is rebuilt as the API gives it: names as the archive's file names hold them, times of the step's first and last line
-cut to the second, the failing step the one whose log holds the runner's error. Prints shares, and the misses with --verbose.
-Cases are split in halves by project (even and odd place in the list of their names): tune on one only.
+The step list is rebuilt as the API gives it: names as the archive's file names hold them, times of
+the step's first and last line cut to the second, the failing step the one whose log holds the
+runner's error. Prints shares, and the misses with --verbose. Cases are split in halves by project
+(even and odd place in the list of their names): tune on one only.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def begin(lines: list[bytes], own: list[bytes], at: int) -> int | None:
 
 
 def jobs(archive: Path) -> Iterator[tuple[str, bytes, list[tuple[Step, int, int]]]]:
-    """(name, whole log, [(step, first line index, last line index)]) of each job with per-step logs."""
+    """(name, whole log, [(step, first line index, last line index)]) of
+    each job with per-step logs.
+    """
     with zipfile.ZipFile(archive) as data:
         names = data.namelist()
         for name in (n for n in names if "/" not in n and n.endswith(".txt")):
@@ -139,7 +142,9 @@ def job_of(name: str, steps: tuple[Step, ...]) -> Job:
 
 
 def cases(folder: Path) -> Iterator[tuple[str, bytes, Job, tuple[int, int] | None, list[int]]]:
-    """(id, log, job, the failing step's first and last line, decisive lines) of each case that tells its job."""
+    """(id, log, job, the failing step's first and last line, decisive lines) of
+    each case that tells its job.
+    """
     with gzip.open(folder / "cases.jsonl.gz", "rt", encoding="utf-8") as file:
         listing = [json.loads(line) for line in file]
     for row in listing:
@@ -168,7 +173,8 @@ def cases(folder: Path) -> Iterator[tuple[str, bytes, Job, tuple[int, int] | Non
             continue
         first, last = row["spans"][0]
         lines = whole.split(b"\n")
-        # Such a step begins with its preparation; the first line of that text in a log stands in "Set up job".
+        # Such a step begins with its preparation; the first line of that text in a log
+        # stands in "Set up job".
         job = next((i for i, line in enumerate(lines) if b"Complete job name: " in line), 0)
         if lines[first - 1].rstrip().endswith(b"Prepare all required actions") and first <= job:
             first = next(i for i in range(job, last) if lines[i].rstrip().endswith(b"Prepare all required actions")) + 1

@@ -1,8 +1,9 @@
-"""The `ci-metrics` command: names the subcommands and turns known errors into one line and an exit code.
+"""The `ci-metrics` command: names the subcommands and turns known errors into
+one line and an exit code.
 
-What belongs here: the table of subcommands. Does not: what they do (`commands/`).
-Exit codes: 0 done; 1 the work failed; 2 wrong usage or settings; 3 something was not to be had, the rest is done (`upload`);
-141 the reader of the output went away.
+What belongs here: the table of subcommands. Does not: what they do (`commands/`). Exit codes: 0
+done; 1 the work failed; 2 wrong usage or settings; 3 something was not to be had, the rest is done
+(`upload`); 141 the reader of the output went away.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 PURPOSE = "Why does our CI fail, and what does that cost us?"
 
-#: subcommand -> ("module:function", one line of help); loaded only when typed, so that each starts fast.
+#: subcommand -> ("module:function", one line of help); loaded only when typed, so
+#: that each starts fast.
 COMMANDS = {
     "upload": (
         "ci_metrics.commands.upload:upload",

@@ -1,6 +1,8 @@
-"""A short hash of what decides: the code of files, without what changes no result (comments, docstrings, layout).
+"""A short hash of what decides: the code of files, without what changes no result
+(comments, docstrings, layout).
 
-What belongs here: hashing code, for versions that nobody has to remember to raise. Does not: any stage's version itself.
+What belongs here: hashing code, for versions that nobody has to remember to raise. Does not:
+any stage's version itself.
 """
 
 from __future__ import annotations
@@ -26,10 +28,12 @@ _LAYOUT = frozenset(
 
 
 def code_hash(*files: str | Path, length: int = 5) -> str:
-    """`length` hex digits (20 bits by default: some 1,000 versions before two of them meet) of the code in these files.
+    """`length` hex digits (20 bits by default: some 1,000 versions before two of them meet)
+    of the code in these files.
 
-    The same on every version of Python from 3.11 on and whatever the file's line ends: only the texts of its tokens count. A string that
-    stands alone (a docstring) and an added or dropped trailing comma are not code. Raises OSError when a file cannot be read.
+    The same on every version of Python from 3.11 on and whatever the file's line ends: only the
+    texts of its tokens count. A string that stands alone (a docstring) and an added or dropped
+    trailing comma are not code. Raises OSError when a file cannot be read.
     """
     digest = hashlib.sha256()
     for file in files:
@@ -57,7 +61,9 @@ def code_text(source: str) -> str:
 
 
 def _tokens(source: str) -> Iterator[tuple[int, str]]:
-    """Type and text of each token; an f-string is one string, as it is written, also where Python (since 3.12) gives its pieces."""
+    """Type and text of each token; an f-string is one string, as it is written, also where
+    Python (since 3.12) gives its pieces.
+    """
     lines = source.splitlines(keepends=True)
     depth, begun = 0, (0, 0)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):

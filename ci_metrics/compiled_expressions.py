@@ -1,11 +1,13 @@
 """Hyperscan databases that are compiled once a machine, not once a process.
 
-What belongs here: compiling a set of expressions, remembering the result on disk, scanning from any thread. Does not: any expression.
+What belongs here: compiling a set of expressions, remembering the result on disk, scanning from any
+thread. Does not: any expression.
 
-Compiling a few hundred expressions takes seconds, loading the compiled form milliseconds; commands and Dagster's step
-processes start often. The file's name carries a hash of everything that goes in (expressions, flags, the engine's version,
-the processor), the file itself is checked by its own hash, and it is replaced atomically; a cache that cannot be read or
-written costs time, never a result.
+Compiling a few hundred expressions takes seconds, loading the compiled form milliseconds; commands
+and Dagster's step processes start often. The file's name carries a hash of everything that goes in
+(expressions, flags, the engine's version, the processor), the file itself is checked by its own
+hash, and it is replaced atomically; a cache that cannot be read or written costs time, never a
+result.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ Given = tuple[Sequence[bytes], Sequence[int], Sequence[int]]
 def compiled(
     expressions: Sequence[bytes], ids: Sequence[int], flags: Sequence[int], *, folder: Path | None = None
 ) -> Any:
-    """A block-mode database over `expressions`; `folder` is where it is remembered (default: the user's cache folder).
+    """A block-mode database over `expressions`; `folder` is where it is remembered (default:
+    the user's cache folder).
 
     Raises hyperscan.error when the engine refuses an expression.
     """
@@ -44,7 +47,8 @@ def compiled(
 def compiled_as(name: str, made: Callable[[], Given], *, folder: Path | None = None) -> Any:
     """The same for what `made` makes: asked only where no database of this name is remembered.
 
-    `name` must be another one whenever `made` could make something else: a hash of all that goes into it.
+    `name` must be another one whenever `made` could make something else: a hash
+    of all that goes into it.
     """
     folder = folder or platformdirs.user_cache_path("ci-metrics")
     path = folder / f"patterns-{_key(name)}.hsdb"
@@ -68,7 +72,9 @@ _SCRATCHES = _Scratches()
 
 
 def scan(database: Any, data: bytes, on_match: Callable[[int, int, int, int, object], None]) -> None:
-    """Scan `data` in working memory of this thread's own: the engine refuses two scans at a time in the same."""
+    """Scan `data` in working memory of this thread's own: the engine refuses two
+    scans at a time in the same.
+    """
     known = _SCRATCHES.known
     scratch = known.get(database)
     if scratch is None:

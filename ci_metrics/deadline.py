@@ -52,16 +52,20 @@ class Deadline:
         return {"timeout": {"connect": _CONNECT, "read": self, "write": _WRITE, "pool": _WRITE}}
 
     def body(self, response: httpx.Response) -> Iterator[bytes]:
-        """The body of a streamed answer, unpacked, as it comes. Raises httpx's errors, ReadTimeout when time is over."""
+        """The body of a streamed answer, unpacked, as it comes. Raises httpx's errors,
+        ReadTimeout when time is over.
+        """
         for chunk in response.iter_bytes():
             self._received += len(chunk)
             yield chunk
 
 
 def bounded_answers(seconds: float) -> Mapping[str, list[Callable[[Any], None]]]:
-    """For the `event_hooks=` of a client whose requests an SDK makes: each answer takes so many seconds at most.
+    """For the `event_hooks=` of a client whose requests an SDK makes: each answer
+    takes so many seconds at most.
 
-    Of an answer that is read in pieces that holds for each request alike; a body's length buys no time.
+    Of an answer that is read in pieces that holds for each request alike; a
+    body's length buys no time.
     """
 
     def bound(request: Any) -> None:

@@ -1,4 +1,5 @@
-"""`build_definitions(resource_overrides=...) -> dg.Definitions`, and the entry point that Dagster loads; nothing else.
+"""`build_definitions(resource_overrides=...) -> dg.Definitions`, and the entry point that
+Dagster loads; nothing else.
 
 `dagster dev` and the production webserver load `defs` lazily: importing this module builds nothing.
 """
@@ -29,9 +30,10 @@ def build_definitions(
 ) -> dg.Definitions:
     """Fresh definitions.
 
-    `settings` replaces the environment for everything (tests, the command line); `cron` says when the hourly schedule
-    ticks; `resource_overrides` stand in for `hours`, `github`, `index` or `judge`. Raises SettingsError when a setting is
-    wrong: the code location then shows that one message.
+    `settings` replaces the environment for everything (tests, the command line); `cron` says when
+    the hourly schedule ticks; `resource_overrides` stand in for `hours`, `github`, `index` or
+    `judge`. Raises SettingsError when a setting is wrong: the code location then shows that one
+    message.
     """
     assets = build_assets(settings or load_settings())
     jobs = build_jobs(assets)

@@ -1,20 +1,27 @@
 """The exception tree of the project. Nothing else belongs here.
 
     CiMetricsError
-    ├── SettingsError          a setting is wrong, missing or half-set: names the variable, what was seen, what to do
-    ├── ContractError          data that breaks the contract (documents, taxonomy files, stored files of a foreign schema)
-    │   ├── ShapeError         stored rows of another version that cannot be read as this one's: never "nothing stored"
+    ├── SettingsError          a setting is wrong, missing or half-set: names the variable, what
+    │                          was seen, what to do
+    ├── ContractError          data that breaks the contract (documents, taxonomy files, stored
+    │                          files of a foreign schema)
+    │   ├── ShapeError         stored rows of another version that cannot be read as this one's:
+    │   │                      never "nothing stored"
     │   └── DamagedFileError   a stored file that cannot be read at all
-    ├── PermanentError         asking again cannot help (401, 404, refused mapping, exhausted retries)
+    ├── PermanentError         asking again cannot help (401, 404, refused mapping, exhausted
+    │                          retries)
     │   ├── NotFoundError      404 or 410: often a state, not an error; the caller decides
     │   ├── AuthenticationError
     │   └── IndexWriteError    a document was refused: names it and the reason
     └── TransientError         asking again later may help (5xx, broken connection, timeouts)
-        ├── IncompleteError    a listing is shorter than it claims, or holds what cannot be read: carries the rest
+        ├── IncompleteError    a listing is shorter than it claims, or holds what cannot be read:
+        │                      carries the rest
         ├── RateLimitedError   carries when to come back
-        └── OvertakenError     another run has written meanwhile what this work was made of: the work is done again
+        └── OvertakenError     another run has written meanwhile what this work was made of: the
+                               work is done again
 
-A PermanentError is never retried; a TransientError is, within bounds, and what remains is said in the metadata of the hour.
+A PermanentError is never retried; a TransientError is, within bounds, and what remains is said in
+the metadata of the hour.
 """
 
 from __future__ import annotations
@@ -24,14 +31,18 @@ from typing import Any
 
 
 class CiMetricsError(Exception):
-    """Base of every error this project raises on purpose. Its text says what was wrong, what was seen, what to do."""
+    """Base of every error this project raises on purpose. Its text says what was wrong,
+    what was seen, what to do.
+    """
 
 
 class SettingsError(CiMetricsError):
     """A setting is wrong, missing or half-set."""
 
     def __init__(self, variable: str, seen: str, advice: str) -> None:
-        """Keep the three parts: `variable`, what was `seen` (secrets already masked) and what to do (`advice`)."""
+        """Keep the three parts: `variable`, what was `seen` (secrets already masked)
+        and what to do (`advice`).
+        """
         super().__init__(f"{variable}: {seen}. {advice}")
         self.variable, self.seen, self.advice = variable, seen, advice
 
@@ -41,7 +52,9 @@ class ContractError(CiMetricsError):
 
 
 class ShapeError(ContractError):
-    """Stored rows are of another shape: their text names the record, the field and what was found."""
+    """Stored rows are of another shape: their text names the record, the
+    field and what was found.
+    """
 
 
 class DamagedFileError(ContractError):
@@ -71,7 +84,9 @@ class IndexWriteError(PermanentError):
     def __init__(
         self, message: str, *, refused: Sequence[tuple[str, str]] = (), created: int = 0, updated: int = 0
     ) -> None:
-        """`refused`: the id of each refused document, and why. `created`, `updated`: how many others were written."""
+        """`refused`: the id of each refused document, and why. `created`, `updated`: how
+        many others were written.
+        """
         super().__init__(message)
         self.refused, self.created, self.updated = tuple(refused), created, updated
 
@@ -81,10 +96,14 @@ class TransientError(CiMetricsError):
 
 
 class IncompleteError(TransientError):
-    """Not everything came that should be there. What came is good and may be kept, but is not all."""
+    """Not everything came that should be there. What came is good and
+    may be kept, but is not all.
+    """
 
     def __init__(self, message: str, *, found: Any) -> None:
-        """`message` names what is missing and how much; `found`: what the call would have given back, as far as it came."""
+        """`message` names what is missing and how much; `found`: what the call would have
+        given back, as far as it came.
+        """
         super().__init__(message)
         self.found = found
 

@@ -1,7 +1,7 @@
 """Documents and hours as pandas frames, for people who ask their own questions.
 
-What belongs here: reading either index and the stored hours into typed frames. Does not: answers that a command gives
-already (`history/`), writing.
+What belongs here: reading either index and the stored hours into typed frames. Does not: answers
+that a command gives already (`history/`), writing.
 
     from ci_metrics import frames
     jobs = frames.jobs()                                     # of the index that the settings name
@@ -31,7 +31,8 @@ from ci_metrics.index.fields import Field, fields_of
 from ci_metrics.index.open import open_index
 from ci_metrics.settings import Settings, load_settings
 
-#: pandas' type of a column, by the field's. Those that may be absent have a missing value of their own, never 0 or "".
+#: pandas' type of a column, by the field's. Those that may be absent have a missing value of
+#: their own, never 0 or "".
 DTYPES: Mapping[str, Any] = {
     "keyword": "str",
     "text": "str",
@@ -48,9 +49,10 @@ def documents(
 ) -> pd.DataFrame:
     """The matching documents of a kind: a row each, indexed by the document's `id`.
 
-    A column for each field that the kind may have (docs/documents.md), or for `fields` alone, of the type in `DTYPES`, there
-    even when no document has the field. A field with many values holds lists; the nested `errors` lists of dicts, so that
-    `jobs["errors"].dropna().explode()` is a row per error. `index` None: the one that the settings name.
+    A column for each field that the kind may have (docs/documents.md), or for `fields` alone, of
+    the type in `DTYPES`, there even when no document has the field. A field with many values holds
+    lists; the nested `errors` lists of dicts, so that `jobs["errors"].dropna().explode()` is a row
+    per error. `index` None: the one that the settings name.
     """
     with _opened(index) as opened:
         return _frame(kind, opened.scan(kind, where, fields=fields), fields)
@@ -59,9 +61,9 @@ def documents(
 def jobs(where: Where | None = None, *, index: DocumentIndex | None = None) -> pd.DataFrame:
     """The matching jobs as `documents` gives them, with what each counts as.
 
-    Further columns: a boolean one for each condition of `history/metrics.py` (`failure`, `passed`, `counted`, `classified`,
-    `unexplained`, `suspected`, `confirmed`), and `lost_sec`: seconds lost to the failure, its re-runs included; missing for
-    jobs that did not fail.
+    Further columns: a boolean one for each condition of `history/metrics.py` (`failure`, `passed`,
+    `counted`, `classified`, `unexplained`, `suspected`, `confirmed`), and `lost_sec`: seconds lost
+    to the failure, its re-runs included; missing for jobs that did not fail.
     """
     with _opened(index) as opened:
         found = list(opened.scan("jobs", where))
@@ -72,11 +74,13 @@ def jobs(where: Where | None = None, *, index: DocumentIndex | None = None) -> p
 
 
 def hours(asset: str, *, first: str = "", last: str = "", root: UPath | Path | str | None = None) -> pd.DataFrame:
-    """The rows that an asset stored for the hours from `first` to `last` (`2026-03-02T05`; "": all there are).
+    """The rows that an asset stored for the hours from `first` to `last`
+    (`2026-03-02T05`; "": all there are).
 
-    The columns are those of the asset's rows (Dagster shows them beside each asset), and `hour`. A record within a row is a
-    dict, several are an array of dicts. `root` None: where the settings have the hours. Raises ContractError when a file is
-    damaged. An asset that has no such hour gives an empty frame.
+    The columns are those of the asset's rows (Dagster shows them beside each asset), and `hour`. A
+    record within a row is a dict, several are an array of dicts. `root` None: where the settings
+    have the hours. Raises ContractError when a file is damaged. An asset that has no such hour
+    gives an empty frame.
     """
     folder = UPath(root) / asset if root is not None else hours_root(load_settings()) / asset
     paths = sorted(folder.glob("*.parquet"), key=lambda path: path.name) if folder.is_dir() else []

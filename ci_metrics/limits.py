@@ -1,7 +1,8 @@
-"""How many calls leave for one server: at once, in any minute, with how many tokens, and pauses that the server asked for.
+"""How many calls leave for one server: at once, in any minute, with how many tokens, and pauses
+that the server asked for.
 
-What belongs here: waiting before a call. Does not: which server allows how much (`github/limiter.py`, `llm/clients.py`), trying again
-(`retrying.py`), money (`verdicts/budget.py`).
+What belongs here: waiting before a call. Does not: which server allows how much
+(`github/limiter.py`, `llm/clients.py`), trying again (`retrying.py`), money (`verdicts/budget.py`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class Call:
 class Limiter:
     """Lets calls of all threads through, in bounds. One for each server and identity.
 
-    A call with more tokens than a minute allows waits until the minute is otherwise empty, so that it goes through at all.
+    A call with more tokens than a minute allows waits until the minute is otherwise empty, so
+    that it goes through at all.
     """
 
     def __init__(
@@ -45,7 +47,9 @@ class Limiter:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`per_minute` calls in any 60 seconds, `concurrency` at once. `clock` and `sleep` in seconds, given by tests."""
+        """`per_minute` calls in any 60 seconds, `concurrency` at once. `clock` and `sleep`
+        in seconds, given by tests.
+        """
         self._slots = threading.BoundedSemaphore(concurrency)
         self._per_minute, self._tokens_per_minute = per_minute, tokens_per_minute
         self._clock, self._sleep = clock, sleep
@@ -57,7 +61,8 @@ class Limiter:
     def slot(self, patience: float = math.inf, *, tokens: int = 0) -> Iterator[Call]:
         """Hold a slot while a call of about `tokens` runs.
 
-        Raises RateLimitedError at once when a pause is on that outlasts `patience` seconds: nothing is gained by waiting.
+        Raises RateLimitedError at once when a pause is on that outlasts `patience` seconds:
+        nothing is gained by waiting.
         """
         with self._slots:
             yield self._admitted(patience, tokens)
@@ -69,7 +74,9 @@ class Limiter:
             yield
 
     def pause(self, seconds: float) -> float:
-        """Nobody calls for `seconds` from now. Gives back by how many seconds this lengthens the pause that was on."""
+        """Nobody calls for `seconds` from now. Gives back by how many seconds this
+        lengthens the pause that was on.
+        """
         with self._lock:
             now = self._clock()
             before = max(self._paused_until, now)

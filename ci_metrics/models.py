@@ -1,10 +1,11 @@
 """Frozen records that travel between the parts: built at the edge, never raw JSON inside.
 
-What belongs here: records and the closed sets of words they use (GitHub's and Dagster's own). No I/O, no parsing of
-anybody's wire format, no decisions.
+What belongs here: records and the closed sets of words they use (GitHub's and Dagster's own). No
+I/O, no parsing of anybody's wire format, no decisions.
 
-Times are timezone-aware UTC datetimes; durations are seconds; sizes are bytes; log lines are 1-based and counted at
-``\\n`` in the raw log; spans are inclusive ``(first, last)`` pairs of such lines.
+Times are timezone-aware UTC datetimes; durations are seconds; sizes are bytes; log
+lines are 1-based and counted at ``\\n`` in the raw log; spans are inclusive ``(first,
+last)`` pairs of such lines.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ ErrorState = Literal["classified", "unknown", "no_error_found", "no_log", "pendi
 #: Who gave a verdict (contract, `s_error_source`).
 VerdictSource = Literal["rules", "model", "reused", "human"]
 
-#: What became of a job's log: stored; 404; 410; the job never had one (died before any step); could not be fetched yet.
+#: What became of a job's log: stored; 404; 410; the job never had one (died before any step);
+#: could not be fetched yet.
 LogState = Literal["stored", "not_found", "gone", "unavailable"]
 
-#: What became of the search for a failed job's last passing run: its log is used; there is none (any more); it could not be had
-#: now; the hour's share of requests was spent; switched off.
+#: What became of the search for a failed job's last passing run: its log is used; there is none
+#: (any more); it could not be had now; the hour's share of requests was spent; switched off.
 PassingState = Literal["used", "absent", "failed", "postponed", "off"]
 
 
@@ -127,7 +129,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassingLog:
-    """What became of the search for the last passing run of a failed job, whose log is background."""
+    """What became of the search for the last passing run of a failed
+    job, whose log is background.
+    """
 
     state: PassingState
     path: str = ""  # of the shapes of its lines, in the store's `backgrounds`; "" unless used
@@ -199,7 +203,9 @@ class ExtractedError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extraction:
-    """What one job's log (and annotations) say of its failure, root cause first, within a budget."""
+    """What one job's log (and annotations) say of its failure, root
+    cause first, within a budget.
+    """
 
     state: Literal["errors", "no_error_found", "no_log"]
     excerpt: str = ""  # what a model would be sent: cleaned, redacted, gaps marked with their line ranges
@@ -255,7 +261,9 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What kind of error, how sure, why, which lines prove it, what might fix it, and who said so."""
+    """What kind of error, how sure, why, which lines prove it, what
+    might fix it, and who said so.
+    """
 
     state: ErrorState
     error_type: str | None  # a name of the taxonomy; None unless the state is "classified"

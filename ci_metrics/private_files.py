@@ -23,7 +23,9 @@ def make_folder(path: Path) -> None:
 
 
 def make_file(path: Path) -> None:
-    """An empty file that is its owner's alone, for somebody to write to; one that is there becomes so."""
+    """An empty file that is its owner's alone, for somebody to write to; one
+    that is there becomes so.
+    """
     path.touch(mode=FILE_MODE)
     path.chmod(FILE_MODE)
 

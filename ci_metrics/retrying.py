@@ -1,9 +1,12 @@
-"""How a call over a network is tried again: one policy for GitHub, its log storage, models and webhooks.
+"""How a call over a network is tried again: one policy for GitHub, its log
+storage, models and webhooks.
 
-What belongs here: the bounds, repeating within them, reading `retry-after`. Does not: what an answer means (each client says it by
-raising a TransientError or a PermanentError), how many calls leave at once (`limits.py`).
+What belongs here: the bounds, repeating within them, reading `retry-after`. Does not: what an
+answer means (each client says it by raising a TransientError or a PermanentError), how many calls
+leave at once (`limits.py`).
 
-One layer retries. SDKs are told not to (`max_retries=0`), and nothing that is repeated calls what repeats itself.
+One layer retries. SDKs are told not to (`max_retries=0`), and nothing that is repeated
+calls what repeats itself.
 """
 
 from __future__ import annotations
@@ -19,13 +22,16 @@ import tenacity
 
 from ci_metrics.errors import RateLimitedError, TransientError
 
-#: The longest wait that an answer can ask for, in seconds: a quota is full again within an hour, so more is a mistake.
+#: The longest wait that an answer can ask for, in seconds: a quota is full again within an
+#: hour, so more is a mistake.
 LONGEST_WAIT = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How long one call is tried: `attempts` times in all; between them random pauses that double, in seconds."""
+    """How long one call is tried: `attempts` times in all; between them random
+    pauses that double, in seconds.
+    """
 
     attempts: int = 5
     first_wait: float = 0.5
@@ -38,10 +44,11 @@ def retrying(
     sleep: Callable[[float], None] = time.sleep,
     pause: Callable[[float], object] | None = None,
 ) -> tenacity.Retrying:
-    """Repeats what raises a TransientError, then raises its last exception: `retrying(policy)(call)`, or a loop over it.
+    """Repeats what raises a TransientError, then raises its last exception:
+    `retrying(policy)(call)`, or a loop over it.
 
-    A RateLimitedError is repeated only with `pause`, where its wait is not above the policy's longest: then everybody waits as
-    long as the server asked for (`pause` is a limiter's).
+    A RateLimitedError is repeated only with `pause`, where its wait is not above the policy's
+    longest: then everybody waits as long as the server asked for (`pause` is a limiter's).
     """
 
     def again(failure: BaseException) -> bool:
@@ -67,7 +74,9 @@ def retrying(
 
 
 def seconds_to_wait(retry_after: str | None) -> float | None:
-    """Seconds from now that a `retry-after` header names, as a number or as a date; None when it names none."""
+    """Seconds from now that a `retry-after` header names, as a number or as a
+    date; None when it names none.
+    """
     if not retry_after:
         return None
     try:

@@ -1,7 +1,8 @@
 """Environment (and `.env`) -> one typed `Settings`: the only place that reads the environment.
 
-What belongs here: every setting of the contract, its default, its check, its message. Does not: using a setting.
-Names are the environment's own; attributes are the same in lower case. An empty value counts as not set.
+What belongs here: every setting of the contract, its default, its check, its message. Does not:
+using a setting. Names are the environment's own; attributes are the same in lower case. An
+empty value counts as not set.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from ci_metrics.errors import SettingsError
 #: The hours before this one are not partitions. GitHub itself keeps runs for 400 days at most.
 DEFAULT_PARTITIONS_START = datetime(2026, 1, 1, tzinfo=UTC)
 
-#: EXCERPT_BUDGET: characters of log lines in an excerpt; marks of what was left out come on top. Of the lines that people
-#: marked in 435 logs 12,000 keep .944 and 14,200 keep .950, on GitHub's logs .983 and .986; the verdicts are the same.
+#: EXCERPT_BUDGET: characters of log lines in an excerpt; marks of what was left out come on top. Of
+#: the lines that people marked in 435 logs 12,000 keep .944 and 14,200 keep .950, on GitHub's logs
+#: .983 and .986; the verdicts are the same.
 DEFAULT_EXCERPT_BUDGET = 12_000
 
 #: Settings whose value is never shown.
@@ -60,7 +62,9 @@ Truth = Annotated[bool, BeforeValidator(_truth)]
 
 
 class Settings(BaseSettings):
-    """Every setting, typed. Build it with `load_settings`, which turns wrong values into one readable message."""
+    """Every setting, typed. Build it with `load_settings`, which turns wrong values
+    into one readable message.
+    """
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -285,7 +289,9 @@ class Settings(BaseSettings):
 
     @property
     def data_dir(self) -> Path:
-        """Where hours, the embedded index and Dagster's home live. The sample's data never mixes with a repository's."""
+        """Where hours, the embedded index and Dagster's home live. The sample's data never
+        mixes with a repository's.
+        """
         return self.ci_metrics_home / ("sample" if self.is_sample else "data")
 
     @property
@@ -318,8 +324,9 @@ def load_settings(
 ) -> Settings:
     """Read the settings.
 
-    `environ` replaces the process environment (tests); `given` values (attribute names) win over everything.
-    Raises SettingsError: the variable, what was seen (secrets masked), what to do; all wrong ones in one text.
+    `environ` replaces the process environment (tests); `given` values (attribute names) win over
+    everything. Raises SettingsError: the variable, what was seen (secrets masked), what to do;
+    all wrong ones in one text.
     """
     try:
         if environ is not None:
@@ -336,7 +343,8 @@ def load_settings(
 
 
 def with_values(settings: Settings, **given: object) -> Settings:
-    """The settings with `given` values (attribute names; text is read as in the environment) in place of theirs.
+    """The settings with `given` values (attribute names; text is read as in the
+    environment) in place of theirs.
 
     Nothing is read from the environment. Raises SettingsError as `load_settings` does.
     """

@@ -1,7 +1,8 @@
 """Records with sensible defaults: a run, a job, a step, an error, an extraction, a verdict …
 
-What belongs here: one builder for each record of `ci_metrics.models`; a test names only what it is about. Does not: logs
-(`job_logs.py`), documents of an index (`history/history_documents.py`), GitHub's answers (`github/worlds.py`), assertions.
+What belongs here: one builder for each record of `ci_metrics.models`; a test names only what it is
+about. Does not: logs (`job_logs.py`), documents of an index (`history/history_documents.py`),
+GitHub's answers (`github/worlds.py`), assertions.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def a_step(number: int, conclusion: str | None = "success", **changes: Any) -> S
 
 
 def a_job(**changes: Any) -> Job:
-    """A failed job: created with its run, begun 20 seconds later, done after ten minutes; its second step failed."""
+    """A failed job: created with its run, begun 20 seconds later, done after ten
+    minutes; its second step failed.
+    """
     job_id = changes.get("job_id", 500)
     job = Job(
         repo="octo/widgets",
@@ -108,9 +111,11 @@ def an_extraction(
     error: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Extraction:
-    """An extraction that keeps these lines, numbered from `first`, with one error: the line number `headline`.
+    """An extraction that keeps these lines, numbered from `first`, with one error:
+    the line number `headline`.
 
-    `spans` are the error's own lines (default: the headline alone); `error` is what else is told of it.
+    `spans` are the error's own lines (default: the headline alone); `error`
+    is what else is told of it.
     """
     numbered = tuple(LogLine(number, text) for number, text in enumerate(lines, start=first))
     own = spans or ((headline, headline),)

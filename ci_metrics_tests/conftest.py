@@ -1,8 +1,8 @@
 """Fixtures for all tests: a real OpenSearch, and both indices on it or beside it.
 
-`OPENSEARCH_TEST_URL` (user:password allowed in it) uses a running server; else one is started (deploy/opensearch/). Index names
-are of our own making and removed again, so that a server in use is safe. Without Java or Maven the tests that need a server
-are skipped, under CI they fail.
+`OPENSEARCH_TEST_URL` (user:password allowed in it) uses a running server; else one is started
+(deploy/opensearch/). Index names are of our own making and removed again, so that a server in use
+is safe. Without Java or Maven the tests that need a server are skipped, under CI they fail.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ def opensearch_client(opensearch_url: str) -> Iterator[OpenSearch]:
 
 @pytest.fixture
 def opensearch_prefix(opensearch_client: OpenSearch) -> Iterator[str]:
-    """What the names of this test's own indices begin with; none exists yet, and what has such a name is gone afterwards."""
+    """What the names of this test's own indices begin with; none exists yet, and what has such
+    a name is gone afterwards.
+    """
     with _names_of_our_own(opensearch_client) as prefix:
         yield prefix
 
@@ -89,7 +91,9 @@ def opensearch_settings(opensearch_url: str, opensearch_prefix: str, tmp_path: P
 
 @pytest.fixture(scope="session")
 def shared_prefix(opensearch_client: OpenSearch) -> Iterator[str]:
-    """What the names of the indices begin with that `opensearch_index` empties rather than makes anew: making takes seconds."""
+    """What the names of the indices begin with that `opensearch_index` empties rather than makes
+    anew: making takes seconds.
+    """
     with _names_of_our_own(opensearch_client) as prefix:
         yield prefix
 
@@ -98,7 +102,9 @@ def shared_prefix(opensearch_client: OpenSearch) -> Iterator[str]:
 def opensearch_index(
     opensearch_url: str, opensearch_client: OpenSearch, shared_prefix: str, tmp_path: Path
 ) -> Iterator[DocumentIndex]:
-    """An empty index on the real server; its indices are called `shared_prefix` + workflows, jobs, steps, error_classifications."""
+    """An empty index on the real server; its indices are called `shared_prefix` + workflows,
+    jobs, steps, error_classifications.
+    """
     index = open_index(_settings(opensearch_url, shared_prefix, tmp_path))
     index.ensure()
     yield index

@@ -28,7 +28,9 @@ def failed_with(code: int = 1) -> str:
 
 
 def script(*output: str, run: str = "./ci/check", code: int = 0) -> tuple[str, ...]:
-    """A step that runs a script: its header, what it printed, and the runner's mark when it failed."""
+    """A step that runs a script: its header, what it printed, and the
+    runner's mark when it failed.
+    """
     header = (f"##[group]Run {run}", f"\x1b[36;1m{run}\x1b[0m", "shell: /usr/bin/bash -e {0}", "##[endgroup]")
     return (*header, *output, *((failed_with(code),) if code else ()))
 
@@ -51,7 +53,9 @@ def failing(*output: str, run: str = "./ci/check", code: int = 1) -> bytes:
 
 
 def failed_job(*steps: tuple[str, str], conclusion: str = "failure") -> Job:
-    """A job as GitHub describes it: the names of its steps with their conclusions, without times."""
+    """A job as GitHub describes it: the names of its steps with their
+    conclusions, without times.
+    """
     made = tuple(
         a_step(n, end, name=name, started_at=None, completed_at=None) for n, (name, end) in enumerate(steps, start=1)
     )

@@ -1,9 +1,11 @@
 """A real OpenSearch node for the tests: one per test session, however many workers it has.
 
-What belongs here: starting, finding and ending it. Does not: fixtures (`conftest.py`), how the node is made (`deploy/opensearch/`).
+What belongs here: starting, finding and ending it. Does not: fixtures (`conftest.py`), how the node
+is made (`deploy/opensearch/`).
 
-The session's first process makes a folder and names it in the environment; its workers inherit that. Whoever needs the node
-first starts it, under a lock. It watches the session's process and ends with it, even when that is killed.
+The session's first process makes a folder and names it in the environment; its workers inherit
+that. Whoever needs the node first starts it, under a lock. It watches the session's process and
+ends with it, even when that is killed.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ def begin_session() -> None:
 
 
 def end_session() -> None:
-    """Called in every process at its end; the one that began the session ends the node and removes its data."""
+    """Called in every process at its end; the one that began the session ends the
+    node and removes its data.
+    """
     folder = Path(os.environ.get(FOLDER_VARIABLE, ""))
     owner = folder / "owner"
     if not owner.is_file() or owner.read_text() != str(os.getpid()):
@@ -68,7 +72,9 @@ def end_session() -> None:
 
 
 def server_url() -> str:
-    """The address of the session's node, started when this is the first call. Raises NoServerError."""
+    """The address of the session's node, started when this is the first
+    call. Raises NoServerError.
+    """
     folder = Path(os.environ[FOLDER_VARIABLE])
     state = folder / "node.json"
     with (folder / "lock").open("w") as lock:

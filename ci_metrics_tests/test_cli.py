@@ -1,4 +1,6 @@
-"""The `ci-metrics` command itself: what it lists, what it says of a command that does not exist, and how little that loads."""
+"""The `ci-metrics` command itself: what it lists, what it says of a command that does not exist,
+and how little that loads.
+"""
 
 from __future__ import annotations
 

@@ -57,7 +57,9 @@ def test_a_function_that_moves_to_another_file_of_the_version_changes_it(tmp_pat
 
 
 def test_every_version_of_python_gives_the_same_hash(tmp_path: Path) -> None:
-    """Hashes written down from 3.11; the suite runs on others too, and pieces of f-strings are tokens of their own since 3.12."""
+    """Hashes written down from 3.11; the suite runs on others too, and pieces of f-strings are
+    tokens of their own since 3.12.
+    """
     code = 'A = f"{{x}} {1 + 1!r:>{3}} {f\'{2}\'}" "b"\nB = rf"\\d{{2}}"  # why\nC = f"""\n{A}\n"""\n'
     file = tmp_path / "code.py"
     file.write_text(code)

@@ -1,4 +1,6 @@
-"""The commands that the documents show are run as they stand there, on the sample, and each shows something."""
+"""The commands that the documents show are run as they stand there, on the sample,
+and each shows something.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def documented() -> list[Shown]:
 
 
 def the_readers_own(folder: Path) -> None:
-    """What the documents' commands name and the reader is to have: logs, a job's JSON, a folder of messages."""
+    """What the documents' commands name and the reader is to have: logs, a job's
+    JSON, a folder of messages.
+    """
     (folder / "DIR").mkdir()
     for name in ("build.log", "DIR/build.log"):
         (folder / name).write_text(LOG)

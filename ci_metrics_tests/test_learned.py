@@ -1,6 +1,8 @@
-"""What was learned is worth its place: weights that are shuffled, swapped or flattened do far worse on recorded logs.
+"""What was learned is worth its place: weights that are shuffled, swapped or flattened do
+far worse on recorded logs.
 
-The recorded logs took part in learning: this tells damage, not quality. What roles are worth is shown in `logs/test_ranking.py`.
+The recorded logs took part in learning: this tells damage, not quality. What roles are worth is
+shown in `logs/test_ranking.py`.
 """
 
 from __future__ import annotations
@@ -59,7 +61,9 @@ def headed(weights: Weights) -> float:
 
 
 class Verdicts(NamedTuple):
-    """Of the sample: how many are acceptable, how many are sure, how many of those are acceptable, how far the certainty is off."""
+    """Of the sample: how many are acceptable, how many are sure, how many of those are
+    acceptable, how far the certainty is off.
+    """
 
     right: float
     sure: float

@@ -1,4 +1,6 @@
-"""One limiter: no minute sees more calls or tokens than allowed, a pause holds for all, and who cannot wait is told when to come."""
+"""One limiter: no minute sees more calls or tokens than allowed, a pause holds for all, and who
+cannot wait is told when to come.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What the commands on log files share: one excerpt budget, standard input, gzip, a job's JSON, the fields of `extract --json`."""
+"""What the commands on log files share: one excerpt budget, standard input, gzip, a job's JSON,
+the fields of `extract --json`.
+"""
 
 from __future__ import annotations
 

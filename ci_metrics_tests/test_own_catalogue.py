@@ -1,4 +1,6 @@
-"""A team's own messages: one entry in one file, checked at start, versioned, shown by `evaluate --catalogue`."""
+"""A team's own messages: one entry in one file, checked at start, versioned, shown
+by `evaluate --catalogue`.
+"""
 
 from __future__ import annotations
 

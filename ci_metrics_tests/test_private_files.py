@@ -1,4 +1,6 @@
-"""What is made under CI_METRICS_HOME is its owner's alone, whichever part makes it first; raw logs always are."""
+"""What is made under CI_METRICS_HOME is its owner's alone, whichever part makes it
+first; raw logs always are.
+"""
 
 from __future__ import annotations
 

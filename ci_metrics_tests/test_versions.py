@@ -1,4 +1,6 @@
-"""Versions are hashes of what decides: each file of data or code that can change a result changes the versions it should, and no other."""
+"""Versions are hashes of what decides: each file of data or code that can change a result
+changes the versions it should, and no other.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ ASK = (
     "import json; from ci_metrics.logs import extractor_version; from ci_metrics.classifier import decision_version;"
     "print(json.dumps([extractor_version(), decision_version()]))"
 )
-#: File -> what is added to it, whether the extractor's version changes, whether the classifier's does.
+#: File -> what is added to it, whether the extractor's version changes, whether
+#: the classifier's does.
 CHANGES: dict[str, tuple[str, bool, bool]] = {
     "README.md": ("a remark", False, False),
     "catalogue/data/zz.toml": (

@@ -1,4 +1,6 @@
-"""The wheel is the whole product: installed beside nothing but its dependencies, it does the main job outside a checkout."""
+"""The wheel is the whole product: installed beside nothing but its dependencies, it does the
+main job outside a checkout.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `ci-metrics` program of a fresh environment, which borrows the dependencies of the one that tests."""
+    """The `ci-metrics` program of a fresh environment, which borrows the
+    dependencies of the one that tests.
+    """
     home = tmp_path_factory.mktemp("environment")
     ran([sys.executable, "-m", "venv", "--without-pip", str(home)], home)
     python = home / "bin/python"
@@ -52,7 +56,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         home,
     )
     where = ran([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], home).strip()
-    # A path named in a .pth file is searched last, and its own .pth files (the checkout's editable install) are not read.
+    # A path named in a .pth file is searched last, and its own .pth files (the checkout's
+    # editable install) are not read.
     (Path(where) / "dependencies.pth").write_text(
         "\n".join({sysconfig.get_path(name) for name in ("purelib", "platlib")})
     )
@@ -62,7 +67,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ran(command: list[str], folder: Path, timeout: float = 240) -> str:
-    """What the command printed; that it fails fails the test. Nothing of our own environment reaches it."""
+    """What the command printed; that it fails fails the test. Nothing of our
+    own environment reaches it.
+    """
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     done = subprocess.run(
         command,

@@ -1,7 +1,7 @@
 """Known holes in the locked packages, by pip-audit: `make audit`.
 
-Exit code 1 where there are some. Where the database of holes cannot be reached, nothing is known, which is said, and is no
-failure: being offline breaks no build.
+Exit code 1 where there are some. Where the database of holes cannot be reached, nothing is known,
+which is said, and is no failure: being offline breaks no build.
 """
 
 # ruff: noqa: T201 - a script that prints

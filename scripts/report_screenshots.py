@@ -1,4 +1,5 @@
-"""The pictures of docs/report.md: the report on the sample data, on a desk and a phone, light and dark, and the terminal.
+"""The pictures of docs/report.md: the report on the sample data, on a desk and a phone, light
+and dark, and the terminal.
 
     ci-metrics upload                           # the sample day
     python scripts/report_screenshots.py        # needs Chromium (or CHROMIUM names another)

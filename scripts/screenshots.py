@@ -1,6 +1,8 @@
-"""Renew the pictures of Dagster's UI in docs/images: `python scripts/screenshots.py [URL of a running UI]`.
+"""Renew the pictures of Dagster's UI in docs/images: `python
+scripts/screenshots.py [URL of a running UI]`.
 
-Needs `make run` before, `make ui` running, and Chromium. What belongs here: opening pages and saving pictures.
+Needs `make run` before, `make ui` running, and Chromium. What belongs here: opening
+pages and saving pictures.
 """
 
 from __future__ import annotations

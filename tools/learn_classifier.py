@@ -1,10 +1,13 @@
-"""Learn what kind of failure a log shows: `weights.tsv` in `ci_metrics/classifier`, and beside it the examples, as features.
+"""Learn what kind of failure a log shows: `weights.tsv` in `ci_metrics/classifier`, and beside it
+the examples, as features.
 
-    python -m tools.learn_classifier FOLDER ...            # figures by folds; then learns and writes
+    python -m tools.learn_classifier FOLDER ...            # figures by folds; then learns and
+                                                           writes
     python -m tools.learn_classifier --check FOLDER ...    # the figures only
 
-Folds are by project, for the ranking of lines too: each log is ranked and judged by weights that saw no log of its project. How
-sure to be is fitted on those judgements. Learning itself is the package's (`ci_metrics/classifier/learning.py`).
+Folds are by project, for the ranking of lines too: each log is ranked and judged by weights that
+saw no log of its project. How sure to be is fitted on those judgements. Learning itself is the
+package's (`ci_metrics/classifier/learning.py`).
 """
 
 from __future__ import annotations
@@ -31,8 +34,9 @@ from ci_metrics.models import ExtractedError, Extraction, LineMessages, LogLine
 from tools import learn_ranking
 
 FOLDER = Path(__file__).parent.parent / "ci_metrics" / "classifier"
-#: How much a log counts in learning: a real one as one over the root of how many its project has, because they resemble each other;
-#: a recorded one; a message's own example, which says what wins where several messages stand on one line.
+#: How much a log counts in learning: a real one as one over the root of how many its project has,
+#: because they resemble each other; a recorded one; a message's own example, which says what wins
+#: where several messages stand on one line.
 REAL, RECORDED, EXAMPLE = 1.0, 0.25, 0.5
 #: Sets that were made for the purpose.
 MADE = frozenset({"recorded", "sample"})
@@ -48,7 +52,9 @@ class Labelled:
 
 
 def catalogue_examples(catalogue: Catalogue) -> Iterator[tuple[str, str, dict[str, float]]]:
-    """(the message's id, its category, the features of one of its examples as the only line of an error)."""
+    """(the message's id, its category, the features of one of its examples as
+    the only line of an error).
+    """
     for message in catalogue.messages:
         if not message.category or message.subject != "line":
             continue
@@ -103,7 +109,9 @@ def examples(folders: Sequence[Path], catalogue: Catalogue) -> list[Labelled]:
 
 
 def numbers(cases: Sequence[Case]) -> dict[tuple[str, str], int]:
-    """A number for each set's project that says its fold (the remainder by FOLDS) and not its name."""
+    """A number for each set's project that says its fold (the remainder
+    by FOLDS) and not its name.
+    """
     made: dict[tuple[str, str], int] = {}
     next_of = list(range(FOLDS))
     keys = {(case.source, case.project) for case in cases}

@@ -3,8 +3,9 @@
     python -m tools.learn_ranking FOLDER ...            # figures by folds; then learns and writes
     python -m tools.learn_ranking --check FOLDER ...    # the figures only
 
-A conditional logit over the kept lines of each log: the likelihood that the failure's name falls on a line that a person would
-quote. Folds are by project: each log is judged by weights that saw no log of its project.
+A conditional logit over the kept lines of each log: the likelihood that the failure's name
+falls on a line that a person would quote. Folds are by project: each log is judged by weights
+that saw no log of its project.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ WEIGHTS = Path(__file__).parent.parent / "ci_metrics" / "logs" / "ranking.tsv"
 FOLDS = 5
 #: How much a log counts in learning, by how closely its marks tell the line to quote.
 DECISIVE, MARKED, RECORDED = 1.0, 0.1, 0.3
-#: Strength of the pull towards nothing: of a feature, and of what one message is worth beyond its role.
+#: Strength of the pull towards nothing: of a feature, and of what one message is
+#: worth beyond its role.
 REGULAR, REGULAR_MESSAGE = 2.0, 12.0
 #: Where a feature's weight is pulled instead: what roles mean, before any log is seen.
 PRIOR = {
@@ -57,7 +59,9 @@ class Ranked:
 
 
 def prepared(case: Case, catalogue: Catalogue, *, told: bool) -> Ranked | None:
-    """The kept lines of a case; `told`: with the job's steps. None where nothing is marked or kept."""
+    """The kept lines of a case; `told`: with the job's steps. None where
+    nothing is marked or kept.
+    """
     data = case.read()
     found = candidates(data, catalogue, job=case.job if told else None, background=None, budget=DEFAULT_BUDGET)
     if not found.lines:
@@ -141,7 +145,8 @@ def scored(row: Ranked, weights: tuple[np.ndarray, dict[str, float]]) -> np.ndar
 
 
 def check(rows: Sequence[Ranked]) -> list[tuple[Ranked, int]]:
-    """Judge each log of which a person said what to quote by weights that saw no log of its project.
+    """Judge each log of which a person said what to quote by weights that
+    saw no log of its project.
 
     Prints the figures by set, returns what was said.
     """

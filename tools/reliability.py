@@ -1,9 +1,12 @@
-"""The table of the campaign: every fault tried, whether all promises held, what happened -> docs/reliability.md.
+"""The table of the campaign: every fault tried, whether all promises held, what
+happened -> docs/reliability.md.
 
-What belongs here: going through all cases and writing the page. Does not: the cases (`ci_metrics_tests/reliability/`).
+What belongs here: going through all cases and writing the page. Does not: the cases
+(`ci_metrics_tests/reliability/`).
 
     python -m tools.reliability             # all cases: some ten minutes on two cores
-    python -m tools.reliability WORD ...    # those whose names hold one of the words: the page's other rows stay
+    python -m tools.reliability WORD ...    # those whose names hold one of the words: the page's
+                                            other rows stay
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Write the sample day's recorded failures as labelled logs, one of each, for the commands that learn.
+"""Write the sample day's recorded failures as labelled logs, one of each,
+for the commands that learn.
 
     python -m tools.sample_cases FOLDER        # a new folder; name it `sample`
 
-Belongs here: the sample's logs and its makers' truth in the layout of labelled logs. Does not: learning from them.
+Belongs here: the sample's logs and its makers' truth in the layout of labelled logs.
+Does not: learning from them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""The engine that finds messages: one scan over a log's bytes, one over the few lines that are kept of it.
+"""The engine that finds messages: one scan over a log's bytes, one over the few
+lines that are kept of it.
 
 Belongs here: from forms to automata, from bytes to hits. Does not: what a hit means.
 
-Both are made from the same entries. The first finds lines worth keeping in megabytes of raw log (messages with a weight, and
-those that tell of the log's structure). The second sees the kept lines as people read them, behind every prefix, and finds
-every message there is: what ranking and the classifier rest on.
+Both are made from the same entries. The first finds lines worth keeping in megabytes of raw log
+(messages with a weight, and those that tell of the log's structure). The second sees the kept lines
+as people read them, behind every prefix, and finds every message there is: what ranking and the
+classifier rest on.
 """
 
 from __future__ import annotations
@@ -24,13 +26,16 @@ from ci_metrics.errors import ContractError
 
 #: Colour codes, with or without their escape character.
 COLOUR = r"(?:(?:\x1b|\^\[)?\[[0-9;]*[mGKJ])*"
-#: The start of a raw line as people see it: behind a timestamp, a colour code, a carriage return, a byte-order mark, the
-#: runner's markers. Only the last characters of those, of bounded length: an unbounded prefix keeps the engine from looking
-#: for the form's literal first, which is what makes it fast.
+#: The start of a raw line as people see it: behind a timestamp, a colour code, a carriage return, a
+#: byte-order mark, the runner's markers. Only the last characters of those, of bounded length: an
+#: unbounded prefix keeps the engine from looking for the form's literal first, which is what makes
+#: it fast.
 START = r"(?:^|\dZ |[\d\[][mKGJ]|\r|\xbf|##\[error\]|##\[warning\])"
-#: The start of a word in a raw line: a colour code ends in a letter, which would hide the one behind it.
+#: The start of a word in a raw line: a colour code ends in a letter, which would
+#: hide the one behind it.
 WORD = r"(?:\b|[\d\[]m)"
-#: What relays another's words: the runner's mark, BuildKit's and Compose's prefixes, a clock, a turborepo's package.
+#: What relays another's words: the runner's mark, BuildKit's and Compose's prefixes, a clock,
+#: a turborepo's package.
 _PREFIX = re.compile(
     r"(?:##\[(?:error|warning|notice)\]\s*)?"
     r"(?:(?:#\d{1,4} {1,6})?\d{1,6}\.\d{1,4} )?"
@@ -46,7 +51,9 @@ _DIGITS = {"+": r"\d{1,9}", "*": r"\d{0,9}"}
 
 
 def without_relay(text: str) -> str:
-    """A clean line as forms see it: without the prefixes that relay a tool's own words; indentation stays; capped."""
+    """A clean line as forms see it: without the prefixes that relay a tool's own words;
+    indentation stays; capped.
+    """
     prefix = _PREFIX.match(text)
     return capped(text[prefix.end() :] if prefix else text)
 
@@ -59,10 +66,12 @@ def capped(text: str) -> str:
 
 
 def translated(form: str, start: str, end: str, colour: str, word: str) -> str:
-    """`form` for the engine: anchors and colour codes spelt out, classes that do not leave the line, wide gaps unbounded.
+    """`form` for the engine: anchors and colour codes spelt out, classes that do not leave the
+    line, wide gaps unbounded.
 
-    Counting makes big automata, and no gap leaves its line anyway. Numbers get a longest length: with numbers of any length
-    the engine (hyperscan 0.9) lost matches at the start of lines once many forms began with one.
+    Counting makes big automata, and no gap leaves its line anyway. Numbers get a longest length:
+    with numbers of any length the engine (hyperscan 0.9) lost matches at the start of lines once
+    many forms began with one.
     """
     out, i, inside = [], 0, False
     if form.startswith(r"\b"):
@@ -107,7 +116,9 @@ def translated(form: str, start: str, end: str, colour: str, word: str) -> str:
 
 
 def alternatives(form: str) -> list[str]:
-    """The alternatives of a form at its top level: the engine finds literals in each that it cannot in their sum."""
+    """The alternatives of a form at its top level: the engine finds literals in each
+    that it cannot in their sum.
+    """
     parts, depth, inside, at, begin = [], 0, False, 0, 0
     while at < len(form):
         char = form[at]
@@ -135,7 +146,9 @@ def _line(message: Message) -> list[str]:
 
 
 def raw_engine(catalogue: Catalogue, numbers: Iterable[int]) -> Any:
-    """The database of these messages over raw bytes of a log; ContractError names what the engine refuses."""
+    """The database of these messages over raw bytes of a log; ContractError
+    names what the engine refuses.
+    """
     return _compiled(catalogue, tuple(numbers), raw=True)
 
 
@@ -151,7 +164,8 @@ def _compiled(catalogue: Catalogue, numbers: tuple[int, ...], *, raw: bool) -> A
                 flags.append(_flags(message, raw=raw))
         return expressions, ids, flags
 
-    # Forms are translated only to be compiled: that alone takes a quarter of a second for the shipped ones.
+    # Forms are translated only to be compiled: that alone takes a quarter of a
+    # second for the shipped ones.
     name = f"{_code()} {catalogue.version} {'raw' if raw else 'line'} {numbers}"
     try:
         return compiled_expressions.compiled_as(name, given)
@@ -190,14 +204,17 @@ def refused(message: Message) -> str:
     return ""
 
 
-#: Lines whose messages are remembered, about a megabyte: logs repeat themselves and each other (a third to two thirds of kept lines).
+#: Lines whose messages are remembered, about a megabyte: logs repeat themselves and each other (a
+#: third to two thirds of kept lines).
 REMEMBERED = 1 << 11
 
 
 def match_lines(catalogue: Catalogue, lines: Sequence[str], subject: Subject = "line") -> list[tuple[int, ...]]:
-    """The numbers of the messages on each of these clean lines, ascending: of the line as it is, and behind its prefixes.
+    """The numbers of the messages on each of these clean lines, ascending: of the line as it
+    is, and behind its prefixes.
 
-    Line by line: a match cannot leave its line, and a small scan costs less than finding the lines of a large one's matches.
+    Line by line: a match cannot leave its line, and a small scan costs less than finding the lines
+    of a large one's matches.
     """
     return list(map(_matcher(catalogue, subject), lines)) if lines else []
 

@@ -1,7 +1,9 @@
-"""The catalogue that the settings name: the shipped messages and a team's own, checked before any log is read.
+"""The catalogue that the settings name: the shipped messages and a team's own,
+checked before any log is read.
 
-Belongs here: what can be checked of a team's entries beyond their shape: that the engine takes the form, that the examples hold,
-that the category is one there are weights for. Does not: reading files (`orchestration/run_messages.py`), matching (`engine.py`).
+Belongs here: what can be checked of a team's entries beyond their shape: that the engine takes the
+form, that the examples hold, that the category is one there are weights for. Does not: reading
+files (`orchestration/run_messages.py`), matching (`engine.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Messages from their data files: read, checked, hashed.
 
-Belongs here: the shape of an entry and of a file, and reading them. Does not: matching (`engine.py`).
+Belongs here: the shape of an entry and of a file, and reading them. Does
+not: matching (`engine.py`).
 
 A file is one family of tools; an entry is one message::
 
@@ -17,10 +18,11 @@ A file is one family of tools; an entry is one message::
     fires = ["FAILED tests/test_a.py::test_b - assert 1 == 2"]
     silent = ["test_a.py PASSED"]
 
-`form` is matched against one line at a time. `^` is the line's start behind a timestamp, colour codes, the runner's marks
-and the prefixes of tools that relay another's output (BuildKit, Compose); indentation stays: write `^ *` where it may
-stand. No look-around, no back references: the engine is an automaton and takes linear time. `.{0,80}` and wider gaps
-mean "anywhere behind, on this line"; classes never match the end of a line.
+`form` is matched against one line at a time. `^` is the line's start behind a timestamp, colour
+codes, the runner's marks and the prefixes of tools that relay another's output (BuildKit, Compose);
+indentation stays: write `^ *` where it may stand. No look-around, no back references: the engine is
+an automaton and takes linear time. `.{0,80}` and wider gaps mean "anywhere behind, on this line";
+classes never match the end of a line.
 """
 
 from __future__ import annotations
@@ -124,8 +126,9 @@ class _File(BaseModel):
 class Message:
     """One message that a tool prints.
 
-    `weight`: 0 to 10, how much of an excerpt its surroundings deserve; 0: the line is shown only where another message, or
-    its place, brings it in. `opens` and `closes`: the first and the last line of a block.
+    `weight`: 0 to 10, how much of an excerpt its surroundings deserve; 0: the line is shown
+    only where another message, or its place, brings it in. `opens` and `closes`: the first and
+    the last line of a block.
     """
 
     id: str
@@ -176,7 +179,8 @@ class Catalogue:
 
 
 def load_catalogue(folder: Path | None = None) -> Catalogue:
-    """The shipped messages, with those of a team's own `folder` (`*.toml`); an entry there replaces a shipped one of its id.
+    """The shipped messages, with those of a team's own `folder` (`*.toml`); an entry there
+    replaces a shipped one of its id.
 
     Raises ContractError that names the file, the entry and what is wrong with it.
     """

@@ -1,7 +1,9 @@
-"""The embedded decision: what kind of failure an extraction shows, how sure that is, and what it rests on.
+"""The embedded decision: what kind of failure an extraction shows, how sure that
+is, and what it rests on.
 
-Belongs here: an extraction's features, the learned weights, the few decisions that are the contract's, the wording of a
-verdict. Does not: finding lines and errors (`logs/`), what tools print (`catalogue/`), models that are paid (`llm`), I/O.
+Belongs here: an extraction's features, the learned weights, the few decisions that are the
+contract's, the wording of a verdict. Does not: finding lines and errors (`logs/`), what tools print
+(`catalogue/`), models that are paid (`llm`), I/O.
 """
 
 from ci_metrics.classifier.classifier import Classifier

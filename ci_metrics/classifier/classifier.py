@@ -1,10 +1,10 @@
 """From an extraction to a verdict: what decides, how sure, what is quoted, how it is said.
 
-Belongs here: the order of the decision. Does not: features, weights, messages, what the contract decides (`contract.py`), the
-wording (`wording.py`).
+Belongs here: the order of the decision. Does not: features, weights, messages, what the contract
+decides (`contract.py`), the wording (`wording.py`).
 
-Three things are decided apart: the category (learned, `model.py`), the lines that are quoted (the ranking's, `logs/`), and the
-sentence (the message on the quoted line, where there is one).
+Three things are decided apart: the category (learned, `model.py`), the lines that are quoted (the
+ranking's, `logs/`), and the sentence (the message on the quoted line, where there is one).
 """
 
 from __future__ import annotations
@@ -24,17 +24,19 @@ from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 
 #: The least certainty of a decision that is the contract's own.
 BY_CONTRACT = 0.9
-#: What a verdict's certainty is at most where nothing but a frame or closing words names the failure.
+#: What a verdict's certainty is at most where nothing but a frame or closing
+#: words names the failure.
 CAPPED = 0.7
-#: What a message of a team's own catalogue adds to its category, by its place, where nothing was learned of it. Not learned: no
-#: labelled log has one. More than a message on the naming line is worth by its category (about 2): a person wrote it to decide.
+#: What a message of a team's own catalogue adds to its category, by its place, where nothing was
+#: learned of it. Not learned: no labelled log has one. More than a message on the naming line is
+#: worth by its category (about 2): a person wrote it to decide.
 OWN = {"head": 3.0, "first": 1.5}
 #: A category that is more likely wrong than right is a guess, and the state `unknown`.
 GUESS = 0.5
 #: Words of a failure, of those that anything was learned of, without which they say nothing of it.
 KNOWN = 4
-#: A category that no message speaks for must be so sure to be said: of 20 failures below it, on projects that took no part in
-#: learning, 8 were right; of 7 above it all.
+#: A category that no message speaks for must be so sure to be said: of 20 failures below it, on
+#: projects that took no part in learning, 8 were right; of 7 above it all.
 UNSPOKEN = 0.7
 #: Who decided, where no single message did.
 WORDS = "words"
@@ -53,7 +55,9 @@ class CategoryDecision:
 
 
 class Classifier:
-    """Judges failures by what was learned of messages and words: no network, no state, the same answer for the same text."""
+    """Judges failures by what was learned of messages and words: no network, no state, the same
+    answer for the same text.
+    """
 
     def __init__(self, taxonomy: Taxonomy, catalogue: Catalogue | None = None, model: Model | None = None) -> None:
         """`catalogue` and `model` are those in force unless others are given."""
@@ -63,15 +67,19 @@ class Classifier:
 
     @property
     def version(self) -> str:
-        """Changes whenever the same extraction could get another verdict (the taxonomy has a version of its own)."""
+        """Changes whenever the same extraction could get another verdict (the taxonomy
+        has a version of its own).
+        """
         return decision_version(self._catalogue, self._model.version)
 
     def judge(self, extraction: Extraction, error: ExtractedError | None = None, job: Job | None = None) -> Verdict:
-        """The verdict on a job's root cause, or on `error` alone when another of the job's errors is given.
+        """The verdict on a job's root cause, or on `error` alone when another of
+        the job's errors is given.
 
-        The root cause (no `error`, or the extraction's first) is judged by everything the excerpt shows: a summary, the goal that
-        failed or the runner's last word often stands in another block than the first error. `job` adds the failed step's
-        name where the extraction has none. Never raises for what a log says.
+        The root cause (no `error`, or the extraction's first) is judged by everything the excerpt
+        shows: a summary, the goal that failed or the runner's last word often stands in another
+        block than the first error. `job` adds the failed step's name where the extraction has none.
+        Never raises for what a log says.
         """
         if error is None and extraction.state != "errors":
             return Verdict(state=extraction.state, error_type=None, confidence=0.0, summary="")
@@ -86,7 +94,9 @@ class Classifier:
         return self._verdict(seen, decision)
 
     def decide(self, seen: SeenEvidence, job: Job | None = None) -> CategoryDecision | None:
-        """The category, by contract or by what was learned; None when no category of the model is in the taxonomy's ten."""
+        """The category, by contract or by what was learned; None when no category of the model
+        is in the taxonomy's ten.
+        """
         opinion = self._model.opinion(seen.features, self._told(seen))
         flaky = any(each.message.category == FLAKY for each in seen.found)
         shares = [(name, share) for name, share in opinion.shares if name != FLAKY or flaky]
@@ -106,7 +116,9 @@ class Classifier:
         return CategoryDecision(category, round(share, 3), self._by(seen, category), opinion, capped=capped)
 
     def _told(self, seen: SeenEvidence) -> dict[str, float]:
-        """What a team's own messages add to their categories: those of which nothing was learned, or that correct a shipped one."""
+        """What a team's own messages add to their categories: those of which nothing was
+        learned, or that correct a shipped one.
+        """
         told: dict[str, float] = {}
         for each in seen.found:
             message = each.message
@@ -119,7 +131,9 @@ class Classifier:
         return told
 
     def _by(self, seen: SeenEvidence, category: str) -> Message | None:
-        """The message that spoke most for `category`: by its own weight and that of its category at its place."""
+        """The message that spoke most for `category`: by its own weight and that of
+        its category at its place.
+        """
         at = self._model.categories.index(category)
         best: tuple[float, Message] | None = None
         for each in seen.found:
@@ -138,7 +152,9 @@ class Classifier:
         return best[1] if best else None
 
     def why(self, seen: SeenEvidence, decision: CategoryDecision, most: int = 12) -> Sequence[tuple[str, float]]:
-        """The features that spoke most for the decision, and against it, with what each was worth."""
+        """The features that spoke most for the decision, and against it,
+        with what each was worth.
+        """
         reasons = self._model.reasons(seen.features, decision.category)
         reasons += [
             (f"own:{name}", value if name == decision.category else -value) for name, value in self._told(seen).items()
@@ -146,7 +162,9 @@ class Classifier:
         return sorted(reasons, key=lambda each: -abs(each[1]))[:most]
 
     def explained(self, extraction: Extraction, job: Job | None = None) -> Reasoning | None:
-        """Why `judge` says what it says of the root cause; None where there is no error to judge."""
+        """Why `judge` says what it says of the root cause; None where
+        there is no error to judge.
+        """
         if extraction.state != "errors":
             return None
         seen = see_evidence(extraction, self._catalogue, None, job)
@@ -171,7 +189,9 @@ class Classifier:
         )
 
     def resolve(self, by: Message | None, category: str) -> str | None:
-        """The taxonomy's category: one of a project's own that claims the message, else `category` when the taxonomy has it."""
+        """The taxonomy's category: one of a project's own that claims the message, else
+        `category` when the taxonomy has it.
+        """
         if by is not None:
             for each in self._taxonomy.categories:
                 if set(by.names).intersection(each.rules):
@@ -200,7 +220,9 @@ class Classifier:
         )
 
     def _unknown(self, seen: SeenEvidence, decision: CategoryDecision | None) -> Verdict:
-        """The verdict where nothing known speaks for a category: what was seen, and the guess that is withheld."""
+        """The verdict where nothing known speaks for a category: what was seen, and
+        the guess that is withheld.
+        """
         root = seen.root
         text = root.headline if root else ""
         return Verdict(

@@ -1,7 +1,8 @@
-"""The commands that a failed step was asked to run: what failed is often plain from the verb, whatever the tool prints.
+"""The commands that a failed step was asked to run: what failed is often plain from the verb,
+whatever the tool prints.
 
-What belongs here: an extraction in, the bare commands of what failed out. Does not: what a command says of a failure (messages
-of the subject `command`).
+What belongs here: an extraction in, the bare commands of what failed out. Does not: what a command
+says of a failure (messages of the subject `command`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from ci_metrics.models import Extraction, LogLine
 _LONGEST, _MOST = 400, 40
 #: What parts one command from the next in a line of a script.
 _BETWEEN = re.compile(r"&&|\|\||[;|]")
-#: What stands before the verb: settings of the environment, what runs programs, package managers that run a package's own.
+#: What stands before the verb: settings of the environment, what runs programs, package managers
+#: that run a package's own.
 _BEFORE = re.compile(
     r"""^(?:\s*(?:
       \w+=(?:"[^"]*"|'[^']*'|\S*)
@@ -34,7 +36,9 @@ _GROUP, _END = "##[group]Run ", "##[endgroup]"
 
 
 def commands_of(extraction: Extraction) -> list[str]:
-    """The commands of what failed, bare of what runs them; empty where the log does not show them."""
+    """The commands of what failed, bare of what runs them; empty where
+    the log does not show them.
+    """
     found: list[str] = []
     for line in _scripts(extraction):
         for part in _BETWEEN.split(line[:_LONGEST]):
@@ -51,7 +55,9 @@ def _prefix(command: str) -> int:
 
 
 def _scripts(extraction: Extraction) -> Iterator[str]:
-    """Lines of the script of what failed: of the failed step's header, of what Travis says failed, of what Jenkins ran last."""
+    """Lines of the script of what failed: of the failed step's header, of what Travis says
+    failed, of what Jenkins ran last.
+    """
     lines = extraction.lines
     span = extraction.failed_span
     ends = [i for i, line in enumerate(lines) if line.text.startswith("##[error]")]
@@ -72,7 +78,9 @@ def _scripts(extraction: Extraction) -> Iterator[str]:
 
 
 def _header(lines: Sequence[LogLine], before: int, span: tuple[int, int] | None) -> int | None:
-    """Index of the failed step's header: the last one above the first mark of an error, inside the step where that is known."""
+    """Index of the failed step's header: the last one above the first mark of an error, inside
+    the step where that is known.
+    """
     found = None
     for index, line in enumerate(lines[:before]):
         inside = span is None or span[0] <= line.number <= span[1]
@@ -95,7 +103,9 @@ def _of_header(lines: Sequence[LogLine], header: int) -> Iterator[str]:
 
 
 def script_numbers(lines: Sequence[LogLine]) -> frozenset[int]:
-    """Numbers of the lines that only show what a step was asked to run: they name failures that have not happened."""
+    """Numbers of the lines that only show what a step was asked to run: they name
+    failures that have not happened.
+    """
     found: set[int] = set()
     inside, expected = False, 0
     for line in lines:

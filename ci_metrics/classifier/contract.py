@@ -1,6 +1,7 @@
 """What the contract decides, whatever was learned: few decisions, each named and tested as such.
 
-Belongs here: these decisions, and what an error is named by. Does not: the learned decision (`classifier.py`).
+Belongs here: these decisions, and what an error is named by. Does not: the learned
+decision (`classifier.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ _EMPTY = frozenset({"frame", "epilogue", "status", "title", "banner", "echo", "h
 
 
 def gate(seen: SeenEvidence) -> str:
-    """What a gate says that only waits for other jobs, where nothing else in its log names a cause; else ""."""
+    """What a gate says that only waits for other jobs, where nothing else in its
+    log names a cause; else "".
+    """
     gates = [each for each in seen.found if GATE in each.message.tags]
     if not gates:
         return ""
@@ -39,9 +42,10 @@ def gate(seen: SeenEvidence) -> str:
 def by_contract(seen: SeenEvidence, job: Job | None) -> tuple[str, Message | None]:
     """What the contract itself decides, and by which message; ("", None) where it decides nothing.
 
-    Tests that pytest could not collect are infrastructure_error. A test's own time limit is a timeout. A job that the runner
-    stopped at its time limit is a timeout, where nothing else names a cause. Tests that passed when tried again are flaky_test,
-    where the log counts none that failed.
+    Tests that pytest could not collect are infrastructure_error. A test's own time limit is a
+    timeout. A job that the runner stopped at its time limit is a timeout, where nothing else names
+    a cause. Tests that passed when tried again are flaky_test, where the log counts none that
+    failed.
     """
     if collection := next((f.message for f in seen.found if COLLECTION in f.message.tags), None):
         return collection.category, collection
@@ -63,6 +67,8 @@ def spoken_for(seen: SeenEvidence) -> bool:
 
 
 def named_by_nothing(seen: SeenEvidence) -> bool:
-    """Whether the first error holds nothing but frames, closing words and the like, or nothing that is known."""
+    """Whether the first error holds nothing but frames, closing words and the like,
+    or nothing that is known.
+    """
     roles = {each.message.role for each in seen.found if each.place in ("head", "first")}
     return bool(roles) and roles <= _EMPTY

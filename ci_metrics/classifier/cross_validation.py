@@ -1,7 +1,7 @@
 """How good learned weights are on projects that took no part in learning, and how sure they may be.
 
-Belongs here: folds of projects, scores over them, the sureness fitted on these, figures. Does not: the fit (`learning.py`), whether
-new weights take over (`takeover.py`).
+Belongs here: folds of projects, scores over them, the sureness fitted on these, figures. Does not:
+the fit (`learning.py`), whether new weights take over (`takeover.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ci_metrics.classifier.learning import CATEGORIES, Array, Example, fit, learned_features
 from ci_metrics.classifier.model import Sureness
 
-#: Figures are taken on projects that took no part in learning: on each of so many parts by weights of the others.
+#: Figures are taken on projects that took no part in learning: on each of so many parts by
+#: weights of the others.
 FOLDS = 5
 #: Newton's steps to the sureness, and how strongly its three numbers are pulled towards nothing.
 _STEPS, _PULL = 20, 0.5
@@ -24,7 +25,9 @@ _BINS = 10
 
 
 def folds(examples: Sequence[Example]) -> Iterator[tuple[list[Example], list[int]]]:
-    """For each fold: the examples of the other ones, and the rows of its own. All of a project are in one fold."""
+    """For each fold: the examples of the other ones, and the rows of its own. All of
+    a project are in one fold.
+    """
     for number in range(FOLDS):
         seen = [example for example in examples if example.group % FOLDS != number]
         unseen = [row for row, example in enumerate(examples) if example.group % FOLDS == number]
@@ -43,7 +46,8 @@ def cross_validated(examples: Sequence[Example]) -> Array:
 
 
 def sureness(examples: Sequence[Example], sums: Array, categories: Sequence[str] = CATEGORIES) -> Sureness:
-    """How sure to be of the best category, for it to be right as often as that says: logistic regression by Newton's method.
+    """How sure to be of the best category, for it to be right as often as that says: logistic
+    regression by Newton's method.
 
     `sums`: scores by weights that have seen nothing of the examples' projects (`cross_validated`).
     """
@@ -71,7 +75,9 @@ class FitFigures:
 
 
 def fit_figures(examples: Sequence[Example], shares: Array, categories: Sequence[str] = CATEGORIES) -> FitFigures:
-    """The figures of judgements on these examples, `shares` of 1 by category. Of none: accuracy 1, nothing lost."""
+    """The figures of judgements on these examples, `shares` of 1 by category. Of none:
+    accuracy 1, nothing lost.
+    """
     if not examples:
         return FitFigures(examples=0, accuracy=1.0, lost=0.0, calibration=0.0)
     weight = np.array([example.weight for example in examples])

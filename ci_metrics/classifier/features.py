@@ -1,12 +1,14 @@
-"""What the decision looks at: messages with their place, words of the first error, the failing command.
+"""What the decision looks at: messages with their place, words of the first
+error, the failing command.
 
-Belongs here: an extraction in, named features out; the same for learning and for judging. Does not: what a feature is worth
-(`model.py`).
+Belongs here: an extraction in, named features out; the same for learning and for judging. Does not:
+what a feature is worth (`model.py`).
 
-A feature is a name and a number. `category:C@P`: a message that speaks for category C stands at place P (head: the line that
-names the failure; first: the rest of the first error; other: a line that names another error; step: the rest of the excerpt).
-`message:ID@P`, `role:R@head`, `family:F`: the message, its role, its tool. `word:W@P`: a word. `command:…`, `step-name:…`: what
-the failing step was asked to run, and what it is called.
+A feature is a name and a number. `category:C@P`: a message that speaks for category C stands at
+place P (head: the line that names the failure; first: the rest of the first error; other: a line
+that names another error; step: the rest of the excerpt). `message:ID@P`, `role:R@head`, `family:F`:
+the message, its role, its tool. `word:W@P`: a word. `command:…`, `step-name:…`: what the failing
+step was asked to run, and what it is called.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ _SCRIPT = ("+ ", "++ ", "$ ")
 _SAYS_NOTHING = re.compile(
     r"##\[(?:group|endgroup)\]|##\[error\]Process completed with exit code|shell: |env:$|with:$|Post job cleanup"
 )
-#: The tag of messages of a job without a cause of its own, which a script may show: it compares other jobs' results.
+#: The tag of messages of a job without a cause of its own, which a script may show: it
+#: compares other jobs' results.
 GATE = "aggregate"
 #: Places whose messages speak of the failure itself.
 PLACES = ("head", "first", "other", "step")
@@ -64,7 +67,9 @@ def words(text: str) -> tuple[str, ...]:
 def see_evidence(
     extraction: Extraction, catalogue: Catalogue, error: ExtractedError | None = None, job: Job | None = None
 ) -> SeenEvidence:
-    """What there is to decide by on the job's root cause, or on `error` alone when another of its errors is given."""
+    """What there is to decide by on the job's root cause, or on `error` alone when
+    another of its errors is given.
+    """
     root = error or (extraction.errors[0] if extraction.errors else None)
     whole = error is None or (bool(extraction.errors) and error == extraction.errors[0])
     found = tuple(_found(extraction, catalogue, root, whole=whole))
@@ -120,7 +125,8 @@ def _found(
     places: dict[int, str] = {}
     if whole:
         span = extraction.failed_span
-        # What a step printed that passed is no reason for another's failure, however much it looks like one.
+        # What a step printed that passed is no reason for another's failure, however
+        # much it looks like one.
         inside = [n for n in (line.number for line in extraction.lines) if span is None or span[0] <= n <= span[1]]
         places = dict.fromkeys(inside, "step")
         for each in extraction.errors[1 : 1 + OTHERS]:

@@ -1,10 +1,12 @@
 """Learning the decision: from labelled failures, as features, to the weights of a `Model`.
 
-Belongs here: which features are learned, and the fit. Does not: how good it is (`cross_validation.py`), where examples come from
-(`shipped.py`, `tools/learn_classifier.py`, the stored hours), whether a fit takes over (`takeover.py`).
+Belongs here: which features are learned, and the fit. Does not: how good it is
+(`cross_validation.py`), where examples come from (`shipped.py`, `tools/learn_classifier.py`, the
+stored hours), whether a fit takes over (`takeover.py`).
 
-The fit is multinomial logistic regression with a Gaussian prior, solved by L-BFGS in numpy alone: the package learns where it runs,
-and neither scipy nor scikit-learn comes with it. 1,900 failures with 180,000 features among them take a second on one core.
+The fit is multinomial logistic regression with a Gaussian prior, solved by L-BFGS in numpy alone:
+the package learns where it runs, and neither scipy nor scikit-learn comes with it. 1,900 failures
+with 180,000 features among them take a second on one core.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ CATEGORIES = (
 PROJECTS, WORD_PROJECTS = 2, 5
 #: Distinct failures of a team that must show a feature for it to be learned of them.
 OWN_FAILURES = 3
-#: How far a feature may go without much evidence: the square root of its prior variance, by the kind of feature.
+#: How far a feature may go without much evidence: the square root of its prior variance,
+#: by the kind of feature.
 REACH = {
     "category": 1.0, "command-category": 0.7, "step-category": 0.5, "message": 0.8, "role": 0.3, "family": 0.3,
     "word": 0.2, "command": 0.2, "step-name": 0.25,
@@ -44,7 +47,8 @@ _SECOND = 0.4
 _PULL = 0.01
 #: A feature whose weights are all smaller than this says nothing.
 _LEAST = 0.02
-#: Pairs of steps that L-BFGS remembers, its iterations at most, and where it is near enough: weights have two decimals.
+#: Pairs of steps that L-BFGS remembers, its iterations at most, and where it is near enough:
+#: weights have two decimals.
 _MEMORY, _ITERATIONS, _NEAR = 12, 500, 2e-3
 
 
@@ -65,7 +69,9 @@ def feature_kind(feature: str) -> str:
 
 
 def learned_features(examples: Iterable[Example], own: Sequence[Example] = ()) -> list[str]:
-    """The features to be learned: those that enough projects show, or enough of a team's `own` failures."""
+    """The features to be learned: those that enough projects show, or enough
+    of a team's `own` failures.
+    """
     projects: dict[str, set[int]] = defaultdict(set)
     for example in examples:
         for name in example.features:
@@ -116,7 +122,9 @@ class Fit:
 
 
 class _Matrix:
-    """Examples x features, and a last column of ones for the intercepts: only what is not zero is held."""
+    """Examples x features, and a last column of ones for the intercepts: only
+    what is not zero is held.
+    """
 
     def __init__(self, examples: Sequence[Example], names: Sequence[str], scale: Array) -> None:
         at = {name: column for column, name in enumerate(names)}
@@ -156,7 +164,9 @@ class _Matrix:
 
 
 def _summed(of: Array, at: NDArray[np.int32], times: Array | None, starts: NDArray[np.int64]) -> Array:
-    """For each row of `of`: its values at these places, summed from each start to the next. Row by row is three times as fast."""
+    """For each row of `of`: its values at these places, summed from each start to the next. Row
+    by row is three times as fast.
+    """
     return np.array([np.add.reduceat(row[at] if times is None else row[at] * times, starts) for row in of])
 
 
@@ -170,8 +180,9 @@ def fit(
 ) -> Fit:
     """The weights under which the examples' categories are likeliest, given the prior.
 
-    `start`: an earlier fit to begin from, which saves time and changes nothing: there is one optimum. `hold_intercepts`: how likely
-    a category is where nothing speaks for any stays as `start` has it, for the categories that it knows.
+    `start`: an earlier fit to begin from, which saves time and changes nothing: there is one
+    optimum. `hold_intercepts`: how likely a category is where nothing speaks for any stays as
+    `start` has it, for the categories that it knows.
     """
     reach = np.array([*(REACH.get(feature_kind(name), _REACH) for name in names), 1.0])
     reach[:-1] *= [0.5 if name.endswith("@step") else 1.0 for name in names]
@@ -215,7 +226,9 @@ def _beginning(start: Fit | None, names: Sequence[str], categories: Sequence[str
 
 
 def _lowest(loss: Callable[[Array], tuple[float, Array]], at: Array) -> Array:
-    """Where a convex function is lowest, by L-BFGS: steps along the slope, bent by what the last ones told of its curvature."""
+    """Where a convex function is lowest, by L-BFGS: steps along the slope, bent by what the last
+    ones told of its curvature.
+    """
     value, slope = loss(at)
     steps: list[tuple[Array, Array, float]] = []
     for _ in range(_ITERATIONS):

@@ -1,11 +1,12 @@
 """The learned decision: a share of certainty for each category, and what it rests on.
 
-Belongs here: reading the weights, the sum over features. Does not: which features there are (`features.py`), how the weights are
-learned (`tools/learn_classifier.py`, `learning.py`).
+Belongs here: reading the weights, the sum over features. Does not: which features there are
+(`features.py`), how the weights are learned (`tools/learn_classifier.py`, `learning.py`).
 
-Multinomial logistic regression: a category's score is the sum of its weights over the features. How sure the model is of
-the best one follows from its score and from its lead over the next (`Sureness`), fitted on projects that took no part in
-learning, so that it is as often right as it says.
+Multinomial logistic regression: a category's score is the sum of its weights over the features. How
+sure the model is of the best one follows from its score and from its lead over the next
+(`Sureness`), fitted on projects that took no part in learning, so that it is as often right as it
+says.
 """
 
 from __future__ import annotations
@@ -40,10 +41,12 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class Sureness:
-    """How sure to be of the best category: the logistic function of a bias, its lead over the next one and its score.
+    """How sure to be of the best category: the logistic function of a bias, its lead over
+    the next one and its score.
 
-    On folds of projects this halves the calibration error of a temperature (real GitHub logs: .07 to .10 -> .04 to .07): a
-    temperature sees the lead alone, and a small lead means less where little is known.
+    On folds of projects this halves the calibration error of a temperature (real GitHub
+    logs: .07 to .10 -> .04 to .07): a temperature sees the lead alone, and a small lead
+    means less where little is known.
     """
 
     bias: float
@@ -51,7 +54,8 @@ class Sureness:
     score: float
 
     def shares(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Shares of 1 for each category of each row of scores: what the best one leaves falls to the others by their scores.
+        """Shares of 1 for each category of each row of scores: what the best one leaves falls to
+        the others by their scores.
 
         However unsure, no other one gets a larger share than the best.
         """
@@ -83,7 +87,8 @@ class Model:
 
     @classmethod
     def read(cls, text: str, version: str = "") -> Model:
-        """From a file like `weights.tsv`: the categories, the sureness, the intercepts, then a feature a line.
+        """From a file like `weights.tsv`: the categories, the sureness, the
+        intercepts, then a feature a line.
 
         Raises ValueError when it is none.
         """
@@ -98,7 +103,9 @@ class Model:
         )
 
     def opinion(self, features: Mapping[str, float], told: Mapping[str, float] | None = None) -> Opinion:
-        """How likely each category is; `told` is added to a category's sum: what is known beside what was learned."""
+        """How likely each category is; `told` is added to a category's sum: what is
+        known beside what was learned.
+        """
         sums = self.intercepts.copy()
         for category, value in (told or {}).items():
             sums[self.categories.index(category)] += value
@@ -113,7 +120,9 @@ class Model:
         return Opinion(tuple((self.categories[i], float(shares[i])) for i in order), known)
 
     def reasons(self, features: Mapping[str, float], category: str) -> list[tuple[str, float]]:
-        """What spoke for `category` against the mean of the others, the strongest first; what spoke against it is negative."""
+        """What spoke for `category` against the mean of the others, the strongest first; what
+        spoke against it is negative.
+        """
         at = self.categories.index(category)
         found = [
             (name, float(value * (self.weights[name][at] - self.weights[name].mean())))

@@ -1,9 +1,12 @@
-"""The labelled failures that the shipped weights were learned from, as features: so that they can be learned again beside a team's own.
+"""The labelled failures that the shipped weights were learned from, as features: so that they can
+be learned again beside a team's own.
 
-Belongs here: the file `examples.tsv.gz`, written and read. Does not: making examples from logs (`tools/learn_classifier.py`), learning.
+Belongs here: the file `examples.tsv.gz`, written and read. Does not: making examples from logs
+(`tools/learn_classifier.py`), learning.
 
-No text of a log is in it, beyond single words that failures of five projects or more show; projects are numbers. A line names the
-features, each further line is a failure: its set, its project, how much it counts, its acceptable categories, its features by number.
+No text of a log is in it, beyond single words that failures of five projects or more show; projects
+are numbers. A line names the features, each further line is a failure: its set, its project, how
+much it counts, its acceptable categories, its features by number.
 """
 
 from __future__ import annotations
@@ -21,7 +24,9 @@ _REAL, _MADE = "real", "recorded"
 
 
 def packed(examples: Sequence[Example]) -> bytes:
-    """The file of these examples, the same for the same examples: only features that enough projects show are in it."""
+    """The file of these examples, the same for the same examples: only features that
+    enough projects show are in it.
+    """
     names = learned_features(examples)
     at = {name: number for number, name in enumerate(names)}
     lines = ["\t".join(["features", *names])]

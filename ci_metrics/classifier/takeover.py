@@ -1,7 +1,8 @@
 """Learning again beside a team's own verdicts, and whether what was learned takes over.
 
-Belongs here: which of a team's verdicts are learned from, the checks before new weights take over, their figures. Does not: the
-fit (`learning.py`), reading stored hours and keeping weights (`orchestration/`).
+Belongs here: which of a team's verdicts are learned from, the checks before new weights take
+over, their figures. Does not: the fit (`learning.py`), reading stored hours and keeping
+weights (`orchestration/`).
 """
 
 from __future__ import annotations
@@ -18,25 +19,33 @@ from ci_metrics.classifier.cross_validation import FitFigures, fit_figures, fold
 from ci_metrics.classifier.learning import CATEGORIES, Array, Example, Fit, fit, learned_features
 from ci_metrics.classifier.model import Model
 
-#: How much a distinct failure counts in learning, by who said what it is; one that the package ships counts 1 at most. Half of the
-#: labelled failures of each of eight real projects, at 1, brought the other half from .849 right to .910 (at 0.5 .886, at 2 .916), by
-#: weights that knew no other failure of that project. At 2, thirty labels of one kind drew another network failure of the sample
-#: day to it, at 1 none. A model that is sure is wrong now and then, and has more to say than people.
+#: How much a distinct failure counts in learning, by who said what it is; one that the package
+#: ships counts 1 at most. Half of the labelled failures of each of eight real projects, at 1,
+#: brought the other half from .849 right to .910 (at 0.5 .886, at 2 .916), by weights that knew no
+#: other failure of that project. At 2, thirty labels of one kind drew another network failure of
+#: the sample day to it, at 1 none. A model that is sure is wrong now and then, and has more to say
+#: than people.
 HUMAN, MODEL = 1.0, 0.5
-#: Distinct failures that a category of a project's own must have to be learned apart from its parent, and a team to learn at all.
-#: Of a deploy script that the package does not know, labels on three mended all others; five, so that one slip makes no category.
+#: Distinct failures that a category of a project's own must have to be learned apart from its
+#: parent, and a team to learn at all. Of a deploy script that the package does not know, labels on
+#: three mended all others; five, so that one slip makes no category.
 FEWEST = 5
-#: Verdicts learned from at most, people's first, then the newest: what a fit may take of time and memory.
+#: Verdicts learned from at most, people's first, then the newest: what a fit may
+#: take of time and memory.
 MOST = 4_000
-#: The part of a team's verdicts, the newest, that weights are checked on, and how many these must be.
+#: The part of a team's verdicts, the newest, that weights are checked on, and
+#: how many these must be.
 NEWEST, ENOUGH = 5, 10
-#: With fewer, each group is checked on by weights that have not seen it: one group at a time up to so many, else in so many parts.
+#: With fewer, each group is checked on by weights that have not seen it: one group at a time up to
+#: so many, else in so many parts.
 PARTS = 10
-#: The category that only history or the log's own word gives, and how features with that word begin.
+#: The category that only history or the log's own word gives, and how
+#: features with that word begin.
 FLAKY = "flaky_test"
 _SAYS_FLAKY = f"category:{FLAKY}@"
-#: How much less often new weights may be right on the shipped failures (folds by project) than the shipped weights. Labels that
-#: were right cost .001 at most, labels drawn by lot (181 of them) .026.
+#: How much less often new weights may be right on the shipped failures (folds by
+#: project) than the shipped weights. Labels that were right cost .001 at most, labels
+#: drawn by lot (181 of them) .026.
 MARGIN = 0.005
 
 
@@ -100,9 +109,11 @@ def version_of(text: str) -> str:
 
 
 def distinct_failures(said: Iterable[Said]) -> list[Said]:
-    """One for each distinct failure, the oldest first: a person's word before a model's, then the newest.
+    """One for each distinct failure, the oldest first: a person's word before a
+    model's, then the newest.
 
-    A flood of one failure is one example. So are failures whose features are the same, whatever their fingerprints.
+    A flood of one failure is one example. So are failures whose features are the same,
+    whatever their fingerprints.
     """
     ordered = sorted(said, key=lambda each: (each.by_person, each.at))
     by_subject = {each.subject: each for each in ordered}
@@ -116,10 +127,12 @@ def _rank(said: Said) -> tuple[bool, datetime, str]:
 
 
 def lesson_of(said: Iterable[Said], parents: Mapping[str, str]) -> Lesson:
-    """The examples that a team's verdicts make. `parents`: own categories -> the one of the ten that they count under.
+    """The examples that a team's verdicts make. `parents`: own categories -> the one of the
+    ten that they count under.
 
-    A category of the project's own is learned when FEWEST distinct failures have it; before that they count for its parent. That a
-    test is flaky is learned only of a log that says so itself: no other log tells, history does.
+    A category of the project's own is learned when FEWEST distinct failures have it; before that
+    they count for its parent. That a test is flaky is learned only of a log that says so itself: no
+    other log tells, history does.
     """
     each_once = distinct_failures(said)
     counts = Counter(each.category for each in each_once)
@@ -141,10 +154,12 @@ def lesson_of(said: Iterable[Said], parents: Mapping[str, str]) -> Lesson:
 def relearned(
     shipped: Sequence[Example], lesson: Lesson, in_force: Model, in_force_until: datetime | None, shipped_model: Model
 ) -> TakeoverOutcome | None:
-    """New weights from the shipped failures and the team's; None where the team has said too little.
+    """New weights from the shipped failures and the team's; None where the
+    team has said too little.
 
-    `in_force`: the weights that judge today; `in_force_until`: when the newest verdict was given that they learned from, None
-    for the shipped ones. The check is against them where they have not seen what is checked on, else against the shipped ones.
+    `in_force`: the weights that judge today; `in_force_until`: when the newest verdict was given
+    that they learned from, None for the shipped ones. The check is against them where they have not
+    seen what is checked on, else against the shipped ones.
     """
     own, categories = lesson.examples, lesson.categories
     if len(own) < FEWEST:
@@ -187,9 +202,11 @@ def relearned(
 
 
 def _beside(shipped: Sequence[Example], own: Sequence[Example], categories: Sequence[str], start: Fit) -> Fit:
-    """A fit of both, with the intercepts of `start`: people label what is wrong, and that is not what is common.
+    """A fit of both, with the intercepts of `start`: people label what is wrong, and
+    that is not what is common.
 
-    Else the intercepts take up how many verdicts there are of each category, and draw failures that nothing speaks for.
+    Else the intercepts take up how many verdicts there are of each category, and draw
+    failures that nothing speaks for.
     """
     return fit([*shipped, *own], learned_features(shipped, own), categories, start, hold_intercepts=True)
 
@@ -197,7 +214,9 @@ def _beside(shipped: Sequence[Example], own: Sequence[Example], categories: Sequ
 def _by_folds(
     shipped: Sequence[Example], own: Sequence[Example], categories: Sequence[str], start: Fit
 ) -> tuple[Array, Array]:
-    """Scores of the shipped failures by weights that saw nothing of their project: without the team's own failures, and with."""
+    """Scores of the shipped failures by weights that saw nothing of their project: without the
+    team's own failures, and with.
+    """
     old, new = np.zeros((len(shipped), len(CATEGORIES))), np.zeros((len(shipped), len(categories)))
     for seen, unseen in folds(shipped):
         rows = [shipped[row] for row in unseen]
@@ -226,7 +245,9 @@ def _shares(model: Model, examples: Sequence[Example], categories: Sequence[str]
 def _refusal(
     before: FitFigures, after: FitFigures, shipped_before: FitFigures, shipped_after: FitFigures, *, strictly: bool
 ) -> str:
-    """Why new weights do not take over; "" when they do. `strictly`: they must be better, not only no worse."""
+    """Why new weights do not take over; "" when they do. `strictly`: they must be
+    better, not only no worse.
+    """
     same = abs(after.accuracy - before.accuracy) < 1e-9
     better = after.accuracy > before.accuracy or (same and after.lost < before.lost)
     if after.accuracy < before.accuracy and not same:

@@ -1,10 +1,12 @@
 """The taxonomy: which categories a failure can have, read from one data file.
 
-What belongs here: reading, checking and hashing that file (our `taxonomy.toml`, or a project's own). Does not: deciding
-a failure's category (`classifier.py`, the model clients) or wording a prompt.
+What belongs here: reading, checking and hashing that file (our `taxonomy.toml`, or a
+project's own). Does not: deciding a failure's category (`classifier.py`, the model
+clients) or wording a prompt.
 
-A project's own file either extends the ten categories (``extends = true``: adds new ones, and replaces those it names
-again) or stands alone. A new category may name its ``parent`` among the ten, so that dashboards on the ten still add up.
+A project's own file either extends the ten categories (``extends = true``: adds new ones, and
+replaces those it names again) or stands alone. A new category may name its ``parent`` among the
+ten, so that dashboards on the ten still add up.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from ci_metrics.errors import ContractError, SettingsError
 
 #: A category's name travels in documents, in JSON schemas and in file names.
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,47}")
-#: Words the states of a verdict already use; a category of that name could not be told from a state.
+#: Words the states of a verdict already use; a category of that name could
+#: not be told from a state.
 _RESERVED = frozenset({"unknown", "classified", "no_error_found", "no_log", "pending", "llm_failed", "off"})
 _CATEGORY_KEYS = frozenset({"name", "definition", "decisions", "examples", "fix", "parent", "rules"})
 _TOP_KEYS = frozenset({"category", "extends"})
@@ -42,9 +45,9 @@ class TaxonomyExample:
 class Category:
     """One kind of failure.
 
-    `parent`: the one of the ten it is a part of (None for the ten themselves and for kinds of their own).
-    `fix`: a hint when nothing more specific is known. `rules`: ids, families or tags of the catalogue's messages ("lint", "policy")
-    whose verdicts go to this category instead of their own.
+    `parent`: the one of the ten it is a part of (None for the ten themselves and for kinds of their
+    own). `fix`: a hint when nothing more specific is known. `rules`: ids, families or tags of the
+    catalogue's messages ("lint", "policy") whose verdicts go to this category instead of their own.
     """
 
     name: str
@@ -93,8 +96,8 @@ def default_taxonomy() -> Taxonomy:
 def load_taxonomy(path: Path | None) -> Taxonomy:
     """The taxonomy of a file, or the default one when `path` is None.
 
-    Raises SettingsError when the file cannot be read or is no TOML, ContractError when a category is wrong; the text
-    names the file, the category, what was seen and what to do.
+    Raises SettingsError when the file cannot be read or is no TOML, ContractError when a category
+    is wrong; the text names the file, the category, what was seen and what to do.
     """
     if path is None:
         return default_taxonomy()

@@ -1,6 +1,7 @@
 """The taxonomy that the settings name, checked against the messages that its categories claim.
 
-What belongs here: what can only be checked with both at hand. Does not: reading the file (`classifier/taxonomy.py`), the messages.
+What belongs here: what can only be checked with both at hand. Does not: reading the file
+(`classifier/taxonomy.py`), the messages.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from ci_metrics.errors import ContractError
 
 
 def taxonomy_in_force(path: Path | None, catalogue: Catalogue | None = None) -> Taxonomy:
-    """The taxonomy of TAXONOMY_FILE, or the default one; what its categories claim is looked for in `catalogue`.
+    """The taxonomy of TAXONOMY_FILE, or the default one; what its categories claim is
+    looked for in `catalogue`.
 
-    Raises as `load_taxonomy`, and ContractError when a category claims messages that do not exist: it would never get one.
+    Raises as `load_taxonomy`, and ContractError when a category claims messages that do not
+    exist: it would never get one.
     """
     taxonomy = load_taxonomy(path)
     if path is None:

@@ -1,7 +1,7 @@
 """The classifier's version: a hash of all that decides what a verdict says.
 
-Belongs here: hashing the package's own code and data, the catalogue in force, and what a team's own weights add. Does not:
-anything that decides.
+Belongs here: hashing the package's own code and data, the catalogue in force, and what a team's own
+weights add. Does not: anything that decides.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from ci_metrics.catalogue import Catalogue, load_catalogue
 
 #: Modules that make weights, and decide nothing once those are made.
 _LEARNING = frozenset({"cross_validation.py", "learning.py", "shipped.py", "takeover.py"})
-#: Stands between the version of code, catalogue and shipped weights, and that of a team's own weights.
+#: Stands between the version of code, catalogue and shipped weights, and that
+#: of a team's own weights.
 LEARNED = "+"
 
 
 @lru_cache(maxsize=16)
 def decision_version(catalogue: Catalogue | None = None, weights: str = "") -> str:
-    """Changes when a message of this catalogue (the shipped one unless given), a weight or the code that decides does.
+    """Changes when a message of this catalogue (the shipped one unless given), a weight or
+    the code that decides does.
 
     `weights`: the version of a team's own, "" for those that come with the package.
     """

@@ -1,6 +1,8 @@
-"""Why a verdict has its category: shares, what weighed, and by what rule; in words that people read.
+"""Why a verdict has its category: shares, what weighed, and by what rule;
+in words that people read.
 
-Belongs here: the shape of that account, and features in words. Does not: deciding (`classifier.py`), printing (`report/`).
+Belongs here: the shape of that account, and features in words. Does not: deciding
+(`classifier.py`), printing (`report/`).
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CategoryReason:
-    """One thing that weighed: its feature's name, the same in words, and what it added or took away (logits)."""
+    """One thing that weighed: its feature's name, the same in words, and what it
+    added or took away (logits).
+    """
 
     feature: str
     words: str

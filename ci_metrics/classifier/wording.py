@@ -16,10 +16,11 @@ _QUOTE = 300
 
 
 def speaker(seen: SeenEvidence, category: str, own: Collection[str]) -> Message | None:
-    """The message whose headline goes before the quote: one on the quoted line itself, else one of the same error.
+    """The message whose headline goes before the quote: one on the quoted line itself,
+    else one of the same error.
 
-    Of several on a line a team's own speaks first. A message names its tool only where a second sign of it is there: another
-    message of its family, or the command that was run.
+    Of several on a line a team's own speaks first. A message names its tool only where a second
+    sign of it is there: another message of its family, or the command that was run.
     """
     families: dict[str, set[str]] = {}
     for each in seen.found:
@@ -41,7 +42,9 @@ def _second_sign(seen: SeenEvidence, message: Message, families: Mapping[str, se
 
 
 def quotes(seen: SeenEvidence, by: Message | None) -> tuple[models.Evidence, ...]:
-    """The line that names the error, and the line by which it was decided where that is another one of the log."""
+    """The line that names the error, and the line by which it was decided where that
+    is another one of the log.
+    """
     root = seen.root
     if root is None:
         return ()

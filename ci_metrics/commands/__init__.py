@@ -1,4 +1,5 @@
 """The subcommands of `ci-metrics`, one module per group; loaded only when typed.
 
-Belongs here: reading arguments, calling a core, printing. Does not: decisions that could be tested without a terminal.
+Belongs here: reading arguments, calling a core, printing. Does not: decisions that could be
+tested without a terminal.
 """

@@ -19,8 +19,8 @@ from ci_metrics.verdicts.budget import utc_now
 def backup(file: Path) -> int:
     """Write labels, verdicts, hours (rows and states) and the embedded index to one archive.
 
-    Raw logs and Dagster's history are not in it; documents of an OpenSearch are made again by reindex. The archive is
-    read once more before this ends. It may be made while runs go on.
+    Raw logs and Dagster's history are not in it; documents of an OpenSearch are made again by
+    reindex. The archive is read once more before this ends. It may be made while runs go on.
 
     Parameters
     ----------
@@ -36,14 +36,16 @@ def backup(file: Path) -> int:
 def restore(file: Path, *, replace: Annotated[bool, Parameter(negative="")] = False) -> int:
     """Put back what an archive holds. It is checked as a whole before anything is changed.
 
-    Stop Dagster first. Into an OpenSearch, verdicts are restored; its documents are made again by reindex.
+    Stop Dagster first. Into an OpenSearch, verdicts are restored; its documents
+    are made again by reindex.
 
     Parameters
     ----------
     file
         An archive that backup made, by this version or an earlier one.
     replace
-        Where there is data: have the archive's in its place. Hours that it does not hold go; raw logs stay.
+        Where there is data: have the archive's in its place. Hours that it does
+        not hold go; raw logs stay.
     """
     settings = load_settings()
     done = restore_backup(settings, file, replace=replace)

@@ -1,6 +1,7 @@
 """`ci-metrics browse`: the embedded index in Datasette, with canned queries.
 
-Belongs here: finding Datasette and starting it. Does not: its queries (`ci_metrics/report/datasette`).
+Belongs here: finding Datasette and starting it. Does not: its queries
+(`ci_metrics/report/datasette`).
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def browse(*, port: int = 8001, host: str = "127.0.0.1") -> None:
 def datasette_command(settings: Settings, *, port: int, host: str) -> list[str]:
     """The command line that serves the embedded index, without its metadata.
 
-    Raises SettingsError when documents go to OpenSearch, NotFoundError when the extra or the index is missing.
+    Raises SettingsError when documents go to OpenSearch, NotFoundError when the
+    extra or the index is missing.
     """
     if settings.uses_opensearch:
         raise SettingsError(

@@ -1,6 +1,7 @@
 """`ci-metrics classify`: what kind of failure each log file shows, by the embedded classifier.
 
-Belongs here: wiring extraction and rules for files, and printing. Does not: extracting, judging, reading files.
+Belongs here: wiring extraction and rules for files, and printing. Does not:
+extracting, judging, reading files.
 """
 
 from __future__ import annotations
@@ -50,9 +51,11 @@ def classify(
     passing
         The log of a run in which the same job passed: what it printed too is background, not cause.
     show_request
-        Print, instead of a verdict, exactly what would be sent to a model for each log; nothing is sent.
+        Print, instead of a verdict, exactly what would be sent to a model for
+        each log; nothing is sent.
     why
-        Tell which lines might have named the failure, and what weighed for and against each and the category.
+        Tell which lines might have named the failure, and what weighed for and
+        against each and the category.
     """
     settings = load_settings()
     catalogue = catalogue_in_force(settings.catalogue_dir)
@@ -85,7 +88,9 @@ def classify(
 def requests_of(
     extraction: Extraction, job: Job | None, settings: Settings, taxonomy: Taxonomy, classifier: Classifier
 ) -> Iterator[dict[str, object]]:
-    """The first question about each error that a model would be asked about; one with neither address nor body if none is."""
+    """The first question about each error that a model would be asked about; one with neither
+    address nor body if none is.
+    """
     none: dict[str, object] = {"url": None, "body": None}
     asked = 0
     for request in primary_requests(extraction, job):

@@ -1,4 +1,5 @@
-"""`ci-metrics dashboards`: OpenSearch Dashboards' saved objects, with the index names of the settings.
+"""`ci-metrics dashboards`: OpenSearch Dashboards' saved objects, with the
+index names of the settings.
 
 Belongs here: options and names. Does not: the objects (`ci_metrics.report.dashboards`).
 """

@@ -41,7 +41,9 @@ _SIGNS = {"ok": "✅", "missing": "▫️", "wrong": "❌"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one look found: `ok`, `missing` (not set, and what then does its work), or `wrong` (and what to do)."""
+    """What one look found: `ok`, `missing` (not set, and what then does its work), or
+    `wrong` (and what to do).
+    """
 
     part: str
     state: Literal["ok", "missing", "wrong"]

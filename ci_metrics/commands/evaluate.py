@@ -1,7 +1,7 @@
 """`ci-metrics evaluate DIR`: how good extraction and verdicts are on a folder of labelled logs.
 
-Belongs here: asking the extractor and the embedded classifier, printing. Does not: reading such a folder and the measures
-(`ci_metrics.evaluation`).
+Belongs here: asking the extractor and the embedded classifier, printing. Does not: reading such a
+folder and the measures (`ci_metrics.evaluation`).
 """
 
 from __future__ import annotations
@@ -48,14 +48,11 @@ def evaluate(
 ) -> None:
     """Score extraction and the embedded classifier on a folder of labelled logs. No network.
 
-    Parameters
-    ----------
-    folder: has cases.jsonl(.gz) and the logs it names (docs/quality.md); without it, all its *.log are taken, unlabelled
-    only: cases whose id starts with this
-    jobs: tell each log's job and its steps, where the case has them
-    catalogue: a folder of messages to use in place of CATALOGUE_DIR; lists what it changes, log by log
-    wrong: print so many wrong verdicts, with the line that decided
-    json_lines: the figures as one JSON object
+    Parameters ---------- folder: has cases.jsonl(.gz) and the logs it names (docs/quality.md);
+    without it, all its *.log are taken, unlabelled only: cases whose id starts with this jobs: tell
+    each log's job and its steps, where the case has them catalogue: a folder of messages to use in
+    place of CATALOGUE_DIR; lists what it changes, log by log wrong: print so many wrong verdicts,
+    with the line that decided json_lines: the figures as one JSON object
     """
     cases = [case for case in read_cases(folder) if case.id.startswith(only)]
     if not cases:
@@ -187,7 +184,9 @@ def _figures(group: Sequence[JudgedCase]) -> dict[str, object]:
 
 
 def tables(answers: Sequence[JudgedCase]) -> Iterator[str]:
-    """The lines that are printed: extraction and verdicts by group, categories, confidence, confusion."""
+    """The lines that are printed: extraction and verdicts by group,
+    categories, confidence, confusion.
+    """
     groups = list(_groups(answers))
     extractions = [_extraction_row(name, found) for name, group in groups if (found := score_extractions(group))]
     if extractions:

@@ -1,6 +1,7 @@
 """`ci-metrics explain`: one verdict, from the category down to the log line.
 
-Belongs here: finding or fetching the job, and printing. Does not: gathering what is known (`report/explanation.py`).
+Belongs here: finding or fetching the job, and printing. Does not: gathering what is known
+(`report/explanation.py`).
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def explain(
     store
         Ingest the hour of a job that was never ingested, so that it stays.
     why
-        Read the log again and tell which lines might have named the failure, and what weighed for each and the category.
+        Read the log again and tell which lines might have named the failure, and what weighed
+        for each and the category.
     dagster
         Address of Dagster's UI, for the links to the run and the partition.
     """
@@ -117,7 +119,9 @@ def _never_ingested(ci: Parts, settings: Settings, reference: JobReference, *, s
 
 
 def _check_host(settings: Settings, reference: JobReference) -> None:
-    """A page of another host than the one that GITHUB_API_URL serves would be asked for in the wrong place."""
+    """A page of another host than the one that GITHUB_API_URL serves would be
+    asked for in the wrong place.
+    """
     if reference.host is None or settings.is_sample:
         return
     api = urlsplit(settings.github_api_url).netloc
@@ -161,7 +165,9 @@ def explanation_row(found: Explanation) -> dict[str, Any]:
 
 
 def show_explanation(found: Explanation, dagster: str, console: Console | None = None) -> None:
-    """The same for people. Every text from CI is printed as it is, never as markup and never as a line of its own."""
+    """The same for people. Every text from CI is printed as it is, never as markup and
+    never as a line of its own.
+    """
     out = console or Console(highlight=False, soft_wrap=True)
     out.print(_headline(found))
     if found.summary:

@@ -1,6 +1,7 @@
 """`ci-metrics fixture`: a log turned into a fixture of the tests.
 
-Belongs here: reading the log, writing the window. Does not: what a window is (`ci_metrics.logs.fixtures`).
+Belongs here: reading the log, writing the window. Does not: what a window is
+(`ci_metrics.logs.fixtures`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ def fixture(log: Annotated[str, Parameter(allow_leading_hyphen=True)], *, out: P
     log
         A log file; - reads standard input; gzip is unpacked.
     out
-        Write here instead, say to ci_metrics_tests/logs/fixtures/NAME.log. Look for secrets before you commit it.
+        Write here instead, say to ci_metrics_tests/logs/fixtures/NAME.log. Look for
+        secrets before you commit it.
     """
     with opened(log) as stream:
         raw = stream.read()

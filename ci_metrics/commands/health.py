@@ -1,6 +1,7 @@
 """`ci-metrics health`: is all that should be there, there?
 
-Belongs here: asking the parts, printing, the exit code. Does not: what is well (`orchestration/health.py`).
+Belongs here: asking the parts, printing, the exit code. Does not: what is well
+(`orchestration/health.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from ci_metrics.settings import Settings, load_settings
 #: Exit codes by level; 2 is for wrong settings, as everywhere.
 EXIT: dict[Level, int] = {"well": 0, "needs a person": 1, "under way": 3}
 
-#: A monitor does not wait: no pause for a limit, short ones between tries, few seconds for an answer.
+#: A monitor does not wait: no pause for a limit, short ones between tries, few
+#: seconds for an answer.
 _PATIENCE, _GRACE = Patience(request=0, total=0, retry=0.2), 5.0
 
 #: Things set aside that are printed one by one.
@@ -34,9 +36,11 @@ SHOWN = 20
 
 
 def health(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
-    """Say how far behind the hours are, what is unfinished, what is set aside and why, and what waits.
+    """Say how far behind the hours are, what is unfinished, what is set
+    aside and why, and what waits.
 
-    Exit code 0: all is there. 3: something is missing that the next ticks make up for. 1: a person should look.
+    Exit code 0: all is there. 3: something is missing that the next ticks make up
+    for. 1: a person should look.
 
     Parameters
     ----------
@@ -52,7 +56,9 @@ def health(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = Fa
 
 
 def read_health(settings: Settings) -> Health:
-    """How the whole is now. What cannot be asked (GitHub, an index that is down) is one of its problems."""
+    """How the whole is now. What cannot be asked (GitHub, an index that is
+    down) is one of its problems.
+    """
     problems: list[str] = []
     quota = _quota(settings, problems)
     part = HoursPart(settings)

@@ -1,7 +1,7 @@
 """`ci-metrics reclassify` and `ci-metrics stale`: history judged again, and which hours need it.
 
-Belongs here: reading arguments, launching, printing. Does not: planning and comparing (`orchestration/reclassification.py`,
-`orchestration/stale_hours.py`).
+Belongs here: reading arguments, launching, printing. Does not: planning and comparing
+(`orchestration/reclassification.py`, `orchestration/stale_hours.py`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def reclassify(
     model
         Ask this model instead of ANTHROPIC_MODEL.
     type_
-        Only failures of this category or your own kinds of it, or in this state ("unknown"); may be given several times.
+        Only failures of this category or your own kinds of it, or in this state ("unknown");
+        may be given several times.
     below
         Only verdicts of a lower confidence.
     repo
@@ -151,7 +152,9 @@ def _only(ci: Parts, types: list[str], below: float | None, repos: list[str]) ->
 
 
 def _stored_hours(ci: Parts, first: str, last: str) -> list[str]:
-    """The stored hours of the range that have errors to judge. Raises ContractError when there are none."""
+    """The stored hours of the range that have errors to judge. Raises
+    ContractError when there are none.
+    """
     for key in (first, last):
         if key:
             hour_start(key)

@@ -1,6 +1,7 @@
 """The index of a command that looks a job up and does without an index too.
 
-Belongs here: that stand-in. Does not: commands that only read an index (`open_index.py`), which start without all this.
+Belongs here: that stand-in. Does not: commands that only read an index (`open_index.py`),
+which start without all this.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from ci_metrics.orchestration.parts import IndexPart
 
 
 class IndexForALook(IndexPart):
-    """The index for a command that looks things up in it and works without one too: where there is none, an empty one stands in."""
+    """The index for a command that looks things up in it and works without one too: where there
+    is none, an empty one stands in.
+    """
 
     @cached_property
     def documents(self) -> DocumentIndex:

@@ -1,7 +1,7 @@
 """`ci-metrics label`: a person's verdict on a failure, kept for every later reclassification.
 
-Belongs here: reading the arguments, printing. Does not: what a label says (`history/labels.py`), the documents derived from it
-(`orchestration/label_documents.py`).
+Belongs here: reading the arguments, printing. Does not: what a label says (`history/labels.py`),
+the documents derived from it (`orchestration/label_documents.py`).
 """
 
 from __future__ import annotations

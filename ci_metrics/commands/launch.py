@@ -34,11 +34,12 @@ def run_hours(
     only: Only | None = None,
     reason: str = "",
 ) -> dg.ExecuteInProcessResult:
-    """Execute `job` for the hours `first` to `last` (keys, inclusive) as one run, with its history kept in `instance`.
+    """Execute `job` for the hours `first` to `last` (keys, inclusive) as one run, with its
+    history kept in `instance`.
 
-    `quiet` silences what the assets say on the console (not in the run log), `verbose` adds what passed; `on_hour` hears
-    of progress; `only` restricts which verdicts are judged again; `reason` is a sensor's, for which only what is due is
-    done. The result says whether it succeeded.
+    `quiet` silences what the assets say on the console (not in the run log), `verbose` adds what
+    passed; `on_hour` hears of progress; `only` restricts which verdicts are judged again; `reason`
+    is a sensor's, for which only what is due is done. The result says whether it succeeded.
     """
     definitions = build_definitions(settings=settings, resource_overrides={"hours": HoursPart(settings, on_hour)})
     level = "CRITICAL" if quiet else "DEBUG" if verbose else "INFO"
@@ -56,8 +57,8 @@ def run_hours(
 
 @contextlib.contextmanager
 def _own_output() -> Iterator[None]:
-    """Standard output and error are afterwards what they were: Dagster leads each step's to a file, and leaves it so when
-    that file's disk is full. Then nothing could be said any more.
+    """Standard output and error are afterwards what they were: Dagster leads each step's to a file,
+    and leaves it so when that file's disk is full. Then nothing could be said any more.
     """
     kept = {number: os.dup(number) for number in (1, 2)}
     try:

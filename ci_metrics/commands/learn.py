@@ -1,6 +1,8 @@
-"""`ci-metrics learn`: the embedded classifier learns from the team's own verdicts, or forgets what it has learned.
+"""`ci-metrics learn`: the embedded classifier learns from the team's own verdicts, or
+forgets what it has learned.
 
-Belongs here: reading arguments, printing. Does not: reading hours, learning, keeping (`orchestration/weekly_learning.py`).
+Belongs here: reading arguments, printing. Does not: reading hours, learning, keeping
+(`orchestration/weekly_learning.py`).
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ def learn(
 ) -> int:
     """Learn what kinds of failures yours are, from people's labels and a model's sure verdicts.
 
-    What is learned takes over only where it is better on your own verdicts and no worse on the failures that ship with the package.
+    What is learned takes over only where it is better on your own verdicts and no worse on the
+    failures that ship with the package.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """What commands that judge log files share: reading logs, standard input and a job's JSON.
 
-Belongs here: files into streams, bytes and records. Does not: what is printed (`extract_files.py`, `classify_files.py`).
+Belongs here: files into streams, bytes and records. Does not: what is printed
+(`extract_files.py`, `classify_files.py`).
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 def opened(name: str) -> Iterator[BinaryIO]:
     """The log `name` as a stream of its bytes: ``-`` is standard input, gzip is unpacked.
 
-    Raises ContractError when it cannot be read, also when a packed one turns out to be longer than MAX_LOG_MB: a few
-    kilobytes can unpack to any number of gigabytes.
+    Raises ContractError when it cannot be read, also when a packed one turns out to be longer than
+    MAX_LOG_MB: a few kilobytes can unpack to any number of gigabytes.
     """
     try:
         with Path(name).open("rb") if name != "-" else _standard_input() as raw:
@@ -84,7 +85,9 @@ def named_files(files: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def read_background(path: Path | None) -> Background | None:
-    """What the log of a run that passed printed; None without one, ContractError when it cannot be read."""
+    """What the log of a run that passed printed; None without one,
+    ContractError when it cannot be read.
+    """
     if path is None:
         return None
     with opened(str(path)) as stream:
@@ -92,7 +95,9 @@ def read_background(path: Path | None) -> Background | None:
 
 
 def read_job_file(path: Path | None) -> Job | None:
-    """The job that the file describes as GitHub's API returns it (`actions/jobs/{id}`); ContractError when it does not."""
+    """The job that the file describes as GitHub's API returns it (`actions/jobs/{id}`);
+    ContractError when it does not.
+    """
     if path is None:
         return None
     try:

@@ -1,4 +1,5 @@
-"""`ci-metrics metrics`: the operator's figures in Prometheus' text form, once or served on this machine.
+"""`ci-metrics metrics`: the operator's figures in Prometheus' text form, once
+or served on this machine.
 
 Belongs here: their names, the text, the server. Does not: the figures (`orchestration/health.py`).
 Form: Prometheus' documentation, "Exposition formats", version 0.0.4.
@@ -29,7 +30,8 @@ def metrics(*, listen: str = "") -> int:
     Parameters
     ----------
     listen
-        A port of this machine (9464, or 127.0.0.1:9464) to serve them on until stopped. Other machines cannot ask.
+        A port of this machine (9464, or 127.0.0.1:9464) to serve them on until stopped.
+        Other machines cannot ask.
     """
     if listen:
         serve_metrics(_port(listen))
@@ -44,7 +46,9 @@ def as_text(found: Health) -> str:
 
 
 def serve_metrics(port: int, on_ready: Callable[[int], None] | None = None) -> None:
-    """Serve the figures on this machine until interrupted; `on_ready` hears the port (0 takes any)."""
+    """Serve the figures on this machine until interrupted; `on_ready`
+    hears the port (0 takes any).
+    """
     settings = load_settings()
     lock = threading.Lock()
     kept: tuple[float, str] = float("-inf"), ""

@@ -16,7 +16,9 @@ from ci_metrics.settings import Settings
 
 @contextmanager
 def reading_index(settings: Settings) -> Iterator[DocumentIndex]:
-    """The index that the settings name, closed afterwards. Raises NotFoundError when it was never written, or is empty."""
+    """The index that the settings name, closed afterwards. Raises NotFoundError when it was
+    never written, or is empty.
+    """
     refuse_no_file(settings)
     with closing(open_index(settings)) as index:
         if is_empty(index):
@@ -25,12 +27,16 @@ def reading_index(settings: Settings) -> Iterator[DocumentIndex]:
 
 
 def refuse_no_file(settings: Settings) -> None:
-    """Raises NotFoundError when the settings name the embedded index and it was never written: opening it would make it."""
+    """Raises NotFoundError when the settings name the embedded index and it was never written:
+    opening it would make it.
+    """
     file = settings.data_dir / EMBEDDED_FILE
     if not settings.uses_opensearch and not file.exists():
         raise NotFoundError(f"there is no index at {file} yet. Run “ci-metrics upload” first (or “make run”)")
 
 
 def is_empty(index: DocumentIndex) -> bool:
-    """Whether the index holds no job. Raises NotFoundError when an OpenSearch has none of that name."""
+    """Whether the index holds no job. Raises NotFoundError when an
+    OpenSearch has none of that name.
+    """
     return next(index.scan("jobs", fields=("s_repo",), limit=1), None) is None

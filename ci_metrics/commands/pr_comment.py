@@ -1,6 +1,7 @@
 """`ci-metrics pr-comment`: the one comment on a pull request that says why its CI failed.
 
-Belongs here: options, the switch, which hours are unfinished. Does not: what it says (`ci_metrics.report.pr_comment`).
+Belongs here: options, the switch, which hours are unfinished. Does not: what it says
+(`ci_metrics.report.pr_comment`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def pr_comment(*, pr: int, repo: str, base: str = "", dry_run: bool = False) -> 
     repo
         Its repository, owner/name.
     base
-        The branch it goes to, for “also failing on the base branch”. Default: what GitHub says; in a dry run what the index suggests.
+        The branch it goes to, for “also failing on the base branch”. Default: what GitHub says; in
+        a dry run what the index suggests.
     dry_run
         Only print it. Asks nothing of GitHub and needs no token.
     """
@@ -65,7 +67,9 @@ def pr_comment(*, pr: int, repo: str, base: str = "", dry_run: bool = False) -> 
 
 
 def unfinished_hours(settings: Settings, hours: Iterable[str]) -> list[str]:
-    """In words, those of these hours that are known not to be finished: another look at them would find more."""
+    """In words, those of these hours that are known not to be finished: another
+    look at them would find more.
+    """
     store = HoursPart(settings).store
     open_hours = [hour for hour in hours if not store.state(hour).is_finished]
     return [f"the hour {hour} (UTC) is not finished" for hour in open_hours]

@@ -1,6 +1,7 @@
 """`ci-metrics prune`: delete what the retention settings do not keep.
 
-Belongs here: arguments, printing. Does not: what is outdated, deleting it (`orchestration/retention.py`).
+Belongs here: arguments, printing. Does not: what is outdated, deleting it
+(`orchestration/retention.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def prune(
     yes: Annotated[bool, Parameter(negative="")] = False,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Say what KEEP_LOGS_DAYS, KEEP_HOURS_DAYS and KEEP_RUNS_DAYS do not keep, and with --yes delete it.
+    """Say what KEEP_LOGS_DAYS, KEEP_HOURS_DAYS and KEEP_RUNS_DAYS do not keep,
+    and with --yes delete it.
 
     So are part-written files that a killed process left. Documents in the index stay.
 

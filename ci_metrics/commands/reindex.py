@@ -19,9 +19,11 @@ from ci_metrics.settings import load_settings
 
 
 def reindex(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
-    """Write every document of every stored hour to the index anew, and people's labels. Asks GitHub and models for nothing.
+    """Write every document of every stored hour to the index anew, and people's labels. Asks
+    GitHub and models for nothing.
 
-    For an index that was lost, emptied or is a new one. Documents of hours that are not stored (any more) stay as they are.
+    For an index that was lost, emptied or is a new one. Documents of hours that are not stored
+    (any more) stay as they are.
 
     Parameters
     ----------

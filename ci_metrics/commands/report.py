@@ -23,9 +23,11 @@ def report(*, from_: str | None = None, to: str | None = None, repo: str = "", o
     Parameters
     ----------
     from_
-        Start: 2026-11-20, 2026-11-20T05:30 (UTC), or 36h, 7d, 2w before now. Default: the last four weeks in the index.
+        Start: 2026-11-20, 2026-11-20T05:30 (UTC), or 36h, 7d, 2w before now. Default: the
+        last four weeks in the index.
     to
-        End, written the same way; a date alone means its whole day, an hour alone its whole hour. Default: now.
+        End, written the same way; a date alone means its whole day, an hour alone its
+        whole hour. Default: now.
     repo
         Only this repository, owner/name, in which * and ? may stand; several separated by commas.
     out

@@ -18,7 +18,9 @@ from ci_metrics.settings import Settings
 
 @contextmanager
 def serve_sample(settings: Settings) -> Iterator[tuple[Settings, str, str]]:
-    """Serve the sample world while the block runs; yields settings that point at it, and its first and last hour."""
+    """Serve the sample world while the block runs; yields settings that point at it,
+    and its first and last hour.
+    """
     world = sample_world()
     with SampleGitHub(world) as server:
         yield (
@@ -31,8 +33,8 @@ def serve_sample(settings: Settings) -> Iterator[tuple[Settings, str, str]]:
 def sample_settings(settings: Settings, api_url: str, repos: tuple[str, ...]) -> Settings:
     """The settings with the sample GitHub in place of the real one, and classification on.
 
-    A model is asked about the sample only when classification was switched on, too: a key that merely stands in the
-    environment, for other programs, spends nothing.
+    A model is asked about the sample only when classification was switched on, too: a key that
+    merely stands in the environment, for other programs, spends nothing.
     """
     return settings.model_copy(
         update={

@@ -2,8 +2,9 @@
 
 Belongs here: printing rows of plain values. Does not: which rows.
 
-Text from CI is data: on a terminal control characters and breaks of lines are shown as `·`, in CSV what begins as a formula does
-gets an apostrophe before it, so that no spreadsheet runs it. JSON is exact.
+Text from CI is data: on a terminal control characters and breaks of lines are shown as
+`·`, in CSV what begins as a formula does gets an apostrophe before it, so that no
+spreadsheet runs it. JSON is exact.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ NotNegative = Annotated[int, Parameter(validator=validators.Number(gte=0))]
 
 Row = Mapping[str, Any]
 
-#: What spreadsheets take for a formula's beginning, also as full-width signs and behind blanks that they cut off.
+#: What spreadsheets take for a formula's beginning, also as full-width signs and behind
+#: blanks that they cut off.
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
@@ -61,7 +63,9 @@ def print_table(rows: Sequence[Sequence[Any]], headings: Sequence[str], title: s
 
 
 def print_cards(cards: Sequence[Sequence[str]], title: str) -> None:
-    """A few lines for each: the first is the heading, the rest is indented; addresses are never broken."""
+    """A few lines for each: the first is the heading, the rest is indented;
+    addresses are never broken.
+    """
     console = Console(highlight=False)
     console.print(Text(title, style="bold"))
     for heading, *lines in cards:

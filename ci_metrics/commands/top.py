@@ -41,7 +41,8 @@ def top(
     what
         What to count by.
     from_
-        Start: 2026-11-20, 2026-11-20T05:30 (UTC), or 36h, 7d, 2w before now. Default: the last four weeks in the index.
+        Start: 2026-11-20, 2026-11-20T05:30 (UTC), or 36h, 7d, 2w before now. Default: the
+        last four weeks in the index.
     to
         End, written the same way; a date alone means its whole day, an hour alone its whole hour.
     repo

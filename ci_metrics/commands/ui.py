@@ -41,7 +41,8 @@ def ui(*, port: int = 3000, host: str = "127.0.0.1") -> int:
             extra = sample_environment(settings)
         print(f"Dagster's UI: http://{host}:{port}  (Ctrl-C ends it; history in {dagster_home(settings)})", flush=True)
         environment = {**os.environ, "DAGSTER_HOME": str(dagster_home(settings)), **extra}
-        # A shell starts what runs in the background with SIGINT ignored, and children inherit that: Dagster's could not end.
+        # A shell starts what runs in the background with SIGINT ignored, and children inherit that:
+        # Dagster's could not end.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(dagster_dev(host, port), env=environment)
         # A service manager ends only us: Dagster's own processes end when theirs is told to.
@@ -53,7 +54,9 @@ def ui(*, port: int = 3000, host: str = "127.0.0.1") -> int:
 
 
 def _taken(host: str, port: int) -> bool:
-    """Whether something answers there already: then Dagster would start its daemon before it notices."""
+    """Whether something answers there already: then Dagster would start its
+    daemon before it notices.
+    """
     with socket.socket() as probe:
         return probe.connect_ex((host, port)) == 0
 

@@ -1,6 +1,7 @@
 """`ci-metrics upload`: the main job, for the sample day or for the last hours of a repository.
 
-Belongs here: choosing the hours, launching, printing the summary. Does not: the chain itself (`orchestration/`).
+Belongs here: choosing the hours, launching, printing the summary. Does not: the chain
+itself (`orchestration/`).
 """
 
 from __future__ import annotations
@@ -42,10 +43,12 @@ def upload(
 ) -> int:
     """Take what happened in GitHub Actions, find out why jobs failed, write the documents.
 
-    With no settings at all: the sample GitHub's day. With GITHUB_TOKEN and REPO: the last HOURS_BACK closed hours.
+    With no settings at all: the sample GitHub's day. With GITHUB_TOKEN and REPO: the
+    last HOURS_BACK closed hours.
 
-    Exit code 0: complete, all that GitHub has by now has landed. 3: unfinished, something was not to be had; it is named
-    and comes with a later run, the rest has landed. 1: failed, an hour or all of them could not be done. 2: wrong settings.
+    Exit code 0: complete, all that GitHub has by now has landed. 3: unfinished, something was not
+    to be had; it is named and comes with a later run, the rest has landed. 1: failed, an hour or
+    all of them could not be done. 2: wrong settings.
 
     Parameters
     ----------
@@ -71,7 +74,8 @@ def upload(
         return run(sample, first, last, talk)
 
 
-#: How a run ends: all that is there by now landed; something was not to be had and is named; an hour could not be done.
+#: How a run ends: all that is there by now landed; something was not to be had and is named; an
+#: hour could not be done.
 End = Literal["complete", "unfinished", "failed"]
 EXIT_CODES: dict[End, int] = {"complete": 0, "failed": 1, "unfinished": 3}
 
@@ -92,7 +96,9 @@ def _hours(settings: Settings, from_: str, to: str) -> tuple[str, str]:
 
 
 def checked_hours(settings: Settings, first: str, last: str) -> tuple[str, str]:
-    """The same hours. Raises SettingsError when one is no hour, has not closed, or there is nothing between them."""
+    """The same hours. Raises SettingsError when one is no hour, has not closed, or
+    there is nothing between them.
+    """
     if _start("--from", first) < settings.partitions_start:
         seen = f"{first} lies before PARTITIONS_START, {hour_key(settings.partitions_start)}"
         raise SettingsError("--from", seen, "Set PARTITIONS_START to an earlier hour")
@@ -134,14 +140,18 @@ def run(settings: Settings, first: str, last: str, talk: Talk) -> int:
 
 
 def ended_as(summary: Summary | None, *, succeeded: bool) -> End:
-    """How a run over hours ended. Runs that still go on, and verdicts that wait for a batch, are not missing."""
+    """How a run over hours ended. Runs that still go on, and verdicts that wait for
+    a batch, are not missing.
+    """
     if not succeeded or summary is None:
         return "failed"
     return "unfinished" if summary.problems else "complete"
 
 
 def _summary(settings: Settings, hours: list[str], since: datetime, *, must: bool) -> Summary | None:
-    """The hours as the index has them now. None where a run failed and the index cannot be read: the failure says it."""
+    """The hours as the index has them now. None where a run failed and the index cannot be
+    read: the failure says it.
+    """
     with contextlib.nullcontext() if must else contextlib.suppress(CiMetricsError), open_parts(settings) as parts:
         return summarise(parts.hours.store, parts.index.documents, hours, since)
     return None

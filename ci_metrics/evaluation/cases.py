@@ -2,11 +2,13 @@
 
 Belongs here: files in, cases out. Does not: scoring (`scores.py`), learning.
 
-A folder holds `cases.jsonl` or `cases.jsonl.gz`, one log a line: `id` (its first part names the set), `log` (path in the folder,
-may be gzipped), `format`, optionally `project` (else read from the id), `expected` (acceptable categories, the best first, or
-null), and what a person marked: `decisive` (lines to be quoted as the error, the best first), `spans` ([[first, last], …], lines
-of the cause; of `span_kind` "failing step" they are only near it) or `chunk` (its text); `jobs`: the job's steps as GitHub's API
-has them. Lines are 1-based and inclusive. A folder without such a file is read as logs that nobody has labelled.
+A folder holds `cases.jsonl` or `cases.jsonl.gz`, one log a line: `id` (its first part names the
+set), `log` (path in the folder, may be gzipped), `format`, optionally `project` (else read from the
+id), `expected` (acceptable categories, the best first, or null), and what a person marked:
+`decisive` (lines to be quoted as the error, the best first), `spans` ([[first, last], …], lines of
+the cause; of `span_kind` "failing step" they are only near it) or `chunk` (its text); `jobs`: the
+job's steps as GitHub's API has them. Lines are 1-based and inclusive. A folder without such a file
+is read as logs that nobody has labelled.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from ci_metrics.errors import ContractError
 from ci_metrics.github.schemas import job_from_object
 from ci_metrics.models import Job, Span
 
-#: Hyperlinks, colour codes (also without their escape character, as some archives drop it) and other control characters.
+#: Hyperlinks, colour codes (also without their escape character, as some archives drop it) and
+#: other control characters.
 _NOISE = re.compile(
     r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|(?:\x1b|\^\[)\[[0-9;?]*[A-Za-z]|\[(?:[0-9;]+[A-Za-z]|[mK])"
     r"|[\x00-\x08\x0b-\x1f\x7f]"
@@ -55,7 +58,9 @@ class Case:
 
     @cached_property
     def marked(self) -> frozenset[int]:
-        """The lines of the cause, wider than the decisive ones; none where only the failing step is marked."""
+        """The lines of the cause, wider than the decisive ones; none where only
+        the failing step is marked.
+        """
         if self.span_kind == "failing step":
             return frozenset()
         return frozenset(number for first, last in self.spans for number in range(first, last + 1))
@@ -76,7 +81,9 @@ def plain_line(line: str) -> str:
 
 
 def read_cases(folder: Path) -> list[Case]:
-    """The cases of a folder, in the file's order; ContractError names the file and line that is wrong, or what is missing."""
+    """The cases of a folder, in the file's order; ContractError names the file and line that is
+    wrong, or what is missing.
+    """
     path = next((p for p in (folder / "cases.jsonl.gz", folder / "cases.jsonl") if p.is_file()), None)
     if path is None:
         return _unlabelled(folder)
@@ -122,7 +129,9 @@ def _unlabelled(folder: Path) -> list[Case]:
 
 
 def project_of(case_id: str) -> str:
-    """The project a case's id speaks of: its `owner@repo` part, else the id without its last part's number."""
+    """The project a case's id speaks of: its `owner@repo` part, else the id
+    without its last part's number.
+    """
     parts = case_id.split("/")
     named = next((part for part in parts if "@" in part), None)
     if named:

@@ -1,15 +1,19 @@
-"""How good extractions and verdicts are on labelled logs: the scoring, without reading or printing anything.
+"""How good extractions and verdicts are on labelled logs: the scoring, without
+reading or printing anything.
 
-What belongs here: the measures and what they mean. Does not: files, tables, the classifier under test.
+What belongs here: the measures and what they mean. Does not: files, tables,
+the classifier under test.
 
-Labels name the acceptable categories, the best first. *strict*: the verdict is the first; *lenient*: it is any of them.
-Macro-F1 is strict, over the categories that occur as a best label. The calibration error compares confidence with lenient
-correctness in ten equal bins of confidence, weighted by size (expected calibration error).
+Labels name the acceptable categories, the best first. *strict*: the verdict is the first;
+*lenient*: it is any of them. Macro-F1 is strict, over the categories that occur as a best label.
+The calibration error compares confidence with lenient correctness in ten equal bins of confidence,
+weighted by size (expected calibration error).
 
-First error, of the logs with *decisive* lines (those that a person would quote as the error): *headline*: the first error's
-headline is the text of one; *block*: its lines hold one; *any*: some error's do; *quote*: the verdict's first quote is one.
-*Mixed* are logs whose first error has the fingerprint of another log's, though that is of another project, or no category is
-acceptable for all of them; generic fingerprints do not count.
+First error, of the logs with *decisive* lines (those that a person would quote as the error):
+*headline*: the first error's headline is the text of one; *block*: its lines hold one; *any*: some
+error's do; *quote*: the verdict's first quote is one. *Mixed* are logs whose first error has the
+fingerprint of another log's, though that is of another project, or no category is acceptable for
+all of them; generic fingerprints do not count.
 """
 
 from __future__ import annotations
@@ -95,7 +99,9 @@ class ExtractionScores:
 
 @dataclass(frozen=True, slots=True)
 class FirstErrorScores:
-    """How often the error named first is the one that a person would name. Shares are of `scored`."""
+    """How often the error named first is the one that a person would
+    name. Shares are of `scored`.
+    """
 
     scored: int  # answers whose case has decisive lines
     headline: float
@@ -135,7 +141,9 @@ def score_verdicts(answers: Sequence[JudgedCase]) -> VerdictScores | None:
 
 
 def score_extractions(answers: Sequence[JudgedCase]) -> ExtractionScores | None:
-    """The excerpts' scores over the answers whose case has marked lines; None when there is none."""
+    """The excerpts' scores over the answers whose case has marked
+    lines; None when there is none.
+    """
     kept = [(share, len(answer.excerpt), _first(answer)) for answer in answers if (share := _kept(answer)) is not None]
     if not kept:
         return None
@@ -171,7 +179,9 @@ def score_first_errors(answers: Sequence[JudgedCase]) -> FirstErrorScores | None
 
 
 def _headed(answer: JudgedCase) -> bool:
-    """Whether the first error's headline is the text of a decisive line, cut or with its front part left out."""
+    """Whether the first error's headline is the text of a decisive line, cut or
+    with its front part left out.
+    """
     head = plain_line(answer.errors[0].headline) if answer.errors else ""
     said = [plain_line(answer.lines[n - 1]) for n in answer.case.decisive if 0 < n <= len(answer.lines)]
     return bool(head) and any(head in text or (len(text) > _TELLING and text[:_SHOWN] in head) for text in said)
@@ -182,7 +192,9 @@ def _holds(error: ExtractedError, case: Case) -> bool:
 
 
 def _mixed(cases: Sequence[Case]) -> bool:
-    """Whether logs that share a fingerprint should not: of several projects, or without a category that fits all of them."""
+    """Whether logs that share a fingerprint should not: of several projects, or without a
+    category that fits all of them.
+    """
     labelled = [set(case.expected) for case in cases if case.expected]
     if len(cases) < 2:
         return False
@@ -235,7 +247,9 @@ def _first(answer: JudgedCase) -> bool:
 
 
 def _kept(answer: JudgedCase) -> float | None:
-    """The share of the marked lines that the excerpt keeps: in its spans, and their text really in it."""
+    """The share of the marked lines that the excerpt keeps: in its spans,
+    and their text really in it.
+    """
     shown = "\n".join(plain_line(line) for line in answer.excerpt.split("\n"))
     if answer.case.chunk:
         marked = [line for line in map(clean, answer.case.chunk.splitlines()) if line]

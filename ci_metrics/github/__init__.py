@@ -1,6 +1,8 @@
-"""The GitHub REST client: requests, paging, conditional requests, rate limits, log download, JSON into records.
+"""The GitHub REST client: requests, paging, conditional requests, rate limits, log
+download, JSON into records.
 
-Belongs here: everything that speaks HTTP to GitHub. Does not: Dagster, files of the project, the text of a log, documents.
+Belongs here: everything that speaks HTTP to GitHub. Does not: Dagster, files of the project, the
+text of a log, documents.
 """
 
 from ci_metrics.github.client import GitHub, RepoAccess, open_github

@@ -1,7 +1,8 @@
 """What an answer of GitHub's means: fine, wait so long, ask again later, or never.
 
-What belongs here: from status, headers and body to one of this project's errors, with advice. Does not: sending, waiting.
-Facts: GitHub's "Rate limits for the REST API" and "Best practices for using the REST API".
+What belongs here: from status, headers and body to one of this project's errors, with
+advice. Does not: sending, waiting. Facts: GitHub's "Rate limits for the REST API" and "Best
+practices for using the REST API".
 """
 
 from __future__ import annotations
@@ -49,10 +50,11 @@ def shown_address(url: str) -> str:
 
 
 def wait_asked_for(response: httpx.Response, repeated: int = 0) -> float | None:
-    """Seconds to wait before any further request, when this answer is about a rate limit; None when it is not.
+    """Seconds to wait before any further request, when this answer is about a rate
+    limit; None when it is not.
 
-    `repeated`: how many such answers this request got before. A secondary limit that names no time: at least a minute,
-    doubled each time.
+    `repeated`: how many such answers this request got before. A secondary limit that names no time:
+    at least a minute, doubled each time.
     """
     if response.status_code not in (403, 429):
         return None
@@ -68,7 +70,9 @@ def wait_asked_for(response: httpx.Response, repeated: int = 0) -> float | None:
 
 
 def until_reset(response: httpx.Response) -> float | None:
-    """Seconds until the quota is full again, measured on GitHub's own clock; None when the answer does not say."""
+    """Seconds until the quota is full again, measured on GitHub's own clock; None
+    when the answer does not say.
+    """
     reset = whole_number(response.headers.get("x-ratelimit-reset", ""))
     if reset is None:
         return None
@@ -81,7 +85,9 @@ def whole_number(text: str) -> int | None:
 
 
 def message_of(response: httpx.Response) -> str:
-    """GitHub's own words for what was wrong, their secrets masked; empty when the body is not its JSON."""
+    """GitHub's own words for what was wrong, their secrets masked; empty when
+    the body is not its JSON.
+    """
     try:
         value = parsed_json(response.content)
     except ValueError:
@@ -91,7 +97,9 @@ def message_of(response: httpx.Response) -> str:
 
 
 def error_of(response: httpx.Response, url: str, advice: TokenAdvice = READING) -> CiMetricsError:
-    """The error for an answer that is neither good nor about a rate limit; `advice`: about the token."""
+    """The error for an answer that is neither good nor about a rate limit;
+    `advice`: about the token.
+    """
     status, said = response.status_code, message_of(response)
     what = f"GitHub answered {status}{f' “{said}”' if said else ''} to {shown_address(url)}"
     if status == 401:
@@ -109,7 +117,9 @@ def error_of(response: httpx.Response, url: str, advice: TokenAdvice = READING) 
 
 
 def json_of(response: httpx.Response, url: str) -> object:
-    """The JSON of a good answer. Raises TransientError when it is something else: a proxy's page is not an empty list."""
+    """The JSON of a good answer. Raises TransientError when it is something else: a proxy's
+    page is not an empty list.
+    """
     kind = response.headers.get("content-type", "no content type")
     try:
         if "json" not in kind:
@@ -123,7 +133,9 @@ def json_of(response: httpx.Response, url: str) -> object:
 
 
 def parsed_json(body: bytes) -> object:
-    """The value of a JSON text. ValueError when it is none, or nested without end; a number of any length is a number."""
+    """The value of a JSON text. ValueError when it is none, or nested without end; a number
+    of any length is a number.
+    """
     try:
         return json.loads(body, parse_int=lambda digits: int(digits[:25]))  # Python refuses those of 4,300 digits
     except RecursionError:

@@ -1,7 +1,8 @@
-"""Who asks: a personal access token, or a GitHub App's installation token, renewed before it expires.
+"""Who asks: a personal access token, or a GitHub App's installation token,
+renewed before it expires.
 
-What belongs here: the `Authorization` header and where it comes from. Does not: sending requests (an App gets a function
-for its one). No token, key or JWT ever stands in a repr or a message.
+What belongs here: the `Authorization` header and where it comes from. Does not: sending requests
+(an App gets a function for its one). No token, key or JWT ever stands in a repr or a message.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import jwt
 from ci_metrics.errors import SettingsError
 from ci_metrics.settings import Settings
 
-#: An installation token lives an hour; one with less than this left (seconds) is renewed before it is used.
+#: An installation token lives an hour; one with less than this left (seconds) is
+#: renewed before it is used.
 _RENEW_BEFORE = 300.0
 
 #: A JWT may live ten minutes; GitHub advises to date it back a minute because clocks differ.
@@ -74,7 +76,9 @@ class AppCredentials:
         trade: Callable[[int, str], tuple[str, datetime]],
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`trade`: (installation id, header with the JWT) -> (installation token, when it expires), one request."""
+        """`trade`: (installation id, header with the JWT) -> (installation token, when
+        it expires), one request.
+        """
         self._app_id, self._installation_id = app_id, installation_id
         # A key in an environment variable or .env often has its line breaks written as \\n.
         self._key = private_key.replace("\\n", "\n") if "\n" not in private_key.strip() else private_key
@@ -85,7 +89,9 @@ class AppCredentials:
         self.scope = f"app-{app_id}-{installation_id}"
 
     def authorization(self) -> str:
-        """The installation token, traded anew when it is about to expire. Raises SettingsError, AuthenticationError."""
+        """The installation token, traded anew when it is about to expire. Raises
+        SettingsError, AuthenticationError.
+        """
         with self._lock:
             if self._token is None or self._now() > self._good_until - _RENEW_BEFORE:
                 token, expires = self._trade(self._installation_id, f"Bearer {self._jwt()}")
@@ -115,7 +121,9 @@ class AppCredentials:
 
 
 def credentials_of(settings: Settings, trade: Callable[[int, str], tuple[str, datetime]]) -> Credentials:
-    """The credentials that the settings name: the App's when it is set, else the token. Raises SettingsError."""
+    """The credentials that the settings name: the App's when it is set, else the
+    token. Raises SettingsError.
+    """
     if settings.github_app_id and settings.github_app_private_key and settings.github_app_installation_id:
         key = settings.github_app_private_key.get_secret_value()
         return AppCredentials(settings.github_app_id, key, settings.github_app_installation_id, trade=trade)

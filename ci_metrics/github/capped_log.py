@@ -1,6 +1,8 @@
-"""A cap on one log's size that keeps the beginning and the end: the cause of a failure mostly stands late.
+"""A cap on one log's size that keeps the beginning and the end: the cause of a
+failure mostly stands late.
 
-What belongs here: which bytes go on, and the mark where some do not. Does not: where they come from and go to.
+What belongs here: which bytes go on, and the mark where some do not. Does not: where
+they come from and go to.
 """
 
 from __future__ import annotations
@@ -15,10 +17,14 @@ _TAIL_IN_MEMORY = 8 * 1024 * 1024
 
 
 class CappedLog:
-    """Passes a log on to `write`; of one longer than `max_bytes`, its beginning, a marking line and its end."""
+    """Passes a log on to `write`; of one longer than `max_bytes`, its beginning, a
+    marking line and its end.
+    """
 
     def __init__(self, write: Callable[[bytes], None], max_bytes: int) -> None:
-        """`max_bytes` of log are passed on; the marking line comes on top. Raises ValueError when it is less than 1."""
+        """`max_bytes` of log are passed on; the marking line comes on top. Raises
+        ValueError when it is less than 1.
+        """
         if max_bytes < 1:
             raise ValueError(f"a log's cap is at least 1 byte, not {max_bytes}")
         self._write, self._max = write, max_bytes
@@ -35,7 +41,9 @@ class CappedLog:
         return self._dropped > 0
 
     def expect(self, total: int) -> None:
-        """The whole log will have `total` bytes. Without effect once more than that is passed on already."""
+        """The whole log will have `total` bytes. Without effect once more than
+        that is passed on already.
+        """
         if self._tail_from is None and total > self._max and self.received == 0:
             self._head = int(self._max * _HEAD_SHARE)
             self._tail_from = total - (self._max - self._head)

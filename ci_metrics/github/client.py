@@ -1,7 +1,9 @@
-"""What the pipeline asks GitHub for, in records: runs, attempts, jobs, annotations, logs, pull requests, quota.
+"""What the pipeline asks GitHub for, in records: runs, attempts, jobs, annotations,
+logs, pull requests, quota.
 
-What belongs here: which addresses give what, and how few of them are enough. Does not: sending (`transport.py`), JSON
-(`schemas.py`), log bytes (`download.py`). `docs/github.md` has the count of requests.
+What belongs here: which addresses give what, and how few of them are enough. Does not:
+sending (`transport.py`), JSON (`schemas.py`), log bytes (`download.py`). `docs/github.md`
+has the count of requests.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ from ci_metrics.settings import Settings
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
-#: Check suites whose finished check runs are remembered, so that a run's later attempts need not ask again.
+#: Check suites whose finished check runs are remembered, so that a run's later
+#: attempts need not ask again.
 _SUITES_KEPT = 256
 
 
@@ -94,18 +97,21 @@ class GitHub:
         return self._transport.counts.snapshot()
 
     def runs_created(self, repo: str, first: datetime, end: datetime) -> list[Run]:
-        """The latest attempt of each run of `repo` created in [first, end), oldest first, each once.
+        """The latest attempt of each run of `repo` created in [first,
+        end), oldest first, each once.
 
         Raises IncompleteError with the runs that came when GitHub lists fewer than it counts.
         """
         return run_search.runs_created(self._transport, repo, first, end)
 
     def attempts(self, run: Run, known: Collection[int] = ()) -> list[Run]:
-        """Every attempt of the run whose latest is `run`, oldest first, each with its own times, actor and conclusion.
+        """Every attempt of the run whose latest is `run`, oldest first, each with its own
+        times, actor and conclusion.
 
-        Earlier attempts whose number is in `known` (stored and finished: they never change) are not asked for and not in
-        the result. An attempt that GitHub says is gone (410) is left out, with a warning in the log. Raises IncompleteError
-        with the others when one cannot be had: not found or not readable.
+        Earlier attempts whose number is in `known` (stored and finished: they never change) are not
+        asked for and not in the result. An attempt that GitHub says is gone (410) is left out, with
+        a warning in the log. Raises IncompleteError with the others when one cannot be had: not
+        found or not readable.
         """
         found: list[Run] = []
         missing: list[str] = []
@@ -144,8 +150,9 @@ class GitHub:
     def jobs(self, run: Run) -> list[Job]:
         """The jobs that this attempt ran itself, with their steps, each once.
 
-        After "re-run failed jobs" GitHub also lists the earlier attempts' good jobs here: those belong to their own attempt.
-        Raises IncompleteError with the jobs that came when there are more.
+        After "re-run failed jobs" GitHub also lists the earlier attempts' good jobs
+        here: those belong to their own attempt. Raises IncompleteError with the jobs
+        that came when there are more.
         """
         path = f"/repos/{run.repo}/actions/runs/{run.run_id}/attempts/{run.run_attempt}/jobs"
         where = _attempt_name(run)
@@ -159,8 +166,9 @@ class GitHub:
     def annotations(self, repo: str, run: Run, jobs: Sequence[Job]) -> dict[int, tuple[Annotation, ...]]:
         """Each job's annotations, by job id; empty for a job without any.
 
-        One listing of the run's check suite says how many each job has; only jobs that have some are asked for them.
-        Raises IncompleteError with those that came when a job has more than are listed, or nobody knows how many it has.
+        One listing of the run's check suite says how many each job has; only jobs that have some
+        are asked for them. Raises IncompleteError with those that came when a job has more than are
+        listed, or nobody knows how many it has.
         """
         if not jobs:
             return {}
@@ -179,7 +187,8 @@ class GitHub:
         return _whole(found, _attempt_name(run), missing)
 
     def _annotation_counts(self, repo: str, run: Run, jobs: Sequence[Job]) -> dict[int, int]:
-        """Check run id -> number of annotations. Those of finished check runs are remembered: they do not change.
+        """Check run id -> number of annotations. Those of finished check runs are
+        remembered: they do not change.
 
         What the listing lacks is no loss: such a job is asked for directly.
         """
@@ -217,17 +226,21 @@ class GitHub:
     def download_log(
         self, job: Job, write: Callable[[bytes], None], max_bytes: int, earlier: JobLog | None = None
     ) -> JobLog:
-        """Give `write` the job's log, in parts; of one longer than `max_bytes`, its beginning, a marking line and its end.
+        """Give `write` the job's log, in parts; of one longer than `max_bytes`, its beginning, a
+        marking line and its end.
 
-        `earlier`: what came of it at an earlier look. A log that does not end as the runner ends it is "unavailable" until a
-        later look finds the same bytes: then it is all there is.
-        A missing log (404, 410, empty) and one that could not be had now are states of the result, not errors; only with
-        state "stored" has `write` got it all. Raises AuthenticationError when the token may not read logs.
+        `earlier`: what came of it at an earlier look. A log that does not end as the runner ends it
+        is "unavailable" until a later look finds the same bytes: then it is all there is. A missing
+        log (404, 410, empty) and one that could not be had now are states of the result, not
+        errors; only with state "stored" has `write` got it all. Raises AuthenticationError when the
+        token may not read logs.
         """
         return self._downloads.download(job, write, max_bytes, earlier)
 
     def pr_id(self, run: Run) -> str:
-        """The pull request's number, or "N/A" when there is none or several fit. Asks once for each head branch."""
+        """The pull request's number, or "N/A" when there is none or several fit. Asks
+        once for each head branch.
+        """
         if not pull_requests.needs_lookup(run):
             return run.pr_id
         head = f"{run.head_owner}:{run.head_branch}"
@@ -253,14 +266,17 @@ class GitHub:
         return known
 
     def last_passing_jobs(self, repo: str, workflow_id: int, before: datetime, branch: str = "") -> list[Job]:
-        """The good jobs of the last run of a workflow that passed as a whole, begun before a moment; two requests, one in vain.
+        """The good jobs of the last run of a workflow that passed as a whole, begun before a
+        moment; two requests, one in vain.
 
         `branch`: its head branch; "": any. [] when there is no such run.
         """
         return passing_runs.last_passing_jobs(self._transport, repo, workflow_id, before, branch)
 
     def rate_limit(self) -> RateLimit | None:
-        """The token's quota (asking is free); None where there is none, as on many GitHub Enterprise servers."""
+        """The token's quota (asking is free); None where there is none, as on many
+        GitHub Enterprise servers.
+        """
         try:
             shape = Shape(RateLimitOverview, "this token")
             return self._transport.one("rate_limit", "/rate_limit", shape).resources.core
@@ -306,9 +322,10 @@ def open_github(
 ) -> GitHub:
     """A client for the GitHub that the settings name, as the App or the token that they name.
 
-    `cache`: where answers are kept so that unchanged ones cost no quota; `limiter`: the process's own for this host and
-    identity when None; `patience`: how long limits are waited for; `grace`: seconds that one answer may take however slowly it
-    comes. Raises SettingsError when there are no credentials.
+    `cache`: where answers are kept so that unchanged ones cost no quota; `limiter`: the process's
+    own for this host and identity when None; `patience`: how long limits are waited for; `grace`:
+    seconds that one answer may take however slowly it comes. Raises SettingsError when there are no
+    credentials.
     """
     counts = Counts()
     transport: Transport

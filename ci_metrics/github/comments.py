@@ -77,7 +77,9 @@ class PullRequestClient:
         self._transport.close()
 
     def pull(self, repo: str, number: int) -> PullHead:
-        """One pull request. Raises NotFoundError when there is none (or the token may not see it)."""
+        """One pull request. Raises NotFoundError when there is none (or
+        the token may not see it).
+        """
         found = self._transport.one("pull", f"/repos/{repo}/pulls/{number}", Shape(Pull, repo))
         if found.number != number or not found.head.sha or not found.base.ref:
             raise ContractError(

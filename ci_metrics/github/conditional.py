@@ -1,11 +1,13 @@
 """Answers kept with their ETag, so that "has this changed?" is a 304 that costs no quota.
 
-What belongs here: keeping and finding answers, bounded in size. Does not: asking (`transport.py`), what is kept of an answer: only
-what was read of it, cleaned and masked (`pages.py`). The file is its owner's alone.
+What belongs here: keeping and finding answers, bounded in size. Does not: asking
+(`transport.py`), what is kept of an answer: only what was read of it, cleaned and masked
+(`pages.py`). The file is its owner's alone.
 
-Why not a general HTTP cache such as hishel: GitHub sends `cache-control: private, max-age=60` and `vary: Authorization`.
-A cache that follows them would not ask for a minute where we must, and would forget everything whenever an App's hourly
-token changes; here an answer belongs to an identity, every use is asked about, and only the count of bytes is a limit.
+Why not a general HTTP cache such as hishel: GitHub sends `cache-control: private, max-age=60` and
+`vary: Authorization`. A cache that follows them would not ask for a minute where we must, and would
+forget everything whenever an App's hourly token changes; here an answer belongs to an identity,
+every use is asked about, and only the count of bytes is a limit.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from ci_metrics.private_files import make_file, make_folder
 
 _log = logging.getLogger(__name__)
 
-#: The file's `user_version`. Files of 0 hold answers as GitHub sent them, whose annotations may quote secrets: they are emptied.
+#: The file's `user_version`. Files of 0 hold answers as GitHub sent them, whose annotations may
+#: quote secrets: they are emptied.
 _VERSION = 1
 
 
@@ -39,7 +42,9 @@ class KeptAnswer:
 
 
 class ConditionalCache(Protocol):
-    """Where answers are kept. Safe for many threads. Losing an entry costs one request, nothing else."""
+    """Where answers are kept. Safe for many threads. Losing an entry costs
+    one request, nothing else.
+    """
 
     def get(self, scope: str, url: str) -> KeptAnswer | None:
         """The answer that `scope` (an identity) got from `url` last time, if it is still there."""
@@ -51,12 +56,15 @@ class ConditionalCache(Protocol):
 
 
 class SQLiteConditionalCache:
-    """Answers in one SQLite file, compressed, the longest unused dropped first. Several processes may share it."""
+    """Answers in one SQLite file, compressed, the longest unused dropped first.
+    Several processes may share it.
+    """
 
     def __init__(self, path: Path, *, max_bytes: int = 512 * 1024 * 1024) -> None:
         """Open or make the file at `path`; `max_bytes`: of compressed bodies, 0 or more.
 
-        A file that is no database (a machine that lost power) is replaced by an empty one: it is only a cache.
+        A file that is no database (a machine that lost power) is replaced by an
+        empty one: it is only a cache.
         """
         self._path, self._max_bytes = path, max_bytes
         self._lock = threading.Lock()

@@ -1,8 +1,9 @@
-"""One job's log: from the redirect, without the token, streamed, known to be whole, capped with a visible mark.
+"""One job's log: from the redirect, without the token, streamed, known to be whole,
+capped with a visible mark.
 
-What belongs here: bytes of a log on their way to a writer. Does not: how a log ends (`log_end.py`), its text, where it is kept.
-GitHub's "Download job logs for a workflow run": a 302 to another host, good for one minute, 404 when there is none, 410
-when it has expired.
+What belongs here: bytes of a log on their way to a writer. Does not: how a log ends (`log_end.py`),
+its text, where it is kept. GitHub's "Download job logs for a workflow run": a 302 to another host,
+good for one minute, 404 when there is none, 410 when it has expired.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class LogDownloads:
     def __init__(self, transport: Transport) -> None:
         """`transport` asks GitHub for the addresses."""
         self._transport = transport
-        # These log each address at INFO or DEBUG, and a log's address carries the signature that opens it.
+        # These log each address at INFO or DEBUG, and a log's address carries the
+        # signature that opens it.
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self._client = httpx.Client(
@@ -51,10 +53,12 @@ class LogDownloads:
     def download(
         self, job: Job, write: Callable[[bytes], None], max_bytes: int, earlier: JobLog | None = None
     ) -> JobLog:
-        """Write the log of `job`, at most about `max_bytes` of it; what became of it is in the result.
+        """Write the log of `job`, at most about `max_bytes` of it; what
+        became of it is in the result.
 
-        Nothing but "stored" means that `write` got a whole log: throw away what it got otherwise. A log that arrived as a whole
-        but does not end as the runner ends it (or is empty) is "unavailable", until a later look finds the same: `earlier`.
+        Nothing but "stored" means that `write` got a whole log: throw away what it got otherwise. A
+        log that arrived as a whole but does not end as the runner ends it (or is empty) is
+        "unavailable", until a later look finds the same: `earlier`.
         """
         transfer = _Transfer(CappedLog(write, max_bytes))
         try:
@@ -78,7 +82,9 @@ class LogDownloads:
         return _log_of(job, "stored", 200, raw_bytes=sink.received, truncated=sink.truncated, detail=lacks)
 
     def _stream(self, job: Job, transfer: _Transfer) -> None:
-        """Repeat until all has arrived. A repetition asks for a fresh address and goes on where the last one ended."""
+        """Repeat until all has arrived. A repetition asks for a fresh address and goes on
+        where the last one ended.
+        """
         for attempt in retrying(self._transport.patience.policy, sleep=self._transport.sleep):
             with attempt:
                 again = attempt.retry_state.attempt_number > 1
@@ -118,7 +124,9 @@ class _Transfer:
         return {"Range": f"bytes={self.sink.received}-"} if self.sink.received and not self._encoded else {}
 
     def take(self, response: httpx.Response, url: str, deadline: Deadline) -> None:
-        """Read one answer to its end. NotFoundError; TransientError when the log is not whole after it."""
+        """Read one answer to its end. NotFoundError; TransientError when the
+        log is not whole after it.
+        """
         status, sink = response.status_code, self.sink
         start, total = content_range(response.headers.get("content-range", ""))
         if status == 416 and sink.received and total in (None, sink.received):
@@ -126,7 +134,8 @@ class _Transfer:
         if status in (404, 410):
             raise NotFoundError(f"The log storage answered {status} to {shown_address(url)}", status=status)
         if status not in (200, 206):
-            # 403: the minute was over; 5xx: trouble there. Both are over with a fresh address, or later.
+            # 403: the minute was over; 5xx: trouble there. Both are over with a
+            # fresh address, or later.
             raise TransientError(f"The log storage answered {status} to {shown_address(url)}")
         etag = response.headers.get("etag", "")
         if sink.received and ((status == 206 and start != sink.received) or (etag and self._etag not in ("", etag))):

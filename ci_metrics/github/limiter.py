@@ -1,6 +1,7 @@
 """What GitHub allows one identity: the limiter that all its clients in this process share.
 
-What belongs here: GitHub's numbers. Does not: waiting (`limits.py`), reading GitHub's headers (`answers.py`).
+What belongs here: GitHub's numbers. Does not: waiting (`limits.py`), reading
+GitHub's headers (`answers.py`).
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import threading
 
 from ci_metrics.limits import Limiter
 
-#: Below GitHub's secondary limits (documentation "Rate limits for the REST API"): 100 requests at once and 900 points a minute, a
-#: GET being one point.
+#: Below GitHub's secondary limits (documentation "Rate limits for the REST API"): 100 requests at
+#: once and 900 points a minute, a GET being one point.
 AT_ONCE, PER_MINUTE = 8, 850
 
 _shared: dict[tuple[str, str], Limiter] = {}

@@ -59,7 +59,9 @@ def is_a_page(first: bytes) -> bool:
 
 
 def content_range(header: str) -> tuple[int | None, int | None]:
-    """(first byte, bytes in all) of `bytes 5-9/10` or `bytes */10`; None for what it does not say."""
+    """(first byte, bytes in all) of `bytes 5-9/10` or `bytes */10`; None
+    for what it does not say.
+    """
     found = re.fullmatch(r"bytes (?:(\d{1,15})-\d{1,15}|\*)/(?:(\d{1,15})|\*)", header.strip())
     first, total = found.groups() if found else (None, None)
     return int(first) if first else None, int(total) if total else None

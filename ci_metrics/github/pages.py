@@ -82,7 +82,9 @@ class Shape(Generic[M]):
         return Page(items, refused, total, next_of(link), short=len(given) < PAGE and _is_before_the_last(url, link))
 
     def kept(self, page: Page[M]) -> object:
-        """The JSON of which `page` can be made again: only what was read of it, cleaned and masked."""
+        """The JSON of which `page` can be made again: only what was read
+        of it, cleaned and masked.
+        """
         entries = [item.model_dump(mode="json", exclude_none=True) for item in page.items]
         if self.listing is None:
             return entries[0]

@@ -1,7 +1,9 @@
-"""The last run of a workflow that passed, and its good jobs: where a failed job's background comes from.
+"""The last run of a workflow that passed, and its good jobs: where a failed
+job's background comes from.
 
-What belongs here: the fewest requests that find them. Does not: which failed job they are for, their logs.
-GitHub's "List workflow runs for a workflow": `status` takes a conclusion too, that of each run's latest attempt; newest first.
+What belongs here: the fewest requests that find them. Does not: which failed job they are for,
+their logs. GitHub's "List workflow runs for a workflow": `status` takes a conclusion too, that of
+each run's latest attempt; newest first.
 """
 
 from __future__ import annotations
@@ -16,14 +18,16 @@ from ci_metrics.github.schemas import WorkflowJob
 from ci_metrics.github.transport import Transport
 from ci_metrics.models import Job, Run
 
-#: Runs on the one page that is asked for: the newest ones may have passed only later, when they were run again.
+#: Runs on the one page that is asked for: the newest ones may have passed only later,
+#: when they were run again.
 _PAGE = 10
 
 
 def last_passing_jobs(transport: Transport, repo: str, workflow_id: int, before: datetime, branch: str) -> list[Job]:
     """See `GitHub.last_passing_jobs`.
 
-    The run's latest attempt counts: jobs that an earlier one ran, and that were not run again, are listed with their own attempt.
+    The run's latest attempt counts: jobs that an earlier one ran, and that were not run again, are
+    listed with their own attempt.
     """
     params: dict[str, str | int] = {"status": "success", "created": f"<={search_time(before)}", "per_page": _PAGE}
     if branch:

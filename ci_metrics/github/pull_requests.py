@@ -1,4 +1,5 @@
-"""Which pull request a fork's run belongs to: GitHub does not say, so it is looked up by head owner and branch.
+"""Which pull request a fork's run belongs to: GitHub does not say, so it is looked up
+by head owner and branch.
 
 What belongs here: choosing one of the candidates. Does not: asking for them (`client.py`).
 """
@@ -14,8 +15,8 @@ from ci_metrics.models import Run
 def needs_lookup(run: Run) -> bool:
     """Whether a pull request may exist that the run's own JSON does not name.
 
-    GitHub leaves `pull_requests` empty for forks, and for pull requests that have been closed since. A push to a branch of
-    the repository itself that names none has none.
+    GitHub leaves `pull_requests` empty for forks, and for pull requests that have been closed
+    since. A push to a branch of the repository itself that names none has none.
     """
     if run.pr_id != NO_PULL or not run.head_branch or not run.head_owner:
         return False
@@ -23,7 +24,9 @@ def needs_lookup(run: Run) -> bool:
 
 
 def choose_pull_request(run: Run, pulls: Sequence[Pull]) -> str:
-    """The number of the one pull request that fits, else "N/A": same head commit first, else open when the run began."""
+    """The number of the one pull request that fits, else "N/A": same head commit first,
+    else open when the run began.
+    """
     exact = [pull for pull in pulls if pull.head.sha == run.head_sha]
     open_then = [
         pull

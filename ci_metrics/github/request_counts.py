@@ -15,7 +15,9 @@ from ci_metrics.github.answers import whole_number
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestCount:
-    """Requests to GitHub's API so far. Downloads from the log storage cost no quota: they are only in `by_kind`."""
+    """Requests to GitHub's API so far. Downloads from the log storage cost no quota:
+    they are only in `by_kind`.
+    """
 
     total: int = 0  # sent to the API, retries included
     counted: int = 0  # that took from the quota: neither 304 nor a request for the quota or a token

@@ -12,7 +12,9 @@ from ci_metrics.retrying import RetryPolicy
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long, in seconds, one request may wait for limits, all of a client's may, and the longest pause between retries."""
+    """How long, in seconds, one request may wait for limits, all of a client's may, and the
+    longest pause between retries.
+    """
 
     request: float = 300.0
     total: float = 1800.0

@@ -1,8 +1,10 @@
-"""All runs created in a span of time, however many: pages that drift, and searches that end at 1,000.
+"""All runs created in a span of time, however many: pages that drift, and
+searches that end at 1,000.
 
-What belongs here: splitting and repeating the search for runs. Does not: one request (`transport.py`).
-GitHub's "List workflow runs for a repository": with a `created` filter at most 1,000 results; newest first, so that a new
-run moves the others to later pages while we read, and a deleted one moves them to earlier pages, past us.
+What belongs here: splitting and repeating the search for runs. Does not: one request
+(`transport.py`). GitHub's "List workflow runs for a repository": with a `created` filter at most
+1,000 results; newest first, so that a new run moves the others to later pages while we read, and a
+deleted one moves them to earlier pages, past us.
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ _CAP, _AIM = 1000, 900
 def runs_created(transport: Transport, repo: str, first: datetime, end: datetime) -> list[Run]:
     """The latest attempt of each run of `repo` created in [first, end), oldest first.
 
-    GitHub's times are whole seconds, so the last one inside is a second before `end`.
-    Raises PermanentError when more than 1,000 runs were created in one second; IncompleteError, with the runs that came, when
-    GitHub lists fewer than it counts or one cannot be used.
+    GitHub's times are whole seconds, so the last one inside is a second before `end`. Raises
+    PermanentError when more than 1,000 runs were created in one second; IncompleteError, with the
+    runs that came, when GitHub lists fewer than it counts or one cannot be used.
     """
     found: dict[int, Run] = {}
     missing: list[str] = []
@@ -56,7 +58,8 @@ def _whole(time: datetime) -> datetime:
 def _search(
     transport: Transport, repo: str, low: datetime, high: datetime, found: dict[int, Run], missing: list[str]
 ) -> int:
-    """Add the runs created from `low` to `high`, both inside, to `found`, and what is `missing` of them.
+    """Add the runs created from `low` to `high`, both inside, to `found`, and
+    what is `missing` of them.
 
     Gives back in how many parts to search again (1: done).
     """

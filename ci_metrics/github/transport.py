@@ -1,7 +1,8 @@
-"""Requests to GitHub's API: signed, limited, retried in bounds, asked conditionally, their answers checked.
+"""Requests to GitHub's API: signed, limited, retried in bounds, asked
+conditionally, their answers checked.
 
-What belongs here: one request and what may go wrong with it. Does not: which address gives what (`client.py`), what an
-answer means (`llm/answers.py`), logs' bytes (`download.py`).
+What belongs here: one request and what may go wrong with it. Does not: which address gives what
+(`client.py`), what an answer means (`llm/answers.py`), logs' bytes (`download.py`).
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ _MAX_ANSWER = 128 * 1024 * 1024
 
 @cache
 def certificates() -> ssl.SSLContext:
-    """The trusted certificates, read once: that takes longer than many requests. SSL_CERT_FILE counts."""
+    """The trusted certificates, read once: that takes longer than many
+    requests. SSL_CERT_FILE counts.
+    """
     return httpx.create_ssl_context()
 
 
@@ -110,15 +113,17 @@ class Transport:
     ) -> Page[M]:
         """One JSON answer.
 
-        `kind`: what it counts as; `path`: below the API's address, or a whole address of it; `fresh`: an answer that was kept
-        does not do. Raises what `answers.error_of` makes; RateLimitedError, TransientError once patience or repetitions are
-        used up.
+        `kind`: what it counts as; `path`: below the API's address, or a whole address of it;
+        `fresh`: an answer that was kept does not do. Raises what `answers.error_of` makes;
+        RateLimitedError, TransientError once patience or repetitions are used up.
         """
         url = str(httpx.URL(self._absolute(path), params=dict(params))) if params else self._absolute(path)
         return self._retry(lambda again: self._get(kind, url, shape, again, fresh))
 
     def one(self, kind: str, path: str, shape: Shape[M]) -> M:
-        """One object; see `get`. Raises ContractError, after another look, when it cannot be used."""
+        """One object; see `get`. Raises ContractError, after another
+        look, when it cannot be used.
+        """
         page = self.get(kind, path, shape)
         if page.refused:
             page = self.get(kind, path, shape, fresh=True)
@@ -147,9 +152,11 @@ class Transport:
             yield page
 
     def redirect(self, kind: str, path: str, *, again: bool) -> str:
-        """Where a request is sent on to. The address is not followed: the token must not travel there.
+        """Where a request is sent on to. The address is not followed: the
+        token must not travel there.
 
-        Asked once: whoever reads what lies there repeats both, within one policy. `again`: whether this is such a repetition.
+        Asked once: whoever reads what lies there repeats both, within one policy. `again`: whether
+        this is such a repetition.
         """
         url = self._absolute(path)
         response = self._send(kind, "GET", url, again=again, follow=False)
@@ -170,8 +177,8 @@ class Transport:
     ) -> object:
         """POST or PATCH; the JSON that comes back.
 
-        `repeatable`: doing it twice does no harm, so that it is sent again when the answer is lost; `authorization`: another one
-        than the client's (an App's JWT).
+        `repeatable`: doing it twice does no harm, so that it is sent again when the answer is lost;
+        `authorization`: another one than the client's (an App's JWT).
         """
         url = self._absolute(path)
 
@@ -224,7 +231,9 @@ class Transport:
         follow: bool = True,
         body: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """One exchange, with the waits that GitHub asks for, one renewal of the token, and moves within the same host."""
+        """One exchange, with the waits that GitHub asks for, one renewal of the token, and
+        moves within the same host.
+        """
         left, limits, moves, renewed = min(self.patience.request, self._patience_left()), 0, 0, False
         while True:
             response = self._exchange(kind, method, url, left, again, headers or {}, authorization, body)

@@ -1,7 +1,9 @@
-"""Attempts of jobs as history looks at them: flat records read from documents, failed and passed ones alike.
+"""Attempts of jobs as history looks at them: flat records read from documents,
+failed and passed ones alike.
 
-What belongs here: the record, reading it, and asking the index for those of many values at once. Does not: decisions about
-history (`flakiness.py`, `groups.py`), what people are shown (`failures.py`).
+What belongs here: the record, reading it, and asking the index for those of many values
+at once. Does not: decisions about history (`flakiness.py`, `groups.py`), what people
+are shown (`failures.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED
 from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 
-#: Values in one question: OpenSearch allows 65,536 terms and SQLite 32,766 variables; more only makes each one slower.
+#: Values in one question: OpenSearch allows 65,536 terms and SQLite 32,766 variables; more only
+#: makes each one slower.
 CHUNK = 500
 
 #: The fields that `attempt_of` reads.
@@ -29,7 +32,9 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One attempt of one job. `when` is its completion (UTC), `seconds` its duration; "" where nothing is known."""
+    """One attempt of one job. `when` is its completion (UTC), `seconds` its duration;
+    "" where nothing is known.
+    """
 
     id: str  # of the document
     when: datetime
@@ -59,7 +64,9 @@ class Attempt:
 
     @property
     def tells(self) -> bool:
-        """Whether its fingerprint says something of a cause: only then can it be new, flaky or blamed."""
+        """Whether its fingerprint says something of a cause: only then can
+        it be new, flaky or blamed.
+        """
         return self.failed and bool(self.fingerprint) and not self.generic
 
     @property
@@ -117,7 +124,9 @@ def failed_attempts(index: DocumentIndex, where: Where) -> list[Attempt]:
 def attempts_with(
     index: DocumentIndex, field: str, values: Collection[str], where: Where | None = None
 ) -> Iterator[Attempt]:
-    """The attempts whose `field` is any of `values`, and that match `where`; in no order, none twice."""
+    """The attempts whose `field` is any of `values`, and that match
+    `where`; in no order, none twice.
+    """
     ordered = sorted(values)
     for start in range(0, len(ordered), CHUNK):
         chosen = narrowed(where or Where(), equals={field: ordered[start : start + CHUNK]})
@@ -155,7 +164,9 @@ def first_line(text: str) -> str:
 
 
 def root_error(body: Body) -> Body:
-    """The entry of the nested `errors` that the job's own error fields were taken from; {} when there is none."""
+    """The entry of the nested `errors` that the job's own error fields were taken
+    from; {} when there is none.
+    """
     errors = body.get("errors") or []
     same = [error for error in errors if error.get("s_error_fingerprint") == body.get("s_error_fingerprint")]
     return dict(same[0] if same else errors[0]) if errors else {}

@@ -1,11 +1,14 @@
-"""What another version of the fingerprint's algorithm calls a group of failures, found by what their documents quote.
+"""What another version of the fingerprint's algorithm calls a group of failures, found by
+what their documents quote.
 
-What belongs here: telling that two groups of different versions are one. Does not: what makes two failures the same
-(`logs/fingerprint.py`), when a group is new (`groups.py`).
+What belongs here: telling that two groups of different versions are one. Does not: what makes two
+failures the same (`logs/fingerprint.py`), when a group is new (`groups.py`).
 
-A new version gives every failure another fingerprint and group, while the hours that nobody has redone keep the old ones. Both say
-in `s_error_evidence` which lines prove them, and of a line any version of the code can say what it names: so a cause that was known
-before is not new for having another name. Once an hour is redone, its documents carry the new names and nothing need be compared.
+A new version gives every failure another fingerprint and group, while the hours that nobody has
+redone keep the old ones. Both say in `s_error_evidence` which lines prove them, and of a line any
+version of the code can say what it names: so a cause that was known before is not new for having
+another name. Once an hour is redone, its documents carry the new names and nothing need be
+compared.
 """
 
 from __future__ import annotations
@@ -24,10 +27,11 @@ _FIELDS = ("s_error_group", "s_error_evidence", "b_error_generic")
 
 
 def earlier_names(index: DocumentIndex, examples: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
-    """For each of these groups the groups of other versions that are the same; those without any are left out.
+    """For each of these groups the groups of other versions that are the same; those
+    without any are left out.
 
-    `examples`: group -> ids of some of its jobs' documents. Two groups are the same when the first telling line that a document of
-    the one quotes is quoted by a document of the other too.
+    `examples`: group -> ids of some of its jobs' documents. Two groups are the same when the first
+    telling line that a document of the one quotes is quoted by a document of the other too.
     """
     ids = [id_ for several in examples.values() for id_ in several[:SAMPLES]]
     bodies = index.get("jobs", ids)
@@ -52,7 +56,9 @@ def earlier_names(index: DocumentIndex, examples: Mapping[str, Sequence[str]]) -
 
 
 def _of_other_versions(index: DocumentIndex, versions: set[str]) -> Iterator[Document]:
-    """The first few failed jobs of every telling group that is not of the one version in force; of all, where there are several."""
+    """The first few failed jobs of every telling group that is not of the one version in force;
+    of all, where there are several.
+    """
     ranges: list[tuple[str | None, str | None]] = [(None, None)]
     if len(versions) == 1:
         (version,) = versions
@@ -75,7 +81,9 @@ def _of_other_versions(index: DocumentIndex, versions: set[str]) -> Iterator[Doc
 
 
 def _quoted(body: Body) -> list[str]:
-    """What the lines that a document quotes name, in order, whatever version wrote it; lines that name nothing are left out."""
+    """What the lines that a document quotes name, in order, whatever version wrote it; lines
+    that name nothing are left out.
+    """
     named = (fingerprint.group_of_line(line) for line in str(body.get("s_error_evidence") or "").splitlines())
     return [name for name in dict.fromkeys(named) if name]
 

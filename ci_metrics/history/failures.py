@@ -1,7 +1,7 @@
 """One failed job as people look at it: a flat, typed view of a document.
 
-What belongs here: reading a job's or step's document into a record. Does not: which jobs count as failed (`metrics.py`),
-counting (`figures.py`), showing.
+What belongs here: reading a job's or step's document into a record. Does not: which jobs count as
+failed (`metrics.py`), counting (`figures.py`), showing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One failed job (or step), as its document tells it. Times are UTC, `seconds` its duration; "" where nothing is known."""
+    """One failed job (or step), as its document tells it. Times are UTC, `seconds` its duration;
+    "" where nothing is known.
+    """
 
     id: str
     when: datetime
@@ -124,12 +126,16 @@ def failure_of(document: Document) -> Failure:
 
 
 def web_url(url: str) -> str:
-    """The address when it is http(s), else "": a document's text never becomes a `javascript:` link."""
+    """The address when it is http(s), else "": a document's text never
+    becomes a `javascript:` link.
+    """
     return url if url.startswith(("https://", "http://")) and not any(c in url for c in " \t\r\n\"'<>`") else ""
 
 
 def without_quote(summary: str, quote: str) -> str:
-    """A summary that ends with the quoted line, without it: where both are shown, once is enough."""
+    """A summary that ends with the quoted line, without it: where both
+    are shown, once is enough.
+    """
     said, opened, rest = summary.partition(": “")
     first = " ".join(quote.split("\n", 1)[0].split())
     ending = " ".join(rest.removesuffix(".").removesuffix("”").split()).removesuffix("…")

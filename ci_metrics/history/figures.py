@@ -1,10 +1,11 @@
 """The numbers of a stretch of time, computed from documents; pure but for one scan of the index.
 
-What belongs here: counting jobs, failures, lost time, waiting, spending. Does not: groups and flakiness (`groups.py`,
-`flaky_failures.py`), showing (`page.py`, `charts.py`).
+What belongs here: counting jobs, failures, lost time, waiting, spending. Does not: groups and
+flakiness (`groups.py`, `flaky_failures.py`), showing (`page.py`, `charts.py`).
 
-One pass over narrow documents; only failures are kept, so that a quarter of a million jobs cost no memory.
-Lost time (`lost_time.py`) is blamed on the failure that caused it, so it stands in that failure's bucket and category.
+One pass over narrow documents; only failures are kept, so that a quarter of a million jobs cost no
+memory. Lost time (`lost_time.py`) is blamed on the failure that caused it, so it stands in that
+failure's bucket and category.
 """
 
 from __future__ import annotations
@@ -132,7 +133,9 @@ class Figures:
 
     @property
     def unexplained(self) -> int:
-        """Failures without a category: unknown, without a log, without an error in it, or still open."""
+        """Failures without a category: unknown, without a log, without an
+        error in it, or still open.
+        """
         return sum(1 for failure in self.failures if failure.state != "classified")
 
 
@@ -148,7 +151,9 @@ def collect(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> 
 
 
 def collect_hours(index: DocumentIndex, first: str, last: str) -> Figures:
-    """Count the jobs of the hours from `first` to `last` (partitions): of the runs created in them, whenever the jobs ended."""
+    """Count the jobs of the hours from `first` to `last` (partitions): of the runs created in
+    them, whenever the jobs ended.
+    """
     found = index.scan("jobs", where_hours(first, last), fields=FIELDS)
     documents = sorted(found, key=lambda document: document.id)
     moments = [moment_of(str(document.body[TIME])) for document in documents] or [datetime(1970, 1, 1, tzinfo=UTC)]
@@ -162,7 +167,9 @@ def where_hours(first: str, last: str) -> Where:
 
 
 def tally(documents: Iterable[Document], window: Window, lost_of: LostOf) -> Figures:
-    """Count jobs' documents, pure; those outside the stretch are left out. `lost_of` says what each failure cost."""
+    """Count jobs' documents, pure; those outside the stretch are left out. `lost_of`
+    says what each failure cost.
+    """
     count = _Count(window)
     for document in documents:
         count.add(document)

@@ -1,12 +1,13 @@
 """Whether a failure is flaky: decided by history, never by one log. Pure.
 
-What belongs here: the tests (passed later, storm, elsewhere, base branch) and the evidence they give. Does not: reading the
-index and changing documents (`flaky_failures.py`).
+What belongs here: the tests (passed later, storm, elsewhere, base branch) and the evidence they
+give. Does not: reading the index and changing documents (`flaky_failures.py`).
 
     suspected   the same commit and job passed in a later attempt of the run
     confirmed   suspected, and the same fingerprint also passed on a re-run of another commit,
                 or stood on a base branch before, at another commit
-    storm       many jobs failed at once with one infrastructure or network group: that is an outage, not flakiness
+    storm       many jobs failed at once with one infrastructure or network group: that is an
+                outage, not flakiness
 
 A generic fingerprint ("exit code 1") proves nothing: such a failure is never suspected.
 """
@@ -24,10 +25,12 @@ from ci_metrics.history.attempts import Attempt, in_order
 STORM_JOBS = 5
 STORM_TIME = timedelta(hours=1)
 
-#: Branches that changes are made against, where the repository's own words (scheduled runs) do not say.
+#: Branches that changes are made against, where the repository's own words
+#: (scheduled runs) do not say.
 BASE_BRANCHES = frozenset({"main", "master", "trunk", "develop", "development"})
 
-#: A job cancelled by a person that passes later proves nothing, and neither does a workflow that could not start.
+#: A job cancelled by a person that passes later proves nothing, and neither does a
+#: workflow that could not start.
 _FLIPS = frozenset({"failure", "timed_out"})
 
 #: (repository, branch)
@@ -71,7 +74,9 @@ class FlakyEvidence:
 
 
 def later_passes(attempts: Iterable[Attempt]) -> dict[str, str]:
-    """Failed attempt -> the first later attempt of the same run, job and commit that passed (document ids)."""
+    """Failed attempt -> the first later attempt of the same run, job and commit
+    that passed (document ids).
+    """
     passed: dict[tuple[str, str, str, str], list[Attempt]] = defaultdict(list)
     failed: list[Attempt] = []
     for attempt in attempts:
@@ -88,9 +93,11 @@ def later_passes(attempts: Iterable[Attempt]) -> dict[str, str]:
 
 
 def storms(attempts: Iterable[Attempt], types: Collection[str]) -> dict[str, int]:
-    """Failed attempt -> how many different jobs failed with its group within an hour around it; only those in a storm.
+    """Failed attempt -> how many different jobs failed with its group within an hour around
+    it; only those in a storm.
 
-    `types`: the categories that an outage may have (infrastructure and network, and a taxonomy's kinds of them).
+    `types`: the categories that an outage may have (infrastructure and network, and a
+    taxonomy's kinds of them).
     """
     groups: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in attempts:
@@ -112,9 +119,11 @@ def storms(attempts: Iterable[Attempt], types: Collection[str]) -> dict[str, int
 
 
 def on_base_branch(attempt: Attempt, scheduled: Collection[Branch]) -> bool:
-    """Whether the attempt ran on a base branch; `scheduled`: those where scheduled runs ran, which GitHub starts on the default branch.
+    """Whether the attempt ran on a base branch; `scheduled`: those where scheduled runs ran, which
+    GitHub starts on the default branch.
 
-    A pull request's head branch may be called main too (in a fork): such a run is not on the base branch.
+    A pull request's head branch may be called main too (in a fork): such a run
+    is not on the base branch.
     """
     if attempt.event.startswith("pull_request"):
         return False
@@ -128,9 +137,11 @@ def flaky_evidence(
     stormy: Mapping[str, int],
     scheduled: Collection[Branch] = (),
 ) -> dict[str, FlakyEvidence]:
-    """What history says of each of these failed attempts, which stand for all that shares their fingerprints.
+    """What history says of each of these failed attempts, which stand for all that
+    shares their fingerprints.
 
-    `passes` is from `later_passes`, `stormy` from `storms`. Generic fingerprints are left out: they prove nothing.
+    `passes` is from `later_passes`, `stormy` from `storms`. Generic fingerprints are
+    left out: they prove nothing.
     """
     telling = [attempt for attempt in in_order(failures) if attempt.tells]
     flips: dict[str, list[Attempt]] = defaultdict(list)

@@ -1,7 +1,8 @@
-"""The flakiest tests and jobs with the minutes they burn, and the evidence behind one failure's flag.
+"""The flakiest tests and jobs with the minutes they burn, and the evidence
+behind one failure's flag.
 
-What belongs here: reading what history says of flaky failures. Does not: deciding it (`flakiness.py`), writing flags
-into documents (`flaky_flags.py`), showing.
+What belongs here: reading what history says of flaky failures. Does not: deciding it
+(`flakiness.py`), writing flags into documents (`flaky_flags.py`), showing.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from ci_metrics.index.times import iso
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flake:
-    """A flaky job or test: how often it failed and then passed unchanged, and what that cost. Examples are newest first."""
+    """A flaky job or test: how often it failed and then passed unchanged, and what that cost.
+    Examples are newest first.
+    """
 
     name: str  # the job's name, or the line that names the error
     repos: tuple[str, ...]
@@ -49,14 +52,18 @@ class Flake:
 
 @dataclass(frozen=True, slots=True)
 class Flakiest:
-    """The same failures twice: by the job they broke, and by the error (for a failed test: the test)."""
+    """The same failures twice: by the job they broke, and by the error (for
+    a failed test: the test).
+    """
 
     jobs: tuple[Flake, ...]  # most minutes first
     tests: tuple[Flake, ...]
 
 
 def flakiest(index: DocumentIndex, where: Where | None = None) -> Flakiest:
-    """The flaky jobs and tests among the matching documents, by the flags that history has set in them."""
+    """The flaky jobs and tests among the matching documents, by the flags
+    that history has set in them.
+    """
     chosen = narrowed(where or Where(), equals={"b_flaky_suspected": True})
     failures = [attempt for attempt in failed_attempts(index, chosen) if attempt.tells]
     lost = losses(index, failures)
@@ -77,7 +84,9 @@ def flakiest(index: DocumentIndex, where: Where | None = None) -> Flakiest:
 def evidence_for(
     index: DocumentIndex, attempt: Attempt, storm_types: Collection[str] = STORM_TYPES
 ) -> FlakyEvidence | None:
-    """What history says of one failed attempt; None when its fingerprint is generic or missing and so proves nothing."""
+    """What history says of one failed attempt; None when its fingerprint is generic or
+    missing and so proves nothing.
+    """
     if not attempt.tells:
         return None
     return evidence_of(index, [attempt], storm_types)[attempt.id]
@@ -86,13 +95,16 @@ def evidence_for(
 def evidence_of(
     index: DocumentIndex, failures: Sequence[Attempt], storm_types: Collection[str]
 ) -> dict[str, FlakyEvidence]:
-    """What history says of each of these failed attempts and of those that share a flaky one's fingerprint."""
+    """What history says of each of these failed attempts and of those that share
+    a flaky one's fingerprint.
+    """
     passes = passes_of(index, failures)
     stormy = storms_around(index, failures, storm_types)
     flips = {a.fingerprint for a in failures if a.tells and a.id in passes and a.id not in stormy}
     known = {attempt.id: attempt for attempt in failures}
     others = [a for a in suspects_like(index, flips) if a.id not in known]
-    # A suspect's own hour has decided that it passed later; asked again, so that the order of hours does not matter.
+    # A suspect's own hour has decided that it passed later; asked again, so that the order
+    # of hours does not matter.
     passes |= passes_of(index, others)
     stormy |= storms_around(index, others, storm_types)
     scheduled = scheduled_branches(index, {a.repo for a in failures}) if flips else frozenset()
@@ -110,7 +122,9 @@ def passes_of(index: DocumentIndex, failures: Iterable[Attempt]) -> dict[str, st
 
 
 def storms_around(index: DocumentIndex, failures: Sequence[Attempt], types: Collection[str]) -> dict[str, int]:
-    """Which attempts stand in a storm, of these and of those around them: one question a stretch of time."""
+    """Which attempts stand in a storm, of these and of those around them: one
+    question a stretch of time.
+    """
     found: dict[str, int] = {}
     for near in _stretches([a for a in in_order(failures) if a.group and a.type in types]):
         start, end = near[0].when - STORM_TIME, near[-1].when + STORM_TIME
@@ -144,7 +158,9 @@ def scheduled_branches(index: DocumentIndex, repos: Collection[str]) -> frozense
 
 
 def _stretches(attempts: Sequence[Attempt]) -> list[list[Attempt]]:
-    """Runs of attempts that lie no further apart than a storm is long, so that a late re-run asks for no weeks."""
+    """Runs of attempts that lie no further apart than a storm is long, so that a late
+    re-run asks for no weeks.
+    """
     found: list[list[Attempt]] = []
     for attempt in attempts:
         if found and attempt.when - found[-1][-1].when <= 2 * STORM_TIME:

@@ -1,7 +1,8 @@
-"""Flaky flags, and the type that follows from them: what a job's document and its steps' should say. Pure.
+"""Flaky flags, and the type that follows from them: what a job's document and
+its steps' should say. Pure.
 
-What belongs here: evidence -> fields. Does not: deciding what is flaky (`flakiness.py`), asking all of history
-(`history_pass.py`).
+What belongs here: evidence -> fields. Does not: deciding what is flaky (`flakiness.py`), asking all
+of history (`history_pass.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from ci_metrics.index.base import Body, Document
 #: The type that only history (or the log's own word) may give.
 FLAKY_TYPE = "flaky_test"
 
-#: What the log alone says of a flaky test. An outage of the network, a full disk and the like keep the type of their cause.
+#: What the log alone says of a flaky test. An outage of the network, a full disk and the like keep
+#: the type of their cause.
 TEST_TYPES = frozenset({"assertion_failure", "runtime_error", "timeout"})
 
 #: The categories that an outage has.
@@ -27,7 +29,9 @@ STORM_TYPES = frozenset({"infrastructure_error", "network_error"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagRules:
-    """Which categories mean what, in the taxonomy in force: a project's own kinds of the ten are added to theirs."""
+    """Which categories mean what, in the taxonomy in force: a project's own kinds of
+    the ten are added to theirs.
+    """
 
     storm_types: frozenset[str] = STORM_TYPES
     test_types: frozenset[str] = TEST_TYPES
@@ -35,7 +39,9 @@ class FlagRules:
 
 
 def flag_rules(taxonomy: Taxonomy) -> FlagRules:
-    """What a taxonomy calls an outage, a test's failure and a flaky test: a project's kinds of the ten count as theirs."""
+    """What a taxonomy calls an outage, a test's failure and a flaky test: a project's kinds
+    of the ten count as theirs.
+    """
 
     def kinds_of(parents: frozenset[str]) -> frozenset[str]:
         return frozenset(name for name in taxonomy.names if taxonomy.parent_of(name) in parents)
@@ -48,7 +54,9 @@ def flag_rules(taxonomy: Taxonomy) -> FlagRules:
 
 
 def flags_within(documents: Sequence[Document], rules: FlagRules) -> Changes:
-    """The flags that these documents prove of themselves: of an hour's, since a run's attempts all belong to its hour."""
+    """The flags that these documents prove of themselves: of an hour's, since a run's
+    attempts all belong to its hour.
+    """
     attempts = [attempt_of(document) for document in documents if document.kind == "jobs"]
     said = flaky_evidence(
         (attempt for attempt in attempts if attempt.failed),
@@ -60,7 +68,9 @@ def flags_within(documents: Sequence[Document], rules: FlagRules) -> Changes:
 
 
 def flag_changes(documents: Sequence[Document], said: Mapping[str, FlakyEvidence], rules: FlagRules) -> Changes:
-    """The fields in which jobs and their failed steps differ from what the evidence (by the job's document id) says."""
+    """The fields in which jobs and their failed steps differ from what the evidence (by
+    the job's document id) says.
+    """
     return {
         (document.kind, document.id): diff
         for document, job in failed_with_jobs(documents)
@@ -70,7 +80,9 @@ def flag_changes(documents: Sequence[Document], said: Mapping[str, FlakyEvidence
 
 
 def _wanted(body: Body, said: FlakyEvidence | None, rules: FlagRules) -> Body:
-    """The flags, and the type, that a job's document should have. Flags that are not true are absent."""
+    """The flags, and the type, that a job's document should have. Flags
+    that are not true are absent.
+    """
     suspected = said is not None and said.suspected
     confirmed = said is not None and said.confirmed
     wanted: Body = {
@@ -79,7 +91,8 @@ def _wanted(body: Body, said: FlakyEvidence | None, rules: FlagRules) -> Body:
         "s_error_type": body.get("s_error_type"),
         "s_error_base_type": body.get("s_error_base_type"),
     }
-    # The nested error keeps what the log alone said, so that the type can be given back when the evidence is gone.
+    # The nested error keeps what the log alone said, so that the type can be given back
+    # when the evidence is gone.
     own = root_error(body).get("s_error_type")
     if rules.flaky_type is None or own is None or body.get("s_error_source") == "human":
         return wanted

@@ -1,11 +1,13 @@
-"""Groups of failures over jobs, branches and repositories: computed from documents, never by incrementing counters.
+"""Groups of failures over jobs, branches and repositories: computed from documents, never
+by incrementing counters.
 
-What belongs here: which failures are one group, since when, how often, at what price, whether it is new or spiking. Does
-not: what makes two failures one group (`logs/fingerprint.py`), showing them.
+What belongs here: which failures are one group, since when, how often, at what price, whether it is
+new or spiking. Does not: what makes two failures one group (`logs/fingerprint.py`), showing them.
 
-Everything follows from the documents as they are now, so redoing an hour changes nothing, and when a new version of the
-fingerprint's algorithm has rewritten history's documents, its groups have history's dates. Until it has, a group that looks new is
-looked for among those of other versions (`earlier_groups.py`).
+Everything follows from the documents as they are now, so redoing an hour changes nothing, and when
+a new version of the fingerprint's algorithm has rewritten history's documents, its groups have
+history's dates. Until it has, a group that looks new is looked for among those of other versions
+(`earlier_groups.py`).
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from ci_metrics.history.period import Period, oldest_failure, period_of
 from ci_metrics.history.time_range import moment_of
 from ci_metrics.index.base import DocumentIndex, Where
 
-#: A group is spiking when so many different runs failed with it lately, and so many times more than usual.
+#: A group is spiking when so many different runs failed with it lately, and so many
+#: times more than usual.
 SPIKE_RUNS = 5
 SPIKE_FACTOR = 3.0
 
@@ -38,7 +41,9 @@ EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """One group of failures. `first_seen` is of all history; the rest is of the documents that were asked for."""
+    """One group of failures. `first_seen` is of all history; the rest is of the
+    documents that were asked for.
+    """
 
     id: str
     error_type: str  # the most common; "" when none is classified
@@ -63,7 +68,9 @@ class Group:
 
 
 def groups(index: DocumentIndex, where: Where | None = None) -> list[Group]:
-    """The groups among the matching failed jobs, most frequent first. Failures without a group count only in the shares."""
+    """The groups among the matching failed jobs, most frequent first. Failures without a group
+    count only in the shares.
+    """
     chosen = where or Where()
     failures = failed_attempts(index, chosen)
     members: dict[str, list[Attempt]] = defaultdict(list)
@@ -102,7 +109,9 @@ def groups(index: DocumentIndex, where: Where | None = None) -> list[Group]:
 
 
 def first_seen(index: DocumentIndex, seen: Mapping[str, datetime], period: Period) -> dict[str, datetime]:
-    """When each group was seen first in all history. `seen`: when first among the documents that were asked for."""
+    """When each group was seen first in all history. `seen`: when first among the
+    documents that were asked for.
+    """
     if period.everything:
         return dict(seen)
     return _first_ever(index, {name: ((name,), moment) for name, moment in seen.items()})
@@ -114,7 +123,8 @@ def spikes(
     period: Period,
     names: Mapping[str, Collection[str]] | None = None,
 ) -> frozenset[str]:
-    """The groups that far more runs fail with lately than usual. One run with many jobs is one: a matrix is no spike.
+    """The groups that far more runs fail with lately than usual. One run with many jobs is
+    one: a matrix is no spike.
 
     `names`: what other versions of the algorithm call them.
     """
@@ -141,7 +151,9 @@ def _tells(found: Sequence[Attempt]) -> bool:
 
 
 def _first_ever(index: DocumentIndex, groups: Mapping[str, tuple[Sequence[str], datetime]]) -> dict[str, datetime]:
-    """Group -> when it was seen first, given all its names and when among what was asked for: one question for all."""
+    """Group -> when it was seen first, given all its names and when among what was asked
+    for: one question for all.
+    """
     names = sorted({name for called, _ in groups.values() for name in called})
     first = {name: moment_of(time) for name, time in index.earliest("jobs", "s_error_group", names).items()}
     return {
@@ -151,7 +163,9 @@ def _first_ever(index: DocumentIndex, groups: Mapping[str, tuple[Sequence[str], 
 
 
 def _steps(index: DocumentIndex, members: Mapping[str, Sequence[Attempt]]) -> dict[str, str]:
-    """The step in which each group's newest failure stands: a job's own fields do not name it, its root error does."""
+    """The step in which each group's newest failure stands: a job's own fields do not
+    name it, its root error does.
+    """
     newest = {found[-1].id: name for name, found in members.items()}
     bodies = index.get("jobs", sorted(newest))
     return {newest[id_]: str(root_error(body).get("s_step_name") or "") for id_, body in bodies.items()}

@@ -1,10 +1,12 @@
-"""The history pass: the one later pass over documents, for what only the whole of history can say of an hour's failures.
+"""The history pass: the one later pass over documents, for what only the whole of history can
+say of an hour's failures.
 
-What belongs here: which documents' flags an hour speaks for, in other hours too, and bringing them up to date. Does not: what
-an hour proves of its own runs (`flaky_flags.flags_within`, in the documents when they are written), deciding what is flaky
-(`flakiness.py`).
+What belongs here: which documents' flags an hour speaks for, in other hours too, and bringing them
+up to date. Does not: what an hour proves of its own runs (`flaky_flags.flags_within`, in the
+documents when they are written), deciding what is flaky (`flakiness.py`).
 
-The flags follow from the documents alone: doing an hour again, or hours in another order, ends with the same ones.
+The flags follow from the documents alone: doing an hour again, or hours in another
+order, ends with the same ones.
 """
 
 from __future__ import annotations
@@ -35,9 +37,11 @@ class Flagged:
 def run_history_pass(
     index: DocumentIndex, partition: str, *, rules: FlagRules | None = None, before: Collection[str] = ()
 ) -> Flagged:
-    """Bring the flags of one hour's documents up to date, and those of other hours' that the hour's documents speak for.
+    """Bring the flags of one hour's documents up to date, and those of other hours' that the
+    hour's documents speak for.
 
-    `before`: the fingerprints that this returned for the hour last time, so that evidence which is gone is taken back.
+    `before`: the fingerprints that this returned for the hour last time, so that evidence
+    which is gone is taken back.
     """
     chosen = rules or FlagRules()
     hour = failed_attempts(index, Where(equals={"s_partition": partition}))

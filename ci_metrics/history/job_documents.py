@@ -1,7 +1,8 @@
-"""Jobs' documents with those of their failed steps, and changes to them: what flags and labels are put into.
+"""Jobs' documents with those of their failed steps, and changes to them: what
+flags and labels are put into.
 
-What belongs here: which steps carry their job's own error, merging changed fields, writing them. Does not: what changes
-(`flaky_flags.py`, `labels.py`).
+What belongs here: which steps carry their job's own error, merging changed fields, writing them.
+Does not: what changes (`flaky_flags.py`, `labels.py`).
 """
 
 from __future__ import annotations

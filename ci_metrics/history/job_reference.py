@@ -50,7 +50,9 @@ def read_reference(text: str) -> JobReference:
 
 
 def find_job(index: DocumentIndex, reference: JobReference) -> Document | None:
-    """The job's document, the latest attempt's when none was named; None when the index does not hold it."""
+    """The job's document, the latest attempt's when none was named; None when
+    the index does not hold it.
+    """
     if reference.attempt is not None:
         id_ = f"github-job-{reference.job_id}-attempt-{reference.attempt}"
         body = index.get("jobs", [id_]).get(id_)

@@ -1,11 +1,12 @@
 """Labels: what persons say of failures, and what documents say where a label is in force. Pure.
 
-What belongs here: making a label, and the fields that documents have with it and without it. Does not: where labels are kept
-(`orchestration/labels.py`), which documents are derived again (`orchestration/label_documents.py`).
+What belongs here: making a label, and the fields that documents have with it and without it. Does
+not: where labels are kept (`orchestration/labels.py`), which documents are derived again
+(`orchestration/label_documents.py`).
 
-A label is an input of the documents, as logs and verdicts are: it is never all that is known of a failure. The nested
-`errors` of a job keep what the machine said. A label on one job is kept under the job's document id, one on all failures
-like it under their fingerprint; the one on the job wins.
+A label is an input of the documents, as logs and verdicts are: it is never all that is known of a
+failure. The nested `errors` of a job keep what the machine said. A label on one job is kept under
+the job's document id, one on all failures like it under their fingerprint; the one on the job wins.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def label_for(
 ) -> Document:
     """The label on a failed job, or on all failures like it. `fix`: the hint of that category.
 
-    Raises ContractError when the job did not fail, or when all like it are meant but its fingerprint is generic or missing,
-    so that nothing is like it.
+    Raises ContractError when the job did not fail, or when all like it are meant but its
+    fingerprint is generic or missing, so that nothing is like it.
     """
     body = job.body
     if "s_error_state" not in body:
@@ -70,7 +71,9 @@ def label_for(
 
 
 def label_to_withdraw(labels: Labels, job: Document, *, all_like_it: bool) -> Document:
-    """The label of that kind on a job. Raises NotFoundError when there is none: it says which one there is."""
+    """The label of that kind on a job. Raises NotFoundError when there is none:
+    it says which one there is.
+    """
     own = human_key(job.id)
     shared = human_key(str(job.body.get("s_error_fingerprint") or ""))
     if found := labels.get(shared if all_like_it else own):
@@ -83,13 +86,17 @@ def label_to_withdraw(labels: Labels, job: Document, *, all_like_it: bool) -> Do
 
 
 def is_shared(label: Document) -> bool:
-    """Whether a label is on all failures of its fingerprint, not on one job (of which a job without any error has the id)."""
+    """Whether a label is on all failures of its fingerprint, not on one job (of which a job
+    without any error has the id).
+    """
     fingerprint = str(label.body.get("s_error_fingerprint") or "")
     return label.id == human_key(fingerprint) and not fingerprint.startswith("github-job-")
 
 
 def said_at_once(label: Document, labels: Labels) -> list[Document]:
-    """The label and those that carry the same word of the same person under other fingerprints (`orchestration/labels.py` carries them)."""
+    """The label and those that carry the same word of the same person under other fingerprints
+    (`orchestration/labels.py` carries them).
+    """
     same = ("@timestamp", "s_job_id", "s_user_alias", "s_error_type")
     return [
         other
@@ -113,7 +120,8 @@ def labelled(documents: Sequence[Document], labels: Labels, parents: Mapping[str
 
 
 def unlabelled(documents: Sequence[Document], parents: Mapping[str, str]) -> tuple[Changes, tuple[Document, ...]]:
-    """What gives documents back what the machine said, and the jobs of which they do not know it any more.
+    """What gives documents back what the machine said, and the jobs of which
+    they do not know it any more.
 
     They do as long as their `errors` keep the machine's verdict; only a stored hour can say more.
     """

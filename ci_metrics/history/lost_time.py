@@ -1,6 +1,8 @@
-"""Lost time: the duration of failed attempts and of the re-runs they caused, each second blamed once.
+"""Lost time: the duration of failed attempts and of the re-runs they
+caused, each second blamed once.
 
-What belongs here: the blame, and asking an index for the re-runs. Does not: adding it up by category or group.
+What belongs here: the blame, and asking an index for the re-runs. Does not: adding
+it up by category or group.
 """
 
 from __future__ import annotations
@@ -30,17 +32,21 @@ class Failed(Protocol):
 
 
 def losses(index: DocumentIndex, failures: Sequence[Failed]) -> dict[str, float]:
-    """Seconds lost to each failed attempt, by document id: its own, and those of the re-runs it caused."""
+    """Seconds lost to each failed attempt, by document id: its own, and those
+    of the re-runs it caused.
+    """
     again = lost_seconds(runs_that_ran_again(index, {failure.run_id for failure in failures}))
     return {failure.id: again.get(failure.id, failure.seconds) for failure in failures}
 
 
 def lost_seconds(attempts: Iterable[Attempt]) -> dict[str, float]:
-    """Seconds lost to each failed attempt, by document id. `attempts`: all of each run that has failures, passed ones too.
+    """Seconds lost to each failed attempt, by document id. `attempts`: all of each run that has
+    failures, passed ones too.
 
-    A failed attempt loses its own duration. A later attempt of the same job that did not fail is the failed one's loss as
-    well. A job that had passed and ran again all the same (somebody re-ran the whole run) is shared equally between the
-    failed jobs of the attempt before. A job that had not run before (it waited for a failed one) loses nothing.
+    A failed attempt loses its own duration. A later attempt of the same job that did not fail is
+    the failed one's loss as well. A job that had passed and ran again all the same (somebody re-ran
+    the whole run) is shared equally between the failed jobs of the attempt before. A job that had
+    not run before (it waited for a failed one) loses nothing.
     """
     lost: dict[str, float] = {}
     runs: dict[tuple[str, str], list[Attempt]] = defaultdict(list)

@@ -1,15 +1,19 @@
-"""What each number counts, said once: what is drawn in HTML, in SQL, in Dashboards and in pandas is made from here.
+"""What each number counts, said once: what is drawn in HTML, in SQL, in Dashboards and in
+pandas is made from here.
 
-What belongs here: the conditions on a job's (or step's) document, and their four languages. Does not: counting.
+What belongs here: the conditions on a job's (or step's) document, and their four
+languages. Does not: counting.
 
-    failure        GitHub's conclusions failure, timed_out and startup_failure, but no gate; a cancelled job only when a cause
-                   was found
+    failure        GitHub's conclusions failure, timed_out and startup_failure, but no gate; a
+                   cancelled job only when a cause was found
     gate           a job that only waits for others: it failed because they did
-    failure rate   failures among COUNTED, which are failures and passes: `avg` of FAILURE over COUNTED
+    failure rate   failures among COUNTED, which are failures and passes: `avg` of FAILURE over
+                   COUNTED
     unexplained    failures without a category
     flaky          failures that history suspects (SUSPECTED), or confirms as well (CONFIRMED)
     failed time    the duration of failures: what SQL and Dashboards can add up
-    lost time      failed time and the re-runs that each failure caused (`lost_time.py`): needs a run's other attempts
+    lost time      failed time and the re-runs that each failure caused (`lost_time.py`): needs a
+                   run's other attempts
 """
 
 from __future__ import annotations
@@ -25,13 +29,17 @@ Value = str | bool
 
 
 class Condition(Protocol):
-    """Something that holds for a document or does not; a missing field never holds, so that `Not` of it does."""
+    """Something that holds for a document or does not; a missing field never holds,
+    so that `Not` of it does.
+    """
 
     def holds(self, body: Mapping[str, Any]) -> bool:
         """For one document."""
 
     def mask(self, frame: pd.DataFrame) -> pd.Series[bool]:
-        """For each row of a frame with the documents' fields as columns; a column that is not there is a missing field."""
+        """For each row of a frame with the documents' fields as columns; a column that is not
+        there is a missing field.
+        """
 
     @property
     def sql(self) -> str:
@@ -157,14 +165,15 @@ class Not:
     painless = property(lambda self: f"(!{self.of.painless})")
 
 
-#: GitHub's conclusions that mean "this did not work". A cancelled job joins them only when a cause was found: most are
-#: cancelled by a newer push or by a person, and would drown the failures.
+#: GitHub's conclusions that mean "this did not work". A cancelled job joins them only when a cause
+#: was found: most are cancelled by a newer push or by a person, and would drown the failures.
 FAILED_STATUSES = ("failure", "startup_failure", "timed_out")
 
 #: The statuses that a failure may have: what an index is asked for before `FAILURE` decides.
 MAYBE_FAILED = (*FAILED_STATUSES, "cancelled")
 
-#: A job that only waits for others and repeats that they failed, as the verdict on it says. It is told with those others.
+#: A job that only waits for others and repeats that they failed, as the verdict on it says. It is
+#: told with those others.
 _REPEATS_OTHERS = Both(Is("s_error_state", ("no_error_found",)), Has("s_classifier_version"))
 GATE = Both(Is("s_status", FAILED_STATUSES), _REPEATS_OTHERS)
 

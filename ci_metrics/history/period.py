@@ -1,8 +1,9 @@
 """The period that groups are judged over: what is recent, what came before, where the new begins.
 
-What belongs here: reading a period from the conditions of a question, or from the failures it found. Does not: judging
-groups. Two kinds: a stretch of time (its last day is recent, the week before that is usual), and one hourly partition (it is
-recent, the week of partitions before it is usual).
+What belongs here: reading a period from the conditions of a question, or from the failures it
+found. Does not: judging groups. Two kinds: a stretch of time (its last day is recent, the week
+before that is usual), and one hourly partition (it is recent, the week of partitions before it is
+usual).
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ _KEY = "%Y-%m-%dT%H"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """What was asked for, as a period. `before`: the documents that say what is usual, from the week that ends at
-    `usual_until`; `length`: of the recent stretch that is compared with it."""
+    """What was asked for, as a period. `before`: the documents that say what is usual, from the
+    week that ends at `usual_until`; `length`: of the recent stretch that is compared with it."""
 
     new_from: datetime | None  # None: new is what was never seen before these very documents
     recent_from: datetime | None  # None: everything that was found
@@ -47,12 +48,16 @@ class Period:
         return self.recent_from is None or attempt.when >= self.recent_from
 
     def lengths_before(self, oldest: datetime | None) -> float:
-        """How many times the recent stretch fits into the usual one; at least once, and no oftener than history (since `oldest`) has."""
+        """How many times the recent stretch fits into the usual one; at least once, and no
+        oftener than history (since `oldest`) has.
+        """
         since = self.usual_until - USUAL
         return max((self.usual_until - (max(since, oldest) if oldest else since)) / self.length, 1.0)
 
     def is_new(self, first_seen: datetime, first_here: datetime) -> bool:
-        """Whether a group is new: seen first in all history at `first_seen`, and among what was found at `first_here`."""
+        """Whether a group is new: seen first in all history at `first_seen`, and among what
+        was found at `first_here`.
+        """
         return first_seen >= (first_here if self.new_from is None else self.new_from)
 
 
@@ -83,7 +88,9 @@ def oldest_failure(index: DocumentIndex) -> datetime | None:
 
 
 def has_earlier_failures(index: DocumentIndex, partition: str) -> bool:
-    """Whether the index holds failures of hours before this one: without any there is nothing to compare with."""
+    """Whether the index holds failures of hours before this one: without any there
+    is nothing to compare with.
+    """
     where = Where(equals={"s_status": MAYBE_FAILED}, ranges={"s_partition": (None, partition)})
     return any(True for _ in index.scan("jobs", where, fields=(TIME,), limit=1))
 

@@ -1,7 +1,7 @@
 """What the index knows of one pull request's newest commit.
 
-What belongs here: which runs and jobs count, what failed, what else history says of it, what is missing. Does not: wording
-(`pr_comment.py`), GitHub (`github/comments.py`).
+What belongs here: which runs and jobs count, what failed, what else history says of it, what is
+missing. Does not: wording (`pr_comment.py`), GitHub (`github/comments.py`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class FailedJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequest:
-    """A pull request's newest commit in the index. `gaps` says in words what is not known yet: green is not final then."""
+    """A pull request's newest commit in the index. `gaps` says in words what is not known
+    yet: green is not final then.
+    """
 
     repo: str
     number: int
@@ -71,7 +73,9 @@ def read_pull_request(
     now: datetime,
     gaps: Sequence[str] = (),
 ) -> PullRequest:
-    """Read the newest commit's runs. `base` "": guessed; `head`: the commit that GitHub names, to notice that it is not here yet."""
+    """Read the newest commit's runs. `base` "": guessed; `head`: the commit that GitHub names,
+    to notice that it is not here yet.
+    """
     base = base or guess_base(index, repo)
     runs = _newest_runs(index, repo, number)
     commit = str(runs[0].body.get("s_commit_sha") or "") if runs else ""
@@ -106,7 +110,9 @@ def read_pull_request(
 
 
 def guess_base(index: DocumentIndex, repo: str) -> str:
-    """The branch that scheduled runs ran on, else the base-like branch with most pushes, else main."""
+    """The branch that scheduled runs ran on, else the base-like branch
+    with most pushes, else main.
+    """
     scheduled = sorted(branch for _, branch in scheduled_branches(index, {repo}))
     if scheduled:
         return scheduled[0]
@@ -116,7 +122,9 @@ def guess_base(index: DocumentIndex, repo: str) -> str:
 
 
 def _newest_runs(index: DocumentIndex, repo: str, number: int) -> list[Document]:
-    """The newest commit's runs in their latest attempts, one per workflow and event, newest first."""
+    """The newest commit's runs in their latest attempts, one per
+    workflow and event, newest first.
+    """
     where = Where(equals={"s_repo": repo, "s_pr_id": str(number)})
     wanted = (
         "s_workflow_id",
@@ -146,7 +154,9 @@ def _newest_runs(index: DocumentIndex, repo: str, number: int) -> list[Document]
 
 
 def _newest_jobs(index: DocumentIndex, run_ids: Sequence[str]) -> list[Document]:
-    """Each job of these runs in its latest attempt: a re-run of failed jobs runs only those again."""
+    """Each job of these runs in its latest attempt: a re-run of failed
+    jobs runs only those again.
+    """
     if not run_ids:
         return []
     newest: dict[tuple[str, str], Document] = {}
@@ -173,7 +183,9 @@ def _failed_jobs(
 
 
 def _on_base(index: DocumentIndex, fingerprints: set[str], repo: str, base: str, since: datetime) -> dict[str, OnBase]:
-    """The base branch's own failures with these fingerprints. A fork's branch may have the same name: its runs are left out."""
+    """The base branch's own failures with these fingerprints. A fork's branch may have the same
+    name: its runs are left out.
+    """
     if not fingerprints:
         return {}
     equals = {"s_repo": repo, "s_branch": base, "s_error_fingerprint": tuple(sorted(fingerprints))}

@@ -1,6 +1,7 @@
 """Finding failures: the filters of `ci-metrics search`, answered alike by both indices.
 
-What belongs here: filters to conditions, wildcards, what to suggest when a name does not exist. Does not: printing.
+What belongs here: filters to conditions, wildcards, what to suggest when a name does not
+exist. Does not: printing.
 """
 
 from __future__ import annotations
@@ -24,13 +25,16 @@ _WILD = "*?"
 _ONLY_JOBS = frozenset({"errors", "l_queue_time_sec", "s_runner_labels", "s_runner_prefix"})
 
 
-#: Values that a message lists where none is like the one asked for: all the categories, and the most frequent of more.
+#: Values that a message lists where none is like the one asked for: all the categories, and the
+#: most frequent of more.
 SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What is looked for; "" means anything. Names may hold `*` and `?`; `text` is words, all of which must occur."""
+    """What is looked for; "" means anything. Names may hold `*` and `?`; `text` is
+    words, all of which must occur.
+    """
 
     type: str = field(default="", metadata={"field": "s_error_type"})
     state: str = field(default="", metadata={"field": "s_error_state"})
@@ -46,7 +50,9 @@ class Filters:
 
     @property
     def kind(self) -> Kind:
-        """Steps are looked at when a step is asked for: a failed step's document carries its own error."""
+        """Steps are looked at when a step is asked for: a failed step's
+        document carries its own error.
+        """
         return "steps" if self.step else "jobs"
 
 
@@ -88,7 +94,9 @@ def conditions(index: DocumentIndex, filters: Filters) -> Where:
 
 
 def repositories(index: DocumentIndex, asked: str) -> tuple[str, ...]:
-    """The index's repositories that names separated by commas stand for; () for "". Raises SettingsError as `find_failures`."""
+    """The index's repositories that names separated by commas stand for; () for "". Raises
+    SettingsError as `find_failures`.
+    """
     names = [name.strip() for name in asked.split(",") if name.strip()]
     return tuple(dict.fromkeys(found for name in names for found in _values(index, "jobs", "s_repo", "repo", name)))
 
@@ -108,7 +116,9 @@ def _types(index: DocumentIndex, kind: Kind, name: str, option: str, asked: str)
 
 
 def _values(index: DocumentIndex, kind: Kind, name: str, option: str, asked: str) -> tuple[str, ...]:
-    """The index's own values that an asked name stands for. Raises SettingsError as `find_failures`."""
+    """The index's own values that an asked name stands for. Raises
+    SettingsError as `find_failures`.
+    """
     found = _there(index, kind, name, asked)
     if found or _wild(asked):
         return found or (asked,)  # a pattern that fits nothing finds nothing
@@ -122,7 +132,9 @@ def _values(index: DocumentIndex, kind: Kind, name: str, option: str, asked: str
 
 
 def _there(index: DocumentIndex, kind: Kind, name: str, asked: str) -> tuple[str, ...]:
-    """The values of a field, in documents that may have failed, that an asked name or pattern fits."""
+    """The values of a field, in documents that may have failed, that an
+    asked name or pattern fits.
+    """
     wild = _wild(asked)
     if not wild and next(index.scan(kind, Where(equals={name: asked}), fields=(name,), limit=1), None):
         return (asked,)

@@ -1,7 +1,7 @@
 """The stretch of time that people ask about, and how they write it.
 
-What belongs here: parsing moments, the default stretch, its buckets. Does not: reading anything but the newest and oldest
-document's time. All times are UTC.
+What belongs here: parsing moments, the default stretch, its buckets. Does not: reading anything but
+the newest and oldest document's time. All times are UTC.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class Window:
 
     @property
     def step(self) -> Step:
-        """The bucket that keeps a chart readable: hours for two days, days for four months, then weeks."""
+        """The bucket that keeps a chart readable: hours for two days, days
+        for four months, then weeks.
+        """
         return "hour" if self.days <= 2 else "day" if self.days <= 120 else "week"
 
     @property
@@ -96,9 +98,11 @@ def moment_of(text: str) -> datetime:
 
 
 def parse_moment(text: str, now: datetime, option: str, *, end: bool = False) -> datetime:
-    """What a person wrote: `2026-11-20`, `2026-11-20T05`, `2026-11-20T05:30`, or `36h`, `7d`, `2w` before `now`.
+    """What a person wrote: `2026-11-20`, `2026-11-20T05`, `2026-11-20T05:30`, or
+    `36h`, `7d`, `2w` before `now`.
 
-    With `end`, a date alone means the end of that day, and an hour alone the end of that hour. Raises SettingsError naming `option`.
+    With `end`, a date alone means the end of that day, and an hour alone the end of that hour.
+    Raises SettingsError naming `option`.
     """
     ago = _AGO.fullmatch(text.strip().lower())
     if ago:
@@ -116,7 +120,9 @@ def parse_moment(text: str, now: datetime, option: str, *, end: bool = False) ->
 
 
 def asked_window(since: str | None, until: str | None, now: datetime) -> Window | None:
-    """The stretch between two options as written; None when neither is given. Raises SettingsError when it is empty."""
+    """The stretch between two options as written; None when neither is given. Raises
+    SettingsError when it is empty.
+    """
     if since is None and until is None:
         return None
     end = parse_moment(until, now, "--to", end=True) if until else now
@@ -131,8 +137,9 @@ def asked_window(since: str | None, until: str | None, now: datetime) -> Window 
 def default_window(index: DocumentIndex, now: datetime, repos: Sequence[str] = ()) -> Window:
     """The last `DEFAULT_DAYS` days that the index knows of, in whole days.
 
-    It ends with today; when nothing is that young (a sample, a stopped ingestion), with the newest document's day. It
-    starts no earlier than the oldest document's day, so that a young index has no empty weeks.
+    It ends with today; when nothing is that young (a sample, a stopped ingestion), with the
+    newest document's day. It starts no earlier than the oldest document's day, so that a young
+    index has no empty weeks.
     """
     repo = {"s_repo": tuple(repos)} if repos else {}
     newest = _edge(index, Where(equals=repo), "-" + TIME)

@@ -1,6 +1,7 @@
 """What fails most: rows of `ci-metrics top`, answered alike by both indices.
 
-What belongs here: counting failures by one thing, with rates and lost time. Does not: printing, groups (`groups.py`).
+What belongs here: counting failures by one thing, with rates and lost time. Does not:
+printing, groups (`groups.py`).
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ _OF_FAILURES = frozenset({"s_error_group", "s_error_type", "s_error_state"})
 
 @dataclass(slots=True)
 class TopRow:
-    """One thing that fails. `jobs` counts those that passed or failed, None where there is no such count."""
+    """One thing that fails. `jobs` counts those that passed or failed, None
+    where there is no such count.
+    """
 
     name: str
     failed: int = 0

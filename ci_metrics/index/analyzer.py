@@ -1,4 +1,6 @@
-"""Words of a text, as our OpenSearch analyzer (`mappings.py`) makes them, so that both indices find the same."""
+"""Words of a text, as our OpenSearch analyzer (`mappings.py`) makes them, so that
+both indices find the same.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ def analyzed_words(text: str) -> frozenset[str]:
 
 
 def has_all(wanted: frozenset[str], texts: Iterable[str]) -> bool:
-    """Whether each wanted word stands in any of the texts. A search without a word finds nothing."""
+    """Whether each wanted word stands in any of the texts. A search
+    without a word finds nothing.
+    """
     found: set[str] = set()
     for text in texts:
         found |= analyzed_words(text)

@@ -1,4 +1,6 @@
-"""What documents say of annotations: counts by level, and their messages as one text, cut visibly."""
+"""What documents say of annotations: counts by level, and their messages
+as one text, cut visibly.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ from collections.abc import Sequence
 from ci_metrics.index.base import Body
 from ci_metrics.models import Annotation
 
-#: Characters of all messages together; GitHub allows 64 KB for one message and 50 annotations a step.
+#: Characters of all messages together; GitHub allows 64 KB for one message and
+#: 50 annotations a step.
 MESSAGES_CHARACTERS = 10_000
 
 
@@ -24,7 +27,9 @@ def annotation_fields(annotations: Sequence[Annotation]) -> Body:
 
 
 def messages_text(annotations: Sequence[Annotation], budget: int = MESSAGES_CHARACTERS) -> str:
-    """One line or more per annotation, failures first; the last line says what was cut, where something was."""
+    """One line or more per annotation, failures first; the last line says what was
+    cut, where something was.
+    """
     rank = {"failure": 0, "warning": 1}
     lines = [
         f"[{annotation.level}] {annotation.message.strip() or annotation.title}"

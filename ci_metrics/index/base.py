@@ -46,7 +46,9 @@ class Written:
 
 
 class DocumentIndex(Protocol):
-    """Documents by id, by filter, counted by field. OpenSearch and the embedded index pass the same tests."""
+    """Documents by id, by filter, counted by field. OpenSearch and the embedded
+    index pass the same tests.
+    """
 
     @property
     def location(self) -> str:
@@ -58,14 +60,17 @@ class DocumentIndex(Protocol):
     def upsert(self, documents: Iterable[Document]) -> Written:
         """Write documents, replacing those of the same id; of two with one id the later stays.
 
-        Raises IndexWriteError naming each refused document (the first twenty) and why, after the others were written.
+        Raises IndexWriteError naming each refused document (the first twenty) and why,
+        after the others were written.
         """
 
     def create(self, document: Document) -> bool:
         """Write a document only if its id is free; whether it was. Atomic across processes."""
 
     def update(self, kind: Kind, changes: Mapping[str, Body]) -> int:
-        """Merge fields into existing documents (id -> fields; None removes a field); how many there were."""
+        """Merge fields into existing documents (id -> fields; None removes a
+        field); how many there were.
+        """
 
     def get(self, kind: Kind, ids: Sequence[str]) -> dict[str, Body]:
         """The bodies of those ids that exist."""
@@ -79,22 +84,27 @@ class DocumentIndex(Protocol):
         sort: str = "",
         limit: int | None = None,
     ) -> Iterator[Document]:
-        """All matching documents; `fields` narrows the body, `sort` is a field name, "-" before it for descending.
+        """All matching documents; `fields` narrows the body, `sort` is a field name, "-"
+        before it for descending.
 
-        Documents without the sort field come last either way. Raises ContractError on a field that the kind has not or that
-        cannot be compared: a typing error is no empty answer.
+        Documents without the sort field come last either way. Raises ContractError on a field that
+        the kind has not or that cannot be compared: a typing error is no empty answer.
         """
 
     def count_by(self, kind: Kind, by: str, where: Where | None = None) -> dict[str, int]:
-        """How many matching documents have each value of a field, most frequent first; those without it are not counted.
+        """How many matching documents have each value of a field, most frequent first; those
+        without it are not counted.
 
-        Booleans count as "true" and "false", each element of a list for itself. Raises ContractError as `scan` does.
+        Booleans count as "true" and "false", each element of a list for itself. Raises
+        ContractError as `scan` does.
         """
 
     def earliest(self, kind: Kind, by: str, values: Sequence[str], of: str = "@timestamp") -> dict[str, str]:
-        """For each of these values of the field `by`, the earliest of a date field among the documents that have it.
+        """For each of these values of the field `by`, the earliest of a date field among
+        the documents that have it.
 
-        Values without such a document are left out. One question for many values: history asks it for each group of an hour.
+        Values without such a document are left out. One question for many values: history asks it
+        for each group of an hour.
         """
 
     def delete(self, kind: Kind, ids: Sequence[str]) -> int:

@@ -11,12 +11,16 @@ from ci_metrics.index.base import Body
 
 
 def present(body: Body) -> Body:
-    """The body without fields that have no value (0, 0.0 and False are values), its text safe to send."""
+    """The body without fields that have no value (0, 0.0 and False are
+    values), its text safe to send.
+    """
     return {name: _safe(value) for name, value in body.items() if value is not None and value != "" and value != []}
 
 
 def _safe(value: Any) -> Any:
-    """Half a surrogate pair (JSON allows it, UTF-8 does not) would have a server refuse the whole request it is in."""
+    """Half a surrogate pair (JSON allows it, UTF-8 does not) would have a server refuse
+    the whole request it is in.
+    """
     if isinstance(value, list):
         return [_safe(item) for item in value]
     if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value if character > "\ud7ff"):

@@ -1,4 +1,6 @@
-"""The field reference (docs/documents.md) from the table of fields: `python -m ci_metrics.index.describe > docs/documents.md`."""
+"""The field reference (docs/documents.md) from the table of fields: `python -m
+ci_metrics.index.describe > docs/documents.md`.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Documents from records: the contract's ids and bodies of workflows, jobs and steps.
 
-What belongs here: which value goes into which field of a run's, a job's and a step's document, and the digest that tells
-an unchanged document. Does not: what a verdict says (`error_fields.py`), mappings, writing.
+What belongs here: which value goes into which field of a run's, a job's and a step's document,
+and the digest that tells an unchanged document. Does not: what a verdict says
+(`error_fields.py`), mappings, writing.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def step_id(job: Job, step: Step) -> str:
 
 
 def workflow_document(run: Run, jobs: Iterable[Job], provenance: Provenance | None = None) -> Document:
-    """One attempt of a run. `jobs`: those of this attempt; others of the run are left out of counts and times."""
+    """One attempt of a run. `jobs`: those of this attempt; others of the run are
+    left out of counts and times.
+    """
     own = [job for job in jobs if job.run_id == run.run_id and job.run_attempt == run.run_attempt]
     ended = _run_ended(run, own)
     starts = [job.started_at for job in own if job.started_at is not None and job.conclusion != "skipped"]
@@ -74,7 +77,9 @@ def workflow_document(run: Run, jobs: Iterable[Job], provenance: Provenance | No
 def job_document(
     run: Run, job: Job, outcome: JobOutcome | None = None, provenance: Provenance | None = None
 ) -> Document:
-    """One job of one attempt. `outcome`: what classification says of it; None or state `off`: no error fields at all."""
+    """One job of one attempt. `outcome`: what classification says of it; None or state
+    `off`: no error fields at all.
+    """
     body = {
         **_common(run, job.run_attempt, job.conclusion or job.status),
         **_times(
@@ -107,7 +112,9 @@ def step_documents(
 
 
 def document_digest(document: Document) -> str:
-    """What the document says, in short: equal digests need no second write, whichever Dagster run made them."""
+    """What the document says, in short: equal digests need no second write,
+    whichever Dagster run made them.
+    """
     body = {name: value for name, value in document.body.items() if name not in _NOT_DIGESTED}
     text = json.dumps([document.kind, document.id, body], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -176,7 +183,9 @@ def _times(
 
 
 def _run_ended(run: Run, jobs: Sequence[Job]) -> datetime | None:
-    """GitHub gives a run no completion time, and its `updated_at` moves for other reasons later on; its last job's does not."""
+    """GitHub gives a run no completion time, and its `updated_at` moves for other reasons later
+    on; its last job's does not.
+    """
     if not run.finished:
         return None
     ends = [job.completed_at for job in jobs]
@@ -187,7 +196,9 @@ def _run_ended(run: Run, jobs: Sequence[Job]) -> datetime | None:
 
 
 def _queued_at(run: Run, job: Job) -> datetime | None:
-    """When the job began to wait: a re-run job may still carry the first attempt's creation time."""
+    """When the job began to wait: a re-run job may still carry the
+    first attempt's creation time.
+    """
     if job.created_at is None:
         return None
     if job.run_attempt > 1 and job.run_attempt == run.run_attempt and run.run_started_at is not None:

@@ -1,10 +1,13 @@
-"""`EmbeddedIndex`: the documents in one SQLite file, for a laptop, for tests and for teams without OpenSearch.
+"""`EmbeddedIndex`: the documents in one SQLite file, for a laptop, for tests and for
+teams without OpenSearch.
 
-What belongs here: running SQL safely from several threads and processes. Does not: the SQL (`embedded_sql.py`), changing the
-schema (`embedded_schema.py`), what a valid body is (`validation.py`).
+What belongs here: running SQL safely from several threads and processes. Does not:
+the SQL (`embedded_sql.py`), changing the schema (`embedded_schema.py`), what a valid
+body is (`validation.py`).
 
-Writes take the lock at once (`BEGIN IMMEDIATE`) and wait for their turn: deferred transactions that upgrade later are
-refused, not queued, and lose writes. WAL lets readers go on while somebody writes.
+Writes take the lock at once (`BEGIN IMMEDIATE`) and wait for their turn: deferred
+transactions that upgrade later are refused, not queued, and lose writes. WAL lets readers go
+on while somebody writes.
 """
 
 from __future__ import annotations
@@ -51,7 +54,8 @@ BUSY_SECONDS = 60.0
 #: Documents per transaction: long enough to be fast, short enough for others to get their turn.
 BATCH = 1_000
 
-#: Pages that the log beside the file may grow to before they are moved into it: moving them twice as seldom saves a tenth.
+#: Pages that the log beside the file may grow to before they are moved into it: moving them twice
+#: as seldom saves a tenth.
 LOG_PAGES = 4_000
 
 #: Ids per query, below SQLite's limit of parameters.
@@ -59,7 +63,9 @@ IDS = 500
 
 
 class EmbeddedIndex:
-    """A `DocumentIndex` in one SQLite file; any number of threads and processes may use it at once."""
+    """A `DocumentIndex` in one SQLite file; any number of threads and
+    processes may use it at once.
+    """
 
     def __init__(self, path: Path) -> None:
         """The file and its folder are made at the first use."""
@@ -282,7 +288,8 @@ def _has_words(text: str, *values: str | None) -> bool:
     return has_all(analyzed_words(text), [value for value in values if value is not None])
 
 
-#: Without what `json.loads` and `json.dumps` do around it: an encoder each time, a search for spaces.
+#: Without what `json.loads` and `json.dumps` do around it: an encoder each
+#: time, a search for spaces.
 _from_json = json.JSONDecoder().raw_decode
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 

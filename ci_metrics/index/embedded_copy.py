@@ -1,6 +1,7 @@
 """The embedded index's file as a whole: copied while others use it, checked, put back.
 
-What belongs here: these copies. Does not: documents (`embedded.py`), archives (`orchestration/backup.py`).
+What belongs here: these copies. Does not: documents (`embedded.py`), archives
+(`orchestration/backup.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from ci_metrics.private_files import make_file, make_folder
 
 
 def copy_index(source: Path, target: Path) -> None:
-    """Copy the file as it is at one moment, whoever writes to it meanwhile. Raises PermanentError when it is damaged."""
+    """Copy the file as it is at one moment, whoever writes to it meanwhile. Raises
+    PermanentError when it is damaged.
+    """
     make_file(target)
     with closing(_opened(source)) as from_, closing(_opened(target)) as to:
         try:
@@ -26,7 +29,9 @@ def copy_index(source: Path, target: Path) -> None:
 
 
 def check_index(path: Path, name: str) -> None:
-    """Raises ContractError when a file, called `name`, is no embedded index; PermanentError when a later version's."""
+    """Raises ContractError when a file, called `name`, is no embedded index;
+    PermanentError when a later version's.
+    """
     with closing(_opened(path)) as connection:
         try:
             said = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
@@ -39,7 +44,9 @@ def check_index(path: Path, name: str) -> None:
 
 
 def put_back(source: Path, target: Path) -> None:
-    """Replace what `target` holds by what `source` does, in one transaction; processes that have it open go on with that."""
+    """Replace what `target` holds by what `source` does, in one transaction; processes that
+    have it open go on with that.
+    """
     make_folder(target.parent)
     try:
         copy_index(source, target)

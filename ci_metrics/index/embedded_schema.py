@@ -1,13 +1,15 @@
 """Bringing the file of the embedded index up to date: tables, indexes, views, statistics.
 
-What belongs here: comparing what a file has with what is wanted, and making the rest. Does not: what is wanted (`embedded_sql.py`),
-documents.
+What belongs here: comparing what a file has with what is wanted, and making the rest. Does not:
+what is wanted (`embedded_sql.py`), documents.
 
-`user_version` says what a file has. Each step towards ours is a transaction of its own and may be done twice: a process that dies
-goes on with the next one, two that begin at once share the work, and nobody waits for more than one step.
+`user_version` says what a file has. Each step towards ours is a transaction of its own and may be
+done twice: a process that dies goes on with the next one, two that begin at once share the work,
+and nobody waits for more than one step.
 
-Up to version 0.1 that number was a hash, and a process made everything again where it was not its own. What is left for one that
-still runs is a view in its table's place: it can read, its writes and its rebuilding are refused, so it and ours never take turns.
+Up to version 0.1 that number was a hash, and a process made everything again where it was not its
+own. What is left for one that still runs is a view in its table's place: it can read, its writes
+and its rebuilding are refused, so it and ours never take turns.
 """
 
 from __future__ import annotations
@@ -27,13 +29,15 @@ SCHEMA = 2
 #: The hashes of 0.1 are larger (all but one in 16,000), and no file has seen so many changes.
 MOST_SCHEMAS = 1_000
 
-#: Bytes of a page of a new file: an upsert of 3 KB costs a tenth less CPU time than with SQLite's 4,096.
+#: Bytes of a page of a new file: an upsert of 3 KB costs a tenth less CPU time
+#: than with SQLite's 4,096.
 PAGE_BYTES = 8_192
 
 #: Documents of 0.1 that are moved in one transaction: some 0.3 s.
 MOVED = 5_000
 
-#: Entries of each index that are looked at for statistics: all of a million would take seconds and change no plan.
+#: Entries of each index that are looked at for statistics: all of a million would take
+#: seconds and change no plan.
 SAMPLED = 1_000
 
 #: Statistics are made when there are this many documents, and again at so many times more.
@@ -42,7 +46,9 @@ GROWTH = 4
 
 
 def check_schema(connection: sqlite3.Connection, location: str) -> bool:
-    """Whether the file has all that this version needs. Raises PermanentError when a newer version has changed it."""
+    """Whether the file has all that this version needs. Raises PermanentError when a
+    newer version has changed it.
+    """
     (number,) = connection.execute("PRAGMA user_version").fetchone()
     if SCHEMA < number < MOST_SCHEMAS:
         raise PermanentError(
@@ -72,7 +78,9 @@ def bring_up_to_date(connection: sqlite3.Connection, location: str) -> None:
 
 
 def keep_statistics(connection: sqlite3.Connection, kind: Kind) -> None:
-    """Look at the documents anew when there are many more than last time: without statistics SQLite reads a million for five."""
+    """Look at the documents anew when there are many more than last time: without statistics
+    SQLite reads a million for five.
+    """
     known = 0
     if "sqlite_stat1" in _made(connection, "table"):
         row = connection.execute("SELECT stat FROM sqlite_stat1 WHERE tbl = ? LIMIT 1", (table_name(kind),)).fetchone()
@@ -83,14 +91,18 @@ def keep_statistics(connection: sqlite3.Connection, kind: Kind) -> None:
 
 
 def last_row(connection: sqlite3.Connection, kind: Kind) -> int:
-    """The highest row number: each new document gets the next one, one that is written again keeps its own."""
+    """The highest row number: each new document gets the next one, one that is
+    written again keeps its own.
+    """
     (row,) = connection.execute(f"SELECT max(rowid) FROM {table_name(kind)}").fetchone()
     return int(row or 0)
 
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """A write: it takes the lock at once, so that it waits for its turn and is not refused later."""
+    """A write: it takes the lock at once, so that it waits for its turn
+    and is not refused later.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -1,9 +1,11 @@
 """The embedded index's tables, views and conditions, as SQL made from the table of fields.
 
-What belongs here: SQL text and its parameters. Does not: running it, bringing a file up to date (`embedded_schema.py`).
+What belongs here: SQL text and its parameters. Does not: running it, bringing a file up to
+date (`embedded_schema.py`).
 
-Each kind has a table `<kind>_rows(id, ..., body)` with a column for each field that an index is made of, and a view `<kind>` with
-one column a field, named as in the documents (only `@timestamp` loses its @). `job_errors` has a row per entry of `errors`.
+Each kind has a table `<kind>_rows(id, ..., body)` with a column for each field that an index is
+made of, and a view `<kind>` with one column a field, named as in the documents (only `@timestamp`
+loses its @). `job_errors` has a row per entry of `errors`.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ from ci_metrics.index.fields import (
 )
 from ci_metrics.index.times import bound
 
-#: The indexes of each kind, each with the question that it answers. Each one costs an upsert some 1.3 us of its 50, so a field that
-#: is asked for once a day has none.
+#: The indexes of each kind, each with the question that it answers. Each one costs an upsert some
+#: 1.3 us of its 50, so a field that is asked for once a day has none.
 INDEXES: Mapping[Kind, tuple[tuple[str, ...], ...]] = {
     "workflows": (
         ("@timestamp",),
@@ -91,7 +93,9 @@ def column(name: str) -> str:
 
 
 def columns_of(body: Body, names: Iterable[str]) -> list[Any]:
-    """What the columns of these fields hold: a keyword too long to be searched counts as absent, as in OpenSearch."""
+    """What the columns of these fields hold: a keyword too long to be searched counts as
+    absent, as in OpenSearch.
+    """
     return [None if value.__class__ is str and len(value) > IGNORE_ABOVE else value for value in map(body.get, names)]
 
 
@@ -103,7 +107,9 @@ def value_in_body(field: Field, body: str = "body") -> str:
 
 @cache
 def upsert_sql(kind: Kind, *, replacing: bool = True) -> str:
-    """Write one document: its id, the values of `column_fields`, its body. `replacing`: also one that is there already."""
+    """Write one document: its id, the values of `column_fields`, its body. `replacing`: also
+    one that is there already.
+    """
     columns = ["id", *(column(field.name) for field in column_fields(kind)), "body"]
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
     return (
@@ -152,12 +158,16 @@ def indexes(kind: Kind) -> dict[str, str]:
 
 
 def condition(kind: Kind, where: Where | None) -> tuple[str, list[Any]]:
-    """A WHERE clause ("" when everything matches) and its parameters. Raises ContractError on a field that cannot be asked for."""
+    """A WHERE clause ("" when everything matches) and its parameters. Raises ContractError on a
+    field that cannot be asked for.
+    """
     return _joined([*_in_columns(kind, where), *_in_bodies(kind, where)])
 
 
 def present_sql(kind: Kind, name: str) -> str:
-    """Whether a document has the field. Raises ContractError when no document of the kind can have it."""
+    """Whether a document has the field. Raises ContractError when no
+    document of the kind can have it.
+    """
     field = known_field(kind, name)
     if field.many:
         return f"EXISTS (SELECT 1 FROM {_each(field)} WHERE length(value) <= {IGNORE_ABOVE})"
@@ -165,7 +175,9 @@ def present_sql(kind: Kind, name: str) -> str:
 
 
 def counting_sql(kind: Kind, by: str, where: Where | None) -> tuple[str, list[Any]]:
-    """(value, count) rows of a field's values. Raises ContractError on a field that cannot be counted by."""
+    """(value, count) rows of a field's values. Raises ContractError on a field
+    that cannot be counted by.
+    """
     field = countable_field(kind, by)
     clause, parameters = condition(kind, where)
     if field.many:
@@ -176,7 +188,9 @@ def counting_sql(kind: Kind, by: str, where: Where | None) -> tuple[str, list[An
 
 
 def earliest_sql(kind: Kind, by: str, values: Sequence[str], of: str) -> tuple[str, list[Any]]:
-    """(value, the smallest of `of`) rows for those values of `by`. Raises ContractError on fields that cannot be compared."""
+    """(value, the smallest of `of`) rows for those values of `by`. Raises ContractError on
+    fields that cannot be compared.
+    """
     clause, parameters = condition(kind, Where(equals={by: values}))
     value, smallest = _value(kind, exact_field(kind, by)), _value(kind, exact_field(kind, of))
     sql = f"SELECT {value} AS value, min({smallest}) AS first FROM {table_name(kind)}{clause} GROUP BY value"
@@ -186,7 +200,8 @@ def earliest_sql(kind: Kind, by: str, values: Sequence[str], of: str) -> tuple[s
 def ordering_sql(kind: Kind, sort: str) -> str:
     """An ORDER BY: documents without the field last either way.
 
-    Nothing more, not even for ties: with it SQLite reads and sorts a million documents for the newest one.
+    Nothing more, not even for ties: with it SQLite reads and sorts a million
+    documents for the newest one.
     """
     value = _value(kind, exact_field(kind, sort.removeprefix("-")))
     return f" ORDER BY {value} DESC" if sort.startswith("-") else f" ORDER BY {value} NULLS LAST"
@@ -195,8 +210,9 @@ def ordering_sql(kind: Kind, sort: str) -> str:
 def sorted_sql(kind: Kind, where: Where | None, sort: str, limit: int) -> tuple[str, list[Any]]:
     """Ids and bodies in the order of a field that has a column; `limit`: -1 for all.
 
-    First which rows, in order, as the columns say; then their bodies one after the other, until there are enough that fit. SQLite
-    would carry the bodies through the sort, and look at all of them. It keeps the order of an inner query that has a LIMIT.
+    First which rows, in order, as the columns say; then their bodies one after the other, until
+    there are enough that fit. SQLite would carry the bodies through the sort, and look at all of
+    them. It keeps the order of an inner query that has a LIMIT.
     """
     chosen, parameters = _joined(_in_columns(kind, where))
     rest, conditions = _joined(_in_bodies(kind, where))
@@ -217,7 +233,8 @@ def _in_columns(kind: Kind, where: Where | None) -> list[tuple[str, list[Any]]]:
 def _in_bodies(kind: Kind, where: Where | None) -> list[tuple[str, list[Any]]]:
     found = [(sql, values) for name, sql, values in _clauses(kind, where or Where()) if name not in column_names(kind)]
     if where is not None and where.text:
-        # First whether a word stands anywhere: reading texts out of JSON and into words costs ten times as much.
+        # First whether a word stands anywhere: reading texts out of JSON and into words
+        # costs ten times as much.
         found += [("body LIKE ?", [f"%{word}%"]) for word in _findable(where.text)]
         texts = ", ".join(_value(kind, fields_of(kind)[name]) for name in text_fields(kind))
         found.append((f"has_words(?, {texts})", [where.text]))
@@ -249,7 +266,9 @@ def _joined(clauses: Sequence[tuple[str, list[Any]]]) -> tuple[str, list[Any]]:
 
 
 def _findable(text: str) -> list[str]:
-    """The words that LIKE finds whatever their case: it knows that of ASCII only. A Kelvin sign is a k in lower case."""
+    """The words that LIKE finds whatever their case: it knows that of ASCII only. A Kelvin
+    sign is a k in lower case.
+    """
     return sorted(word.replace("k", "_") for word in analyzed_words(text) if word.isascii())
 
 

@@ -1,7 +1,7 @@
 """What documents say of errors: the error fields of failed jobs and failed steps.
 
-What belongs here: which part of an error and its verdict goes into which field. Does not: how a verdict came about, the
-verdict index (`verdict_documents.py`).
+What belongs here: which part of an error and its verdict goes into which field. Does not: how a
+verdict came about, the verdict index (`verdict_documents.py`).
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ _NO_CAUSE = frozenset({"no_error_found", "no_log"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOutcome:
-    """What classification says of one failed job: its state and its errors with their verdicts, root cause first.
+    """What classification says of one failed job: its state and its errors with their
+    verdicts, root cause first.
 
-    `flaky_suspected` and `flaky_confirmed` come from history; None: not known, and the fields stay absent. `parents`: a
-    project's own category -> the one of the ten that its taxonomy names as its parent.
+    `flaky_suspected` and `flaky_confirmed` come from history; None: not known, and the
+    fields stay absent. `parents`: a project's own category -> the one of the ten that its
+    taxonomy names as its parent.
     """
 
     state: ErrorState
@@ -45,7 +47,9 @@ class JobOutcome:
 
 
 def job_error_fields(job: Job, outcome: JobOutcome) -> Body:
-    """The error fields of a failed job: its root cause's, and all of them in `errors`. {} when the state is `off`."""
+    """The error fields of a failed job: its root cause's, and all of them in `errors`.
+    {} when the state is `off`.
+    """
     if outcome.state == "off":
         return {}
     return {
@@ -58,7 +62,9 @@ def job_error_fields(job: Job, outcome: JobOutcome) -> Body:
 
 
 def step_error_fields(job: Job, step: Step, outcome: JobOutcome) -> Body:
-    """The error fields of a failed step: its own error's; `no_error_found` where the job's errors lie in other steps."""
+    """The error fields of a failed step: its own error's; `no_error_found` where the job's
+    errors lie in other steps.
+    """
     if outcome.state == "off":
         return {}
     own = [(error, verdict) for error, verdict in outcome.verdicts if _stands_in(error, step, job)]
@@ -76,9 +82,11 @@ def step_error_fields(job: Job, step: Step, outcome: JobOutcome) -> Body:
 
 
 def log_url(job: Job, error: ExtractedError) -> str | None:
-    """The error's line on GitHub's page of the job; its step's first line when the line within the step is not known.
+    """The error's line on GitHub's page of the job; its step's first line when the line
+    within the step is not known.
 
-    GitHub counts the lines of each step from 1, so a line of the raw log would point at another one.
+    GitHub counts the lines of each step from 1, so a line of the raw log
+    would point at another one.
     """
     if not job.html_url or error.step_number is None:
         return job.html_url or None
@@ -123,7 +131,8 @@ def _fields(job: Job, state: ErrorState, error: ExtractedError, verdict: Verdict
         "s_error_base_type": parents.get(kind, kind) if kind else None,
         **evidence_fields(error, verdict),
         "s_error_log_url": log_url(job, error),
-        # A failure without a cause of its own (a gate that repeats another job's) is no member of any cause.
+        # A failure without a cause of its own (a gate that repeats another job's) is
+        # no member of any cause.
         "s_error_fingerprint": (error.fingerprint or verdict.fingerprint) if state not in _NO_CAUSE else None,
         "s_error_group": error.group if state not in _NO_CAUSE else None,
         "b_error_generic": True if error.generic else None,
@@ -131,7 +140,9 @@ def _fields(job: Job, state: ErrorState, error: ExtractedError, verdict: Verdict
 
 
 def verdict_fields(state: ErrorState, verdict: Verdict) -> Body:
-    """What a verdict says, as far as its state lets it: no type unless classified, no source where nobody said anything."""
+    """What a verdict says, as far as its state lets it: no type unless classified, no source
+    where nobody said anything.
+    """
     said = state in _SAID
     return {
         "s_error_type": verdict.error_type if state == "classified" else None,
@@ -146,7 +157,9 @@ def verdict_fields(state: ErrorState, verdict: Verdict) -> Body:
 
 
 def evidence_fields(error: ExtractedError | None, verdict: Verdict) -> Body:
-    """The quoted lines and the first one's number; without a quote the line of the error's headline."""
+    """The quoted lines and the first one's number; without a quote the
+    line of the error's headline.
+    """
     if verdict.evidence:
         return {
             "s_error_evidence": "\n".join(evidence.text for evidence in verdict.evidence),

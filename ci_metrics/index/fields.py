@@ -1,7 +1,8 @@
 """The one table of the documents' fields: name, type, which documents carry it, what it means.
 
-What belongs here: the table and look-ups in it. Does not: mappings, validation and docs/documents.md, which are made from it.
-The prefix of a name says its type: `s_` string, `l_` long, `f_` float, `b_` boolean, `ts_` date.
+What belongs here: the table and look-ups in it. Does not: mappings, validation and
+docs/documents.md, which are made from it. The prefix of a name says its type: `s_` string, `l_`
+long, `f_` float, `b_` boolean, `ts_` date.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ FieldType = Literal["keyword", "text", "long", "float", "boolean", "date", "nest
 
 KINDS: tuple[Kind, ...] = ("workflows", "jobs", "steps", "verdicts")
 
-#: Longer keywords are stored but cannot be searched, counted or sorted by (OpenSearch refuses terms over 32,766 bytes).
+#: Longer keywords are stored but cannot be searched, counted or sorted by (OpenSearch refuses
+#: terms over 32,766 bytes).
 IGNORE_ABOVE = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. `many`: its value is a list. `in_errors`: the entries of the nested `errors` carry it too."""
+    """One field. `many`: its value is a list. `in_errors`: the entries of the
+    nested `errors` carry it too.
+    """
 
     name: str
     type: FieldType
@@ -199,7 +203,9 @@ def known_field(kind: Kind, name: str) -> Field:
 
 
 def exact_field(kind: Kind, name: str) -> Field:
-    """The field, when it can be compared and sorted by. Raises ContractError when there is none or it is text or nested."""
+    """The field, when it can be compared and sorted by. Raises ContractError when there is
+    none or it is text or nested.
+    """
     field = known_field(kind, name)
     if field.type in ("text", "nested"):
         raise ContractError(f"“{name}” is {field.type}: it can be searched for words, not compared or sorted by")
@@ -207,7 +213,9 @@ def exact_field(kind: Kind, name: str) -> Field:
 
 
 def countable_field(kind: Kind, name: str) -> Field:
-    """The field, when its values can be counted. Raises ContractError when there is none or each value is its own."""
+    """The field, when its values can be counted. Raises ContractError when there is none
+    or each value is its own.
+    """
     field = exact_field(kind, name)
     if field.type in ("float", "date"):
         raise ContractError(f"“{name}” is a {field.type}: count documents in a range of it instead")

@@ -1,6 +1,7 @@
 """OpenSearch mappings and index templates, made from the table of fields.
 
-What belongs here: what OpenSearch is told of our fields. Does not: telling it (`opensearch_setup.py`).
+What belongs here: what OpenSearch is told of our fields. Does not: telling
+it (`opensearch_setup.py`).
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import Any
 from ci_metrics.index.base import Kind
 from ci_metrics.index.fields import ERROR_FIELDS, IGNORE_ABOVE, Field, fields_of
 
-#: Higher than templates with broad patterns usually have; ours match one index name each. An operator's template with a higher
-#: one takes its place: what it leaves out of the mappings is added to the index.
+#: Higher than templates with broad patterns usually have; ours match one index name each. An
+#: operator's template with a higher one takes its place: what it leaves out of the mappings
+#: is added to the index.
 TEMPLATE_PRIORITY = 500
 
-#: Our analyzer: words of letters, digits and underscores, so that `test_a` finds “tests/test_a.py”, which the standard one
-#: keeps together. `analyzer.py` does the same. Cut, because one term over 32,766 bytes would refuse its whole document.
+#: Our analyzer: words of letters, digits and underscores, so that `test_a` finds “tests/test_a.py”,
+#: which the standard one keeps together. `analyzer.py` does the same. Cut, because one term over
+#: 32,766 bytes would refuse its whole document.
 ANALYZER = "ci_metrics_words"
 WORD_CHARACTERS = 255
 
@@ -31,13 +34,17 @@ def properties_of(fields: Iterable[Field], analyzer: str = ANALYZER) -> dict[str
 
 
 def mapping_of(kind: Kind) -> dict[str, Any]:
-    """The whole explicit mapping of one kind of document: an unknown field is refused, not guessed."""
+    """The whole explicit mapping of one kind of document: an unknown
+    field is refused, not guessed.
+    """
     return {"dynamic": "strict", "properties": properties_of(fields_of(kind).values())}
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How an index is laid out on the server. None: the server's own number of shards, a replica where there is a second node."""
+    """How an index is laid out on the server. None: the server's own number of shards, a replica
+    where there is a second node.
+    """
 
     shards: int | None = None
     replicas: int | None = None
@@ -45,7 +52,9 @@ class Layout:
 
 
 def template_of(kind: Kind, index: str, layout: Layout) -> dict[str, Any]:
-    """A composable index template that matches this one index name, or those of its months, and nothing else."""
+    """A composable index template that matches this one index name, or those of its
+    months, and nothing else.
+    """
     return {
         "index_patterns": [f"{index}-2*.*" if layout.by_month else index],
         "priority": TEMPLATE_PRIORITY,
@@ -59,7 +68,9 @@ def template_of(kind: Kind, index: str, layout: Layout) -> dict[str, Any]:
 
 
 def index_settings(layout: Layout) -> dict[str, Any]:
-    """Shards, replicas, our analyzer. Without a number of replicas a single node's cluster is not yellow."""
+    """Shards, replicas, our analyzer. Without a number of replicas a single
+    node's cluster is not yellow.
+    """
     index: dict[str, Any] = {"auto_expand_replicas": "0-1"}
     if layout.replicas is not None:
         index = {"number_of_replicas": layout.replicas}

@@ -1,6 +1,7 @@
 """Settings -> the index they name.
 
-What belongs here: choosing the index and where each kind of document goes. Does not: reading or writing.
+What belongs here: choosing the index and where each kind of document goes.
+Does not: reading or writing.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ REQUEST_SECONDS = 60
 
 
 def open_index(settings: Settings) -> DocumentIndex:
-    """OpenSearch when the settings name indices, else the embedded index. Connects at the first use; close it when done.
+    """OpenSearch when the settings name indices, else the embedded index. Connects at the
+    first use; close it when done.
 
-    Raises SettingsError when ERROR_CLASSIFICATION_INDEX is neither an index name nor an index address.
+    Raises SettingsError when ERROR_CLASSIFICATION_INDEX is neither an index
+    name nor an index address.
     """
     if settings.workflow_index is None or settings.job_index is None or settings.steps_index is None:
         return EmbeddedIndex(settings.data_dir / EMBEDDED_FILE)
@@ -70,7 +73,8 @@ def _open_opensearch(settings: Settings, addresses: dict[Kind, str]) -> Document
 
 
 def _client(settings: Settings, host: str, auth: tuple[str, str] | None) -> OpenSearch:
-    """Certificates are checked, against SSL_CERT_FILE where it is set; a request is repeated on 502, 503, 504 and timeouts.
+    """Certificates are checked, against SSL_CERT_FILE where it is set; a request is repeated on
+    502, 503, 504 and timeouts.
 
     Another node is asked then, where OPENSEARCH_HOSTS names some.
     """
@@ -93,7 +97,9 @@ def _client(settings: Settings, host: str, auth: tuple[str, str] | None) -> Open
 
 
 def _signer(settings: Settings) -> object:
-    """Signs requests as Amazon's services want it, with what the environment, a profile or the machine's role gives."""
+    """Signs requests as Amazon's services want it, with what the environment, a profile or
+    the machine's role gives.
+    """
     from opensearchpy import Urllib3AWSV4SignerAuth
 
     try:

@@ -1,7 +1,7 @@
 """`OpenSearchIndex`: the documents in OpenSearch, through opensearch-py.
 
-What belongs here: reading and writing. Does not: templates and mappings (`opensearch_setup.py`), the wording of queries and
-of errors, settings (`open.py`).
+What belongs here: reading and writing. Does not: templates and mappings (`opensearch_setup.py`),
+the wording of queries and of errors, settings (`open.py`).
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ class OpenSearchIndex:
         return ", ".join(dict.fromkeys(target.label for target in self._targets.values()))
 
     def ensure(self) -> None:
-        """As the protocol says. Raises ContractError naming the fields of an existing index that cannot hold ours."""
+        """As the protocol says. Raises ContractError naming the fields of an existing
+        index that cannot hold ours.
+        """
         for kind, target in self._targets.items():
             with explained(target.label):
                 self._templated[kind] = prepare(target.client, kind, target.index, target.layout, datetime.now(UTC))
@@ -82,7 +84,9 @@ class OpenSearchIndex:
         self._ensured = True
 
     def upsert(self, documents: Iterable[Document]) -> Written:
-        """As the protocol says. Raises TransientError when the server stays too busy or cannot be reached."""
+        """As the protocol says. Raises TransientError when the server stays too
+        busy or cannot be reached.
+        """
         self._ensure_once()
         created = written = 0
         refused: list[tuple[str, str]] = []
@@ -256,7 +260,9 @@ class OpenSearchIndex:
                 refused.append((document.id, f"cannot be sent: {error}"))
 
     def _index_of(self, document: Document) -> str:
-        """Where a new document goes: with months, to that of its partition, which never changes. Raises ValueError without one."""
+        """Where a new document goes: with months, to that of its partition, which never changes.
+        Raises ValueError without one.
+        """
         target = self._targets[document.kind]
         if not target.layout.by_month:
             return target.index
@@ -272,7 +278,9 @@ class OpenSearchIndex:
         return name
 
     def _spread(self, kind: Kind) -> bool:
-        """Whether a name stands for several indices: then a document may be in any, and must be written where it is."""
+        """Whether a name stands for several indices: then a document may be in any, and
+        must be written where it is.
+        """
         target = self._targets[kind]
         with explained(target.label):
             aliased = target.client.indices.get_alias(name=target.index, params={"ignore": [404]})
@@ -283,7 +291,9 @@ class OpenSearchIndex:
         return {hit["_id"]: hit["_index"] for hit in self._hits(kind, ids)} if self._spread(kind) else None
 
     def _hits(self, kind: Kind, ids: Sequence[str], *, bodies: bool = False) -> Iterator[dict[str, Any]]:
-        """The documents of these ids, in whichever index. A search sees what was written only after a refresh."""
+        """The documents of these ids, in whichever index. A search sees what was
+        written only after a refresh.
+        """
         target = self._targets[kind]
         with explained(target.label):
             target.client.indices.refresh(index=target.index)

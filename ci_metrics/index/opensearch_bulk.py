@@ -1,10 +1,12 @@
-"""Many changes of documents in few requests: how large, how many at once, what is sent again, what is refused for ever.
+"""Many changes of documents in few requests: how large, how many at once, what is sent again,
+what is refused for ever.
 
 What belongs here: bulk requests. Does not: which documents, into which index (`opensearch.py`).
 
-A request that is too large for the server, or for a proxy before it (413), is sent again in halves, and later ones are no larger;
-they grow again to the setting where it was only slow. One document that spoils its request (400) is found in the same way. So what
-remains refused is one document each, with the server's reason, and everything else is written.
+A request that is too large for the server, or for a proxy before it (413), is sent again in halves,
+and later ones are no larger; they grow again to the setting where it was only slow. One document
+that spoils its request (400) is found in the same way. So what remains refused is one document
+each, with the server's reason, and everything else is written.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ CHUNK_BYTES = 5 * 1024 * 1024
 #: Requests are made no smaller than this by a slow server; a 413 may ask for less.
 FEW_BYTES = 256 * 1024
 
-#: Seconds after which an answer is so slow that the next requests are smaller, or so quick that they are larger.
+#: Seconds after which an answer is so slow that the next requests are smaller, or so
+#: quick that they are larger.
 SLOW = 20
 QUICK = 2
 
@@ -61,7 +64,9 @@ class Change:
 
 @dataclass(slots=True)
 class RequestSize:
-    """How large requests to one server are now. Shared by the threads that send; a lost update costs nothing."""
+    """How large requests to one server are now. Shared by the threads that send; a
+    lost update costs nothing.
+    """
 
     most: int  # the setting
     now: int = 0
@@ -92,7 +97,9 @@ class RequestSize:
 
 @dataclass(slots=True)
 class Bulk:
-    """Sends changes to one server. `refused`: (id, reason) of each document that it will never take."""
+    """Sends changes to one server. `refused`: (id, reason) of each
+    document that it will never take.
+    """
 
     client: OpenSearch
     where: str  # the index, for people
@@ -103,7 +110,8 @@ class Bulk:
     def send(self, changes: Iterable[Change]) -> Iterator[str]:
         """The result word of each change that was made, in order.
 
-        Raises TransientError when the server stays too busy or cannot be reached, PermanentError when it refuses everything.
+        Raises TransientError when the server stays too busy or cannot be reached, PermanentError
+        when it refuses everything.
         """
         sending: deque[Future[list[str]]] = deque()
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="bulk") as pool:
@@ -115,7 +123,9 @@ class Bulk:
                 yield from sending.popleft().result()
 
     def _chunks(self, changes: Iterable[Change]) -> Iterator[tuple[list[Change], bool]]:
-        """Changes of one request, and whether the one before must be answered first: it changes a document of this one too."""
+        """Changes of one request, and whether the one before must be answered first: it changes
+        a document of this one too.
+        """
         chunk: list[Change] = []
         size, again, on_the_way = 0, False, set[tuple[str, str]]()
         for change in changes:

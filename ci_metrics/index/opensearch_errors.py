@@ -44,7 +44,8 @@ class JsonTransport(Transport):
 
 @contextmanager
 def explained(where: str, *, leaving: Collection[int] = ()) -> Iterator[None]:
-    """Turn what opensearch-py raises inside into our exceptions; `where` names the index for people.
+    """Turn what opensearch-py raises inside into our exceptions; `where`
+    names the index for people.
 
     `leaving`: HTTP statuses that the caller has an answer to.
     """

@@ -1,6 +1,8 @@
-"""Templates, indices and mappings on an OpenSearch server: made where missing, completed where an older team made them.
+"""Templates, indices and mappings on an OpenSearch server: made where missing, completed
+where an older team made them.
 
-What belongs here: preparing an index, and comparing its mappings with ours. Does not: what our mappings are, documents.
+What belongs here: preparing an index, and comparing its mappings with ours. Does not: what
+our mappings are, documents.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ SETTING = {
     "verdicts": "ERROR_CLASSIFICATION_INDEX",
 }
 
-#: Types of an existing field that hold our values and answer our questions as well as our own choice does.
+#: Types of an existing field that hold our values and answer our questions as well
+#: as our own choice does.
 _AS_GOOD = {
     "keyword": {"keyword", "wildcard"},
     "text": {"text", "match_only_text"},
@@ -52,9 +55,10 @@ _AS_GOOD = {
 def prepare(client: OpenSearch, kind: Kind, index: str, layout: Layout, now: datetime) -> bool:
     """Template and index, made where they are missing; an existing index gets the fields it lacks.
 
-    `now` says which month's index is made where there is none yet. Returns whether there is a template: an index that is made later
-    must bring its own mappings otherwise. Raises ContractError naming each field of an existing index that
-    cannot hold ours, and an index that stands where the alias of the months should.
+    `now` says which month's index is made where there is none yet. Returns whether there is a
+    template: an index that is made later must bring its own mappings otherwise. Raises
+    ContractError naming each field of an existing index that cannot hold ours, and an index that
+    stands where the alias of the months should.
     """
     made = index
     if layout.by_month:
@@ -86,7 +90,9 @@ def make_index(
     templated: bool,
     ignore: Collection[int] = (400,),
 ) -> None:
-    """Make an index where there is none. What its template says holds, so that an operator's own may take the place of ours."""
+    """Make an index where there is none. What its template says holds, so that an operator's own
+    may take the place of ours.
+    """
     body: dict[str, Any] = {"aliases": {alias: {}}} if layout.by_month else {}
     if not templated:
         body |= {"settings": index_settings(layout), "mappings": mapping_of(kind)}
@@ -100,7 +106,9 @@ def month_of(index: str, moment: datetime | str) -> str:
 
 
 def exact_names(client: OpenSearch, kind: Kind, index: str) -> dict[str, str]:
-    """Fields whose exact values stand in a sub-field: an index made by dynamic mapping has text with a keyword inside."""
+    """Fields whose exact values stand in a sub-field: an index made by dynamic mapping has
+    text with a keyword inside.
+    """
     names: dict[str, str] = {}
     for answer in client.indices.get_mapping(index=index).values():
         properties = answer["mappings"].get("properties", {})
@@ -116,7 +124,8 @@ def _put_template(client: OpenSearch, kind: Kind, index: str, layout: Layout) ->
     try:
         client.indices.put_index_template(name=f"ci-metrics-{index}", body=template_of(kind, index, layout))
     except AuthorizationException:
-        # The index itself is made with its mappings; the template only matters when somebody deletes it meanwhile.
+        # The index itself is made with its mappings; the template only matters when
+        # somebody deletes it meanwhile.
         logger.warning("No right to make the index template ci-metrics-%s; going on without it", index)
         return False
     except RequestError as error:

@@ -1,4 +1,6 @@
-"""Times as documents carry them: ISO 8601 in UTC to the second, the resolution of GitHub's own times."""
+"""Times as documents carry them: ISO 8601 in UTC to the second, the
+resolution of GitHub's own times.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from ci_metrics.errors import ContractError
 
 
 def iso(moment: datetime) -> str:
-    """`2026-03-02T05:00:00Z`. A naive datetime is refused with a ContractError: whose midnight would it be?"""
+    """`2026-03-02T05:00:00Z`. A naive datetime is refused with a ContractError:
+    whose midnight would it be?
+    """
     if moment.tzinfo is None:
         raise ContractError(f"time {moment.isoformat()} has no time zone")
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -20,7 +24,9 @@ def iso_or_none(moment: datetime | None) -> str | None:
 
 
 def bound(value: object) -> str:
-    """An end of a range of times: a datetime, or ISO 8601 text (without a zone: UTC). Raises ContractError on other text."""
+    """An end of a range of times: a datetime, or ISO 8601 text (without a zone: UTC). Raises
+    ContractError on other text.
+    """
     if isinstance(value, datetime):
         return iso(value)
     try:
@@ -31,7 +37,9 @@ def bound(value: object) -> str:
 
 
 def seconds_between(start: datetime | None, end: datetime | None) -> int | None:
-    """Whole seconds from start to end; None when one is missing or the result negative: never 0 for “unknown”."""
+    """Whole seconds from start to end; None when one is missing or the result
+    negative: never 0 for “unknown”.
+    """
     if start is None or end is None:
         return None
     seconds = int((end - start).total_seconds())

@@ -1,4 +1,5 @@
-"""Whether a body is what the table of fields promises: the embedded index refuses what OpenSearch's strict mappings refuse.
+"""Whether a body is what the table of fields promises: the embedded index refuses what
+OpenSearch's strict mappings refuse.
 
 What belongs here: checking bodies and naming what is wrong. Does not: writing them.
 """
@@ -34,7 +35,9 @@ def problem_of(kind: Kind, body: Body) -> str | None:
 
 
 def write_error(location: str, failures: Sequence[tuple[str, str]], written: Written | None = None) -> IndexWriteError:
-    """One error for all refused documents: (id, reason) each. `written`: what the others came to."""
+    """One error for all refused documents: (id, reason) each.
+    `written`: what the others came to.
+    """
     named = "; ".join(f"{id_}: {reason}" for id_, reason in failures[:NAMED_FAILURES])
     more = f"; and {len(failures) - NAMED_FAILURES} more" if len(failures) > NAMED_FAILURES else ""
     count = "1 document was" if len(failures) == 1 else f"{len(failures)} documents were"
@@ -44,14 +47,18 @@ def write_error(location: str, failures: Sequence[tuple[str, str]], written: Wri
 
 
 def refused_in(text: str) -> int:
-    """How many documents an error of `write_error` with this text was about; 0 for any other text."""
+    """How many documents an error of `write_error` with this text was
+    about; 0 for any other text.
+    """
     found = _REFUSED.match(text)
     return int(found[1]) if found else 0
 
 
 @cache
 def _classes(kind: Kind | None) -> Mapping[str, type]:
-    """The one class of a field's values where no more than a number's range need be looked at; None: entries of `errors`."""
+    """The one class of a field's values where no more than a number's range need be looked at;
+    None: entries of `errors`.
+    """
     fields = ERROR_FIELDS if kind is None else fields_of(kind)
     return {name: _CLASSES[field.type] for name, field in fields.items() if field.type in _CLASSES and not field.many}
 

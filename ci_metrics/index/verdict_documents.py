@@ -1,6 +1,7 @@
 """The documents of the verdict index: one stored verdict per fingerprint and classifier version.
 
-What belongs here: verdict -> document and back. Does not: jobs and steps, when a verdict is stored or reused.
+What belongs here: verdict -> document and back. Does not: jobs and steps, when a
+verdict is stored or reused.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ def verdict_document(
     user: str = "",
     note: str = "",
 ) -> Document:
-    """One stored verdict. `error`, `repo` and `job_id`: where it was first met; `user` and `note`: when a person gave it.
+    """One stored verdict. `error`, `repo` and `job_id`: where it was first met; `user` and
+    `note`: when a person gave it.
 
-    Raises ContractError when the verdict has no fingerprint or no classifier version: nothing could find it again.
+    Raises ContractError when the verdict has no fingerprint or no classifier version:
+    nothing could find it again.
     """
     if not verdict.fingerprint or not verdict.classifier_version:
         raise ContractError("a verdict without fingerprint and classifier version cannot be stored")
@@ -59,7 +62,9 @@ def verdict_document(
 
 
 def _said_of_no_cause(verdict: Verdict) -> dict[str, object]:
-    """Who said, and how surely, that a job has no cause of its own: job documents do without, reuse of the verdict does not."""
+    """Who said, and how surely, that a job has no cause of its own: job documents do without,
+    reuse of the verdict does not.
+    """
     if verdict.state != "no_error_found":
         return {}
     return {
@@ -70,7 +75,9 @@ def _said_of_no_cause(verdict: Verdict) -> dict[str, object]:
 
 
 def verdict_of(document: Document) -> Verdict:
-    """The verdict a stored document holds; its usage as it was spent then. Inverse of `verdict_document`."""
+    """The verdict a stored document holds; its usage as it was spent then.
+    Inverse of `verdict_document`.
+    """
     body = document.body
     lines, quotes = body.get("l_evidence_lines") or [], str(body.get("s_error_evidence") or "").split("\n")
     return Verdict(

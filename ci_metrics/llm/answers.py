@@ -1,6 +1,7 @@
 """Whether a model's reply is a verdict that stands, and which of two is the better one.
 
-What belongs here: reply -> verdict, or the problem with it. Does not: asking again (`verdicts/model_tries.py`).
+What belongs here: reply -> verdict, or the problem with it. Does not: asking again
+(`verdicts/model_tries.py`).
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ def check_reply(
     annotations: Sequence[Annotation],
     last: bool = False,
 ) -> Verdict:
-    """The verdict in a reply, with proved quotes. Raises AnswerProblemError naming what is wrong with it.
+    """The verdict in a reply, with proved quotes. Raises AnswerProblemError
+    naming what is wrong with it.
 
-    `last`: nothing will be asked again, so that "flaky" said without history becomes unknown instead of a problem.
+    `last`: nothing will be asked again, so that "flaky" said without history becomes
+    unknown instead of a problem.
     """
     if reply.stop != "end":
         raise AnswerProblemError(reply.stop, reply.text)
@@ -56,7 +59,9 @@ def check_reply(
 
 
 def better(first: Verdict | None, second: Verdict) -> Verdict:
-    """The better of two answers on the same failure: one that knows over "unknown", then the surer, then the later one."""
+    """The better of two answers on the same failure: one that knows over "unknown", then the
+    surer, then the later one.
+    """
     if first is None:
         return second
     rank = (first.state != "unknown", first.confidence), (second.state != "unknown", second.confidence)

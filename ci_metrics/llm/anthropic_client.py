@@ -1,7 +1,8 @@
-"""Anthropic's Messages API through its SDK, with structured output, prompt caching and message batches.
+"""Anthropic's Messages API through its SDK, with structured output, prompt
+caching and message batches.
 
-What belongs here: our prompt -> its request, its message -> our reply. Does not: retries and limits (`endpoint.py`),
-what an answer means (`schema.py`).
+What belongs here: our prompt -> its request, its message -> our reply. Does not: retries and limits
+(`endpoint.py`), what an answer means (`schema.py`).
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from ci_metrics.models import Usage
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
 
-# Thinking is billed as output and seldom changes what kind of failure a log shows. These think unless told not to, and
-# may be told (migration guide of claude-haiku-5-5); the others of their generation only take a lower effort.
+# Thinking is billed as output and seldom changes what kind of failure a log shows. These think
+# unless told not to, and may be told (migration guide of claude-haiku-5-5); the others of their
+# generation only take a lower effort.
 _MAY_NOT_THINK = re.compile(r"claude-(?:haiku-5|opus-5(?!-5))")
 _TAKES_EFFORT = re.compile(r"claude-(?:sonnet|opus|fable|mythos)-5")
 
@@ -64,7 +66,8 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
 
     def _send(self, body: dict[str, Any]) -> Message:
         message = self._call(lambda: self._sdk.messages.create(**body))
-        # A proxy's page with status 200 comes back as a string; the SDK does not check what it parses.
+        # A proxy's page with status 200 comes back as a string; the SDK does
+        # not check what it parses.
         if isinstance(message, Message) and isinstance(message.content, list) and message.usage:
             return message
         raise TransientError(f"{self._base_url}: the answer is no message: {str(message)[:120]}")

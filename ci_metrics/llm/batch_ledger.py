@@ -1,7 +1,7 @@
 """What is under way in message batches, kept so that a restart loses and repeats nothing.
 
-What belongs here: the records, the `BatchLedger` protocol, the one over files. Does not: talking to an endpoint
-(`batches.py`).
+What belongs here: the records, the `BatchLedger` protocol, the one over files. Does not: talking to
+an endpoint (`batches.py`).
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ class BatchAsk:
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRecord:
-    """One batch. `submitting`: it may or may not have reached the endpoint; `open`: it did; `done`: all is read."""
+    """One batch. `submitting`: it may or may not have reached the endpoint; `open`: it
+    did; `done`: all is read.
+    """
 
     id: str  # ours
     state: Literal["submitting", "open", "done"]
@@ -103,23 +105,28 @@ class BatchLedger(Protocol):
         """A record's questions."""
 
     def write(self, record: BatchRecord, contents: BatchContents | None = None) -> BatchRecord:
-        """Write a record, replacing the one of its id, whole or not at all; `contents` when they are new. As written."""
+        """Write a record, replacing the one of its id, whole or not at all; `contents` when
+        they are new. As written.
+        """
 
     def spent_since(self, since: datetime) -> float:
         """US dollars that batches sent since then are estimated to cost."""
 
     def note_waiting(self, partition: str, keys: Collection[str]) -> None:
-        """Note for which verdicts an hour waits, in place of what it waited for before; none: it does not wait any more."""
+        """Note for which verdicts an hour waits, in place of what it waited for before; none:
+        it does not wait any more.
+        """
 
     def waiting_partitions(self) -> Mapping[str, Sequence[str]]:
         """The hours that wait, with the keys of the verdicts for which they do."""
 
 
 class FileBatchLedger:
-    """A folder: one small JSON file a batch, written by atomic rename, and its questions compressed beside it.
+    """A folder: one small JSON file a batch, written by atomic rename, and its
+    questions compressed beside it.
 
-    Hours that wait have a file each in `waiting/`: an hour that meets an error which another one has put into a batch waits
-    for it too, and is known after a crash.
+    Hours that wait have a file each in `waiting/`: an hour that meets an error which another one
+    has put into a batch waits for it too, and is known after a crash.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -141,7 +148,9 @@ class FileBatchLedger:
             ) from None
 
     def write(self, record: BatchRecord, contents: BatchContents | None = None) -> BatchRecord:
-        """See BatchLedger. The rename of the record is the commit: files of questions that no record names are removed."""
+        """See BatchLedger. The rename of the record is the commit: files of questions that no
+        record names are removed.
+        """
         make_folder(self._folder)
         if contents is not None:
             name = f"{record.id}.{uuid.uuid4().hex[:8]}.zst"

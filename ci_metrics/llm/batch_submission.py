@@ -1,7 +1,8 @@
-"""Batches on their way to the endpoint: cut into chunks, noted before they are sent, found again after a crash.
+"""Batches on their way to the endpoint: cut into chunks, noted before they are sent,
+found again after a crash.
 
-What belongs here: sending, and what a process that died while it sent has left. Does not: which questions may be sent
-(`batches.py`), the records' form (`batch_ledger.py`).
+What belongs here: sending, and what a process that died while it sent has left. Does not: which
+questions may be sent (`batches.py`), the records' form (`batch_ledger.py`).
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from ci_metrics.llm.client_protocol import BatchClient
 
 _log = logging.getLogger(__name__)
 
-# The API takes 100,000 requests and 256 MB a batch; smaller chunks end sooner and lose less when one fails.
+# The API takes 100,000 requests and 256 MB a batch; smaller chunks end sooner and
+# lose less when one fails.
 MOST_REQUESTS = 5_000
 MOST_BYTES = 100_000_000
 
-# A batch whose id was not noted is looked for among those created within this time of its record. Until it is over,
-# another process may still be sending it.
+# A batch whose id was not noted is looked for among those created within this time of its record.
+# Until it is over, another process may still be sending it.
 _SAME_BATCH_SECONDS = 900.0
 
 
@@ -61,9 +63,11 @@ class BatchSender:
     def send(
         self, items: Sequence[BatchItem], systems: Mapping[str, str], usd: float, *, replaces: BatchRecord | None = None
     ) -> None:
-        """Note, send, note the id. A resubmission takes the old record's place, so that no item is in two.
+        """Note, send, note the id. A resubmission takes the old record's place,
+        so that no item is in two.
 
-        Raises CiMetricsError when the endpoint does not take a first submission; a resubmission is tried anew by the next look.
+        Raises CiMetricsError when the endpoint does not take a first submission; a resubmission is
+        tried anew by the next look.
         """
         contents = BatchContents(systems={item.system: systems[item.system] for item in items}, items=tuple(items))
         record = BatchRecord(

@@ -1,7 +1,9 @@
-"""What the rest needs of a language model, whoever serves it: one question, one reply; batches where there are any.
+"""What the rest needs of a language model, whoever serves it: one question, one reply;
+batches where there are any.
 
-What belongs here: the protocols and their records. Does not: any API's wire format (`anthropic_client.py`,
-`openai_client.py`), how a call is made (`endpoint.py`, `retry_policy.py`), choosing a client (`clients.py`).
+What belongs here: the protocols and their records. Does not: any API's wire format
+(`anthropic_client.py`, `openai_client.py`), how a call is made (`endpoint.py`, `retry_policy.py`),
+choosing a client (`clients.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from ci_metrics.llm.prices import PriceTable
 from ci_metrics.llm.prompt import Prompt
 from ci_metrics.models import Usage
 
-#: Tokens an answer may have, and when one was cut off, the second time. Small models think little; an answer is short.
+#: Tokens an answer may have, and when one was cut off, the second time. Small models think
+#: little; an answer is short.
 ANSWER_TOKENS = 2_048
 LONGER_ANSWER_TOKENS = 8_192
 
@@ -24,7 +27,9 @@ TYPICAL_ANSWER_TOKENS = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReply:
-    """What came back for one prompt. `text` should be the JSON object; nothing of it is checked yet."""
+    """What came back for one prompt. `text` should be the JSON object;
+    nothing of it is checked yet.
+    """
 
     text: str
     stop: Literal["end", "truncated", "refusal"]
@@ -43,8 +48,8 @@ class ModelClient(Protocol):
     def ask(self, prompt: Prompt, *, model: str | None = None, max_tokens: int = ANSWER_TOKENS) -> ModelReply:
         """Ask once, with bounded retries.
 
-        Raises TransientError (RateLimitedError when the wait asked for is too long), AuthenticationError or
-        PermanentError when no reply came.
+        Raises TransientError (RateLimitedError when the wait asked for is too long),
+        AuthenticationError or PermanentError when no reply came.
         """
 
     def render(self, prompt: Prompt, *, model: str | None = None, max_tokens: int = ANSWER_TOKENS) -> dict[str, Any]:
@@ -80,7 +85,9 @@ class BatchClient(Protocol):
     """A client whose endpoint also answers many prompts later, at a lower price."""
 
     def create_batch(self, prompts: Sequence[tuple[str, Prompt]]) -> str:
-        """Submit (custom id, prompt) pairs; the batch's id. As `ask`, and NotFoundError where there are no batches."""
+        """Submit (custom id, prompt) pairs; the batch's id. As `ask`, and NotFoundError
+        where there are no batches.
+        """
 
     def batch_state(self, batch_id: str) -> BatchState:
         """How far it is. Raises NotFoundError when the endpoint knows no such batch."""

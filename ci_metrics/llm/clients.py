@@ -1,6 +1,7 @@
 """Choosing the model client that the settings name.
 
-What belongs here: settings -> client, and refusing what cannot be one. Does not: asking (the clients).
+What belongs here: settings -> client, and refusing what cannot be one. Does
+not: asking (the clients).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ MOST_AT_ONCE = 32
 def build_client(settings: Settings, *, limiter: Limiter | None = None) -> ModelClient | None:
     """The client that the settings name; None when no model is to be asked.
 
-    Raises ContractError when PRICES_FILE is wrong, SettingsError when the model cannot be one of the endpoint's.
+    Raises ContractError when PRICES_FILE is wrong, SettingsError when the model cannot
+    be one of the endpoint's.
     """
     if not settings.uses_model or settings.anthropic_api_key is None:
         return None

@@ -1,11 +1,11 @@
 """What asking an endpoint through an SDK has in common, whichever API it speaks.
 
-What belongs here: pace, retries, learning from refusals what an endpoint cannot do. Does not: any API's wire format (the clients made
-from this), what an answer means (`schema.py`).
+What belongs here: pace, retries, learning from refusals what an endpoint cannot do. Does not: any
+API's wire format (the clients made from this), what an answer means (`schema.py`).
 
-Endpoints differ (gateways, older models, local servers), and a list of who can do what would be wrong within a month: each parameter
-that is not needed is sent until an endpoint refuses it for a model. The answer's schema is one of them: without it the prompt asks for
-the JSON object in words.
+Endpoints differ (gateways, older models, local servers), and a list of who can do what would be
+wrong within a month: each parameter that is not needed is sent until an endpoint refuses it for a
+model. The answer's schema is one of them: without it the prompt asks for the JSON object in words.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ Result = TypeVar("Result")
 #: A model's own limits last longer than a server's hiccup: a minute at most is waited out at once.
 RETRIES = RetryPolicy(attempts=5, first_wait=1.0, longest_wait=60.0)
 
-#: The optional parameter that holds the answer's schema, and the words by which an endpoint refuses it.
+#: The optional parameter that holds the answer's schema, and the words by which
+#: an endpoint refuses it.
 SCHEMA = "schema"
 SCHEMA_WORDS = ("output_config", "output_format", "response_format", "json_schema", "structured output", "schema")
 
@@ -48,7 +49,9 @@ Message = TypeVar("Message")
 
 
 class RefusedError(Exception):
-    """A 400 or 422: perhaps of one parameter only. `error` is ours when nothing is left to leave out."""
+    """A 400 or 422: perhaps of one parameter only. `error` is ours when
+    nothing is left to leave out.
+    """
 
     def __init__(self, message: str, error: CiMetricsError) -> None:
         super().__init__(message)
@@ -70,7 +73,8 @@ class EndpointClient(ABC, Generic[Sdk, Message]):
 
     #: Whether this endpoint is expected to serve repeated prefixes from a cache.
     caches_prefix: bool
-    #: Parameters that are left out once an endpoint refused them, with the words by which it names them; the first match counts.
+    #: Parameters that are left out once an endpoint refused them, with the words by which it names
+    #: them; the first match counts.
     optional: ClassVar[Mapping[str, tuple[str, ...]]]
 
     def __init__(
@@ -117,7 +121,9 @@ class EndpointClient(ABC, Generic[Sdk, Message]):
         self._sdk.close()
 
     def _create(self, prompt: Prompt, model: str, max_tokens: int) -> Message:
-        """One call, asked differently as long as the endpoint refuses the way in which it was asked."""
+        """One call, asked differently as long as the endpoint refuses the
+        way in which it was asked.
+        """
         while True:
             without = self._without(model)
             try:
@@ -137,7 +143,9 @@ class EndpointClient(ABC, Generic[Sdk, Message]):
             return self._refused.get(model, frozenset())
 
     def _reply(self, message: Message, asked: str, *, batch: bool = False) -> ModelReply:
-        """The API's answer as a reply. Raises TransientError for one of another shape: the SDKs check little of it."""
+        """The API's answer as a reply. Raises TransientError for one of another shape:
+        the SDKs check little of it.
+        """
         try:
             return self._read(message, asked, batch=batch)
         except (AttributeError, TypeError, ValueError, LookupError) as error:
@@ -166,11 +174,15 @@ class EndpointClient(ABC, Generic[Sdk, Message]):
 
     @abstractmethod
     def _send(self, body: dict[str, Any]) -> Message:
-        """One request. Raises RefusedError for a 400 or 422, TransientError when the answer is none, else as `ask`."""
+        """One request. Raises RefusedError for a 400 or 422, TransientError when the
+        answer is none, else as `ask`.
+        """
 
     @abstractmethod
     def _read(self, message: Message, asked: str, *, batch: bool = False) -> ModelReply:
-        """The API's answer as a reply; any AttributeError, TypeError, ValueError or LookupError means another shape."""
+        """The API's answer as a reply; any AttributeError, TypeError, ValueError or
+        LookupError means another shape.
+        """
 
     @abstractmethod
     def _paced_tokens(self, usage: Usage) -> int:

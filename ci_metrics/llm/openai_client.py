@@ -1,8 +1,8 @@
 """Any OpenAI-compatible endpoint (chat completions) through the openai SDK.
 
-What belongs here: our prompt -> its request, its completion -> our reply. Does not: retries and limits
-(`endpoint.py`), what an answer means (`schema.py`). Batches are left to the normal path: compatible
-endpoints rarely have them, and OpenAI's want files uploaded first.
+What belongs here: our prompt -> its request, its completion -> our reply. Does not: retries and
+limits (`endpoint.py`), what an answer means (`schema.py`). Batches are left to the normal path:
+compatible endpoints rarely have them, and OpenAI's want files uploaded first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ _REASONS = re.compile(r"(?:^|/)(?:gpt-[56]|o[134])")
 
 
 class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
-    """Asks an endpoint that speaks OpenAI's chat completions; the address is given with the API's own `/v1`."""
+    """Asks an endpoint that speaks OpenAI's chat completions; the address is given
+    with the API's own `/v1`.
+    """
 
     caches_prefix = False  # some report cached tokens, many have no cache: no warning when none come
     optional: ClassVar = {
@@ -66,7 +68,8 @@ class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
             raise mapped from None
         except (openai.APIConnectionError, openai.APIResponseValidationError, json.JSONDecodeError) as error:
             raise TransientError(f"{self._base_url}: {type(error).__name__}: {error}") from None
-        # A proxy's page with status 200 comes back as a string, some gateways' errors without choices.
+        # A proxy's page with status 200 comes back as a string, some gateways'
+        # errors without choices.
         choices = completion.choices if isinstance(completion, ChatCompletion) else None
         if isinstance(choices, list) and choices and getattr(choices[0], "message", None):
             return completion  # type: ignore[no-any-return]
@@ -74,7 +77,8 @@ class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
 
     def _body(self, prompt: Prompt, model: str, max_tokens: int, without: frozenset[str]) -> dict[str, Any]:
         user = asked_in_words(prompt) if SCHEMA in without else prompt.user
-        # OpenAI's own newer models want the longer name, compatible servers know only the older one.
+        # OpenAI's own newer models want the longer name, compatible servers
+        # know only the older one.
         newer = (self._base_url == DEFAULT_BASE_URL) != ("max_tokens" in without)
         body: dict[str, Any] = {
             "model": model,

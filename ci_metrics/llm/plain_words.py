@@ -1,11 +1,12 @@
 """A model's free text without addresses and without commands to run, in whatever spelling.
 
-What belongs here: finding both and taking them out. Does not: the other fields of an answer (`schema.py`).
+What belongs here: finding both and taking them out. Does not: the other fields
+of an answer (`schema.py`).
 
-A log may talk a model into anything, and people read its words as advice. What is found is replaced by a
-mark. Then the text is read as somebody might who undoes a disguise (letters that look alike, blanks
-between letters, "dot" for a dot, entities, encodings); where that reading still holds something, the
-whole text is withheld.
+A log may talk a model into anything, and people read its words as advice. What is found is replaced
+by a mark. Then the text is read as somebody might who undoes a disguise (letters that look alike,
+blanks between letters, "dot" for a dot, entities, encodings); where that reading still holds
+something, the whole text is withheld.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ WITHHELD = "[withheld: it held a disguised address or command]"
 #: Longer texts are cut before they are looked at: a document is no place for an essay.
 MOST_CHARS = 1_200
 
-# What a terminal or a page takes for more than text: control characters, line breaks, marks that turn the reading direction. Half a
-# surrogate pair is no text at all: no file and no index takes it.
+# What a terminal or a page takes for more than text: control characters, line breaks,
+# marks that turn the reading direction. Half a surrogate pair is no text at all: no
+# file and no index takes it.
 _UNPRINTED = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
-#: Endings of names of files and of members in code: as an address they count only with a path behind.
+#: Endings of names of files and of members in code: as an address they count
+#: only with a path behind.
 _CODE = re.compile(
     "py|rs|sh|md|cc|pl|so|hs|mk|ml|ps|vb|tf|js|ts|go|rb|cs|kt|java|json|toml|yaml|yml|lock|txt|log|xml|html|css|cfg|ini|jsx|tsx|"
     "cpp|hpp|cxx|pyc|whl|jar|tar|gz|zip|exe|dll|lib|bat|cmd|gradle|swift|scala|sql|csv|in|ac|id|is|name|info|app|run",
@@ -52,7 +55,8 @@ _ADDRESS = re.compile(
     """
 )
 
-#: Words after a command's own that make a sentence of it ("pip install failed because ..."): then it is only hyphenated.
+#: Words after a command's own that make a sentence of it ("pip install failed because ..."): then
+#: it is only hyphenated.
 _TOLD = (
     r"(?:failed|fails|failing|could|cannot|can|did|does|was|were|is|has|had|exited|exits|returned|returns|timed|times|errored|stopped|"
     r"reported|reports|ended|aborted|hung|got|gets|ran|found|step|steps|command|because|with|while|during|not|output|error|errors|exit|"

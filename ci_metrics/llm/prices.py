@@ -1,7 +1,8 @@
 """What a model's tokens cost: the price table, its overrides, and the arithmetic.
 
-What belongs here: reading `prices.toml` and PRICES_FILE, finding a model's entry under a provider's spelling of its
-name, tokens -> dollars. Does not: limits on spending (`budget.py`), counting tokens before they are sent.
+What belongs here: reading `prices.toml` and PRICES_FILE, finding a model's entry under a
+provider's spelling of its name, tokens -> dollars. Does not: limits on spending (`budget.py`),
+counting tokens before they are sent.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
 
 class Price(BaseModel):
-    """One model's list price, US dollars per million tokens; `prices.toml` says what each field means."""
+    """One model's list price, US dollars per million tokens; `prices.toml`
+    says what each field means.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -84,7 +87,9 @@ class Price(BaseModel):
 
 
 class PriceTable(BaseModel):
-    """Prices by model name (lower case), with the day they were checked and where they come from."""
+    """Prices by model name (lower case), with the day they were checked
+    and where they come from.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -95,8 +100,9 @@ class PriceTable(BaseModel):
     def find(self, model: str) -> Price | None:
         """The price of `model`, also under a provider's spelling; None when no entry names it.
 
-        Gateways prefix a name with their own path (`aws/anthropic/claude-opus-4-5`, `us.anthropic.claude-…`) and
-        suffix it with a date or version (`…-20251001`, `…-v1:0`); both are set aside.
+        Gateways prefix a name with their own path (`aws/anthropic/claude-opus-4-5`,
+        `us.anthropic.claude-…`) and suffix it with a date or version (`…-20251001`,
+        `…-v1:0`); both are set aside.
         """
         for name in _spellings(model):
             if name in self.models:
@@ -104,7 +110,9 @@ class PriceTable(BaseModel):
         return None
 
     def usage(self, model: str, tokens: Tokens, *, batch: bool = False) -> Usage:
-        """Tokens and dollars of one call. A model without an entry counts its tokens and no dollars."""
+        """Tokens and dollars of one call. A model without an entry counts
+        its tokens and no dollars.
+        """
         price = self.find(model)
         dollars = price.cost(tokens, batch=batch) if price else 0.0
         return Usage(tokens.prompt, tokens.output, tokens.cache_read, dollars)

@@ -1,8 +1,10 @@
-"""The words a model gets: the shared system prompt, and one failure as data in a frame it cannot close.
+"""The words a model gets: the shared system prompt, and one failure as data
+in a frame it cannot close.
 
-What belongs here: building both texts, and their version. Does not: the lines about the failure (`prompt_body.py`), the
-answer's schema (`schema.py`), any API's wire format (the clients). The system prompt is the same for all failures, so
-that an endpoint's prompt cache holds it; what differs from failure to failure comes last.
+What belongs here: building both texts, and their version. Does not: the lines about the failure
+(`prompt_body.py`), the answer's schema (`schema.py`), any API's wire format (the clients). The
+system prompt is the same for all failures, so that an endpoint's prompt cache holds it; what
+differs from failure to failure comes last.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run, 
 #: Can be said of a failure only with history, or with the log's own word for it; its children too.
 NEEDS_HISTORY = "flaky_test"
 
-# Rough, and on the small side for a prefix that must exceed a cache's minimum: English prose has 4 to 5 characters a
-# token, logs about 3.
+# Rough, and on the small side for a prefix that must exceed a cache's minimum: English prose has 4
+# to 5 characters a token, logs about 3.
 _PROSE_CHARS_PER_TOKEN = 4.6
 _LOG_CHARS_PER_TOKEN = 2.8
 
@@ -74,7 +76,9 @@ class Prompt:
 
     @property
     def estimated_tokens(self) -> int:
-        """About how many tokens a model counts for it; for limits and reservations, not for bills."""
+        """About how many tokens a model counts for it; for limits and
+        reservations, not for bills.
+        """
         return estimated_prefix_tokens(self.system) + int(len(self.user) / _LOG_CHARS_PER_TOKEN) + 200
 
 
@@ -84,7 +88,8 @@ def estimated_prefix_tokens(system: str) -> int:
 
 
 def prompt_version(taxonomy: Taxonomy) -> str:
-    """A hash of all that a model may be told under this taxonomy and of the answer's schema: changes when a word of it does.
+    """A hash of all that a model may be told under this taxonomy and of the answer's schema:
+    changes when a word of it does.
 
     The words that depend on the failure are those of `SPECIMENS`, which show each of them.
     """
@@ -95,7 +100,9 @@ def prompt_version(taxonomy: Taxonomy) -> str:
 
 @lru_cache(maxsize=8)
 def system_prompt(taxonomy: Taxonomy) -> str:
-    """The shared prefix: the task, the categories with their decisions and examples, worked answers."""
+    """The shared prefix: the task, the categories with their decisions and
+    examples, worked answers.
+    """
     template = files("ci_metrics.llm").joinpath(_TEMPLATE).read_text("utf-8")
     known = {*taxonomy.names, UNKNOWN, NO_CAUSE}
 
@@ -126,8 +133,9 @@ def _definition(category: Category) -> str:
 def allowed_categories(taxonomy: Taxonomy, *, history: str = "", rules: Verdict | None = None) -> tuple[str, ...]:
     """The categories a model may name for one failure, besides UNKNOWN and NO_CAUSE.
 
-    `flaky_test` and its kinds are among them only when there is something from history, or when the rules found the
-    log's own word for it: from one log alone, nobody can tell a flaky test from a broken one.
+    `flaky_test` and its kinds are among them only when there is something from history, or
+    when the rules found the log's own word for it: from one log alone, nobody can tell a
+    flaky test from a broken one.
     """
     said = rules is not None and rules.error_type is not None and taxonomy.parent_of(rules.error_type) == NEEDS_HISTORY
     if history or said:
@@ -148,10 +156,12 @@ def build_prompt(
     history: str = "",
     note: str = "",
 ) -> Prompt:
-    """One failure, ready to be asked. Everything given must be redacted already: nothing is masked here.
+    """One failure, ready to be asked. Everything given must be redacted
+    already: nothing is masked here.
 
-    `root`: whether `error` is what the extraction puts first; else the question is about this error, not the whole job.
-    `note` is ours and stands outside the frame: what was wrong with the last answer.
+    `root`: whether `error` is what the extraction puts first; else the question is about
+    this error, not the whole job. `note` is ours and stands outside the frame: what was
+    wrong with the last answer.
     """
     categories = allowed_categories(taxonomy, history=history, rules=rules)
     lines = body_lines(
@@ -175,7 +185,9 @@ def build_prompt(
 
 
 def _frame_word(body: str) -> str:
-    """A word that does not stand in `body` and that nobody who writes into `body` can foresee: a hash of all of it."""
+    """A word that does not stand in `body` and that nobody who writes into `body` can
+    foresee: a hash of all of it.
+    """
     word = hashlib.sha256(body.encode("utf-8", "replace")).hexdigest()[:32]
     while word in body:  # not reachable by trying, kept so that the promise does not rest on that
         word = hashlib.sha256(word.encode()).hexdigest()[:32]

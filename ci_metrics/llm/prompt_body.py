@@ -1,7 +1,9 @@
-"""One failure as the lines that a model reads: facts, what programs guess of it and how sure they are, the numbered excerpt.
+"""One failure as the lines that a model reads: facts, what programs guess of it and how sure they
+are, the numbered excerpt.
 
-What belongs here: these lines. Does not: the frame around them and the task (`prompt.py`), masking secrets (`request.py`).
-Every line begins with words of ours; what comes from outside stands quoted on one line, or behind its line number and a bar.
+What belongs here: these lines. Does not: the frame around them and the task (`prompt.py`), masking
+secrets (`request.py`). Every line begins with words of ours; what comes from outside stands quoted
+on one line, or behind its line number and a bar.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ _NAME_CHARS = 200
 _ANNOTATION_CHARS = 1_000
 _MOST_ANNOTATIONS = 10
 _LINE_CHARS = 2_000
-#: Lines named after the guessed one: in 0.98 of 310 labelled GitHub logs a decisive line was in some error, in 0.83 in the first.
+#: Lines named after the guessed one: in 0.98 of 310 labelled GitHub logs a decisive line was in
+#: some error, in 0.83 in the first.
 _MOST_CANDIDATES = 3
 
 _RANKING, _CLASSIFIER = "by the embedded ranking", "by the embedded classifier"
@@ -46,7 +49,9 @@ def body_lines(
 
 
 def odds(confidence: float) -> str:
-    """How often something said with this confidence (0.0 to 1.0) is right, in words; 0.0 is "not known"."""
+    """How often something said with this confidence (0.0 to 1.0) is right, in
+    words; 0.0 is "not known".
+    """
     if confidence <= 0:
         return "how sure is not known"
     if confidence < 0.05:
@@ -93,7 +98,9 @@ def _annotations(annotations: Sequence[Annotation]) -> list[str]:
 
 
 def _quoted(value: object, limit: int = _NAME_CHARS) -> str:
-    """A value as one JSON string on one line: names of jobs and branches are chosen by whoever opens a pull request."""
+    """A value as one JSON string on one line: names of jobs and branches are chosen by
+    whoever opens a pull request.
+    """
     text = one_line(str(value))
     return json.dumps(text if len(text) <= limit else text[: limit - 1] + "…", ensure_ascii=False)
 

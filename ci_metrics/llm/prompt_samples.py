@@ -1,6 +1,8 @@
-"""Made-up failures that make every word of a question show: the prompt's version is a hash of what they give.
+"""Made-up failures that make every word of a question show: the prompt's version is
+a hash of what they give.
 
-What belongs here: the failures. Does not: how a question is written (`prompt_body.py`, `prompt.py`).
+What belongs here: the failures. Does not: how a question is written
+(`prompt_body.py`, `prompt.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Whether the lines a model quoted stand in the log, and where a reused verdict's lines stand in another log.
+"""Whether the lines a model quoted stand in the log, and where a reused verdict's
+lines stand in another log.
 
-What belongs here: comparing quoted text with log lines. Does not: asking again when none stands (`verdicts/model_tries.py`).
+What belongs here: comparing quoted text with log lines. Does not: asking again when none stands
+(`verdicts/model_tries.py`).
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from ci_metrics.models import Annotation, Evidence, ExtractedError, Extraction
 #: A verdict is proved by a few lines; more are not kept.
 MOST_EVIDENCE = 4
 
-# Characters that some reader might take for the end of a line are shown to a model as a space, so compared as one.
-# Half a surrogate pair (GitHub's JSON can hold one) cannot be sent at all.
+# Characters that some reader might take for the end of a line are shown to a model as a space, so
+# compared as one. Half a surrogate pair (GitHub's JSON can hold one) cannot be sent at all.
 _BREAKS = re.compile("[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 
 _LEAST_CHARS = 4
@@ -34,10 +36,12 @@ def quotable_lines(extraction: Extraction, error: ExtractedError | None = None) 
 
 
 def valid_evidence(quotes: Iterable[QuotedLine], lines: dict[int, str]) -> tuple[Evidence, ...]:
-    """The quotes that stand, verbatim, on the line they name, as that line's whole text; at most four, in log order.
+    """The quotes that stand, verbatim, on the line they name, as that line's whole text;
+    at most four, in log order.
 
-    A part of a line will do, from four characters on; surrounding blanks do not count. A quote that stands on another
-    line than it names is not valid: a model that cannot say where it read something may not have read it.
+    A part of a line will do, from four characters on; surrounding blanks do not count. A quote that
+    stands on another line than it names is not valid: a model that cannot say where it read
+    something may not have read it.
     """
     found = {}
     for quote in quotes:
@@ -63,7 +67,9 @@ def quotes_annotation(quotes: Iterable[QuotedLine], annotations: Sequence[Annota
 def moved_evidence(
     evidence: Sequence[Evidence], extraction: Extraction, error: ExtractedError | None
 ) -> tuple[Evidence, ...]:
-    """The same lines where they stand in another log of the same error; the error's headline line if none does."""
+    """The same lines where they stand in another log of the same error; the error's
+    headline line if none does.
+    """
     lines = quotable_lines(extraction, error)
     where: dict[str, int] = {}
     for number, text in lines.items():

@@ -1,7 +1,9 @@
-"""The shape of a model's answer: the JSON schema that is sent, and the strict reading of what comes back.
+"""The shape of a model's answer: the JSON schema that is sent, and the strict
+reading of what comes back.
 
-What belongs here: the schema, `ModelAnswer`, and the names of everything that can be wrong with an answer. Does not: the
-prompt's words (`prompt.py`), whether quotes stand in the log (`quotes.py`), what to do about a problem (`verdicts/model_tries.py`).
+What belongs here: the schema, `ModelAnswer`, and the names of everything that can be wrong with an
+answer. Does not: the prompt's words (`prompt.py`), whether quotes stand in the log (`quotes.py`),
+what to do about a problem (`verdicts/model_tries.py`).
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from ci_metrics.redaction import redact
 #: The type a model gives when no category fits.
 UNKNOWN = "unknown"
 
-#: The type a model gives to a job that only repeats that another one failed; the state of its verdict (contract, "States").
+#: The type a model gives to a job that only repeats that another one failed; the state of its
+#: verdict (contract, "States").
 NO_CAUSE = "no_error_found"
 
 SCHEMA_NAME = "ci_failure_verdict"
@@ -38,7 +41,8 @@ PROBLEMS: dict[Problem, str] = {
 
 _FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL)
 
-# Longer texts are cut: a document is not the place for an essay, and a model may be talked into one.
+# Longer texts are cut: a document is not the place for an essay, and a model
+# may be talked into one.
 _TEXT_CHARS = 600
 
 # Characters of a useless answer that are masked before some of them are shown.
@@ -56,7 +60,9 @@ class AnswerProblemError(Exception):
 
 
 def _plain(text: str) -> str:
-    """Masked first, so that nothing cuts a secret in two, and once more where taking marks out has joined one."""
+    """Masked first, so that nothing cuts a secret in two, and once more where taking
+    marks out has joined one.
+    """
     text = redact(plain_words(redact(text)[0]))[0]
     return text if len(text) <= _TEXT_CHARS else text[: _TEXT_CHARS - 1].rstrip() + "…"
 
@@ -90,10 +96,11 @@ class ModelAnswer(_Strict):
 
 
 def answer_schema(categories: Sequence[str]) -> dict[str, Any]:
-    """The JSON schema of an answer whose type is one of `categories`, "unknown" or "no_error_found".
+    """The JSON schema of an answer whose type is one of `categories`,
+    "unknown" or "no_error_found".
 
-    Only what structured output accepts everywhere: every property required, no additional ones, no numeric or length
-    bounds (endpoints refuse `minimum`); bounds are checked on reading.
+    Only what structured output accepts everywhere: every property required, no additional ones, no
+    numeric or length bounds (endpoints refuse `minimum`); bounds are checked on reading.
     """
     quote = {
         "type": "object",
@@ -120,7 +127,8 @@ def answer_schema(categories: Sequence[str]) -> dict[str, Any]:
 
 
 def read_answer(text: str, categories: Sequence[str]) -> ModelAnswer:
-    """The answer in `text`, which must be one JSON object (a single code fence around it is tolerated).
+    """The answer in `text`, which must be one JSON object (a single code
+    fence around it is tolerated).
 
     Raises AnswerProblemError: not_json, wrong_shape or foreign_category.
     """

@@ -1,6 +1,7 @@
 """What an HTTP status of a model's endpoint means: ask again, wait, or never.
 
-What belongs here: statuses -> this project's errors, with advice. Does not: asking again (`retrying.py`), any API's wire format.
+What belongs here: statuses -> this project's errors, with advice. Does not: asking again
+(`retrying.py`), any API's wire format.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ _TOLD = 4_000
 
 
 def error_for_status(status: int, headers: Mapping[str, str], message: str, *, who: str) -> CiMetricsError:
-    """Our exception for an HTTP status of a model endpoint; `message` is what it said, `who` names it for people."""
+    """Our exception for an HTTP status of a model endpoint; `message` is what it said,
+    `who` names it for people.
+    """
     told = redact(" ".join(message[:_TOLD].split()))[0]  # some quote the key that they refuse
     text = f"{who} answered {status}: {told[:300]}"
     if status in (401, 403):

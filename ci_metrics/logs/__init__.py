@@ -1,6 +1,7 @@
 """Pure text: parse a job log, find its steps, extract its errors, fingerprint them.
 
-Belongs here: bytes and records in, records out, no I/O but the package's own weights. Does not: HTTP, Dagster, categories.
+Belongs here: bytes and records in, records out, no I/O but the package's own weights. Does not:
+HTTP, Dagster, categories.
 """
 
 from ci_metrics.logs.background import Background, background_of

@@ -1,6 +1,8 @@
-"""Annotations of a job's check run as a source: the cause of a cancelled or timed-out job is often only there.
+"""Annotations of a job's check run as a source: the cause of a cancelled or
+timed-out job is often only there.
 
-Belongs here: annotations in, errors out, and both sources merged. Does not: the log's own errors (`findings.py`).
+Belongs here: annotations in, errors out, and both sources merged. Does not: the log's
+own errors (`findings.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ _WRAPPER = re.compile(
 
 
 def annotated_errors(annotations: Sequence[Annotation], step: Step | None) -> tuple[ExtractedError, ...]:
-    """The failures among `annotations`, those that say why the job ended first; wrappers last and at most one."""
+    """The failures among `annotations`, those that say why the job ended first;
+    wrappers last and at most one.
+    """
     found: list[tuple[int, int, ExtractedError]] = []
     for order, note in enumerate(a for a in annotations if a.level == "failure" and a.message.strip()):
         text = redact(note.message)[0].strip()
@@ -58,7 +62,9 @@ def annotated_errors(annotations: Sequence[Annotation], step: Step | None) -> tu
 def merged_with_annotations(
     logged: tuple[ExtractedError, ...], noted: tuple[ExtractedError, ...]
 ) -> tuple[ExtractedError, ...]:
-    """Both sources, root cause first: an annotation that says why the job ended leads; one that the log says too is dropped."""
+    """Both sources, root cause first: an annotation that says why the job ended leads; one that
+    the log says too is dropped.
+    """
     if not noted:
         return logged
     decisive = tuple(e for e in noted if _DECISIVE.search(e.headline))

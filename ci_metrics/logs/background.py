@@ -1,12 +1,15 @@
 """What the last passing run of the same job printed too: background, not cause.
 
-Belongs here: a compact set of the shapes of a log's lines, asking it, its bytes. Does not: finding or storing that log
-(`orchestration/passing_runs.py`, `orchestration/backgrounds.py`), what being background is worth in a ranking.
+Belongs here: a compact set of the shapes of a log's lines, asking it, its bytes. Does not: finding
+or storing that log (`orchestration/passing_runs.py`, `orchestration/backgrounds.py`), what being
+background is worth in a ranking.
 
-A line's shape is its clean text (`lines.text_of`: no timestamp, colours or `gh run view` columns) without digits, so that
-durations, counts, ports and dates do not make two lines of one; but a count of nothing is told from a count of something:
-a passing run prints "0 failures" too. Of 58 recorded pairs of a failed and a passed log, shapes of the clean text hold a third of the
-failed logs' lines where those of the raw bytes held a quarter; of 53 pairs of real logs of one job, two thirds either way.
+A line's shape is its clean text (`lines.text_of`: no timestamp, colours or `gh run view` columns)
+without digits, so that durations, counts, ports and dates do not make two lines of one; but a count
+of nothing is told from a count of something: a passing run prints "0 failures" too. Of 58 recorded
+pairs of a failed and a passed log, shapes of the clean text hold a third of the failed logs' lines
+where those of the raw bytes held a quarter; of 53 pairs of real logs of one job, two thirds either
+way.
 """
 
 from __future__ import annotations
@@ -26,14 +29,17 @@ from ci_metrics.logs.whole_log import Reading
 
 #: What a match that the passing run printed too still counts.
 DIM = 0.15
-#: Shapes that are kept of one log: 400 kB in a file, 7 MB in memory. Of 731 real logs half have under 450, the largest has 10,099.
+#: Shapes that are kept of one log: 400 kB in a file, 7 MB in memory. Of 731 real logs half have
+#: under 450, the largest has 10,099.
 MOST = 100_000
 #: Characters of a line that make its shape.
 _LENGTH = 300
 _NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
-#: A nought that is a number of its own: "0 failures", "errors: 0", "code=0"; not one of a time, a version, a path or a fraction.
+#: A nought that is a number of its own: "0 failures", "errors: 0", "code=0"; not one of a time, a
+#: version, a path or a fraction.
 _NONE = re.compile(r"(?<![\w.,/+-])(?<!\d:)0(?![\w/-]|[.:,]\d)")
-#: What a line must have to be told from others: rulers, brackets and columns of figures stand in every log.
+#: What a line must have to be told from others: rulers, brackets and columns of
+#: figures stand in every log.
 _WORD = re.compile(r"[^\W\d_]{3}")
 
 
@@ -47,7 +53,8 @@ class Background:
     shapes: frozenset[int]
 
     def holds(self, line: str) -> bool:
-        """Whether the passing run printed this line too, up to its figures; `line` is clean text as `lines.text_of` gives it.
+        """Whether the passing run printed this line too, up to its figures; `line` is clean text as
+        `lines.text_of` gives it.
 
         A line without a word of three letters is never held.
         """
@@ -55,7 +62,9 @@ class Background:
         return shape is not None and shape in self.shapes
 
     def dim(self, reading: Reading) -> float:
-        """Take weight from what the passing run printed too; returns the best weight that remains."""
+        """Take weight from what the passing run printed too; returns the
+        best weight that remains.
+        """
         best = 0.0
         for block in reading.blocks:
             for hit in block.hits:
@@ -65,13 +74,17 @@ class Background:
         return best
 
     def to_bytes(self) -> bytes:
-        """The shapes for a file: a line that says what they are and how to check them, then four bytes each."""
+        """The shapes for a file: a line that says what they are and how to check
+        them, then four bytes each.
+        """
         body = np.array(sorted(self.shapes), "<u4").tobytes()
         return f"shapes {SHAPES_VERSION} {crc32(body)}\n".encode() + body
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Background:
-        """The shapes that `to_bytes` wrote. Raises ContractError when they are damaged, or of a version that makes others."""
+        """The shapes that `to_bytes` wrote. Raises ContractError when they are damaged, or of a
+        version that makes others.
+        """
         head, _, body = data.partition(b"\n")
         words = head.decode("ascii", "replace").split(" ")
         if len(words) != 3 or words[0] != "shapes" or words[2] != str(crc32(body)) or len(body) % 4:
@@ -82,9 +95,11 @@ class Background:
 
 
 def background_of(data: bytes | BinaryIO) -> Background:
-    """The shapes of a log that passed: bytes, or a binary file that is read to its end, 20 MB a second.
+    """The shapes of a log that passed: bytes, or a binary file that is read
+    to its end, 20 MB a second.
 
-    Of a log with more than `MOST` the lowest checksums are kept: a sample that favours no part of it.
+    Of a log with more than `MOST` the lowest checksums are kept: a sample
+    that favours no part of it.
     """
     shapes: set[int] = set()
     for piece in pieces(data):
@@ -116,5 +131,6 @@ _PROBES = (
     b"an id 9f86d081884c7d65 and " + b"a long line " * 40,
     b"progress  1%\rprogress 99%",
 )
-#: Of what makes a shape: shapes of another version are compared with nothing. Made from results, so that a comment changes it not.
+#: Of what makes a shape: shapes of another version are compared with nothing. Made from results, so
+#: that a comment changes it not.
 SHAPES_VERSION = f"{crc32(repr([_shape(text_of(probe)) for probe in _PROBES]).encode()):08x}"

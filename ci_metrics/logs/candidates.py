@@ -1,7 +1,8 @@
-"""The lines of a log that are worth keeping, with all that is known of each: what ranking and judging rest on.
+"""The lines of a log that are worth keeping, with all that is known of each: what
+ranking and judging rest on.
 
-Belongs here: from a log that was read to its kept lines, their messages and places. Does not: which of them names the
-failure (`ranking.py`), which errors they make (`findings.py`).
+Belongs here: from a log that was read to its kept lines, their messages and places. Does not: which
+of them names the failure (`ranking.py`), which errors they make (`findings.py`).
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from ci_metrics.models import FAILED_CONCLUSIONS, Job, Step
 
 #: Without a word from the log's structure, a match must weigh this much to be an error.
 SURE = 4.5
-#: Without any mark of the runner, a match must weigh so much, and stand in so many last lines of the last step that did any work.
-#: Measured on 944 logs of jobs and steps that passed: none is taken for a failure.
+#: Without any mark of the runner, a match must weigh so much, and stand in so many last lines
+#: of the last step that did any work. Measured on 944 logs of jobs and steps that passed: none
+#: is taken for a failure.
 ALONE, LAST_LINES = 7.0, 60
-#: The same in a step that looks after others, which may fail and be allowed to; in a script, which the runner itself must have left.
+#: The same in a step that looks after others, which may fail and be allowed to; in a script, which
+#: the runner itself must have left.
 CARING, RUNNER_DEAD = 8.5, 9.5
 #: Lines behind it that are not the rest of the error.
 OTHER_LINES = 2
@@ -100,7 +103,9 @@ def candidates(
 
 
 def _failed(reading: Reading, job: Job | None, failing: set[int], best: float) -> bool:
-    """Whether the log tells of a failure at all: a log that passed gives nothing, however often it says "error"."""
+    """Whether the log tells of a failure at all: a log that passed gives nothing,
+    however often it says "error".
+    """
     structure = reading.structure
     if job is not None and job.conclusion is not None:
         return job.conclusion in FAILED_CONCLUSIONS
@@ -113,14 +118,17 @@ def _failed(reading: Reading, job: Job | None, failing: set[int], best: float) -
     if line_time(reading.blocks[0].data[:40]) is not None:  # of a fragment of GitHub's nobody knows how it went on
         return best >= SURE
     last = max((b.offset + h.start for b in reading.blocks for h in b.hits if h.weight >= SURE), default=-1)
-    # Of a service that nobody knows any word of failure will do: people give a log because its job failed.
+    # Of a service that nobody knows any word of failure will do: people give a log
+    # because its job failed.
     return best > 0 and structure.good <= last
 
 
 def _ended_with_an_error(reading: Reading) -> bool:
-    """Whether the last step that did any work ended with the words of an error, though the runner marked nothing.
+    """Whether the last step that did any work ended with the words of an error, though
+    the runner marked nothing.
 
-    An action in a container or of Node that dies leaves no mark of the runner in its step's log; a script always does.
+    An action in a container or of Node that dies leaves no mark of the runner in its step's
+    log; a script always does.
     """
     structure = reading.structure
     headers = {header.at: header for header in structure.headers}
@@ -145,7 +153,9 @@ def _ended_with_an_error(reading: Reading) -> bool:
 
 
 def _nothing_else(data: bytes) -> bool:
-    """Whether hardly a line stands there but the rest of an error: stack frames, indented lines, blank ones, the runtime's notes."""
+    """Whether hardly a line stands there but the rest of an error: stack frames, indented lines,
+    blank ones, the runtime's notes.
+    """
     texts = [text_of(line) for line in data.split(b"\n")]
     other = sum(bool(t) and not t.startswith(_REST) for t in texts)
     return other <= OTHER_LINES

@@ -1,13 +1,16 @@
-"""Steps that look after a failure: they tell of it, keep what it left, or clean up, and run whatever happened before them.
+"""Steps that look after a failure: they tell of it, keep what it left, or clean up, and run
+whatever happened before them.
 
-Belongs here: a step's name in, whether it is one of those out. Does not: which step a job failed of (`structure.py`).
+Belongs here: a step's name in, whether it is one of those out. Does not: which step a job
+failed of (`structure.py`).
 """
 
 from __future__ import annotations
 
 import re
 
-#: Actions that look after a failure: they run whatever happened before them. By the action's name, without owner and version.
+#: Actions that look after a failure: they run whatever happened before them. By the action's name,
+#: without owner and version.
 _CARING_ACTION = re.compile(
     r"(?i)(?:^|[/_-])(?:upload|report(?:er|s|ing)?|codecov|coveralls?|publish-(?:unit-)?(?:test|report)\S*|notif\w*|slack|discord|teams|annotat\w*"
     r"|summary|comment\w*|clean\w*|hooks?|hook-extensions|cache|dump)(?:$|[/_.-])"
@@ -28,7 +31,9 @@ _ACTION = re.compile(r"^(?:\.?/)?[\w.-]+/[\w./-]+(?:@\S+)?$")
 
 
 def looks_after(name: str, *, column: bool) -> bool:
-    """Whether a step of this name runs to tell of a failure or to clean up after it; `column`: the name is the workflow's own."""
+    """Whether a step of this name runs to tell of a failure or to clean up after it; `column`:
+    the name is the workflow's own.
+    """
     if column or not name.startswith("Run "):
         return bool(_CARING_NAME.search(name))
     what = name.removeprefix("Run ").strip("'")

@@ -1,6 +1,8 @@
-"""Logs that are not UTF-8: what Windows programs write in UTF-16 and UTF-32, with a byte-order mark or without.
+"""Logs that are not UTF-8: what Windows programs write in UTF-16 and UTF-32, with a
+byte-order mark or without.
 
-Belongs here: which encoding a log is in, and its bytes in UTF-8, before anything is masked or found. Does not: lines.
+Belongs here: which encoding a log is in, and its bytes in UTF-8, before anything is masked
+or found. Does not: lines.
 """
 
 from __future__ import annotations
@@ -8,8 +10,8 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable, Iterator
 
-#: Byte-order marks, the longer ones first: UTF-32's begins as UTF-16's does. (mark, encoding, bytes a
-#: character, where the letters below U+0100 have theirs)
+#: Byte-order marks, the longer ones first: UTF-32's begins as UTF-16's does. (mark, encoding, bytes
+#: a character, where the letters below U+0100 have theirs)
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32", 4, 0),
     (codecs.BOM_UTF32_BE, "utf-32", 4, 3),
@@ -18,10 +20,12 @@ _MARKS = (
 )
 #: Without a mark: (encoding, bytes a character, the letter's place).
 _PLACES = (("utf-32-le", 4, 0), ("utf-32-be", 4, 3), ("utf-16-le", 2, 0), ("utf-16-be", 2, 1))
-#: Bytes that are looked at, at a log's beginning, and the share of zeros beside the letters that is most: logs are words
-#: and paths, mostly ASCII. A log in UTF-8 has no zeros, or a few that a program printed.
+#: Bytes that are looked at, at a log's beginning, and the share of zeros beside the letters
+#: that is most: logs are words and paths, mostly ASCII. A log in UTF-8 has no zeros, or a few
+#: that a program printed.
 _LOOKED_AT, _MOST = 1_024, 0.8
-#: The share that is enough behind a mark: the same two bytes may begin a log that is in no encoding at all.
+#: The share that is enough behind a mark: the same two bytes may begin a log that is
+#: in no encoding at all.
 _SOME = 0.25
 
 
@@ -49,7 +53,9 @@ def _zeros(seen: bytes, width: int, letter: int) -> float:
 
 
 def in_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """A log's chunks, its first bytes in the first one, in UTF-8; those of a log in UTF-8 as they are."""
+    """A log's chunks, its first bytes in the first one, in UTF-8; those of a
+    log in UTF-8 as they are.
+    """
     decoder: codecs.IncrementalDecoder | None = None
     known = False
     for chunk in chunks:

@@ -1,7 +1,7 @@
 """Which lines of a log are worth their characters, and the text made of them.
 
-Belongs here: scored lines and a budget in, chosen lines and the excerpt out. Does not: what a match is worth (`regions.py`),
-which errors the lines make (`findings.py`).
+Belongs here: scored lines and a budget in, chosen lines and the excerpt out. Does not: what a match
+is worth (`regions.py`), which errors the lines make (`findings.py`).
 """
 
 from __future__ import annotations
@@ -17,19 +17,24 @@ from ci_metrics.models import LogLine, Span
 
 #: A line must score this share of the best match to be chosen, whatever the budget.
 FLOOR = 0.16
-#: What a match outside the failing segments counts: before the failure, after it; and how much a match far above it loses.
+#: What a match outside the failing segments counts: before the failure, after it; and how much a
+#: match far above it loses.
 BEFORE, AFTER, FAR = 0.44, 0.28, 0.16
-#: Matches whose neighbours are looked at: at least so many, and one for so many characters of the budget.
+#: Matches whose neighbours are looked at: at least so many, and one for so many
+#: characters of the budget.
 ANCHORS, EACH = 60, 240
-#: Score of the last line before the end of what failed, of how many lines, and how it falls from line to line upwards.
+#: Score of the last line before the end of what failed, of how many lines, and how it falls
+#: from line to line upwards.
 SEED, SEEDS, SEED_DECAY = 2.21, 24, 0.968
-#: Scores of the line that says that a step failed, and of the failing step's header and script; how many lines of those.
+#: Scores of the line that says that a step failed, and of the failing step's header and script;
+#: how many lines of those.
 END, HEADER, SCRIPT = 20.0, 3.0, 8
 #: A gap of so many bytes is filled rather than marked.
 GAP = 90
-#: Characters up to which an excerpt is filled with the last lines of what failed: a short step is shown whole. On logs of projects
-#: that took no part in learning this keeps marked lines that no message knows; beyond it the gain flattens (docs/quality.md). Logs of other
-#: services than GitHub's have no steps, and long tails.
+#: Characters up to which an excerpt is filled with the last lines of what failed: a short step is
+#: shown whole. On logs of projects that took no part in learning this keeps marked lines that no
+#: message knows; beyond it the gain flattens (docs/quality.md). Logs of other services than
+#: GitHub's have no steps, and long tails.
 FILL, FILL_OTHER = 6_000, 4_000
 #: Lines of what failed that are looked at for that.
 FILL_LINES = 120
@@ -79,7 +84,9 @@ def scored(reading: Reading, failing: set[int], best: float, budget: int) -> tup
 
 
 def _seed(reading: Reading, failing: set[int], lines: dict[int, Line]) -> None:
-    """Lines that count for where they stand: before the end of what failed, and what the failing step was asked to do."""
+    """Lines that count for where they stand: before the end of what failed, and what the
+    failing step was asked to do.
+    """
     structure = reading.structure
     ends = structure.ends if len(structure.ends) <= 4 else [*structure.ends[:2], *structure.ends[-2:]]
     last = reading.blocks[-1]
@@ -103,7 +110,9 @@ def _seed(reading: Reading, failing: set[int], lines: dict[int, Line]) -> None:
 
 
 def _length(data: bytes) -> int:
-    """The length of `data` without white space at its end, which no copy of the whole is made for."""
+    """The length of `data` without white space at its end, which no copy
+    of the whole is made for.
+    """
     stop = len(data)
     while stop:
         tail = data[max(0, stop - 4096) : stop]
@@ -163,7 +172,9 @@ def choose_lines(reading: Reading, lines: Iterable[Line], floor: float, budget: 
 
 
 def _rest(reading: Reading, failing: set[int], kept: set[int], room: int) -> list[Line]:
-    """The last lines of what failed that are not in `kept`, as far as there is room, from its end upwards."""
+    """The last lines of what failed that are not in `kept`, as far as there is
+    room, from its end upwards.
+    """
     structure = reading.structure
     found: list[Line] = []
     for segment in sorted(failing, reverse=True)[:1] or [structure.segment(reading.size)]:
@@ -189,7 +200,9 @@ def _rest(reading: Reading, failing: set[int], kept: set[int], room: int) -> lis
 
 
 def _number(reading: Reading, chosen: list[Line]) -> None:
-    """Give the lines their numbers: newlines are counted only before those that do not follow another."""
+    """Give the lines their numbers: newlines are counted only before those
+    that do not follow another.
+    """
     end, firsts = -2, []
     for line in chosen:
         if line.at != end + 1:
@@ -202,7 +215,9 @@ def _number(reading: Reading, chosen: list[Line]) -> None:
 
 
 def _joined(reading: Reading, chosen: list[Line]) -> list[Line]:
-    """`chosen` without blank lines at the ends of a run, and with gaps filled that a mark would not shorten."""
+    """`chosen` without blank lines at the ends of a run, and with gaps filled that
+    a mark would not shorten.
+    """
     runs: list[list[Line]] = []
     for line in chosen:
         if runs and runs[-1][-1].end + 1 == line.at:

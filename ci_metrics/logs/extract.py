@@ -36,11 +36,13 @@ def extract(
     catalogue: Catalogue | None = None,
     weights: Weights | None = None,
 ) -> Extraction:
-    """What a job's log says of its failure, the likeliest cause first, in about `budget` characters.
+    """What a job's log says of its failure, the likeliest cause first, in
+    about `budget` characters.
 
-    `job` names the steps and says which failed; `annotations` are those of its check run (the job's own when none are given);
-    `background` holds what the last passing run of the same job printed too; `catalogue` and `weights` are the shipped ones
-    unless others are given. The log may be bytes or a binary file that is read to its end, in memory that does not grow with it.
+    `job` names the steps and says which failed; `annotations` are those of its check run (the job's
+    own when none are given); `background` holds what the last passing run of the same job printed
+    too; `catalogue` and `weights` are the shipped ones unless others are given. The log may be
+    bytes or a binary file that is read to its end, in memory that does not grow with it.
     """
     catalogue = catalogue or load_catalogue()
     found = candidates(data, catalogue, job=job, background=background, budget=budget)
@@ -108,7 +110,9 @@ def _ids_of(catalogue: Catalogue) -> Callable[[tuple[int, ...]], tuple[str, ...]
 
 
 def _step_of(found: Candidates, at: int) -> tuple[str | None, int | None]:
-    """The name and the number of the step that printed what stands at an offset, as far as they are known."""
+    """The name and the number of the step that printed what stands at an offset,
+    as far as they are known.
+    """
     for each in reversed(found.ranges):
         if each.start <= at:
             return each.step.name, each.step.number
@@ -128,7 +132,9 @@ def _inside(found: Candidates, failed_span: Span | None) -> Callable[[int], bool
 
 
 def _reasons(errors: tuple[ExtractedError, ...], ranges: list[StepRange]) -> tuple[ExtractedError, ...]:
-    """`errors` without those that steps printed which passed all the same, unless there are no others."""
+    """`errors` without those that steps printed which passed all the same,
+    unless there are no others.
+    """
     passed = {found.step.number for found in ranges if found.step.conclusion == "success"}
     return tuple(error for error in errors if error.step_number not in passed) or errors
 
@@ -147,7 +153,9 @@ def _lines_of(reading: Reading, ranges: list[StepRange], step: Step | None) -> S
 
 
 def _marked_span(reading: Reading, failing: set[int]) -> Span | None:
-    """The lines of the step that the job failed of, where the log marks others too that were allowed to fail; else None."""
+    """The lines of the step that the job failed of, where the log marks others too that were
+    allowed to fail; else None.
+    """
     structure = reading.structure
     if len(failing) != 1 or len(structure.marked()) < 2:
         return None

@@ -1,7 +1,8 @@
-"""The errors that kept lines make: blocks of lines, each headed by the line that names it best, the likeliest cause first.
+"""The errors that kept lines make: blocks of lines, each headed by the line that names it best,
+the likeliest cause first.
 
-Belongs here: ranked lines in, errors out. Does not: choosing lines (`excerpt.py`), ranking them (`ranking.py`), what makes two
-errors the same (`fingerprint.py`).
+Belongs here: ranked lines in, errors out. Does not: choosing lines (`excerpt.py`), ranking them
+(`ranking.py`), what makes two errors the same (`fingerprint.py`).
 """
 
 from __future__ import annotations
@@ -59,10 +60,12 @@ def ranked_errors(
     step_of: Callable[[int], tuple[str | None, int | None]],
     inside: Callable[[int], bool] | None = None,
 ) -> tuple[ExtractedError, ...]:
-    """Errors in `lines` (in order), the likeliest cause first; `shown` are the redacted lines by number.
+    """Errors in `lines` (in order), the likeliest cause first; `shown` are the
+    redacted lines by number.
 
-    `scores` and `hits` are those of the lines; `step_of` names the step at an offset; `inside` says whether an offset lies in the
-    step that failed, where that is known: what other steps printed comes after it, because a step that passed was no reason.
+    `scores` and `hits` are those of the lines; `step_of` names the step at an offset; `inside` says
+    whether an offset lies in the step that failed, where that is known: what other steps printed
+    comes after it, because a step that passed was no reason.
     """
     if not len(lines):
         return ()
@@ -121,7 +124,8 @@ def _last_words(
 
 
 def _said_last(lines: Sequence[Line], hits: Sequence[tuple[int, ...]], catalogue: Catalogue, block: _Block) -> int:
-    """The head of a block; where that only says that a command failed, the last thing said before it, by programs nobody knows.
+    """The head of a block; where that only says that a command failed, the last thing said before
+    it, by programs nobody knows.
 
     Programs say why they end in their last line.
     """
@@ -138,7 +142,9 @@ def _said_last(lines: Sequence[Line], hits: Sequence[tuple[int, ...]], catalogue
 
 
 def _role(messages: Sequence[Message]) -> Role:
-    """The role of a headline with these messages: one that names nothing, unless another one names a cause of its own."""
+    """The role of a headline with these messages: one that names nothing, unless another one
+    names a cause of its own.
+    """
     roles = {message.role for message in messages if message.family != GENERIC}
     if roles & {"cause", "test", "detail"}:
         return "cause"
@@ -146,7 +152,9 @@ def _role(messages: Sequence[Message]) -> Role:
 
 
 def _blocks(lines: Sequence[Line], scores: NDArray[np.float32], inside: Callable[[int], bool] | None) -> list[_Block]:
-    """Runs of lines, cut at a step's ends and where a kind of line that begins an error is seen again."""
+    """Runs of lines, cut at a step's ends and where a kind of line that
+    begins an error is seen again.
+    """
     best = max(line.own for line in lines)
     threshold = max(LEAST, SHARE * best)
     blocks: list[_Block] = []

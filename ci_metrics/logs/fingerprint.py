@@ -1,10 +1,12 @@
-"""What makes two failures "the same": a versioned hash of what names the cause, taken from a headline or from a line beside it.
+"""What makes two failures "the same": a versioned hash of what names the cause, taken from a
+headline or from a line beside it.
 
-Belongs here: what a headline says, hashing it, the coarser group. Does not: what varies from run to run (`variable_parts.py`), finding
-errors (`findings.py`).
+Belongs here: what a headline says, hashing it, the coarser group. Does not: what varies from run to
+run (`variable_parts.py`), finding errors (`findings.py`).
 
-Rule of thumb: two errors that a person would fix with one change should meet; two that need different changes should not. Whether
-a headline names a cause at all is asked of its own words, before anything in them is made alike.
+Rule of thumb: two errors that a person would fix with one change should meet; two that need
+different changes should not. Whether a headline names a cause at all is asked of its own words,
+before anything in them is made alike.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from ci_metrics.logs.wording import NAMELESS_ROLES, is_echo, names_a_thing, says
 
 __all__ = ["FINGERPRINT_VERSION", "Mark", "normalised", "of"]
 
-#: A hash of this algorithm: another one whenever the same error could get another fingerprint. Its ids begin with `f` and `g`;
-#: those of the first one, which was numbered, with `f1` and `g1`.
+#: A hash of this algorithm: another one whenever the same error could get another fingerprint. Its
+#: ids begin with `f` and `g`; those of the first one, which was numbered, with `f1` and `g1`.
 FINGERPRINT_VERSION = code_hash(__file__, wording.__file__, variable_parts.__file__)
 
 #: Lines of an error that are looked through for one that names it.
@@ -39,7 +41,9 @@ class Mark:
 
     @property
     def telling(self) -> bool:
-        """Whether the identity names more than a tool's fixed sentence: a path, symbol, package, test, quoted value. Never when generic."""
+        """Whether the identity names more than a tool's fixed sentence: a path, symbol, package,
+        test, quoted value. Never when generic.
+        """
         return not self.generic and names_a_thing(self.named.rpartition("\n")[2])
 
     @property
@@ -61,9 +65,10 @@ def group_of_line(line: str) -> str:
 def of(headline: str, lines: Sequence[str], *, role: str = "cause") -> Mark:
     """The marks of an error with this headline among these lines (both cleaned and redacted).
 
-    `role`: what kind of line the headline is, as the catalogue names it. A title, a count, an epilogue, a frame and their like
-    (`NAMELESS_ROLES`) name nothing themselves, whatever their words: the identity is a telling line's of the same error, or the
-    mark is generic. Any other word, "" too, leaves it to the headline's own words.
+    `role`: what kind of line the headline is, as the catalogue names it. A title, a count, an
+    epilogue, a frame and their like (`NAMELESS_ROLES`) name nothing themselves, whatever their
+    words: the identity is a telling line's of the same error, or the mark is generic. Any other
+    word, "" too, leaves it to the headline's own words.
     """
     text = normalised(headline)
     said = without_ornament(headline)
@@ -71,7 +76,8 @@ def of(headline: str, lines: Sequence[str], *, role: str = "cause") -> Mark:
     if generic or _THIN.match(text) or not names_a_thing(text):
         naming = _naming(said, text, lines, own=role == "frame")
         if naming:
-            # What a wrapper says of a cause is no part of it: two wrappers of one cause meet. A kind of error is part of it.
+            # What a wrapper says of a cause is no part of it: two wrappers of one cause meet. A
+            # kind of error is part of it.
             text, generic = naming if generic else f"{text}\n{naming}", False
     return Mark(f"f{FINGERPRINT_VERSION}-{_digest(text)}", generic, text)
 
@@ -80,7 +86,8 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 
-#: Headlines (normalised) that name the kind of error but not the thing: a line that does is taken along.
+#: Headlines (normalised) that name the kind of error but not the thing: a line
+#: that does is taken along.
 _THIN = re.compile(
     r"^(?:[\w.$]*(?:assertion|runtime|value|type|key|index|attribute|syntax)?\w*(?:error|exception|failure)\W*(?:<n>)?"
     r"|traceback.{0,40}|assert(?:ion)? .{0,80}|segmentation fault.{0,40}|.{0,20}(?:timed? ?out|timeout)\W*(?:<time>)?\W*"
@@ -105,7 +112,8 @@ _IN_FILE = re.compile(rf"{_CODE}(?:[:(]\[?\d|\", line \d)")
 _FOREIGN = re.compile(
     r"site-packages/|node_modules/|/lib/python\d|/usr/(?:local/)?(?:lib|go)/|<frozen |internal/|\bnode:"
 )
-#: Lines that say something went wrong: one that names a thing serves where no test and no place is named.
+#: Lines that say something went wrong: one that names a thing serves where no test
+#: and no place is named.
 _WRONG = re.compile(
     r"\b(?:error|err!|fail(?:ed|ure|s)?|fatal|cannot|can't|could not|couldn't|unable|missing|invalid|denied)\b", re.I
 )
@@ -120,7 +128,8 @@ _ASIDE = re.compile(
 def _naming(said: str, text: str, lines: Sequence[str], *, own: bool) -> str:
     """What names the error beside its headline (`said`, normalised: `text`); "" where nothing does.
 
-    `own`: the headline is a frame, of which the tail after the last colon counts as a line of its own.
+    `own`: the headline is a frame, of which the tail after the last colon
+    counts as a line of its own.
     """
     if own and (tail := said.rpartition(": ")[2]) != said and not says_nothing(tail) and names_a_thing(tail):
         return normalised(tail)
@@ -134,8 +143,9 @@ def _naming(said: str, text: str, lines: Sequence[str], *, own: bool) -> str:
     return "" if placed and placed[-1][0] == _STRANGE else _in_words(near, text)
 
 
-#: What a line beside the headline names, the better the lower: a test or a diagnostic, a place in the project's own code, a place in
-#: other people's (a thing that went wrong, in words, comes before it).
+#: What a line beside the headline names, the better the lower: a test or a diagnostic, a
+#: place in the project's own code, a place in other people's (a thing that went wrong, in
+#: words, comes before it).
 _TEST, _PLACE, _STRANGE = 1, 2, 3
 
 
@@ -148,7 +158,9 @@ def _place(line: str) -> int:
 
 
 def _name(line: str, text: str) -> str:
-    """A line as a name for an error with the headline `text`; "" where it is an aside, says nothing, or is the headline again."""
+    """A line as a name for an error with the headline `text`; "" where it is an aside, says
+    nothing, or is the headline again.
+    """
     if is_echo(line) or _ASIDE.search(line) or (says_nothing(without_ornament(line)) and "node_modules/" not in line):
         return ""
     name = normalised(line)

@@ -1,9 +1,11 @@
-"""Windows of logs as fixtures: the lines that matter, as they stood, with the errors marked in the text.
+"""Windows of logs as fixtures: the lines that matter, as they stood, with the
+errors marked in the text.
 
-Belongs here: bytes of a log in, bytes of a marked window out, and back. Does not: files (`commands/fixture.py`).
+Belongs here: bytes of a log in, bytes of a marked window out, and back. Does not:
+files (`commands/fixture.py`).
 
-A mark is `⟦N⟧ ` before the headline of the Nth error, root cause first. What is between the kept lines is left out without a trace, so
-that a window is a log like any other.
+A mark is `⟦N⟧ ` before the headline of the Nth error, root cause first. What is between the kept
+lines is left out without a trace, so that a window is a log like any other.
 """
 
 from __future__ import annotations
@@ -17,12 +19,15 @@ from ci_metrics.models import Extraction
 from ci_metrics.redaction import Care, Masker
 
 _MARK = re.compile("^⟦\\d+⟧ ", re.MULTILINE)
-#: Lines of context around the excerpt, tried in turn until the window gives the verdict of the whole.
+#: Lines of context around the excerpt, tried in turn until the window gives
+#: the verdict of the whole.
 _CONTEXTS = (3, 10, 40, 150)
 
 
 def window_of(raw: bytes) -> bytes:
-    """The smallest window that gives the verdict of the whole log, redacted and marked; ContractError when the log shows no error."""
+    """The smallest window that gives the verdict of the whole log, redacted and marked;
+    ContractError when the log shows no error.
+    """
     raw = Masker(Care.TEXT).masked(b"".join(in_utf8([raw])))
     whole = extract(raw)
     if whole.state != "errors":

@@ -1,9 +1,12 @@
-"""Lines with which GitHub's runner begins a step, or a composite action's own step: what each tells of what is run.
+"""Lines with which GitHub's runner begins a step, or a composite action's own step: what
+each tells of what is run.
 
-Belongs here: one such line and what stands around it in, a `Header` out. Does not: which step of the job it begins (`steps.py`).
+Belongs here: one such line and what stands around it in, a `Header` out. Does not: which step of
+the job it begins (`steps.py`).
 
-What is printed is the runner's own (actions/runner): `ActionRunner.cs` and `HandlerFactory.cs` before a header, `Handler.cs` and
-`ScriptHandler.cs` the header, `CompositeActionHandler.cs` the marks of inner steps.
+What is printed is the runner's own (actions/runner): `ActionRunner.cs` and `HandlerFactory.cs`
+before a header, `Handler.cs` and `ScriptHandler.cs` the header, `CompositeActionHandler.cs`
+the marks of inner steps.
 """
 
 from __future__ import annotations
@@ -14,12 +17,14 @@ from dataclasses import dataclass
 from ci_metrics.logs.lines import line_time, step_column, text_of, without_stamp
 from ci_metrics.logs.scan import Block, Hit
 
-#: Lines that the runner prints of a step before its header, each by itself (`ActionRunner.cs`, `HandlerFactory.cs`).
+#: Lines that the runner prints of a step before its header, each by itself
+#: (`ActionRunner.cs`, `HandlerFactory.cs`).
 _BEFORE = re.compile(
     rb"Node \d+ is being deprecated|##\[warning\](?:Unexpected input\(s\)|Input '.*' has been deprecated)|A job (?:started|completed) hook "
     rb"has been configured"
 )
-#: The first line of a step that uses a folder of the repository, and those that may follow it before the header.
+#: The first line of a step that uses a folder of the repository, and those that may
+#: follow it before the header.
 _PREPARE = b"Prepare all required actions"
 _PREPARING = re.compile(
     rb"Getting action download info|Download action repository |##\[group\]Download immutable action package |##\[endgroup\]"
@@ -27,7 +32,8 @@ _PREPARING = re.compile(
 )
 #: The runner's mark of a composite action's step (`CompositeActionHandler.cs`, since 2026).
 _INNER = b"##[start-action "
-#: Where the runner keeps the actions that it has fetched, and the variable that names the folder of one to its own steps.
+#: Where the runner keeps the actions that it has fetched, and the variable that names the folder
+#: of one to its own steps.
 _WITHIN = re.compile(rb"GITHUB_ACTION_PATH|[/\\]_actions[/\\]")
 #: The line that names a script's shell, behind columns and a timestamp.
 _SHELL = re.compile(rb"(?m)^(?:[^\t\n]*\t[^\t\n]*\t)?(?:\d{4}-\d\d-\d\dT[\d:.]+Z )?shell: ([^\r\n]+)")
@@ -90,17 +96,23 @@ class Header:
 
     @property
     def plain(self) -> bool:
-        """Whether a default shell runs it, which only steps of a workflow have: actions must name one, and name it otherwise."""
+        """Whether a default shell runs it, which only steps of a workflow have: actions must
+        name one, and name it otherwise.
+        """
         return "bash -e {0}" in (self.shell or "")
 
     @property
     def echoed(self) -> bool:
-        """Whether a program seems to have printed it: an action is named otherwise, and below a script's header stands its shell."""
+        """Whether a program seems to have printed it: an action is named otherwise, and below a
+        script's header stands its shell.
+        """
         return self.kind == "run" and self.shell == "" and not self.action and not self.hook
 
     @property
     def hook(self) -> bool:
-        """Whether it begins a hook of a self-hosted runner: a script that is named by its quoted path."""
+        """Whether it begins a hook of a self-hosted runner: a script that is
+        named by its quoted path.
+        """
         return self.kind == "run" and self.text.startswith("'") and self.text.endswith("'")
 
     @property
@@ -115,7 +127,9 @@ def telling_words(text: str) -> frozenset[str]:
 
 
 def read_header(block: Block, hit: Hit, kind: str, *, behind: int) -> tuple[Header, int]:
-    """One header of GitHub's, and the offset behind its own lines (-1 where they do not end); `behind`: that of the one before."""
+    """One header of GitHub's, and the offset behind its own lines (-1 where they do not end);
+    `behind`: that of the one before.
+    """
     raw = block.data[hit.start : hit.end]
     text = text_of(raw)
     begin, marked = hit.start, False
@@ -148,9 +162,11 @@ def read_header(block: Block, hit: Hit, kind: str, *, behind: int) -> tuple[Head
 
 
 def _first_line(data: bytes, at: int, *, local: bool) -> tuple[int, bool]:
-    """Where the lines begin that the runner prints of the step whose header is at `at`, and whether it marks it as an inner one.
+    """Where the lines begin that the runner prints of the step whose header is at `at`, and whether
+    it marks it as an inner one.
 
-    `local`: it uses a folder of the repository, whose own actions are fetched before the header is printed.
+    `local`: it uses a folder of the repository, whose own actions are fetched
+    before the header is printed.
     """
     begin = here = at
     marked = False
@@ -170,7 +186,9 @@ def _first_line(data: bytes, at: int, *, local: bool) -> tuple[int, bool]:
 
 
 def _body(data: bytes, at: int) -> tuple[bytes, int]:
-    """What the header that ends at `at` says of its step, and where the next line begins (-1 where the log does not tell)."""
+    """What the header that ends at `at` says of its step, and where the next line begins (-1
+    where the log does not tell).
+    """
     end = _END_GROUP.search(data, at, at + _GROUP)
     if end is None:
         return data[at : at + _GROUP], -1
@@ -178,7 +196,9 @@ def _body(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _shell(body: bytes) -> re.Match[bytes] | None:
-    """The line of a header that names the shell of a script; None for an action's, whose inputs may be called so."""
+    """The line of a header that names the shell of a script; None for an action's,
+    whose inputs may be called so.
+    """
     return next(
         reversed(list(_SHELL.finditer(body))), None
     )  # the runner's own is the last: a script may hold such a line

@@ -1,9 +1,12 @@
-"""Lines as people read them: timestamps, colour codes, byte-order marks and progress bars taken away.
+"""Lines as people read them: timestamps, colour codes, byte-order marks and
+progress bars taken away.
 
-Belongs here: bytes of one raw line in, clean text out. Does not: which lines matter (`regions.py`), secrets (`ci_metrics.redaction`).
+Belongs here: bytes of one raw line in, clean text out. Does not: which lines matter (`regions.py`),
+secrets (`ci_metrics.redaction`).
 
-Formats: GitHub's job logs (each line behind a UTC timestamp; the first behind a byte-order mark), what `gh run view --log`
-prints (job, step and timestamp behind tabs), and plain logs of Travis, Jenkins and terminals.
+Formats: GitHub's job logs (each line behind a UTC timestamp; the first behind a byte-order
+mark), what `gh run view --log` prints (job, step and timestamp behind tabs), and plain logs of
+Travis, Jenkins and terminals.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ from datetime import UTC, datetime
 
 from ci_metrics.redaction import Care, Masker
 
-#: GitHub's timestamp behind a byte-order mark; before both, ``job<TAB>step<TAB>`` of `gh run view --log`.
+#: GitHub's timestamp behind a byte-order mark; before both, ``job<TAB>step<TAB>``
+#: of `gh run view --log`.
 _STAMP = rb"(?:\xef\xbb\xbf)?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z ?"
 _SECOND = re.compile(rb"(?:\xef\xbb\xbf)?(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)")
 _STAMPED = re.compile(_STAMP)
@@ -22,13 +26,15 @@ _BOM = b"\xef\xbb\xbf"
 #: What the first byte of a line with a timestamp but without columns is.
 _STARTS = b"0123456789" + _BOM[:1]
 _TWO, _DOT = b"2."
-#: Colour and cursor codes (ECMA-48), hyperlinks (OSC), and colour codes whose escape character was lost
-#: or spelt ``^[`` on the way into a file. Each alternative begins with a character of its own: `re` then skips to the next of those.
+#: Colour and cursor codes (ECMA-48), hyperlinks (OSC), and colour codes whose escape character was
+#: lost or spelt ``^[`` on the way into a file. Each alternative begins with a character of its own:
+#: `re` then skips to the next of those.
 _CODES = re.compile(
     r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\^\[\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_=>]"
     r"|\[(?:\d{1,3}(?:;\d{1,3})*m|0[KmJ]|[KmJ](?![a-z]))|\x1b"  # `[modernize-use-nullptr]` has lost no escape character
 )
-#: The only codes of a text without escape characters: `re` looks for the one character that they begin with.
+#: The only codes of a text without escape characters: `re` looks for the one
+#: character that they begin with.
 _LOST = re.compile(r"\[(?:\d{1,3}(?:;\d{1,3})*m|0[KmJ]|[KmJ](?![a-z]))")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 _FOLD = re.compile(r"travis_(?:fold|time):(?:start|end):?[\w.:=,-]*")
@@ -38,7 +44,9 @@ MAX_LINE = 1_600
 
 
 def text_of(raw: bytes) -> str:
-    """The clean text of one raw line (without its newline); carriage returns inside a line become line breaks' look-alike ``␍``."""
+    """The clean text of one raw line (without its newline); carriage returns inside a line
+    become line breaks' look-alike ``␍``.
+    """
     if raw[27:29] == b"Z " and raw[0] == _TWO and raw[19] == _DOT:  # as GitHub prints it, by far the most often
         raw = raw[29:]
     elif (tabbed := raw.find(b"\t", 0, 400) >= 0) or raw[:1] in _STARTS:
@@ -71,7 +79,9 @@ def _uncoloured(text: str) -> str:
 
 
 def line_time(raw: bytes) -> float | None:
-    """The timestamp before a line of GitHub's log, in whole seconds since 1970; None without one, or when it is no time."""
+    """The timestamp before a line of GitHub's log, in whole seconds since 1970; None without
+    one, or when it is no time.
+    """
     found = _SECOND.match(raw)
     if found is None:
         return None
@@ -89,7 +99,9 @@ def without_stamp(raw: bytes) -> bytes:
 
 
 def overwritten(text: str) -> str:
-    """A line with lone carriage returns as its parts, without repeats of a progress bar: the last state and every distinct part."""
+    """A line with lone carriage returns as its parts, without repeats of a progress bar: the
+    last state and every distinct part.
+    """
     parts = [_FOLD.sub("", part).rstrip() for part in text.split("\r")]
     kept: list[str] = []
     shapes: set[str] = set()

@@ -1,8 +1,8 @@
 """What tests printed that passed: the errors they provoke on purpose are no cause.
 
-Belongs here: the marks that test runners put around one test's output, and dimming what stands between those of a test that
-passed. Does not: lines that say themselves that a test passed (role `passed` of the messages), what the last passing run of
-the job printed (`background.py`).
+Belongs here: the marks that test runners put around one test's output, and dimming what stands
+between those of a test that passed. Does not: lines that say themselves that a test passed (role
+`passed` of the messages), what the last passing run of the job printed (`background.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from ci_metrics.logs.whole_log import Reading
 DIM = 0.1
 #: Bytes before and behind a match in which the marks around it are looked for.
 REACH = 48 << 10
-#: How often the best matches are looked at: those that move up when others are dimmed may stand in such output too.
+#: How often the best matches are looked at: those that move up when others are dimmed may
+#: stand in such output too.
 ROUNDS = 6
 _COLOUR = re.compile(rb"\x1b?\[[0-9;]*m")
 
@@ -30,8 +31,8 @@ class Runner(NamedTuple):
     passed: bytes
     others: tuple[bytes, ...]  # marks after which another test's output, or none, follows
     began: re.Pattern[bytes]  # the first mark's line; its first group is the test's name
-    #: The second mark's line, likewise; or, where it need not be the next mark, what it says when the test passed and when it
-    #: failed, with `%s` for the name.
+    #: The second mark's line, likewise; or, where it need not be the next mark, what it says when
+    #: the test passed and when it failed, with `%s` for the name.
     ended: re.Pattern[bytes] | tuple[bytes, bytes]
 
 
@@ -76,7 +77,8 @@ RUNNERS = {
 
 
 def dim(reading: Reading, best: float, most: int, dimmed: set[int]) -> float:
-    """Take weight from the `most` best matches where they stand in a passing test's output; returns the best weight that remains.
+    """Take weight from the `most` best matches where they stand in a passing test's output; returns
+    the best weight that remains.
 
     Where those lines begin is added to `dimmed`.
     """
@@ -108,7 +110,9 @@ def _weight(found: tuple[Block, Hit]) -> float:
 
 
 def _inside(data: bytes, start: int, end: int, runner: Runner) -> bool:
-    """Whether the line from `start` to `end` stands between the begin of a test and the word that this test passed."""
+    """Whether the line from `start` to `end` stands between the begin of a test and the
+    word that this test passed.
+    """
     low, high = max(0, start - REACH), end + REACH
     begin = max(data.rfind(mark, low, start) for mark in runner.begins)
     if begin < 0:

@@ -1,11 +1,11 @@
 """Which line names the failure: the kept lines of a log ranked by what was learned of such lines.
 
-Belongs here: the features of a line in its place, and the sum of their weights. Does not: learning the weights (`tools/learn_ranking.py`),
-what blocks the lines make (`findings.py`).
+Belongs here: the features of a line in its place, and the sum of their weights. Does not: learning
+the weights (`tools/learn_ranking.py`), what blocks the lines make (`findings.py`).
 
-A conditional logit: each kept line has a score, a sum of weights over its features, and the share of the failure's name that
-falls on it is its softmax. Features say what a line is (the catalogue's roles, its shape), what stands around it, and where it
-stands; none holds a word of a log.
+A conditional logit: each kept line has a score, a sum of weights over its features, and the share
+of the failure's name that falls on it is its softmax. Features say what a line is (the catalogue's
+roles, its shape), what stands around it, and where it stands; none holds a word of a log.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ ROLES: tuple[Role, ...] = (
     "cause", "test", "detail", "frame", "epilogue", "status", "title", "count", "banner", "echo", "hint", "warning",
     "source", "stack", "pass", "noise", "retry", "step-end", "step-start",
 )  # fmt: skip
-#: Roles of lines that name no cause, though they be worded like one: the words of any error count for nothing on them.
+#: Roles of lines that name no cause, though they be worded like one: the words of any error
+#: count for nothing on them.
 EMPTY = frozenset({"frame", "epilogue", "status", "hint", "title", "banner", "echo", "count", "step-end"})
 #: The family of messages that are words of many tools.
 GENERIC = "generic"
@@ -38,11 +39,13 @@ DISTANCES = (0, 1, 2, 3, 5, 8, 15, 30, 100, 400)
 #: How far a line looks for a cause, a test or a frame above and below it, in kept lines.
 NEAR = (3, 12)
 LOOKED_FOR = ("cause", "test", "frame", "epilogue", "count", "title", "stack")
-#: What a line loses that the last passing run of the job printed too. Not learned: the labelled logs come without their
-#: passing runs; `python -m bench.background` shows what it is worth on recorded pairs.
+#: What a line loses that the last passing run of the job printed too. Not learned: the
+#: labelled logs come without their passing runs; `python -m bench.background` shows what it is
+#: worth on recorded pairs.
 BACKGROUND = 6.0
-#: What a line gains by a cause or a test of a team's own catalogue. Not learned: no labelled log has one. Three times what the
-#: most telling shipped message is worth beyond its role, because a person wrote it for lines that name the failure.
+#: What a line gains by a cause or a test of a team's own catalogue. Not learned: no labelled log
+#: has one. Three times what the most telling shipped message is worth beyond its role, because a
+#: person wrote it for lines that name the failure.
 TEAM = 1.0
 #: Characters at a line's start that make its shape for counting repeats.
 _SHAPE = 110
@@ -60,7 +63,9 @@ class LinePlace(NamedTuple):
 
 @dataclass(frozen=True)
 class Features:
-    """Features of the kept lines, in parts: what each line is, whether its neighbours are kept too, and where it stands."""
+    """Features of the kept lines, in parts: what each line is, whether its neighbours are kept
+    too, and where it stands.
+    """
 
     own: NDArray[np.float32]  # lines x `OWN`
     beside: tuple[NDArray[np.float32], ...]  # for each of `AROUND`: 1 where the neighbour stands right there in the log
@@ -74,7 +79,9 @@ class Features:
         return np.hstack([self.own, *around, self.place])
 
     def sums(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`values @ vector`, without making the neighbours' columns: their sums are shifted instead."""
+        """`values @ vector`, without making the neighbours' columns: their
+        sums are shifted instead.
+        """
         width = len(OWN)
         parts = vector[: width * (1 + len(_OFFSETS))].reshape(1 + len(_OFFSETS), width)
         each = self.own @ parts.T
@@ -86,14 +93,18 @@ class Features:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """What was learned: a weight for each feature, and for single messages what they are worth beyond their role."""
+    """What was learned: a weight for each feature, and for single messages what they
+    are worth beyond their role.
+    """
 
     features: dict[str, float]
     messages: dict[str, float]
 
     @classmethod
     def read(cls, text: str) -> Weights:
-        """From the text of a file like `ranking.tsv`: a feature or `message:ID` and its weight a line; `#` begins a remark."""
+        """From the text of a file like `ranking.tsv`: a feature or `message:ID` and its weight a
+        line; `#` begins a remark.
+        """
         rows = [line.split("\t") for line in text.splitlines() if line and not line.startswith("#")]
         weights = {name: float(weight) for name, weight in rows}
         own = {name.removeprefix("message:"): w for name, w in weights.items() if name.startswith("message:")}
@@ -146,7 +157,9 @@ def feature_names() -> tuple[str, ...]:
 
 @lru_cache(maxsize=8)
 def _columns(catalogue: Catalogue) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Of each message: its role's column (-1: none), whether it has a category, is empty, is a cause of generic words."""
+    """Of each message: its role's column (-1: none), whether it has a category, is empty, is
+    a cause of generic words.
+    """
     at: dict[str, int] = {role: i for i, role in enumerate(ROLES)}
     messages = catalogue.messages
     return (
@@ -184,7 +197,8 @@ def features(
 ) -> Features:
     """Every feature of every kept line, in the log's order.
 
-    `texts`: clean lines; `hits`: numbers of the catalogue's messages on each; `total`: how many lines the log has.
+    `texts`: clean lines; `hits`: numbers of the catalogue's messages on each; `total`:
+    how many lines the log has.
     """
     count = len(texts)
     own = _own(catalogue, texts, hits)
@@ -253,7 +267,9 @@ def features(
 
 
 def _near(looked: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Of each role (rows of `looked`): whether a line has one within each reach of `NEAR` above it, and below it."""
+    """Of each role (rows of `looked`): whether a line has one within each reach of
+    `NEAR` above it, and below it.
+    """
     (roles, count), far = looked.shape, max(NEAR)
     sums = np.zeros(
         (roles, far + 1 + count + far), np.float32

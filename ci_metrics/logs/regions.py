@@ -1,6 +1,7 @@
 """Lines scored: what a match is worth in its place, and what its neighbours get of that.
 
-Belongs here: hits in, scored lines out. Does not: steps (`structure.py`), budgets (`excerpt.py`), errors (`findings.py`).
+Belongs here: hits in, scored lines out. Does not: steps (`structure.py`), budgets
+(`excerpt.py`), errors (`findings.py`).
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Memory:
     kinds: dict[tuple[int, ...], int] = field(default_factory=dict)
 
 
-#: How fast repeats of a line's shape and of its kind count less, and the least share that remains: of a flood its head is kept.
+#: How fast repeats of a line's shape and of its kind count less, and the least share that remains:
+#: of a flood its head is kept.
 SHAPE_DECAY, KIND_DECAY, LEAST = 0.6, 0.08, 0.3
 #: From so many lines of a kind on the least share is all that remains, whatever their shapes.
 FLOOD = (1 / LEAST - 1) / KIND_DECAY
@@ -44,7 +46,9 @@ SHAPE = 110
 
 
 def weigh(data: bytes, hits: list[Hit], memory: Memory, known: Finder) -> None:
-    """Give the hits their weights: of the strongest message, less what vetoes and repeats take away."""
+    """Give the hits their weights: of the strongest message, less what
+    vetoes and repeats take away.
+    """
     shapes, kinds = memory.shapes, memory.kinds
     for hit in hits:
         ids = hit.ids
@@ -68,7 +72,8 @@ def weigh(data: bytes, hits: list[Hit], memory: Memory, known: Finder) -> None:
 LONG = 1_500
 
 _STACK = ("at ", "| ", "+ ", "> ", "- ", "^", "~", "E ", "Caused", "...", "#", "=", "_", "*", "[", "File ")
-#: How much of a line's score the next one takes over: blank, indented, stack-like, other, dull; and the same inside a block.
+#: How much of a line's score the next one takes over: blank, indented, stack-like, other, dull; and
+#: the same inside a block.
 DECAYS = (0.95, 0.976, 0.84, 0.87, 0.3)
 INSIDE = (0.985, 0.985, 0.985, 0.9, 0.52)
 UP, UP_CLOSED = 0.945, 0.95
@@ -80,7 +85,9 @@ _DONE = (" OK", " ok", "PASSED", " PASS", "...ok", "passed")
 
 
 def _by_first() -> dict[str, int]:
-    """Kinds of lines by their first character, -1 where it takes more than one to tell; other lines are of kind 3."""
+    """Kinds of lines by their first character, -1 where it takes more than one to tell;
+    other lines are of kind 3.
+    """
     kinds = {mark: 2 for mark in _STACK if len(mark) == 1} | {"": 0, " ": 1, "\t": 1}
     return kinds | {mark[0]: -1 for mark in (*_DULL, *_STACK) if len(mark) > 1}
 
@@ -104,7 +111,9 @@ def _kind(text: str) -> int:
 def spread(
     block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, Line], floor: float, known: Finder
 ) -> None:
-    """Give every anchor's neighbours their share, into `lines` (by offset); `walls` are lines that start another step."""
+    """Give every anchor's neighbours their share, into `lines` (by offset); `walls` are
+    lines that start another step.
+    """
     data, base = block.data, block.offset
     size = len(data)
     for anchor in sorted(anchors, key=attrgetter("weight"), reverse=True):

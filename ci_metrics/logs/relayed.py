@@ -1,7 +1,9 @@
-"""What a line relays of another's words, and when it was printed: messages that its form alone does not tell.
+"""What a line relays of another's words, and when it was printed: messages that its
+form alone does not tell.
 
-Belongs here: prefixes of task runners and remotes, the tail behind a wrapper's last colon, what ended a silence. Does not: forms
-(`catalogue`), what a message is worth (`ranking.py`, the classifier).
+Belongs here: prefixes of task runners and remotes, the tail behind a wrapper's last
+colon, what ended a silence. Does not: forms (`catalogue`), what a message is worth
+(`ranking.py`, the classifier).
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from ci_metrics.logs.regions import Line
 from ci_metrics.logs.structure import SERVICES_END
 from ci_metrics.logs.whole_log import Reading
 
-#: Prefixes behind which task runners and remotes relay a program's line: mise, concurrently, yarn (`[lint] `), turborepo
-#: (`web:build: `), lerna (`@shop/web: `), pnpm (`packages/web build: `), moon and foreman (`web:build | `), git (`remote: `).
-#: A level in brackets, and what a logger puts there, is no task.
+#: Prefixes behind which task runners and remotes relay a program's line: mise, concurrently, yarn
+#: (`[lint] `), turborepo (`web:build: `), lerna (`@shop/web: `), pnpm (`packages/web build: `),
+#: moon and foreman (`web:build | `), git (`remote: `). A level in brackets, and what a logger puts
+#: there, is no task.
 _TASK = re.compile(
     r"(?:\[(?!(?i:error|err|fatal|fail(?:ed)?|warn(?:ing)?|info|debug|notice|trace|critical|severe|output|result)\b)[a-z@][\w@./:-]{0,60}\]:?"
     r"|@?[\w./-]{1,60}:[a-z][\w:-]{0,40}:|@[\w.-]{1,40}/[\w.-]{1,60}:|(?:packages|apps|libs|examples)/[\w./-]{1,80} [\w:-]{1,40}[:$]"
@@ -31,17 +34,19 @@ _AROUND = "frame"
 _NAMES = frozenset({"cause", "test"})
 #: Characters of a tail that may say something.
 _TAIL = 8
-#: Seconds of silence before a cancel behind which something hung, and how far from a round limit a cancel by that limit comes.
+#: Seconds of silence before a cancel behind which something hung, and how far from a round limit a
+#: cancel by that limit comes.
 SILENCE, LATE = 600, 15
 #: Limits that people set, in minutes.
 LIMITS = (5, 10, 15, 20, 25, 30, 40, 45, 50, 60, 75, 90, 100, 120, 150, 180, 240, 300, 360)
 
 
 def messages_of(reading: Reading, lines: Sequence[Line], catalogue: Catalogue) -> list[tuple[int, ...]]:
-    """The numbers of the messages on each of these kept lines, ascending; what is relayed on a line counts as a line of its own.
+    """The numbers of the messages on each of these kept lines, ascending; what is relayed on a line
+    counts as a line of its own.
 
-    Of a wrapper and the cause that stands behind its last colon, the cause alone counts. A closing word that ends a silence is
-    what the catalogue says of it as a `late` one.
+    Of a wrapper and the cause that stands behind its last colon, the cause alone counts. A closing
+    word that ends a silence is what the catalogue says of it as a `late` one.
     """
     found = match_lines(catalogue, [line.text for line in lines])
     inner = _Inner(catalogue)
@@ -80,7 +85,9 @@ class _Inner:
 
 @lru_cache(maxsize=8)
 def _numbers(catalogue: Catalogue) -> tuple[frozenset[int], frozenset[int]]:
-    """Numbers of the messages that stand around another's words, and of those that name what went wrong, by a category."""
+    """Numbers of the messages that stand around another's words, and of those that name what
+    went wrong, by a category.
+    """
     numbered = list(enumerate(catalogue.messages))
     return (
         frozenset(i for i, m in numbered if m.role == _AROUND),
@@ -89,7 +96,9 @@ def _numbers(catalogue: Catalogue) -> tuple[frozenset[int], frozenset[int]]:
 
 
 def _late(reading: Reading, line: Line, hits: tuple[int, ...], catalogue: Catalogue) -> tuple[int, ...]:
-    """The `late` messages of a line that a long silence or a round limit's end stands before; none of any other line."""
+    """The `late` messages of a line that a long silence or a round limit's end stands
+    before; none of any other line.
+    """
     if not hits or all(catalogue.messages[number].role != "epilogue" for number in hits):
         return ()
     late = match_lines(catalogue, [line.text], "late")[0]
@@ -97,7 +106,9 @@ def _late(reading: Reading, line: Line, hits: tuple[int, ...], catalogue: Catalo
 
 
 def _hung(reading: Reading, at: int) -> bool:
-    """Whether nothing was printed for long before offset `at`, or the step had run for a round number of minutes."""
+    """Whether nothing was printed for long before offset `at`, or the step had run for
+    a round number of minutes.
+    """
     block = reading.block(at)
     now = line_time(block.data[at - block.offset : at - block.offset + 40]) if block else None
     if block is None or now is None:

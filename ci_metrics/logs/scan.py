@@ -1,7 +1,8 @@
 """A log in blocks, each scanned once: which lines any message matches.
 
-Belongs here: reading bytes in pieces that end at line ends, the engine's matches as lines, what is kept of a log that is too
-large to keep. Does not: what a match is worth (`regions.py`), what it says of steps (`structure.py`).
+Belongs here: reading bytes in pieces that end at line ends, the engine's matches as lines, what is
+kept of a log that is too large to keep. Does not: what a match is worth (`regions.py`), what it
+says of steps (`structure.py`).
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ BESIDE: frozenset[Role] = frozenset({"noise", "pass", "warning", "title", "echo"
 STRUCTURAL: frozenset[Role] = frozenset(
     {"step-start", "step-end", "after", "whole", "cut", "good", "log-pass", "log-fail", "framed"}
 )
-#: Messages that weigh less find words that stand in many lines: where there is nothing else, those of role `last` are asked too.
+#: Messages that weigh less find words that stand in many lines: where there is nothing else, those
+#: of role `last` are asked too.
 TELLING = 3.0
 #: Lines that weigh less are never shown where anything else is.
 FAINT = 2.0
@@ -69,7 +71,8 @@ class Block:
 
 
 def pieces(source: bytes | BinaryIO) -> Iterator[bytes]:
-    """The log, in UTF-8, in pieces of at most `BLOCK` bytes that end at line ends (or anywhere, inside a longer line).
+    """The log, in UTF-8, in pieces of at most `BLOCK` bytes that end at line ends (or
+    anywhere, inside a longer line).
 
     They are the same whichever way the log is given.
     """
@@ -87,14 +90,18 @@ def pieces(source: bytes | BinaryIO) -> Iterator[bytes]:
 
 
 def newlines(data: bytes, first: int, last: int) -> int:
-    """How many newlines stand between two offsets: numpy counts faster where there is much to count."""
+    """How many newlines stand between two offsets: numpy counts faster
+    where there is much to count.
+    """
     if last - first < 1 << 14:
         return data.count(b"\n", first, last)
     return int(np.count_nonzero(np.frombuffer(data, np.uint8, last - first, first) == _NEWLINE))
 
 
 class Finder:
-    """What the scan knows of a catalogue: which messages are looked for where, and what a line with several weighs."""
+    """What the scan knows of a catalogue: which messages are looked for where, and what a
+    line with several weighs.
+    """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
@@ -115,7 +122,9 @@ class Finder:
 
     @cached_property
     def last_resort(self) -> Any:
-        """The database of what is looked for only where nothing else was found: words of its own, compiled only then."""
+        """The database of what is looked for only where nothing else was found: words of
+        its own, compiled only then.
+        """
         return raw_engine(self.catalogue, self._everywhere(last=True))
 
     def _everywhere(self, *, last: bool) -> list[int]:
@@ -143,7 +152,9 @@ class Finder:
         )
 
     def worth(self, ids: tuple[int, ...]) -> tuple[float, bool, bool]:
-        """The weight of a line with these messages, before repeats; whether it opens a block, closes one."""
+        """The weight of a line with these messages, before repeats; whether it
+        opens a block, closes one.
+        """
         known = self._worth.get(ids)
         if known is None:
             known = self._worth[ids] = self._weigh([self.catalogue.messages[i] for i in ids])
@@ -171,9 +182,11 @@ def finder(catalogue: Catalogue) -> Finder:
 
 
 def hits(data: bytes, known: Finder) -> tuple[list[Hit], int]:
-    """Every line of `data` that a message matches, in order; and where the last match ends that says that all went well, or -1.
+    """Every line of `data` that a message matches, in order; and where the last match ends that
+    says that all went well, or -1.
 
-    Of those matches only the last one counts, and there may be one for each test: no line is made of them.
+    Of those matches only the last one counts, and there may be one for each
+    test: no line is made of them.
     """
     matches = _matches(known.engine, data)
     if known.telling.isdisjoint(match & NUMBER for match in matches):
@@ -207,7 +220,9 @@ def hits(data: bytes, known: Finder) -> tuple[list[Hit], int]:
 
 
 def _matches(database: Any, data: bytes) -> list[int]:
-    """Every match as one number that sorts by where it ends, then by its message: cheaper than pairs of them."""
+    """Every match as one number that sorts by where it ends, then by its message:
+    cheaper than pairs of them.
+    """
     found: list[int] = []
     add = found.append
     compiled_expressions.scan(
@@ -223,7 +238,9 @@ def _distinct(ids: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _beside(data: bytes, found: list[Hit], known: Finder) -> None:
-    """Add to each hit that has weight the messages that only say something beside others: one scan over the heads of those lines."""
+    """Add to each hit that has weight the messages that only say something beside others: one
+    scan over the heads of those lines.
+    """
     weighty = known.weighty
     found = [hit for hit in found if not weighty.isdisjoint(hit.ids)]
     if not found:
@@ -245,7 +262,9 @@ def _beside(data: bytes, found: list[Hit], known: Finder) -> None:
 
 
 def islands(block: Block, ends: Sequence[int]) -> Iterator[Block]:
-    """What is kept of a block of a large log: its ends, the surroundings of its weightiest hits and what lies before `ends`."""
+    """What is kept of a block of a large log: its ends, the surroundings of its weightiest hits
+    and what lies before `ends`.
+    """
     data, size = block.data, len(block.data)
     spans = [(0, min(size, KEPT_ENDS)), (max(0, size - KEPT_ENDS), size)]
     spans += [

@@ -1,7 +1,8 @@
-"""What a line looks like, whatever tool printed it: a level word, a place in a file, a quoted value, a count, a table row.
+"""What a line looks like, whatever tool printed it: a level word, a place in a file, a quoted
+value, a count, a table row.
 
-Belongs here: the forms of lines and finding them, all in one scan. Does not: messages of tools (`catalogue/`), what a shape is
-worth (`ranking.py`).
+Belongs here: the forms of lines and finding them, all in one scan. Does not: messages of tools
+(`catalogue/`), what a shape is worth (`ranking.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from ci_metrics import compiled_expressions
 from ci_metrics.catalogue.engine import REMEMBERED, capped, translated
 
-#: Name -> form, in the catalogue's dialect; matched against clean lines, in any case of letters where marked by `(?i)`.
+#: Name -> form, in the catalogue's dialect; matched against clean lines, in any case of letters
+#: where marked by `(?i)`.
 SHAPES: dict[str, str] = {
     "level-error": r"(?i)^\W{0,6}(?:\[?\w{0,12}[\s:|-]{0,2})?\[?\b(?:error|fatal|critical|severe|panic|exception)\b",
     "error-start": r"^ {0,8}(?:E {2,})?(?:[\w./@-]{1,40}: )?(?:[Ff]atal |FATAL |[Uu]nhandled |[Uu]ncaught )?(?:error|Error|ERROR|fatal|FATAL|panic|ERR!)(?: ?\[[^\]]{1,20}\])?: ",

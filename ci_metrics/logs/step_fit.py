@@ -1,9 +1,12 @@
-"""What the runner's headers say for or against their belonging to a step of the list: costs and rewards, in one currency.
+"""What the runner's headers say for or against their belonging to a step of the list: costs and
+rewards, in one currency.
 
-Belongs here: a header and a step in, a number out. Does not: the best reading of all headers (`steps.py`).
+Belongs here: a header and a step in, a number out. Does not: the best reading of
+all headers (`steps.py`).
 
-The numbers were set by hand, by what the runner prints and can print; logs that showed misses were of practice jobs made at
-random and of a few real projects. Between what cannot be and what only tells, their order matters more than their size.
+The numbers were set by hand, by what the runner prints and can print; logs that showed misses were
+of practice jobs made at random and of a few real projects. Between what cannot be and what only
+tells, their order matters more than their size.
 """
 
 from __future__ import annotations
@@ -20,10 +23,12 @@ _SYMBOLS = re.compile(r"[^a-z0-9]+")
 _PROGRAM = re.compile(
     r"actions/(?:checkout|cache|github-script|setup-(?:node|python|go|java|dotnet|ruby)|(?:upload|download)-artifact)(?:/\w+)?@"
 )
-#: Steps that the runner adds by itself and names so (`JobExtension.cs`); hooks of a self-hosted runner are scripts with a quoted path.
+#: Steps that the runner adds by itself and names so (`JobExtension.cs`); hooks of a self-hosted
+#: runner are scripts with a quoted path.
 _HOOKS = ("Set up runner", "Complete runner")
 _OWN = frozenset({"Set up job", "Complete job", "Initialize containers", "Stop containers", *_HOOKS})
-#: How headers about containers begin, and the names of the steps that they begin; whether nothing precedes them there.
+#: How headers about containers begin, and the names of the steps that they begin; whether
+#: nothing precedes them there.
 _CONTAINERS = (
     ("Build container", "Build ", True),
     ("[command]", "Build ", False),
@@ -39,12 +44,14 @@ _CONTAINERS = (
 _NEVER, _FITS, _TELLS = 12.0, 6.0, 2.0
 #: A step without a header; a header before that of the first step, in a log that lost its head.
 SILENT, LOST = 2.5, 1.0
-#: A name that the author chose, of which nothing is known; each of two words that it shares with what is run.
+#: A name that the author chose, of which nothing is known; each of two words that it
+#: shares with what is run.
 _NAMED, _WORD = 1.0, 1.2
 #: An inner step more, a trifle.
 _INNER = 0.2
 
-#: What the last header of a step leaves open: an action whose first inner step would follow, one that has inner steps, nothing.
+#: What the last header of a step leaves open: an action whose first inner step would follow, one
+#: that has inner steps, nothing.
 FRESH, OPEN, CLOSED = range(3)
 
 
@@ -151,7 +158,9 @@ def _alike(one: str, other: str) -> bool:
 
 
 def same(name: str, text: str) -> bool:
-    """Whether both name the same step; a name may be cut, and lacks what a file name may not hold."""
+    """Whether both name the same step; a name may be cut, and lacks what
+    a file name may not hold.
+    """
     left, right = _SYMBOLS.sub("", name.lower()), _SYMBOLS.sub("", text.lower())
     return bool(left) and (
         left == right or (len(left) > 8 and right.startswith(left)) or (len(right) > 8 and left.startswith(right))

@@ -1,14 +1,16 @@
-"""GitHub's list of a job's steps laid over its log: where each step begins, and which one is the reason of the failure.
+"""GitHub's list of a job's steps laid over its log: where each step begins, and which one is
+the reason of the failure.
 
-Belongs here: header lines and steps in, ranges out. Does not: finding the header lines (`structure.py`), reading them
-(`headers.py`), what a pair of both is worth (`step_fit.py`).
+Belongs here: header lines and steps in, ranges out. Does not: finding the header lines
+(`structure.py`), reading them (`headers.py`), what a pair of both is worth (`step_fit.py`).
 
-The runner names a step in the list but prints only what it runs, and a composite action prints the headers of its own steps below
-its own (`CompositeActionHandler.cs` of actions/runner runs them through the same handlers). So every header either begins a
-step of the list or goes on with the one before, and the best such reading of all headers is found by dynamic programming. What
-it goes by: columns and names where they say something, times (of one second), the shell (only a workflow's own step may leave
-it out), what directly follows an action's header (nothing but the first inner step does), and the runner's marks of inner steps
-(`##[start-action`).
+The runner names a step in the list but prints only what it runs, and a composite action prints the
+headers of its own steps below its own (`CompositeActionHandler.cs` of actions/runner runs them
+through the same handlers). So every header either begins a step of the list or goes on with the one
+before, and the best such reading of all headers is found by dynamic programming. What it goes by:
+columns and names where they say something, times (of one second), the shell (only a workflow's own
+step may leave it out), what directly follows an action's header (nothing but the first inner step
+does), and the runner's marks of inner steps (`##[start-action`).
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ class Layout:
         return self.margin >= SURE_MARGIN
 
     def span(self, size: int) -> tuple[int, int] | None:
-        """Offsets of the failed step's first byte and of the first one behind it; None where it has no place."""
+        """Offsets of the failed step's first byte and of the first one behind it;
+        None where it has no place.
+        """
         for number, found in enumerate(self.ranges):
             if self.reason is not None and found.step.number == self.reason.number:
                 following = self.ranges[number + 1 : number + 2]
@@ -78,8 +82,9 @@ def laid_out(
 ) -> Layout:
     """The steps laid over the log, and how sure the failed step's place is.
 
-    `marks` are offsets of lines that say that something failed; `told` is that of the header below which the log itself says
-    that the job failed. Where the failed step's best place is in doubt and holds no mark, the step is laid over that header.
+    `marks` are offsets of lines that say that something failed; `told` is that of the header below
+    which the log itself says that the job failed. Where the failed step's best place is in doubt
+    and holds no mark, the step is laid over that header.
     """
     why = reason(steps)
     ran = [s for s in sorted(steps, key=lambda s: s.number) if s.conclusion in _RAN or s.conclusion is None]
@@ -140,7 +145,9 @@ class _Table:
         foreign: tuple[int, int] | None = None,
         barred: tuple[int, int] | None = None,
     ) -> _Path:
-        """The best reading; of those where a header belongs to a step, does not, or does not begin it, given as (step, header)."""
+        """The best reading; of those where a header belongs to a step, does not, or does not
+        begin it, given as (step, header).
+        """
         score = [[_OUT] * 3 for _ in range(self.depth)]
         before = 0.0  # of headers before the first step
         came: list[list[list[tuple[int, int, bool]]]] = []
@@ -187,7 +194,9 @@ class _Table:
         return _Path(value, tuple(owners), tuple(starts))
 
     def margin(self, best: _Path, step: int) -> float:
-        """By how much the next best reading is worth less in which the step lies elsewhere, begins or ends elsewhere."""
+        """By how much the next best reading is worth less in which the step lies elsewhere,
+        begins or ends elsewhere.
+        """
         own = best.owned(step)
         if not own:
             return 0.0
@@ -202,8 +211,8 @@ class _Table:
 def reason(steps: Sequence[Step]) -> Step | None:
     """The step whose failure made the job fail, or None when no step failed.
 
-    Steps that failed with `continue-on-error` come before it: after those nothing is skipped. Steps that failed behind
-    `if: always()` come after it: between them something was skipped.
+    Steps that failed with `continue-on-error` come before it: after those nothing is skipped. Steps
+    that failed behind `if: always()` come after it: between them something was skipped.
     """
     ordered = sorted(steps, key=lambda s: s.number)
     for wanted in (("failure", "timed_out", "startup_failure"), ("cancelled",)):

@@ -1,7 +1,9 @@
-"""What a log's own structure says: where steps begin, where they failed, whether the whole went well.
+"""What a log's own structure says: where steps begin, where they failed,
+whether the whole went well.
 
-Belongs here: hits with a structural role in, segments, headers and the log's own verdict out. Does not: reading
-a header (`headers.py`), GitHub's list of steps (`steps.py`), what lines are worth (`regions.py`).
+Belongs here: hits with a structural role in, segments, headers and the log's own verdict
+out. Does not: reading a header (`headers.py`), GitHub's list of steps (`steps.py`), what
+lines are worth (`regions.py`).
 """
 
 from __future__ import annotations
@@ -30,13 +32,16 @@ _KINDS = {
 }
 #: The message of the lines that GitHub's runner marks as errors.
 MARK = "github-error-line"
-#: The message of the lines with which other services end a command that failed: in a log of GitHub's, a program's output.
+#: The message of the lines with which other services end a command that failed: in a log of
+#: GitHub's, a program's output.
 SERVICES_END = "ci-command-failed"
-#: A step that dies before its header leaves only this: its action is not there, or an expression of its cannot be evaluated.
+#: A step that dies before its header leaves only this: its action is not there, or an expression of
+#: its cannot be evaluated.
 _EARLY = re.compile(
     rb"##\[error\](?:Can't find 'action\.yml'|The template is not valid|Error: The template is not valid)"
 )
-#: A line with which a Jenkins pipeline begins a script, and one with which GitLab's runner begins a job's own.
+#: A line with which a Jenkins pipeline begins a script, and one with which GitLab's
+#: runner begins a job's own.
 _SCRIPT_STEP = re.compile(rb"\[Pipeline\] (?:sh|bat|powershell|pwsh)\b")
 _SCRIPT_SECTION = re.compile(rb"section_start:\d+:(?:step|build)_script\b")
 #: How GitLab's runner ends a job whose script failed; Azure Pipelines begins a task.
@@ -90,10 +95,12 @@ class Structure:
         return {self.segment(at) for at in (*self.ends, *self.marks)}
 
     def failing(self) -> set[int]:
-        """Segments that say themselves that they failed; of several of GitHub's steps only the one that the job failed of.
+        """Segments that say themselves that they failed; of several of GitHub's steps only the
+        one that the job failed of.
 
-        Once a step has failed, GitHub skips what follows: the steps marked before it were allowed to fail. Only
-        what runs in any case comes after it, which mostly tells of it, looks after it or cleans up.
+        Once a step has failed, GitHub skips what follows: the steps marked before it were
+        allowed to fail. Only what runs in any case comes after it, which mostly tells of it,
+        looks after it or cleans up.
         """
         found = self.marked()
         if self.script_failed and self.scripts and not self.headers:
@@ -106,7 +113,8 @@ class Structure:
         for segment in sorted(found):
             header = headers.get(self.starts[segment])
             aside = header is None or header.kind in ("post", "orphans", "setup")
-            # A script's marks alone say little: a linter marks lines, and the script ends well all the same.
+            # A script's marks alone say little: a linter marks lines, and the script
+            # ends well all the same.
             only_marks = segment not in ended and header is not None and header.script
             if (
                 not aside
@@ -155,7 +163,9 @@ class Structure:
                 self.marks.append(at)
 
     def _end(self, at: int, raw: bytes) -> None:
-        """Take in a line that says that a command failed; GitLab says so after what runs in any case: the script ended before."""
+        """Take in a line that says that a command failed; GitLab says so after what runs in any
+        case: the script ended before.
+        """
         if self.scripts and _SCRIPT_FAILED in raw:
             stop = at if self._script_end is None else self._script_end
             self.script_failed = True
@@ -217,15 +227,19 @@ class Structure:
         self.headers.append(header)
 
     def laid_out(self, steps: Sequence[Step]) -> Layout:
-        """The steps of a job laid over its log, with the log's own marks of failure; see `steps.laid_out`."""
+        """The steps of a job laid over its log, with the log's own marks of
+        failure; see `steps.laid_out`.
+        """
         segments = self.failing()
         told = self.starts[max(segments)] if segments else None
         return laid_out(self.headers, steps, marks=[*self.ends, *self.marks], told=told)
 
     def failing_of(self, layout: Layout, size: int) -> set[int]:
-        """The segments that failed: of the step that GitHub names, as one segment, else what the log itself marks.
+        """The segments that failed: of the step that GitHub names, as one segment, else
+        what the log itself marks.
 
-        A place that is in doubt and holds no mark of a failure, while another segment does, is not believed.
+        A place that is in doubt and holds no mark of a failure, while another
+        segment does, is not believed.
         """
         span = layout.span(size + 1)
         if span is None:

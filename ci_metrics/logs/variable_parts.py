@@ -1,8 +1,9 @@
 """What varies from run to run in a line, and what a line looks like without it.
 
-Belongs here: one table of forms (times, ids, addresses, sizes, counts, hosts, folders, places in a file), and what names a cause
-although it looks like one of them (error codes, HTTP statuses, exit codes, pinned versions, well-known ports, tests' parameters).
-Does not: what makes two errors the same (`fingerprint.py`).
+Belongs here: one table of forms (times, ids, addresses, sizes, counts, hosts, folders, places in a
+file), and what names a cause although it looks like one of them (error codes, HTTP statuses, exit
+codes, pinned versions, well-known ports, tests' parameters). Does not: what makes two errors the
+same (`fingerprint.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _MONTH = (
 _CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?"
 _UNIT = r"(?:ns|us|µs|ms|s|sec|secs|seconds?|m|min|mins|minutes?|h|hours?|days?)"
 _LASTED = rf"\d+(?:[.,]\d+)?\s?{_UNIT}(?=\d|\b)"
-#: Ports that say which service is meant; others are given out at random, or by whoever wrote the test.
+#: Ports that say which service is meant; others are given out at random, or by
+#: whoever wrote the test.
 _SERVICE = r"(?:22|25|80|443|1433|1521|2181|2375|2376|3306|5432|5672|6379|6443|8080|8443|9092|9200|9300|11211|27017)"
 _IP = r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}"
 #: HTTP's statuses as failures name them.
@@ -28,8 +30,8 @@ _STATUS = r"(?:20[0-6]|30[1-8]|40\d|41[0-8]|42[1-9]|431|451|50[0-8]|511|52\d)"
 #: Kubernetes makes random names of these letters and digits, which spell no word.
 _RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"
 
-#: Name, what a match begins with (`_KINDS`), expression, and what becomes of it: "keep" stays as it is, "" goes, else what stands for
-#: it. The first that matches at a place wins.
+#: Name, what a match begins with (`_KINDS`), expression, and what becomes of it: "keep" stays as it
+#: is, "" goes, else what stands for it. The first that matches at a place wins.
 _RULES: tuple[tuple[str, str, str, str], ...] = (
     # what names the cause and looks like what does not
     (
@@ -149,7 +151,8 @@ _RULES: tuple[tuple[str, str, str, str], ...] = (
     ("token", "DT", r"\b(?=[A-Z]*\d)(?=\d*[A-Z])[A-Z0-9]{16,64}\b", "<id>"),
     ("number", "DS", r"(?<![\w.])[-+]?\d+(?:[.,]\d+)*(?![\w.])", "<n>"),
 )
-#: What begins a match, and what is looked at before any rule of the kind is tried: nearly every place in a text is ruled out by that.
+#: What begins a match, and what is looked at before any rule of the kind is tried: nearly every
+#: place in a text is ruled out by that.
 _KINDS = {
     "D": r"(?=\d)",  # a digit
     "T": r"(?=[A-Za-z][^\d\s]*\d)",  # a token that begins with a letter and holds a digit
@@ -160,7 +163,9 @@ _KINDS = {
 
 
 def _combined(kinds: str) -> re.Pattern[str]:
-    """The rules of these kinds in one expression, in order within a kind. Inside a word only a drive letter begins anything."""
+    """The rules of these kinds in one expression, in order within a kind. Inside a word only a
+    drive letter begins anything.
+    """
     branches = []
     for kind in kinds:
         # Where a rule begins is where a word begins, so that it need not ask.
@@ -171,7 +176,8 @@ def _combined(kinds: str) -> re.Pattern[str]:
     return re.compile((r"(?:(?!\B\w)|(?=[A-Za-z]:\\))" if "P" in kinds else r"(?!\B\w)") + f"(?:{'|'.join(branches)})")
 
 
-#: Few texts hold a drive or a random name without a digit, and those without any digit nothing but places.
+#: Few texts hold a drive or a random name without a digit, and those without any
+#: digit nothing but places.
 _ALL, _COMMON, _PLACES = _combined("DTWPS"), _combined("DTWS"), _combined("PS")
 _RARE = re.compile(r"[\\/]|molecule|te?mp")
 _DIGIT = re.compile(r"\d")
@@ -187,7 +193,9 @@ _WHEN = re.compile(r"^(?:[\[(]?<time>[\])]?[ :|,-]*)+(?=\S)")
 
 
 def without_ornament(text: str) -> str:
-    """A line's first `LONGEST` characters without the ornament around them; nothing in it is made alike."""
+    """A line's first `LONGEST` characters without the ornament around them;
+    nothing in it is made alike.
+    """
     text = text[:LONGEST].strip()
     if found := _FRONT.match(text):
         text = text[found.end() :]

@@ -1,6 +1,7 @@
 """A whole log, read once: its blocks (or what is kept of them), its structure, its size.
 
-Belongs here: bytes in, a `Reading` out, in memory that does not grow with the log. Does not: judging what was read.
+Belongs here: bytes in, a `Reading` out, in memory that does not grow with the log. Does
+not: judging what was read.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Reading:
 
     @property
     def truncated(self) -> bool:
-        """Whether something of the log was not read: a download was cut, or the log is too large to keep whole."""
+        """Whether something of the log was not read: a download was cut, or the log
+        is too large to keep whole.
+        """
         return self.structure.cut or sum(len(block.data) for block in self.blocks) < self.size
 
     @property
@@ -53,7 +56,9 @@ class Reading:
         return None
 
     def numbered(self, offsets: list[int]) -> Iterator[tuple[int, int]]:
-        """(offset, 1-based line number) of each of `offsets`, which are starts of kept lines in ascending order."""
+        """(offset, 1-based line number) of each of `offsets`, which are starts of kept
+        lines in ascending order.
+        """
         position = 0
         for block in self.blocks:
             at, number, stop = 0, block.line, block.offset + len(block.data)

@@ -1,10 +1,11 @@
-"""Why a line names the failure, or lost: the kept lines with their scores, and what weighed for and against each.
+"""Why a line names the failure, or lost: the kept lines with their scores, and what
+weighed for and against each.
 
-Belongs here: the ranking taken apart, for a maintainer to read. Does not: ranking (`ranking.py`), a verdict's category
-(`classifier/why.py`), how it is printed (`report/verdict_reasons.py`).
+Belongs here: the ranking taken apart, for a maintainer to read. Does not: ranking (`ranking.py`), a
+verdict's category (`classifier/why.py`), how it is printed (`report/verdict_reasons.py`).
 
-What is said of the line that names the failure is against the mean of all kept lines; what is said of another line is against
-that one: so the sum of all of it is how far it lies behind.
+What is said of the line that names the failure is against the mean of all kept lines; what is said
+of another line is against that one: so the sum of all of it is how far it lies behind.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ LEAST = 0.05
 
 @dataclass(frozen=True, slots=True)
 class LineReason:
-    """One thing that weighed: its feature's name, the same in words, and what it added or took away."""
+    """One thing that weighed: its feature's name, the same in words, and
+    what it added or took away.
+    """
 
     feature: str
     words: str
@@ -180,7 +183,9 @@ _NEAR = re.compile(r"(\w+)-(above|below)-(\d+)")
 
 
 def line_feature_in_words(feature: str, *, has: bool = True) -> str:
-    """A feature of the ranking as people read it; `has`: whether it is there, or missing beside what it is compared with."""
+    """A feature of the ranking as people read it; `has`: whether it is there, or missing beside
+    what it is compared with.
+    """
     if amount := _AMOUNTS.get(feature):
         return f"{'more' if has else 'less'} {amount}"
     return _said(feature) if has else f"not: {_said(feature)}"

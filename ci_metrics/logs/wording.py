@@ -1,24 +1,29 @@
-"""What a headline says of a cause: nothing, a kind of failure in a tool's fixed words, or the thing that is wrong.
+"""What a headline says of a cause: nothing, a kind of failure in a tool's fixed words,
+or the thing that is wrong.
 
-Belongs here: words and forms that any failure of a tool could have. Does not: what varies from run to run (`variable_parts.py`).
+Belongs here: words and forms that any failure of a tool could have. Does not: what varies from run
+to run (`variable_parts.py`).
 
-Two questions. `says_nothing`: "Process completed with exit code 1", "=== FAILURES ===", "3 failed, 20 passed" head thousands of
-failures of different causes; most of them need no message of the catalogue, because every word of theirs is one that any failure could say.
-`names_a_thing`: "Input required and not supplied: token" says what is wrong, in words that every project's log would say; a quoted
-value, a path, a symbol, a package with its version are of one project.
+Two questions. `says_nothing`: "Process completed with exit code 1", "=== FAILURES ===", "3 failed,
+20 passed" head thousands of failures of different causes; most of them need no message of the
+catalogue, because every word of theirs is one that any failure could say. `names_a_thing`: "Input
+required and not supplied: token" says what is wrong, in words that every project's log would say; a
+quoted value, a path, a symbol, a package with its version are of one project.
 """
 
 from __future__ import annotations
 
 import re
 
-#: Roles of lines that never name a cause themselves. `source` is a line of code, `echo` a command, `hint` advice.
+#: Roles of lines that never name a cause themselves. `source` is a line of code, `echo` a
+#: command, `hint` advice.
 NAMELESS_ROLES = frozenset(
     {"title", "count", "epilogue", "frame", "echo", "banner", "status", "exit", "pass", "hint", "step-start", "source"}
 )
 
-#: Words that say that something failed, was run, was counted, or where to look; of tools only those that run others. A headline of
-#: nothing else says nothing. What is not here is what tells causes apart: memory, space, timeout, denied, refused, syntax …
+#: Words that say that something failed, was run, was counted, or where to look; of tools only those
+#: that run others. A headline of nothing else says nothing. What is not here is what tells causes
+#: apart: memory, space, timeout, denied, refused, syntax …
 _ANY_FAILURES_WORDS = """
     a abort aborted aborting about above action actions after again all also an and any are as assertion assertions at
     auto automatically bash bazel be because been before below broken build builder building buildkit builds buildx
@@ -51,8 +56,8 @@ _SPELLED = re.compile(r"[^\W\d_]{3}")
 #: A word with an underscore, a slash, a dot or a digit inside is a name, whatever its parts.
 _NAME = re.compile(r"[A-Za-z]\w*_\w|\w/\w|[A-Za-z]\.[A-Za-z]\w|[A-Za-z]\d{2,}|::|\w@\w")
 
-#: Forms that say nothing, although a word in them is a name: of a step, a target, a package that was being built or run. Each is asked
-#: only of texts that begin with one of its words.
+#: Forms that say nothing, although a word in them is a name: of a step, a target, a package that
+#: was being built or run. Each is asked only of texts that begin with one of its words.
 _FORMS = re.compile(
     r"""(?:
       (?:g?make|mingw32-make)(?:\[\d+\])?:\ \*\*\*\ .{0,160}(?:error\ \d+|unfinished\ jobs|killed|terminated|interrupt)\W*
@@ -100,7 +105,9 @@ def is_echo(line: str) -> bool:
 
 
 def says_nothing(text: str) -> bool:
-    """Whether a headline (without its front's ornament, and nothing in it made alike) could head any failure whatever its cause."""
+    """Whether a headline (without its front's ornament, and nothing in it made alike) could head
+    any failure whatever its cause.
+    """
     if all(word[0] in _EMPTY for word in _WORD.finditer(text.lower())) and not _NAME.search(text):
         return True
     if not _SPELLED.search(text):
@@ -170,7 +177,9 @@ _SYMBOL = re.compile(
 
 
 def names_a_thing(text: str) -> bool:
-    """Whether a line (normalised or not) names more than a tool says in every project: a value, path, symbol, package, test, host."""
+    """Whether a line (normalised or not) names more than a tool says in every project: a value,
+    path, symbol, package, test, host.
+    """
     if "(" in text or "http" in text:
         text = _HELP.sub("", text)
     if any(sign in text and thing.search(text) for sign, thing in _THINGS):

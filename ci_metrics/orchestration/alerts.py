@@ -1,9 +1,12 @@
-"""The job that tells a chat room: new and spiking groups, nothing indexed, the model's budget spent.
+"""The job that tells a chat room: new and spiking groups, nothing indexed,
+the model's budget spent.
 
-Belongs here: finding these events in what the chain stored, sending each once, keeping which were sent. Does not: wording
-(`report/alerts.py`), the request (`report/webhook.py`), when it runs (`sensors.py`).
+Belongs here: finding these events in what the chain stored, sending each once, keeping
+which were sent. Does not: wording (`report/alerts.py`), the request (`report/webhook.py`),
+when it runs (`sensors.py`).
 
-It asks GitHub and the models nothing. Only the newest hours are looked at, so that a backfill of old history is no alarm.
+It asks GitHub and the models nothing. Only the newest hours are looked at, so that a backfill
+of old history is no alarm.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,7 +39,9 @@ def post_alerts(
     index: dg.ResourceParam[IndexPart],
     judge: dg.ResourceParam[JudgePart],
 ) -> None:
-    """Send each event once and note it. Raises dg.Failure when one could not be sent: it is due again at the next run."""
+    """Send each event once and note it. Raises dg.Failure when one could not be sent: it is
+    due again at the next run.
+    """
     url = hours.settings.alert_webhook_url
     if url is None:
         raise dg.Failure("ALERT_WEBHOOK_URL is not set: nobody can be told", allow_retries=False)
@@ -70,7 +75,9 @@ def read_sent(store: HourStore) -> Sent:
 
 
 def events(hours: HoursPart, budget: float | None, link: Callable[[str], str] = lambda _: "") -> Iterator[Alert]:
-    """Every event of the last hours, sent before or not. `budget`: US dollars an hour; `link`: a job document's id -> its page."""
+    """Every event of the last hours, sent before or not. `budget`: US dollars an hour; `link`: a
+    job document's id -> its page.
+    """
     oldest = hour_key(hours.now() - HOURS * HOUR)
     if not hours.settings.is_sample:
         yield from _silence(hours)
@@ -113,7 +120,9 @@ def _silence(hours: HoursPart) -> Iterator[Alert]:
 
 
 def _budget(store: HourStore, limit: float | None, hour: str) -> Iterator[Alert]:
-    """Verdicts that wait for money; the clock hour in which it ran out is when they were judged last."""
+    """Verdicts that wait for money; the clock hour in which it ran out is
+    when they were judged last.
+    """
     judged = store.state(hour).of("classifications")
     if limit is None or judged is None or not judged.open:
         return

@@ -3,7 +3,8 @@
 What belongs here: their files, and which of them holds for a failed job. Does not: finding and
 fetching (`passing_runs.py`), what a shape is (`logs/background.py`).
 
-    <root>/backgrounds/<job>/asked.json             what was found for each week of a distinct job (repository, workflow, job's name)
+    <root>/backgrounds/<job>/asked.json             what was found for each week of a distinct job
+                                                    (repository, workflow, job's name)
     <root>/backgrounds/<job>/<id>-<attempt>.<shapes' version>    the shapes of a passing log
 
 A file of shapes never changes, and hours name the one that they used: so they can be derived again,

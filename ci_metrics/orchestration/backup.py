@@ -1,17 +1,21 @@
-"""A backup: one archive of what cannot be made again, checked as a whole before anything is put back.
+"""A backup: one archive of what cannot be made again, checked as a whole
+before anything is put back.
 
-What belongs here: the archive's form, making, checking and restoring it. Does not: arguments and printing
-(`commands/backup.py`).
+What belongs here: the archive's form, making, checking and restoring it. Does not: arguments and
+printing (`commands/backup.py`).
 
-    manifest.json            format, version, when, and of each file its size and digest (written last)
-    hours/...                the hours' files as they lie below the hours' root, but for raw logs and caches: rows,
-                             states, labels, unwritten verdicts, learned weights, backgrounds, what was sent
+    manifest.json            format, version, when, and of each file its size and digest (written
+                             last)
+    hours/...                the hours' files as they lie below the hours' root, but for raw logs
+                             and caches: rows,
+                             states, labels, unwritten verdicts, learned weights,
+                             backgrounds, what was sent
     batches/...              message batches under way
     index.sqlite             the embedded index, where there is one
     verdicts.jsonl           the verdict index's documents, for an OpenSearch
 
-The files of one hour are read while no run commits it, so rows and state fit. Documents of an OpenSearch are not in it:
-`ci-metrics reindex` makes them from the hours.
+The files of one hour are read while no run commits it, so rows and state fit. Documents of an
+OpenSearch are not in it: `ci-metrics reindex` makes them from the hours.
 """
 
 from __future__ import annotations
@@ -47,7 +51,8 @@ from ci_metrics.settings import Settings
 FORMAT = 1
 
 _MANIFEST, _INDEX, _VERDICTS = "manifest.json", EMBEDDED_FILE, "verdicts.jsonl"
-#: Below the hours' root: raw logs are large and hold what was not masked; the rest is made again by whoever needs it.
+#: Below the hours' root: raw logs are large and hold what was not masked; the rest is made
+#: again by whoever needs it.
 _LEFT_OUT = re.compile(r"^job_logs/[^/]+/|(?:^|/)\.|^state/[^/]+/cache\.zst$")
 _HOUR = re.compile(r"\d{4}-\d\d-\d\dT\d\d")
 #: What is packed already.
@@ -92,8 +97,8 @@ _FORMAT = TypeAdapter(_Format)
 def make_backup(settings: Settings, target: Path, now: datetime) -> Manifest:
     """Write all that cannot be made again to the archive `target`.
 
-    Raises NotFoundError when there is nothing, ContractError when `target` is there already, PermanentError when it
-    cannot be written or the index is damaged.
+    Raises NotFoundError when there is nothing, ContractError when `target` is there already,
+    PermanentError when it cannot be written or the index is damaged.
     """
     root = HoursPart(settings).store.root
     embedded = settings.data_dir / EMBEDDED_FILE
@@ -123,7 +128,9 @@ def make_backup(settings: Settings, target: Path, now: datetime) -> Manifest:
 
 
 def check_backup(path: Path) -> Manifest:
-    """What a whole archive says of itself. Raises ContractError for any other, and for a later version's."""
+    """What a whole archive says of itself. Raises ContractError for any other,
+    and for a later version's.
+    """
     with _archive(path) as archive:
         return _checked(archive, path)
 
@@ -131,9 +138,10 @@ def check_backup(path: Path) -> Manifest:
 def restore_backup(settings: Settings, path: Path, *, replace: bool) -> Manifest:
     """Check an archive, then make the data of these settings what it holds.
 
-    Raw logs stay. With `replace`, hours and labels that the archive does not hold go: they are of another time. Broken off,
-    it can be done again. Raises ContractError, with nothing changed, when the archive is not whole, of a later version, or
-    of the sample where a repository is set (or the other way round), and when there is data and `replace` is not said.
+    Raw logs stay. With `replace`, hours and labels that the archive does not hold go: they are of
+    another time. Broken off, it can be done again. Raises ContractError, with nothing changed, when
+    the archive is not whole, of a later version, or of the sample where a repository is set (or the
+    other way round), and when there is data and `replace` is not said.
     """
     root = HoursPart(settings).store.root
     with _archive(path) as archive, tempfile.TemporaryDirectory() as folder:

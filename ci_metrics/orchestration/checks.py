@@ -1,10 +1,11 @@
 """Asset checks: what must hold (blocking) and what a person should know (warnings).
 
-Belongs here: their names, their limits, and deciding them from stored hours and the index. Does not: producing anything.
+Belongs here: their names, their limits, and deciding them from stored hours and the index.
+Does not: producing anything.
 
-All but one are decided by the step that makes the asset, over all hours of its run: a step of its own for each would cost a
-run of one small hour as much as its assets do. `judged_by_this_version` looks at all hours ever stored, so it is asked once
-a day (`daily_reports`).
+All but one are decided by the step that makes the asset, over all hours of its run: a step of its
+own for each would cost a run of one small hour as much as its assets do. `judged_by_this_version`
+looks at all hours ever stored, so it is asked once a day (`daily_reports`).
 """
 
 from collections import Counter
@@ -95,7 +96,9 @@ def unknown_share(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult
 
 
 def model_failures(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
-    """Whether the model answered, but for some; the rules may have answered instead, so the state alone does not tell."""
+    """Whether the model answered, but for some; the rules may have answered instead, so the
+    state alone does not tell.
+    """
     rows = [row for hour in hours for row in store.read("classifications", hour, JobVerdicts)]
     failed = sum(row.state == "llm_failed" or any(model_failed(j.verdict) for j in row.judged) for row in rows)
     return _share(MODEL_FAILURES, failed, len(rows), MOST_MODEL_FAILURES)
@@ -104,7 +107,9 @@ def model_failures(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResul
 def documents_complete(
     store: HourStore, index: DocumentIndex, hours: Sequence[str], *, classified: bool
 ) -> dg.AssetCheckResult:
-    """Whether the index holds what the hours wrote; where failures are `classified`, whether each has a state."""
+    """Whether the index holds what the hours wrote; where failures are `classified`,
+    whether each has a state.
+    """
     index.refresh()
     wrong: list[str] = []
     for hour in hours:
@@ -123,7 +128,9 @@ def documents_complete(
 
 
 def nothing_set_aside(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
-    """Whether something of the hours could not be had when it was asked for last; each such thing is named with its reason."""
+    """Whether something of the hours could not be had when it was asked for last; each such
+    thing is named with its reason.
+    """
     states = {hour: store.state(hour) for hour in hours}
     missing = [
         {"hour": hour, "what": what, "why": why}

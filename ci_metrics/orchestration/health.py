@@ -1,7 +1,8 @@
-"""How the whole is: hours behind, unfinished and set aside, open verdicts, requests left, documents refused.
+"""How the whole is: hours behind, unfinished and set aside, open verdicts,
+requests left, documents refused.
 
-What belongs here: the record, and what of it needs a person. Does not: how it is shown (`commands/health.py`,
-`commands/metrics.py`), checks of single hours (`checks.py`).
+What belongs here: the record, and what of it needs a person. Does not: how it is shown
+(`commands/health.py`, `commands/metrics.py`), checks of single hours (`checks.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from ci_metrics.settings import Settings
 #: What could not be done so often in a row needs a person: once or twice is a server's bad hour.
 MOST_TRIES = 3
 
-#: `well`: all is there. `under way`: the next ticks make up for what is missing. `needs a person`: they cannot.
+#: `well`: all is there. `under way`: the next ticks make up for what is missing. `needs
+#: a person`: they cannot.
 Level = Literal["well", "under way", "needs a person"]
 
 
@@ -106,7 +108,9 @@ def health_of(
     quota: tuple[int, int] | None = None,
     problems: Sequence[str] = (),
 ) -> Health:
-    """Look at what is stored. `index`: None where there is none yet; `quota`: GitHub's requests left, and of how many."""
+    """Look at what is stored. `index`: None where there is none yet; `quota`: GitHub's
+    requests left, and of how many.
+    """
     states = store.states()
     newest = max(states, default="")
     last = last_closed_hour(now)

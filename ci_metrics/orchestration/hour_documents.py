@@ -1,7 +1,8 @@
-"""An hour's documents, derived from all that is known of the hour: its rows, persons' labels, what its own runs prove.
+"""An hour's documents, derived from all that is known of the hour: its rows, persons'
+labels, what its own runs prove.
 
-What belongs here: tying these together. Does not: what a document holds (`index/documents.py`), writing it
-(`assets/indexed_documents.py`), what other hours prove (`history/history_pass.py`).
+What belongs here: tying these together. Does not: what a document holds (`index/documents.py`),
+writing it (`assets/indexed_documents.py`), what other hours prove (`history/history_pass.py`).
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def read_rows(store: HourStore, hour: str) -> HourRows:
 
 
 def derive_documents(rows: HourRows, provenance: Provenance, *, labels: Labels, taxonomy: Taxonomy) -> list[Document]:
-    """Every document of the hour. A label decides over the machine's verdict, and flags follow from both."""
+    """Every document of the hour. A label decides over the machine's verdict,
+    and flags follow from both.
+    """
     documents = list(_documents(rows, provenance, taxonomy.parents))
     documents = merged_body(documents, labelled(documents, labels, taxonomy.parents))
     return merged_body(documents, flags_within(documents, flag_rules(taxonomy)))

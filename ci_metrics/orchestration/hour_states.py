@@ -4,8 +4,10 @@ What belongs here: these files. Does not: what is in a state (`hours.py`), an ho
 (`store.py`).
 
     <root>/state/2026-03/2026-03-02T05.json     the state of an hour
-    <root>/state/2026-03/cache.zst              the states of the month as they were read last: only ever a cache
-    <root>/open/2026-03-02T05                   empty: a verdict of the hour is open (every such hour has one; others may)
+    <root>/state/2026-03/cache.zst              the states of the month as they were read last:
+                                                only ever a cache
+    <root>/open/2026-03-02T05                   empty: a verdict of the hour is open (every such
+                                                hour has one; others may)
 
 A look at a month costs a listing and its cache; only files that changed since (by the listing's own
 words) are read.
@@ -118,7 +120,9 @@ class HourStates:
             return {}
 
     def _bring_over(self) -> dict[str, HourState]:
-        """Keep what 0.1 left in this form; its own files go. Gives what cannot be kept, where nothing may be written."""
+        """Keep what 0.1 left in this form; its own files go. Gives what cannot be kept,
+        where nothing may be written.
+        """
         left: dict[str, HourState] = {}
         for hour in self._old.hours():
             try:

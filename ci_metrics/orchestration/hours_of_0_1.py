@@ -3,8 +3,10 @@
 What belongs here: reading them as this version's, and removing them then. Does not: rows, which
 have not changed in any way that reading does not bridge (`arrow_tables.py`).
 
-    <root>/hours/2026-03-02T05/<asset>.json              counts, `at` (when), `unfinished`, `problems`, `open`, `version`
-    <root>/workflow_runs/2026-03-02T05.parquet           its notes: what was fetched of which repository
+    <root>/hours/2026-03-02T05/<asset>.json              counts, `at` (when), `unfinished`,
+                                                         `problems`, `open`, `version`
+    <root>/workflow_runs/2026-03-02T05.parquet           its notes: what was fetched of which
+                                                         repository
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""The Dagster instance of this machine: its home, its settings file, and what a killed process left behind.
+"""The Dagster instance of this machine: its home, its settings file, and what a
+killed process left behind.
 
-What belongs here: opening the instance for the command line. Does not: production's instance (DAGSTER_HOME says where).
+What belongs here: opening the instance for the command line. Does not: production's instance
+(DAGSTER_HOME says where).
 """
 
 from __future__ import annotations
@@ -19,21 +21,25 @@ from ci_metrics.errors import CiMetricsError, PermanentError
 from ci_metrics.private_files import make_folder
 from ci_metrics.settings import Settings
 
-#: A run of the command line carries the process that executes it, so that the next one can tell whether it still lives.
+#: A run of the command line carries the process that executes it, so that the next one can tell
+#: whether it still lives.
 PID_TAG = "ci_metrics/pid"
 
 #: Links to the files at the top of the checkout; in the wheel they are files.
 DAGSTER_YAML = Path(__file__).with_name("dagster.yaml")
 WORKSPACE_YAML = Path(__file__).with_name("workspace.yaml")
-#: Dagster's switch for one event an asset before a run over a range, in place of one an asset and hour: of 168 hours they
-#: took a third of the time (measured on SQLite). The price: the hours of a failed range are not marked as failed in the UI.
+#: Dagster's switch for one event an asset before a run over a range, in place of one an asset and
+#: hour: of 168 hours they took a third of the time (measured on SQLite). The price: the hours of a
+#: failed range are not marked as failed in the UI.
 _ONE_EVENT_AN_ASSET = "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS"
 
 _OPEN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED]
 
 
 def dagster_home(settings: Settings) -> Path:
-    """The fixed Dagster home under CI_METRICS_HOME, made if missing, with the project's dagster.yaml in it."""
+    """The fixed Dagster home under CI_METRICS_HOME, made if missing, with the
+    project's dagster.yaml in it.
+    """
     home = settings.data_dir / "dagster"
     make_folder(home)
     settings_file = home / "dagster.yaml"
@@ -44,10 +50,11 @@ def dagster_home(settings: Settings) -> Path:
 
 @contextmanager
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """The instance in that home; runs whose process has died are marked as failed first, and their pool slots freed.
+    """The instance in that home; runs whose process has died are marked as failed first,
+    and their pool slots freed.
 
-    Raises PermanentError where its files cannot be written or read, while it is open, too: Dagster lets such trouble of
-    its database through as it came.
+    Raises PermanentError where its files cannot be written or read, while it is open, too: Dagster
+    lets such trouble of its database through as it came.
     """
     os.environ.setdefault(_ONE_EVENT_AN_ASSET, "true")
     try:
@@ -80,8 +87,8 @@ def own_pid_tag() -> Mapping[str, str]:
 def _bury_the_dead(instance: dg.DagsterInstance) -> None:
     for run in instance.get_runs(dg.RunsFilter(statuses=_OPEN)):
         host, _, pid = run.tags.get(PID_TAG, "").rpartition("/")
-        # Of other machines' processes nothing is known. A container's process often has the same id as the one before it;
-        # ours has not begun a run yet.
+        # Of other machines' processes nothing is known. A container's process often has the same id
+        # as the one before it; ours has not begun a run yet.
         if host != socket.gethostname() or (int(pid) != os.getpid() and _alive(int(pid))):
             continue
         instance.report_run_failed(run, f"the process {pid} that executed this run has died")
@@ -90,7 +97,8 @@ def _bury_the_dead(instance: dg.DagsterInstance) -> None:
 
 
 def _free_pools(instance: dg.DagsterInstance) -> None:
-    """Free pool slots whose run has ended: a run that met a full disk cannot give them back, and the next would wait for ever.
+    """Free pool slots whose run has ended: a run that met a full disk cannot give them back, and
+    the next would wait for ever.
 
     Dagster's daemon does so too, after minutes (`run_monitoring`); a command has no daemon.
     """

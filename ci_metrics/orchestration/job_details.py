@@ -1,7 +1,8 @@
-"""What an explanation needs beyond a job's document: from the stored hour, or from GitHub for a job never ingested.
+"""What an explanation needs beyond a job's document: from the stored hour, or from GitHub
+for a job never ingested.
 
-What belongs here: reading the job's verdict and log lines from its hour's files; fetching and judging one job without storing
-anything. Does not: what is made of it (`report/explanation.py`).
+What belongs here: reading the job's verdict and log lines from its hour's files; fetching and
+judging one job without storing anything. Does not: what is made of it (`report/explanation.py`).
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ AROUND = 4
 
 
 class ReadOnlyVerdicts:
-    """A `VerdictStore` that gives what is kept and keeps nothing: for a look that must leave no trace."""
+    """A `VerdictStore` that gives what is kept and keeps nothing: for a look
+    that must leave no trace.
+    """
 
     def __init__(self, store: VerdictStore) -> None:
         self._store = store
@@ -79,7 +82,9 @@ class ReadOnlyVerdicts:
 
 
 def stored_details(store: HourStore, document: Document) -> Details:
-    """What the stored hour knows of a job; says why when the hour's files are not on this machine."""
+    """What the stored hour knows of a job; says why when the hour's
+    files are not on this machine.
+    """
     hour = str(document.body.get("s_partition") or "")
     key = (int(document.body["s_job_id"]), int(document.body["l_run_attempt"]))
     verdicts = {row.key: row for row in store.read_or_none("classifications", hour, JobVerdicts)}
@@ -103,7 +108,9 @@ def stored_details(store: HourStore, document: Document) -> Details:
 
 
 def account_of(ci: Parts, document: Document) -> WhyOfLog | None:
-    """Why the log of a stored job says what it says, read again by what is in force; None when its files or its log are gone."""
+    """Why the log of a stored job says what it says, read again by what is in force; None when
+    its files or its log are gone.
+    """
     hour = str(document.body.get("s_partition") or "")
     key = (int(document.body["s_job_id"]), int(document.body["l_run_attempt"]))
     found = next(
@@ -137,10 +144,12 @@ def _account(ci: Parts, job: Job | None, log: BinaryIO, background: Background |
 
 
 def fetch_job(ci: Parts, reference: JobReference, *, why: bool = False) -> tuple[Run, Document, Details]:
-    """Fetch one job from GitHub and judge it; nothing is stored. `why`: with an account of what weighed.
+    """Fetch one job from GitHub and judge it; nothing is stored. `why`: with
+    an account of what weighed.
 
-    Raises SettingsError when it is not clear which repository to ask, or the page is of another host than GITHUB_API_URL;
-    NotFoundError when GitHub has no such job; what the GitHub client raises otherwise.
+    Raises SettingsError when it is not clear which repository to ask, or the page is of
+    another host than GITHUB_API_URL; NotFoundError when GitHub has no such job; what the
+    GitHub client raises otherwise.
     """
     repo = _repo(ci, reference)
     job = ci.github.client.job(repo, int(reference.job_id))
@@ -202,7 +211,9 @@ def _raw_lines(log: BinaryIO) -> Iterator[bytes]:
 
 
 def _judge(ci: Parts, run: Run, job: Job, log: JobLog, read: Callable[[int], Extraction]) -> JobVerdicts:
-    """As the chain judges a job, but for a verdict store that keeps nothing; classification need not be on."""
+    """As the chain judges a job, but for a verdict store that keeps nothing;
+    classification need not be on.
+    """
     judge = Judge(
         settings=ci.settings.model_copy(update={"enable_error_classification": True}),
         taxonomy=ci.judge.taxonomy,

@@ -1,7 +1,8 @@
-"""One failed job judged: from its log to what its document is told, alike for stored hours and for a job somebody asks about.
+"""One failed job judged: from its log to what its document is told, alike for stored hours and for
+a job somebody asks about.
 
-What belongs here: each step of that way for one job. Does not: where logs and rows come from and go to (`assets/`,
-`job_details.py`), how a verdict is reached (`verdicts/`).
+What belongs here: each step of that way for one job. Does not: where logs and rows come from and go
+to (`assets/`, `job_details.py`), how a verdict is reached (`verdicts/`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def with_annotations(job: Job, annotations: Iterable[Annotation]) -> Job:
 def extract_job(
     job: Job, log: JobLog, source: BinaryIO | None, *, background: Background | None, budget: int, catalogue: Catalogue
 ) -> Extraction:
-    """What a job's log and annotations say, within `budget` characters. `source` None: there is no log, annotations speak alone."""
+    """What a job's log and annotations say, within `budget` characters. `source` None: there is
+    no log, annotations speak alone.
+    """
     found = extract(
         source or io.BytesIO(b""),
         job=job,
@@ -51,7 +54,8 @@ def questions(
 ) -> list[JudgeRequest]:
     """What the judge is asked about a job: one request an error, in order.
 
-    `larger`: reads the log again within more characters. `paid`: by fingerprint, what was paid in vain for an error before.
+    `larger`: reads the log again within more characters. `paid`: by fingerprint, what was paid in
+    vain for an error before.
     """
     left = dict(paid or {})
     steps: set[int | None] = set()
@@ -92,8 +96,8 @@ def outcome_of(row: JobVerdicts, parents: Mapping[str, str]) -> JobOutcome:
 
 
 def _state(row: JobExtraction, judged: tuple[JudgedError, ...]) -> ErrorState:
-    # A log that GitHub no longer has is no_log whatever the annotations say (contract); a job that never had one because
-    # it never started is explained by its annotations alone.
+    # A log that GitHub no longer has is no_log whatever the annotations say (contract); a job that
+    # never had one because it never started is explained by its annotations alone.
     if row.log.http_status in (404, 410):
         return "no_log"
     if judged:

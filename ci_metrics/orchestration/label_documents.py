@@ -1,10 +1,11 @@
-"""Documents derived again at once when a label is given or withdrawn: all hours concerned, by the code that the assets run.
+"""Documents derived again at once when a label is given or withdrawn: all hours concerned, by the
+code that the assets run.
 
-What belongs here: which hours a label concerns, and going through them. Does not: what a label says (`history/labels.py`), where
-it is kept (`labels.py`).
+What belongs here: which hours a label concerns, and going through them. Does not: what a label says
+(`history/labels.py`), where it is kept (`labels.py`).
 
-Of an hour whose files are elsewhere, the documents themselves are what is derived from: they keep what the machine said in
-their `errors`, as long as the machine judged them.
+Of an hour whose files are elsewhere, the documents themselves are what is derived from: they keep
+what the machine said in their `errors`, as long as the machine judged them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Relabelled:
     jobs: int  # whose documents say something else now
     steps: int
     before: tuple[tuple[str, int], ...]  # type or state before -> jobs, most first
-    #: Jobs' documents that still show the withdrawn label, by hour: only the hour's files, which are not here, could say more.
+    #: Jobs' documents that still show the withdrawn label, by hour: only the hour's files, which
+    #: are not here, could say more.
     missing: dict[str, int] = field(default_factory=dict)
 
 
@@ -53,7 +55,9 @@ def give_label(parts: Parts, label: Document) -> Relabelled:
 
 
 def withdraw_label(parts: Parts, job: Document, *, all_like_it: bool) -> Relabelled:
-    """Forget a label on a job, and derive the documents of the hours concerned again. Raises NotFoundError when there is none."""
+    """Forget a label on a job, and derive the documents of the hours concerned again. Raises
+    NotFoundError when there is none.
+    """
     labels = parts.judge.labels.labels()
     withdrawn = said_at_once(label_to_withdraw(labels, job, all_like_it=all_like_it), labels)
     jobs = _concerned(parts.index.documents, withdrawn)
@@ -62,7 +66,9 @@ def withdraw_label(parts: Parts, job: Document, *, all_like_it: bool) -> Relabel
 
 
 def _concerned(index: DocumentIndex, labels: Iterable[Document]) -> list[Document]:
-    """The jobs that the labels are on, and those of which a step carries the error that they are on."""
+    """The jobs that the labels are on, and those of which a step carries
+    the error that they are on.
+    """
     found: dict[str, Document] = {}
     fingerprints = sorted({str(label.body["s_error_fingerprint"]) for label in labels if is_shared(label)})
     single = [label.id.removesuffix("-human") for label in labels if not is_shared(label)]
@@ -119,7 +125,9 @@ def _derive_from_files(parts: Parts, hour: str) -> None:
 
 
 def _derive_from_documents(parts: Parts, hour: str, documents: Sequence[Document], labels: Labels) -> int:
-    """The same from the documents themselves; how many jobs' documents cannot tell any more what the machine said."""
+    """The same from the documents themselves; how many jobs' documents cannot tell any
+    more what the machine said.
+    """
     taxonomy, index = parts.judge.taxonomy, parts.index.documents
     given_back, lost = unlabelled(documents, taxonomy.parents)
     machine = merged_body(documents, given_back)

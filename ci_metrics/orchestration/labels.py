@@ -1,11 +1,13 @@
-"""The home of persons' labels, beside the hours: given, withdrawn, carried to another version's fingerprints.
+"""The home of persons' labels, beside the hours: given, withdrawn, carried to
+another version's fingerprints.
 
-What belongs here: their files, and the copies in the verdict index that the judge looks at. Does not: what a label says
-(`history/labels.py`), whose documents it changes (`label_documents.py`).
+What belongs here: their files, and the copies in the verdict index that the judge looks at. Does
+not: what a label says (`history/labels.py`), whose documents it changes (`label_documents.py`).
 
     <root>/labels/<key>.json       one label, as the verdict index has it, and its key as `id`
 
-People's work is kept where the hours are, not in the index: an index can be made anew from the hours.
+People's work is kept where the hours are, not in the index: an index can be
+made anew from the hours.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ class LabelStore:
     def labels(self) -> Labels:
         """Every label in force, by its key.
 
-        Home and index are compared once: what an index lost is copied to it again, and what only the index has (labels were
-        kept there alone until version 0.1) gets its file.
+        Home and index are compared once: what an index lost is copied to it again, and what only
+        the index has (labels were kept there alone until version 0.1) gets its file.
         """
         found = self._read()
         if not self._compared:
@@ -60,7 +62,9 @@ class LabelStore:
         self._copy(given)
 
     def withdraw(self, labels: Iterable[Document]) -> None:
-        """Forget these labels. Their files go last: a label is only gone when its copy cannot bring it back."""
+        """Forget these labels. Their files go last: a label is only gone when its
+        copy cannot bring it back.
+        """
         keys = [label.id for label in labels]
         self._index.delete("verdicts", keys)
         self._index.refresh()
@@ -68,12 +72,13 @@ class LabelStore:
             self._file(key).unlink(missing_ok=True)
 
     def carry(self, rows: Sequence[JobExtraction], before: Mapping[JobKey, JobVerdicts] | None = None) -> int:
-        """Give what persons said under other versions' fingerprints to those of these errors that are like it; how many were given.
+        """Give what persons said under other versions' fingerprints to those of these errors that
+        are like it; how many were given.
 
-        `before`: the jobs' last verdicts. Two things say what is like it: the line that a label was given for, of which the
-        version in force can say what it names; and a job that was judged under the label's fingerprint and has its root
-        cause still. What a person said under the fingerprint in force stays, and so does the original: other hours may
-        need it.
+        `before`: the jobs' last verdicts. Two things say what is like it: the line that a label was
+        given for, of which the version in force can say what it names; and a job that was judged
+        under the label's fingerprint and has its root cause still. What a person said under the
+        fingerprint in force stays, and so does the original: other hours may need it.
         """
         labels = self.labels()
         carried = _carried(labels, rows, before or {})

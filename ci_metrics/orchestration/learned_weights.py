@@ -1,12 +1,15 @@
-"""The weights that a team's own verdicts made, beside the hours: which are in force, kept whole, forgotten.
+"""The weights that a team's own verdicts made, beside the hours: which are in
+force, kept whole, forgotten.
 
-Belongs here: their files. Does not: learning them (`classifier/takeover.py`), when that is done (`weekly_learning.py`).
+Belongs here: their files. Does not: learning them (`classifier/takeover.py`), when that is
+done (`weekly_learning.py`).
 
     <root>/learned/<version>.tsv       weights, as `Model.read` reads them; never changed
     <root>/learned/in_force.json       which of them judge, and what they were made of
 
-Weights stand on the features and failures of the package that made them. Where that package's own weights have changed since, they
-are set aside until they are learned again: what a feature is worth depends on all others.
+Weights stand on the features and failures of the package that made them. Where that package's own
+weights have changed since, they are set aside until they are learned again: what a feature is
+worth depends on all others.
 """
 
 from __future__ import annotations
@@ -46,7 +49,9 @@ class LearnedWeights:
         self._folder = root / "learned"
 
     def note(self) -> InForce | None:
-        """What is noted of the weights in force; None where none were learned, or the note is damaged (which is logged)."""
+        """What is noted of the weights in force; None where none were learned, or the note is
+        damaged (which is logged).
+        """
         try:
             return _NOTE.validate_json((self._folder / "in_force.json").read_bytes())
         except FileNotFoundError:
@@ -58,7 +63,9 @@ class LearnedWeights:
             return None
 
     def model(self) -> Model | None:
-        """The weights in force; None where the shipped ones are: none were learned, or what was is set aside or damaged."""
+        """The weights in force; None where the shipped ones are: none were learned, or what
+        was is set aside or damaged.
+        """
         note = self.note()
         if note is None or note.base != shipped_version():
             return None
@@ -80,7 +87,9 @@ class LearnedWeights:
         put(self._folder / "in_force.json", _NOTE.dump_json(note, indent=1))
 
     def forget(self) -> InForce | None:
-        """Put the shipped weights in force; gives what was noted of the others, None where there were none."""
+        """Put the shipped weights in force; gives what was noted of the others,
+        None where there were none.
+        """
         note = self.note()
         (self._folder / "in_force.json").unlink(missing_ok=True)
         return note

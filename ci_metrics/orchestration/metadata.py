@@ -1,6 +1,7 @@
 """What an hour's materialization shows in Dagster's UI: numbers, a small table, a plot.
 
-What belongs here: turning counts and rows into Dagster metadata. Does not: counting anything that is not handed in.
+What belongs here: turning counts and rows into Dagster metadata. Does not: counting
+anything that is not handed in.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What verdicts cost, kept while their hour is done again and again: counted once, and never lost.
 
-What belongs here: money of a job's earlier verdicts -> its new ones, and sums for metadata. Does not: what a call costs
-(`llm/prices.py`), limits (`verdicts/budget.py`).
+What belongs here: money of a job's earlier verdicts -> its new ones, and sums for metadata. Does
+not: what a call costs (`llm/prices.py`), limits (`verdicts/budget.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from ci_metrics.verdicts.judge import unsettled
 
 
 def spent_in_vain(before: JobVerdicts | None) -> dict[str, Usage]:
-    """By fingerprint, what was paid for a job's errors whose verdict is still open: the next one's cost includes it."""
+    """By fingerprint, what was paid for a job's errors whose verdict is still open: the
+    next one's cost includes it.
+    """
     paid: dict[str, Usage] = {}
     for judged in before.judged if before is not None else ():
         if unsettled(judged.verdict):
@@ -27,7 +29,8 @@ def spent_in_vain(before: JobVerdicts | None) -> dict[str, Usage]:
 
 
 def keeping_money(row: JobVerdicts, before: JobVerdicts | None) -> JobVerdicts:
-    """The job's new verdicts, none of which may say that less was paid for it than the one of the same classifier before.
+    """The job's new verdicts, none of which may say that less was paid for it than the one of
+    the same classifier before.
 
     What was paid for an error that the log does not show any more stands with the root cause.
     """
@@ -53,7 +56,9 @@ def total_usage(rows: Iterable[JobVerdicts]) -> Usage:
 
 
 def usage_metadata(now: Usage, hour: Usage) -> Mapping[str, dg.MetadataValue]:
-    """Tokens and dollars: `now`, paid by this run; `hour`, paid for all verdicts of the hour so far, batches included."""
+    """Tokens and dollars: `now`, paid by this run; `hour`, paid for all verdicts of the hour
+    so far, batches included.
+    """
     return {
         name: value
         for prefix, usage in (("", now), ("hour_", hour))

@@ -1,7 +1,7 @@
 """The `new_failures` table of an hour: the groups of failures that are new in it or spiking.
 
-What belongs here: the rows, and reading them back. Does not: deciding what is new (`history/groups.py`), raising an alarm
-(`checks.py`).
+What belongs here: the rows, and reading them back. Does not: deciding what is new
+(`history/groups.py`), raising an alarm (`checks.py`).
 """
 
 from __future__ import annotations
@@ -70,5 +70,7 @@ def new_failures(store: HourStore, hour: str) -> list[NewFailure]:
 
 
 def worth_an_alarm(store: HourStore, hour: str) -> list[NewFailure]:
-    """The rows that a person should hear of: none in the first hour of all, where there is nothing to compare with."""
+    """The rows that a person should hear of: none in the first hour of all, where there
+    is nothing to compare with.
+    """
     return new_failures(store, hour) if store.notes(NAME, hour).get("compared") else []

@@ -125,7 +125,9 @@ def until_not_overtaken(
 
 
 def with_checks(*results: dg.AssetCheckResult) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster tells results with checks by the bare type
-    """What an asset returns after its loop: the results of its checks over the hours that were done."""
+    """What an asset returns after its loop: the results of its checks over
+    the hours that were done.
+    """
     return dg.MaterializeResult(check_results=results)
 
 

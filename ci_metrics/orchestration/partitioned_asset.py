@@ -1,6 +1,7 @@
 """What all assets have in common in their declaration.
 
-What belongs here: the decorator that the assets' modules use. Does not: any asset's own name, kinds, pool, description.
+What belongs here: the decorator that the assets' modules use. Does not: any asset's own name,
+kinds, pool, description.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The hourly partitions: one UTC hour = the runs *created* in it, so that an hour's membership is fixed for ever.
+"""The hourly partitions: one UTC hour = the runs *created* in it, so that an hour's
+membership is fixed for ever.
 
 What belongs here: keys, bounds and ranges of hours. Does not: which hours are due (`due_hours.py`).
 Keys look like `2026-03-02T05`: they sort, and are safe as file names everywhere (no colon).
@@ -15,7 +16,8 @@ from ci_metrics.errors import ContractError
 KEY_FORMAT = "%Y-%m-%dT%H"
 HOUR = timedelta(hours=1)
 
-#: Runs launched for a backfill take this many hours each: measured, one run of 24 hours costs a quarter of 24 runs.
+#: Runs launched for a backfill take this many hours each: measured, one run of 24 hours
+#: costs a quarter of 24 runs.
 HOURS_PER_RUN = 24
 
 
@@ -55,7 +57,9 @@ def hours_between(first: str, last: str) -> list[str]:
 
 
 def chunks_of(keys: list[str], size: int = HOURS_PER_RUN) -> list[tuple[str, str]]:
-    """Contiguous ranges `(first, last)` of at most `size` hours that cover exactly `keys` (in any order, repeats allowed)."""
+    """Contiguous ranges `(first, last)` of at most `size` hours that cover exactly `keys` (in
+    any order, repeats allowed).
+    """
     ranges: list[tuple[str, str]] = []
     count = 0
     for key in sorted(set(keys)):

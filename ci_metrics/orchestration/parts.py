@@ -1,7 +1,7 @@
 """What a run works with, opened from settings: the hours, GitHub, the index, the judge.
 
-Belongs here: opening each part when it is first asked for, and closing it; one place for assets and commands. Does not:
-Dagster's configuration of them (`resources.py`), what is done with them.
+Belongs here: opening each part when it is first asked for, and closing it; one place for assets and
+commands. Does not: Dagster's configuration of them (`resources.py`), what is done with them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ FETCH_THREADS = 8
 #: Hours older than this are history: their verdicts may wait for a message batch.
 HISTORY = timedelta(hours=24)
 
-#: Told (asset, hour, hours done, hours in all) as an asset goes on: progress for a terminal, not for the run log.
+#: Told (asset, hour, hours done, hours in all) as an asset goes on: progress for a
+#: terminal, not for the run log.
 OnHour = Callable[[str, str, int, int], None]
 
 
@@ -91,7 +92,9 @@ class GitHubPart(_Opening):
 
     @cached_property
     def client(self) -> GitHub:
-        """The client, with the conditional cache of this machine. Raises SettingsError when there are no credentials."""
+        """The client, with the conditional cache of this machine. Raises SettingsError when
+        there are no credentials.
+        """
         make_folder(self.settings.data_dir)
         cache = self._opened.enter_context(SQLiteConditionalCache(self.settings.data_dir / "github-cache.sqlite"))
         return self._opened.enter_context(open_github(self.settings, cache=cache))
@@ -110,7 +113,9 @@ class IndexPart(_Opening):
 
 
 class JudgePart(_Opening):
-    """The judge, and what it judges by: messages, categories, the embedded classifier, the model."""
+    """The judge, and what it judges by: messages, categories, the
+    embedded classifier, the model.
+    """
 
     def __init__(self, settings: Settings, hours: HoursPart, index: IndexPart) -> None:
         """Nothing is opened yet. `hours` hold the weights learned there, `index` the verdicts."""
@@ -129,7 +134,9 @@ class JudgePart(_Opening):
 
     @cached_property
     def classifier(self) -> Classifier:
-        """The embedded classifier, with the weights that the team's own verdicts made where there are such."""
+        """The embedded classifier, with the weights that the team's own verdicts
+        made where there are such.
+        """
         learned = LearnedWeights(self._hours.store.root).model() if self.settings.learn_from_verdicts else None
         return Classifier(self.taxonomy, self.catalogue, learned)
 
@@ -193,7 +200,9 @@ class JudgePart(_Opening):
         return extractor_version(self.catalogue)
 
     def may_wait(self, hour: str) -> bool:
-        """Whether an hour's verdicts may come from a message batch (half price, within a day): history may, today may not."""
+        """Whether an hour's verdicts may come from a message batch (half price, within a day):
+        history may, today may not.
+        """
         old = self._hours.now() - hour_start(hour) > HISTORY
         return self.batches is not None and not self.settings.is_sample and old
 
@@ -226,7 +235,9 @@ def open_parts(
 def versions_in_force(
     settings: Settings, taxonomy: Taxonomy, catalogue: Catalogue, embedded: str | None = None
 ) -> StageVersions:
-    """One hash per stage, as the settings choose them; `embedded`: the embedded classifier's, unless it has only shipped weights."""
+    """One hash per stage, as the settings choose them; `embedded`: the embedded classifier's,
+    unless it has only shipped weights.
+    """
     return stage_versions(
         extractor=extractor_version(catalogue),
         fingerprint=FINGERPRINT_VERSION,

@@ -1,10 +1,11 @@
 """The job that keeps pull requests' comments up to date, off unless ENABLE_PR_COMMENTS is true.
 
-Belongs here: which pull requests the newest hours touched since they were told, and telling them. Does not: what a comment
-says (`report/pr_comment.py`), the requests (`github/comments.py`), when it runs (`sensors.py`).
+Belongs here: which pull requests the newest hours touched since they were told, and telling
+them. Does not: what a comment says (`report/pr_comment.py`), the requests
+(`github/comments.py`), when it runs (`sensors.py`).
 
-What is kept says of each hour when it had been indexed as its pull requests were told: one is looked at again only when one
-of its hours was indexed since.
+What is kept says of each hour when it had been indexed as its pull requests were told: one is
+looked at again only when one of its hours was indexed since.
 """
 
 import json
@@ -25,7 +26,8 @@ from ci_metrics.orchestration.store import HourStore
 from ci_metrics.report.pr_comment_posting import post
 from ci_metrics.settings import Settings
 
-#: How many hours back pull requests are looked at: later re-runs are told when somebody asks with `ci-metrics pr-comment`.
+#: How many hours back pull requests are looked at: later re-runs are told when somebody asks with
+#: `ci-metrics pr-comment`.
 HOURS = 48
 
 
@@ -73,7 +75,9 @@ def token_of(settings: Settings) -> SecretStr | None:
 
 
 def news(hours: HoursPart) -> tuple[Mapping[str, str], list[str]]:
-    """When each of the newest hours was indexed last, and those of them that were since their pull requests were told."""
+    """When each of the newest hours was indexed last, and those of them that were since
+    their pull requests were told.
+    """
     oldest = hour_key(hours.now() - HOURS * HOUR)
     records = ((hour, state.of("indexed_documents")) for hour, state in hours.store.states(oldest).items())
     indexed = {hour: record.seen.isoformat() for hour, record in records if record is not None}

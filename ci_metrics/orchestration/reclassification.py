@@ -1,6 +1,7 @@
 """What a reclassification of stored hours would cost, and what it changed.
 
-What belongs here: planning over stored extractions, comparing stored verdicts before and after. Does not: launching it, printing.
+What belongs here: planning over stored extractions, comparing stored verdicts before and after.
+Does not: launching it, printing.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ Categories = Mapping[tuple[str, int, int], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What judging again would take. Tokens and dollars are estimates: second questions are not counted."""
+    """What judging again would take. Tokens and dollars are estimates: second
+    questions are not counted.
+    """
 
     hours: int
     failed_jobs: int
@@ -63,7 +66,8 @@ def cost_of(hours: HoursPart, judge: JudgePart, keys: Iterable[str], only: Only 
             if request.error is None:
                 continue
             subject = subject_of(request.error, request.extraction, request.origin)
-            # An error is asked about once, wherever it is met; only a job's or step's first error is asked about at all.
+            # An error is asked about once, wherever it is met; only a job's or step's first
+            # error is asked about at all.
             if subject in asked_for or (subject in seen and not request.primary):
                 continue
             seen.add(subject)

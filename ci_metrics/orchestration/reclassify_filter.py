@@ -1,4 +1,5 @@
-"""Which verdicts a reclassification may touch: by category, confidence, repository; the run configuration of `classifications`.
+"""Which verdicts a reclassification may touch: by category, confidence, repository; the run
+configuration of `classifications`.
 
 Belongs here: the choice. Does not: judging.
 """
@@ -12,7 +13,8 @@ from ci_metrics.orchestration.rows import JobVerdicts
 
 
 class Only(dg.Config):
-    """The stored verdicts to look at again; an empty field means all of them. The others stay, of whatever version they are.
+    """The stored verdicts to look at again; an empty field means all of them. The others stay, of
+    whatever version they are.
 
     Given in the launchpad, in the dialog of a backfill of hours, or by `ci-metrics reclassify`.
     """
@@ -37,6 +39,8 @@ class Only(dg.Config):
         )
 
     def with_kinds(self, parents: Mapping[str, str]) -> "Only":
-        """The same, where one of the ten stands for a project's own kinds of it too; `parents`: kind -> the one of the ten."""
+        """The same, where one of the ten stands for a project's own kinds of it too; `parents`:
+        kind -> the one of the ten.
+        """
         kinds = (kind for kind, parent in parents.items() if parent in self.types)
         return Only(types=list(dict.fromkeys((*self.types, *kinds))), below=self.below, repos=self.repos)

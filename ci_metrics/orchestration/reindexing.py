@@ -1,6 +1,7 @@
 """The index made again from the hours' files, people's labels included.
 
-What belongs here: going through the stored hours. Does not: one hour's documents (`assets/indexed_documents.py`).
+What belongs here: going through the stored hours. Does not: one hour's documents
+(`assets/indexed_documents.py`).
 """
 
 from __future__ import annotations
@@ -33,9 +34,11 @@ class Reindexed:
 
 
 def reindex_hours(parts: Parts, *, on_hour: Callable[[str, int, int], None]) -> Reindexed:
-    """Write every document of every stored hour; of hours that are not stored, documents stay as they are.
+    """Write every document of every stored hour; of hours that are not stored,
+    documents stay as they are.
 
-    One hour that cannot be done does not keep the others back. `on_hour` hears of each (hour, number, of how many).
+    One hour that cannot be done does not keep the others back. `on_hour` hears of each
+    (hour, number, of how many).
     """
     store, labels, index = parts.hours.store, parts.judge.labels, parts.index.documents
     stored = [hour for hour in store.hours() if store.exists("workflow_runs", hour)]

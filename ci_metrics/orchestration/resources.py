@@ -1,13 +1,15 @@
-"""Dagster's resources: the parts of `parts.py`, configured by the environment's settings or in the launchpad.
+"""Dagster's resources: the parts of `parts.py`, configured by the environment's
+settings or in the launchpad.
 
 Belongs here: which setting configures which resource. Does not: opening (`parts.py`).
 
-A field has the name of an environment's setting, and replaces it for a run; what is not given comes from the environment
-(and `.env`). What `hours` is given holds for the other three as well. Secrets have no field on purpose: a resource's
-configuration is stored with every run and shown in the UI.
+A field has the name of an environment's setting, and replaces it for a run; what is not given comes
+from the environment (and `.env`). What `hours` is given holds for the other three as well. Secrets
+have no field on purpose: a resource's configuration is stored with every run and shown in the UI.
 """
 
-# No `from __future__ import annotations` here: Dagster tells a ResourceDependency by its evaluated annotation.
+# No `from __future__ import annotations` here: Dagster tells a ResourceDependency by
+# its evaluated annotation.
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -119,7 +121,8 @@ class JudgeResource(dg.ConfigurableResource[JudgePart]):
 
 
 def build_resources(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The four resources as production uses them; `overrides` stand in by name, also for those that depend on them.
+    """The four resources as production uses them; `overrides` stand in by name, also for
+    those that depend on them.
 
     Configured at launch, so that a run has one of each: the judge's index is the run's index.
     """

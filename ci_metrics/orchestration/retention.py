@@ -1,7 +1,8 @@
-"""What is kept no longer: old raw logs, old hours, old runs of Dagster, part-written files of processes that died.
+"""What is kept no longer: old raw logs, old hours, old runs of Dagster, part-written
+files of processes that died.
 
-What belongs here: finding it by the settings' retention, and deleting it. Does not: Dagster's ticks (`dagster.yaml`),
-documents: what an index holds stays.
+What belongs here: finding it by the settings' retention, and deleting it. Does not: Dagster's ticks
+(`dagster.yaml`), documents: what an index holds stays.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.settings import Settings
 
-#: A part-written file that nobody has touched for so long is a dead process's: the largest log takes minutes.
+#: A part-written file that nobody has touched for so long is a dead process's: the
+#: largest log takes minutes.
 DEAD_AFTER = timedelta(hours=1)
 
 #: What this package names a file until it is whole (`atomic_files.beside`, `batch_ledger.py`).

@@ -1,7 +1,7 @@
 """The messages people look for in the run log and in the command's output (contract, "Messages").
 
-What belongs here: their wording, and a buffer that sends many of them as one log event (each event costs the instance
-a write of some 30 ms on SQLite). Does not: when they are said.
+What belongs here: their wording, and a buffer that sends many of them as one log event (each event
+costs the instance a write of some 30 ms on SQLite). Does not: when they are said.
 """
 
 from __future__ import annotations

@@ -39,7 +39,8 @@ def build_schedules(
         if hours.settings.is_sample:
             return dg.SkipReason("No REPO is set: the sample GitHub has no new hours.")
         key = last_closed_hour(context.scheduled_execution_time)
-        # The tick is in the run key: asking for the hour again later is a new run, not a repeat to be dropped.
+        # The tick is in the run key: asking for the hour again later is a new run, not
+        # a repeat to be dropped.
         tick = context.scheduled_execution_time.strftime("%Y-%m-%dT%H:%M")
         return dg.RunRequest(run_key=f"{key}@{tick}", partition_key=key, tags={"ci_metrics/reason": "schedule"})
 

@@ -1,7 +1,8 @@
-"""The sensors: what is stored says which runs are due. They ask no network for anything: the runs do.
+"""The sensors: what is stored says which runs are due. They ask no network
+for anything: the runs do.
 
-Belongs here: turning what is due into requests. Does not: which hours are due (`due_hours.py`), which alerts, comments and
-batches are (the modules of their jobs).
+Belongs here: turning what is due into requests. Does not: which hours are due (`due_hours.py`),
+which alerts, comments and batches are (the modules of their jobs).
 """
 
 import hashlib
@@ -26,7 +27,8 @@ RANGE_END = "dagster/asset_partition_range_end"
 #: Every sensor: on from the start, seconds between its ticks.
 _sensor = partial(dg.sensor, minimum_interval_seconds=300, default_status=dg.DefaultSensorStatus.RUNNING)
 
-#: What failed, or has not ended, is requested again after this: a run an open batch or a silent chat room costs.
+#: What failed, or has not ended, is requested again after this: a run an open batch or a
+#: silent chat room costs.
 AGAIN = timedelta(minutes=15)
 
 #: Runs whose hours are not requested again while they wait or work.
@@ -41,7 +43,9 @@ _BUSY = [
 def build_sensors(
     ingest: UnresolvedAssetJobDefinition, reclassify: UnresolvedAssetJobDefinition
 ) -> list[dg.SensorDefinition]:
-    """Those for hours (`late_data`, `late_verdicts`), then `message_batches`, `alerts` and `pr_comments`."""
+    """Those for hours (`late_data`, `late_verdicts`), then `message_batches`,
+    `alerts` and `pr_comments`.
+    """
 
     @_sensor(
         job=ingest,
@@ -134,7 +138,9 @@ def build_sensors(
 
 
 def request_for(hours: HourRange, tick: datetime) -> dg.RunRequest:
-    """One run over a range of hours; the tick is in its key, because the same hours may be due again at the next."""
+    """One run over a range of hours; the tick is in its key, because the same hours may
+    be due again at the next.
+    """
     return dg.RunRequest(
         run_key=f"{hours.first}..{hours.last}@{tick:%Y-%m-%dT%H:%M}",
         tags={RANGE_START: hours.first, RANGE_END: hours.last, REASON_TAG: hours.reason},
@@ -147,7 +153,9 @@ def _busy(context: dg.SensorEvaluationContext) -> int:
 
 
 def _run_key(what: Iterable[str], now: datetime) -> str:
-    """Dagster drops a request whose key it has seen: the same news is tried once in `AGAIN`, other news at once."""
+    """Dagster drops a request whose key it has seen: the same news is tried once in
+    `AGAIN`, other news at once.
+    """
     return f"{hashlib.sha256(chr(10).join(sorted(what)).encode()).hexdigest()[:16]}@{_slot(now)}"
 
 

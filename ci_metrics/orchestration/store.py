@@ -8,7 +8,8 @@ Does not: what the rows mean, what an hour's state says (`hours.py`) and where i
     <root>/job_logs/2026-03-02T05.parquet        the manifest
     <root>/job_logs/2026-03-02T05/<job>-<attempt>.log.zst
     <root>/backgrounds/                          of passing logs, for all hours (`backgrounds.py`)
-    <root>/state/, <root>/open/                  what later ticks need to know of the hours (`hour_states.py`)
+    <root>/state/, <root>/open/                  what later ticks need to know of the hours
+                                                 (`hour_states.py`)
 
 Two runs may work on one hour at once (a schedule's and a person's). Who works on it looks at its
 state first (`look`) and commits only if nothing that was read has been committed by somebody else
@@ -226,7 +227,9 @@ class HourStore:
             return {}
 
     def write(self, asset: str, hour: str, rows: Sequence[Any], kind: type, notes: Mapping[str, Any]) -> None:
-        """Replace an hour's rows and notes outside of any work on it: what is made of them is old."""
+        """Replace an hour's rows and notes outside of any work on it:
+        what is made of them is old.
+        """
         data = _file_of(arrow_table(rows, kind), notes)
         with self._states.alone():
             state = self._states.read(hour)
@@ -279,7 +282,9 @@ class HourStore:
             folder.fs.rm(folder.path, recursive=True)
 
     def remove(self, hour: str) -> None:
-        """Delete an hour: logs, rows, then what is known of it, so that what is left of it is still listed."""
+        """Delete an hour: logs, rows, then what is known of it, so that what is
+        left of it is still listed.
+        """
         self.remove_logs(hour)
         with self._states.alone():
             for path in self.root.glob(f"*/{hour}.parquet"):

@@ -1,9 +1,10 @@
 """What a person wants to know of a range of hours, after a run.
 
-What belongs here: the hours' figures as the index has them now, beside what only the hours' files know. Does not: what is
-counted (`history/metrics.py`), printing (`commands/upload.py`).
+What belongs here: the hours' figures as the index has them now, beside what only the hours' files
+know. Does not: what is counted (`history/metrics.py`), printing (`commands/upload.py`).
 
-The figures are those of the report, `top` and `search`: read from the index after history has corrected its documents.
+The figures are those of the report, `top` and `search`: read from the index after history
+has corrected its documents.
 """
 
 from __future__ import annotations
@@ -130,7 +131,9 @@ def _failing_model(rows: Iterable[JobVerdicts]) -> dict[str, str]:
 
 
 def _big_causes(index: DocumentIndex, found: Iterable[Group]) -> tuple[BigCause, ...]:
-    """The biggest groups; a generic one ("exit code 1") is many causes, so it is never shown as one."""
+    """The biggest groups; a generic one ("exit code 1") is many causes, so
+    it is never shown as one.
+    """
     biggest = [group for group in found if not group.generic and group.error_type][:MOST_CAUSES]
     bodies = index.get("jobs", [example for group in biggest for example in group.examples])
     return tuple(_big_cause(group, [bodies[id_] for id_ in group.examples if id_ in bodies]) for group in biggest)

@@ -1,6 +1,8 @@
-"""What a team's stored hours hold to learn from: its failures as features, and what people and models said of them.
+"""What a team's stored hours hold to learn from: its failures as features, and what
+people and models said of them.
 
-Belongs here: reading hours and people's verdicts. Does not: which of them are learned from and how (`classifier/takeover.py`).
+Belongs here: reading hours and people's verdicts. Does not: which of them are learned from and how
+(`classifier/takeover.py`).
 """
 
 from __future__ import annotations
@@ -43,9 +45,11 @@ class Team:
 
 
 def team_verdicts(hours: HoursPart, judge: JudgePart) -> Team:
-    """All stored failures that have an error, each distinct one once, and every verdict on them that can be learned from.
+    """All stored failures that have an error, each distinct one once, and every verdict on them
+    that can be learned from.
 
-    Those are people's, as the verdict index has them now, and a model's from MIN_CONFIDENCE_FOR_REUSE on.
+    Those are people's, as the verdict index has them now, and a model's from
+    MIN_CONFIDENCE_FOR_REUSE on.
     """
     team, people = Team(), judge.verdicts.people()
     for hour in sorted(hours.store.hours(), reverse=True):
@@ -92,7 +96,9 @@ def _read_hour(
 
 
 def _is_sure(verdict: Verdict, least: float) -> bool:
-    """Whether a model said it, now or of an equal failure before, surely enough, and of no stranger's log."""
+    """Whether a model said it, now or of an equal failure before, surely enough,
+    and of no stranger's log.
+    """
     by_model = bool(verdict.model) and verdict.source in ("model", "reused")
     return (
         by_model

@@ -25,9 +25,10 @@ def still_holding(
 ) -> dict[JobKey, JobVerdicts]:
     """The rows that need no new look: nothing they are made of has changed, and nothing is open.
 
-    What a person says needs none either: labels are put into the documents, not into these rows. But a row that holds a
-    person's verdict, because the judge found it before all else, holds only as long as that label does. With `only`,
-    whatever it does not want holds as long as the extraction is the same.
+    What a person says needs none either: labels are put into the documents, not into these rows.
+    But a row that holds a person's verdict, because the judge found it before all else, holds only
+    as long as that label does. With `only`, whatever it does not want holds as long as the
+    extraction is the same.
     """
     same = [(row, before[row.key]) for row in extractions if row.key in before and before[row.key].digest == row.digest]
     same = [(row, kept) for row, kept in same if kept.state != "off" and not is_open(kept)]

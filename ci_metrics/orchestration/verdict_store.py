@@ -1,7 +1,9 @@
-"""The verdict index as the store of verdicts: what verdicts need of an index, over any `DocumentIndex`.
+"""The verdict index as the store of verdicts: what verdicts need of an index,
+over any `DocumentIndex`.
 
-What belongs here: stored verdict <-> document, claims as documents of their own, verdicts that the index did not take. Does not:
-when a verdict is reused (`verdicts/reuse.py`). The verdicts' package does not know the index, so the two meet here.
+What belongs here: stored verdict <-> document, claims as documents of their own, verdicts that the
+index did not take. Does not: when a verdict is reused (`verdicts/reuse.py`). The verdicts' package
+does not know the index, so the two meet here.
 """
 
 from __future__ import annotations
@@ -32,17 +34,20 @@ _log = logging.getLogger(__name__)
 class IndexVerdictStore:
     """A `VerdictStore` in a `DocumentIndex`.
 
-    A claim is a document with the id `{key}-claim`, made only if that id is free. One that has run out is removed by
-    whoever sees it first and may be made anew; two processes that do so within the same moment may both get it, and
-    then both pay for one verdict. What a process spent in a clock hour is a document as well: `spent-{hour}-{process}`.
+    A claim is a document with the id `{key}-claim`, made only if that id is free. One that has run
+    out is removed by whoever sees it first and may be made anew; two processes that do so within
+    the same moment may both get it, and then both pay for one verdict. What a process spent in a
+    clock hour is a document as well: `spent-{hour}-{process}`.
     """
 
     def __init__(
         self, index: DocumentIndex, *, unwritten: UPath | None = None, clock: Callable[[], datetime] = utc_now
     ) -> None:
-        """`index` must be ready (`ensure`). `unwritten`: a folder, beside the hours, for verdicts that it did not take:
+        """`index` must be ready (`ensure`). `unwritten`: a folder, beside the hours, for
+        verdicts that it did not take:
 
-        what was paid for is then kept there, counts as kept, and is written by the next process that looks up verdicts.
+        what was paid for is then kept there, counts as kept, and is written by the next
+        process that looks up verdicts.
         """
         self._index, self._clock = index, clock
         self._unwritten = _Unwritten(unwritten) if unwritten is not None else None
@@ -58,7 +63,9 @@ class IndexVerdictStore:
         return {key: _stored(key, body) for key, body in bodies.items() if "s_error_state" in body}
 
     def _write_late(self, waiting: Mapping[str, StoredVerdict]) -> bool:
-        """Write what the index did not take before, unless it has something newer; whether it does now."""
+        """Write what the index did not take before, unless it has something
+        newer; whether it does now.
+        """
         found = self._get(waiting)
         late = [stored for key, stored in waiting.items() if _newer(stored, found.get(key))]
         try:
@@ -84,7 +91,9 @@ class IndexVerdictStore:
         return {document.id: _stored(document.id, document.body) for document in found}
 
     def put(self, verdicts: Sequence[StoredVerdict]) -> None:
-        """See VerdictStore. What the index does not take now is written later, where there is a folder to keep it in."""
+        """See VerdictStore. What the index does not take now is written later, where there
+        is a folder to keep it in.
+        """
         try:
             self._index.upsert([_document(stored) for stored in verdicts])
         except CiMetricsError as error:
@@ -139,7 +148,9 @@ class IndexVerdictStore:
 
 
 class _Unwritten:
-    """A folder with a file for each verdict that the index did not take. Safe to use from several threads."""
+    """A folder with a file for each verdict that the index did not take. Safe to
+    use from several threads.
+    """
 
     def __init__(self, folder: UPath) -> None:
         self._folder = folder
@@ -147,7 +158,9 @@ class _Unwritten:
         self._waiting: dict[str, StoredVerdict] | None = None  # None: not looked yet
 
     def waiting(self, write: Callable[[Mapping[str, StoredVerdict]], bool]) -> Mapping[str, StoredVerdict]:
-        """Those that are still not written, by key. `write` is tried once a process; what it writes is forgotten."""
+        """Those that are still not written, by key. `write` is tried once a process;
+        what it writes is forgotten.
+        """
         with self._lock:
             if self._waiting is None:
                 self._waiting = self._read()
@@ -194,7 +207,9 @@ def _claim_id(key: str) -> str:
 
 
 def _died(owner: str) -> bool:
-    """Whether the owner (`host/pid/…`) was a process of this machine that runs no more: then nobody need wait for it."""
+    """Whether the owner (`host/pid/…`) was a process of this machine that runs no more:
+    then nobody need wait for it.
+    """
     host, _, rest = owner.partition("/")
     pid = rest.partition("/")[0]
     if os.name != "posix" or host != socket.gethostname() or not pid.isdigit():

@@ -1,6 +1,8 @@
-"""The embedded decision, learned again beside the team's own verdicts: by the asset and by `ci-metrics learn`.
+"""The embedded decision, learned again beside the team's own verdicts: by the asset
+and by `ci-metrics learn`.
 
-Belongs here: reading, learning, checking and keeping as one act. Does not: each of those, nor how it is shown.
+Belongs here: reading, learning, checking and keeping as one act. Does not: each of
+those, nor how it is shown.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ class Relearned:
 
 
 def learn_again(hours: HoursPart, judge: JudgePart, *, dry_run: bool = False) -> Relearned:
-    """Learn from the shipped failures and the team's verdicts; the weights that hold take over, unless it is a `dry_run`."""
+    """Learn from the shipped failures and the team's verdicts; the weights that hold take over,
+    unless it is a `dry_run`.
+    """
     kept = LearnedWeights(hours.store.root)
     note, judging = kept.note(), kept.model()
     team = team_verdicts(hours, judge)

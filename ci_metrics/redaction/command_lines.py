@@ -1,4 +1,5 @@
-"""Arguments of commands that are secrets: ``curl -u user:…``, ``mysql -p…``, ``docker login -p …``, ``echo … | sudo -S``.
+"""Arguments of commands that are secrets: ``curl -u user:…``, ``mysql -p…``, ``docker login -p
+…``, ``echo … | sudo -S``.
 
 Belongs here: one line a command. Does not: options whose own name says it (`places.py`).
 """
@@ -16,8 +17,9 @@ from ci_metrics.redaction.values import is_reference, looks_chosen, looks_made
 Span = tuple[int, int]
 
 _PIPED = r"\b(?:echo|printf|Write-Output)[ \t]+(?:-\w+[ \t]+){0,2}(?:['\"]%s(?:\\n)?['\"][ \t]+)?⟪WORD⟫[ \t]*\|[ \t]*"
-#: (mark in hyperscan's dialect and any case, form with one word of a command line). ``⟪WORD⟫`` is any, ``⟪TOKEN⟫`` one that looks
-#: made, ``⟪SECRET⟫`` one that is no word, ``⟪LOGIN⟫`` one of user and password, ``⟪LOGIN64⟫`` the same in base64.
+#: (mark in hyperscan's dialect and any case, form with one word of a command line). ``⟪WORD⟫`` is
+#: any, ``⟪TOKEN⟫`` one that looks made, ``⟪SECRET⟫`` one that is no word, ``⟪LOGIN⟫`` one of user
+#: and password, ``⟪LOGIN64⟫`` the same in base64.
 COMMANDS: tuple[tuple[str, str], ...] = (
     (r"\b(?:curl|https?|xh|wget|ab|aria2c)\b[^\n]*[ \t](?:-[uaU]|--auth)[ =]?[^ \t\n]+:", r"\b(?:curl|https?|xh|wget|ab|aria2c)\b.{0,2000}?[ \t](?:-u|-a|-U|--user|--auth|--proxy-user)[ =]?⟪LOGIN⟫"),
     (r"--(?:proxy-)?user[ =][^ \t\n]+:", r"--(?:proxy-)?user[ =]⟪LOGIN⟫"),

@@ -1,7 +1,7 @@
 """Secrets in base64: what runs of its characters say once decoded.
 
-Belongs here: decoding a run, and the forms by which runs that hold a secret are found without decoding all of them. Does not: what is
-looked for inside (`finder.py` hands it in).
+Belongs here: decoding a run, and the forms by which runs that hold a secret are found without
+decoding all of them. Does not: what is looked for inside (`finder.py` hands it in).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import re
 from ci_metrics.redaction.tokens import TOKENS
 
 RUN = re.compile(r"[A-Za-z0-9+/_-]{20,65536}={0,2}")
-#: What stands in the secrets that people put in base64: issuers' beginnings, names, keys, logins of a service.
+#: What stands in the secrets that people put in base64: issuers' beginnings, names,
+#: keys, logins of a service.
 _INSIDE_TEXT = """
 Authorization authorization AUTHORIZATION Bearer extraheader webhook https:// http:// postgres mongodb redis:// amqp xapp- glrt-
 ghp_ gho_ ghs_ github_pat_ glpat- xoxb- xoxp- hooks.slack.com npm_ pypi- sk-ant- sk-proj- sk_live_ dckr_pat_ hvs. AKIA
@@ -26,7 +27,9 @@ _INSIDE = (*_INSIDE_TEXT.split(), *_BEGINNINGS, "PRIVATE KEY")
 
 
 def cores() -> tuple[str, ...]:
-    """What base64 makes of each of those, at each of three alignments, without the characters that depend on neighbours."""
+    """What base64 makes of each of those, at each of three alignments, without the characters
+    that depend on neighbours.
+    """
     found = []
     for text in _INSIDE:
         for lead in range(3):

@@ -1,9 +1,12 @@
-"""One list of everything that is looked for, and the engine made of it: which lines hold what, and where in the line it stands.
+"""One list of everything that is looked for, and the engine made of it: which lines hold what, and
+where in the line it stands.
 
-A line is text of one character a byte (ASCII, others as lone surrogates), so that places in it are offsets of bytes.
+A line is text of one character a byte (ASCII, others as lone surrogates), so that places
+in it are offsets of bytes.
 
-Belongs here: putting issuers' forms, places and announcements into one hyperscan database and acting on what it reports. Does not: any
-form (`tokens.py`, `places.py`), bytes and blocks (`masker.py`).
+Belongs here: putting issuers' forms, places and announcements into one hyperscan
+database and acting on what it reports. Does not: any form (`tokens.py`, `places.py`),
+bytes and blocks (`masker.py`).
 """
 
 from __future__ import annotations
@@ -30,11 +33,12 @@ Span = tuple[int, int]
 Spans = Callable[[str], Iterator[Span]]
 Announces = Callable[[str], following.Following | None]
 
-#: Characters from which on a line is long, and how many around a match are looked at in one: before and after it, and where a value may
-#: be as long as a key or a file in base64.
+#: Characters from which on a line is long, and how many around a match are looked at in one: before
+#: and after it, and where a value may be as long as a key or a file in base64.
 LONG, BEFORE, AFTER, WHOLE = 1 << 14, 1 << 11, 1 << 13, 1 << 17
 _WHOLE = frozenset({"base64", "private key", "private key in base64"})
-#: Encodings within encodings that are undone: JSON in a parameter in base64 and the like; more is a text made to be slow.
+#: Encodings within encodings that are undone: JSON in a parameter in base64 and the like; more is
+#: a text made to be slow.
 MOST_LAYERS = 4
 _PUTTY_CODE = re.compile("Private-MAC: ([0-9a-f]{16,})")
 
@@ -49,7 +53,9 @@ class Care(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that is looked for: by `marks` in the whole log, then on the lines that have one."""
+    """One thing that is looked for: by `marks` in the whole log, then
+    on the lines that have one.
+    """
 
     name: str
     marks: tuple[str, ...]
@@ -188,7 +194,8 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("Kubernetes Secret", (r"kind:[ \t]*[\"']?Secret\b",), announces=following.entries_follow, care=Care.ACROSS),
 )
-#: A text of several lines in a string; and entries that also concern lines before theirs: a key's end, a Secret printed before its kind.
+#: A text of several lines in a string; and entries that also concern lines before theirs: a key's
+#: end, a Secret printed before its kind.
 KEY_END = len(ENTRIES)
 STRING, KIND_SECRET = KEY_END - 2, KEY_END - 1
 _KEY_END_MARK = "END [A-Z0-9 ]{0,30}PRIVATE KEY"
@@ -196,7 +203,9 @@ _KEY_END_MARK = "END [A-Z0-9 ]{0,30}PRIVATE KEY"
 
 @cache
 def engine(care: Care) -> Any:
-    """The database of every mark; a match's number is its entry's place in `ENTRIES`, or `KEY_END`."""
+    """The database of every mark; a match's number is its entry's place
+    in `ENTRIES`, or `KEY_END`.
+    """
     wanted = [
         (mark.encode("latin-1"), number, hyperscan.HS_FLAG_CASELESS if entry.caseless else 0)
         for number, entry in enumerate(ENTRIES)
@@ -217,7 +226,9 @@ def matches(data: bytes, care: Care) -> list[tuple[int, int]]:
 
 
 def line_spans(text: str, numbers: AbstractSet[int]) -> list[Span]:
-    """Where secrets stand in one line without colour codes, of which the engine reported these entries."""
+    """Where secrets stand in one line without colour codes, of which the
+    engine reported these entries.
+    """
     found: list[Span] = []
     if len(text) <= LONG:
         for number in numbers:
@@ -232,7 +243,9 @@ def line_spans(text: str, numbers: AbstractSet[int]) -> list[Span]:
 
 
 def _windows(text: str, numbers: AbstractSet[int]) -> Iterator[tuple[int, int, int]]:
-    """(entry, start, end) of what is to be looked at in a long line: the surroundings of each match, those that overlap as one."""
+    """(entry, start, end) of what is to be looked at in a long line: the surroundings of each
+    match, those that overlap as one.
+    """
     ends: dict[int, int] = {}
     for at, number in sorted(matches(_bytes(text), Care.TEXT)):
         if number in numbers and number < KEY_END and at >= ends.get(number, 0):

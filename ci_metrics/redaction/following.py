@@ -1,9 +1,11 @@
-"""Secrets that stand on lines after the one that announces them: keys, values below their names, entries of a secret, `.netrc`.
+"""Secrets that stand on lines after the one that announces them: keys, values below their names,
+entries of a secret, `.netrc`.
 
-Belongs here: what a line announces, what is remembered from line to line, and for how long. Does not: single lines (`places.py`).
+Belongs here: what a line announces, what is remembered from line to line, and for how long. Does
+not: single lines (`places.py`).
 
-Each is fed the lines after its announcement, one by one, until it is done, which it always is after a bounded number of them. None of
-them keeps a line from being looked at by everything else.
+Each is fed the lines after its announcement, one by one, until it is done, which it always is after
+a bounded number of them. None of them keeps a line from being looked at by everything else.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from ci_metrics.redaction.values import is_readable, is_reference, is_secret, lo
 
 Span = tuple[int, int]
 
-#: What tools put before a line of another program: times, BuildKit's step, a service's name, marks of quotes, diffs and prompts.
+#: What tools put before a line of another program: times, BuildKit's step, a service's name, marks
+#: of quotes, diffs and prompts.
 PREFIX = re.compile(
     r"(?:\udcef\udcbb\udcbf)?(?:[^\t\n]{1,200}\t[^\t\n]{1,200}\t)?"
     r"(?:\[?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\]?[ ]?)?(?:#\d+ \d+\.\d+ )?"
@@ -96,7 +99,9 @@ _NAMED = re.compile(r"(?:\$ |\+ )?(?:export )?[A-Za-z_][\w.-]*[=:](?=[^=])")
 
 
 class NextValue(Following):
-    """A value on the line below its name: ``password:`` and an indented word, also YAML's ``|`` with several lines."""
+    """A value on the line below its name: ``password:`` and an indented word, also YAML's
+    ``|`` with several lines.
+    """
 
     def __init__(self, kind: Kind, lead: str = "", *, block: bool = False) -> None:
         super().__init__(30 if block else 3, lead)

@@ -1,9 +1,11 @@
-"""Private keys as text: what begins one, what is the inside of one, what ends it, on one line and over many.
+"""Private keys as text: what begins one, what is the inside of one, what ends it,
+on one line and over many.
 
-Belongs here: PEM, OpenSSH, PGP, PuTTY, and the same behind a tool's line prefix or with ``\\n`` for its breaks. Does not: other values.
+Belongs here: PEM, OpenSSH, PGP, PuTTY, and the same behind a tool's line prefix or with ``\\n`` for
+its breaks. Does not: other values.
 
-Nothing is ever switched off by a key: each of its lines must look like key material, else it is a line like any other; a key whose
-end never comes is over after a few lines that are not its own.
+Nothing is ever switched off by a key: each of its lines must look like key material, else it is a
+line like any other; a key whose end never comes is over after a few lines that are not its own.
 """
 
 from __future__ import annotations
@@ -12,14 +14,16 @@ import re
 
 Span = tuple[int, int]
 
-#: What begins and ends a key that opens something. Certificates, requests, signatures and public keys do not.
+#: What begins and ends a key that opens something. Certificates, requests, signatures
+#: and public keys do not.
 BEGIN = re.compile(r"-{4,5} ?BEGIN (?:[A-Z0-9 ]{1,30} )?PRIVATE KEY(?: BLOCK)? ?-{4,5}")
 END = re.compile(r"-{4,5} ?END (?:[A-Z0-9 ]{1,30} )?PRIVATE KEY(?: BLOCK)? ?-{4,5}")
 #: The same of PuTTY's, which says how many lines follow.
 PUTTY = re.compile(r"Private-Lines: (\d{1,3})")
 #: Lines of a key: RSA of 16,384 bits has some 200.
 MOST_LINES = 400
-#: Lines inside a key that are not its own (two processes that write at a time) before it counts as over.
+#: Lines inside a key that are not its own (two processes that write at a time)
+#: before it counts as over.
 MOST_OTHERS = 3
 _HEADER = re.compile(r"(?:Proc-Type|DEK-Info|Key-Derivation|Private-MAC):")
 _ABOUT = re.compile(r"(?:Version|Comment|Hash|Charset|Subject|Encryption|X-[\w-]{1,30}):")
@@ -29,7 +33,9 @@ _BREAK = re.compile(r"(?:\\+[nr]|\s|[\"'`,+]|%0[AaDd])+")
 
 
 def body(text: str) -> Span | None:
-    """Where key material stands on a line of its own, behind whatever prefix; None when the line is none of a key's."""
+    """Where key material stands on a line of its own, behind whatever prefix; None when
+    the line is none of a key's.
+    """
     found = _last_run(text)
     if found is None:
         return None
@@ -63,7 +69,9 @@ def about(text: str) -> bool:
 
 
 def inside(text: str, start: int, stop: int, ends: bool) -> Span | None:
-    """Where the material of a key stands between `start` and `stop` of a line; `ends` says whether the key's end stands there."""
+    """Where the material of a key stands between `start` and `stop` of a line; `ends` says
+    whether the key's end stands there.
+    """
     at = start
     material = last = -1
     while at < stop:
@@ -107,7 +115,9 @@ def _last_run(text: str) -> Span | None:
 
 
 def _mixed(run: str) -> bool:
-    """Whether `run` has the mixture of characters that base64 of a key has, which hashes and words have not."""
+    """Whether `run` has the mixture of characters that base64 of a key has, which
+    hashes and words have not.
+    """
     upper = sum(c.isupper() for c in run)
     lower = sum(c.islower() for c in run)
     other = len(run) - upper - lower

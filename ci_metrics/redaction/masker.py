@@ -1,6 +1,8 @@
-"""A whole log masked in one pass, block by block: what a line announces is remembered for the lines after it.
+"""A whole log masked in one pass, block by block: what a line announces is
+remembered for the lines after it.
 
-Belongs here: bytes and texts in, the same with secrets masked out, line for line. Does not: what a secret looks like.
+Belongs here: bytes and texts in, the same with secrets masked out, line for line. Does not:
+what a secret looks like.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ Span = tuple[int, int]
 
 #: Lines before a key's end, and before a Secret's kind, that are looked at once more.
 MOST_BEFORE = 120
-#: Passes over a short text: masking one secret may bring a second to light (two options of one command).
+#: Passes over a short text: masking one secret may bring a second to light (two
+#: options of one command).
 MOST_PASSES = 4
 _MASK = MASK.encode()
 _NEWLINE = ord("\n")
@@ -31,7 +34,8 @@ class Masker:
 
     `care` says how much is looked for.
 
-    A block that ends inside a line (one longer than a block) is masked all the same; what straddles the cut may escape.
+    A block that ends inside a line (one longer than a block) is masked all the same; what
+    straddles the cut may escape.
     """
 
     def __init__(self, care: Care = Care.LOG) -> None:
@@ -40,12 +44,16 @@ class Masker:
         self._open: list[Following] = []
 
     def masked(self, data: bytes) -> bytes:
-        """The next block with every secret masked: the same lines, the same object when there is nothing to mask."""
+        """The next block with every secret masked: the same lines, the same object when
+        there is nothing to mask.
+        """
         spans = self.spans(data)
         return with_masks(data, spans) if spans else data
 
     def spans(self, data: bytes) -> list[Span]:
-        """Where secrets stand in the next block: offsets of its bytes, ascending, none across a newline."""
+        """Where secrets stand in the next block: offsets of its bytes,
+        ascending, none across a newline.
+        """
         whole = data if data.endswith(b"\n") else data + b"\n"  # forms may ask for the line's end
         plain = without_codes(whole) if self._care is Care.TEXT else whole
         if plain is not whole:
@@ -125,7 +133,9 @@ def _whole(data: bytes, start: int, end: int) -> Span:
 
 
 def _key_before(data: bytes, at: int) -> list[Span]:
-    """The lines of a key of which only the end, which stands on the line at `at`, was printed; or whose last line is short."""
+    """The lines of a key of which only the end, which stands on the line at `at`, was printed;
+    or whose last line is short.
+    """
     spans: list[Span] = []
     for start, end in _lines_before(data, at):
         view = uncoloured(data[start:end].decode("ascii", "surrogateescape"))
@@ -138,7 +148,9 @@ def _key_before(data: bytes, at: int) -> list[Span]:
 
 
 def _secret_before(data: bytes, at: int) -> list[Span]:
-    """The entries of a Secret whose ``data:`` stands above its ``kind:``, which is on the line at `at`."""
+    """The entries of a Secret whose ``data:`` stands above its ``kind:``,
+    which is on the line at `at`.
+    """
     lines: list[Span] = []
     first = 0
     for start, end in _lines_before(data, at):
@@ -172,7 +184,9 @@ def _by_line(data: bytes, found: list[tuple[int, int]]) -> dict[int, set[int]]:
 
 
 def _same_lines(plain: bytes, lines: dict[int, set[int]], data: bytes) -> dict[int, set[int]]:
-    """`lines` of `plain` by where the same lines start in `data`, from which it was made without touching a newline."""
+    """`lines` of `plain` by where the same lines start in `data`, from which it was made
+    without touching a newline.
+    """
     if not lines:
         return lines
     starts = np.concatenate(([0], np.flatnonzero(np.frombuffer(data, np.uint8) == _NEWLINE) + 1))
@@ -211,7 +225,9 @@ def redact(text: str) -> tuple[str, int]:
 
 
 def redact_lines(texts: list[str]) -> tuple[list[str], int]:
-    """`texts` (lines without their breaks) with every secret masked, also those that run over several, and how many were masked."""
+    """`texts` (lines without their breaks) with every secret masked, also those that run over
+    several, and how many were masked.
+    """
     if not texts:
         return [], 0
     masked, count = redact("\n".join(texts))

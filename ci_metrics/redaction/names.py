@@ -1,8 +1,11 @@
-"""What the name in front of a value says of it: that it is a password, a secret, perhaps a key, or nothing.
+"""What the name in front of a value says of it: that it is a password, a secret,
+perhaps a key, or nothing.
 
-Belongs here: names, taken apart into words. Does not: values (`values.py`), where name and value stand (`places.py`).
+Belongs here: names, taken apart into words. Does not: values (`values.py`), where name and
+value stand (`places.py`).
 
-The last word decides, as people name things: `DB_PASSWORD` is a password, `PASSWORD_FILE` is a path.
+The last word decides, as people name things: `DB_PASSWORD` is a password,
+`PASSWORD_FILE` is a path.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ class Kind(IntEnum):
     PASSWORD = 3  # whatever stands behind it is one, also a word
 
 
-#: What every name that counts holds, in hyperscan's dialect and any case; `kind_of` says which of them do count.
+#: What every name that counts holds, in hyperscan's dialect and any case; `kind_of` says
+#: which of them do count.
 STEM = (
     "(?:passw|passphrase|passcode|kennwort|contrase|senha|motdepasse|passe|pwd|secret|token|credential|api[_-]?key|[_-]key"
     "|[a-z]key|mnemonic|seed|jwt|cookie|signature|licen[sc]e|connection_string|[_-]pass|[a-z]pass|[_-]pw|[a-z]pw|[_-]pat|_sig|sid|psk"
@@ -95,7 +99,9 @@ _PIECES = re.compile(
 
 @lru_cache(maxsize=1 << 14)
 def name_kind(name: str) -> Kind:
-    """What `name` (as it is written, with whatever dots, dashes and capitals) says of a value behind it."""
+    """What `name` (as it is written, with whatever dots, dashes and capitals)
+    says of a value behind it.
+    """
     words = [word.lower() for word in _PIECES.findall(name[-80:])]
     while words and (words[-1].isdigit() or (words[-1] in _SHADES and len(words) > 1)):
         words.pop()

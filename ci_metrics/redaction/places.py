@@ -1,8 +1,9 @@
 """Where secrets stand in a line: behind a name, in an address, in a header, behind an option.
 
-Belongs here: one line of text in, spans of secrets out; each place beside the mark by which hyperscan finds its lines. Does not: which
-names and values are secret (`names.py`, `values.py`), elements and sentences (`writings.py`), commands (`command_lines.py`), issuers' own
-forms (`tokens.py`), keys over many lines (`keys.py`).
+Belongs here: one line of text in, spans of secrets out; each place beside the mark by which
+hyperscan finds its lines. Does not: which names and values are secret (`names.py`, `values.py`),
+elements and sentences (`writings.py`), commands (`command_lines.py`), issuers' own forms
+(`tokens.py`), keys over many lines (`keys.py`).
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ class SecretPlace:
 
 
 def value_at(text: str, at: int) -> tuple[Span, bool]:
-    """Where the value that begins at `at` stands, and whether it stands in quotes. A mask ends it."""
+    """Where the value that begins at `at` stands, and whether it stands
+    in quotes. A mask ends it.
+    """
     (start, end), quoted = _whole_value(text, at)
     masked = text.find(MASK, start, end + len(MASK))
     return (start, min(end, masked) if masked >= 0 else end), quoted
@@ -97,7 +100,9 @@ def _trimmed(text: str, start: int, end: int) -> int:
 
 
 def assigned(text: str) -> Iterator[Span]:
-    """Values behind names that say they are secret: ``DB_PASSWORD=…``, ``"token": "…"``, ``Pwd=…;``, ``X-Api-Key: …``."""
+    """Values behind names that say they are secret: ``DB_PASSWORD=…``, ``"token": "…"``,
+    ``Pwd=…;``, ``X-Api-Key: …``.
+    """
     run = (0, 0)  # the last value without quotes: what begins inside of it ends with it
     for found in _ASSIGNED.finditer(text):
         name, at = found.group(1), found.end()
@@ -129,7 +134,9 @@ def assigned(text: str) -> Iterator[Span]:
 
 
 def _of_list(text: str, at: int, kind: Kind) -> Iterator[Span]:
-    """The secrets of ``["…", "…"]``; behind a password's name, too, only what was made: lists there are of complaints."""
+    """The secrets of ``["…", "…"]``; behind a password's name, too, only what was made:
+    lists there are of complaints.
+    """
     for found in _ITEM.finditer(text, at, (text.find("]", at, at + MOST) + 1) or at):
         if is_secret(found.group(1), min(kind, Kind.SECRET)):
             yield found.span(1)
@@ -140,7 +147,9 @@ def _is_laravel(value: str) -> bool:
 
 
 def _is_talk(text: str, found: re.Match[str], span: Span, kind: Kind, value: str) -> bool:
-    """Whether a value without quotes is a word of a sentence or of source text rather than a value."""
+    """Whether a value without quotes is a word of a sentence or of source
+    text rather than a value.
+    """
     assigns = found.group()[found.end(1) - found.start() :]
     if value == found.group(1).rpartition(".")[2] or value.rstrip(";,)") == found.group(1):
         return True
@@ -178,7 +187,9 @@ _PARAMETER = re.compile(rf"[?&;](?:{_PARAMETERS})=([^\s&\"'<>#;\\|)]{{16,4096}})
 
 
 def addresses(text: str) -> Iterator[Span]:
-    """The password of ``user:password@``, also with ``@`` or ``/`` in it; a token in the user's place; signatures in the query."""
+    """The password of ``user:password@``, also with ``@`` or ``/`` in it; a token in the user's
+    place; signatures in the query.
+    """
     for found in _ADDRESS.finditer(text):
         value = found.group(2)
         if len(value) > 2 and not _PORT.match(value) and not is_reference(value) and not value.startswith("//"):
@@ -272,7 +283,9 @@ _ENV = re.compile(
 
 
 def options(text: str) -> Iterator[Span]:
-    """Words behind an option or in front of a pipe: ``--password x``, ``-u user:x``, ``-p'x'``, ``ENV PASSWORD x``."""
+    """Words behind an option or in front of a pipe: ``--password x``, ``-u user:x``,
+    ``-p'x'``, ``ENV PASSWORD x``.
+    """
     for found in _OPTION.finditer(text):
         kind = name_kind("-" + found.group(1))
         if (

@@ -1,10 +1,12 @@
 """Credentials that their issuers made recognisable.
 
-Belongs here: one line an issuer, from its own documentation: what its credentials begin with, of which characters, how long. Does
-not: values that are secret only because of the name in front of them (`names.py`), where values stand (`places.py`).
+Belongs here: one line an issuer, from its own documentation: what its credentials begin with, of
+which characters, how long. Does not: values that are secret only because of the name in front of
+them (`names.py`), where values stand (`places.py`).
 
-One text serves twice: hyperscan finds the lines by it, `re` finds where in the line. So it is written in what both know: no look-around,
-no back references, and a literal of three characters or more wherever the form has one.
+One text serves twice: hyperscan finds the lines by it, `re` finds where in the line. So it is
+written in what both know: no look-around, no back references, and a literal of three characters or
+more wherever the form has one.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from ci_metrics.redaction.values import is_readable
 
 Span = tuple[int, int]
 
-#: (whose, form). A form that also matches names that people make up is marked by ``~``: what it finds must not read like words.
+#: (whose, form). A form that also matches names that people make up is marked by ``~``: what it
+#: finds must not read like words.
 TOKENS: tuple[tuple[str, str], ...] = (
     # code hosts
     ("GitHub", r"gh[pousr]_[A-Za-z0-9_-]{30,}"),
@@ -196,7 +199,8 @@ TOKENS: tuple[tuple[str, str], ...] = (
     ("password hash", r"\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}|\$[156y]\$(?:rounds=\d{1,9}\$|j[./A-Za-z0-9]{2,5}\$)?[./A-Za-z0-9]{1,30}\$[./A-Za-z0-9]{22,86}|\$argon2(?:id|i|d)\$[A-Za-z0-9+/=,$.]{30,}|\$apr1\$[./A-Za-z0-9]{1,8}\$[./A-Za-z0-9]{22}"),
 )  # fmt: skip
 
-#: Before a form: no letter or digit, unless it ends an escape (``\\n``, ``%3D``). A beginning that no word has needs nothing.
+#: Before a form: no letter or digit, unless it ends an escape (``\\n``, ``%3D``). A beginning that
+#: no word has needs nothing.
 _APART = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2})|(?<=u00[0-9a-f]{2}))"
 _DISTINCT = re.compile(
     r"(?!key-)[A-Za-z0-9]{2,}[_-]|gh\[|gl\(|xox|hv\[|do\[|shp\(|dckr_|[sr]k_|\\\.|\(\?:/|hooks\\|discord|chat\\|maker"
@@ -204,7 +208,8 @@ _DISTINCT = re.compile(
 _TAIL = r"[A-Za-z0-9_-]{0,200}"
 
 
-#: A service's short word, then random characters: most issuers make their tokens like that since scanners look for them.
+#: A service's short word, then random characters: most issuers make their tokens like that since
+#: scanners look for them.
 _PREFIXED = re.compile(
     r"(?<![A-Za-z0-9/+=_.-])(?:[A-Za-z][A-Za-z0-9]{1,11}[_.~-](?:v\d[_-])?){1,4}?([A-Za-z0-9][A-Za-z0-9_-]{19,2000})(?![A-Za-z0-9_+/-]|\.\w)",
     re.ASCII,
@@ -226,7 +231,9 @@ def prefixed(text: str) -> Iterator[Span]:
 
 
 def _generated(run: str) -> bool:
-    """Whether letters of both cases and digits change places as they do in random characters, and in nothing that people write."""
+    """Whether letters of both cases and digits change places as they do in random characters,
+    and in nothing that people write.
+    """
     upper, lower = sum(c.isupper() for c in run), sum(c.islower() for c in run)
     digits = len(run) - upper - lower
     changes = sum(_CLASS[ord(a)] != _CLASS[ord(b)] for a, b in pairwise(run))
@@ -242,7 +249,9 @@ _CLASS = ["".join((str(int(chr(n).isupper())), str(int(chr(n).islower())))) for 
 
 
 def token_finder(form: str) -> Callable[[str], Iterator[Span]]:
-    """What finds the form in a line: each match to the end of its run of letters and digits, for a longer form may begin alike."""
+    """What finds the form in a line: each match to the end of its run of letters and digits, for
+    a longer form may begin alike.
+    """
     wordless = form.startswith("~")
     form = form.lstrip("~")
 

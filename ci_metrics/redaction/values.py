@@ -1,6 +1,7 @@
 """Whether a value is a secret, given what the name in front of it says.
 
-Belongs here: one value, judged by its own characters. Does not: the name (`names.py`), where both stand (`places.py`).
+Belongs here: one value, judged by its own characters. Does not: the name (`names.py`), where
+both stand (`places.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from ci_metrics.redaction.names import Kind, name_kind
 
 MASK = "[REDACTED]"
 
-#: Masks, references to a secret kept elsewhere, and expressions: no secret stands here, whatever the name says.
+#: Masks, references to a secret kept elsewhere, and expressions: no secret stands here,
+#: whatever the name says.
 _REFERENCE = re.compile(
     r"""(?:
     # masks
@@ -75,7 +77,9 @@ _SEPARATED = re.compile(r"[\s_./:,;=+-]+")
 
 
 def is_secret(value: str, kind: Kind) -> bool:
-    """Whether `value`, behind a name of `kind`, is a secret rather than a word, a path, a number, a reference or a mask."""
+    """Whether `value`, behind a name of `kind`, is a secret rather than a word, a path, a
+    number, a reference or a mask.
+    """
     if not value or kind is Kind.NOTHING or is_reference(value):
         return False
     if kind is Kind.PASSWORD:
@@ -87,7 +91,9 @@ def is_secret(value: str, kind: Kind) -> bool:
 
 @lru_cache(maxsize=1 << 12)
 def is_reference(value: str) -> bool:
-    """Whether `value` is a mask, a word of messages, a path, or the name of where a secret is kept."""
+    """Whether `value` is a mask, a word of messages, a path, or the name
+    of where a secret is kept.
+    """
     if MASK in value:
         return True
     if value.lower().rstrip(".,:;!?)") in _WORDS or _REFERENCE.fullmatch(value):
@@ -121,7 +127,9 @@ def looks_made(value: str) -> bool:
 
 
 def looks_chosen(value: str) -> bool:
-    """Whether `value` may be a password that a person chose: letters around digits, or signs that no word has."""
+    """Whether `value` may be a password that a person chose: letters around digits,
+    or signs that no word has.
+    """
     return len(value) >= 6 and bool(_CHOSEN.search(value) or looks_made(value))
 
 
@@ -137,7 +145,9 @@ def looks_random(value: str) -> bool:
 
 @lru_cache(maxsize=1 << 12)
 def is_readable(value: str) -> bool:
-    """Whether `value` is made of words and numbers with separators between: `blue-green-2031`, `AppServiceImpl`, `prod/db-v2`."""
+    """Whether `value` is made of words and numbers with separators between: `blue-green-2031`,
+    `AppServiceImpl`, `prod/db-v2`.
+    """
     parts = [part for part in _SEPARATED.split(value) if part]
     letters = words = odd = 0
     for part in parts:

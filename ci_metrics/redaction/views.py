@@ -1,6 +1,8 @@
-"""A line as its writer meant it: without colour codes, with percent signs, entities and escapes decoded; and the way back.
+"""A line as its writer meant it: without colour codes, with percent signs, entities and escapes
+decoded; and the way back.
 
-Belongs here: text in, plainer text out, with the place of each of its characters in what came in. Does not: what is looked for in it.
+Belongs here: text in, plainer text out, with the place of each of its characters in what came in.
+Does not: what is looked for in it.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ from dataclasses import dataclass, field
 
 Span = tuple[int, int]
 
-#: Colour, cursor and hyperlink codes (ECMA-48), and colour codes whose escape character was lost on the way; as bytes and as text.
+#: Colour, cursor and hyperlink codes (ECMA-48), and colour codes whose escape character was lost on
+#: the way; as bytes and as text.
 _LOST = r"\[\d{1,3}(?:;\d{1,3}){0,8}m"
 _ESCAPED = r"\x1b(?:\[[0-9;:?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b\n]{0,2000}(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78cDEHM])"
 LOST = re.compile(_LOST)
 CODES = re.compile(rf"{_ESCAPED}|(?:\^\[)?{_LOST}")
-#: The same, each with a literal to begin with: one after the other they are far faster over a large text.
+#: The same, each with a literal to begin with: one after the other they are far
+#: faster over a large text.
 _RAW = tuple(re.compile(code.encode()) for code in (_ESCAPED, rf"\^\[{_LOST}", _LOST))
 
 
@@ -64,7 +68,9 @@ def uncoloured(text: str) -> View:
 
 
 def decoded(text: str) -> View | None:
-    """`text` with encoded characters as themselves, once or twice encoded; None when nothing in it is encoded."""
+    """`text` with encoded characters as themselves, once or twice encoded; None when
+    nothing in it is encoded.
+    """
     view = _replaced(text, _ENCODED, _character)
     return view if view._from else None
 

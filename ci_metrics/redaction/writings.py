@@ -1,6 +1,8 @@
-"""Where secrets stand in documents and in what programs say: elements, pairs, tuples, columns, sentences, prompts, workflow commands.
+"""Where secrets stand in documents and in what programs say: elements, pairs, tuples, columns,
+sentences, prompts, workflow commands.
 
-Belongs here: one line of text in, spans of secrets out, as in `places.py`. Does not: ``name=value``, addresses, headers, options.
+Belongs here: one line of text in, spans of secrets out, as in `places.py`. Does not:
+``name=value``, addresses, headers, options.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ _JWK = re.compile(rf"{_Q}(?:d|p|q|dp|dq|qi|k){_Q}[ \t]*:[ \t]*{_Q}([A-Za-z0-9_-]
 
 
 def markup_secrets(text: str) -> Iterator[Span]:
-    """``<password>…</password>``, ``name="…" value="…"``, ``{password, "…"}``, a column beside its name, parts of a JSON web key."""
+    """``<password>…</password>``, ``name="…" value="…"``, ``{password, "…"}``, a column beside
+    its name, parts of a JSON web key.
+    """
     for form in (_ELEMENT, _KEYED, _VALUED, _TUPLE):
         for found in form.finditer(text):
             if is_secret(found.group(2).strip(), name_kind(found.group(1))):
@@ -79,7 +83,9 @@ _SET = re.compile(r"(?:::|##\[)(?:set-output|set-env|save-state) name=([\w.-]{1,
 
 
 def sentences(text: str) -> Iterator[Span]:
-    """``login with password 'x' failed``, ``generated password is x``, ``storePassword 'x'``, ``::add-mask::x``."""
+    """``login with password 'x' failed``, ``generated password is x``, ``storePassword
+    'x'``, ``::add-mask::x``.
+    """
     for found in _SAID.finditer(text):
         number = 3 if found.group(3) else 4
         value = found.group(number).rstrip(".,;:!")

@@ -1,10 +1,11 @@
 """Alerts: what is worth telling a chat room, as messages; pure.
 
-What belongs here: events, their keys (once per event), their wording, Slack's JSON. Does not: finding them
-(`orchestration/alerts.py`), sending them (`webhook.py`).
+What belongs here: events, their keys (once per event), their wording, Slack's JSON. Does not:
+finding them (`orchestration/alerts.py`), sending them (`webhook.py`).
 
-Slack's webhook format is understood by Mattermost, Rocket.Chat and others. Text from CI is inert in it: `&`, `<` and `>` are
-escaped (so no `<!channel>` and no link), quotes stand in a code block that they cannot close.
+Slack's webhook format is understood by Mattermost, Rocket.Chat and others. Text from CI is inert
+in it: `&`, `<` and `>` are escaped (so no `<!channel>` and no link), quotes stand in a code
+block that they cannot close.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def group_alert(
     jobs: Sequence[str],
     link: str = "",
 ) -> Alert:
-    """A group of failures never seen before, or far more often than usual. A group is new once, and spikes once a day."""
+    """A group of failures never seen before, or far more often than usual. A group is new
+    once, and spikes once a day.
+    """
     key = f"new:{group}" if kind == "new" else f"spiking:{group}:{hour[:10]}"
     what = spoken(error_type)
     title = f"New failure: {what}" if kind == "new" else f"Spiking failure: {what}"
@@ -62,7 +65,9 @@ def group_alert(
 
 
 def silence_alert(newest: str, hours: int) -> Alert:
-    """Nothing was indexed for hours. Once per silence: `newest` is the newest indexed hour, "" when there is none."""
+    """Nothing was indexed for hours. Once per silence: `newest` is the newest indexed
+    hour, "" when there is none.
+    """
     last = f"the newest indexed hour is {newest} UTC" if newest else "no hour was ever indexed"
     return Alert(
         f"silence:{newest}",
@@ -72,7 +77,9 @@ def silence_alert(newest: str, hours: int) -> Alert:
 
 
 def budget_alert(spent_in: str, waiting: int, limit: float | None) -> Alert:
-    """The model's money for a clock hour is spent; `waiting` failures stay pending. Once per clock hour."""
+    """The model's money for a clock hour is spent; `waiting` failures stay
+    pending. Once per clock hour.
+    """
     money = f" of ${limit:g}" if limit is not None else ""
     return Alert(
         f"budget:{spent_in}",
@@ -85,7 +92,9 @@ def budget_alert(spent_in: str, waiting: int, limit: float | None) -> Alert:
 
 
 def grouped_alerts(alerts: Sequence[Alert]) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
-    """The messages to send, each with the keys it covers: one an alert, or one for all when there are many."""
+    """The messages to send, each with the keys it covers: one an alert, or one
+    for all when there are many.
+    """
     if len(alerts) <= MOST_AT_ONCE:
         return [((alert.key,), slack_message(alert)) for alert in alerts]
     lines = [f"{alert.title}{f': {alert.quote}' if alert.quote else ''}" for alert in alerts[:20]]

@@ -1,6 +1,8 @@
-"""The report's causes, and the states of failures: groups and counts with the words and colours that the page gives them.
+"""The report's causes, and the states of failures: groups and counts with the words and colours
+that the page gives them.
 
-What belongs here: what is said of each. Does not: which failures are one group (`history/groups.py`), markup.
+What belongs here: what is said of each. Does not: which failures are one group
+(`history/groups.py`), markup.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ class StateCount:
 
 @dataclass(frozen=True, slots=True)
 class ShownCause:
-    """A group as the page shows it. `summary` and `link` are of its newest failure; `spark` is safe markup."""
+    """A group as the page shows it. `summary` and `link` are of its newest
+    failure; `spark` is safe markup.
+    """
 
     number: int
     group: Group
@@ -74,5 +78,7 @@ def show_causes(found: Iterable[Group], figures: Figures) -> tuple[ShownCause, .
 
 
 def history_is_young(begins: datetime | None, window: Window) -> bool:
-    """Whether there is no week before the stretch's last one: then everything in it counts as new."""
+    """Whether there is no week before the stretch's last one: then
+    everything in it counts as new.
+    """
     return begins is not None and begins >= window.end - NEW_FOR

@@ -1,10 +1,13 @@
-"""The report's charts, drawn as SVG when the report is made, so that the page needs no script and no network.
+"""The report's charts, drawn as SVG when the report is made, so that the page needs
+no script and no network.
 
-What belongs here: what each chart shows and how it is drawn. Does not: numbers (`history/figures.py`), colours (`report.css`).
+What belongs here: what each chart shows and how it is drawn. Does not: numbers
+(`history/figures.py`), colours (`report.css`).
 
-One drawing serves a desk and a phone: across, everything stands in percent of the width, so that the browser stretches
-the chart and no letter with it. Down, everything is in pixels. Colours are CSS variables: a chart is light or dark with
-the page. Every text is escaped where its element is made (`_element`).
+One drawing serves a desk and a phone: across, everything stands in percent of the width, so that
+the browser stretches the chart and no letter with it. Down, everything is in pixels. Colours are
+CSS variables: a chart is light or dark with the page. Every text is escaped where its element is
+made (`_element`).
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ from ci_metrics.report.readable import hour, minutes, percent, spoken
 #: Pixels of the plotted part of a chart, and below it for the labels of the axis.
 HIGH, LOW, LABELS = 180, 130, 22
 
-#: Pixels of a chart across: in half a row on a desk, in a whole row, on a phone. They say how many labels fit.
+#: Pixels of a chart across: in half a row on a desk, in a whole row, on a phone. They
+#: say how many labels fit.
 HALF, WIDE, PHONE = 430, 950, 290
 
 #: Pixels that a label of the time axis needs.
@@ -32,7 +36,8 @@ FEWEST_COLUMNS = 8
 #: The part of a column that its bar fills.
 FILLED = 0.78
 
-#: How many category colours the style sheet has (`--k0` …); the last one is for what has no category.
+#: How many category colours the style sheet has (`--k0` …); the last one is
+#: for what has no category.
 COLOURS = 12
 
 #: Width and height of a cause's little chart, pixels.
@@ -43,12 +48,16 @@ _Rise = Callable[[float], float]
 
 
 def colour_of(types: Sequence[str], name: str) -> int:
-    """The number of a category's colour: its place, so that it is the same everywhere on the page."""
+    """The number of a category's colour: its place, so that it is the
+    same everywhere on the page.
+    """
     return types.index(name) % (COLOURS - 1) if name in types else COLOURS - 1
 
 
 def failure_rate(figures: Figures) -> Markup:
-    """Failed jobs as a share of those that passed or failed, over time: a line with a point a bucket."""
+    """Failed jobs as a share of those that passed or failed, over time: a
+    line with a point a bucket.
+    """
     known = [(place, bucket) for place, bucket in enumerate(figures.buckets) if bucket.rate is not None]
     most = max((bucket.rate or 0 for _, bucket in known), default=0)
     columns = _columns(figures)
@@ -116,7 +125,9 @@ def model_spend(figures: Figures) -> Markup:
 
 
 def queue_times(queues: Sequence[Queue]) -> Markup:
-    """Median and 90th percentile of waiting, a bar each pool of runners, the pool's name above it."""
+    """Median and 90th percentile of waiting, a bar each pool of runners,
+    the pool's name above it.
+    """
     row, most = 38, max((queue.p90 for queue in queues), default=0)
     unit, word = _unit(most)
     ticks = _ticks(most / unit)
@@ -191,7 +202,9 @@ def _over_time(
     wide: int = HALF,
     whole: bool = False,
 ) -> Markup:
-    """A chart over the buckets of a stretch: grid, axis, what is drawn, and over each bucket what it `says` to the mouse."""
+    """A chart over the buckets of a stretch: grid, axis, what is drawn, and over each bucket
+    what it `says` to the mouse.
+    """
     ticks = _ticks(most, whole=whole)
 
     def rise(value: float) -> float:
@@ -214,7 +227,9 @@ def _over_time(
 
 
 def _chart(name: str, title: str, height: int, shapes: Iterable[Markup], *, class_: str) -> Markup:
-    """To screen readers a chart is one picture with a name: the tables beside it have the numbers and the links."""
+    """To screen readers a chart is one picture with a name: the tables beside it have
+    the numbers and the links.
+    """
     heading = _element("title", title, id=f"chart-{name}")
     more = _element("desc", "The tables beside the chart have the same numbers, with links to the failures.")
     named = {"aria_labelledby": f"chart-{name}"}
@@ -222,7 +237,9 @@ def _chart(name: str, title: str, height: int, shapes: Iterable[Markup], *, clas
 
 
 def _bar(figures: Figures, place: int, low: float, top: float, *, high: int = HIGH + 40, **look: str) -> Markup:
-    """A bar in a bucket's column, from `low` to `top` pixels above the axis of a plot `high` pixels high."""
+    """A bar in a bucket's column, from `low` to `top` pixels above the axis of
+    a plot `high` pixels high.
+    """
     columns = _columns(figures)
     left, width = (place + (1 - FILLED) / 2) / columns, FILLED / columns
     y, height = f"{high - top:.1f}", f"{top - low:.1f}"
@@ -245,7 +262,9 @@ def _columns(figures: Figures) -> int:
 
 
 def _ticks(most: float, *, whole: bool = False) -> list[float]:
-    """Round values from 0 to at least `most`, at most five: steps of 1, 2, 2.5 or 5 times a power of ten."""
+    """Round values from 0 to at least `most`, at most five: steps of 1, 2, 2.5
+    or 5 times a power of ten.
+    """
     if most <= 0:
         return [0, 1]
     power = 10 ** math.floor(math.log10(most / 4))
@@ -264,6 +283,8 @@ def _percent(part: float) -> str:
 
 
 def _element(name: str, *children: str, **attributes: object) -> Markup:
-    """One element; its texts and attributes are escaped. In names of attributes `_` stands for `-`, a last one for none."""
+    """One element; its texts and attributes are escaped. In names of attributes `_` stands for
+    `-`, a last one for none.
+    """
     given = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"' for key, value in attributes.items())
     return Markup(f"<{name}{given}>{Markup().join(children)}</{name}>")

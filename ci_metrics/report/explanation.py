@@ -1,7 +1,8 @@
-"""One verdict, explained: from the category down to the log line, from this job out to all that failed like it.
+"""One verdict, explained: from the category down to the log line, from this job out
+to all that failed like it.
 
-What belongs here: gathering everything known of one failed job into one record. Does not: files of hours and GitHub
-(`orchestration/job_details.py`), the terminal (`commands/explain.py`).
+What belongs here: gathering everything known of one failed job into one record. Does not: files of
+hours and GitHub (`orchestration/job_details.py`), the terminal (`commands/explain.py`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ MOST_OTHERS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Details:
-    """What only the stored hour (or a fresh look) knows of a job; a job whose files are elsewhere has none."""
+    """What only the stored hour (or a fresh look) knows of a job; a job whose
+    files are elsewhere has none.
+    """
 
     verdict: Verdict | None = None  # of the root cause, as the judge gave it
     extractor: str = ""  # version
@@ -273,7 +276,9 @@ def _history(index: DocumentIndex, attempt: Attempt) -> GroupHistory | None:
 
 
 def _others(index: DocumentIndex, attempt: Attempt) -> tuple[OtherJob, ...]:
-    """The newest other jobs of the group, one of each name, repository and branch; none for a generic group: they are not alike."""
+    """The newest other jobs of the group, one of each name, repository and branch; none for a
+    generic group: they are not alike.
+    """
     if not attempt.group or attempt.generic:
         return ()
     found: dict[tuple[str, str, str], OtherJob] = {}

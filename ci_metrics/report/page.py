@@ -1,10 +1,11 @@
-"""The report as one HTML file: no network, readable on a phone and in the dark, every string from CI escaped.
+"""The report as one HTML file: no network, readable on a phone and in the dark,
+every string from CI escaped.
 
-What belongs here: assembling a `Report` and rendering the templates. Does not: counting (`history/`), drawing (`charts.py`),
-wording (`tiles.py`, `causes.py`).
+What belongs here: assembling a `Report` and rendering the templates. Does not: counting
+(`history/`), drawing (`charts.py`), wording (`tiles.py`, `causes.py`).
 
-What jinja2 is given as markup is made here and nowhere else: the style sheet, the script, the charts. All else is text and is
-escaped; addresses become links only when they are http(s).
+What jinja2 is given as markup is made here and nowhere else: the style sheet, the script, the
+charts. All else is text and is escaped; addresses become links only when they are http(s).
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from ci_metrics.report import charts, readable
 from ci_metrics.report.causes import ShownCause, count_states, history_is_young, show_causes
 from ci_metrics.report.tiles import notices, tiles
 
-#: What is shown of long lists. The rest is one `ci-metrics search` or `ci-metrics top` away, and the page says so.
+#: What is shown of long lists. The rest is one `ci-metrics search` or `ci-metrics top`
+#: away, and the page says so.
 MOST_CAUSES = 10
 MOST_NEW = 25
 MOST_FLAKY = 10

@@ -1,7 +1,8 @@
 """What the one comment on a pull request says.
 
-What belongs here: the comment's markdown, and when there is none. Does not: reading (`history/pull_request.py`), posting
-(`github/comments.py`), making text from logs inert (`markdown.py`).
+What belongs here: the comment's markdown, and when there is none. Does not:
+reading (`history/pull_request.py`), posting (`github/comments.py`), making text
+from logs inert (`markdown.py`).
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ _STATES = {
 def comment_body(pull: PullRequest, *, exists: bool) -> str | None:
     """The comment's markdown; None when there is nothing to say.
 
-    Failures are always said. Without any, a comment that `exists` is updated: that all passed, or, when something is not
-    known yet, that nothing failed so far. A new comment is never made for good news.
+    Failures are always said. Without any, a comment that `exists` is updated: that all
+    passed, or, when something is not known yet, that nothing failed so far. A new comment is
+    never made for good news.
     """
     at = f" at `{pull.commit[:7]}`" if pull.commit.isalnum() else ""
     if pull.failed:
@@ -59,7 +61,9 @@ def _heading(pull: PullRequest, at: str) -> str:
 
 
 def _failures(pull: PullRequest) -> list[str]:
-    """One part per error: jobs of a matrix that failed for the same reason share it. Those not on the base branch come first."""
+    """One part per error: jobs of a matrix that failed for the same reason share it. Those not
+    on the base branch come first.
+    """
     same: dict[str, list[FailedJob]] = {}
     for job in pull.failed:
         same.setdefault(job.failure.fingerprint or job.failure.id, []).append(job)

@@ -44,7 +44,9 @@ def post(
     now: datetime,
     gaps: Sequence[str],
 ) -> Posted:
-    """Create or update the comment of an open pull request; `gaps` says in words what the index may lack."""
+    """Create or update the comment of an open pull request; `gaps` says in
+    words what the index may lack.
+    """
     head = client.pull(repo, number)
     if not head.open:
         return Posted("closed")

@@ -14,7 +14,8 @@ from ci_metrics.history.flaky_failures import Flakiest
 from ci_metrics.report.causes import ShownCause
 from ci_metrics.report.readable import dollars, minutes, moment, percent, readable_number
 
-#: A newest document older than this is worth a notice: the hourly schedule is late at least three times.
+#: A newest document older than this is worth a notice: the hourly schedule is
+#: late at least three times.
 STALE = timedelta(hours=3)
 
 #: A share of failures without a category above this is worth a notice.
@@ -36,10 +37,11 @@ class Tile:
 def tiles(
     figures: Figures, before: Figures | None, causes: Sequence[ShownCause], flaky: Flakiest, *, young: bool
 ) -> list[Tile]:
-    """The numbers of the morning question: what fails, what it costs, what is new, flaky, unexplained.
+    """The numbers of the morning question: what fails, what it costs, what
+    is new, flaky, unexplained.
 
-    `before`: the equally long stretch before; None when history does not reach back so far. `young`: history has no week
-    to compare with, so nothing is called new.
+    `before`: the equally long stretch before; None when history does not reach back so far.
+    `young`: history has no week to compare with, so nothing is called new.
     """
     new = [cause for cause in causes if cause.group.new]
     spiking = sum(cause.group.spiking for cause in causes)

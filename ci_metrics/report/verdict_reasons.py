@@ -1,7 +1,8 @@
-"""Why a verdict is what it is, as text and as an object: the lines that might have named the failure, and the category.
+"""Why a verdict is what it is, as text and as an object: the lines that might have named the
+failure, and the category.
 
-Belongs here: putting together what the extractor and the classifier say of themselves, and wording it. Does not: ranking
-(`logs/why.py`), deciding (`classifier`), reading logs.
+Belongs here: putting together what the extractor and the classifier say of themselves, and wording
+it. Does not: ranking (`logs/why.py`), deciding (`classifier`), reading logs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Sending one JSON message to a webhook.
 
-What belongs here: the request, its errors. Does not: the message. The address is a secret: it is in no error's text.
+What belongs here: the request, its errors. Does not: the message. The address is a secret:
+it is in no error's text.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ RETRIES = RetryPolicy(attempts=3, first_wait=0.2, longest_wait=3.0)
 
 
 def send(url: str, message: Mapping[str, Any]) -> None:
-    """Post the message. Raises TransientError when it should be tried later, PermanentError when the address refuses it."""
+    """Post the message. Raises TransientError when it should be tried later, PermanentError
+    when the address refuses it.
+    """
     retrying(RETRIES)(lambda: _send(url, message))
 
 

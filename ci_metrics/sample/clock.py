@@ -1,7 +1,8 @@
 """The sample GitHub's clock: what time it is in its world.
 
-What belongs here: reading, setting and moving that time. Does not: the machine's time, which alone decides about rate
-limits, signatures and tokens, because clients measure those with their own clock.
+What belongs here: reading, setting and moving that time. Does not: the machine's time,
+which alone decides about rate limits, signatures and tokens, because clients measure
+those with their own clock.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from datetime import datetime, timedelta
 
 
 class Clock:
-    """A clock that stands still until it is moved, so that two looks at the same world see the same."""
+    """A clock that stands still until it is moved, so that two looks at
+    the same world see the same.
+    """
 
     def __init__(self, now: datetime) -> None:
         """Start at `now` (timezone-aware)."""

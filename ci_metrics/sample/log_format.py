@@ -1,7 +1,8 @@
-"""Recorded output -> a job's whole log in GitHub's form: byte-order mark, timestamps, groups, the runner's own lines.
+"""Recorded output -> a job's whole log in GitHub's form: byte-order mark, timestamps,
+groups, the runner's own lines.
 
-What belongs here: the frame that GitHub's runner puts around what a step prints. Does not: what is printed, or when.
-The frame's wording is the runner's own, as it stands in every job's log.
+What belongs here: the frame that GitHub's runner puts around what a step prints. Does not: what is
+printed, or when. The frame's wording is the runner's own, as it stands in every job's log.
 """
 
 from __future__ import annotations
@@ -128,13 +129,17 @@ def command_header(command: str) -> tuple[str, ...]:
 
 
 def as_shown(line: str) -> str:
-    """A printed line as the runner shows it: a workflow command such as `::error file=a::text` becomes `##[error]text`."""
+    """A printed line as the runner shows it: a workflow command such as `::error
+    file=a::text` becomes `##[error]text`.
+    """
     found = _COMMAND.match(line)
     return f"##[{found[1]}]{found[3]}" if found else line
 
 
 def said_commands(lines: Sequence[str]) -> Iterator[tuple[str, dict[str, str], str]]:
-    """The workflow commands among printed lines that become annotations: (level, properties, message)."""
+    """The workflow commands among printed lines that become annotations:
+    (level, properties, message).
+    """
     for line in lines:
         found = _COMMAND.match(line)
         if found and found[1] != "debug":
@@ -143,7 +148,8 @@ def said_commands(lines: Sequence[str]) -> Iterator[tuple[str, dict[str, str], s
 
 
 def varied(lines: Sequence[str], repo: str, key: str) -> tuple[str, ...]:
-    """The same output as another run would print it: another repository's paths, other process ids, times, addresses.
+    """The same output as another run would print it: another repository's paths, other
+    process ids, times, addresses.
 
     Deterministic in `key`; the number of lines does not change.
     """
@@ -171,7 +177,9 @@ def varied(lines: Sequence[str], repo: str, key: str) -> tuple[str, ...]:
 
 
 def render_log(steps: Sequence[StepText]) -> bytes:
-    """The whole log: every line with its time. A header comes at once, the output by and by, the runner's last word at the end."""
+    """The whole log: every line with its time. A header comes at once, the output by and by, the
+    runner's last word at the end.
+    """
     parts = ["\ufeff"]
     for step in steps:
         length = max((step.completed_at - step.started_at).total_seconds(), 0.5)

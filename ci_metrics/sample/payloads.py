@@ -1,8 +1,9 @@
-"""The world as GitHub's JSON: one function for each kind of answer, as GitHub's OpenAPI description has it.
+"""The world as GitHub's JSON: one function for each kind of answer, as GitHub's
+OpenAPI description has it.
 
-What belongs here: which field carries what. Does not: routing, paging, headers (`server_routes.py`, `server_http.py`);
-repositories, users and pull requests (`payloads_repo.py`).
-Addresses for people point to a host that cannot exist (`.example`), so that a link in a document leads nobody astray.
+What belongs here: which field carries what. Does not: routing, paging, headers (`server_routes.py`,
+`server_http.py`); repositories, users and pull requests (`payloads_repo.py`). Addresses for people
+point to a host that cannot exist (`.example`), so that a link in a document leads nobody astray.
 """
 
 from __future__ import annotations

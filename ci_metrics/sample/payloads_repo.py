@@ -1,6 +1,7 @@
 """Repositories, users, pull requests and comments as GitHub's JSON.
 
-What belongs here: what is the same for every run of a repository. Does not: runs, jobs and check runs (`payloads.py`).
+What belongs here: what is the same for every run of a repository. Does not: runs, jobs and
+check runs (`payloads.py`).
 """
 
 from __future__ import annotations

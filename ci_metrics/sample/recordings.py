@@ -1,7 +1,7 @@
 """The recorded logs and what is true of them, read from `data/`.
 
-What belongs here: reading the indices and the logs that `tools.record` wrote. Does not: recording, GitHub's
-log format, the day the recordings are put into.
+What belongs here: reading the indices and the logs that `tools.record` wrote. Does not: recording,
+GitHub's log format, the day the recordings are put into.
 """
 
 from __future__ import annotations

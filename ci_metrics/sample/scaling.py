@@ -1,7 +1,8 @@
-"""Worlds of any size, generated: for benchmarks and fault tests, where the number counts and not what the logs say.
+"""Worlds of any size, generated: for benchmarks and fault tests, where the number counts
+and not what the logs say.
 
-What belongs here: runs x jobs with a share of failures, from a seed, the same every time. Does not: the recorded day
-that a newcomer sees (`scenario.py`).
+What belongs here: runs x jobs with a share of failures, from a seed, the same every time. Does not:
+the recorded day that a newcomer sees (`scenario.py`).
 """
 
 from __future__ import annotations
@@ -56,9 +57,11 @@ def scaled_world(
     hours: int = 1,
     seed: int = 1,
 ) -> World:
-    """`runs` runs of `jobs` jobs each, spread over `repos` repositories and `hours` hours, all done by the end of the world.
+    """`runs` runs of `jobs` jobs each, spread over `repos` repositories and `hours` hours, all
+    done by the end of the world.
 
-    `failure_share` of all jobs fail (exactly, rounded), each with one annotation and a log of about `log_bytes` bytes.
+    `failure_share` of all jobs fail (exactly, rounded), each with one annotation and a log
+    of about `log_bytes` bytes.
     """
     chance = random.Random(seed)
     total = runs * jobs

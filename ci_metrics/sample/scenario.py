@@ -1,7 +1,7 @@
 """The sample day: 24 fixed hours of three repositories, the same on every machine.
 
-What belongs here: plans -> the world's records, with ids, commits and times; what is true of each failed job. Does not:
-the plans themselves, a job's log (`scenario_jobs.py`), serving it.
+What belongs here: plans -> the world's records, with ids, commits and times; what is true of each
+failed job. Does not: the plans themselves, a job's log (`scenario_jobs.py`), serving it.
 
 Everything derives from the recordings and the plans by hashing names: no clock, no random numbers.
 """
@@ -78,7 +78,9 @@ def _created(plan: RunPlan, place: int) -> datetime:
 
 
 class _Builder:
-    """Gives out ids and commits in the order of the runs, and collects pull requests and truth on the way."""
+    """Gives out ids and commits in the order of the runs, and collects pull
+    requests and truth on the way.
+    """
 
     def __init__(self) -> None:
         self.pulls: dict[tuple[str, str | None, str], PullSpec] = {}
@@ -164,7 +166,9 @@ class _Builder:
     def _pull(
         self, plan: RunPlan, head_repo: str | None, sha: str, title: str, author: str, created_at: datetime
     ) -> PullSpec | None:
-        """The pull request of a branch, opened when it is first met. A fork's `main` has two, so it stays ambiguous."""
+        """The pull request of a branch, opened when it is first met. A fork's `main` has
+        two, so it stays ambiguous.
+        """
         if head_repo is None:
             return None
         key = (plan.repo, head_repo, plan.branch)

@@ -1,7 +1,9 @@
-"""One job of the sample day: its steps with their times, its log, its annotations, and what is true of it.
+"""One job of the sample day: its steps with their times, its log, its
+annotations, and what is true of it.
 
-What belongs here: from "this recording fails in this job" to the records of the world and the marked lines of the raw
-log. Does not: which jobs there are, when, and in which run (`scenario.py`, `scenario_plan.py`).
+What belongs here: from "this recording fails in this job" to the records of the world and the
+marked lines of the raw log. Does not: which jobs there are, when, and in which run
+(`scenario.py`, `scenario_plan.py`).
 """
 
 from __future__ import annotations
@@ -90,7 +92,9 @@ class JobScript:
             yield self.recorded.step, self.recorded
 
     def texts(self, *, vary: bool = True) -> list[tuple[str, StepText]]:
-        """(step's name, its lines and times) in order; `vary`=False leaves out what does not change line counts."""
+        """(step's name, its lines and times) in order; `vary`=False leaves out what
+        does not change line counts.
+        """
         at = self.started_at
         made: list[tuple[str, StepText]] = []
 

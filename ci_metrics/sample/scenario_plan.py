@@ -1,6 +1,8 @@
-"""What happens on the sample day, as plans: the ordinary runs, made from the recordings; the special ones, written by hand.
+"""What happens on the sample day, as plans: the ordinary runs, made from the recordings; the
+special ones, written by hand.
 
-What belongs here: who runs what, where, in which hour. Does not: ids, commits, exact times, logs (`scenario.py`).
+What belongs here: who runs what, where, in which hour. Does not: ids, commits, exact
+times, logs (`scenario.py`).
 """
 
 from __future__ import annotations

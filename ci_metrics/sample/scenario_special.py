@@ -1,7 +1,8 @@
 """The special runs of the sample day, one function a story.
 
-What belongs here: what a newcomer and the tests should meet: a big matrix, re-runs, a storm, forks, runners that die,
-logs that are gone. Does not: the ordinary runs (`scenario_plan.py`), ids and times (`scenario.py`).
+What belongs here: what a newcomer and the tests should meet: a big matrix, re-runs, a storm,
+forks, runners that die, logs that are gone. Does not: the ordinary runs (`scenario_plan.py`), ids
+and times (`scenario.py`).
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def special_runs() -> Iterator[RunPlan]:
 
 
 def _nightly_matrix() -> Iterator[RunPlan]:
-    """108 jobs; one Python version meets a timeout in each of its six shards on one system. A gate closes the run."""
+    """108 jobs; one Python version meets a timeout in each of its six shards on one
+    system. A gate closes the run.
+    """
     jobs = []
     for system in ("ubuntu-24.04", "ubuntu-22.04", "debian-12"):
         for python in ("3.11", "3.12", "3.13"):
@@ -69,7 +72,9 @@ def _broken_main() -> Iterator[RunPlan]:
 
 
 def _flaky() -> Iterator[RunPlan]:
-    """Tests that fail and then pass at the same commit; one of them in two runs, so that history can confirm it."""
+    """Tests that fail and then pass at the same commit; one of them in two runs, so
+    that history can confirm it.
+    """
     name = "test (cache, ubuntu-latest)"
     slow = failing_job("pytest-slow-cache", WIDGETS, name=name, flaky="confirmed")
     passed = JobPlan(name=name, passes=_TESTS)
@@ -91,7 +96,9 @@ def _flaky() -> Iterator[RunPlan]:
 
 
 def _storm() -> Iterator[RunPlan]:
-    """From 14:05 to 14:50 the network is gone: unrelated jobs of all repositories fail for one reason."""
+    """From 14:05 to 14:50 the network is gone: unrelated jobs of all
+    repositories fail for one reason.
+    """
     stories = (
         (WIDGETS, 5, ("curl-503", "pip-dns")),
         (GADGETS, 9, ("curl-503", "git-dns")),
@@ -108,7 +115,9 @@ def _storm() -> Iterator[RunPlan]:
 
 
 def _late() -> Iterator[RunPlan]:
-    """What is not over when the day is: a run that goes on until the morning, and a re-run two weeks later."""
+    """What is not over when the day is: a run that goes on until the morning, and
+    a re-run two weeks later.
+    """
     jobs = (
         passing_job(WEB, "night 1"),
         failing_job("node-heap", WEB, name="index (full)", seconds=5 * 3600 + 1740),
@@ -124,7 +133,9 @@ def _late() -> Iterator[RunPlan]:
 
 
 def _no_logs() -> Iterator[RunPlan]:
-    """Logs that GitHub does not have: a runner that died, logs that were deleted, jobs cancelled before they began."""
+    """Logs that GitHub does not have: a runner that died, logs that were deleted, jobs
+    cancelled before they began.
+    """
     lost = AnnotationSpec(level="failure", message=_LOST)
     canceled = AnnotationSpec(level="failure", message="The operation was canceled.")
     died = failing_job("make-keep-going", GADGETS, name="build (self-hosted)", runner="rack-7-x9k2f", answer="not_found",
@@ -140,7 +151,9 @@ def _no_logs() -> Iterator[RunPlan]:
 
 
 def _forks() -> Iterator[RunPlan]:
-    """Runs of forks, whose `pull_requests` are empty: one to be found by its head, one ambiguous, one whose fork is gone."""
+    """Runs of forks, whose `pull_requests` are empty: one to be found by its head, one
+    ambiguous, one whose fork is gone.
+    """
     job = failing_job("ruff-lint", WIDGETS, name="lint")
     yield RunPlan(repo=WIDGETS, workflow="Lint", hour=15, event="pull_request", branch="patch-1",
                   head_repo="gil-stone/widgets", jobs=(job,))  # fmt: skip
@@ -151,7 +164,9 @@ def _forks() -> Iterator[RunPlan]:
 
 
 def _odd_conclusions() -> Iterator[RunPlan]:
-    """Conclusions beside success and failure; a workflow file that GitHub refuses; a job with warnings only."""
+    """Conclusions beside success and failure; a workflow file that GitHub refuses;
+    a job with warnings only.
+    """
     warning = AnnotationSpec(level="warning", message="Cache not found for input keys: linux-error-cache-7")
     notice = AnnotationSpec(level="notice", message="Coverage went from 91.2 % to 91.4 %", title="Coverage")
     skipped = JobPlan(name="publish", conclusion="skipped", answer="not_found")

@@ -1,6 +1,7 @@
 """The sample GitHub as a program: `ci-metrics sample`, `python -m ci_metrics.sample`.
 
-What belongs here: choosing the world, serving until it is stopped, saying how to use it. Does not: the server itself.
+What belongs here: choosing the world, serving until it is stopped, saying how to use it.
+Does not: the server itself.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def serve(
     log_port
         Where logs are downloaded from; 0 takes any free port.
     now
-        The time in the sample's world, which stands still (POST /_sample/clock moves it). Default: where its story starts.
+        The time in the sample's world, which stands still (POST /_sample/clock moves it).
+        Default: where its story starts.
     base_path
         Where the API lives on its host: /api/v3 is as on GitHub Enterprise.
     quota

@@ -1,7 +1,9 @@
-"""A GitHub to try things on: a world behind two ports on loopback, with a clock, a quota and faults.
+"""A GitHub to try things on: a world behind two ports on loopback, with a
+clock, a quota and faults.
 
-What belongs here: starting, stopping and steering it. Does not: HTTP (`server_http.py`, `server_logs.py`), what an address
-answers (`server_routes.py`), its data (`scenario.py`, `scaling.py`).
+What belongs here: starting, stopping and steering it. Does not: HTTP (`server_http.py`,
+`server_logs.py`), what an address answers (`server_routes.py`), its data
+(`scenario.py`, `scaling.py`).
 
     with SampleGitHub(world) as github:
         ...  # github.api_url, github.token, github.clock, github.faults, github.stats
@@ -48,8 +50,8 @@ class SampleGitHub:
     ) -> None:
         """Bind the ports (0: any free one); `start` serves.
 
-        `quota`: requests an hour; `base_path`: where the API lives on its host (`/api/v3` on GitHub Enterprise);
-        `wall`: the machine's time in Unix seconds, for limits, tokens and signatures.
+        `quota`: requests an hour; `base_path`: where the API lives on its host (`/api/v3` on GitHub
+        Enterprise); `wall`: the machine's time in Unix seconds, for limits, tokens and signatures.
         Raises OSError when a port is taken.
         """
         self.world = world
@@ -143,9 +145,11 @@ class SampleGitHub:
         return read() if read is not None else None
 
     def admin(self, method: str, what: str, body: Any) -> Mapping[str, object] | None:
-        """An order from outside; None when there is no such address. TypeError or ValueError when it makes no sense.
+        """An order from outside; None when there is no such address. TypeError or
+        ValueError when it makes no sense.
 
-        GET stats · GET, POST, DELETE faults (POST: fields of a Fault, or latency, drift) · GET, POST clock ({"now"} or {"advance"}).
+        GET stats · GET, POST, DELETE faults (POST: fields of a Fault, or latency, drift) · GET,
+        POST clock ({"now"} or {"advance"}).
         """
         match (method, what):
             case ("GET", "stats"):

@@ -1,6 +1,7 @@
 """The sample GitHub's API port: sockets, tokens, limits, ETags, faults, the admin address.
 
-What belongs here: HTTP around `server_routes.py`. Does not: what an address answers, fields, the log storage.
+What belongs here: HTTP around `server_routes.py`. Does not: what an address
+answers, fields, the log storage.
 """
 
 from __future__ import annotations
@@ -50,12 +51,16 @@ class Http(BaseHTTPRequestHandler):
     wbufsize = -1  # head and body leave together
 
     def setup(self) -> None:
-        """Answer at once: without this, small answers wait for the client's delayed acknowledgement."""
+        """Answer at once: without this, small answers wait for the
+        client's delayed acknowledgement.
+        """
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().setup()
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """The `Date` of answers by the server's own idea of the machine's time: limits end relative to it."""
+        """The `Date` of answers by the server's own idea of the machine's time:
+        limits end relative to it.
+        """
         return super().date_time_string(self.server.sample.gate.wall() if timestamp is None else timestamp)
 
     def log_message(self, format: str, *args: object) -> None:
@@ -73,8 +78,8 @@ class Http(BaseHTTPRequestHandler):
     ) -> None:
         """One answer in one write.
 
-        `cut` promises all of the body, sends half and hangs up; `drip`: seconds between bytes; not `sized`: the end of the
-        connection is the end of the body.
+        `cut` promises all of the body, sends half and hangs up; `drip`: seconds between bytes; not
+        `sized`: the end of the connection is the end of the body.
         """
         self.send_response(status)
         for name, value in headers.items():
@@ -97,7 +102,9 @@ class Http(BaseHTTPRequestHandler):
             time.sleep(seconds)
 
     def fail(self, fault: Fault) -> bool:
-        """Answer with what is not an answer; False when the fault wants a good one, or one of its own."""
+        """Answer with what is not an answer; False when the fault wants a
+        good one, or one of its own.
+        """
         plain = {"Content-Type": "application/json"}
         match fault.kind:
             case "break":
@@ -316,7 +323,9 @@ class ApiHandler(Http):
                 self._send(missing("Server Error", fault.status), "")
 
     def _admin(self, what: str, body: Any) -> None:
-        """`/_sample/stats`, `/_sample/faults`, `/_sample/clock`: for programs that have the server in another process."""
+        """`/_sample/stats`, `/_sample/faults`, `/_sample/clock`: for programs that have the
+        server in another process.
+        """
         sample = self.server.sample
         try:
             value = sample.admin(self.command, what, body)

@@ -1,7 +1,9 @@
-"""Who may ask the sample GitHub, and how often: tokens, the App's installation tokens, the hourly quota, counters.
+"""Who may ask the sample GitHub, and how often: tokens, the App's installation tokens,
+the hourly quota, counters.
 
-What belongs here: what the server remembers of its clients. Does not: answering. Time is the machine's (or the test's
-`wall`), in Unix seconds, because clients measure limits and tokens with their own clock.
+What belongs here: what the server remembers of its clients. Does not: answering. Time is
+the machine's (or the test's `wall`), in Unix seconds, because clients measure limits and
+tokens with their own clock.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ class SampleApp:
 
 @dataclass(slots=True)
 class Stats:
-    """Requests so far, by kind: all, those that counted against the quota, and those answered 304."""
+    """Requests so far, by kind: all, those that counted against the
+    quota, and those answered 304.
+    """
 
     total: Counter[str] = field(default_factory=Counter)
     counted: Counter[str] = field(default_factory=Counter)
@@ -66,7 +70,9 @@ class Gate:
             return self._tokens.get(token)
 
     def installation_token(self, authorization: str, installation_id: int) -> tuple[str, float] | str:
-        """A fresh token and when it expires, or why not. GitHub wants RS256 and a JWT of at most ten minutes."""
+        """A fresh token and when it expires, or why not. GitHub wants RS256 and a
+        JWT of at most ten minutes.
+        """
         app, now = self.app, self.wall()
         if app is None or app.installation_id != installation_id:
             return "Integration not found"

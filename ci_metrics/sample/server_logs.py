@@ -1,6 +1,7 @@
 """The sample GitHub's log storage: another host, as at GitHub, that knows signatures and no tokens.
 
-What belongs here: signing an address for a minute, serving a log from it. Does not: which job has a log.
+What belongs here: signing an address for a minute, serving a log from it. Does
+not: which job has a log.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from ci_metrics.sample.server_http import HTML_PAGE, Http, QuietServer
 
-#: How long a signed address is good, in seconds (GitHub's documentation of "Download job logs for a workflow run").
+#: How long a signed address is good, in seconds (GitHub's documentation of "Download job
+#: logs for a workflow run").
 SIGNED_SECONDS = 60
 
 

@@ -1,6 +1,7 @@
 """One question to the sample GitHub, its reply, and how replies are paged and filtered.
 
-What belongs here: the forms that all addresses share. Does not: any one address (`server_routes.py`).
+What belongs here: the forms that all addresses share. Does not: any one
+address (`server_routes.py`).
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def missing(what: str = "Not Found", status: int = 404) -> Reply:
 
 
 def paged(question: SampleRequest, name: str | None, items: Sequence[Any], show: Callable[[Any], object]) -> Reply:
-    """One page of `items` with its `Link`; under `name` beside `total_count`, or bare when `name` is None."""
+    """One page of `items` with its `Link`; under `name` beside `total_count`, or
+    bare when `name` is None.
+    """
     try:
         size = min(max(int(question.query.get("per_page", "30")), 1), 100)
         page = max(int(question.query.get("page", "1")), 1)
@@ -69,7 +72,9 @@ def paged(question: SampleRequest, name: str | None, items: Sequence[Any], show:
 
 
 def created_filter(text: str) -> Callable[[datetime], bool]:
-    """GitHub's date search: `A..B`, `>=A`, `<A`, `A`, with `*` for an open end; both ends count. ValueError if malformed."""
+    """GitHub's date search: `A..B`, `>=A`, `<A`, `A`, with `*` for an open end; both ends
+    count. ValueError if malformed.
+    """
 
     def parse(part: str) -> datetime:
         time = datetime.fromisoformat(part.replace("Z", "+00:00"))

@@ -1,7 +1,8 @@
 """What the sample GitHub answers to a good request: addresses and what they give.
 
-What belongs here: from a method, a path and a query to a status and a JSON value, as GitHub documents them. Does not:
-sockets, tokens, limits, ETags, faults (`server_http.py`), fields (`payloads.py`), pages (`server_question.py`).
+What belongs here: from a method, a path and a query to a status and a JSON value, as GitHub
+documents them. Does not: sockets, tokens, limits, ETags, faults (`server_http.py`), fields
+(`payloads.py`), pages (`server_question.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from ci_metrics.sample import payloads, payloads_repo
 from ci_metrics.sample.server_question import Reply, SampleRequest, created_filter, missing, paged
 from ci_metrics.sample.world import AttemptSpec, JobSpec, Moment, RunSpec
 
-#: A search with a filter gives at most so many results (GitHub's documentation of "List workflow runs for a repository").
+#: A search with a filter gives at most so many results (GitHub's documentation of "List workflow
+#: runs for a repository").
 SEARCH_CAP = 1000
 _FILTERS = ("actor", "branch", "check_suite_id", "created", "event", "head_sha", "status")
 
@@ -206,7 +208,8 @@ def _comment(question: SampleRequest, repo: str, comment_id: str) -> Reply:
 
 _R = r"/repos/([^/]+/[^/]+)"
 
-#: kind of request -> (methods, pattern, answer). The kinds are what `server.stats` counts and what a fault is `on`.
+#: kind of request -> (methods, pattern, answer). The kinds are what `server.stats` counts
+#: and what a fault is `on`.
 ROUTES: dict[str, tuple[tuple[str, ...], re.Pattern[str], Callable[..., Reply]]] = {
     kind: (methods, re.compile(pattern), answer)
     for kind, methods, pattern, answer in (
@@ -239,7 +242,9 @@ def request_kind(method: str, path: str) -> str | None:
 
 
 def answer(kind: str, question: SampleRequest) -> Reply:
-    """The reply to a request of this kind; a repository that the world does not have is a 404, as at GitHub."""
+    """The reply to a request of this kind; a repository that the world does not
+    have is a 404, as at GitHub.
+    """
     _, pattern, route = ROUTES[kind]
     found = pattern.fullmatch(question.path)
     if found is None or found.group(1) not in question.moment.world.repos:

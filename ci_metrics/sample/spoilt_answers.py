@@ -102,7 +102,9 @@ SPOILING = frozenset({*_VALUES, "lost_page", "endless"})
 
 
 def spoilt(kind: str, reply: Reply, count: int, url: str) -> Reply:
-    """The reply to a request for `url` as the fault `kind` leaves it; `count`: of how many entries."""
+    """The reply to a request for `url` as the fault `kind` leaves it;
+    `count`: of how many entries.
+    """
     if kind == "lost_page":
         return replace(reply, headers={name: text for name, text in reply.headers.items() if name != "link"})
     if kind == "endless":

@@ -1,10 +1,13 @@
-"""The world behind the sample GitHub: runs, attempts, jobs, steps, annotations and logs, each with the times of its events.
+"""The world behind the sample GitHub: runs, attempts, jobs, steps, annotations and logs, each
+with the times of its events.
 
-What belongs here: frozen records and the question "how does this look at time T?". Does not: HTTP, JSON, files, faults,
-where the records come from (`scenario.py` for the recorded day, `scaling.py` for generated ones).
+What belongs here: frozen records and the question "how does this look at time T?". Does not:
+HTTP, JSON, files, faults, where the records come from (`scenario.py` for the recorded day,
+`scaling.py` for generated ones).
 
-Nothing here has a status of its own: a thing is queued, in progress or completed depending on the moment it is looked
-at, so one world serves "still going" first and "done" later, and always the same. Times are timezone-aware UTC.
+Nothing here has a status of its own: a thing is queued, in progress or completed depending on the
+moment it is looked at, so one world serves "still going" first and "done" later, and always the
+same. Times are timezone-aware UTC.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ from typing import Literal
 #: GitHub's words for where something stands.
 Status = Literal["queued", "in_progress", "completed"]
 
-#: A log's bytes as GitHub would serve them, or how to get them when asked for (big or many logs stay on disk).
+#: A log's bytes as GitHub would serve them, or how to get them when asked for (big or
+#: many logs stay on disk).
 LogSource = bytes | Callable[[], bytes]
 
 #: What asking for a job's log finds: the log; 404 (never had one); 410 (expired or deleted).
@@ -27,7 +31,9 @@ LogAnswer = Literal["stored", "not_found", "gone"]
 
 
 def status_at(now: datetime, started_at: datetime | None, completed_at: datetime | None) -> Status:
-    """Where something stands at `now`. A missing `completed_at` means it never ends, a missing `started_at` never starts."""
+    """Where something stands at `now`. A missing `completed_at` means it never ends, a missing
+    `started_at` never starts.
+    """
     if completed_at is not None and completed_at <= now:
         return "completed"
     if started_at is not None and started_at <= now:
@@ -60,7 +66,9 @@ class StepSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """One job of one attempt. It is listed from `created_at` on (a job that `needs` another is created later)."""
+    """One job of one attempt. It is listed from `created_at` on (a job that `needs`
+    another is created later).
+    """
 
     job_id: int  # also its check run's id; unique in the world
     name: str
@@ -83,7 +91,9 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptSpec:
-    """One attempt of a run. It exists from `created_at` on; a later one takes its place as the run's latest."""
+    """One attempt of a run. It exists from `created_at` on; a later one takes its
+    place as the run's latest.
+    """
 
     number: int  # from 1
     actor: str  # login that triggered this attempt
@@ -141,11 +151,15 @@ class RunSpec:
         return self.head_repo != self.repo
 
     def attempts_at(self, now: datetime) -> tuple[AttemptSpec, ...]:
-        """The attempts that exist at `now`, oldest first; the first one exists as soon as the run does."""
+        """The attempts that exist at `now`, oldest first; the first one
+        exists as soon as the run does.
+        """
         return tuple(a for a in self.attempts if a.created_at <= now) or self.attempts[:1]
 
     def jobs_listed(self, number: int, now: datetime) -> tuple[tuple[int, JobSpec], ...]:
-        """Attempt `number`'s listing at `now`: (the job's own attempt, job); carried-over jobs of earlier attempts included."""
+        """Attempt `number`'s listing at `now`: (the job's own attempt, job); carried-over jobs
+        of earlier attempts included.
+        """
         listed: dict[str, tuple[int, JobSpec]] = {}
         for attempt in self.attempts_at(now):
             if attempt.number > number:
@@ -213,7 +227,9 @@ class World:
         return Moment(self, now)
 
     def check(self) -> None:
-        """Raise ValueError when ids repeat or times run backwards: a scenario's mistake, found before a test wonders."""
+        """Raise ValueError when ids repeat or times run backwards: a scenario's mistake,
+        found before a test wonders.
+        """
         for what, ids in (
             ("run", [r.run_id for r in self.runs]),
             ("check suite", [r.check_suite_id for r in self.runs]),

@@ -1,8 +1,8 @@
 """Third step of a verdict's way: a model answers what is left to it.
 
-What belongs here: one question by one process, several at once, keeping each answer as soon as it is
-there, leaving what can wait to a message batch. Does not: which questions are asked (`decision.py`),
-the tries on one question and their money (`model_tries.py`).
+What belongs here: one question by one process, several at once, keeping each answer as soon as it
+is there, leaving what can wait to a message batch. Does not: which questions are asked
+(`decision.py`), the tries on one question and their money (`model_tries.py`).
 """
 
 from __future__ import annotations
@@ -30,15 +30,17 @@ from ci_metrics.verdicts.reuse import StoredVerdict, VerdictStore
 
 _log = logging.getLogger(__name__)
 
-# Another process's answer is looked for so often, and waited for so long: a claim lasts as long as its
-# process lives, and no process asks about one error for ten minutes.
+# Another process's answer is looked for so often, and waited for so long: a claim lasts as long as
+# its process lives, and no process asks about one error for ten minutes.
 _LOOK_EVERY_SECONDS = 1.0
 _WAIT_SECONDS = 600.0
 
-#: Questions asked at once at most, and one for so many requests a minute: more would only wait for each other.
+#: Questions asked at once at most, and one for so many requests a minute: more would
+#: only wait for each other.
 _MOST_WORKERS, _RPM_A_WORKER = 32, 10
 
-#: So many questions go out one after the other until one is answered: it fills the prompt cache for the rest.
+#: So many questions go out one after the other until one is answered: it fills the
+#: prompt cache for the rest.
 _ALONE = 3
 
 _DECIDED: dict[str, DecidedBy] = {"answered": "asked", "unproven": "rules", "pending": "pending", "failed": "failed"}
@@ -76,9 +78,11 @@ class Asking:
         return self._asker.usage
 
     def ask(self, decisions: Sequence[Decision], *, defer: bool) -> list[Decision]:
-        """The decisions, with those that were to be asked decided as far as money and the endpoint allow.
+        """The decisions, with those that were to be asked decided as far as
+        money and the endpoint allow.
 
-        `defer`: what can wait goes into a message batch. Raises what the store raises when it cannot read.
+        `defer`: what can wait goes into a message batch. Raises what the store
+        raises when it cannot read.
         """
         decided = [decision for decision in decisions if decision.by != "ask"] + self._answers(decisions, defer=defer)
         if self._batches is not None:
@@ -110,7 +114,9 @@ class Asking:
         return [*chain.from_iterable(answers), *self._waited_for(elsewhere)]
 
     def _one(self, decision: Decision) -> list[Decision]:
-        """One question's answer, apart for the failure asked about where it is doubted; none when another process is asking."""
+        """One question's answer, apart for the failure asked about where it is doubted; none
+        when another process is asking.
+        """
         question = decision.question
         with self._claims.claimed(question.key) as ours:
             if not ours:

@@ -1,7 +1,7 @@
 """A batch's answer as the verdict that is kept.
 
-What belongs here: one question, its answer and what was known before in, one stored verdict out; no I/O. Does not: collecting
-(`batches.py`), what makes an answer good (`llm/answers.py`).
+What belongs here: one question, its answer and what was known before in, one stored verdict out; no
+I/O. Does not: collecting (`batches.py`), what makes an answer good (`llm/answers.py`).
 """
 
 from __future__ import annotations
@@ -33,10 +33,12 @@ def kept_verdict(
     settings: Settings,
     now: datetime,
 ) -> tuple[StoredVerdict, bool]:
-    """The verdict to keep for `item` (the better of this answer and an earlier one, with what both cost); whether the answer was of use.
+    """The verdict to keep for `item` (the better of this answer and an earlier one, with what both
+    cost); whether the answer was of use.
 
-    `stored` is what the index holds under the key: its hours stay, and money spent in vain is carried over. An answer that cannot
-    be used, without an earlier one, is kept in state `llm_failed` for its price alone.
+    `stored` is what the index holds under the key: its hours stay, and money spent in vain is
+    carried over. An answer that cannot be used, without an earlier one, is kept in state
+    `llm_failed` for its price alone.
     """
     first = item.first
     spent = reply.usage

@@ -1,7 +1,7 @@
 """Leaving questions to message batches instead of asking them now.
 
-What belongs here: decision -> batch question, and which decisions wait. Does not: batches themselves
-(`batches.py`).
+What belongs here: decision -> batch question, and which decisions wait. Does not: batches
+themselves (`batches.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _WAITS = "it waits for a message batch"
 
 
 def deferred(decisions: Sequence[Decision], batches: Batches, asker: Asker, *, submit: bool) -> list[Decision]:
-    """The decisions, pending where a batch will bring the answer; with `submit`, the others go into new batches."""
+    """The decisions, pending where a batch will bring the answer; with `submit`, the
+    others go into new batches.
+    """
     if not batches.available:
         return list(decisions)
     under_way = batches.waiting()
@@ -44,7 +46,9 @@ def _waiting(decision: Decision, under_way: set[str], why: str, *, left: bool) -
 
 
 def note_waiting(decisions: Sequence[Decision], batches: Batches) -> None:
-    """Note which hours wait for which batches' verdicts, so that all of them are judged again when these come."""
+    """Note which hours wait for which batches' verdicts, so that all of them are
+    judged again when these come.
+    """
     under_way = batches.waiting() if batches.available else set()
     waiting: dict[str, set[str]] = {}
     for decision in decisions:

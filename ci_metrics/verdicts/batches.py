@@ -1,11 +1,14 @@
-"""Message batches: many questions at half the price, answered within a day, collected by a later tick.
+"""Message batches: many questions at half the price, answered within a day,
+collected by a later tick.
 
-What belongs here: submitting what the money reaches, collecting, asking again what expired. Does not: sending and finding again
-(`llm/batch_submission.py`), what an answer becomes (`batch_answers.py`), the endpoint's wire format (the client), what is asked
-(`judge.py`), the sensor that calls `collect`.
+What belongs here: submitting what the money reaches, collecting, asking again what expired. Does
+not: sending and finding again (`llm/batch_submission.py`), what an answer becomes
+(`batch_answers.py`), the endpoint's wire format (the client), what is asked (`judge.py`), the
+sensor that calls `collect`.
 
-A crash at any point loses nothing: a record is written before a batch is sent; one that was sent without its id
-having been noted is found again among the endpoint's newest batches by its time and size, or sent anew.
+A crash at any point loses nothing: a record is written before a batch is sent; one that was
+sent without its id having been noted is found again among the endpoint's newest batches by its
+time and size, or sent anew.
 """
 
 from __future__ import annotations
@@ -69,7 +72,9 @@ class Batches:
         most_requests: int = MOST_REQUESTS,
         most_bytes: int = MOST_BYTES,
     ) -> None:
-        """An endpoint without batches, or MODEL_BATCHES=false, leaves everything to the normal path."""
+        """An endpoint without batches, or MODEL_BATCHES=false, leaves
+        everything to the normal path.
+        """
         self._settings, self._taxonomy, self._store, self._ledger = settings, taxonomy, store, ledger
         self._client: BatchClient | None = model if settings.model_batches and isinstance(model, BatchClient) else None
         self._sender = (
@@ -96,7 +101,9 @@ class Batches:
         return set(self._ledger.waiting_partitions())
 
     def note_waiting(self, partitions: Iterable[str], waiting: Mapping[str, Collection[str]]) -> None:
-        """Note for which keys each of these hours waits now; hours that are not in `waiting` wait no more."""
+        """Note for which keys each of these hours waits now; hours that are not
+        in `waiting` wait no more.
+        """
         for partition in partitions:
             self._ledger.note_waiting(partition, waiting.get(partition, ()))
 
@@ -104,7 +111,9 @@ class Batches:
         return self._store.spent_since(since) + self._ledger.spent_since(since)
 
     def submit(self, asks: Sequence[BatchAsk]) -> Submitted:
-        """Put questions into batches, as far as this hour's money goes; those already under way are left out."""
+        """Put questions into batches, as far as this hour's money goes; those
+        already under way are left out.
+        """
         result = Submitted()
         if self._sender is None:
             result.why = "this endpoint has no batches"
@@ -141,7 +150,8 @@ class Batches:
     def collect(self) -> Collected:
         """Look at every open batch; keep the verdicts of those that ended; send again what expired.
 
-        Safe to call at any time and again after a crash in the middle: a verdict written twice is the same verdict.
+        Safe to call at any time and again after a crash in the middle: a verdict written
+        twice is the same verdict.
         """
         result = Collected()
         if self._client is None or self._sender is None:

@@ -1,11 +1,11 @@
 """MAX_USD_PER_HOUR: dollars spent on a model in the current hour, across processes.
 
-What belongs here: reserving before a call, settling after it. Does not: prices (`llm/prices.py`), what happens to what
-cannot be afforded (`judge.py` leaves it pending).
+What belongs here: reserving before a call, settling after it. Does not: prices (`llm/prices.py`),
+what happens to what cannot be afforded (`judge.py` leaves it pending).
 
-The hour is the UTC clock hour, so that a later tick of the hourly schedule has money again. Every process notes what it
-has spent in it where verdicts are kept, whether a verdict came of it or not; what others noted is read at most once a
-minute.
+The hour is the UTC clock hour, so that a later tick of the hourly schedule has money again. Every
+process notes what it has spent in it where verdicts are kept, whether a verdict came of it or not;
+what others noted is read at most once a minute.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def utc_now() -> datetime:
 
 
 def process_name() -> str:
-    """A name of its own for a process's part in something shared: where it runs, its number, and a random word."""
+    """A name of its own for a process's part in something shared: where it runs, its
+    number, and a random word.
+    """
     return f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:6]}"
 
 
@@ -48,7 +50,8 @@ class Budget:
     ) -> None:
         """`spent_elsewhere(since)`: dollars that all processes noted since then, this one included.
 
-        `note(process, hour, dollars)` notes what this process has spent in a clock hour so far, in place of its last note.
+        `note(process, hour, dollars)` notes what this process has spent in a clock hour so far,
+        in place of its last note.
         """
         self.limit = limit
         self._clock, self._spent_elsewhere = clock, spent_elsewhere
@@ -65,10 +68,12 @@ class Budget:
         self._read_at: datetime | None = None
 
     def reserve(self, dollars: float, *, wait: bool = True) -> bool:
-        """Set `dollars` aside for one call; False when the hour cannot afford it. Settle what was reserved.
+        """Set `dollars` aside for one call; False when the hour cannot afford it.
+        Settle what was reserved.
 
-        Estimates are larger than what calls cost. So with `wait`, when only the reservations of other threads stand in
-        the way, this waits until they are settled. A thread that holds a reservation must not wait for another one.
+        Estimates are larger than what calls cost. So with `wait`, when only the reservations of
+        other threads stand in the way, this waits until they are settled. A thread that holds a
+        reservation must not wait for another one.
         """
         with self._lock:
             while True:

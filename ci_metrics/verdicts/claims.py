@@ -22,7 +22,9 @@ _RENEW_EVERY_SECONDS = 20.0
 
 
 class Claims:
-    """One process's claims on verdicts. Without a store each one is granted: nobody else could know."""
+    """One process's claims on verdicts. Without a store each one is
+    granted: nobody else could know.
+    """
 
     def __init__(self, store: VerdictStore | None) -> None:
         """`store` is where the others look."""

@@ -1,4 +1,5 @@
-"""Second step of a verdict's way: who decides each question, by what is kept of it and the settings.
+"""Second step of a verdict's way: who decides each question, by what is
+kept of it and the settings.
 
 What belongs here: the decision and its record; pure. Does not: asking (`ask.py`), the verdicts that
 follow for each failure (`settle.py`).
@@ -18,8 +19,8 @@ from ci_metrics.verdicts.lookup import KeptVerdicts
 from ci_metrics.verdicts.question import FailureCase, Question
 from ci_metrics.verdicts.reuse import StoredVerdict, reusable, same_story
 
-#: Who decides: rules (the embedded classifier), a human, a stored verdict, a model that is still to be
-#: asked (ask) or was; nobody yet (pending); the model was asked in vain (failed).
+#: Who decides: rules (the embedded classifier), a human, a stored verdict, a model that is still to
+#: be asked (ask) or was; nobody yet (pending); the model was asked in vain (failed).
 DecidedBy = Literal["rules", "human", "reused", "ask", "asked", "pending", "failed"]
 
 #: Why the rules decide although a model has judged an equal failure.
@@ -77,7 +78,9 @@ def decide(found: KeptVerdicts, *, settings: Settings, now: datetime, model: boo
 
 
 def decided_by(stored: StoredVerdict, question: Question) -> Decision:
-    """The decision of a stored verdict. Where the model proved nothing, the rules decide on the log at hand."""
+    """The decision of a stored verdict. Where the model proved nothing, the rules
+    decide on the log at hand.
+    """
     if stored.verdict.source in ("model", "human"):
         return Decision(
             question=question, by="reused", verdict=stored.verdict, seen=stored, taken=stored, doubted=stored.doubted
@@ -94,7 +97,9 @@ def _not_here(stored: StoredVerdict, question: Question) -> bool:
 
 
 def _asked_once(stored: StoredVerdict, question: Question, settings: Settings) -> bool:
-    """Whether a batch brought an unsure answer: it asks once, and the question with more context is still due."""
+    """Whether a batch brought an unsure answer: it asks once, and the question with
+    more context is still due.
+    """
     unsure = stored.verdict.confidence < settings.low_confidence
     return stored.owner == BATCH and stored.calls == 1 and unsure and question.lead.request.larger is not None
 

@@ -3,8 +3,8 @@
 What belongs here: the signs that it may have been talked into it; pure. Does not: asking again
 (`ask.py`), reuse (`reuse.py`).
 
-A doubted verdict stands for its own failure only, until a second sample says the same: the answer to a
-question about another failure, whose log does not speak to a model.
+A doubted verdict stands for its own failure only, until a second sample says the same: the answer
+to a question about another failure, whose log does not speak to a model.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from ci_metrics.llm.schema import NO_CAUSE
 from ci_metrics.models import Verdict
 
-#: Words by which a log may speak to a model instead of saying what happened. One too many costs a second question.
+#: Words by which a log may speak to a model instead of saying what happened. One too many
+#: costs a second question.
 _SPEAKS = re.compile(
     r"""(?ix)
     \b(?:ignore|disregard|forget|override)\b .{0,40} \b(?:instruction|prompt|previous|above|earlier|prior|rule)s?\b
@@ -40,8 +41,9 @@ def speaks_to_a_model(lines: Iterable[str]) -> bool:
 def doubted(answer: Verdict, rules: Verdict, *, addressed: bool, sure: float, confirmed_by: Verdict | None) -> bool:
     """Whether an answer may speak for its own failure only.
 
-    It is when its log speaks to a model (`addressed`), or when it contradicts what the embedded classifier
-    was sure of (`sure`: LOW_CONFIDENCE) and no answer about another failure says the same.
+    It is when its log speaks to a model (`addressed`), or when it contradicts what the
+    embedded classifier was sure of (`sure`: LOW_CONFIDENCE) and no answer about
+    another failure says the same.
     """
     if addressed:
         return True

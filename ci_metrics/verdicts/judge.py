@@ -3,8 +3,9 @@
 What belongs here: the order of the four steps, and what they are done with. Does not: any step
 (`lookup.py`, `decision.py`, `ask.py`, `settle.py`), any index.
 
-A failing model costs no document: the rules' verdict is used where there is one (its `detail` begins
-with MODEL_FAILED, and `unsettled` says that it wants another try), else the state is `llm_failed`.
+A failing model costs no document: the rules' verdict is used where there is one (its
+`detail` begins with MODEL_FAILED, and `unsettled` says that it wants another try), else
+the state is `llm_failed`.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ class JudgeStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What judging would ask a model: for a dry run. Tokens and dollars are estimates of first questions."""
+    """What judging would ask a model: for a dry run. Tokens and dollars are
+    estimates of first questions.
+    """
 
     distinct: int
     to_ask: int
@@ -98,10 +101,11 @@ class Judge:
     ) -> None:
         """`batches`: the message batches under way, for `judge(..., defer_to_batches=True)`.
 
-        `redact` masks secrets in a text and counts them. What an extraction holds is masked already;
-        annotations and names are not, and annotations are not sent at all without it.
+        `redact` masks secrets in a text and counts them. What an extraction holds is masked
+        already; annotations and names are not, and annotations are not sent at all without it.
 
-        Raises SettingsError when MAX_USD_PER_HOUR is set and a model has no price: such a limit could not be kept.
+        Raises SettingsError when MAX_USD_PER_HOUR is set and a model has no price: such
+        a limit could not be kept.
         """
         self._settings, self._taxonomy, self._rules, self._store = settings, taxonomy, rules, store
         self._clock = clock
@@ -149,9 +153,9 @@ class Judge:
     def judge(self, requests: Sequence[JudgeRequest], *, defer_to_batches: bool = False) -> list[Verdict]:
         """One verdict a request, in the same order. Never raises for a failing model.
 
-        `defer_to_batches`: what would be asked now goes into a message batch and is pending, where the
-        endpoint has batches. Raises what the store raises when stored verdicts cannot be read: without
-        them everything would be paid for again.
+        `defer_to_batches`: what would be asked now goes into a message batch and is pending, where
+        the endpoint has batches. Raises what the store raises when stored verdicts cannot be read:
+        without them everything would be paid for again.
         """
         cases = [self._case(request) for request in requests]
         decisions = self._decided(cases)
@@ -161,7 +165,9 @@ class Judge:
         return settle(cases, decisions, threshold=self._settings.confidence_threshold)
 
     def plan(self, requests: Sequence[JudgeRequest]) -> Plan:
-        """What `judge` would ask a model about these failures, without asking or writing anything."""
+        """What `judge` would ask a model about these failures, without
+        asking or writing anything.
+        """
         decisions = self._decided([self._case(request) for request in requests])
         questions = [decision.question for decision in decisions if decision.by == "ask"]
         tokens, usd = 0, 0.0

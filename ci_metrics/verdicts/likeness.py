@@ -2,8 +2,9 @@
 
 What belongs here: sketching and comparing. Does not: what follows from it (`reuse.py`).
 
-A sketch holds the smallest hashes of an excerpt's distinct lines, numbers and ids apart (a bottom-k sketch: Broder, "On the resemblance
-and containment of documents", 1997), so that excerpts of any size compare in a fixed one.
+A sketch holds the smallest hashes of an excerpt's distinct lines, numbers and ids apart (a bottom-k
+sketch: Broder, "On the resemblance and containment of documents", 1997), so that excerpts of any
+size compare in a fixed one.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-#: Hashes of a sketch, and hex digits of each: 40 x 6 characters in a document; what two sketches say is right to about 0.08.
+#: Hashes of a sketch, and hex digits of each: 40 x 6 characters in a document; what two sketches
+#: say is right to about 0.08.
 _KEPT, _DIGITS = 40, 6
 
-#: Lines that an excerpt must have for its sketch to say anything: fewer are alike by chance ("$ make", "exit code 2").
+#: Lines that an excerpt must have for its sketch to say anything: fewer are alike by chance ("$
+#: make", "exit code 2").
 LEAST_LINES = 5
 
-#: Sketches so alike are of excerpts that tell the same story. Among 603 real failure logs of 147 projects, 25 pairs of different
-#: projects are at least so alike, and all 25 of one category; of the 72 pairs between 0.6 and 0.7 one is of two.
+#: Sketches so alike are of excerpts that tell the same story. Among 603 real failure logs of 147
+#: projects, 25 pairs of different projects are at least so alike, and all 25 of one category; of
+#: the 72 pairs between 0.6 and 0.7 one is of two.
 NEAR = 0.7
 
 _VARYING = re.compile(r"[0-9a-f]*\d[\w.]*|\s+")
@@ -35,7 +39,9 @@ def sketch(lines: Iterable[str]) -> str:
 
 
 def likeness(one: str, other: str) -> float:
-    """The share of lines that two excerpts have in common, 0 to 1, as far as their sketches tell; 0 where one is missing."""
+    """The share of lines that two excerpts have in common, 0 to 1, as far as their sketches
+    tell; 0 where one is missing.
+    """
     if not one or not other:
         return 0.0
     first, second = _hashes(one), _hashes(other)

@@ -25,10 +25,11 @@ class KeptVerdicts:
 
 
 def look_up(questions: Sequence[Question], store: VerdictStore | None, *, elsewhere: bool) -> list[KeptVerdicts]:
-    """What the store has of each question, in order. Raises what the store raises when it cannot read.
+    """What the store has of each question, in order. Raises what the store
+    raises when it cannot read.
 
-    `elsewhere`: also what other repositories' failures of the same fingerprint got, for questions that
-    have nothing of their own and whose fingerprint alone is not enough.
+    `elsewhere`: also what other repositories' failures of the same fingerprint got, for questions
+    that have nothing of their own and whose fingerprint alone is not enough.
     """
     if store is None or not questions:
         return [KeptVerdicts(question=question) for question in questions]

@@ -1,10 +1,11 @@
 """Asking a model about one failure until there is a verdict that stands, within bounds.
 
-What belongs here: the order of second tries (after a bad answer, with more context, with the stronger model), the
-money set aside for each, and what one failure's asking came to. Does not: what is asked at all (`judge.py`).
+What belongs here: the order of second tries (after a bad answer, with more context, with the
+stronger model), the money set aside for each, and what one failure's asking came to. Does not: what
+is asked at all (`judge.py`).
 
-At most four calls a failure: the first, one more after an unusable answer, one more with a larger excerpt, one with
-the stronger model.
+At most four calls a failure: the first, one more after an unusable answer, one more with a larger
+excerpt, one with the stronger model.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ from ci_metrics.verdicts.request import JudgeRequest, addressed, larger_extracti
 
 _log = logging.getLogger(__name__)
 
-# A larger excerpt is so many times EXCERPT_BUDGET, but stays below the 100,000 tokens from which the default model
-# costs five times as much and which the smallest contexts hold.
+# A larger excerpt is so many times EXCERPT_BUDGET, but stays below the 100,000 tokens from which
+# the default model costs five times as much and which the smallest contexts hold.
 _LARGER_FACTOR = 4
 _LARGEST_CHARS = 240_000
 
@@ -47,7 +48,9 @@ _FAILURES_IN_A_ROW = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What asking came to: an answer that stands, or why there is none; and what it cost either way."""
+    """What asking came to: an answer that stands, or why there is none;
+    and what it cost either way.
+    """
 
     outcome: Literal["answered", "unproven", "pending", "failed"]
     verdict: Verdict | None = None
@@ -93,7 +96,9 @@ class Asker:
         return larger_budget(self._settings)
 
     def start_pass(self) -> None:
-        """A new pass tries again; after one that found the endpoint down, a single failure is enough to stop."""
+        """A new pass tries again; after one that found the endpoint down, a single
+        failure is enough to stop.
+        """
         with self._lock:
             self._in_a_row, self._down = (_FAILURES_IN_A_ROW - 1 if self._down else 0), ""
 
@@ -119,10 +124,12 @@ class Asker:
         )
 
     def estimate(self, prompt: Prompt, model: str, *, batch: bool = False, following: bool = False) -> float:
-        """About what this prompt costs, in US dollars: its prefix as cached once a cached one was seen, before as being written.
+        """About what this prompt costs, in US dollars: its prefix as cached once a cached one was
+        seen, before as being written.
 
-        `following`: other questions of the same prefix go out before it, so that it will read what they wrote. A batch's
-        prefix counts in full: whether its questions find a cache is not known.
+        `following`: other questions of the same prefix go out before it, so that it
+        will read what they wrote. A batch's prefix counts in full: whether its
+        questions find a cache is not known.
         """
         price = self.client.prices.find(model)
         if price is None:
@@ -138,7 +145,8 @@ class Asker:
         return price.cost(tokens, batch=batch)
 
     def ask(self, request: JudgeRequest, rules: Verdict, *, first: Verdict | None = None) -> Asked:
-        """Ask until an answer stands or the tries are used up. `first` is an earlier answer of low confidence.
+        """Ask until an answer stands or the tries are used up. `first` is an earlier
+        answer of low confidence.
 
         Raises nothing for a failing model: the outcome says so.
         """

@@ -1,6 +1,7 @@
 """Where a failure's log comes from: who could have written what stands in it.
 
-What belongs here: naming that, and whether it is trusted. Does not: what follows (`reuse.py`, learning).
+What belongs here: naming that, and whether it is trusted. Does not: what
+follows (`reuse.py`, learning).
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from dataclasses import dataclass
 
 from ci_metrics.models import Run
 
-#: Events of runs on code that is in the repository already, caused by people who may write to it (GitHub's "Events that trigger
-#: workflows"). Pull requests, comments and what is not listed are not trusted: strangers open and write them.
+#: Events of runs on code that is in the repository already, caused by people who may write to it
+#: (GitHub's "Events that trigger workflows"). Pull requests, comments and what is not listed are
+#: not trusted: strangers open and write them.
 _TRUSTED_EVENTS = frozenset(
     {
         *(
@@ -33,7 +35,8 @@ _FROM, _UNKNOWN = " from ", "unknown"
 class Origin:
     """A repository, and for a pull request or a fork the repository whose branch ran.
 
-    Written as `acme/shop` or `acme/shop from somebody/shop`. "" where nothing is known, as of verdicts kept before this was noted.
+    Written as `acme/shop` or `acme/shop from somebody/shop`. "" where nothing is known, as of
+    verdicts kept before this was noted.
     """
 
     repo: str = ""
@@ -60,7 +63,9 @@ class Origin:
 
     @property
     def strange(self) -> bool:
-        """Whether somebody may have written it who may not write to the repository: what ran is no branch of it."""
+        """Whether somebody may have written it who may not write to the repository:
+        what ran is no branch of it.
+        """
         return self.head.casefold() not in ("", self.repo.casefold())
 
     def __str__(self) -> str:

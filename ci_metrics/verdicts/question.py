@@ -1,7 +1,7 @@
 """The failures of a pass as questions: one for each distinct error, whatever jobs met it.
 
-What belongs here: putting failures together, and how a verdict on a question is kept. Does not: what is kept of a question (`lookup.py`),
-who answers it (`decision.py`).
+What belongs here: putting failures together, and how a verdict on a question is kept. Does not:
+what is kept of a question (`lookup.py`), who answers it (`decision.py`).
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ class Question:
         return self.lead.rules.classifier_version
 
     def hours_with(self, before: StoredVerdict | None) -> tuple[str, ...]:
-        """The hours that ask, and those that what was kept before has served: the newest of them."""
+        """The hours that ask, and those that what was kept before has
+        served: the newest of them.
+        """
         hours = self.partitions.union(before.partitions if before else ())
         return tuple(sorted(hours)[-MOST_PARTITIONS:])
 
@@ -89,8 +91,8 @@ class Question:
     ) -> StoredVerdict:
         """A verdict on this question as it is kept, in place of what was kept `before`.
 
-        `threshold`: CONFIDENCE_THRESHOLD, below which it holds its type as a guess; `calls` of a model,
-        0 for rules.
+        `threshold`: CONFIDENCE_THRESHOLD, below which it holds its type as a guess;
+        `calls` of a model, 0 for rules.
         """
         return StoredVerdict(
             key=self.key,

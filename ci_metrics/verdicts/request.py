@@ -22,10 +22,11 @@ _log = logging.getLogger(__name__)
 class JudgeRequest:
     """One failure to be judged. Its extraction is redacted already; the other texts may not be.
 
-    `primary`: whether a model may be asked (a job's root cause, each failed step's first error); others get what is
-    known or the rules. `larger` extracts again with a budget of so many characters. `history`: what other attempts
-    say, in a sentence; without it no model may say "flaky". `fresh`: ask again although a stored verdict would do.
-    `spent`: what earlier passes paid for this failure without a verdict that stands; its verdict's usage includes it.
+    `primary`: whether a model may be asked (a job's root cause, each failed step's first error);
+    others get what is known or the rules. `larger` extracts again with a budget of so many
+    characters. `history`: what other attempts say, in a sentence; without it no model may say
+    "flaky". `fresh`: ask again although a stored verdict would do. `spent`: what earlier passes
+    paid for this failure without a verdict that stands; its verdict's usage includes it.
     """
 
     extraction: Extraction
@@ -61,7 +62,9 @@ class JudgeRequest:
         return Origin.of_run(self.repo, self.run) if self.repo else Origin()
 
     def redacted(self, redact: Callable[[str], tuple[str, int]] | None) -> JudgeRequest:
-        """The same, with all texts that do not come from the extraction masked; without `redact`, without annotations."""
+        """The same, with all texts that do not come from the extraction masked; without
+        `redact`, without annotations.
+        """
         if redact is None:
             return replace(self, annotations=())
 
@@ -82,7 +85,9 @@ class JudgeRequest:
 
 
 def addressed(request: JudgeRequest, extraction: Extraction) -> bool:
-    """Whether something that a model is shown of this failure speaks to it instead of saying what happened."""
+    """Whether something that a model is shown of this failure speaks to it
+    instead of saying what happened.
+    """
     job, error = request.job, request.error
     names = (job.name, job.workflow_name, *job.labels) if job is not None else ()
     steps = [name for name in (error and error.step, extraction.failed_step) if name]
@@ -91,7 +96,9 @@ def addressed(request: JudgeRequest, extraction: Extraction) -> bool:
 
 
 def primary_requests(extraction: Extraction, job: Job | None = None) -> list[JudgeRequest]:
-    """The errors of one log that a model may be asked about: the root cause, and each failed step's first error."""
+    """The errors of one log that a model may be asked about: the root cause, and each
+    failed step's first error.
+    """
     requests: list[JudgeRequest] = []
     steps: set[int | None] = set()
     for error in extraction.errors:
@@ -106,7 +113,9 @@ def primary_requests(extraction: Extraction, job: Job | None = None) -> list[Jud
 
 
 def larger_extraction(request: JudgeRequest, budget: int) -> Extraction | None:
-    """The same failure with an excerpt of up to `budget` characters; None when there is none to be had."""
+    """The same failure with an excerpt of up to `budget` characters; None
+    when there is none to be had.
+    """
     if request.larger is None:
         return None
     try:

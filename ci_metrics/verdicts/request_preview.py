@@ -1,6 +1,7 @@
 """What would leave the machine for one failure, without sending it.
 
-What belongs here: the rendering behind `ci-metrics classify --show-request`. Does not: asking, printing.
+What belongs here: the rendering behind `ci-metrics classify --show-request`.
+Does not: asking, printing.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ def render_request(
     rules: Verdict,
     redact: Callable[[str], tuple[str, int]],
 ) -> dict[str, Any] | None:
-    """The first request about this failure: `url` and JSON `body`, byte for byte as it would be sent; headers with the
-    key are not part of it. None when nothing would be sent: there is no error in the log, or no cause of its own.
+    """The first request about this failure: `url` and JSON `body`, byte for byte as it would be
+    sent; headers with the key are not part of it. None when nothing would be sent: there is no
+    error in the log, or no cause of its own.
     """
     if request.error is None or request.extraction.state != "errors" or rules.state in ("no_error_found", "no_log"):
         return None

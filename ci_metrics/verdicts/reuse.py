@@ -1,13 +1,14 @@
-"""Once per distinct error: what is kept of a verdict, when it may be used again, and how it fits another failure.
+"""Once per distinct error: what is kept of a verdict, when it may be used again, and
+how it fits another failure.
 
-What belongs here: the `VerdictStore` protocol, the keys, the tests for reuse. Does not: any store's implementation
-(verdicts do not know the index), asking a model.
+What belongs here: the `VerdictStore` protocol, the keys, the tests for reuse. Does not: any store's
+implementation (verdicts do not know the index), asking a model.
 
-Within a repository's own runs, failures of one fingerprint are one error. Another repository's decide
-only where the identity names more than a tool's fixed sentence ("The operation was canceled."), or where
-the two excerpts are nearly equal; and never where the fingerprint is generic. A pull request's log, which
-a stranger may write, decides for failures of the same head repository and nobody else; what own runs
-proved holds for pull requests too.
+Within a repository's own runs, failures of one fingerprint are one error. Another repository's
+decide only where the identity names more than a tool's fixed sentence ("The operation was
+canceled."), or where the two excerpts are nearly equal; and never where the fingerprint is generic.
+A pull request's log, which a stranger may write, decides for failures of the same head repository
+and nobody else; what own runs proved holds for pull requests too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from ci_metrics.settings import Settings
 from ci_metrics.verdicts.likeness import near_equal, sketch
 from ci_metrics.verdicts.origin import Origin
 
-#: How an hour is named: as the assets name their partitions (the chain's tests hold the two together).
+#: How an hour is named: as the assets name their partitions (the chain's tests
+#: hold the two together).
 PARTITION_FORMAT = "%Y-%m-%dT%H"
 
 #: An hour's name is kept with a verdict so that it never pays twice; so many of them.
@@ -53,7 +55,9 @@ class StoredVerdict:
 
     @property
     def in_vain(self) -> Usage:
-        """What was paid for answers of which no verdict came: the next verdict of the key takes it over."""
+        """What was paid for answers of which no verdict came: the next verdict
+        of the key takes it over.
+        """
         return self.verdict.usage if self.verdict.state == "llm_failed" else Usage()
 
     def sample_beside(self, job_id: str) -> Verdict | None:
@@ -72,10 +76,13 @@ class VerdictStore(Protocol):
         """Write them, replacing those of the same key."""
 
     def of_fingerprints(self, fingerprints: Sequence[str], classifier_version: str) -> Sequence[StoredVerdict]:
-        """Those of these fingerprints and this version that have a sketch, under whatever keys, newest first."""
+        """Those of these fingerprints and this version that have a sketch, under
+        whatever keys, newest first.
+        """
 
     def claim(self, key: str, owner: str, ttl: float) -> bool:
-        """Say that `owner` is about to find this verdict out, for `ttl` seconds; False when another one is.
+        """Say that `owner` is about to find this verdict out, for `ttl` seconds;
+        False when another one is.
 
         Claiming again what one holds is True and renews it.
         """
@@ -99,9 +106,10 @@ class VerdictStore(Protocol):
 def subject_of(error: ExtractedError, extraction: Extraction, origin: Origin) -> str:
     """What is asked once: the fingerprint, where it names the cause and the log is trusted.
 
-    Where it names only a kind of failure, it is asked once a repository; what comes from pull requests,
-    once a head repository; a generic one, which says nothing of the cause, for each text of an excerpt:
-    "Process completed with exit code 1" is not one error because its line is one line.
+    Where it names only a kind of failure, it is asked once a repository; what comes from pull
+    requests, once a head repository; a generic one, which says nothing of the cause, for each text
+    of an excerpt: "Process completed with exit code 1" is not one error because its line is one
+    line.
     """
     if error.generic:
         text = "\n".join(line.text for line in extraction.lines) or extraction.excerpt
@@ -112,13 +120,17 @@ def subject_of(error: ExtractedError, extraction: Extraction, origin: Origin) ->
 
 
 def apart(fingerprint: str, origin: str, text: str = "") -> str:
-    """A fingerprint kept apart by where its log is from, and by an excerpt's text where that counts too."""
+    """A fingerprint kept apart by where its log is from, and by an excerpt's
+    text where that counts too.
+    """
     whole = f"{origin}\n{text}".encode("utf-8", "replace")
     return f"{fingerprint}.{hashlib.sha256(whole).hexdigest()[:12]}"
 
 
 def sketch_of(error: ExtractedError, extraction: Extraction) -> str:
-    """The sketch by which another repository's failure of the same fingerprint may be told to be this one; "" where none is needed."""
+    """The sketch by which another repository's failure of the same fingerprint may be told to be
+    this one; "" where none is needed.
+    """
     return "" if error.telling or error.generic else sketch(line.text for line in extraction.lines)
 
 
@@ -133,7 +145,9 @@ def human_key(subject: str) -> str:
 
 
 def label_key(error: ExtractedError) -> str:
-    """The id of a person's verdict on all failures like this one; "" for a generic error, which none is like."""
+    """The id of a person's verdict on all failures like this one; "" for a generic
+    error, which none is like.
+    """
     return "" if error.generic else human_key(error.fingerprint)
 
 
@@ -146,12 +160,13 @@ def partition_of(run: Run | None, job: Job | None) -> str:
 
 
 def reusable(stored: StoredVerdict, *, origin: Origin, partitions: Set[str], now: datetime, settings: Settings) -> bool:
-    """Whether a stored verdict of the right version answers for a failure from `origin` in one of `partitions`.
+    """Whether a stored verdict of the right version answers for a failure from
+    `origin` in one of `partitions`.
 
-    An hour that already asked for it takes it whatever its age and confidence: the same logs would be
-    paid for again. Any other hour takes it within CLASSIFICATION_CACHE_TTL_HOURS and from
-    MIN_CONFIDENCE_FOR_REUSE on. What the rules said without a model being asked is not reused: they are
-    free and quote the log at hand. Nor is what a pull request's log says, elsewhere.
+    An hour that already asked for it takes it whatever its age and confidence: the same logs would
+    be paid for again. Any other hour takes it within CLASSIFICATION_CACHE_TTL_HOURS and from
+    MIN_CONFIDENCE_FOR_REUSE on. What the rules said without a model being asked is not reused: they
+    are free and quote the log at hand. Nor is what a pull request's log says, elsewhere.
     """
     if stored.calls == 0 or stored.verdict.state not in ("classified", "unknown", "no_error_found"):
         return False
@@ -165,12 +180,15 @@ def reusable(stored: StoredVerdict, *, origin: Origin, partitions: Set[str], now
 
 
 def same_story(stored: StoredVerdict, *, repo: str, sketch: str) -> bool:
-    """Whether a stored verdict of the same fingerprint, which names no more than a kind, speaks of a failure in `repo` too."""
+    """Whether a stored verdict of the same fingerprint, which names no more than a kind, speaks
+    of a failure in `repo` too.
+    """
     return stored.origin.repo == repo or near_equal(stored.sketch, sketch)
 
 
 def with_threshold(verdict: Verdict, threshold: float) -> Verdict:
-    """Below CONFIDENCE_THRESHOLD the type is withheld and kept as the guess; from it on, a kept guess is the type.
+    """Below CONFIDENCE_THRESHOLD the type is withheld and kept as the guess; from it on,
+    a kept guess is the type.
 
     A human's verdict is not withheld.
     """
@@ -184,7 +202,9 @@ def with_threshold(verdict: Verdict, threshold: float) -> Verdict:
 
 
 def for_another(verdict: Verdict, extraction: Extraction, error: ExtractedError) -> Verdict:
-    """The same verdict for another failure of the same error: free, and quoting the lines of that failure's log."""
+    """The same verdict for another failure of the same error: free, and quoting the
+    lines of that failure's log.
+    """
     return replace(
         verdict,
         source="human" if verdict.source == "human" else "reused",

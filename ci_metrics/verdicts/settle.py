@@ -46,7 +46,9 @@ def hours_served(decisions: Iterable[Decision]) -> dict[str, tuple[str, ...]]:
 
 
 def _verdict(case: FailureCase, decision: Decision | None, threshold: float) -> Verdict:
-    """One failure's verdict: what its question got, on its own log; the rules' own where nobody else decided."""
+    """One failure's verdict: what its question got, on its own log; the rules' own
+    where nobody else decided.
+    """
     if decision is None:
         return with_threshold(case.rules, threshold)
     usage = case.request.spent + _paid_for(case, decision)
@@ -66,7 +68,9 @@ def _verdict(case: FailureCase, decision: Decision | None, threshold: float) -> 
 
 
 def _paid_for(case: FailureCase, decision: Decision) -> Usage:
-    """Money stands with the one member that was asked about, also when its hour is done again and finds the verdict stored."""
+    """Money stands with the one member that was asked about, also when its hour is done again
+    and finds the verdict stored.
+    """
     if decision.payer is not None and decision.taken is not None:
         return decision.taken.verdict.usage if case is decision.payer else Usage()
     return decision.usage if case is decision.question.lead else Usage()
@@ -80,7 +84,9 @@ def _failed(rules: Verdict, why: str) -> Verdict:
 
 
 def _pending(rules: Verdict, why: str) -> Verdict:
-    """What is said of an error that the model will be asked about later: what the rules saw, as a guess."""
+    """What is said of an error that the model will be asked about later: what
+    the rules saw, as a guess.
+    """
     guess = f"{rules.error_type} ({rules.confidence:.0%} sure)" if rules.error_type else ""
     meanwhile = f"Not judged by the model yet; the embedded classifier's guess is {guess}. " if guess else ""
     return replace(

@@ -1,7 +1,9 @@
-"""Which version of each stage gave a verdict: one short hash a stage, and one for all that decide it.
+"""Which version of each stage gave a verdict: one short hash a stage, and
+one for all that decide it.
 
-What belongs here: naming versions. Does not: deciding what an older version means (the index's keys and Dagster's
-`code_version` do). The fingerprint's own version travels inside every fingerprint, so a verdict's key changes with it.
+What belongs here: naming versions. Does not: deciding what an older version means (the index's keys
+and Dagster's `code_version` do). The fingerprint's own version travels inside every fingerprint, so
+a verdict's key changes with it.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ class StageVersions:
 
     @property
     def classifier(self) -> str:
-        """The hash of what decides a verdict: extractor, rules, taxonomy, prompt and schema, model."""
+        """The hash of what decides a verdict: extractor, rules, taxonomy,
+        prompt and schema, model.
+        """
         return classifier_version(
             extractor=self.extractor, rules=self.rules, taxonomy=self.taxonomy, prompt=self.prompt, model=self.model
         )
@@ -41,7 +45,9 @@ class StageVersions:
 def stage_versions(
     *, extractor: str, fingerprint: str, rules: str, taxonomy: Taxonomy, model: str | None
 ) -> StageVersions:
-    """The versions in force; `model` is the model's name, None or "" when the embedded classifier answers alone."""
+    """The versions in force; `model` is the model's name, None or "" when the embedded
+    classifier answers alone.
+    """
     return StageVersions(
         extractor=extractor,
         fingerprint=fingerprint,
@@ -53,9 +59,11 @@ def stage_versions(
 
 
 def embedded_version(version: str, *, model: str | None) -> str:
-    """The part of the embedded classifier's version that verdicts have. While a model is asked, weights learned here are none of it.
+    """The part of the embedded classifier's version that verdicts have. While a model is asked,
+    weights learned here are none of it.
 
-    They change what the model is told as a guess, and must not make it be paid again for what it has judged.
+    They change what the model is told as a guess, and must not make it be paid
+    again for what it has judged.
     """
     return version.partition(LEARNED)[0] if model else version
 

@@ -1,4 +1,6 @@
-"""A catalogue's files: what is wrong with one is said in words that help, a team's own replace shipped messages, versions follow."""
+"""A catalogue's files: what is wrong with one is said in words that help, a team's own replace
+shipped messages, versions follow.
+"""
 
 from __future__ import annotations
 

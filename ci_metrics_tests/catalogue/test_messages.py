@@ -1,4 +1,6 @@
-"""The shipped messages: each is well-formed, its examples behave wherever a log may hold them, and it claims no more than it knows."""
+"""The shipped messages: each is well-formed, its examples behave wherever a log may hold them,
+and it claims no more than it knows.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from ci_metrics.classifier.taxonomy import load_taxonomy
 CATALOGUE = load_catalogue()
 FAMILIES = sorted({message.family for message in CATALOGUE.messages})
 STAMP = "2026-05-01T10:11:12.1234567Z "
-#: How a service hands on a line: GitHub's clock, a byte-order mark before it, colours, a carriage return, the runner's mark.
+#: How a service hands on a line: GitHub's clock, a byte-order mark before it, colours, a carriage
+#: return, the runner's mark.
 DRESSES = (
     "{}",
     STAMP + "{}",
@@ -122,7 +125,9 @@ def scanned(engine: object, text: str) -> set[int]:
     "above", ["x" * 40, "=" * 30 + " test session starts", "1 of 12, 3 skipped and 1234567 lines", "a b " * 20]
 )
 def test_in_the_raw_log_a_message_is_found_whatever_stands_above_it(above: str) -> None:
-    """The engine once lost matches at the starts of lines below certain others; see `engine.translated`."""
+    """The engine once lost matches at the starts of lines below certain
+    others; see `engine.translated`.
+    """
     mine = [each for family in FAMILIES for each in weighted(family)]
     engine = raw_engine(CATALOGUE, [number for number, _ in mine])
     lost = [

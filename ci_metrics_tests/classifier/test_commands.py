@@ -1,4 +1,6 @@
-"""What a failed step was asked to run: found in every log's form, bare of what runs it, and worth a verdict when nothing else is known."""
+"""What a failed step was asked to run: found in every log's form, bare of what runs it, and
+worth a verdict when nothing else is known.
+"""
 
 import pytest
 

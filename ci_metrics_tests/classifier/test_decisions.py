@@ -1,4 +1,6 @@
-"""What is decided of what: the contract's decisions and those that people rely on, each on a small log, from its bytes to the verdict."""
+"""What is decided of what: the contract's decisions and those that people rely on, each on a
+small log, from its bytes to the verdict.
+"""
 
 from __future__ import annotations
 

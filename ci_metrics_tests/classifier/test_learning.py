@@ -1,4 +1,6 @@
-"""Learning: the fit is the optimum, the shipped examples make the shipped weights, and what takes over is better."""
+"""Learning: the fit is the optimum, the shipped examples make the shipped weights, and
+what takes over is better.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +40,16 @@ from ci_metrics.classifier.takeover import (
 from ci_metrics.classifier.taxonomy import default_taxonomy
 from ci_metrics.errors import ContractError
 
-#: The shipped failures that nobody made for the purpose: enough where all of them are not the point, and quicker.
+#: The shipped failures that nobody made for the purpose: enough where all of them are not
+#: the point, and quicker.
 REAL = tuple(example for example in shipped_examples() if example.real)
 THEN = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def said(number: int, category: str = "timeout", *, by_person: bool = True, at: int = 0, **given: object) -> Said:
-    """What was said of a failure of a tool that nobody knows; the same failure for the same number."""
+    """What was said of a failure of a tool that nobody knows; the same
+    failure for the same number.
+    """
     features = {f"word:{word}@head": 1.0 for word in ("convoy", "berth", f"ship{number}")}
     known: dict[str, object] = {"features": features, "subject": f"s{number}", "group": f"g{number}"}
     return Said(**{**known, "category": category, "by_person": by_person, "at": THEN + timedelta(hours=at), **given})  # type: ignore[arg-type]
@@ -223,7 +228,9 @@ def test_a_category_of_ones_own_is_decided_once_it_is_learned() -> None:
 
 @pytest.mark.parametrize(("meant", "takes_over"), [("timeout", True), ("network_error", False)])
 def test_fifty_verdicts_are_checked_on_the_newest_fifth_of_them(meant: str, takes_over: bool) -> None:
-    """Forty older ones say that such a failure is a timeout: right only where the ten newest say so too."""
+    """Forty older ones say that such a failure is a timeout: right only where
+    the ten newest say so too.
+    """
     model = model_in_force()
     older = [said(number, "timeout", at=number) for number in range(40)]
     newest = [said(number, meant, at=number) for number in range(40, 50)]

@@ -1,4 +1,6 @@
-"""The taxonomy file: the ten of the contract, a project's own, and clear words for what is wrong."""
+"""The taxonomy file: the ten of the contract, a project's own, and
+clear words for what is wrong.
+"""
 
 from importlib.resources import files
 from pathlib import Path

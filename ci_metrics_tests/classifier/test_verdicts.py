@@ -1,4 +1,6 @@
-"""What a verdict says besides the category: what it quotes, how it is worded, how sure it is, and when it says that it does not know."""
+"""What a verdict says besides the category: what it quotes, how it is worded, how sure it is,
+and when it says that it does not know.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ SURE = Sureness(-1.0, 1.0, 0.0)
 
 
 def model(sure: float = 3.0, **intercepts: float) -> Model:
-    """A model that believes what a message at the head speaks for, as much as `sure`, and what the intercepts say."""
+    """A model that believes what a message at the head speaks for, as much as `sure`,
+    and what the intercepts say.
+    """
     weights = {}
     for i, name in enumerate(TEN.names):
         weights[f"category:{name}@head"] = np.eye(len(TEN.names))[i] * sure
@@ -78,7 +82,9 @@ def message(name: str, form: str, **values: object) -> Message:
 
 
 def named(*lines: str, head: int = 0, run: str = "./ci/check") -> Extraction:
-    """An extraction whose first error is these lines, headed by that one: what heads an error is the ranking's matter."""
+    """An extraction whose first error is these lines, headed by that one: what heads an
+    error is the ranking's matter.
+    """
     shown = (f"##[group]Run {run}", run, "shell: /usr/bin/bash -e {0}", "##[endgroup]", *lines, failed_with(1))
     told = {"step": f"Run {run}", "step_number": None}
     return an_extraction(shown, headline=5 + head, spans=((5, 4 + len(lines)),), error=told)

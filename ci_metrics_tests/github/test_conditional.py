@@ -1,4 +1,6 @@
-"""What has not changed costs no quota; what has changed is seen at once; the cache stays within its bounds."""
+"""What has not changed costs no quota; what has changed is seen at once; the
+cache stays within its bounds.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,8 @@ def test_what_has_changed_is_seen_and_only_that_costs(tmp_path: Path) -> None:
             assert sweep(github, made) == 3
             found = github.runs_created(REPO, START, START + HOUR)
         assert [(r.run_id, r.run_attempt, r.conclusion) for r in found] == [(1, 2, "success"), (2, 1, "success")]
-        # The listing, run 1's first attempt, its new jobs, its suite. Run 2 and the first attempt's jobs cost nothing.
+        # The listing, run 1's first attempt, its new jobs, its suite. Run 2 and the first
+        # attempt's jobs cost nothing.
         assert dict(server.stats.counted) | {} == {"runs": 1, "attempt": 1, "jobs": 1, "check_runs": 1}
 
 

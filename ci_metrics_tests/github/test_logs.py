@@ -1,4 +1,6 @@
-"""A job's log arrives whole, without the token travelling; what is missing is a state; what is too long says so."""
+"""A job's log arrives whole, without the token travelling; what is missing is a state;
+what is too long says so.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Trouble: limits are waited out in bounds, what passes is asked again, what does not pass says what to do."""
+"""Trouble: limits are waited out in bounds, what passes is asked again, what does
+not pass says what to do.
+"""
 
 from __future__ import annotations
 

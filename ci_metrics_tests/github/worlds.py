@@ -1,4 +1,6 @@
-"""Small worlds for the tests of the client and the server, built by hand so that a test can say what it expects."""
+"""Small worlds for the tests of the client and the server, built by hand so that a
+test can say what it expects.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def at(minutes: float) -> datetime:
 
 
 def job(job_id: int, name: str, begin: float = 1, end: float | None = 5, **given: object) -> JobSpec:
-    """A job from `begin` to `end` (minutes after the start; no end: it never ends), with two steps."""
+    """A job from `begin` to `end` (minutes after the start; no end: it
+    never ends), with two steps.
+    """
     conclusion = str(given.get("conclusion", "success"))
     ended = at(end) if end is not None else None
     steps = (

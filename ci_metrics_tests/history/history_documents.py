@@ -1,4 +1,6 @@
-"""Documents of failing and passing jobs for tests of history: short to write, valid for both indices."""
+"""Documents of failing and passing jobs for tests of history: short to
+write, valid for both indices.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def job(
     quote: str = "",
     **more: Any,
 ) -> Document:
-    """One attempt of a job of run number `run` that ended `at` minutes after START; its hour is its run's, by default START's."""
+    """One attempt of a job of run number `run` that ended `at` minutes after START; its hour is
+    its run's, by default START's.
+    """
     job_id = run * 1000 + attempt * 100 + sum(map(ord, name)) % 100
     end = moment(at)
     body: dict[str, Any] = {

@@ -100,7 +100,8 @@ def test_a_new_version_of_the_algorithm_regroups_history_and_keeps_its_dates(any
     old = [job(n, at=n * DAY, fingerprint=f"f1-{n}", group="g1-a") for n in range(1, 4)]
     write(any_index, *old)
     (before,) = groups(any_index)
-    # The hours are read again by the new version: the same documents, with new fingerprints and groups.
+    # The hours are read again by the new version: the same documents, with new
+    # fingerprints and groups.
     write(any_index, *(job(n, at=n * DAY, fingerprint=f"f2-{n}", group="g2-a") for n in range(1, 4)))
     (after,) = groups(any_index)
     assert (before.id, after.id) == ("g1-a", "g2-a")
@@ -154,7 +155,9 @@ def test_what_names_no_cause_makes_no_two_versions_groups_one(
 
 
 def test_a_name_that_an_hour_done_again_took_is_found_too(embedded_index: DocumentIndex) -> None:
-    """The earlier failure has the new name already; the later hour is still of the earlier version."""
+    """The earlier failure has the new name already; the later hour is
+    still of the earlier version.
+    """
     hour = "2026-03-11T05"
     write(
         embedded_index,
@@ -175,7 +178,8 @@ def test_what_was_usual_under_its_earlier_name_does_not_spike_under_the_new_one(
     now = [job(9000 + n, at=7 * DAY + n, fingerprint="f2-npm", quote=NPM, hour=hour) for n in range(5)]
     write(embedded_index, *week, *now)
     (group,) = groups(embedded_index, Where(equals={"s_partition": hour}))
-    # 280 failures in the 168 hours before: five in one hour are 3 times as many. Twice as many before, and they are not.
+    # 280 failures in the 168 hours before: five in one hour are 3 times as many. Twice as many
+    # before, and they are not.
     assert (group.new, group.spiking) == (False, True)
     write(
         embedded_index,

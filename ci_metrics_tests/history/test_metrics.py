@@ -34,7 +34,9 @@ STATUSES = (
 
 
 def corpus() -> list[Document]:
-    """A job of every status, with and without a category, a state and flaky flags; and one that passed when it ran again."""
+    """A job of every status, with and without a category, a state and flaky flags; and one that
+    passed when it ran again.
+    """
     documents = [job(9000, at=1, fingerprint="f1-0"), job(9000, attempt=2, at=30, minutes=20, status="success")]
     cases = itertools.product(STATUSES, (None, "classified", "unknown", "no_error_found"), (False, True), (1, 2))
     for number, (status, state, flaky, attempt) in enumerate(cases):

@@ -1,6 +1,7 @@
 """Records and documents with known content, for tests of anything that reads an index.
 
-What belongs here: documents made of `builders.py`'s records, and a small corpus whose truth is known. Does not: assertions.
+What belongs here: documents made of `builders.py`'s records, and a small corpus whose truth is
+known. Does not: assertions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""The five queries that users of the predecessor know by heart, word for word, and what they must answer.
+"""The five queries that users of the predecessor know by heart, word for word,
+and what they must answer.
 
-What belongs here: the requests as people type them (only the index's name is put in), and a check of the answers against a
-known truth. Does not: making documents. Any corpus whose truth is known can be checked: the small one here, the sample's.
+What belongs here: the requests as people type them (only the index's name is put in), and a check
+of the answers against a known truth. Does not: making documents. Any corpus whose truth is known
+can be checked: the small one here, the sample's.
 """
 
 from __future__ import annotations
@@ -70,7 +72,9 @@ CLASSIFIED = """
 
 
 def assert_seed_queries(client: OpenSearch, index: str, truth: Sequence[JobTruth]) -> None:
-    """Every query gives the truth. The index holds exactly the documents of `truth`; queries without a size show ten hits at most."""
+    """Every query gives the truth. The index holds exactly the documents of `truth`; queries
+    without a size show ten hits at most.
+    """
     types = Counter(job.error_type for job in truth if job.error_type)
 
     infrastructure = {job.id for job in truth if job.error_type == "infrastructure_error"}

@@ -1,4 +1,6 @@
-"""What only the embedded index promises: many processes, readable SQL, clear words when its file is not usable."""
+"""What only the embedded index promises: many processes, readable SQL, clear words
+when its file is not usable.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ WRITES = 150
 #: A file that 0.1 wrote, as the statements that make it.
 FILE_OF_0_1 = Path(__file__).with_name("index_0_1.sql")
 
-#: What each of the writing processes runs: its name, the file, and a file that appears when both may begin.
+#: What each of the writing processes runs: its name, the file, and a file that
+#: appears when both may begin.
 WRITER = f"""
 import sys, time
 from pathlib import Path

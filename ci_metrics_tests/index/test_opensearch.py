@@ -1,4 +1,6 @@
-"""What only OpenSearch shows: the queries people know, templates, older teams' indices, users, a busy or absent server."""
+"""What only OpenSearch shows: the queries people know, templates, older teams' indices,
+users, a busy or absent server.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,8 @@ def test_each_index_has_explicit_strict_mappings_and_a_template_of_its_own(
             assert mappings["properties"][field].get("ignore_above") == wanted.get("ignore_above"), field
         template = opensearch_client.indices.get_index_template(name=f"ci-metrics-{index}")["index_templates"][0]
         assert template["index_template"]["index_patterns"] == [index]
-        # Somebody deletes the index: it comes back with the same mappings, and its neighbours' names stay free.
+        # Somebody deletes the index: it comes back with the same mappings, and its
+        # neighbours' names stay free.
         opensearch_client.indices.delete(index=index)
         opensearch_client.indices.create(index=index)
         assert opensearch_client.indices.get_mapping(index=index)[index]["mappings"] == mappings
@@ -219,7 +222,9 @@ def test_a_server_that_is_not_there_may_come_back(tmp_path: Path) -> None:
 
 
 class _Answers(BaseHTTPRequestHandler):
-    """A server that answers as its `script` says (None: with a page for people); notes who asked."""
+    """A server that answers as its `script` says (None: with a page for
+    people); notes who asked.
+    """
 
     script: Any = staticmethod(lambda handler, body: (200, {}))
     users: list[str | None]
@@ -243,7 +248,9 @@ class _Answers(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(script: Any) -> Iterator[tuple[str, list[str | None]]]:
-    """The address of a server that answers by `script(handler, body) -> (status, json)`, and who asked it."""
+    """The address of a server that answers by `script(handler, body) -> (status,
+    json)`, and who asked it.
+    """
     users: list[str | None] = []
     handler = type("Handler", (_Answers,), {"script": staticmethod(script), "users": users})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

@@ -1,8 +1,9 @@
-"""A model server on loopback that speaks Anthropic's Messages (with batches) and OpenAI's chat completions.
+"""A model server on loopback that speaks Anthropic's Messages (with batches) and
+OpenAI's chat completions.
 
-What belongs here: answering like those APIs do, with usage and prompt-cache fields, and every fault on demand. Does
-not: promises about our code. Its default answer quotes the line that the request guesses and picks a
-category from the words in it; `answer` replaces that.
+What belongs here: answering like those APIs do, with usage and prompt-cache fields, and every fault
+on demand. Does not: promises about our code. Its default answer quotes the line that the request
+guesses and picks a category from the words in it; `answer` replaces that.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with one request. `kind` is an HTTP status or one of the words in `ModelServer`."""
+    """What goes wrong with one request. `kind` is an HTTP status or one of
+    the words in `ModelServer`.
+    """
 
     kind: str
     retry_after: str = ""
@@ -73,7 +76,9 @@ class _Batch:
 
 @dataclass
 class ModelServer:
-    """Start with `with ModelServer() as server`. All that came in is in `requests`, all that went out in `sent`."""
+    """Start with `with ModelServer() as server`. All that came in is in `requests`,
+    all that went out in `sent`.
+    """
 
     answer: Callable[[str], dict[str, Any]] = answer_of
     refuses: tuple[str, ...] = ()  # of: schema, thinking, max_tokens

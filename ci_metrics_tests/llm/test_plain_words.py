@@ -1,4 +1,6 @@
-"""A model's free text carries no address and no command, in no spelling; what is neither stays as it was said."""
+"""A model's free text carries no address and no command, in no spelling; what is
+neither stays as it was said.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The prompt: its shared prefix is long enough to be cached, and a log cannot get out of its frame."""
+"""The prompt: its shared prefix is long enough to be cached, and a log
+cannot get out of its frame.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def prompt_for(text: str, **given: Any) -> Prompt:
 
 
 def frame(prompt: Prompt) -> tuple[str, str]:
-    """The frame's word and what stands between its markers, by the first opening and the last closing one."""
+    """The frame's word and what stands between its markers, by the first opening
+    and the last closing one.
+    """
     match = re.search(r"^<<<BEGIN ([0-9a-f]{32})>>>\n(.*)\n<<<END \1>>>$", prompt.user, re.DOTALL | re.MULTILINE)
     assert match
     return match.group(1), match.group(2)
@@ -143,7 +147,9 @@ def test_a_classifier_that_knows_nothing_says_so_instead_of_guessing() -> None:
 
 
 def mutants(module: ModuleType, *, texts: str, numbers: bool) -> Iterator[tuple[str, ModuleType]]:
-    """The module again and again, each time with another of its texts that match, or numbers above 2, changed."""
+    """The module again and again, each time with another of its texts that match, or
+    numbers above 2, changed.
+    """
     source = ast.parse(Path(str(module.__file__)).read_text())
     docstrings = {id(node.value) for node in ast.walk(source) if isinstance(node, ast.Expr)}
     for node in [n for n in ast.walk(source) if isinstance(n, ast.Constant) and id(n) not in docstrings]:
@@ -223,7 +229,8 @@ def test_nothing_in_a_failure_closes_its_frame(hostile: str, place: str) -> None
     assert new_word not in body
     assert prompt.user.count(f"<<<END {new_word}>>>") == 1
     assert prompt.user.count(f"<<<BEGIN {new_word}>>>") == 1
-    # Every line of the data begins with what we put there: its key, its number and bar, or a gap's mark.
+    # Every line of the data begins with what we put there: its key, its number
+    # and bar, or a gap's mark.
     for line in body.splitlines():
         assert re.match(r"[a-z_]+(?: \([\w ,\"]+\))?: |excerpt:|\[lines? |\[\d+ more | *\d+\| ", line), line
 

@@ -1,6 +1,7 @@
 """Pairs of headlines: the same failure or not, and why. Written from what the tools really print.
 
-A headline alone, or (headline, another line of the same error), where the headline says little by itself.
+A headline alone, or (headline, another line of the same error), where the
+headline says little by itself.
 """
 
 from __future__ import annotations

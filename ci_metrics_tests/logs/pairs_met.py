@@ -1,8 +1,11 @@
-"""Pairs of headlines of the forms that public logs and threads show, in names of our own: the same failure or not, and why.
+"""Pairs of headlines of the forms that public logs and threads show, in names of our own: the
+same failure or not, and why.
 
-Labelled before any of them was run. A third of the first 122 was kept aside while the rules were written: at first contact all of these were
-told right. Then came forty (Nix, Ansible, Bazel, Dart, vcpkg and others), families that no rule had been written for: at first contact
-14 of 20 met and 19 of 20 were kept apart, which is what to expect of tools that are not here. The last few hold one rule each.
+Labelled before any of them was run. A third of the first 122 was kept aside while the rules were
+written: at first contact all of these were told right. Then came forty (Nix, Ansible, Bazel, Dart,
+vcpkg and others), families that no rule had been written for: at first contact 14 of 20 met and 19
+of 20 were kept apart, which is what to expect of tools that are not here. The last few hold one
+rule each.
 """
 
 from __future__ import annotations

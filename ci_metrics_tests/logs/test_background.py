@@ -1,4 +1,6 @@
-"""What a passing run printed too: which lines are the same, and shapes that come back from a file as they were."""
+"""What a passing run printed too: which lines are the same, and shapes that come back
+from a file as they were.
+"""
 
 from __future__ import annotations
 

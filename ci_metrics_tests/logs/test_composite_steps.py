@@ -1,6 +1,8 @@
-"""Which lines belong to which step where composite actions print headers of their own, with and without the steps' times.
+"""Which lines belong to which step where composite actions print headers of their own, with and
+without the steps' times.
 
-The logs are written by what the runner prints (actions/runner: `Handler.cs`, `ScriptHandler.cs`, `CompositeActionHandler.cs`).
+The logs are written by what the runner prints (actions/runner: `Handler.cs`, `ScriptHandler.cs`,
+`CompositeActionHandler.cs`).
 """
 
 from __future__ import annotations
@@ -564,7 +566,9 @@ def test_the_cause_stands_in_the_step_that_github_says_failed(case: Case, times:
 
 
 def columned(case: Case, *, known: bool) -> bytes:
-    """The case's log as `gh run view --log` prints it; unless `known`, without knowing the steps."""
+    """The case's log as `gh run view --log` prints it; unless `known`,
+    without knowing the steps.
+    """
     log, _, spans = case.log
     lines = log.decode().splitlines(keepends=True)
     names = [name for name, (first, last) in spans.items() for _ in range(first, last + 1)]

@@ -15,7 +15,9 @@ START = datetime(2024, 5, 1, 10, 0, 0, tzinfo=UTC)
 
 
 def github(*steps: tuple[str, ...], end: str = "Cleaning up orphan processes", apart: int = 5) -> bytes:
-    """A complete job log: each step is its header and its lines, `apart` seconds after the one before."""
+    """A complete job log: each step is its header and its lines, `apart`
+    seconds after the one before.
+    """
     lines = [
         (0, "Current runner version: '2.320.0'"),
         (0, "##[group]Operating System"),
@@ -509,7 +511,9 @@ def test_a_time_that_is_none_is_no_time() -> None:
 
 
 def pipeline(*, post: bool) -> bytes:
-    """A Jenkins pipeline: a stage whose tests print an error and pass, one that fails, and post actions that print another error."""
+    """A Jenkins pipeline: a stage whose tests print an error and pass, one that fails, and post
+    actions that print another error.
+    """
     lines = ["Started by user admin", "[Pipeline] Start of Pipeline", "[Pipeline] node", "[Pipeline] {"]
     lines += [
         "[Pipeline] stage",

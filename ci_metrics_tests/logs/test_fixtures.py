@@ -1,9 +1,10 @@
 """Real windows of real failures: the first error is headed by a line that a person would quote.
 
-Each fixture was printed by a failing command that ran for it. Every line that a person would quote as the error bears the mark ⟦1⟧;
-other marks show further errors and are compared with nothing: which of several good lines heads an error is learned, and may
-change. `pytest ci_metrics_tests/logs --rebless` marks those anew whose first error is headed by a line without that mark;
-`ci-metrics fixture LOG --out FILE` makes one more. The whole logs stand beside them, packed.
+Each fixture was printed by a failing command that ran for it. Every line that a person would quote
+as the error bears the mark ⟦1⟧; other marks show further errors and are compared with nothing:
+which of several good lines heads an error is learned, and may change. `pytest ci_metrics_tests/logs
+--rebless` marks those anew whose first error is headed by a line without that mark; `ci-metrics
+fixture LOG --out FILE` makes one more. The whole logs stand beside them, packed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Small logs, each of one kind of failure that is easily misread: the cause heads the first error, is quoted, and has its category.
+"""Small logs, each of one kind of failure that is easily misread: the cause heads the first error,
+is quoted, and has its category.
 
-`kinds/expected.jsonl`, one a line: `log`; `expected` (acceptable categories); `decisive` (text of the line that says what failed;
-`also`: lines as good); `why` (what is easily misread); `never_says` (what the summary must not name); `equals`, `differs_from`:
-the log with the same fingerprint, with another one.
+`kinds/expected.jsonl`, one a line: `log`; `expected` (acceptable categories); `decisive` (text of
+the line that says what failed; `also`: lines as good); `why` (what is easily misread); `never_says`
+(what the summary must not name); `equals`, `differs_from`: the log with the same fingerprint, with
+another one.
 """
 
 from __future__ import annotations

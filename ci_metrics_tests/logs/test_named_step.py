@@ -1,4 +1,6 @@
-"""Where GitHub names the failed step, what other steps printed is no cause, and links count lines as GitHub's page does."""
+"""Where GitHub names the failed step, what other steps printed is no cause, and links count
+lines as GitHub's page does.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Errors that a test provokes on purpose and survives are no cause; those of a test that fails are."""
+"""Errors that a test provokes on purpose and survives are no cause; those
+of a test that fails are.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ TRACE = [
 CRASH = ["panic: the store is shut", "goroutine 7 [running]:", "main.open(0x0)", "\t/src/store.go:41 +0x1d"]
 ABORT = ["Error: the store is shut", "terminate called after throwing an instance of 'std::runtime_error'"]
 
-#: Runner -> what it prints before a test's output, the output, and behind it when the test passed, when it failed.
+#: Runner -> what it prints before a test's output, the output, and behind it when the test
+#: passed, when it failed.
 RUNNERS = {
     "jvm-surefire-class": (
         "[INFO] Running com.acme.StoreTest",
@@ -46,7 +49,9 @@ RUNNERS = {
 
 
 def log_of(runner: str, *, passed: bool) -> bytes:
-    """A step's log with that test's output, a dozen other tests that passed, and at the end a test that failed."""
+    """A step's log with that test's output, a dozen other tests that passed, and at
+    the end a test that failed.
+    """
     begin, output, good, bad = RUNNERS[runner]
     others = [begin.replace("hut", f"hut{n}") + "\n" + good.replace("hut", f"hut{n}") for n in range(12)]
     lines = ["$ make test", begin, *output, good if passed else bad, *others, "FAILED: 1 of 31 tests"]

@@ -1,4 +1,6 @@
-"""Which line heads an error: the cause, wherever frames, closing words, titles and other steps stand around it, and always some line."""
+"""Which line heads an error: the cause, wherever frames, closing words, titles and other steps
+stand around it, and always some line.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,8 @@ def test_nor_where_the_cause_stands_below_it(role: str, cause: str) -> None:
     assert {name: text for name, text in heads.items() if said not in text} == {}
 
 
-#: Role -> which share of all causes that the catalogue knows must head an error above a line of that role. A frame may say itself
-#: what went wrong, so that it is as good.
+#: Role -> which share of all causes that the catalogue knows must head an error above a line of
+#: that role. A frame may say itself what went wrong, so that it is as good.
 ABOVE = {"epilogue": 0.95, "status": 0.97, "title": 0.93, "count": 0.95, "frame": 0.80}
 
 

@@ -1,4 +1,6 @@
-"""What is read of the logs of services other than GitHub's: where they end, and what failed in them; what a line relays, and when."""
+"""What is read of the logs of services other than GitHub's: where they end, and what failed in
+them; what a line relays, and when.
+"""
 
 from __future__ import annotations
 

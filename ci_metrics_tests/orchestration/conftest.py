@@ -1,4 +1,6 @@
-"""The sample day, ingested once a test session through Dagster, for the tests that look at what came out."""
+"""The sample day, ingested once a test session through Dagster, for the tests
+that look at what came out.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def why_failed(result: dg.ExecuteInProcessResult) -> str:
 
 @pytest.fixture(scope="session")
 def ingested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingested]:
-    """Tests that change anything use `again` on their own copy, or restore it: this one is shared."""
+    """Tests that change anything use `again` on their own copy, or
+    restore it: this one is shared.
+    """
     home: Path = tmp_path_factory.mktemp("day")
     day = sample_day()
     with SampleGitHub(day.world) as server:

@@ -1,4 +1,5 @@
-"""A home as version 0.1 left it: an hour's files and the embedded index with its documents, a verdict, a person's label.
+"""A home as version 0.1 left it: an hour's files and the embedded index with its documents, a
+verdict, a person's label.
 
 What belongs here: unpacking it. Both were written by 0.1's code and never change.
 """

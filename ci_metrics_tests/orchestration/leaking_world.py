@@ -1,6 +1,8 @@
-"""A GitHub in which every string that a run takes from outside carries secrets of every kind, and what a model answers too.
+"""A GitHub in which every string that a run takes from outside carries secrets of every kind, and
+what a model answers too.
 
-Belongs here: the world, its model, and which secrets were put where. Does not: the kinds (`redaction/`), looking for them.
+Belongs here: the world, its model, and which secrets were put where. Does not: the kinds
+(`redaction/`), looking for them.
 
 A kind's values differ from place to place, so that a secret that is seen says where it came in.
 """
@@ -162,7 +164,9 @@ def _parts(whole: Sequence[T], size: int) -> list[Sequence[T]]:
 
 
 def probe(kind: str) -> str:
-    """A word that is no secret and stands beside one: where it is seen, the secret's line was looked at."""
+    """A word that is no secret and stands beside one: where it is seen, the
+    secret's line was looked at.
+    """
     chosen = random.Random(kind)
     return "".join(chosen.choice("bdfgklmnprstvz") + chosen.choice("aeiou") for _ in range(5))
 

@@ -1,4 +1,6 @@
-"""The project's own definitions with a schedule that ticks every minute, so that a test need not wait for :15."""
+"""The project's own definitions with a schedule that ticks every minute, so that a
+test need not wait for :15.
+"""
 
 import dagster as dg
 

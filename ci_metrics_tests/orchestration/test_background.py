@@ -1,4 +1,6 @@
-"""The last passing run as background, through Dagster: found, used, said, kept, and missing without harm."""
+"""The last passing run as background, through Dagster: found, used, said, kept,
+and missing without harm.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,9 @@ class Place:
         return rows[job_id]
 
     def look(self, begin: float = 0, base: str = "") -> dict[int, PassingLog]:
-        """Only the search of the hour that begins so many minutes after the start, by job; `base`: of its pull requests."""
+        """Only the search of the hour that begins so many minutes after the start, by job;
+        `base`: of its pull requests.
+        """
         first = START + timedelta(minutes=begin)
         with client(self.server) as github:
             listed = github.runs_created(REPO, first, first + timedelta(hours=1))

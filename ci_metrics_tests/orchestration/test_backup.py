@@ -1,4 +1,6 @@
-"""A backup holds what cannot be made again, is checked as a whole before anything changes, and brings all of it back."""
+"""A backup holds what cannot be made again, is checked as a whole before anything changes,
+and brings all of it back.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ NOW = datetime(2026, 3, 3, tzinfo=UTC)
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """A home of 0.1 that this version has looked at: states in their present form, the label in its own file."""
+    """A home of 0.1 that this version has looked at: states in their present form,
+    the label in its own file.
+    """
     settings = home_of_0_1(tmp_path / "home")
     HoursPart(settings).store.states()
     (settings.data_dir / "batches").mkdir()

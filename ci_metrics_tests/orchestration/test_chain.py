@@ -1,4 +1,6 @@
-"""The whole chain on the sample day: real Dagster, real HTTP, real files, the embedded index; judged by the day's truth."""
+"""The whole chain on the sample day: real Dagster, real HTTP, real files, the embedded index;
+judged by the day's truth.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from ci_metrics_tests.orchestration.conftest import Ingested, why_failed
 
 ASSETS = ("workflow_runs", "workflow_jobs", "job_logs", "extracted_errors", "classifications", "indexed_documents")
 
-#: Shares of the sample's failed jobs that must agree with its truth. Raised when the chain gets better, never lowered.
+#: Shares of the sample's failed jobs that must agree with its truth. Raised when the chain gets
+#: better, never lowered.
 RIGHT_CATEGORY = 0.94
 RIGHT_STEP = 0.98
 MARKED_LINES_KEPT = 0.98

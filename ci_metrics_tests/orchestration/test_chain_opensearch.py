@@ -1,4 +1,6 @@
-"""The sample day in a real OpenSearch: the chain's own documents, and the seed's queries word for word."""
+"""The sample day in a real OpenSearch: the chain's own documents, and the
+seed's queries word for word.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ pytestmark = pytest.mark.opensearch
 
 
 def known(day: Ingested) -> list[JobTruth]:
-    """What the embedded index says of each job of the same day: another index, other code, the same answers."""
+    """What the embedded index says of each job of the same day: another index,
+    other code, the same answers.
+    """
     return [
         JobTruth(
             id=document.id,

@@ -1,4 +1,6 @@
-"""An hour judged by a model, from its stored errors to documents and metadata: what it costs, what waits, what fails."""
+"""An hour judged by a model, from its stored errors to documents and metadata: what it
+costs, what waits, what fails.
+"""
 
 from __future__ import annotations
 
@@ -298,7 +300,9 @@ def paid(model: ModelServer) -> int:
 
 
 def tick_at(settings: Settings, *, busy: bool = False, later: timedelta = timedelta()) -> list[str]:
-    """One tick of the sensors for verdicts that come late: what they request, with the first hour."""
+    """One tick of the sensors for verdicts that come late: what they
+    request, with the first hour.
+    """
     clock = lambda: utc_now() + later  # noqa: E731
     with open_parts(settings, clock=clock) as ci, dg.DagsterInstance.ephemeral() as instance:
         if busy:

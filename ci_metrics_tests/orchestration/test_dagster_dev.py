@@ -53,7 +53,9 @@ def files(home: Path, asset: str) -> set[str]:
 
 
 def without_listings(sample: SampleGitHub) -> dict[str, int]:
-    """Requests so far, but for the listings of runs that the schedule goes on asking for meanwhile."""
+    """Requests so far, but for the listings of runs that the schedule
+    goes on asking for meanwhile.
+    """
     return {kind: n for kind, n in sample.stats.total.items() if kind != "runs"}
 
 

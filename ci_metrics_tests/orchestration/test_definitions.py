@@ -109,7 +109,8 @@ def test_a_wrong_setting_is_one_message_on_the_code_location(tmp_path: Path, env
 def test_dagster_definitions_validate_passes_without_a_warning(environment: dict[str, str]) -> None:
     done = run(["dagster", "definitions", "validate", "-w", "workspace.yaml"], ROOT, environment)
     assert done.returncode == 0, done.stderr[-2000:]
-    # Dagster says that this command itself is superseded by `dg check defs`; that is not about the definitions.
+    # Dagster says that this command itself is superseded by `dg check defs`; that is
+    # not about the definitions.
     said = [
         line
         for line in (done.stdout + done.stderr).splitlines()

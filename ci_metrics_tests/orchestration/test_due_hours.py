@@ -29,7 +29,9 @@ def part(seen: datetime, unfinished: int = 0, tries: int = 0) -> RepoRecord:
 
 
 def state(seen: datetime, *, open_verdicts: int = 0, **parts: RepoRecord) -> HourState:
-    """A finished hour of `o/a` and `o/b` that was worked on at `seen`; `parts` (`a`, `b`): those that differ."""
+    """A finished hour of `o/a` and `o/b` that was worked on at `seen`; `parts`
+    (`a`, `b`): those that differ.
+    """
     repos = {repo: parts.get(repo[-1], part(seen)) for repo in REPOS}
     return HourState(
         assets={
@@ -106,7 +108,9 @@ def test_a_tick_is_bounded_and_prefers_missing_to_unfinished_to_swept() -> None:
 
 
 def changed(whole: HourState, asset: str, **values: object) -> HourState:
-    """The state with other values in one asset's record; without the record where there are none."""
+    """The state with other values in one asset's record; without the
+    record where there are none.
+    """
     if not values:
         return HourState(assets={name: record for name, record in whole.assets.items() if name != asset})
     return whole.having(asset, replace(whole.assets[asset], **values))  # type: ignore[arg-type]

@@ -1,4 +1,6 @@
-"""What an operator is told: one record, in words, exit codes and Prometheus' form; doctor names what is set aside."""
+"""What an operator is told: one record, in words, exit codes and Prometheus' form;
+doctor names what is set aside.
+"""
 
 from __future__ import annotations
 

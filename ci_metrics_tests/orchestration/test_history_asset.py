@@ -59,7 +59,9 @@ def metadata(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
 
 
 def day() -> list[Document]:
-    """A flaky failure in two hours, an old failure in all three, a new one and a generic one in the last."""
+    """A flaky failure in two hours, an old failure in all three, a new one and
+    a generic one in the last.
+    """
     return [
         *(job(10 + n, at=n * 60 + 5, fingerprint="f1-old", hour=hour) for n, hour in enumerate(HOURS)),
         job(1, at=10, fingerprint="f1-flake", hour=HOURS[0]),

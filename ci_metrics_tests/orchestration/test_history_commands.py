@@ -1,4 +1,6 @@
-"""explain, label, reclassify and stale over hours that the real chain has ingested from the sample GitHub."""
+"""explain, label, reclassify and stale over hours that the real chain has
+ingested from the sample GitHub.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ ABSENT = "2026-03-02T05"
 
 @pytest.fixture(scope="module")
 def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with one hour of the sample, as the chain leaves it, and the same flaky failure in an hour whose files are elsewhere."""
+    """A home with one hour of the sample, as the chain leaves it, and the same flaky failure in
+    an hour whose files are elsewhere.
+    """
     home = tmp_path_factory.mktemp("ingested")
     with serve_sample(load_settings({"CI_METRICS_HOME": str(home)})) as (settings, _, _):
         with open_instance(settings) as instance:
@@ -327,7 +331,9 @@ def test_a_wrong_category_is_refused_with_the_nearest(home: Path, ci: Parts) -> 
 
 
 def change_the_taxonomy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bring another classifier version into force, in which assertion failures have another name."""
+    """Bring another classifier version into force, in which assertion
+    failures have another name.
+    """
     file = folder / "taxonomy.toml"
     file.write_text(
         'extends = true\n[[category]]\nname = "red_tests"\ndefinition = "A test failed."\n'

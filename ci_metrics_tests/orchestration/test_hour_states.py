@@ -1,4 +1,6 @@
-"""The states of hours: none lost, a damaged one made again, and many found with few looks at files."""
+"""The states of hours: none lost, a damaged one made again, and many
+found with few looks at files.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Hours that version 0.1 wrote are read as they were, and the chain carries on from them.
 
-`hours_0_1/` was written by 0.1's code (an ingested hour of `scaled_world` as below) and never changes.
+`hours_0_1/` was written by 0.1's code (an ingested hour of `scaled_world` as
+below) and never changes.
 """
 
 from __future__ import annotations
@@ -107,7 +108,8 @@ def test_the_chain_carries_on_and_asks_for_nothing_that_is_there(root: Path, tmp
         for _ in range(2):
             with open_instance(settings) as instance:
                 assert run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True).success
-            # The listing, and whether the failed jobs have passed before: 0.1 did not look for that.
+            # The listing, and whether the failed jobs have passed before:
+            # 0.1 did not look for that.
             assert set(github.stats.total) <= {"runs", "repo", "workflow_runs"}, "no jobs and logs again"
     with open_parts(settings) as ci:
         assert ci.hours.store.read("workflow_jobs", HOUR, Job) == jobs

@@ -1,4 +1,6 @@
-"""The local Dagster instance: what a killed process left behind is cleared away, a range of hours is noted at once."""
+"""The local Dagster instance: what a killed process left behind is cleared away, a range
+of hours is noted at once.
+"""
 
 from __future__ import annotations
 

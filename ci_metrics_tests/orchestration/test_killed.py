@@ -23,8 +23,8 @@ from ci_metrics_tests.llm.model_server import KEY, ModelServer
 ROOT = Path(__file__).parents[2]
 FIRST, LAST = "2026-03-02T12", "2026-03-02T13"
 
-#: A process that has imported everything and makes a process of each line of settings it reads: the chain, which says what
-#: it begins with. Importing takes longer than an hour's work.
+#: A process that has imported everything and makes a process of each line of settings it reads: the
+#: chain, which says what it begins with. Importing takes longer than an hour's work.
 PARENT = f"""
 import json, os, sys
 from ci_metrics.commands.launch import run_hours
@@ -63,7 +63,8 @@ MOMENTS = (
 #: What may differ, and why.
 VOLATILE = {
     "s_dagster_run_id",  # each run has its own
-    # An answer that was on its way when the process died is asked for again, and then reads its prefix from the cache.
+    # An answer that was on its way when the process died is asked for again, and then reads
+    # its prefix from the cache.
     "l_cached_tokens",
     "f_cost_usd",
 }
@@ -82,7 +83,9 @@ class Chains:
         }  # fmt: skip
 
     def run(self, home: Path, until: tuple[str, str, float] | None = None) -> int:
-        """Run it to its end, or kill it some seconds after it began with an asset's hour; its exit code."""
+        """Run it to its end, or kill it some seconds after it began with an
+        asset's hour; its exit code.
+        """
         assert self._parent.stdin is not None and self._parent.stdout is not None
         self._parent.stdin.write(json.dumps({**self._settings, "CI_METRICS_HOME": str(home)}) + "\n")
         self._parent.stdin.flush()

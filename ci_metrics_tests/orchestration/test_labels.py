@@ -1,4 +1,6 @@
-"""The home of labels: it outlives the index, and what a person said of all failures like one outlives their fingerprint."""
+"""The home of labels: it outlives the index, and what a person said of all failures like one
+outlives their fingerprint.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The embedded classifier learns where it runs: 30 labels of one kind mend the others of that kind and harm nothing else."""
+"""The embedded classifier learns where it runs: 30 labels of one kind mend the others of that
+kind and harm nothing else.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ from ci_metrics_tests.orchestration.conftest import Ingested
 HOUR = hour_key(START)
 #: What a team's own deploy script is to it, and to nobody else.
 MEANT = "infrastructure_error"
-#: A verdict of less confidence than this is a toss-up between two categories: any label may turn it.
+#: A verdict of less confidence than this is a toss-up between two categories:
+#: any label may turn it.
 TOSS_UP = 0.5
 LABELLED, OTHERS = range(30), range(30, 60)
 SERVICES = ["billing", "basket", "search", "ledger", "frontdoor", "mailer", "stock", "reports"]
@@ -58,7 +61,9 @@ ENDS = (
 
 
 def deploy_log(number: int) -> bytes:
-    """What a deploy script of a team's own prints when it fails: of six ways, for eight services on six hosts."""
+    """What a deploy script of a team's own prints when it fails: of six ways, for
+    eight services on six hosts.
+    """
     drawn = random.Random(number)
     service, host, wave = SERVICES[number % 8], HOSTS[number // 8 % 6], drawn.randint(1, 4)
     lines = [
@@ -146,7 +151,9 @@ def test_thirty_labels_mend_the_others_of_their_kind_through_history(team: Team)
 
 
 def test_they_harm_nothing_else(team: Team, ingested: Ingested) -> None:
-    """Of the sample day's 230 failures at most eight get another verdict, and none that was right and no toss-up gets a wrong one."""
+    """Of the sample day's 230 failures at most eight get another verdict, and none that was
+    right and no toss-up gets a wrong one.
+    """
     with open_parts(team.settings) as ci:
         here, shipped = ci.judge.classifier, Classifier(ci.judge.taxonomy)
     assert here.version != shipped.version

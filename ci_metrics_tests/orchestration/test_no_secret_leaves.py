@@ -1,4 +1,6 @@
-"""No secret of a whole run is seen in anything that it keeps, prints, sends or shows, except in the raw logs."""
+"""No secret of a whole run is seen in anything that it keeps, prints, sends or
+shows, except in the raw logs.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +37,14 @@ from ci_metrics_tests.redaction.test_masking import PIECE
 #: The whole run and every command take a minute of CPU time; on a busy machine several.
 pytestmark = pytest.mark.timeout(1_200)
 
-#: Where a dozen kinds stand in one sentence, which some are known by ending: of those nearly all are masked, of all others all.
+#: Where a dozen kinds stand in one sentence, which some are known by ending: of those nearly all
+#: are masked, of all others all.
 SENTENCES = {"answer", "note"}
 REACH = 0.96
 
 HOUR = f"{START:%Y-%m-%dT%H}"
-#: What is allowed to hold them: `docs/operation.md` says so, and that the folder is to be protected.
+#: What is allowed to hold them: `docs/operation.md` says so, and that the
+#: folder is to be protected.
 RAW = "data/hours/job_logs"
 
 
@@ -137,7 +141,9 @@ def every_command(settings: Settings, logs: Path, note: str) -> Iterator[tuple[s
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
-    """A whole run, by the command in a process of its own, with a model; then every command that shows what it made."""
+    """A whole run, by the command in a process of its own, with a model; then every
+    command that shows what it made.
+    """
     leaking = LeakingGitHub(LEAKS)
     made = leaking.world()
     home, logs = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("logs")

@@ -22,7 +22,9 @@ RUN = {RANGE_START: KEYS[0], RANGE_END: KEYS[-1]}
 
 
 class Chain:
-    """Two assets over one store, of which hours fail as the test says; `worked` is what they did."""
+    """Two assets over one store, of which hours fail as the test says;
+    `worked` is what they did.
+    """
 
     def __init__(self, home: Path, failing: Mapping[tuple[str, str], Exception]) -> None:
         self.hours = HoursPart(load_settings({"CI_METRICS_HOME": str(home)}))
@@ -30,7 +32,9 @@ class Chain:
         self._failing = failing
 
     def run(self) -> tuple[dg.ExecuteInProcessResult, dict[str, set[str]]]:
-        """One run over `KEYS`: what became of it, and the hours that Dagster has as materialized of each asset."""
+        """One run over `KEYS`: what became of it, and the hours that Dagster has as
+        materialized of each asset.
+        """
         partitions, policy = hourly_partitions(self.hours.settings.partitions_start), backfill_policy()
 
         @dg.asset(partitions_def=partitions, backfill_policy=policy)

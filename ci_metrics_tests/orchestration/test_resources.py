@@ -1,4 +1,6 @@
-"""The resources: configured by settings, shared within a run, opened when asked for, closed at its end, each replaceable."""
+"""The resources: configured by settings, shared within a run, opened when asked for, closed at
+its end, each replaceable.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Pruning deletes what the settings do not keep, and what dead processes left; nothing else, and nothing unasked."""
+"""Pruning deletes what the settings do not keep, and what dead processes left; nothing
+else, and nothing unasked.
+"""
 
 from __future__ import annotations
 

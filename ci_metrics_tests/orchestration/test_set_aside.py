@@ -1,4 +1,6 @@
-"""One bad thing stays one thing: an hour, a repository, a job that cannot be done is named, and everything else lands."""
+"""One bad thing stays one thing: an hour, a repository, a job that cannot be done is named,
+and everything else lands.
+"""
 
 from __future__ import annotations
 

@@ -205,7 +205,9 @@ def test_rows_stored_before_errors_had_a_confidence_are_read_as_not_known(store:
 
 
 def without(table: pa.Table, name: str, *, of: str) -> pa.Table:
-    """The table whose structs that have the field `of` lack the field `name`, as an earlier version wrote it."""
+    """The table whose structs that have the field `of` lack the field `name`, as an
+    earlier version wrote it.
+    """
 
     def shape(kind: pa.DataType) -> pa.DataType:
         if pa.types.is_list(kind):

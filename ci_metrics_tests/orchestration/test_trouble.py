@@ -1,4 +1,6 @@
-"""What goes wrong between two looks at an hour, through Dagster, against a sample GitHub of a few runs."""
+"""What goes wrong between two looks at an hour, through Dagster, against a
+sample GitHub of a few runs.
+"""
 
 from __future__ import annotations
 

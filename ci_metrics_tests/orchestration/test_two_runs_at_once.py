@@ -1,4 +1,6 @@
-"""Two runs over one hour at once: whoever wins, what is stored is told right, and who was overtaken works again."""
+"""Two runs over one hour at once: whoever wins, what is stored is told right, and who
+was overtaken works again.
+"""
 
 from __future__ import annotations
 
@@ -156,7 +158,9 @@ def settings(ingested: Settings, tmp_path: Path) -> Settings:
 
 
 def indexing(ci: Parts, before: Callable[[], None]) -> None:
-    """`indexed_documents` as its asset runs it; `before` happens when its rows are read and nothing is written yet."""
+    """`indexed_documents` as its asset runs it; `before` happens when its rows are read
+    and nothing is written yet.
+    """
     upsert = ci.index.documents.upsert
 
     def interrupted(documents: Any) -> Any:

@@ -1,4 +1,6 @@
-"""Report, search, top, comment, frames and alerts on the sample day, as the chain wrote it, from both indices."""
+"""Report, search, top, comment, frames and alerts on the sample day, as the chain
+wrote it, from both indices.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def test_the_report_tells_every_failure_of_the_sample_day_with_its_link(
 
 
 def test_a_number_is_the_same_wherever_it_is_said(ingested: Ingested) -> None:
-    """The run's summary, the report and its tiles, `top`, `search` and pandas, over the same hours."""
+    """The run's summary, the report and its tiles, `top`, `search` and
+    pandas, over the same hours.
+    """
     index, store = ingested.parts.index.documents, ingested.parts.hours.store
     summary = summarise(store, index, store.hours(), datetime.now(UTC))
     report = build_report(index, ingested.server.world.opens_at)

@@ -1,4 +1,5 @@
-"""How long a counterexample is looked for: some dozens of examples in the tests, always the same; `make fuzz` looks longer.
+"""How long a counterexample is looked for: some dozens of examples in the tests, always the same;
+`make fuzz` looks longer.
 
 FUZZ_EXAMPLES: how many examples each property is tried on, new ones each time.
 """

@@ -1,4 +1,6 @@
-"""Of any log at all: it is read, lines are where they are said to be, secrets are masked, errors keep their identity."""
+"""Of any log at all: it is read, lines are where they are said to be, secrets are masked,
+errors keep their identity.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,8 @@ def test_masking_twice_changes_nothing_and_keeps_every_line(
 def test_no_cut_of_a_masked_text_reveals_and_masking_it_again_changes_nothing(
     before: list[str], secret: tuple[str, list[str]], after: list[str], data: st.DataObject
 ) -> None:
-    # What stands before may begin a value or a block of its own, which the secret then belongs to: it is masked all the more.
+    # What stands before may begin a value or a block of its own, which the secret then belongs to:
+    # it is masked all the more.
     text = "\n".join([*before, secret[0], *after])
     masked, _ = redact(text)
     assert leaked(masked, secret[1]) == []

@@ -1,4 +1,6 @@
-"""Of anything that GitHub's API might answer: it is a record that can be stored and comes back, or an error that names it."""
+"""Of anything that GitHub's API might answer: it is a record that can be stored and comes back,
+or an error that names it.
+"""
 
 from __future__ import annotations
 

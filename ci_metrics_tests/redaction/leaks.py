@@ -1,10 +1,13 @@
-"""Kinds of secrets as they stand in logs, for tests: templates whose values are made at random, by the formats that issuers document.
+"""Kinds of secrets as they stand in logs, for tests: templates whose values are made at random, by
+the formats that issuers document.
 
-Belongs here: one line of the table a kind. Does not: what masks them, what is no secret (`lookalikes.py`).
+Belongs here: one line of the table a kind. Does not: what masks them, what is no
+secret (`lookalikes.py`).
 
-``«…»`` marks what must not be seen afterwards. ``{hex32}`` and the like are filled in by `filled`, so that no file here holds anything
-that looks like a credential, to a scanner or to a person. ``{dashes}`` and ``{bearer}`` break up what a scanner would stop at; ``⟦⟧`` stand
-for braces where a placeholder could be seen in them.
+``«…»`` marks what must not be seen afterwards. ``{hex32}`` and the like are filled in by `filled`,
+so that no file here holds anything that looks like a credential, to a scanner or to a person.
+``{dashes}`` and ``{bearer}`` break up what a scanner would stop at; ``⟦⟧`` stand for braces where a
+placeholder could be seen in them.
 """
 
 from __future__ import annotations
@@ -69,7 +72,9 @@ def _value(rng: random.Random, kind: str, count: int) -> str:
 
 
 def filled(template: str, rng: random.Random) -> str:
-    """`template` with every ``{kindN}`` replaced by N random characters of that alphabet, and nested encodings by what they encode to."""
+    """`template` with every ``{kindN}`` replaced by N random characters of that alphabet, and
+    nested encodings by what they encode to.
+    """
 
     def put(found: re.Match[str]) -> str:
         if found.group(1):

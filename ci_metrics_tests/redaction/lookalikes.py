@@ -1,6 +1,7 @@
 """What looks like a secret and is none: lines of everyday logs that masking must leave as they are.
 
-Belongs here: one line of a table each; ``{hex40}`` and the like are filled in as in `leaks.py`. Does not: secrets.
+Belongs here: one line of a table each; ``{hex40}`` and the like are filled in as in
+`leaks.py`. Does not: secrets.
 """
 
 from __future__ import annotations

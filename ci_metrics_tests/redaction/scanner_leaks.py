@@ -1,7 +1,9 @@
-"""Kinds of secrets that public scanners know, and places where they are known to miss them, as they stand in logs.
+"""Kinds of secrets that public scanners know, and places where they are known to miss
+them, as they stand in logs.
 
-Belongs here: one line a kind, written as in `leaks.py`, from issuers' documentation and from what scanners' rules and their users'
-reports of misses name. Does not: the everyday kinds and the first rounds (`leaks.py`), lines that hold no secret (`lookalikes.py`).
+Belongs here: one line a kind, written as in `leaks.py`, from issuers' documentation and from what
+scanners' rules and their users' reports of misses name. Does not: the everyday kinds and the first
+rounds (`leaks.py`), lines that hold no secret (`lookalikes.py`).
 """
 
 from __future__ import annotations

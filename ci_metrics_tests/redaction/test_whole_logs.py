@@ -1,4 +1,6 @@
-"""A whole log is masked block by block as it would be in one piece, line for line, in time that is linear in its size."""
+"""A whole log is masked block by block as it would be in one piece, line for line, in time
+that is linear in its size.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,9 @@ def note_match(_id: int, _from: int, to: int, _flags: int, seen: object) -> None
 
 
 def test_together_the_marks_find_what_each_finds_alone() -> None:
-    """The engine has lost matches of marks that begin with a repeat when it held others that begin alike."""
+    """The engine has lost matches of marks that begin with a repeat when it
+    held others that begin alike.
+    """
     rng = random.Random(5)
     texts = [example(template, rng)[0] for template in LEAKS.values()] + [filled(text, rng) for text in LOOKALIKES]
     data = [

@@ -1,7 +1,7 @@
 """One case of the campaign, gone through: undisturbed, disturbed, undisturbed again.
 
-What belongs here: the place where it happens, running it, judging what came out. Does not: the cases (`cases.py`), the
-page (`tools/reliability.py`).
+What belongs here: the place where it happens, running it, judging what came out. Does not: the
+cases (`cases.py`), the page (`tools/reliability.py`).
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ from ci_metrics_tests.reliability.world import FIRST, LAST, WORLD
 
 KINDS: tuple[Kind, ...] = ("workflows", "jobs", "steps")
 
-#: Which run wrote a document, and what was paid for its verdict: a second run is another one, and a question that was on
-#: its way when something broke is paid for twice.
+#: Which run wrote a document, and what was paid for its verdict: a second run is another one, and a
+#: question that was on its way when something broke is paid for twice.
 VOLATILE = {"s_dagster_run_id", "l_prompt_tokens", "l_completion_tokens", "l_cached_tokens", "f_cost_usd"}
 
 Key = tuple[str, str]
 Bodies = dict[Key, dict[str, Any]]
 
-#: How much may be missing while the fault lasts. Of a run, a repository, an hour: one of them, and it is named.
+#: How much may be missing while the fault lasts. Of a run, a repository, an hour: one of
+#: them, and it is named.
 Cost = Literal["nothing", "a run", "a repository", "an hour", "anything"]
 
 #: The documents that make up one of each, by the field that they share.
@@ -51,7 +52,9 @@ class NotPossibleError(Exception):
 
 @dataclass(slots=True)
 class Site:
-    """Where a case happens: the servers, the home, how the command is run. A case's fault changes any of it."""
+    """Where a case happens: the servers, the home, how the command is run. A
+    case's fault changes any of it.
+    """
 
     github: SampleGitHub
     model: ModelServer
@@ -77,7 +80,9 @@ class Site:
         }
 
     def write_to(self, opensearch: str) -> None:
-        """Have documents written to a real server in this case's every run, through a proxy, into indices of its own."""
+        """Have documents written to a real server in this case's every run, through a
+        proxy, into indices of its own.
+        """
         if not opensearch:
             raise NotPossibleError("there is no OpenSearch server")
         self.ways.index_seconds = 30  # a real one makes its indices in some seconds
@@ -201,7 +206,9 @@ class Campaign:
 
     @contextmanager
     def site(self, *, after_a_run: bool = False) -> Iterator[Site]:
-        """Fresh servers and an empty home, or one in which an undisturbed run has ended; always at the same path."""
+        """Fresh servers and an empty home, or one in which an undisturbed run has
+        ended; always at the same path.
+        """
         home = self.folder / "site" / "home"
         home.parent.mkdir()
         if after_a_run:
@@ -263,7 +270,8 @@ class Campaign:
 
 @contextmanager
 def campaign(opensearch: str = "") -> Iterator[Campaign]:
-    """A campaign with its processes, until the block ends; in memory where there is such a file system.
+    """A campaign with its processes, until the block ends; in memory where
+    there is such a file system.
 
     `opensearch`: the address of a real server.
     """

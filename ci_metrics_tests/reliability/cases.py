@@ -1,10 +1,10 @@
 """The table of faults: what goes wrong, how it comes about, what it may cost while it lasts.
 
-What belongs here: the cases. Does not: going through them (`campaign.py`), servers that are something else
-(`strangers.py`).
+What belongs here: the cases. Does not: going through them (`campaign.py`), servers that are
+something else (`strangers.py`).
 
-Each fault meets one small world; where it strikes is counted or drawn from a seed, so that a case that fails fails
-again.
+Each fault meets one small world; where it strikes is counted or drawn from a seed, so that a
+case that fails fails again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ TRIES = 5
 #: Processes killed at a write, at a moment: draws from this seed.
 SEED = 12
 KILLS = 8
-#: Writes of files (openings and renames) of an undisturbed run over the world, and the seconds it takes on an idle core.
+#: Writes of files (openings and renames) of an undisturbed run over the world, and the seconds it
+#: takes on an idle core.
 WRITES, SECONDS = 105, 2.5
 
 #: Answers that are none, the most telling first.
@@ -292,7 +293,9 @@ def _of_the_disk() -> Iterator[Case]:
 
 
 def _mounted(site: Site, options: str) -> None:
-    """A file system of its own below the home; grown when the fault is taken away. Raises NotPossibleError."""
+    """A file system of its own below the home; grown when the fault is taken
+    away. Raises NotPossibleError.
+    """
     site.data.mkdir(parents=True, exist_ok=True)
     data = str(site.data)
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", data], capture_output=True, text=True)

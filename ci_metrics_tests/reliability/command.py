@@ -1,11 +1,12 @@
-"""`ci-metrics` in processes of their own that start at once, with what a process can be given to trip over.
+"""`ci-metrics` in processes of their own that start at once, with what a process
+can be given to trip over.
 
-What belongs here: starting the real command, its limits, where it is struck down, what it said. Does not: what is wrong
-around it (`cases.py`).
+What belongs here: starting the real command, its limits, where it is struck down, what it said.
+Does not: what is wrong around it (`cases.py`).
 
-Importing takes longer than an hour's work, so one process imports everything and becomes the command by forking. Its
-pauses between tries are cut short, and so are the seconds that an answer may take: the campaign is about whether they
-end, not about their length.
+Importing takes longer than an hour's work, so one process imports everything and becomes the
+command by forking. Its pauses between tries are cut short, and so are the seconds that an answer
+may take: the campaign is about whether they end, not about their length.
 """
 
 from __future__ import annotations
@@ -135,9 +136,11 @@ for line in sys.stdin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strike:
-    """What befalls the process at its `at`-th write of a file of its home whose path holds `where`, and at each later one.
+    """What befalls the process at its `at`-th write of a file of its home whose path holds
+    `where`, and at each later one.
 
-    `kill`: SIGKILL; `count`: nothing, but it says at its end how many there were; else the error of that name.
+    `kill`: SIGKILL; `count`: nothing, but it says at its end how many there were;
+    else the error of that name.
     """
 
     at: int = 1
@@ -172,7 +175,9 @@ class Ended:
 
     @property
     def state(self) -> str:
-        """`complete`, `unfinished` or `failed`, by the exit code; what else there is by its name."""
+        """`complete`, `unfinished` or `failed`, by the exit code; what
+        else there is by its name.
+        """
         names = {0: "complete", 1: "failed", 2: "refused", 3: "unfinished", -9: "killed", -15: "hanging"}
         return names.get(self.code, f"exit code {self.code}")
 
@@ -203,7 +208,9 @@ class Commands:
 
 @contextmanager
 def commands(folder: Path) -> Iterator[Commands]:
-    """The process that has imported everything, until the block ends. No settings of this machine reach it."""
+    """The process that has imported everything, until the block ends. No settings
+    of this machine reach it.
+    """
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     with (folder / _ITS_ERRORS).open("w") as errors:
         parent = subprocess.Popen(

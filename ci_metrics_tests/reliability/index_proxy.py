@@ -1,6 +1,7 @@
 """A proxy in front of a real OpenSearch that answers some requests itself, and badly.
 
-What belongs here: passing on, and each way of not passing on. Does not: OpenSearch (`ci_metrics_tests/opensearch_server.py`).
+What belongs here: passing on, and each way of not passing on. Does not: OpenSearch
+(`ci_metrics_tests/opensearch_server.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What else may be at the index's address: servers that are no OpenSearch, on loopback.
 
-What belongs here: answering as each of them does. Does not: OpenSearch's own trouble (`ci_metrics_tests/index/`).
+What belongs here: answering as each of them does. Does not: OpenSearch's own trouble
+(`ci_metrics_tests/index/`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Every fault of the table: what is missing is named, and once the fault is gone nothing is.
 
-Tried here are the cases that are marked as bounded; `make campaign` tries all (`tools/reliability.py`).
+Tried here are the cases that are marked as bounded; `make campaign` tries all
+(`tools/reliability.py`).
 """
 
 from __future__ import annotations

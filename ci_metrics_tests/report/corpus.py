@@ -1,6 +1,8 @@
-"""A generator of realistic documents: a few weeks of three repositories' CI, the same for the same seed.
+"""A generator of realistic documents: a few weeks of three repositories' CI,
+the same for the same seed.
 
-The causes, names and log lines are made up here. `hostile` strings are what an attacker would put into a log.
+The causes, names and log lines are made up here. `hostile` strings are what an
+attacker would put into a log.
 """
 
 from __future__ import annotations
@@ -150,7 +152,9 @@ def _run(rng: random.Random, number: int, created: datetime, left: float) -> lis
 
 
 def _cause(rng: random.Random, repo: int, left: float) -> Cause | None:
-    """A cause that occurs at this point of the stretch; None now and then: nothing was found in the log."""
+    """A cause that occurs at this point of the stretch; None now and then:
+    nothing was found in the log.
+    """
     fitting = [cause for cause in CAUSES if repo in cause.repos and left <= cause.since]
     if rng.random() < 0.09:
         return Cause("", rng.choice(("unknown", "no_log", "no_error_found")), "", "", "Run", (repo,), 1)

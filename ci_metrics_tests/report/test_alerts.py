@@ -40,7 +40,9 @@ GROUP: dict[str, Any] = {
 
 
 class _Room:
-    """A chat room's webhook on loopback: keeps what it is told; answers with `statuses` first, then 200."""
+    """A chat room's webhook on loopback: keeps what it is told; answers with
+    `statuses` first, then 200.
+    """
 
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []

@@ -1,4 +1,6 @@
-"""Names and lines that are made to be more than text are text, on every surface that shows them or is made of them."""
+"""Names and lines that are made to be more than text are text, on every surface that
+shows them or is made of them.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ MARKED = re.compile(
 
 @dataclass(frozen=True)
 class Hour:
-    """An hour of such names and lines after a whole run, and the same in documents that nothing cleaned."""
+    """An hour of such names and lines after a whole run, and the same in
+    documents that nothing cleaned.
+    """
 
     settings: Settings
     result: dg.ExecuteInProcessResult
@@ -116,7 +120,9 @@ TEXTS = frozenset(
 
 
 def uncleaned(documents: list[Document]) -> list[Document]:
-    """The documents as if nothing had been cleaned on the way but NUL, which no index takes: each text is of `HOSTILE`."""
+    """The documents as if nothing had been cleaned on the way but NUL, which no index takes:
+    each text is of `HOSTILE`.
+    """
     texts = [text.replace("\x00", "\ufffd") for text in HOSTILE.values()]
     out: list[Document] = []
     for place, document in enumerate(documents):

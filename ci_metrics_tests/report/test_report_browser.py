@@ -1,4 +1,6 @@
-"""The report in a real browser: what is drawn, asked, said to screen readers, on a desk, a phone and in the dark."""
+"""The report in a real browser: what is drawn, asked, said to screen readers, on a
+desk, a phone and in the dark.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The recordings: enough of them, of every kind, with marks that point at text, and nothing of the recording machine."""
+"""The recordings: enough of them, of every kind, with marks that point at text, and nothing
+of the recording machine.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The recorder: it keeps what was printed, hides the machine, finds the marks, and refuses what did not happen as said."""
+"""The recorder: it keeps what was printed, hides the machine, finds the marks, and refuses
+what did not happen as said.
+"""
 
 from __future__ import annotations
 

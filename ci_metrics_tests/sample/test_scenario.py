@@ -1,4 +1,6 @@
-"""The sample day: what it promises to hold, and that its truth points at the right lines of the logs."""
+"""The sample day: what it promises to hold, and that its truth points at
+the right lines of the logs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The whole sample day, as the sample GitHub serves it, fits GitHub's own description, and its logs are the day's logs."""
+"""The whole sample day, as the sample GitHub serves it, fits GitHub's own description, and
+its logs are the day's logs.
+"""
 
 from __future__ import annotations
 

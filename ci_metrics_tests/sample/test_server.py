@@ -1,4 +1,6 @@
-"""The sample GitHub answers like GitHub: fields, pages, filters, states over time, ETags, logs, quota, tokens."""
+"""The sample GitHub answers like GitHub: fields, pages, filters, states over time,
+ETags, logs, quota, tokens.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ R = "/repos/{owner}/{repo}"
 
 
 def busy_world() -> World:
-    """One of everything: attempts, a re-run of failed jobs, skipped and waiting jobs, a fork, a pull request."""
+    """One of everything: attempts, a re-run of failed jobs, skipped and waiting
+    jobs, a fork, a pull request.
+    """
     first = [
         job(11, "build"),
         job(12, "test", conclusion="failure", annotations=(NOTE,)),

@@ -18,7 +18,8 @@ from ci_metrics_tests.sample.openapi import oracle
 
 R = "/repos/{owner}/{repo}"
 
-#: The one place where GitHub breaks its own description, and the recorded day with it: a deleted fork is null.
+#: The one place where GitHub breaks its own description, and the recorded day with it:
+#: a deleted fork is null.
 DELETED_FORK = re.compile(r"(workflow_runs/\d+/)?head_repository: None is not of type 'object'")
 
 

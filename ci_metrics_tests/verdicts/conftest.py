@@ -30,7 +30,9 @@ def store(clock: Clock) -> MemoryStore:
 def make_judge(
     server: ModelServer, store: MemoryStore, clock: Clock, make_client: Callable[..., ModelClient]
 ) -> Callable[..., Judge]:
-    """A judge over the server, the memory store and fixed rules; settings by name, parts by `rules=`, `model=` …"""
+    """A judge over the server, the memory store and fixed rules; settings by name,
+    parts by `rules=`, `model=` …
+    """
 
     def make(**given: Any) -> Judge:
         parts: dict[str, Any] = {

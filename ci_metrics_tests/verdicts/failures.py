@@ -1,4 +1,5 @@
-"""Made-up failures to judge, and stand-ins for what surrounds a judge: a clock, rules, a store in memory.
+"""Made-up failures to judge, and stand-ins for what surrounds a judge: a clock,
+rules, a store in memory.
 
 What belongs here: test data. Does not: a model (`model_server.py`).
 """
@@ -59,7 +60,9 @@ def failure(
 
 
 def run(repo: str = "acme/shop", hour: datetime = NOON, *, event: str = "push", head_repo: str | None = "") -> Run:
-    """A run created in that hour, of the repository's own branch unless a head repository is given (None: it is gone)."""
+    """A run created in that hour, of the repository's own branch unless a head repository is
+    given (None: it is gone).
+    """
     return Run(
         repo=repo,
         run_id=7,

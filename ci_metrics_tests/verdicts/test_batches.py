@@ -26,7 +26,9 @@ MakeJudge = Callable[..., Judge]
 
 
 class Desk:
-    """One process's judge and batches over the shared store and ledger; `again()` is the next process."""
+    """One process's judge and batches over the shared store and ledger;
+    `again()` is the next process.
+    """
 
     def __init__(self, parts: dict[str, Any], make_judge: MakeJudge, make_client: Callable[..., ModelClient]) -> None:
         self._parts, self._make_judge, self._make_client = parts, make_judge, make_client

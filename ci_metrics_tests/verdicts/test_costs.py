@@ -20,7 +20,9 @@ FAILURES, DISTINCT = 1_000, 200
 
 
 def replay() -> list[JudgeRequest]:
-    """1,000 failures of 200 errors over ten hours, each with an excerpt as long as an average one (12,000 characters)."""
+    """1,000 failures of 200 errors over ten hours, each with an excerpt as long as an
+    average one (12,000 characters).
+    """
     filler = "\n".join(f"line {n}: " + "compiling something that takes its time " * 4 for n in range(66))
     requests = []
     for n in range(FAILURES):

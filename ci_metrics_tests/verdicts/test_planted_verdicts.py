@@ -1,4 +1,6 @@
-"""No log decides the verdict on other people's failures: with a model that obeys whatever a log tells it."""
+"""No log decides the verdict on other people's failures: with a model that
+obeys whatever a log tells it.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The recorded logs of `bench/recorded`: a change must not lose what holds on them.
 
-They took part in learning and share their makers' habits, so these floors say nothing about logs elsewhere (docs/quality.md does).
-Each stands a little below what holds: a change that costs more than that is looked at.
+They took part in learning and share their makers' habits, so these floors say nothing about
+logs elsewhere (docs/quality.md does). Each stands a little below what holds: a change that
+costs more than that is looked at.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from ci_metrics.models import Extraction, Job, Verdict
 from ci_metrics_tests.builders import a_job
 
 FOLDER = Path(__file__).parents[2] / "bench" / "recorded"
-#: Of the marked lines, in the excerpt; of the logs, how many first errors hold a marked line, how many are headed by one, and how
-#: many verdicts are acceptable.
+#: Of the marked lines, in the excerpt; of the logs, how many first errors hold a marked line, how
+#: many are headed by one, and how many verdicts are acceptable.
 KEPT, FIRST, HEADED, LENIENT = 0.985, 0.96, 0.88, 0.92
 #: Characters of an excerpt, on average.
 CHARACTERS = 3_500
-#: Logs that passed and are said to hold an error: one whole job whose last action ended with the words of one.
+#: Logs that passed and are said to hold an error: one whole job whose last action ended
+#: with the words of one.
 TOLD = 1
 
 

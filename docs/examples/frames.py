@@ -1,10 +1,11 @@
 """The indices as pandas frames: failure rate by day, time lost by category, flaky jobs, cost.
 
-Run it after `ci-metrics upload`, with the same settings (environment or .env): it reads OpenSearch when JOB_INDEX names it, else
-the embedded index.
+Run it after `ci-metrics upload`, with the same settings (environment or .env): it reads OpenSearch
+when JOB_INDEX names it, else the embedded index.
 
     python docs/examples/frames.py            # prints four tables
-    python -i docs/examples/frames.py         # and leaves the frames `jobs` and `workflows` to play with
+    python -i docs/examples/frames.py         # and leaves the frames `jobs` and `workflows` to
+                                              play with
 """
 
 # ruff: noqa: T201 - a script that prints
@@ -24,7 +25,9 @@ def failure_rate_by_day(jobs: pd.DataFrame) -> pd.DataFrame:
 
 
 def lost_by_category(jobs: pd.DataFrame) -> pd.DataFrame:
-    """Failures and lost minutes (failed attempts and the re-runs they caused), per category; without one, per state."""
+    """Failures and lost minutes (failed attempts and the re-runs they caused), per
+    category; without one, per state.
+    """
     failed = jobs[jobs["failure"]]
     kind = failed["s_error_type"].fillna(failed["s_error_state"]).fillna("not classified")
     lost = failed.groupby(kind)["lost_sec"]

@@ -1,6 +1,7 @@
 """Recipes: what is run to record one log, read from `recipes/*.toml`.
 
-What belongs here: the record, reading, checking. Does not: running one, or any category's meaning (contract.md).
+What belongs here: the record, reading, checking. Does not: running one, or any
+category's meaning (contract.md).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Runs one recipe in a scratch folder and returns what it printed, scrubbed, with its marked lines.
 
-What belongs here: processes, their environment, marks. Does not: recipes' content, the files of the sample's data.
+What belongs here: processes, their environment, marks. Does not: recipes' content, the
+files of the sample's data.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class Recording:
 
 
 def record(recipe: Recipe, scratch: Path) -> Recording:
-    """Run `recipe` below `scratch`. Raises ContractError when it did not end as promised or a mark is not there."""
+    """Run `recipe` below `scratch`. Raises ContractError when it did not end as
+    promised or a mark is not there.
+    """
     root = scratch / recipe.slug
     shutil.rmtree(root, ignore_errors=True)
     places = Places(project=root / "widgets", temp=root / "_temp", home=scratch / "home")

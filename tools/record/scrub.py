@@ -1,7 +1,8 @@
 """What is particular to the recording machine, replaced by what a hosted runner would show.
 
-What belongs here: replacements inside lines. Does not: adding or dropping lines: a scrubbed text has as many lines as
-the raw one, so marks and real line counts stay true. docs/sample.md lists every replacement.
+What belongs here: replacements inside lines. Does not: adding or dropping lines: a scrubbed
+text has as many lines as the raw one, so marks and real line counts stay true.
+docs/sample.md lists every replacement.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class Places:
 
 
 def scrub(text: str, places: Places) -> str:
-    """`text` with this machine's paths, names and registries replaced; the number of lines is unchanged."""
+    """`text` with this machine's paths, names and registries replaced; the
+    number of lines is unchanged.
+    """
     for old, new in _replacements(places):
         text = text.replace(old, new)
     text = _PYENV.sub(r"/opt/hostedtoolcache/Python/\1/x64", text)

@@ -1,6 +1,7 @@
 """Local servers that misbehave on purpose, so that a network failure is recorded without a network.
 
-What belongs here: one small behaviour each, on loopback, on a free port. Does not: anything GitHub answers.
+What belongs here: one small behaviour each, on loopback, on a free port. Does
+not: anything GitHub answers.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ _ANSWERS = {
 def serve(behaviour: str, scratch: Path) -> Iterator[int]:
     """Serve `behaviour` on a free loopback port, which is yielded; 0 when `behaviour` is empty.
 
-    `closed` yields a port nothing listens on. Raises ContractError for a behaviour that is not known.
+    `closed` yields a port nothing listens on. Raises ContractError for a
+    behaviour that is not known.
     """
     if not behaviour:
         yield 0

@@ -1,6 +1,7 @@
 """The assets, one module each, in the order of the chain.
 
-Belongs here: one asset per module, range-safe, one hour committed at a time. Does not: resources, schedules, checks.
+Belongs here: one asset per module, range-safe, one hour committed at a time. Does not:
+resources, schedules, checks.
 """
 
 from __future__ import annotations
@@ -28,13 +29,16 @@ from ci_metrics.orchestration.partitions import HOUR, hourly_partitions
 from ci_metrics.orchestration.parts import versions_in_force
 from ci_metrics.settings import Settings
 
-#: Any hour that is indexed counts, an old one too: the alert, which looks at the newest hours, is stricter.
+#: Any hour that is indexed counts, an old one too: the alert, which looks at the
+#: newest hours, is stricter.
 INDEXED_LATELY = dg.FreshnessPolicy.time_window(fail_window=SILENT_HOURS * HOUR)
 
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """All assets: those of an hour in the order of the chain, that of a day, and that which is learned from verdicts."""
+    """All assets: those of an hour in the order of the chain, that of a day, and that which
+    is learned from verdicts.
+    """
 
     hourly: tuple[dg.AssetsDefinition, ...]
     daily: dg.AssetsDefinition
@@ -42,12 +46,15 @@ class Assets:
 
 
 def build_assets(settings: Settings) -> Assets:
-    """The assets as the settings want them: their first hour, and the versions of what reads and judges."""
+    """The assets as the settings want them: their first hour, and the versions
+    of what reads and judges.
+    """
     catalogue = catalogue_in_force(settings.catalogue_dir)
     versions = versions_in_force(settings, taxonomy_in_force(settings.taxonomy_file, catalogue), catalogue)
     partitions = hourly_partitions(settings.partitions_start)
     with warnings.catch_warnings():
-        # Backfill policies are "beta" in Dagster's words; the exact pin in pyproject.toml is our answer to that.
+        # Backfill policies are "beta" in Dagster's words; the exact pin in
+        # pyproject.toml is our answer to that.
         warnings.simplefilter("ignore", dg.BetaWarning)
         runs = workflow_runs.build(partitions)
         jobs = workflow_jobs.build(partitions, runs)

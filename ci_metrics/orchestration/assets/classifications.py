@@ -1,6 +1,7 @@
 """`classifications`: the verdict on every error of every failed job.
 
-What belongs here: asking the judge, keeping verdicts that still hold. Does not: how a verdict is reached (`verdicts/`).
+What belongs here: asking the judge, keeping verdicts that still hold. Does not: how a verdict
+is reached (`verdicts/`).
 """
 
 from collections import Counter
@@ -63,7 +64,9 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
 
 
 def judge_hour(hours: HoursPart, judge: JudgePart, hour: str, only: Only | None = None) -> Mapping[str, Any]:
-    """Judge the hour's errors and commit the verdicts; returns the metadata. `only`: verdicts it does not want stay."""
+    """Judge the hour's errors and commit the verdicts; returns the metadata. `only`:
+    verdicts it does not want stay.
+    """
     extractions = hours.store.read("extracted_errors", hour, JobExtraction)
     before = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobVerdicts)}
     rows = [not_judged(row) for row in extractions]
@@ -122,7 +125,9 @@ def _judge(
 def requests_for(
     hours: HoursPart, judge: JudgePart, hour: str, due: list[JobExtraction], before: Mapping[JobKey, JobVerdicts]
 ) -> list[JudgeRequest]:
-    """What the judge is asked about these jobs of the hour, in order; `before`: their last verdicts."""
+    """What the judge is asked about these jobs of the hour, in order;
+    `before`: their last verdicts.
+    """
     jobs = {(job.job_id, job.run_attempt): job for job in hours.store.read("workflow_jobs", hour, Job)}
     runs = {(run.run_id, run.run_attempt): run for run in hours.store.read("workflow_runs", hour, Run)}
 
@@ -143,7 +148,9 @@ def requests_for(
 
 
 def _oldest_version(rows: list[JobVerdicts], version: str) -> str:
-    """What the hour is of when some verdicts were spared: an older version as long as one of them is, so that it stays stale."""
+    """What the hour is of when some verdicts were spared: an older version as long as one of
+    them is, so that it stays stale.
+    """
     verdicts = [judged.verdict for row in rows for judged in row.judged if judged.verdict.source != "human"]
     return min({verdict.classifier_version for verdict in verdicts} - {version, ""}, default=version)
 

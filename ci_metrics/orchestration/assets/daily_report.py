@@ -32,7 +32,9 @@ def daily_partitions(start: datetime) -> dg.DailyPartitionsDefinition:
 
 
 def build(start: datetime, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """The asset on days from `start` on; `upstream` is the hourly asset that writes the documents."""
+    """The asset on days from `start` on; `upstream` is the hourly asset
+    that writes the documents.
+    """
 
     @partitioned_asset(
         NAME,

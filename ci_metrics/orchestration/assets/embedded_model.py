@@ -1,6 +1,8 @@
-"""`embedded_model`: the embedded decision, learned again from what people and models said of this team's failures.
+"""`embedded_model`: the embedded decision, learned again from what people and models
+said of this team's failures.
 
-What belongs here: the asset, its figures and its check. Does not: learning (`classifier/`), the schedule.
+What belongs here: the asset, its figures and its check. Does not: learning
+(`classifier/`), the schedule.
 """
 
 from collections.abc import Mapping
@@ -54,7 +56,9 @@ def build(upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
 
 
 def figures_of(done: Relearned) -> Mapping[str, Any]:
-    """The materialization's metadata: figures before and after, and what the weights were made of."""
+    """The materialization's metadata: figures before and after, and what
+    the weights were made of.
+    """
     made: dict[str, Any] = {
         "takes_over": done.takes_over,
         "why": done.why,

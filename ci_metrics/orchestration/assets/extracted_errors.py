@@ -171,7 +171,8 @@ def _readable(store: HourStore, log: JobLog) -> JobLog:
 def extract_stored_log(
     store: HourStore, hour: str, job: Job, log: JobLog, budget: int, catalogue: Catalogue
 ) -> Extraction:
-    """What one job's stored log and annotations say, in `budget` characters, its background taken away.
+    """What one job's stored log and annotations say, in `budget` characters,
+    its background taken away.
 
     Raises NotFoundError when the log has been deleted, ContractError when its background has been
     since it was used.

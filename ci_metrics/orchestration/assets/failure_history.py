@@ -1,7 +1,7 @@
 """`failure_history`: what history says of the hour's failures, in the documents and as a table.
 
-What belongs here: the history pass over the hour's failures, and storing its new and spiking groups. Does not: deciding either
-(`history/history_pass.py`, `history/groups.py`).
+What belongs here: the history pass over the hour's failures, and storing its new and spiking
+groups. Does not: deciding either (`history/history_pass.py`, `history/groups.py`).
 """
 
 from collections import Counter

@@ -1,6 +1,7 @@
 """`indexed_documents`: the contract's documents of the hour, in the index.
 
-What belongs here: which documents have to be written, and saying so. Does not: making them (`hour_documents.py`).
+What belongs here: which documents have to be written, and saying so. Does not: making
+them (`hour_documents.py`).
 """
 
 from collections import Counter
@@ -98,10 +99,11 @@ def index_hour(
 ) -> Indexed:
     """Derive the hour's documents, write them and commit the list of them.
 
-    A document that the index refuses is set aside with the reason. Raises IndexWriteError when it refuses all of several.
+    A document that the index refuses is set aside with the reason. Raises IndexWriteError when
+    it refuses all of several.
 
-    `run_id`: of Dagster's run. `trusting`: what the list of last time says of the index is believed; not when another run
-    may have written over it.
+    `run_id`: of Dagster's run. `trusting`: what the list of last time says of the index is
+    believed; not when another run may have written over it.
     """
     rows = read_rows(hours.store, hour)
     provenance = Provenance(partition=hour, dagster_run_id=run_id)
@@ -164,7 +166,9 @@ def _tell(context: dg.AssetExecutionContext, hour: str, done: Indexed, location:
 
 
 def _held(store: HourStore, index: DocumentIndex, hour: str) -> dict[tuple[str, str], str]:
-    """Digests of what the index already holds of the hour; empty when it is another index, or lost documents since."""
+    """Digests of what the index already holds of the hour; empty when it is another
+    index, or lost documents since.
+    """
     if store.notes(NAME, hour).get("location") != index.location:
         return {}
     rows = store.read_or_none(NAME, hour, IndexedDocument)
@@ -176,7 +180,9 @@ def _held(store: HourStore, index: DocumentIndex, hour: str) -> dict[tuple[str, 
 
 
 def _say(context: dg.AssetExecutionContext, hour: str, done: Indexed) -> None:
-    """As few log events as it can: at info what failed and is new, at debug also what passed or is known."""
+    """As few log events as it can: at info what failed and is new, at debug
+    also what passed or is known.
+    """
     rows, written = done.rows, {document.id for document in done.due}
     bodies = {document.id: document.body for document in done.documents if document.kind == "jobs"}
     loud, soft = LineBuffer(context.log.info), LineBuffer(context.log.debug)

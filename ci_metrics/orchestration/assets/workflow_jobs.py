@@ -136,7 +136,9 @@ def _attempts(pairs: Iterable[Iterable[int]] | None) -> set[Attempt]:
 
 
 def _try_fetch(github: GitHub, run: Run) -> FetchedJobs:
-    """One attempt's jobs, or what kept them away: one attempt does not lose the others, nor does one job."""
+    """One attempt's jobs, or what kept them away: one attempt does not lose the
+    others, nor does one job.
+    """
     name = f"run {run.run_id} attempt {run.run_attempt}"
     short: list[str] = []
     try:

@@ -138,7 +138,9 @@ def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, i
 
 
 def _attempts(github: GitHub, latest: Run, same: Mapping[int, Run]) -> list[Run]:
-    """All attempts of a run, of which those in `same` are stored. Raises IncompleteError with those that came."""
+    """All attempts of a run, of which those in `same` are stored. Raises
+    IncompleteError with those that came.
+    """
     finished = {attempt for attempt, run in same.items() if run.finished and attempt < latest.run_attempt}
     pr_id = next((run.pr_id for run in same.values() if run.pr_id != "N/A"), latest.pr_id)
     if pr_id == "N/A" and latest.event.startswith("pull_request"):

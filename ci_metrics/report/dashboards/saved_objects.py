@@ -1,8 +1,10 @@
 """The saved objects: index patterns, visualizations, one dashboard. Pure.
 
-What belongs here: what they show. Does not: the shape of a visualization (`visualizations.py`), sending them anywhere.
+What belongs here: what they show. Does not: the shape of a visualization
+(`visualizations.py`), sending them anywhere.
 
-The importable file has the default index names; `ci-metrics dashboards` makes one with the names of the settings.
+The importable file has the default index names; `ci-metrics dashboards` makes one with
+the names of the settings.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ DEFAULT_INDICES: Mapping[Kind, str] = {
     "verdicts": "error_classifications",
 }
 
-#: Computed by OpenSearch for each job: 1 for a failure, 0 for the rest; its mean over what is counted is the failure rate.
+#: Computed by OpenSearch for each job: 1 for a failure, 0 for the rest; its mean over what is
+#: counted is the failure rate.
 _FAILED_FIELD = "failed"
 _SCRIPTED: Mapping[Kind, Mapping[str, str]] = {"jobs": {_FAILED_FIELD: f"{FAILURE.painless} ? 1 : 0"}}
 

@@ -1,6 +1,8 @@
-"""The shape of OpenSearch Dashboards' saved objects: index patterns and aggregation-based visualizations.
+"""The shape of OpenSearch Dashboards' saved objects: index patterns and
+aggregation-based visualizations.
 
-What belongs here: that shape, as Dashboards 2 and 3 import it. Does not: which ones there are (`saved_objects.py`).
+What belongs here: that shape, as Dashboards 2 and 3 import it. Does not: which ones there
+are (`saved_objects.py`).
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ class Look:
 
 
 def index_pattern(kind: Kind, title: str, scripted: Mapping[str, str]) -> SavedObject:
-    """An index pattern; addresses are shown as links. `scripted`: further number fields -> the Painless that computes them."""
+    """An index pattern; addresses are shown as links. `scripted`: further number fields -> the
+    Painless that computes them.
+    """
     links = {name: {"id": "url", "params": {"type": "a"}} for name in _URLS if name in fields_of(kind)}
     return {
         "id": _pattern_id(kind),
@@ -56,7 +60,9 @@ def index_pattern(kind: Kind, title: str, scripted: Mapping[str, str]) -> SavedO
 
 
 def visualization(name: str, title: str, kind: Kind, look: Look, query: str = "") -> SavedObject:
-    """A visualization over one kind of documents, narrowed by a query (Dashboards Query Language)."""
+    """A visualization over one kind of documents, narrowed by a query
+    (Dashboards Query Language).
+    """
     aggregations = [
         {
             "id": str(place),
@@ -95,7 +101,9 @@ def visualization(name: str, title: str, kind: Kind, look: Look, query: str = ""
 
 
 def _scripted_field(name: str, script: str) -> dict[str, Any]:
-    """Without `readFromDocValues`: a list of fields that lacks it is one that Dashboards completes with the mapped ones."""
+    """Without `readFromDocValues`: a list of fields that lacks it is one that Dashboards
+    completes with the mapped ones.
+    """
     shape = {"type": "number", "count": 0, "scripted": True, "searchable": True, "aggregatable": True}
     return {"name": name, **shape, "script": script, "lang": "painless"}
 

@@ -24,7 +24,9 @@ def _is_time(value: object) -> bool:
 
 
 def _as_json_schema(node: Any) -> Any:
-    """OpenAPI 3.0 into JSON Schema: `nullable` becomes a null beside the type, the enum and the reference."""
+    """OpenAPI 3.0 into JSON Schema: `nullable` becomes a null beside the type,
+    the enum and the reference.
+    """
     if isinstance(node, list):
         return [_as_json_schema(item) for item in node]
     if not isinstance(node, dict):
@@ -48,7 +50,9 @@ def _validator(schema: str) -> Draft202012Validator:
 
 
 def problems(template: str, value: object, *, status: str = "200") -> list[str]:
-    """What is wrong with `value` as the answer of the address `template` (`/repos/{owner}/{repo}/...`); empty: nothing."""
+    """What is wrong with `value` as the answer of the address `template`
+    (`/repos/{owner}/{repo}/...`); empty: nothing.
+    """
     schema = _DESCRIPTION["paths"][template]["get"]["responses"][status]["content"]["application/json"]["schema"]
     return _found(schema, value)
 
