@@ -23,7 +23,7 @@ from ci_metrics.logs.lines import text_of
 from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import Extraction, Job, JobLog, LogLine, Run, Verdict
 from ci_metrics.orchestration.backgrounds import Backgrounds
-from ci_metrics.orchestration.judged_job import extract_job, judged, outcome_of, questions, with_annotations
+from ci_metrics.orchestration.judged_job import extract_job, judged, outcome_of, questions
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import Parts
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
@@ -155,7 +155,7 @@ def fetch_job(ci: Parts, reference: JobReference, *, why: bool = False) -> tuple
     job = ci.github.client.job(repo, int(reference.job_id))
     run = ci.github.client.attempt(repo, job.run_id, job.run_attempt)
     annotations = ci.github.client.annotations(repo, run, [job] if job.finished else [])
-    job = with_annotations(job, annotations.get(job.job_id, ()))
+    job = replace(job, annotations=tuple(annotations.get(job.job_id, ())))
     provenance = Provenance(partition=hour_key(run.created_at), dagster_run_id="")
     if not job.failed:
         return run, job_document(run, job, None, provenance), Details()

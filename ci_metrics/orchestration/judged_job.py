@@ -14,16 +14,10 @@ from typing import BinaryIO
 
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.index.error_fields import JobOutcome
-from ci_metrics.logs import Background, extract, redact
-from ci_metrics.models import Annotation, ErrorState, Extraction, Job, JobLog, Run, Usage, Verdict
+from ci_metrics.logs import Background, extract
+from ci_metrics.models import ErrorState, Extraction, Job, JobLog, Run, Usage, Verdict
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts, JudgedError
 from ci_metrics.verdicts.judge import JudgeRequest
-
-
-def with_annotations(job: Job, annotations: Iterable[Annotation]) -> Job:
-    """The job with its annotations, secrets masked."""
-    masked = (replace(each, message=redact(each.message)[0], title=redact(each.title)[0]) for each in annotations)
-    return replace(job, annotations=tuple(masked))
 
 
 def extract_job(

@@ -5,7 +5,6 @@ and everything else lands.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,12 @@ from ci_metrics.errors import IndexWriteError, NotFoundError
 from ci_metrics.github.client import GitHub
 from ci_metrics.index.base import Document
 from ci_metrics.index.embedded import EmbeddedIndex
-from ci_metrics.models import Job, Run
+from ci_metrics.models import Run
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key, hours_between
 from ci_metrics.orchestration.parts import open_parts
-from ci_metrics.sample.faults import Fault
+from ci_metrics.sample.faults import Fault, FaultKind
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import Settings, load_settings
@@ -157,25 +156,20 @@ def test_a_run_that_github_refuses_costs_no_other_run(settings: Settings, monkey
 
 
 @pytest.mark.parametrize(
-    ("bad", "documents", "named"),
+    ("kind", "documents", "named"),
     [
-        ({"runner_id": 2**64}, 3 * JOBS_AN_HOUR, None),
-        ({"name": "\ud800" + "x" * 1_000_000 + "\0"}, 3 * JOBS_AN_HOUR, None),
-        ({"job_id": 2**70}, 3 * JOBS_AN_HOUR - 1, "job_id is 1180591620717411303424, beyond 64 bits"),
+        ("numbers", 3 * JOBS_AN_HOUR, ""),
+        ("hostile", 3 * JOBS_AN_HOUR, ""),
+        ("megabyte", 3 * JOBS_AN_HOUR, ""),
+        ("ids", 2 * JOBS_AN_HOUR, "field “id”"),  # one of the three jobs of each run
     ],
 )
 def test_a_job_that_fits_into_no_table_costs_at_most_its_own_document(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, bad: dict[str, Any], documents: int, named: str | None
+    settings: Settings, github: SampleGitHub, kind: FaultKind, documents: int, named: str
 ) -> None:
-    jobs = GitHub.jobs
-
-    def with_a_bad_one(self: GitHub, run: Run) -> list[Job]:
-        first, *others = jobs(self, run)
-        return [replace(first, **bad) if run.run_id == WORLD.runs[0].run_id else first, *others]
-
-    monkeypatch.setattr(GitHub, "jobs", with_a_bad_one)
+    github.faults.add(Fault(kind=kind, on="jobs", times=None, count=1))
     result = ingest(settings)
     assert result.success, said(result)
     assert sum(landed(settings).values()) == documents
     whys = [why for hour in HOURS for why in set_aside(settings, hour).values()]
-    assert named in whys if named else not whys
+    assert [named in why for why in whys] == [True] * (len(WORLD.runs) if named else 0)

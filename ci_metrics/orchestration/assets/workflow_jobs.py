@@ -6,23 +6,21 @@ What belongs here: deciding which attempts to ask for. Does not: logs.
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar
 
 import dagster as dg
 
-from ci_metrics.errors import AuthenticationError, CiMetricsError, ContractError, IncompleteError
+from ci_metrics.errors import AuthenticationError, CiMetricsError, IncompleteError
 from ci_metrics.github import GitHub, RequestCount
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
 from ci_metrics.orchestration.hours import Outcome
-from ci_metrics.orchestration.judged_job import with_annotations
 from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
-from ci_metrics.orchestration.row_limits import within_limits
 from ci_metrics.orchestration.store import HourStore
 
 T = TypeVar("T")
@@ -147,14 +145,8 @@ def _try_fetch(github: GitHub, run: Run) -> FetchedJobs:
         annotations = _as_found(lambda: github.annotations(run.repo, run, finished), short)
     except CiMetricsError as error:
         return FetchedJobs(error=error, failures={name: f"{type(error).__name__}: {error}"})
-    jobs: list[Job] = []
-    failures = {name: "; ".join(short)} if short else {}
-    for job in fetched:
-        try:
-            jobs.append(within_limits(with_annotations(job, annotations.get(job.job_id, ()))))
-        except ContractError as error:
-            failures[f"job {job.job_id} attempt {job.run_attempt}"] = str(error)
-    return FetchedJobs(jobs=jobs, failures=failures)
+    jobs = [replace(job, annotations=tuple(annotations.get(job.job_id, ()))) for job in fetched]
+    return FetchedJobs(jobs=jobs, failures={name: "; ".join(short)} if short else {})
 
 
 def _as_found(ask: Callable[[], T], short: list[str]) -> T:

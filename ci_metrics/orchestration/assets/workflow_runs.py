@@ -20,7 +20,6 @@ from ci_metrics.orchestration.partition_loop import announce_classifier, each_ho
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.partitions import HOUR, hour_start
 from ci_metrics.orchestration.parts import GitHubPart, HoursPart, JudgePart
-from ci_metrics.orchestration.row_limits import within_limits
 
 NAME = "workflow_runs"
 
@@ -127,7 +126,7 @@ def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, i
                 except IncompleteError as error:
                     found = error.found
                     failures[f"run {latest.run_id}"] = str(error)
-                runs += [within_limits(run) for run in found]
+                runs += found
             except (TransientError, AuthenticationError):
                 raise  # the next run would fare no better
             except CiMetricsError as error:
