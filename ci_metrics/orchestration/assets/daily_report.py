@@ -26,19 +26,24 @@ DAYS = 7
 DAY_FORMAT = "%Y-%m-%d"
 
 
-def daily_partitions(start: datetime) -> dg.DailyPartitionsDefinition:
-    """UTC days from the day of `start` on."""
-    return dg.DailyPartitionsDefinition(start_date=start.strftime(DAY_FORMAT), timezone="UTC", fmt=DAY_FORMAT)
+def daily_partitions(start: datetime, end: datetime | None = None) -> dg.DailyPartitionsDefinition:
+    """UTC days from the day of `start` on, to `end` where there is one."""
+    return dg.DailyPartitionsDefinition(
+        start_date=start.strftime(DAY_FORMAT),
+        end_date=end.strftime(DAY_FORMAT) if end else None,
+        timezone="UTC",
+        fmt=DAY_FORMAT,
+    )
 
 
-def build(start: datetime, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """The asset on days from `start` on; `upstream` is the hourly asset
-    that writes the documents.
+def build(start: datetime, end: datetime | None, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The asset on the days from `start` to `end`; `upstream` is the hourly asset that writes the
+    documents.
     """
 
     @partitioned_asset(
         NAME,
-        daily_partitions(start),
+        daily_partitions(start, end),
         upstream=upstream,
         group="history",
         kinds={"html"},
