@@ -13,13 +13,14 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import dagster as dg
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from sqlalchemy import create_engine
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool
 
 #: Dagster's setting: so many events are handed over at once.
@@ -63,12 +64,16 @@ class _Batch:
 
     def connection(self, address: str) -> Connection:
         if address not in self._connections:
-            engine = create_engine(address, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
-            self._opened.callback(engine.dispose)
-            connection = self._opened.enter_context(engine.connect())
+            connection = self._opened.enter_context(_engine(address).connect())
             self._opened.enter_context(connection.begin())
             self._connections[address] = connection
         return self._connections[address]
+
+
+@lru_cache(maxsize=8)
+def _engine(address: str) -> Engine:
+    """Kept for its compiled statements; it keeps no connection."""
+    return create_engine(address, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
 
 
 def write_in_batches(instance: dg.DagsterInstance) -> None:
