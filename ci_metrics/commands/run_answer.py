@@ -13,11 +13,13 @@ from rich.markup import escape
 
 from ci_metrics.commands.terminal import terminal_text
 from ci_metrics.orchestration.summary import Summary
-from ci_metrics.report.readable import minutes, percent, readable_number
+from ci_metrics.report.readable import cut, minutes, percent, readable_number
 from ci_metrics.settings import Settings
 
+#: Characters of a quoted line.
+_QUOTE = 90
 #: Causes that are shown: fewer beside the story's sentences.
-_CAUSES, _BESIDE_A_STORY = 5, 3
+_CAUSES, _BESIDE_A_STORY = 5, 2
 
 
 def show_answer(
@@ -26,7 +28,7 @@ def show_answer(
     """Print what a person wants to know, and (when the run is `done`) what to type next."""
     console = Console(highlight=False)
     for line in answer_lines(summary, first, last):
-        console.print(line, no_wrap=True, overflow="ellipsis")
+        console.print(line, soft_wrap=True)
     unchanged = summary.documents - summary.written
     spent = f"; the model's verdicts cost ${summary.cost_usd:.4f} in all" if summary.cost_usd else ""
     console.print(
@@ -46,7 +48,7 @@ def show_answer(
 
 
 def answer_lines(summary: Summary, first: str, last: str) -> Iterator[str]:
-    """The lines, with Rich's markup; each is cut at the terminal's width."""
+    """The lines, with Rich's markup; quotes are cut."""
     yield (
         f"\n{readable_number(summary.runs)} runs, {readable_number(summary.jobs)} jobs, {first} to {last} UTC "
         f"({summary.hours} hours)"
@@ -63,7 +65,7 @@ def answer_lines(summary: Summary, first: str, last: str) -> Iterator[str]:
         yield f"{escape(terminal_text(repo))}: no run in these hours; {when}"
     yield from (escape(terminal_text(sentence)) for sentence in summary.story)
     for failed in summary.few:
-        yield f"❌ {escape(terminal_text(failed))}"
+        yield f"❌ {escape(cut(terminal_text(failed), 2 * _QUOTE))}"
     if not summary.few:
         yield from _causes(summary)
     for what, why in summary.problems.items():
@@ -90,7 +92,7 @@ def _causes(summary: Summary) -> Iterator[str]:
     if kinds or other:
         yield f"By kind: {', '.join([*kinds, *other])}"
     for cause in summary.causes[: _BESIDE_A_STORY if summary.story else _CAUSES]:
-        quote = escape(" ".join(terminal_text(cause.quote).split()))
+        quote = escape(cut(" ".join(terminal_text(cause.quote).split()), _QUOTE))
         yield f"{cause.jobs:>5} × {cause.error_type:<22} {quote}"
 
 

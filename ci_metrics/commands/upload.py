@@ -21,6 +21,7 @@ from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.run_answer import show_answer
 from ci_metrics.commands.sample_mode import serve_sample
 from ci_metrics.errors import CiMetricsError, ContractError, SettingsError
+from ci_metrics.models import Run
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, REPORT
 from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start, hours_between, last_closed_hour
@@ -28,6 +29,7 @@ from ci_metrics.orchestration.parts import OnHour, classifier_in_words, open_par
 from ci_metrics.orchestration.run_messages import classification_enabled
 from ci_metrics.orchestration.stale_hours import changed_hours
 from ci_metrics.orchestration.summary import Summary, summarise
+from ci_metrics.sample import dates as sample
 from ci_metrics.settings import Settings, load_settings
 
 
@@ -65,17 +67,21 @@ def upload(
     talk = Talk(quiet=quiet or json_, verbose=verbose, as_json=json_)
     if not settings.is_sample:
         return run(settings, *_hours(settings, from_, to), talk)
-    with serve_sample(settings) as (sample, first, last):
-        first, last = checked_hours(settings, from_ or first, to or last)
+    with serve_sample(settings) as (served, first, last):
+        first, last = checked_hours(served, from_ or first, to or last)
         if not talk.quiet:
-            print(f"No REPO is set, so this is the sample GitHub: {', '.join(sample.repo)}, {first} to {last}.")
-        return run(sample, first, last, talk, asked=bool(from_ or to))
+            print(f"No REPO is set, so this is the sample GitHub: {', '.join(served.repo)}, {first} to {last}.")
+        return run(served, first, last, talk, asked=bool(from_ or to))
 
 
 #: How a run ends: all that is there by now landed; something was not to be had and is named; an
 #: hour could not be done.
 End = Literal["complete", "unfinished", "failed"]
 EXIT_CODES: dict[End, int] = {"complete": 0, "failed": 1, "unfinished": 3}
+
+
+#: Repositories that are asked when they ran last: a request each.
+_MOST_QUIET = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,6 +103,12 @@ def checked_hours(settings: Settings, first: str, last: str) -> tuple[str, str]:
     """The same hours. Raises SettingsError when one is no hour, has not closed, or
     there is nothing between them.
     """
+    if settings.is_sample:
+        begins, ends = hour_key(sample.START), last_closed_hour(sample.END)
+        for option, key in (("--from", first), ("--to", last)):
+            if not begins <= hour_key(_start(option, key)) <= ends:
+                seen = f"{key} is no hour of the sample"
+                raise SettingsError(option, seen, f"Choose one from {begins} to {ends}, or set REPO and GITHUB_TOKEN")
     if _start("--from", first) < settings.partitions_start:
         seen = f"{first} lies before PARTITIONS_START, {hour_key(settings.partitions_start)}"
         raise SettingsError("--from", seen, "Set PARTITIONS_START to an earlier hour")
@@ -150,6 +162,8 @@ def run(settings: Settings, first: str, last: str, talk: Talk, *, asked: bool = 
     succeeded = result is None or result.success
     seconds = time.monotonic() - began
     summary = _summary(settings, hours, since, must=succeeded)
+    if summary and succeeded and not settings.is_sample:
+        summary = dataclasses.replace(summary, quiet_repositories=quiet_repositories(settings, hours))
     ended = ended_as(summary, succeeded=succeeded)
     if talk.as_json:
         known = dataclasses.asdict(summary) if summary else {}
@@ -165,6 +179,19 @@ def _changed_hours(settings: Settings, hours: list[str]) -> list[str]:
     with open_parts(settings) as parts:
         in_force = (parts.judge.extractor_version, parts.judge.classifier_version)
         return changed_hours(parts.hours.store, parts.index.documents, in_force, hours)
+
+
+def quiet_repositories(settings: Settings, hours: list[str]) -> dict[str, str]:
+    """The repositories without a run in these hours, and when each ran last."""
+    found: dict[str, str] = {}
+    with open_parts(settings) as parts:
+        ran = {run.repo for hour in hours for run in parts.hours.store.read_or_none("workflow_runs", hour, Run)}
+        for repo in [repo for repo in settings.repo if repo not in ran][:_MOST_QUIET]:
+            with contextlib.suppress(CiMetricsError):  # what GitHub refuses is named among the problems already
+                last = parts.github.client.last_run(repo)
+                when = f"the last one was created {last.created_at:%Y-%m-%d %H:%M} UTC" if last else "it never had one"
+                found[repo] = when
+    return found
 
 
 def ended_as(summary: Summary | None, *, succeeded: bool) -> End:
