@@ -99,6 +99,7 @@ def test_a_days_report_is_told_in_dagster_and_opens_in_a_browser(ingested: Inges
     assert "<html" in page.text
     assert f"{metadata['failed_jobs']} of " in metadata["summary"].value
     assert "| failures | type | lost | what |" in metadata["summary"].value
+    assert len(metadata["summary"].value) < 1000, "of longer ones Dagster shows only a button"
     lines = what_to_open(ingested.settings, "http://127.0.0.1:3007")
     assert f"http://127.0.0.1:3007{link[1]}" in lines[-1]
     assert any(line.endswith("/assets/classifications?view=partitions&partition=2026-03-02T23") for line in lines)

@@ -19,7 +19,7 @@ from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart
 from ci_metrics.report.page import Report, build_report, render_page
-from ci_metrics.report.readable import minutes, percent, readable_number
+from ci_metrics.report.readable import cut, minutes, percent, readable_number
 
 NAME = "daily_report"
 
@@ -28,8 +28,9 @@ DAYS = 7
 
 DAY_FORMAT = "%Y-%m-%d"
 
-#: Causes that the summary in Dagster names; the page has all.
-MOST_CAUSES = 10
+#: Causes that the summary in Dagster names, and characters of each; the page has all. Of markdown
+#: with a thousand characters or more Dagster shows only a button.
+MOST_CAUSES, MOST_WORDS = 5, 80
 
 
 def daily_partitions(start: datetime, end: datetime | None = None) -> dg.DailyPartitionsDefinition:
@@ -114,7 +115,7 @@ def _causes(made: Report) -> list[str]:
             "failures": cause.group.count,
             "type": cause.group.error_type or "not classified",
             "lost": minutes(cause.group.lost_minutes * 60),
-            "what": cause.group.headline,
+            "what": cut(cause.group.headline, MOST_WORDS),
         }
         for cause in made.causes[:MOST_CAUSES]
     ]
