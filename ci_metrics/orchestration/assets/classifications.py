@@ -98,16 +98,16 @@ def judge_hour(hours: HoursPart, judge: JudgePart, hour: str, only: Only | None 
         "failed_jobs": len(rows),
         "unknown_share": round(states["unknown"] / len(rows), 4) if rows else 0.0,
         **({"mean_confidence": round(sum(sure) / len(sure), 4)} if sure else {}),
-        **{f"failed/{name}": types[name] for name in judge.taxonomy.names},
-        "classifier_version": version,
-        "by_state": plot(states),
+        "verdicts": verdict_table(hours, hour, rows),
         "by_category": plot(types),
+        "by_state": plot(states),
         "by_source": plot(Counter(verdict.source for verdict in roots)),
         **usage_metadata(paid_now, total_usage(rows)),
         "changed": markdown_table(
             [{"from": a, "to": b, "jobs": n} for (a, b), n in sorted(moved.items())], ("from", "to", "jobs")
         ),
-        "verdicts": verdict_table(hours, hour, rows),
+        "classifier_version": version,
+        **{f"failed/{name}": types[name] for name in judge.taxonomy.names},
     }
 
 
