@@ -110,7 +110,7 @@ def _taken(host: str, port: int) -> bool:
 
 def dagster_commands(host: str, port: int) -> list[list[str]]:
     """The command lines of Dagster's daemon and of its webserver, both quiet."""
-    workspace, quiet = ["-w", str(WORKSPACE_YAML)], ["--code-server-log-level", "warning"]
+    workspace, quiet = ["-w", str(WORKSPACE_YAML)], ["--code-server-log-level", "error"]
     daemon = [sys.executable, "-m", "dagster._daemon", "run", "--log-level", "error"]
     web = [sys.executable, "-m", "ci_metrics.commands.webserver", "-h", host, "-p", str(port)]
     return [[*daemon, *quiet, *workspace], [*web, "--dagster-log-level", "warning", *quiet, *workspace]]
