@@ -784,7 +784,6 @@ LOOKALIKES = (
     "cookie: banner dismissed after 365 days",
     "Set-Cookie: lang=en; Path=/; SameSite=Lax",
     "x-functions-key: required",
-    "error: unexpected token {hex40}",
     "invalid token: expected-semicolon-after-statement",
     "The secret for user-service is production-deployment-config",
     "cancellation token cancellation-token-source-1 was disposed",
