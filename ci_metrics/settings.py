@@ -263,9 +263,10 @@ class Settings(BaseSettings):
         if self.repo and not has_auth:
             seen = f"not set, while REPO is {','.join(self.repo)}"
             raise _WrongError("GITHUB_TOKEN", seen, "Set GITHUB_TOKEN or the GITHUB_APP_ settings")
-        if has_auth and not self.repo:
+        # A token alone says nothing: most developers' shells have one.
+        if self.github_app_id is not None and not self.repo:
             advice = "Set REPO=owner/name, several separated by commas"
-            raise _WrongError("REPO", "not set, while there are GitHub credentials", advice)
+            raise _WrongError("REPO", "not set, while there is a GitHub App", advice)
         address = self.api_base_url or ""
         if address.startswith("http:") and not is_loopback(address) and not self.allow_plain_http:
             seen = f"“{mask_url(address)}” is not encrypted: the key and the logs could be read on the way"

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import BinaryIO, cast
 
-from ci_metrics.errors import ContractError, NotFoundError, SettingsError
+from ci_metrics.errors import ContractError, IncompleteError, NotFoundError, SettingsError
 from ci_metrics.history.job_reference import JobReference
 from ci_metrics.index.base import Document
 from ci_metrics.index.documents import Provenance, job_document
@@ -154,11 +154,32 @@ def fetch_job(ci: Parts, reference: JobReference, *, why: bool = False) -> tuple
     repo = _repo(ci, reference)
     job = ci.github.client.job(repo, int(reference.job_id))
     run = ci.github.client.attempt(repo, job.run_id, job.run_attempt)
-    annotations = ci.github.client.annotations(repo, run, [job] if job.finished else [])
+    document, details = judge_fetched(ci, run, job, why=why)
+    return run, document, details
+
+
+def fetch_run(ci: Parts, repo: str, run_id: int, attempt: int | None = None) -> tuple[Run, list[Job]]:
+    """One attempt of a run (None: the latest) from GitHub, and the jobs that it ran itself. Raises
+    NotFoundError, and what the GitHub client raises otherwise.
+    """
+    client = ci.github.client
+    run = client.run(repo, run_id) if attempt is None else client.attempt(repo, run_id, attempt)
+    return run, client.jobs(run)
+
+
+def judge_fetched(ci: Parts, run: Run, job: Job, *, why: bool = False) -> tuple[Document, Details]:
+    """The document of a job that was just fetched, its annotations and its log fetched and judged;
+    nothing is stored.
+    """
+    repo = job.repo
+    try:
+        annotations = ci.github.client.annotations(repo, run, [job] if job.finished else [])
+    except IncompleteError as error:  # those that came are enough for a look
+        annotations = error.found
     job = replace(job, annotations=tuple(annotations.get(job.job_id, ())))
     provenance = Provenance(partition=hour_key(run.created_at), dagster_run_id="")
     if not job.failed:
-        return run, job_document(run, job, None, provenance), Details()
+        return job_document(run, job, None, provenance), Details()
     with tempfile.TemporaryFile() as file:
         kept: BinaryIO = cast(BinaryIO, file)
         log = ci.github.client.download_log(job, lambda part: _write(kept, part), ci.settings.max_log_bytes)
@@ -176,12 +197,12 @@ def fetch_job(ci: Parts, reference: JobReference, *, why: bool = False) -> tuple
             log_state=log.state,
         )
         if log.state != "stored":
-            return run, document, replace(details, why_no_context=_no_log(log))
+            return document, replace(details, why_no_context=_no_log(log))
         kept.seek(0)
         context = lines_around(kept, _quoted(document, details.verdict))
         kept.seek(0)
         account = _account(ci, job, kept) if why else None
-    return run, document, replace(details, context=context, account=account)
+    return document, replace(details, context=context, account=account)
 
 
 def lines_around(log: BinaryIO, numbers: Collection[int]) -> tuple[LogLine, ...]:
