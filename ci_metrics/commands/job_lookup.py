@@ -19,8 +19,16 @@ from ci_metrics.history.flaky_flags import flag_rules
 from ci_metrics.history.job_reference import JobReference, RunReference, find_job
 from ci_metrics.history.metrics import GATE
 from ci_metrics.index.base import Document
-from ci_metrics.models import Job
-from ci_metrics.orchestration.job_details import account_of, fetch_job, fetch_run, judge_fetched, stored_details
+from ci_metrics.models import Job, LogLine
+from ci_metrics.orchestration.job_details import (
+    account_of,
+    fetch_job,
+    fetch_run,
+    fetched_window,
+    judge_fetched,
+    stored_details,
+    stored_window,
+)
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.report.explanation import Explanation, explain_job
@@ -74,6 +82,18 @@ def explained_run(settings: Settings, reference: RunReference) -> RunExplanation
         if found is None:
             raise
         return found  # what there is, said to be unfinished
+
+
+def shown_lines(settings: Settings, reference: JobReference, first: int, last: int) -> tuple[LogLine, ...]:
+    """Lines of a job's log, masked: stored, or fetched where the job was never ingested. Raises as
+    `explained_job`.
+    """
+    with parts_for_a_look(settings) as ci:
+        document = find_job(ci.index.documents, reference)
+        if document is not None:
+            return stored_window(ci.hours.store, document, first, last)
+    with _with_github(settings, reference, f"job {reference.job_id}") as (_, ci):
+        return fetched_window(ci, reference, first, last)
 
 
 def _ingested(ci: Parts, document: Document, *, why: bool) -> Explanation:

@@ -36,6 +36,9 @@ from ci_metrics.verdicts.reuse import StoredVerdict, VerdictStore
 #: Lines shown before and after a quoted one.
 AROUND = 4
 
+#: Lines before and after those asked for that are masked with them: a private key has some fifty.
+MASKED_AROUND = 300
+
 
 class ReadOnlyVerdicts:
     """A `VerdictStore` that gives what is kept and keeps nothing: for a look
@@ -210,6 +213,42 @@ def lines_around(log: BinaryIO, numbers: Collection[int]) -> tuple[LogLine, ...]
     if not numbers:
         return ()
     wanted = {near for number in numbers for near in range(number - AROUND, number + AROUND + 1)}
+    return _masked(log, wanted)
+
+
+def log_window(log: BinaryIO, first: int, last: int) -> tuple[LogLine, ...]:
+    """The lines `first` to `last` of a raw log, cleaned and redacted; what a secret among them
+    begins or ends with may lie outside.
+    """
+    wanted = range(max(1, first - MASKED_AROUND), last + MASKED_AROUND + 1)
+    return tuple(line for line in _masked(log, wanted) if first <= line.number <= last)
+
+
+def stored_window(store: HourStore, document: Document, first: int, last: int) -> tuple[LogLine, ...]:
+    """The same of a stored job's log. Raises NotFoundError when its files are not here."""
+    hour = str(document.body.get("s_partition") or "")
+    key = (int(document.body["s_job_id"]), int(document.body["l_run_attempt"]))
+    found = next((r for r in store.read_or_none("extracted_errors", hour, JobExtraction) if r.key == key), None)
+    if found is None or found.log.state != "stored":
+        why = f"the files of hour {hour} are not here ({store.root})" if found is None else _no_log(found.log)
+        raise NotFoundError(f"{document.id} has no log to show: {why}")
+    with store.open_log(hour, found.log.path) as source:
+        return log_window(cast(BinaryIO, source), first, last)
+
+
+def fetched_window(ci: Parts, reference: JobReference, first: int, last: int) -> tuple[LogLine, ...]:
+    """The same of a job's log at GitHub. Raises as `fetch_job`."""
+    job = ci.github.client.job(_repo(ci, reference), int(reference.job_id))
+    with tempfile.TemporaryFile() as file:
+        kept: BinaryIO = cast(BinaryIO, file)
+        log = ci.github.client.download_log(job, lambda part: _write(kept, part), ci.settings.max_log_bytes)
+        if log.state != "stored":
+            raise NotFoundError(f"job {job.job_id} has no log to show: {_no_log(log)}")
+        kept.seek(0)
+        return log_window(kept, first, last)
+
+
+def _masked(log: BinaryIO, wanted: Collection[int]) -> tuple[LogLine, ...]:
     last = max(wanted)
     found: list[tuple[int, str]] = []
     for number, raw in enumerate(_raw_lines(log), start=1):
@@ -217,6 +256,8 @@ def lines_around(log: BinaryIO, numbers: Collection[int]) -> tuple[LogLine, ...]
             found.append((number, text_of(raw)))
         if number >= last:
             break
+    if not found:
+        return ()
     # Together, because a secret may span lines; a line break within a line would shift the numbers.
     masked, _ = redact("\n".join(text.replace("\n", " ") for _, text in found))
     return tuple(LogLine(number, text) for (number, _), text in zip(found, masked.split("\n"), strict=True))
