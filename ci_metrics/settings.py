@@ -36,6 +36,7 @@ SECRETS = frozenset(
         "opensearch_password",
         "pr_comment_token",
         "alert_webhook_url",
+        "otel_exporter_otlp_headers",
     }
 )
 
@@ -134,6 +135,8 @@ class Settings(BaseSettings):
     enable_pr_comments: Truth = False
     pr_comment_token: SecretStr | None = None
     alert_webhook_url: SecretStr | None = None
+    otel_exporter_otlp_endpoint: str | None = None  # a collector; spans go to its /v1/traces
+    otel_exporter_otlp_headers: SecretStr | None = None  # name=value,name=value
 
     _environ: ClassVar[Mapping[str, str] | None] = None
 
@@ -182,7 +185,7 @@ class Settings(BaseSettings):
                 raise _WrongError("OPENSEARCH_HOSTS", f"“{mask_url(host)}” is not a host's address", advice)
         return hosts
 
-    @field_validator("github_api_url", "api_base_url", mode="after")
+    @field_validator("github_api_url", "api_base_url", "otel_exporter_otlp_endpoint", mode="after")
     @classmethod
     def _http_url(cls, value: str | None, info: Any) -> str | None:
         if value is None:

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ci_metrics.addresses import mask_url
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import serve_sample
 from ci_metrics.commands.terminal import terminal_text
@@ -27,8 +28,9 @@ from ci_metrics.errors import CiMetricsError, ContractError, SettingsError
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start, hours_between, last_closed_hour
-from ci_metrics.orchestration.parts import OnHour, open_parts, say_nothing
+from ci_metrics.orchestration.parts import HoursPart, OnHour, open_parts, say_nothing
 from ci_metrics.orchestration.summary import Summary, summarise
+from ci_metrics.orchestration.trace_spans import changed, send_spans
 from ci_metrics.report.readable import minutes, percent, readable_number
 from ci_metrics.settings import Settings, load_settings
 
@@ -126,6 +128,7 @@ def run(settings: Settings, first: str, last: str, talk: Talk) -> int:
         result = run_hours(
             settings, instance, INGEST, first, last, quiet=talk.quiet, verbose=talk.verbose, on_hour=_progress(talk)
         )
+    _send_spans(settings, hours_between(first, last), quiet=talk.quiet)
     seconds = time.monotonic() - began
     summary = _summary(settings, hours_between(first, last), since, must=result.success)
     ended = ended_as(summary, succeeded=result.success)
@@ -137,6 +140,20 @@ def run(settings: Settings, first: str, last: str, talk: Talk) -> int:
     if ended == "failed":
         print(f"ci-metrics: the run failed: {failure_words(result)}", file=sys.stderr)
     return EXIT_CODES[ended]
+
+
+def _send_spans(settings: Settings, hours: list[str], *, quiet: bool) -> None:
+    """Tell the collector that the settings name; one that is down is said, and changes nothing."""
+    if settings.otel_exporter_otlp_endpoint is None:
+        return
+    try:
+        part = HoursPart(settings)
+        sent = send_spans(part, changed(part.store, hours))
+    except CiMetricsError as error:
+        print(f"⚠️ Spans: {error}", file=sys.stderr)
+    else:
+        if not quiet:
+            print(f"Sent {sent} spans to {mask_url(settings.otel_exporter_otlp_endpoint)}.")
 
 
 def ended_as(summary: Summary | None, *, succeeded: bool) -> End:
