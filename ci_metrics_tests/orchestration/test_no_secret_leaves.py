@@ -35,6 +35,7 @@ from ci_metrics.settings import Settings, load_settings
 from ci_metrics_tests.github.worlds import REPO, START
 from ci_metrics_tests.llm.model_server import KEY, ModelServer
 from ci_metrics_tests.orchestration.leaking_world import PULL, LeakingGitHub, by_place, probe
+from ci_metrics_tests.orchestration.test_trace_spans import Receiver
 from ci_metrics_tests.redaction.leaks import COMMON, LEAKS
 from ci_metrics_tests.redaction.test_masking import PIECE
 
@@ -131,6 +132,7 @@ def every_command(settings: Settings, logs: Path, note: str) -> Iterator[tuple[s
         yield "explain", said("explain", str(job), *(("--why", "--json") if number % 4 == 0 else ("--json",)))
         if number % 8 == 0:
             yield "explain", said("explain", str(job), "--why")
+            yield "summary", said("explain", str(job), "--markdown")
     yield "report", said("report", "--out", str(logs / "report.html"))
     yield "report", (logs / "report.html").read_bytes()
     yield "comment", said("pr-comment", "--repo", REPO, "--pr", str(PULL), "--dry-run")
@@ -141,6 +143,7 @@ def every_command(settings: Settings, logs: Path, note: str) -> Iterator[tuple[s
     yield "classify", said("classify", "--json", *files)
     yield "classify", said("classify", "--why", *files[:8])
     yield "classify", said("classify", "--show-request", *files)
+    yield "summary", said("classify", "--markdown", *files)
     yield "extract", said("extract", "--json", *files)
     yield "extract", said("extract", *files[:8])
 
@@ -184,9 +187,10 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     with (
         SampleGitHub(made) as server,
         ModelServer(answer=leaking.answer) as model,
+        Receiver() as collector,
         pytest.MonkeyPatch.context() as patch,
     ):
-        given = settings_of(server, model, home)
+        given = {**settings_of(server, model, home), "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
         for name in Settings.model_fields:
             patch.delenv(name.upper(), raising=False)
         for name, value in given.items():
@@ -200,6 +204,8 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
         sinks = {"upload": done.stdout + done.stderr}
         for sink, text in every_command(load_settings(given), logs, leaking.note()):
             sinks[sink] = sinks.get(sink, b"") + b"\n" + text
+        sinks["spans"] = b"\n".join(span.SerializeToString() for span in collector.spans)
+        assert sinks["spans"], "no span was sent"
         sinks["prompts"] = json.dumps([r["body"] for r in model.requests], ensure_ascii=False).encode()
         raw = b""
         for path in sorted(p for p in home.rglob("*") if p.is_file()):
