@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 import dagster as dg
 from cyclopts import Parameter
 
+from ci_metrics.addresses import mask_url
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.run_answer import show_answer
 from ci_metrics.commands.sample_mode import serve_sample
@@ -25,10 +26,11 @@ from ci_metrics.models import Run
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, REPORT
 from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start, hours_between, last_closed_hour
-from ci_metrics.orchestration.parts import OnHour, classifier_in_words, open_parts, say_nothing
+from ci_metrics.orchestration.parts import HoursPart, OnHour, classifier_in_words, open_parts, say_nothing
 from ci_metrics.orchestration.run_messages import classification_enabled
 from ci_metrics.orchestration.stale_hours import changed_hours
 from ci_metrics.orchestration.summary import Summary, summarise
+from ci_metrics.orchestration.trace_spans import changed, send_spans
 from ci_metrics.sample import dates as sample
 from ci_metrics.settings import Settings, load_settings
 
@@ -160,6 +162,7 @@ def run(settings: Settings, first: str, last: str, talk: Talk, *, asked: bool = 
                 day = due[-1].partition("T")[0]
                 run_hours(settings, instance, REPORT, day, day, quiet=True)
     succeeded = result is None or result.success
+    _send_spans(settings, due, quiet=talk.quiet)
     seconds = time.monotonic() - began
     summary = _summary(settings, hours, since, must=succeeded)
     if summary and succeeded and not settings.is_sample:
@@ -192,6 +195,20 @@ def quiet_repositories(settings: Settings, hours: list[str]) -> dict[str, str]:
                 when = f"the last one was created {last.created_at:%Y-%m-%d %H:%M} UTC" if last else "it never had one"
                 found[repo] = when
     return found
+
+
+def _send_spans(settings: Settings, hours: list[str], *, quiet: bool) -> None:
+    """Tell the collector that the settings name; one that is down is said, and changes nothing."""
+    if settings.otel_exporter_otlp_endpoint is None:
+        return
+    try:
+        part = HoursPart(settings)
+        sent = send_spans(part, changed(part.store, hours))
+    except CiMetricsError as error:
+        print(f"⚠️ Spans: {error}", file=sys.stderr)
+    else:
+        if not quiet:
+            print(f"Sent {sent} spans to {mask_url(settings.otel_exporter_otlp_endpoint)}.")
 
 
 def ended_as(summary: Summary | None, *, succeeded: bool) -> End:

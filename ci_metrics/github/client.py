@@ -138,6 +138,11 @@ class GitHub:
         shape = Shape(WorkflowJob, repo, misplaced=lambda job: _another("job", job.id, job_id))
         return self._transport.one("job", f"/repos/{repo}/actions/jobs/{job_id}", shape).record(repo)
 
+    def run(self, repo: str, run_id: int) -> Run:
+        """The latest attempt of a run; one request. Raises NotFoundError."""
+        shape = Shape(WorkflowRun, repo, misplaced=lambda run: _another("run", run.id, run_id))
+        return self._transport.one("run", f"/repos/{repo}/actions/runs/{run_id}", shape).record(repo)
+
     def attempt(self, repo: str, run_id: int, number: int) -> Run:
         """One attempt of a run; one request. Raises NotFoundError."""
         path = f"/repos/{repo}/actions/runs/{run_id}/attempts/{number}"
