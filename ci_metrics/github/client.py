@@ -278,6 +278,11 @@ class GitHub:
         """
         return passing_runs.last_passing_jobs(self._transport, repo, workflow_id, before, branch)
 
+    def last_run(self, repo: str) -> Run | None:
+        """The newest run of a repository; None when it never had one."""
+        page = self._transport.get("runs", f"/repos/{repo}/actions/runs", run_search.run_shape(repo), {"per_page": 1})
+        return next((run.record(repo) for run in page.items), None)
+
     def rate_limit(self) -> RateLimit | None:
         """The token's quota (asking is free); None where there is none, as on many
         GitHub Enterprise servers.

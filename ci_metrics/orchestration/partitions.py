@@ -23,11 +23,18 @@ HOUR = timedelta(hours=1)
 HOURS_PER_RUN = 24
 
 
-def hourly_partitions(start: datetime) -> dg.HourlyPartitionsDefinition:
-    """The partition set from `start` (a full UTC hour) to the last closed hour."""
+def hourly_partitions(start: datetime, end: datetime | None = None) -> dg.HourlyPartitionsDefinition:
+    """The partition set from `start` (a full UTC hour) to the last closed hour, or to `end`, where
+    nothing happens any more.
+    """
     import dagster as dg  # takes a second, which commands that only name hours can do without
 
-    return dg.HourlyPartitionsDefinition(start_date=start.strftime(KEY_FORMAT), timezone="UTC", fmt=KEY_FORMAT)
+    return dg.HourlyPartitionsDefinition(
+        start_date=start.strftime(KEY_FORMAT),
+        end_date=end.strftime(KEY_FORMAT) if end else None,
+        timezone="UTC",
+        fmt=KEY_FORMAT,
+    )
 
 
 def backfill_policy() -> dg.BackfillPolicy:
