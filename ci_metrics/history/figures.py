@@ -41,7 +41,6 @@ class Bucket:
     lost: float = 0
     cost: float = 0
     by_type: Counter[str] = field(default_factory=Counter)
-    by_group: Counter[str] = field(default_factory=Counter)
 
     @property
     def rate(self) -> float | None:
@@ -225,8 +224,6 @@ class _Count:
 
     def _add_failure(self, failure: Failure, bucket: Bucket) -> None:
         bucket.by_type[failure.type or failure.state] += 1
-        if failure.group:
-            bucket.by_group[failure.group] += 1
         if failure.type:
             self.types.setdefault(failure.type, Row(failure.type)).failed += 1
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from ci_metrics.index.embedded import EmbeddedIndex
@@ -126,40 +127,190 @@ def test_text_and_charts_have_enough_contrast(browser: Browser, pages: dict[str,
     context.close()
 
 
-def test_a_number_leads_to_its_failures_and_back(browser: Browser, pages: dict[str, Path]) -> None:
-    context = browser.new_context(**VIEWS["desk"])
-    page = _Watched(context.new_page(), pages["month"]).page
-    rows = page.locator("#failure-list > li:visible")
-    every = page.locator("#failure-list > li").count()
-    assert rows.count() == 25 < every
-    page.get_by_role("button", name=f"Show all {every}").click()
-    assert rows.count() == every
-    link = page.locator("#categories a[data-filter='type=timeout']")
-    expected = int(link.inner_text())
-    link.click()
-    assert rows.count() == expected
-    assert page.url.endswith("#failures?type=timeout")
-    assert f"{expected} of {every} shown" in page.locator("#failure-note").inner_text()
-    page.get_by_label("Filter the failures by words").fill("checkout soak")
-    assert 0 < rows.count() < expected
-    page.get_by_role("button", name="Show all", exact=True).click()
-    assert rows.count() == every
-    page.reload()
-    page.goto(pages["month"].as_uri() + "#failures?type=timeout")
-    page.reload()
-    assert rows.count() == expected
+@pytest.mark.parametrize("name", ["month", "hostile"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing(browser: Browser, pages: dict[str, Path], view: str, name: str) -> None:
+    context = browser.new_context(**VIEWS[view], bypass_csp=True)  # axe is a script that the page forbids
+    page = context.new_page()
+    page.goto(pages[name].as_uri())
+    page.locator("#cause-list > li:visible summary").first.click()
+    page.evaluate("Array.from(document.querySelectorAll('details'), (each) => { each.open = true; })")
+    found = Axe().run(page).response["violations"]
+    assert [(rule["id"], rule["impact"], [node["html"] for node in rule["nodes"][:3]]) for rule in found] == []
     context.close()
 
 
-def test_a_bar_leads_to_the_failures_of_its_day(browser: Browser, pages: dict[str, Path]) -> None:
+@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("view", ["desk", "phone"])
+def test_the_tab_key_reaches_the_end_in_some_tens_of_stops(
+    browser: Browser, pages: dict[str, Path], view: str, scripts: bool
+) -> None:
+    context = browser.new_context(**VIEWS[view], java_script_enabled=scripts)
+    page = context.new_page()
+    page.goto(pages["month"].as_uri())
+    named = "a[href], button, input, select, summary, [tabindex]"
+    stops = [each for each in page.locator(named).all() if each.is_visible()]
+    assert 30 < len(stops) < 100
+    scrolled = "(e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX === 'auto'"
+    assert not any(each.evaluate(scrolled) for each in page.locator("main *:visible:not(nav ul)").all()[:400])
+    context.close()
+
+
+def test_on_a_phone_every_column_is_there_with_its_name(browser: Browser, pages: dict[str, Path]) -> None:
+    context = browser.new_context(**VIEWS["phone"])
+    page = _Watched(context.new_page(), pages["month"]).page
+    page.evaluate("Array.from(document.querySelectorAll('details'), (each) => { each.open = true; })")
+    lost = page.evaluate(
+        """() => Array.from(document.querySelectorAll("td"))
+            .filter((cell) => {
+                const box = cell.getBoundingClientRect();
+                return box.width < 1 || box.left < 0 || box.right > innerWidth + 0.5;
+            })
+            .map((cell) => cell.outerHTML)"""
+    )
+    assert lost == []
+    shown = "(cell) => getComputedStyle(cell, '::before').content"
+    for table in page.locator("main table:has(thead)").all():
+        heads = table.locator("th").all_text_contents()
+        for row in table.locator("tbody tr").all()[:3]:
+            cells = row.locator("td").all()
+            assert len(cells) == len(heads)
+            for head, cell in zip(heads, cells, strict=True):
+                if "n" in (cell.get_attribute("class") or "").split():
+                    assert head in cell.evaluate(shown)
+    assert "cell" in page.locator("#workflows").aria_snapshot()
+    context.close()
+
+
+class _Causes:
+    """The list of causes, as a person narrows and reads it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.form = page.locator("#filter")
+
+    @property
+    def failures(self) -> int:
+        """How many failures the page says are left."""
+        return int(re.split(r"\D", self._said())[0])
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """The failures left, as their rows tell them."""
+        return list(
+            self.page.evaluate(
+                """() => {
+                    const list = document.getElementById("cause-list");
+                    const values = Object.entries(JSON.parse(list.dataset.values));
+                    return Array.from(list.querySelectorAll("li.cause:not([hidden]) .failures > li:not([hidden])"), (row) => ({
+                        when: row.querySelector("time").dateTime,
+                        ...Object.fromEntries(row.dataset.v.split(" ").map((n, at) => [values[at][0], values[at][1][n]])),
+                    }));
+                }"""
+            )
+        )
+
+    def numbers(self, selector: str) -> list[str]:
+        """What stands in each cause that is shown."""
+        return self.page.locator(f"#cause-list > li:visible {selector}").all_inner_texts()
+
+    def _said(self) -> str:
+        return self.page.locator("#shown").inner_text()
+
+
+def test_filters_combine_and_the_address_keeps_them(browser: Browser, pages: dict[str, Path]) -> None:
     context = browser.new_context(**VIEWS["desk"])
     page = _Watched(context.new_page(), pages["month"]).page
+    causes = _Causes(page)
+    every = causes.failures
+    assert len(causes.rows) == every > 100
+    page.get_by_label("Repository").select_option("acme/shop")
+    shop = causes.rows
+    assert {row["repo"] for row in shop} == {"acme/shop"}
+    assert causes.failures == len(shop) < every
+    page.get_by_label("Category").select_option("timeout")
+    both = causes.rows
+    assert both == [row for row in shop if row["type"] == "timeout"] != []
+    day = both[len(both) // 2]["when"][:10]
+    page.get_by_label("From").fill(day)
+    page.get_by_label("To", exact=True).fill(f"{day}T23:59")
+    assert causes.rows == [row for row in both if row["when"][:10] == day] != []
+    assert f"repo=acme%2Fshop&type=timeout&from={day}&to={day}T23%3A59" in page.url
+    page.get_by_label("From").fill("yesterday")
+    assert page.get_by_label("From").get_attribute("aria-invalid") == "true"
+    page.get_by_label("From").fill("")
+    page.get_by_label("To", exact=True).fill("")
+    page.get_by_label("Branch").select_option("main")
+    narrowed = causes.rows
+    assert narrowed == [row for row in both if row["branch"] == "main"] != []
+    page.get_by_label("Words").fill("CHECKOUT page")
+    assert causes.rows == narrowed
+    page.get_by_label("Words").fill("no such words")
+    assert causes.failures == 0
+    page.get_by_label("Words").fill("")
+    linked = page.url
+    page.get_by_role("button", name="Show all").click()
+    assert causes.failures == every
+    again = context.new_page()
+    again.goto(linked)
+    assert _Causes(again).rows == narrowed
+    assert again.get_by_label("Branch").input_value() == "main"
+    context.close()
+
+
+def test_causes_are_sorted_as_asked_also_when_they_are_narrowed(browser: Browser, pages: dict[str, Path]) -> None:
+    context = browser.new_context(**VIEWS["phone"])
+    page = _Watched(context.new_page(), pages["month"]).page
+    causes = _Causes(page)
+    assert causes.numbers(".chip") != sorted(causes.numbers(".chip"))
+    page.get_by_label("Sort by").select_option("category")
+    assert causes.numbers(".chip") == sorted(causes.numbers(".chip"))
+    page.get_by_label("Sort by").select_option("last seen")
+    newest = page.evaluate(
+        """() => Array.from(document.querySelectorAll("li.cause"), (cause) => cause.querySelector("time").dateTime)"""
+    )
+    assert newest == sorted(newest, reverse=True)
+    page.get_by_label("Repository").select_option("acme/site")
+    page.get_by_label("Sort by").select_option("failures")
+    counts = [int(count) for count in causes.numbers(".big")]
+    assert counts == sorted(counts, reverse=True)
+    assert sum(counts) == causes.failures == len(causes.rows)
+    context.close()
+
+
+def test_every_cause_can_be_reached(browser: Browser, pages: dict[str, Path]) -> None:
+    context = browser.new_context(**VIEWS["desk"])
+    page = _Watched(context.new_page(), pages["hostile"]).page
+    shown = page.locator("#cause-list > li:visible")
+    every = page.locator("#cause-list > li").count()
+    while page.locator("#more").is_visible():
+        page.locator("#more").click()
+    assert shown.count() == every
+    for number in range(1, every + 1):
+        page.goto(f"{pages['hostile'].as_uri()}#causes?cause={number}")
+        shown.locator(f"id=cause-{number}").wait_for()
+        assert shown.count() == 1
+        assert page.locator(f"#cause-{number} .failures").is_visible()
+    context.close()
+
+
+def test_a_number_and_a_bar_lead_to_their_failures(browser: Browser, pages: dict[str, Path]) -> None:
+    context = browser.new_context(**VIEWS["desk"])
+    page = _Watched(context.new_page(), pages["month"]).page
+    causes = _Causes(page)
+    link = page.locator("#categories a[data-filter='type=timeout']")
+    expected = int(link.inner_text())
+    link.click()
+    page.wait_for_url(re.compile(r"#causes\?type=timeout$"), timeout=5_000)
+    assert causes.failures == len(causes.rows) == expected
+    assert page.get_by_label("Category").input_value() == "timeout"
     page.locator("#time section:last-child svg [data-filter]").nth(3).click()
-    page.wait_for_url(re.compile(r"#failures\?when="), timeout=5_000)
+    page.wait_for_url(re.compile(r"#causes\?from="), timeout=5_000)
     day = page.url.rpartition("=")[2]
-    rows = page.locator("#failure-list > li:visible")
-    assert rows.count() > 0
-    assert {rows.nth(place).get_attribute("data-when") for place in range(rows.count())} == {day}
+    assert {row["when"][:10] for row in causes.rows} == {day}
+    page.go_back()
+    page.wait_for_url(re.compile("type=timeout"), timeout=5_000)
+    assert {row["type"] for row in causes.rows} == {"timeout"}
     context.close()
 
 
@@ -176,7 +327,7 @@ def test_everything_has_a_name_and_a_place_for_screen_readers(browser: Browser, 
     assert headings[0] == 1
     assert all(after - before <= 1 for before, after in itertools.pairwise(headings))
     tree = page.locator("body").aria_snapshot()
-    for said in ("main", "navigation", "heading", 'img "Failure rate over time', "searchbox", "table"):
+    for said in ("main", "navigation", "heading", 'img "Failure rate over time', "searchbox", "combobox", "list", "table"):
         assert said in tree
     assert page.locator("th:not([scope])").count() == 0
     assert page.locator("html").get_attribute("lang") == "en"
@@ -191,21 +342,29 @@ def test_hostile_strings_are_text_and_run_nothing(browser: Browser, pages: dict[
     assert watched.complaints == []
     assert watched.asked == [pages["hostile"].as_uri()]
     assert "<script>window.hacked=1</script>" in page.locator("main").inner_text()
-    links = page.locator("#causes a[data-filter]")
+    causes = _Causes(page)
+    links = page.locator("#fix-first a[data-filter], #states a[data-filter], #flaky a[data-filter]")
     for place in range(links.count()):
-        expected = int(links.nth(place).inner_text())
         links.nth(place).evaluate("(link) => link.click()")
-        assert page.locator("#failure-list > li:visible").count() == expected
+        assert causes.failures > 0
+    page.get_by_label("Repository").select_option(index=1)
+    assert causes.failures > 0
     assert page.evaluate("window.hacked") is None
+    assert watched.complaints == []
     context.close()
 
 
-def test_without_scripts_all_lists_can_be_read(browser: Browser, pages: dict[str, Path]) -> None:
+def test_without_scripts_every_failure_can_be_read(browser: Browser, pages: dict[str, Path]) -> None:
     context = browser.new_context(java_script_enabled=False, **VIEWS["phone"])
     page = context.new_page()
     page.goto(pages["month"].as_uri())
-    assert page.locator("#failure-list > li:visible").count() == page.locator("#failure-list > li").count() > 100
-    assert not page.locator("#failure-words").is_visible()
+    assert not page.locator("#filter").is_visible()
+    assert not page.locator("#more").is_visible()
+    for summary in page.locator("#causes summary").all():
+        if summary.is_visible():
+            summary.click()
+    rows = page.locator("#causes .failures > li")
+    assert page.locator("#causes .failures > li:visible").count() == rows.count() > 100
     context.close()
 
 
