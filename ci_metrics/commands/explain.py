@@ -22,6 +22,7 @@ from ci_metrics.commands.index_for_a_look import IndexForALook
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import serve_sample
 from ci_metrics.commands.terminal import terminal_lines, terminal_text
+from ci_metrics.commands.ui_address import ui_address
 from ci_metrics.errors import CiMetricsError, NotFoundError, SettingsError
 from ci_metrics.history.flaky_flags import flag_rules
 from ci_metrics.history.job_reference import JobReference, find_job, read_reference
@@ -36,9 +37,6 @@ from ci_metrics.report.verdict_reasons import reasons_row as why_as_row
 from ci_metrics.report.verdict_reasons import reasons_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
 
-#: Where `ci-metrics ui` serves Dagster's pages, unless told otherwise.
-DAGSTER_URL = "http://127.0.0.1:3000"
-
 
 def explain(
     job: str,
@@ -46,7 +44,7 @@ def explain(
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
     store: Annotated[bool, Parameter(negative="")] = False,
     why: Annotated[bool, Parameter(negative="")] = False,
-    dagster: str = DAGSTER_URL,
+    dagster: str = "",
 ) -> int:
     """Say why a job failed, how sure that is, who said so, by which lines, and what failed like it.
 
@@ -64,7 +62,8 @@ def explain(
         Read the log again and tell which lines might have named the failure, and what weighed
         for each and the category.
     dagster
-        Address of Dagster's UI, for the links to the run and the partition.
+        Address of Dagster's UI, for the links to the run and the partition. Default: where
+        `ci-metrics ui` serves it.
     """
     reference = read_reference(job)
     settings = load_settings()
@@ -78,7 +77,7 @@ def explain(
             found = _never_ingested(ci, settings, reference, store=store, why=why)
         else:
             found = _ingested(ci, document, why=why)
-    link = dagster.rstrip("/")
+    link = (dagster or ui_address(settings)).rstrip("/")
     if json_:
         print(json.dumps({**explanation_row(found), "links": links(found, link)}, ensure_ascii=False))
     else:

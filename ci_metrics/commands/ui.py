@@ -14,12 +14,13 @@ import sys
 from collections.abc import Mapping
 
 from ci_metrics.commands.sample_mode import serve_sample
+from ci_metrics.commands.ui_address import DEFAULT_HOST, DEFAULT_PORT, address_of, told_address
 from ci_metrics.errors import PermanentError
 from ci_metrics.orchestration.instance import WORKSPACE_YAML, dagster_home
 from ci_metrics.settings import Settings, load_settings
 
 
-def ui(*, port: int = 3000, host: str = "127.0.0.1") -> int:
+def ui(*, port: int = DEFAULT_PORT, host: str = DEFAULT_HOST) -> int:
     """Open Dagster's UI on the data just made, and run its schedules and sensors, until Ctrl-C.
 
     The UI has no password: leave it on 127.0.0.1, or put a proxy in front.
@@ -39,7 +40,9 @@ def ui(*, port: int = 3000, host: str = "127.0.0.1") -> int:
         if settings.is_sample:
             settings, _, _ = stack.enter_context(serve_sample(settings))
             extra = sample_environment(settings)
-        print(f"Dagster's UI: http://{host}:{port}  (Ctrl-C ends it; history in {dagster_home(settings)})", flush=True)
+        address = address_of(host, port)
+        stack.enter_context(told_address(settings, address))
+        print(f"Dagster's UI: {address}  (Ctrl-C ends it; history in {dagster_home(settings)})", flush=True)
         environment = {**os.environ, "DAGSTER_HOME": str(dagster_home(settings)), **extra}
         # A shell starts what runs in the background with SIGINT ignored, and children inherit that:
         # Dagster's could not end.
