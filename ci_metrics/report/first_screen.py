@@ -67,8 +67,9 @@ def story_of(
     biggest = what_to_fix(causes)
     if biggest and figures.lost:
         first = next(cause for cause in causes if f"cause={cause.number}" == biggest[0].filter)
+        part = percent(first.lost / figures.lost)
         said.append(
-            f"The costliest cause, {percent(first.lost / figures.lost)} of that, is the {spoken(first.name)} in {_places(first)}: “{_line(first)}”"
+            f"The costliest cause, {part} of that, is the {spoken(first.name)} in {_places(first)}: “{_line(first)}”"
         )
     new = [cause for cause in causes if cause.new]
     if new and not young:
@@ -78,8 +79,9 @@ def story_of(
         burnt = sum(row.minutes for row in flaky.jobs) * 60
         worst = flaky.jobs[0]
         failures = _some(sum(row.failures for row in flaky.jobs), "failure")
+        where = f"“{cut(worst.name, 80)}” in {some(worst.repos, 2)}"
         said.append(
-            f"{failures} passed when run again at the same commit ({minutes(burnt)} burnt), most of all “{cut(worst.name, 80)}” in {some(worst.repos, 2)}."
+            f"{failures} passed when run again at the same commit ({minutes(burnt)} burnt), most of all {where}."
         )
     if figures.unexplained:
         said.append(

@@ -24,7 +24,9 @@ MUCH_UNEXPLAINED = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One number at the top, and where it leads. `tone` is `worse`, `better` or "" and colours the change."""
+    """One number at the top, and where it leads. `tone` is `worse`, `better` or "" and colours
+    the change.
+    """
 
     name: str
     value: str
@@ -51,7 +53,11 @@ def tiles(
     lost_change = figures.lost / before.lost - 1 if before and before.lost else None
     unexplained = figures.unexplained
     news = Tile(
-        "New causes", readable_number(len(new)), f"this week{f'; {spiking} spiking' if spiking else ''}", "#causes", "new=yes"
+        "New causes",
+        readable_number(len(new)),
+        f"this week{f'; {spiking} spiking' if spiking else ''}",
+        "#causes",
+        "new=yes",
     )
     if young:
         known = sum(cause.group is not None for cause in causes)

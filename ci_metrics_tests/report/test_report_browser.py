@@ -351,7 +351,16 @@ def test_everything_has_a_name_and_a_place_for_screen_readers(browser: Browser, 
     assert headings[0] == 1
     assert all(after - before <= 1 for before, after in itertools.pairwise(headings))
     tree = page.locator("body").aria_snapshot()
-    for said in ("main", "navigation", "heading", 'img "Failure rate over time', "searchbox", "combobox", "list", "table"):
+    for said in (
+        "main",
+        "navigation",
+        "heading",
+        'img "Failure rate over time',
+        "searchbox",
+        "combobox",
+        "list",
+        "table",
+    ):
         assert said in tree
     assert page.locator("th:not([scope])").count() == 0
     assert page.locator("html").get_attribute("lang") == "en"
