@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ci_metrics.history.figures import Figures
+from ci_metrics.history.figures import Figures, Totals
 from ci_metrics.history.flaky_failures import Flakiest
 from ci_metrics.report.causes import ShownCause
 from ci_metrics.report.readable import cut, minutes, percent, readable_number, some, spoken, telling
@@ -50,7 +50,7 @@ def what_to_fix(causes: Sequence[ShownCause]) -> tuple[ToFix, ...]:
 
 
 def story_of(
-    figures: Figures, before: Figures | None, causes: Sequence[ShownCause], flaky: Flakiest, *, young: bool
+    figures: Figures, before: Totals | None, causes: Sequence[ShownCause], flaky: Flakiest, *, young: bool
 ) -> tuple[str, ...]:
     """What happened, in at most five sentences; () when nothing failed. `before` and `young` as
     for `tiles`.

@@ -24,10 +24,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ci_metrics import __version__
+from ci_metrics.history.attempts import failed_attempts
 from ci_metrics.history.failures import web_url
-from ci_metrics.history.figures import Figures, collect
+from ci_metrics.history.figures import Figures, Totals, collect, totals
 from ci_metrics.history.flaky_failures import Flakiest, flakiest
 from ci_metrics.history.groups import groups
+from ci_metrics.history.lost_time import losses
 from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.time_range import Window, default_window, newest_document
 from ci_metrics.index.base import DocumentIndex
@@ -55,7 +57,7 @@ class Report:
     """Everything the page shows."""
 
     figures: Figures
-    before: Figures | None  # of the equally long stretch before; None when history does not reach back so far
+    before: Totals | None  # of the equally long stretch before; None when history does not reach back so far
     story: tuple[str, ...]  # the answer in sentences (`templates/story.html`)
     to_fix: tuple[ToFix, ...]  # the first to fix first (`templates/fix_first.html`)
     causes: tuple[ShownCause, ...]
@@ -72,10 +74,13 @@ def build_report(
     """Read the index. `window` None: the last four weeks that it knows of."""
     window = window or default_window(index, now, repos)
     where = window.where(repos)
-    figures = collect(index, window, repos)
+    failures = failed_attempts(index, where)
+    lost = losses(index, failures)
+    figures = collect(index, window, repos, lambda _: lost)
     begins = oldest_failure(index)
-    before = collect(index, window.before, repos) if begins and begins < window.before.start + DAY else None
-    causes, flaky = show_causes(groups(index, where), figures), flakiest(index, where)
+    before = totals(index, window.before, repos) if begins and begins < window.before.start + DAY else None
+    causes = show_causes(groups(index, where, failures=failures, lost=lost), figures)
+    flaky = flakiest(index, where)
     return Report(
         figures=figures,
         before=before,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ci_metrics.history.figures import Figures
+from ci_metrics.history.figures import Figures, Totals
 from ci_metrics.history.flaky_failures import Flakiest
 from ci_metrics.report.causes import ShownCause
 from ci_metrics.report.readable import dollars, minutes, moment, percent, readable_number
@@ -38,7 +38,7 @@ class Tile:
 
 
 def tiles(
-    figures: Figures, before: Figures | None, causes: Sequence[ShownCause], flaky: Flakiest, *, young: bool
+    figures: Figures, before: Totals | None, causes: Sequence[ShownCause], flaky: Flakiest, *, young: bool
 ) -> list[Tile]:
     """The numbers of the morning question: what fails, what it costs, what
     is new, flaky, unexplained.

@@ -12,7 +12,7 @@ import pytest
 
 from ci_metrics.errors import SettingsError
 from ci_metrics.history.failures import without_quote
-from ci_metrics.history.figures import collect, tally
+from ci_metrics.history.figures import collect, tally, totals
 from ci_metrics.history.time_range import Window, asked_window, default_window, parse_moment
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.validation import problem_of
@@ -35,6 +35,9 @@ def test_figures_are_those_of_a_plain_count(any_index: DocumentIndex) -> None:
     jobs = [d.body for d in documents if d.kind == "jobs" and d.body["@timestamp"] < "2026-11-23"]
     failed = [body for body in jobs if body["s_status"] == "failure"]
     assert (figures.failed, figures.passed) == (len(failed), len(jobs) - len(failed))
+    in_short = totals(any_index, figures.window)
+    assert (in_short.failed, in_short.passed, in_short.rate) == (figures.failed, figures.passed, figures.rate)
+    assert in_short.lost == pytest.approx(figures.lost)
     assert {row.name: row.failed for row in figures.types} == _counts(failed, "s_error_type")
     assert figures.states == _counts(failed, "s_error_state")
     assert figures.spend.cost == pytest.approx(sum(body["f_cost_usd"] for body in failed))
