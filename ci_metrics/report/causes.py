@@ -163,7 +163,7 @@ def _most(values: Iterable[str]) -> tuple[str, ...]:
 
 def owner_of(failure: Failure) -> str:
     """Whose a failure is; "" when that is not known."""
-    return str(getattr(failure, "owner", ""))
+    return ", ".join(getattr(failure, "owners", ()))
 
 
 def history_is_young(begins: datetime | None, window: Window) -> bool:

@@ -18,6 +18,14 @@ from ci_metrics.report.readable import cut, minutes, percent, readable_number, s
 MOST_TO_FIX = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One plain sentence, and where to see what it says ("" for nowhere)."""
+
+    text: str
+    link: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToFix:
     """One cause to fix, as the first screen shows it; "" and None where nothing is known."""
@@ -51,7 +59,7 @@ def what_to_fix(causes: Sequence[ShownCause]) -> tuple[ToFix, ...]:
 
 def story_of(
     figures: Figures, before: Totals | None, causes: Sequence[ShownCause], flaky: Flakiest, *, young: bool
-) -> tuple[str, ...]:
+) -> tuple[Sentence, ...]:
     """What happened, in at most five sentences; () when nothing failed. `before` and `young` as
     for `tiles`.
     """
@@ -87,7 +95,7 @@ def story_of(
         said.append(
             f"{_some(figures.unexplained, 'failure')} {'is' if figures.unexplained == 1 else 'are'} without a known category."
         )
-    return tuple(said)
+    return tuple(map(Sentence, said))
 
 
 def _line(cause: ShownCause) -> str:

@@ -36,7 +36,7 @@ from ci_metrics.index.base import DocumentIndex
 from ci_metrics.report import charts, readable
 from ci_metrics.report.causes import ShownCause, count_states, history_is_young, show_causes
 from ci_metrics.report.filters import Values, job_name
-from ci_metrics.report.first_screen import ToFix, story_of, what_to_fix
+from ci_metrics.report.first_screen import Sentence, ToFix, story_of, what_to_fix
 from ci_metrics.report.tiles import notices, tiles
 
 #: What is shown of long lists. The rest is one `ci-metrics search` or `ci-metrics top`
@@ -58,7 +58,7 @@ class Report:
 
     figures: Figures
     before: Totals | None  # of the equally long stretch before; None when history does not reach back so far
-    story: tuple[str, ...]  # the answer in sentences (`templates/story.html`)
+    story: tuple[Sentence, ...]  # the answer in sentences (`templates/story.html`)
     to_fix: tuple[ToFix, ...]  # the first to fix first (`templates/fix_first.html`)
     causes: tuple[ShownCause, ...]
     flaky: Flakiest

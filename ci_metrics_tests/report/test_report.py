@@ -16,6 +16,7 @@ from ci_metrics.history.figures import collect, tally, totals
 from ci_metrics.history.time_range import Window, asked_window, default_window, parse_moment
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.validation import problem_of
+from ci_metrics.report.first_screen import Sentence
 from ci_metrics.report.page import build_report, render_page
 from ci_metrics_tests.report.corpus import END, HOSTILE, corpus, hostile_corpus
 
@@ -149,15 +150,27 @@ def test_the_first_screen_says_what_happened_and_what_to_fix_first(embedded_inde
     report = build_report(embedded_index, NOW)
     figures = report.figures
     assert 3 <= len(report.story) <= 5
-    assert report.story[0].startswith(f"{figures.failed} jobs of {figures.jobs:,} failed")
+    assert report.story[0].text.startswith(f"{figures.failed} jobs of {figures.jobs:,} failed")
     lost = [fix.lost for fix in report.to_fix]
     assert len(lost) == 5
     assert lost == sorted(lost, reverse=True)
     assert lost[0] == max(cause.lost for cause in report.causes if not cause.generic)
     owned = replace(report.to_fix[0], owner="@acme/store", cost=12.5, hint="Say <b>why</b>.")
-    told = render_page(replace(report, story=("The store was down <for> an hour.",), to_fix=(owned,)))
+    told = render_page(
+        replace(
+            report,
+            story=(Sentence("The store was down <for> an hour.", "https://github.com/acme/shop"),),
+            to_fix=(owned,),
+        )
+    )
     page, after = told.split('<ul class="tiles"')
-    for said in ("was down &lt;for&gt; an hour.", "owner @acme/store", "$12.50", "Say &lt;b&gt;why&lt;/b&gt;."):
+    for said in (
+        "was down &lt;for&gt; an hour.",
+        'href="https://github.com/acme/shop"',
+        "owner @acme/store",
+        "$12.50",
+        "Say &lt;b&gt;why&lt;/b&gt;.",
+    ):
         assert said in page
     assert "All causes" in after
     bare = render_page(replace(report, story=(), to_fix=()))
