@@ -307,7 +307,7 @@ def _is_unicode(text: str) -> bool:
 def _reading(fields: Sequence[str]) -> Callable[[str], Body]:
     """How to read what is `selected` of a document with these fields."""
     if not fields:
-        return lambda text: _from_json(text)[0]  # type: ignore[no-any-return]
+        return lambda text: _from_json(text)[0]
     if selected(fields) == "body":
         wanted = frozenset(fields)
         return lambda text: {name: value for name, value in _from_json(text)[0].items() if name in wanted}

@@ -228,8 +228,8 @@ def test_fields_narrow_and_sort_orders(filled: DocumentIndex) -> None:
     ],
 )
 def test_a_few_fields_are_what_the_whole_document_has_of_them(filled: DocumentIndex, fields: tuple[str, ...]) -> None:
-    odd = {"s_job_name": 'a"b\\c\u2028 ü 漢', "b_flaky_suspected": False, "f_error_confidence": 1.0}
-    filled.upsert([a_doc("odd", **odd)])
+    odd: dict[str, Any] = {"s_job_name": 'a"b\\c\u2028 ü 漢', "b_flaky_suspected": False, "f_error_confidence": 1.0}
+    filled.upsert([a_doc("odd", "jobs", **odd)])
     filled.refresh()
     asked = (*fields, "s_job_name")
     whole = {document.id: document.body for document in filled.scan("jobs")}
