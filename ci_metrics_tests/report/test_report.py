@@ -13,6 +13,7 @@ import pytest
 from ci_metrics.errors import SettingsError
 from ci_metrics.history.failures import without_quote
 from ci_metrics.history.figures import collect, tally, totals
+from ci_metrics.history.lost_time import losses
 from ci_metrics.history.time_range import Window, asked_window, default_window, parse_moment
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.validation import problem_of
@@ -47,6 +48,14 @@ def test_figures_are_those_of_a_plain_count(any_index: DocumentIndex) -> None:
     assert sum(bucket.lost for bucket in figures.buckets) == pytest.approx(figures.lost)
     assert sum(row.lost for row in figures.workflows) == pytest.approx(figures.lost)
     assert [f.when for f in figures.failures] == sorted((f.when for f in figures.failures), reverse=True)
+
+
+def test_figures_are_those_of_the_whole_documents(embedded_index: DocumentIndex) -> None:
+    """Of jobs that did not fail only a few fields are read: all that are counted."""
+    embedded_index.upsert(corpus(6))
+    window = Window(END - timedelta(days=6), END)
+    whole = sorted(embedded_index.scan("jobs", window.where()), key=lambda document: document.id)
+    assert collect(embedded_index, window) == tally(whole, window, lambda failures: losses(embedded_index, failures))
 
 
 def test_a_failure_loses_its_own_time_and_that_of_the_re_run_it_caused(embedded_index: DocumentIndex) -> None:
