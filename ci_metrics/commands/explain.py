@@ -90,7 +90,7 @@ def _ingested(ci: Parts, document: Document, *, why: bool) -> Explanation:
     details = stored_details(ci.hours.store, document)
     if why:
         details = dataclasses.replace(details, account=account_of(ci, document))
-    return explain_job(ci.index.documents, document, details, storm_types=flag_rules(ci.judge.taxonomy).storm_types)
+    return explain_job(ci.index.documents, document, details, storm_types=flag_rules(ci.judge.categories).storm_types)
 
 
 def _never_ingested(ci: Parts, settings: Settings, reference: JobReference, *, store: bool, why: bool) -> Explanation:
@@ -102,11 +102,13 @@ def _never_ingested(ci: Parts, settings: Settings, reference: JobReference, *, s
             f"job {reference.job_id} is neither in {ci.index.documents.location} nor at {settings.github_api_url}: {error}"
         ) from error
     if not store:
-        types = flag_rules(ci.judge.taxonomy).storm_types
+        types = flag_rules(ci.judge.categories).storm_types
         return explain_job(ci.index.documents, document, details, in_index=False, storm_types=types)
-    if run.repo not in settings.repo:
+    if run.repo not in ci.hours.repos:
         raise SettingsError(
-            "REPO", f"{run.repo} is not among {', '.join(settings.repo) or 'none'}", "Add it there to store its jobs"
+            "REPO",
+            f"{run.repo} is not among {', '.join(settings.repositories) or 'none'}",
+            "Add it there to store its jobs",
         )
     hour = hour_key(run.created_at)
     with open_instance(settings) as instance:

@@ -382,6 +382,25 @@ class IssueComment(GitHubObject):
     user: Account = Account()
 
 
+class ListedRepository(GitHubObject):
+    """One of an account's repositories."""
+
+    noun: ClassVar[str] = "repository"
+    id: Id
+    full_name: Name
+    archived: Annotated[bool, Field(strict=True)] = False
+    disabled: Annotated[bool, Field(strict=True)] = False
+
+
+class Installation(GitHubObject):
+    """Where an App is installed."""
+
+    noun: ClassVar[str] = "installation"
+    id: Id
+    account: Account
+    suspended_at: Time = None
+
+
 class InstallationToken(GitHubObject):
     """An App's token, raw: it is kept in memory only, and no message may quote it."""
 

@@ -63,7 +63,7 @@ def build_sensors(
             return dg.SkipReason(f"{busy} of the sensors' runs are still waiting or working.")
         now = hours.now()
         states = hours.store.states(oldest_swept(now, hours.settings.partitions_start))
-        ranges = plan(now, states, hours.settings.repo, hours.settings.partitions_start)
+        ranges = plan(now, states, hours.repos, hours.settings.partitions_start)
         if not ranges:
             return dg.SkipReason("Every hour is there, finished and recently swept.")
         return dg.SensorResult(run_requests=[request_for(each, now) for each in ranges])

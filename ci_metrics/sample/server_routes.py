@@ -158,7 +158,31 @@ def _annotations(question: SampleRequest, repo: str, check_run_id: str) -> Reply
 
 
 def _repo(question: SampleRequest, repo: str) -> Reply:
-    return Reply(200, payloads_repo.full_repository(question.base, repo))
+    return Reply(200, _full(question, repo))
+
+
+def _full(question: SampleRequest, repo: str) -> payloads.Json:
+    archived = repo in question.moment.world.archived
+    return payloads_repo.full_repository(question.base, repo, archived=archived)
+
+
+def _org_repos(question: SampleRequest, owner: str) -> Reply:
+    is_person = owner in question.moment.world.people
+    return missing() if is_person else _user_repos(question, owner)
+
+
+def _user_repos(question: SampleRequest, owner: str) -> Reply:
+    own = [repo for repo in question.moment.world.repos if repo.startswith(f"{owner}/")]
+    return paged(question, None, own, lambda repo: _full(question, repo)) if own else missing()
+
+
+def _installation_repos(question: SampleRequest) -> Reply:
+    seen = [repo for repo in question.moment.world.repos if _sees(question, repo)]
+    return paged(question, "repositories", seen, lambda repo: _full(question, repo))
+
+
+def _sees(question: SampleRequest, repo: str) -> bool:
+    return question.installed_on in ("", repo.partition("/")[0])
 
 
 def _pulls(question: SampleRequest, repo: str) -> Reply:
@@ -229,6 +253,9 @@ ROUTES: dict[str, tuple[tuple[str, ...], re.Pattern[str], Callable[..., Reply]]]
         ("pull", ("GET",), _R + r"/pulls/(\d+)", _pull),
         ("comments", ("GET", "POST"), _R + r"/issues/(\d+)/comments", _comments),
         ("comment", ("GET", "PATCH"), _R + r"/issues/comments/(\d+)", _comment),
+        ("repositories", ("GET",), r"/orgs/([^/]+)/repos", _org_repos),
+        ("user_repos", ("GET",), r"/users/([^/]+)/repos", _user_repos),
+        ("installation_repos", ("GET",), r"/installation/repositories", _installation_repos),
     )
 }
 
@@ -247,6 +274,10 @@ def answer(kind: str, question: SampleRequest) -> Reply:
     """
     _, pattern, route = ROUTES[kind]
     found = pattern.fullmatch(question.path)
-    if found is None or found.group(1) not in question.moment.world.repos:
+    if found is None:
         return missing()
+    if pattern.pattern.startswith(_R):
+        repo = found.group(1)
+        if repo not in question.moment.world.repos or not _sees(question, repo):
+            return missing()
     return route(question, *found.groups())

@@ -197,6 +197,8 @@ class World:
     opens_at: datetime  # where a clock starts when nobody says otherwise
     pulls: tuple[PullSpec, ...] = ()
     settled_at: datetime | None = None  # nothing changes from here on; None: not said
+    archived: frozenset[str] = frozenset()  # repositories that are
+    people: frozenset[str] = frozenset()  # accounts that are no organisations
 
     @cached_property
     def repos(self) -> tuple[str, ...]:

@@ -5,21 +5,25 @@ What belongs here: fetching runs and keeping what cannot be fetched now. Does no
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
 
-from ci_metrics.errors import AuthenticationError, CiMetricsError, IncompleteError, TransientError
+from ci_metrics.errors import AuthenticationError, CiMetricsError, IncompleteError, SettingsError, TransientError
 from ci_metrics.github import GitHub, RequestCount
 from ci_metrics.models import Run
 from ci_metrics.orchestration.due_hours import REASON_TAG, repositories_to_ask
+from ci_metrics.orchestration.fair_order import fairly
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.partitions import HOUR, hour_start
-from ci_metrics.orchestration.parts import GitHubPart, HoursPart, JudgePart
+from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart, JudgePart
+from ci_metrics.orchestration.repository_list import RepositoryList
+from ci_metrics.repositories import owners_to_list, takes_branch
 
 NAME = "workflow_runs"
 
@@ -46,6 +50,11 @@ def build(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         judge: dg.ResourceParam[JudgePart],
     ) -> None:
         announce_classifier(context, judge)
+        if owners := owners_to_list(hours.settings.repositories):
+            RepositoryList(hours.store.root).bring_up_to_date(owners, github.client.repositories, hours.now())
+        if not hours.repos:
+            meant = ", ".join(hours.settings.repositories)
+            raise SettingsError("REPO", f"no repository fits {meant}", "See what `ci-metrics doctor` finds")
         each_hour(context, hours, lambda hour: fetch_hour(hours, github, hour, context))
 
     return workflow_runs
@@ -57,13 +66,17 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     Raises when not one repository could be fetched.
     """
     before = github.client.requests
-    repos, reason = hours.settings.repo, context.run.tags.get(REASON_TAG, "")
+    repos, reason = hours.repos, context.run.tags.get(REASON_TAG, "")
     stored = hours.store.read_or_none(NAME, hour, Run)
     asked = repositories_to_ask(hours.now(), hour, hours.store.looked_at(hour), repos, reason)
     known: dict[tuple[str, int], dict[int, Run]] = {}
     for run in stored:
         known.setdefault((run.repo, run.run_id), {})[run.run_attempt] = run
-    answers = {repo: fetch_repo(github.client, repo, hour, known) for repo in asked}
+    asked = fairly(asked, str, hour)
+    with ThreadPoolExecutor(FETCH_THREADS) as pool:
+        rules = hours.settings.repo_rules
+        found = pool.map(lambda repo: fetch_repo(github.client, repo, hour, known, rules.of(repo).branches), asked)
+        answers = dict(zip(asked, found, strict=True))
     for repo, answer in answers.items():
         for what, why in answer.failures.items():
             context.log.warning(f"⚠️ {repo}: {what}: {why}")
@@ -102,11 +115,17 @@ class FetchedRuns:
         return len({run.run_id for run in self.runs if not run.finished})
 
 
-def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, int], Mapping[int, Run]]) -> FetchedRuns:
+def fetch_repo(
+    github: GitHub,
+    repo: str,
+    hour: str,
+    known: Mapping[tuple[str, int], Mapping[int, Run]],
+    branches: Sequence[str] | None = None,
+) -> FetchedRuns:
     """One repository's runs, or why they could not be had; one run does not lose the others.
 
     `known`: the attempts that are stored, by repository and run; of them, finished earlier ones are
-    not asked for again.
+    not asked for again. `branches`: patterns of head branches that alone are taken; None: all are.
     """
     start = hour_start(hour)
     runs: list[Run] = []
@@ -119,6 +138,8 @@ def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, i
             latest_attempts, whole = error.found, False
             failures["listing of runs"] = str(error)
         for latest in latest_attempts:
+            if not takes_branch(branches, latest.head_branch):
+                continue
             same = known.get((repo, latest.run_id), {})
             try:
                 try:
