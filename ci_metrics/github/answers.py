@@ -103,7 +103,7 @@ def error_of(response: httpx.Response, url: str, advice: TokenAdvice = READING) 
     status, said = response.status_code, message_of(response)
     what = f"GitHub answered {status}{f' “{said}”' if said else ''} to {shown_address(url)}"
     if status == 401:
-        return AuthenticationError(f"{what}. {advice.wrong}")
+        return AuthenticationError(f"{what}. {advice.wrong}", everywhere=True)
     if status == 403 and "x-github-sso" in response.headers:
         return AuthenticationError(f"{what}. Authorise the token for the organisation's single sign-on")
     if status == 403:

@@ -28,8 +28,10 @@ from ci_metrics.llm.batch_ledger import BatchLedger, FileBatchLedger
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.llm.clients import build_client
 from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
+from ci_metrics.orchestration.failing_repositories import FailingRepositories
 from ci_metrics.orchestration.labels import LabelStore
 from ci_metrics.orchestration.learned_weights import LearnedWeights
+from ci_metrics.orchestration.marked_hours import MarkedHours
 from ci_metrics.orchestration.partitions import hour_start
 from ci_metrics.orchestration.repository_list import RepositoryList
 from ci_metrics.orchestration.store import HourStore
@@ -76,6 +78,22 @@ class HoursPart:
             return HourStore(self.settings.data_dir / "hours")
         root = UPath(self.settings.hours_url)
         return HourStore(root / "sample" if self.settings.is_sample else root)
+
+    @property
+    def marked(self) -> MarkedHours:
+        """What was seen to have changed since it was fetched."""
+        return MarkedHours(self.store.root)
+
+    @property
+    def failing(self) -> FailingRepositories:
+        """The repositories that could not be had."""
+        return FailingRepositories(self.store.root)
+
+    @property
+    def awaited_repos(self) -> list[str]:
+        """The repositories that hours wait for: all but those set aside, unless all are."""
+        failing, repos = self.failing.read(), self.repos
+        return [repo for repo in repos if repo not in failing or not failing[repo].is_set_aside] or list(repos)
 
     @property
     def repos(self) -> tuple[str, ...]:
