@@ -51,6 +51,9 @@ SELDOM = timedelta(hours=24)
 
 DAY = timedelta(days=1)
 
+#: Hours are looked at for so long: a day more, in which the last sweep falls.
+LOOKED_AT = RERUN_LIMIT + DAY
+
 #: By repository, when its part of an hour was seen to have changed.
 Marked = Mapping[str, datetime]
 
@@ -113,7 +116,7 @@ def plan(
     changed.
 
     `states` are those of hours that were worked on; `start` is the first hour of the partition set.
-    Before the oldest hour of the last 30 days that was worked on nothing is missing: history is a
+    Before the oldest hour of the last 31 days that was worked on nothing is missing: history is a
     person's decision (a backfill).
     """
     known = {key: state for key, state in states.items() if key >= oldest_swept(now, start)}
@@ -134,7 +137,7 @@ def plan(
 
 def oldest_swept(now: datetime, start: datetime) -> str:
     """The oldest hour that `plan` looks at."""
-    return hour_key(max(start, now - RERUN_LIMIT))
+    return hour_key(max(start, now - LOOKED_AT))
 
 
 def old_and_open(now: datetime, states: Mapping[str, HourState]) -> list[str]:
@@ -143,7 +146,7 @@ def old_and_open(now: datetime, states: Mapping[str, HourState]) -> list[str]:
     `states`: of the hours that may be such. The money is for a clock hour, so they are due once an
     hour.
     """
-    oldest = hour_key(now - RERUN_LIMIT)
+    oldest = hour_key(now - LOOKED_AT)
     return [
         key
         for key, state in states.items()
@@ -170,7 +173,7 @@ def due_sweeps(
         {hour[:10] for hour in hours}, key=lambda day: (swept.get(day, datetime.min.replace(tzinfo=UTC)), day)
     ):
         begun = day_start(day)
-        if now - begun > RERUN_LIMIT + DAY:
+        if now - begun > LOOKED_AT + DAY:
             continue
         every = SWEEP_YOUNG_EVERY if now - (begun + DAY) < YOUNG else SWEEP_OLD_EVERY
         if day not in swept or now - swept[day] >= every:
