@@ -61,6 +61,8 @@ def wait_asked_for(response: httpx.Response, repeated: int = 0) -> float | None:
     seconds = seconds_to_wait(response.headers.get("retry-after"))
     if seconds is not None:
         return seconds
+    if response.headers.get("x-ratelimit-resource") == "graphql":
+        return None  # of another quota: nothing else has to wait for it
     if response.headers.get("x-ratelimit-remaining") == "0":
         reset = until_reset(response)
         if reset is not None:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from types import TracebackType
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from ci_metrics.addresses import is_loopback
 from ci_metrics.deadline import GRACE
 from ci_metrics.errors import ContractError, IncompleteError, NotFoundError
 from ci_metrics.github import passing_runs, pull_requests, run_search
+from ci_metrics.github.annotations_at_once import MOST_JOBS, annotations_at_once
 from ci_metrics.github.auth import AppItself, Credentials, TokenCredentials, credentials_of
 from ci_metrics.github.conditional import ConditionalCache
 from ci_metrics.github.download import LogDownloads
@@ -56,6 +58,8 @@ _log = logging.getLogger(__name__)
 #: Check suites whose finished check runs are remembered, so that a run's later
 #: attempts need not ask again.
 _SUITES_KEPT = 256
+#: Jobs whose ids for GraphQL are remembered: those of an hour.
+_NODES_KEPT = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class GitHub:
         self._downloads: dict[int, LogDownloads] = {}
         self._lock = threading.Lock()
         self._suites: dict[tuple[str, int], dict[int, int]] = {}
+        self._without_graphql: set[Transport] = set()  # until this client is closed
+        self._nodes: dict[tuple[str, int], str] = {}
         self._pulls: dict[tuple[str, str], list[Pull]] = {}
         self._branches: dict[str, str] = {}
 
@@ -167,10 +173,38 @@ class GitHub:
         where = _attempt_name(run)
         shape = Shape(WorkflowJob, where, "jobs", misplaced=lambda job: _another("run", job.run_id, run.run_id))
         listing = read_listing(self._identities.of(run.repo), "jobs", path, shape)
+        with self._lock:
+            self._nodes.update({(run.repo, job.id): job.node_id for job in listing.items if job.node_id})
+            while len(self._nodes) > _NODES_KEPT:
+                del self._nodes[next(iter(self._nodes))]
         given = (
             job.record(run.repo, run_attempt=run.run_attempt, workflow_name=run.workflow_name) for job in listing.items
         )
         return _whole([job for job in given if job.run_attempt == run.run_attempt], where, [listing.missing])
+
+    def annotations_at_once(self, jobs: Sequence[Job]) -> dict[int, tuple[Annotation, ...]]:
+        """Annotations of jobs that `jobs` has listed and that have ended, by job id: a request for
+        a hundred.
+
+        A job that is not in the result is to be asked for by `annotations`. Raises nothing.
+        """
+        by_identity: dict[int, tuple[Transport, dict[str, int]]] = {}
+        for job in jobs:
+            with self._lock:
+                node = self._nodes.pop((job.repo, job.job_id), "")
+            if node and job.finished:
+                transport = self._identities.of(job.repo)
+                by_identity.setdefault(id(transport), (transport, {}))[1][node] = job.job_id
+        found: dict[int, tuple[Annotation, ...]] = {}
+        for transport, nodes in by_identity.values():
+            for first in range(0, len(nodes), MOST_JOBS):
+                if transport in self._without_graphql:
+                    break
+                answer = annotations_at_once(transport, dict(islice(nodes.items(), first, first + MOST_JOBS)))
+                if answer is None:
+                    self._without_graphql.add(transport)
+                found.update(answer or {})
+        return found
 
     def annotations(self, repo: str, run: Run, jobs: Sequence[Job]) -> dict[int, tuple[Annotation, ...]]:
         """Each job's annotations, by job id; empty for a job without any.

@@ -262,6 +262,7 @@ class WorkflowJob(_Running):
 
     noun: ClassVar[str] = "job"
     id: Id
+    node_id: Name = ""  # of its check run, for GraphQL
     run_id: Id
     run_attempt: Annotated[int, Field(strict=True, ge=1, le=MOST_ATTEMPTS)] | None = None
     name: Name

@@ -170,7 +170,7 @@ class Transport:
         kind: str,
         method: str,
         path: str,
-        body: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
         *,
         repeatable: bool = True,
         authorization: str | None = None,
@@ -229,7 +229,7 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         authorization: str | None = None,
         follow: bool = True,
-        body: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
     ) -> httpx.Response:
         """One exchange, with the waits that GitHub asks for, one renewal of the token, and
         moves within the same host.
@@ -269,7 +269,7 @@ class Transport:
         again: bool,
         headers: Mapping[str, str],
         authorization: str | None,
-        body: Mapping[str, str] | None,
+        body: Mapping[str, object] | None,
     ) -> httpx.Response:
         signed = authorization or self.credentials.authorization()
         with self.limiter.slot(left):
@@ -278,14 +278,15 @@ class Transport:
                 response = self._whole(method, url, {**headers, "Authorization": signed}, body)
             except (httpx.RequestError, httpx.InvalidURL) as error:
                 raise no_answer(error, url) from error
-        remaining = response.headers.get("x-ratelimit-remaining")
+        ours = response.headers.get("x-ratelimit-resource", "core") == "core"  # others are not waited for
+        remaining = response.headers.get("x-ratelimit-remaining") if ours else None
         self.counts.answered(kind, response.status_code, remaining)
         if remaining == "0" and response.status_code < 400:
             self.limiter.pause(until_reset(response) or 0)  # the next one would be refused
         return response
 
     def _whole(
-        self, method: str, url: str, headers: Mapping[str, str], body: Mapping[str, str] | None
+        self, method: str, url: str, headers: Mapping[str, str], body: Mapping[str, object] | None
     ) -> httpx.Response:
         """One answer with its body, in bounds of time and size."""
         deadline = Deadline(self.grace)

@@ -147,7 +147,7 @@ class Http(BaseHTTPRequestHandler):
 class ApiHandler(Http):
     """Requests to the API."""
 
-    _kinds_free: ClassVar[frozenset[str]] = frozenset({"rate_limit", "token", "installations", "unknown"})
+    _kinds_free: ClassVar[frozenset[str]] = frozenset({"rate_limit", "token", "installations", "graphql", "unknown"})
 
     def do_GET(self) -> None:
         """Read something."""
@@ -219,7 +219,7 @@ class ApiHandler(Http):
         if kind == "rate_limit":
             self._reply(kind, self._rate_limit(login), login=login)
             return
-        if not gate.spend(login):
+        if kind != "graphql" and not gate.spend(login):
             gate.count(kind, counted=False)
             self._send(missing(f"API rate limit exceeded for user ID {login}.", 403), login)
             return

@@ -230,6 +230,25 @@ def _comment(question: SampleRequest, repo: str, comment_id: str) -> Reply:
     return Reply(200, found.as_json(question.base))
 
 
+def _graphql(question: SampleRequest) -> Reply:
+    """The one question that is known here: check runs by their node ids, with annotations."""
+    variables = question.body.get("variables")
+    ids = variables.get("ids") if isinstance(variables, dict) else None
+    if "... on CheckRun" not in str(question.body.get("query")) or not isinstance(ids, list) or len(ids) > 100:
+        return Reply(200, {"errors": [{"type": "undefinedField", "message": "Only check runs by id are known here"}]})
+    return Reply(200, {"data": {"nodes": [_check_node(question, str(node)) for node in ids]}})
+
+
+def _check_node(question: SampleRequest, node: str) -> payloads.Json | None:
+    moment = question.moment
+    number = int(node[3:], 16) if node.startswith("CR_") else -1
+    repo = moment.world.repo_of_job(number)
+    found = moment.job(repo, number) if repo and _sees(question, repo) else None
+    if found is None or number in question.faults.hidden_check_runs:
+        return None
+    return payloads.check_node(moment, found[0], found[2])
+
+
 _R = r"/repos/([^/]+/[^/]+)"
 
 #: kind of request -> (methods, pattern, answer). The kinds are what `server.stats` counts
@@ -255,6 +274,7 @@ ROUTES: dict[str, tuple[tuple[str, ...], re.Pattern[str], Callable[..., Reply]]]
         ("comment", ("GET", "PATCH"), _R + r"/issues/comments/(\d+)", _comment),
         ("repositories", ("GET",), r"/orgs/([^/]+)/repos", _org_repos),
         ("user_repos", ("GET",), r"/users/([^/]+)/repos", _user_repos),
+        ("graphql", ("POST",), r"/graphql", _graphql),
         ("installation_repos", ("GET",), r"/installation/repositories", _installation_repos),
     )
 }

@@ -224,6 +224,14 @@ class World:
     def _jobs(self) -> dict[tuple[str, int], tuple[RunSpec, AttemptSpec, JobSpec]]:
         return {(r.repo, job.job_id): (r, a, job) for r in self.runs for a in r.attempts for job in a.jobs}
 
+    @cached_property
+    def _repos_of_jobs(self) -> dict[int, str]:
+        return {job_id: repo for repo, job_id in self._jobs}
+
+    def repo_of_job(self, job_id: int) -> str | None:
+        """The repository that a job is of; None for no job's id."""
+        return self._repos_of_jobs.get(job_id)
+
     def at(self, now: datetime) -> Moment:
         """The world as it looks at `now`."""
         return Moment(self, now)

@@ -20,6 +20,7 @@ from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.orchestration.repository_list import HOLDS, RepositoryList
+from ci_metrics.sample.faults import Fault
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.sample.world import World
@@ -100,6 +101,7 @@ def test_a_check_suite_that_may_not_be_read_costs_that_repositorys_annotations_a
 
     monkeypatch.setattr(GitHub, "_annotation_counts", refusing)
     with SampleGitHub(WORLD) as server:
+        server.faults.add(Fault(kind="status", status=404, on="graphql", times=None))
         settings = settings_of(server, tmp_path, REPO="acme/web,acme/docs,octo/widgets")
         assert ingest(settings)
         assert jobs_by_repo(settings) == {"acme/web": 4, "acme/docs": 4, "octo/widgets": 4}

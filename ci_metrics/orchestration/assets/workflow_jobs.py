@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 import dagster as dg
 
 from ci_metrics.errors import AuthenticationError, CiMetricsError, IncompleteError
-from ci_metrics.github import GitHub, RequestCount
+from ci_metrics.github import MOST_JOBS, GitHub, RequestCount
 from ci_metrics.models import Annotation, Job, Run
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
@@ -69,8 +69,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     asked = asked_repositories(hours.store.looked_at(hour), repos, context.run.tags.get(REASON_TAG, ""))
     due = [run for run in runs if known.is_due(run, asked)]
     due = fairly(due, lambda run: run.repo, hour)
-    with ThreadPoolExecutor(FETCH_THREADS) as pool:
-        answers = list(pool.map(lambda run: _try_fetch(github.client, run), due))
+    answers = fetch_attempts(github.client, due)
     failures = _failures(due, answers, context)
     _raise_if_nobody_is_let_in(due, answers, repos)
     stored.update({_key(job): job for answer in answers for job in answer.jobs})
@@ -137,24 +136,53 @@ def _attempts(pairs: Iterable[Iterable[int]] | None) -> set[Attempt]:
     return {tuple(pair) for pair in pairs or ()}
 
 
-def _try_fetch(github: GitHub, run: Run) -> FetchedJobs:
-    """One attempt's jobs, or what kept them away: one attempt does not lose the
-    others, nor does one job; what annotations there are does not lose the jobs.
+def fetch_attempts(github: GitHub, due: Sequence[Run]) -> list[FetchedJobs]:
+    """The attempts' jobs with their annotations, in order, or what kept them away: one attempt
+    does not lose the others.
+
+    Annotations are asked for a hundred jobs at a time; by attempt only where that does not answer.
     """
-    name = f"run {run.run_id} attempt {run.run_attempt}"
+    with ThreadPoolExecutor(FETCH_THREADS) as pool:
+        listed = list(pool.map(lambda run: _listed(github, run), due))
+        ended = [job for each in listed for job in each.jobs if job.finished]
+        parts = [ended[first : first + MOST_JOBS] for first in range(0, len(ended), MOST_JOBS)]
+        known = {key: notes for found in pool.map(github.annotations_at_once, parts) for key, notes in found.items()}
+        return list(pool.map(lambda run, each: _annotated(github, run, each, known), due, listed))
+
+
+def _listed(github: GitHub, run: Run) -> FetchedJobs:
     short: list[str] = []
-    refused: AuthenticationError | None = None
-    fetched: Sequence[Job] = ()
-    annotations: Mapping[int, Sequence[Annotation]] = {}
     try:
-        fetched = _as_found(lambda: github.jobs(run), short)
-        finished = [job for job in fetched if job.finished]
-        annotations = _as_found(lambda: github.annotations(run.repo, run, finished), short)
+        return FetchedJobs(jobs=_as_found(lambda: github.jobs(run), short), failures=_named(run, short))
     except CiMetricsError as error:
-        short.append(f"{type(error).__name__}: {error}")
-        refused = error if isinstance(error, AuthenticationError) else None
-    jobs = [replace(job, annotations=tuple(annotations.get(job.job_id, ()))) for job in fetched]
-    return FetchedJobs(jobs=jobs, failures={name: "; ".join(short)} if short else {}, refused=refused)
+        return FetchedJobs(failures=_named(run, [_said(error)]), refused=_refusal(error))
+
+
+def _annotated(github: GitHub, run: Run, listed: FetchedJobs, known: Mapping[int, Sequence[Annotation]]) -> FetchedJobs:
+    """The jobs with annotations; those of which none can be had land without."""
+    short = list(listed.failures.values())
+    refused = listed.refused
+    annotations = {job.job_id: known[job.job_id] for job in listed.jobs if job.job_id in known}
+    left = [job for job in listed.jobs if job.finished and job.job_id not in known]
+    try:
+        annotations.update(_as_found(lambda: github.annotations(run.repo, run, left), short))
+    except CiMetricsError as error:
+        short.append(_said(error))
+        refused = _refusal(error)
+    jobs = [replace(job, annotations=tuple(annotations.get(job.job_id, ()))) for job in listed.jobs]
+    return FetchedJobs(jobs=jobs, failures=_named(run, short), refused=refused)
+
+
+def _named(run: Run, short: Sequence[str]) -> dict[str, str]:
+    return {f"run {run.run_id} attempt {run.run_attempt}": "; ".join(short)} if short else {}
+
+
+def _said(error: CiMetricsError) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _refusal(error: CiMetricsError) -> AuthenticationError | None:
+    return error if isinstance(error, AuthenticationError) else None
 
 
 def _as_found(ask: Callable[[], T], short: list[str]) -> T:
