@@ -67,6 +67,7 @@ class Month:
     late: list[tuple[timedelta, timedelta]] = field(default_factory=list)  # of re-runs: run's age at the end, delay
     never: int = 0  # re-runs that were not seen to have ended
     jobs: int = 0
+    noted: int = 0  # jobs whose annotations were asked for, a hundred at once, by GraphQL
 
     def ask(self, kind: str, now: datetime, pages: int, changed: int | None = None) -> None:
         """`pages` requests, of which `changed` (None: all) take from the quota."""
@@ -157,13 +158,12 @@ class Repository:
             finished = attempt < number - 1 or over
             jobs = self._jobs_a_run if attempt == 0 else max(1, round(self._jobs_a_run * FAILING))
             self._month.ask("jobs", now, -(-jobs // PAGE))
-            self._month.ask("annotations", now, -(-jobs // PAGE))
             if attempt < number - 1 and attempt >= known:
                 self._month.ask("attempt", now, 1)
             if finished:
                 failed = self._jobs_a_run * FAILING if attempt == 0 else 0.3
                 whole = int(failed) + (random.Random(id(run)).random() < failed % 1)
-                self._month.ask("annotations", now, whole)
+                self._month.noted += jobs
                 self._month.ask("logs", now, whole)
                 self._month.jobs += jobs
                 if attempt > 0:
@@ -233,6 +233,8 @@ def main() -> None:
         print(
             f"  {kind:12} {number * times / hours:9,.0f} requests an hour, {counted * times / hours:9,.0f} of the quota"
         )
+    graphql = month.noted / 100 * times / hours
+    print(f"  {'graphql':12} {graphql:9,.0f} requests an hour, of another quota")
     quota = month.counted.total() * times / hours
     busiest = max(month.by_hour.values()) * times
     print(f"  together     {month.requests.total() * times / hours:9,.0f} requests an hour, {quota:9,.0f} of the quota")

@@ -48,7 +48,7 @@ from ci_metrics.github.schemas import (
 )
 from ci_metrics.github.transport import Transport
 from ci_metrics.limits import Limiter
-from ci_metrics.models import Annotation, Job, JobLog, Run
+from ci_metrics.models import Annotation, Job, JobLog, Run, RunStanding
 from ci_metrics.repositories import is_name
 from ci_metrics.settings import Settings
 
@@ -117,6 +117,10 @@ class GitHub:
         """
         return run_search.runs_created(self._identities.of(repo), repo, first, end)
 
+    def standings(self, repo: str, first: datetime, end: datetime) -> list[RunStanding]:
+        """How each run of `repo` created in [first, end) stands; as `runs_created` otherwise."""
+        return run_search.standings(self._identities.of(repo), repo, first, end)
+
     def attempts(self, run: Run, known: Collection[int] = ()) -> list[Run]:
         """Every attempt of the run whose latest is `run`, oldest first, each with its own
         times, actor and conclusion.
@@ -149,7 +153,9 @@ class GitHub:
     def job(self, repo: str, job_id: int) -> Job:
         """One job with its steps, without its annotations; one request. Raises NotFoundError."""
         shape = Shape(WorkflowJob, repo, misplaced=lambda job: _another("job", job.id, job_id))
-        return self._identities.of(repo).one("job", f"/repos/{repo}/actions/jobs/{job_id}", shape).record(repo)
+        return (
+            self._identities.of(repo).one("job", f"/repos/{repo}/actions/jobs/{job_id}", shape, keep=False).record(repo)
+        )
 
     def attempt(self, repo: str, run_id: int, number: int) -> Run:
         """One attempt of a run; one request. Raises NotFoundError."""
@@ -159,7 +165,9 @@ class GitHub:
             return _another("run", run.id, run_id) or _another("attempt", run.run_attempt, number)
 
         return (
-            self._identities.of(repo).one("attempt", path, Shape(WorkflowRun, repo, misplaced=misplaced)).record(repo)
+            self._identities.of(repo)
+            .one("attempt", path, Shape(WorkflowRun, repo, misplaced=misplaced), keep=False)
+            .record(repo)
         )
 
     def jobs(self, run: Run) -> list[Job]:
@@ -172,7 +180,7 @@ class GitHub:
         path = f"/repos/{run.repo}/actions/runs/{run.run_id}/attempts/{run.run_attempt}/jobs"
         where = _attempt_name(run)
         shape = Shape(WorkflowJob, where, "jobs", misplaced=lambda job: _another("run", job.run_id, run.run_id))
-        listing = read_listing(self._identities.of(run.repo), "jobs", path, shape)
+        listing = read_listing(self._identities.of(run.repo), "jobs", path, shape, keep=not run.finished)
         with self._lock:
             self._nodes.update({(run.repo, job.id): job.node_id for job in listing.items if job.node_id})
             while len(self._nodes) > _NODES_KEPT:
@@ -244,7 +252,7 @@ class GitHub:
             return remembered
         path = f"/repos/{repo}/check-suites/{suite}/check-runs"
         shape = Shape(CheckRun, f"{repo} check suite {suite}", "check_runs")
-        checks = read_listing(self._identities.of(repo), "check_runs", path, shape, {"filter": "all"}).items
+        checks = read_listing(self._identities.of(repo), "check_runs", path, shape, {"filter": "all"}, keep=False).items
         with self._lock:
             self._suites[repo, suite] = {check.id: check.output.annotations_count for check in checks if check.finished}
             while len(self._suites) > _SUITES_KEPT:
@@ -254,7 +262,7 @@ class GitHub:
     def _count_directly(self, repo: str, job_id: int) -> int:
         shape = Shape(CheckRun, repo, misplaced=lambda check: _another("check run", check.id, job_id))
         try:
-            check = self._identities.of(repo).one("check_run", f"/repos/{repo}/check-runs/{job_id}", shape)
+            check = self._identities.of(repo).one("check_run", f"/repos/{repo}/check-runs/{job_id}", shape, keep=False)
         except NotFoundError as error:
             if error.status == 410:
                 return 0
@@ -264,7 +272,7 @@ class GitHub:
     def _annotations_of(self, repo: str, job_id: int, count: int) -> tuple[Annotation, ...]:
         path, where = f"/repos/{repo}/check-runs/{job_id}/annotations", f"job {job_id} of {repo}"
         listing = read_listing(
-            self._identities.of(repo), "annotations", path, Shape(CheckAnnotation, where, ""), claimed=count
+            self._identities.of(repo), "annotations", path, Shape(CheckAnnotation, where, ""), claimed=count, keep=False
         )
         return _whole(tuple(note.record() for note in listing.items), where, [listing.missing])
 

@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.github import GitHub
-from ci_metrics.models import Run
+from ci_metrics.models import Run, RunStanding
 from ci_metrics.orchestration.atomic_files import put
 from ci_metrics.orchestration.due_hours import DAY, due_sweeps, oldest_swept
 from ci_metrics.orchestration.fair_order import fairly
@@ -49,7 +49,7 @@ class Sweeps:
 _FILE = TypeAdapter(Sweeps)
 
 
-def listing_digest(runs: Iterable[Run]) -> str:
+def listing_digest(runs: Iterable[Run | RunStanding]) -> str:
     """Names what GitHub lists of runs: which, at which attempt, how they stand; "" for none."""
     said = sorted((run.run_id, run.run_attempt, run.status, run.conclusion or "") for run in runs)
     return blake2b(repr(said).encode(), digest_size=8).hexdigest() if said else ""
@@ -146,10 +146,10 @@ def _listed(github: GitHub, repo: str, day: str) -> dict[str, str] | CiMetricsEr
     """By hour, what GitHub lists of a repository's runs of a day."""
     start = day_start(day)
     try:
-        runs = github.runs_created(repo, start, start + DAY)
+        runs = github.standings(repo, start, start + DAY)
     except CiMetricsError as error:
         return error
-    by_hour: dict[str, list[Run]] = {}
+    by_hour: dict[str, list[RunStanding]] = {}
     for run in runs:
         by_hour.setdefault(hour_key(run.created_at), []).append(run)
     return {hour: listing_digest(found) for hour, found in by_hour.items()}
