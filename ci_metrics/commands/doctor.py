@@ -155,6 +155,10 @@ def _index(settings: Settings) -> Iterator[Finding]:
 
 def _set_aside(settings: Settings) -> Iterator[Finding]:
     part = HoursPart(settings)
+    for repo, each in part.failing.read().items():
+        if each.is_set_aside and repo in part.repos:
+            said = f"failed {each.tries} times in a row, so it is asked once a day: {each.why}"
+            yield Finding(f"set aside {repo}", "wrong", f"{said}. `ci-metrics upload` asks at once")
     rows = health_of(settings, part.store, None, part.now()).set_aside
     for line in aside_lines([row for row in rows if row.needs_a_person]):
         yield Finding("set aside", "wrong", line)

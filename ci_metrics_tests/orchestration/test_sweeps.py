@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 from upath import UPath
 
+from ci_metrics.commands.doctor import look
 from ci_metrics.definitions import build_definitions
 from ci_metrics.errors import AuthenticationError, CiMetricsError, NotFoundError, TransientError
 from ci_metrics.orchestration.due_hours import REASON_TAG, due_repositories, plan
@@ -134,6 +135,21 @@ def test_a_repository_that_cannot_be_listed_is_left_for_later_and_the_others_are
         assert server.stats.total["runs"] == asked + 2, "a day later it is asked again"
         assert parts.hours.awaited_repos == list(REPOS)
         assert due_repositories(now[0], following, state, parts.hours.awaited_repos) == ["acme/cart"]
+
+
+def test_the_doctor_names_a_repository_that_is_set_aside_with_the_reason(
+    server: SampleGitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(server, tmp_path)
+    for name in ("GITHUB_API_URL", "REPO", "CI_METRICS_HOME"):
+        monkeypatch.setenv(name, ",".join(REPOS) if name == "REPO" else str(getattr(settings, name.lower())))
+    monkeypatch.setenv("GITHUB_TOKEN", server.token)
+    with open_parts(settings) as parts:
+        for _ in range(MOST_FAILURES):
+            parts.hours.failing.note({"acme/cart": NotFoundError("GitHub answered 404"), "acme/basket": None}, START)
+    (found,) = [each for each in look() if each.part.startswith("set aside acme")]
+    assert (found.part, found.state) == ("set aside acme/cart", "wrong")
+    assert "failed 3 times in a row, so it is asked once a day: GitHub answered 404" in found.says
 
 
 def test_a_server_with_trouble_sets_nobody_aside(server: SampleGitHub, tmp_path: Path) -> None:
