@@ -38,6 +38,7 @@ SECRETS = frozenset(
         "opensearch_password",
         "pr_comment_token",
         "alert_webhook_url",
+        "otel_exporter_otlp_headers",
     }
 )
 
@@ -140,6 +141,8 @@ class Settings(BaseSettings):
     enable_pr_comments: Truth = False
     pr_comment_token: SecretStr | None = None
     alert_webhook_url: SecretStr | None = None
+    otel_exporter_otlp_endpoint: str | None = None  # a collector; spans go to its /v1/traces
+    otel_exporter_otlp_headers: SecretStr | None = None  # name=value,name=value
 
     _environ: ClassVar[Mapping[str, str] | None] = None
 
@@ -190,7 +193,7 @@ class Settings(BaseSettings):
                 raise _WrongError("OPENSEARCH_HOSTS", f"“{mask_url(host)}” is not a host's address", advice)
         return hosts
 
-    @field_validator("github_api_url", "api_base_url", mode="after")
+    @field_validator("github_api_url", "api_base_url", "otel_exporter_otlp_endpoint", mode="after")
     @classmethod
     def _http_url(cls, value: str | None, info: Any) -> str | None:
         if value is None:
@@ -282,9 +285,10 @@ class Settings(BaseSettings):
         if self.repositories and not has_auth:
             seen = f"not set, while REPO is {','.join(self.repositories)}"
             raise _WrongError("GITHUB_TOKEN", seen, "Set GITHUB_TOKEN or the GITHUB_APP_ settings")
-        if has_auth and not self.repositories:
+        # A token alone says nothing: most developers' shells have one.
+        if self.github_app_id is not None and not self.repositories:
             advice = "Set REPO=owner/name, several separated by commas, or REPO_FILE"
-            raise _WrongError("REPO", "not set, while there are GitHub credentials", advice)
+            raise _WrongError("REPO", "not set, while there is a GitHub App", advice)
         if not self.enable_error_classification and any(each.classification for each in self.repo_rules.settings):
             advice = "Set ENABLE_ERROR_CLASSIFICATION=true; a file of repositories can only take some out"
             raise _WrongError("REPO_FILE", "classification = true, while ENABLE_ERROR_CLASSIFICATION is not", advice)

@@ -157,6 +157,11 @@ class GitHub:
             self._identities.of(repo).one("job", f"/repos/{repo}/actions/jobs/{job_id}", shape, keep=False).record(repo)
         )
 
+    def run(self, repo: str, run_id: int) -> Run:
+        """The latest attempt of a run; one request. Raises NotFoundError."""
+        shape = Shape(WorkflowRun, repo, misplaced=lambda run: _another("run", run.id, run_id))
+        return self._identities.of(repo).one("run", f"/repos/{repo}/actions/runs/{run_id}", shape).record(repo)
+
     def attempt(self, repo: str, run_id: int, number: int) -> Run:
         """One attempt of a run; one request. Raises NotFoundError."""
         path = f"/repos/{repo}/actions/runs/{run_id}/attempts/{number}"
@@ -325,6 +330,13 @@ class GitHub:
         `branch`: its head branch; "": any. [] when there is no such run.
         """
         return passing_runs.last_passing_jobs(self._identities.of(repo), repo, workflow_id, before, branch)
+
+    def last_run(self, repo: str) -> Run | None:
+        """The newest run of a repository; None when it never had one."""
+        page = self._identities.of(repo).get(
+            "runs", f"/repos/{repo}/actions/runs", run_search.run_shape(repo), {"per_page": 1}
+        )
+        return next((run.record(repo) for run in page.items), None)
 
     def rate_limits(self, repos: Sequence[str]) -> list[RateLimit]:
         """The quota of each identity that asks about these repositories (asking is free); none

@@ -38,4 +38,4 @@ def test_a_thousand_repositories_of_a_hundred_jobs_an_hour_fit_into_the_stated_i
     month = a_month()
     an_hour = month.counted.total() * REPOS / HOURS
     assert 95 <= month.jobs / HOURS <= 105
-    assert an_hour <= 4 * MOST_AN_INSTALLATION
+    assert an_hour <= 2 * MOST_AN_INSTALLATION
