@@ -223,6 +223,8 @@ class Extraction:
     truncated: bool = False  # a cap cut the log before or while it was read
     redactions: int = 0  # secrets masked in the excerpt
     version: str = ""  # of the extractor
+    failed_tests: tuple[str, ...] = ()  # names that the log gives, masked
+    command: str = ""  # of the failing step, masked, where the log shows one that fits in a line
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     opensearch_shards: int | None = Field(default=None, ge=1, le=1_024)
     opensearch_replicas: int | None = Field(default=None, ge=0, le=100)
     index_by_month: Truth = False
+    runner_prices_file: Path | None = None  # of runners, before GitHub's list prices
     # Classification
     enable_error_classification: Truth = False
     anthropic_api_key: SecretStr | None = None
@@ -220,7 +221,14 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("taxonomy_file", "prices_file", "opensearch_client_cert", "opensearch_client_key", mode="after")
+    @field_validator(
+        "taxonomy_file",
+        "prices_file",
+        "runner_prices_file",
+        "opensearch_client_cert",
+        "opensearch_client_key",
+        mode="after",
+    )
     @classmethod
     def _readable(cls, value: Path | None, info: Any) -> Path | None:
         if value is not None and not value.is_file():

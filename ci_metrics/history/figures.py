@@ -13,14 +13,15 @@ from __future__ import annotations
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
 from ci_metrics.history.failures import FIELDS, Failure, failure_of
 from ci_metrics.history.gates import gates_among, with_gates
-from ci_metrics.history.lost_time import losses
+from ci_metrics.history.lost_time import losses_and_costs
 from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, PASSED, share
+from ci_metrics.history.money import Money
 from ci_metrics.history.time_range import TIME, Window, moment_of
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 
@@ -120,6 +121,8 @@ class Figures:
     spend: Spend
     repos: tuple[str, ...]
     failures: tuple[Failure, ...]
+    money: Money  # what the runners of all these jobs cost
+    lost_usd: float = 0.0  # of runners, for failed attempts and the re-runs they caused
 
     @property
     def jobs(self) -> int:
@@ -147,7 +150,7 @@ def workflow_name(repo: str, workflow: str) -> str:
 def collect(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> Figures:
     """Count the jobs of a stretch, of these repositories (none: all)."""
     documents = sorted(index.scan("jobs", window.where(repos), fields=FIELDS), key=lambda document: document.id)
-    return tally(documents, window, lambda failures: losses(index, failures))
+    return _tallied(index, documents, window)
 
 
 def collect_hours(index: DocumentIndex, first: str, last: str) -> Figures:
@@ -158,12 +161,23 @@ def collect_hours(index: DocumentIndex, first: str, last: str) -> Figures:
     documents = sorted(found, key=lambda document: document.id)
     moments = [moment_of(str(document.body[TIME])) for document in documents] or [datetime(1970, 1, 1, tzinfo=UTC)]
     window = Window(min(moments), max(moments) + timedelta(seconds=1))
-    return tally(documents, window, lambda failures: losses(index, failures))
+    return _tallied(index, documents, window)
 
 
 def where_hours(first: str, last: str) -> Where:
     """The documents of the hours from `first` to `last`."""
     return Where(ranges={"s_partition": (first, f"{last}~")})  # "~" comes after all that an hour's name may hold
+
+
+def _tallied(index: DocumentIndex, documents: Iterable[Document], window: Window) -> Figures:
+    dollars: dict[str, float] = {}
+
+    def lost_of(failures: Sequence[Failure]) -> Mapping[str, float]:
+        seconds, cost = losses_and_costs(index, failures)
+        dollars.update(cost)
+        return seconds
+
+    return replace(tally(documents, window, lost_of), lost_usd=sum(dollars.values()))
 
 
 def tally(documents: Iterable[Document], window: Window, lost_of: LostOf) -> Figures:
@@ -187,6 +201,7 @@ class _Count:
         self.waits: dict[str, array[float]] = defaultdict(lambda: array("d"))
         self.longest: dict[str, list[Wait]] = defaultdict(list)
         self.spend = Spend()
+        self.money = Money()
         self.failures: list[Failure] = []
         self.gates: list[Body] = []
         self.seen = self.passed = self.failed = self.cancelled = self.unfinished = 0
@@ -222,6 +237,7 @@ class _Count:
             self.states[str(body.get("s_error_state") or "off")] += 1
         self._add_wait(document, when)
         self._add_spend(document, bucket)
+        self.money.add(body)
 
     def _add_failure(self, failure: Failure, bucket: Bucket) -> None:
         bucket.by_type[failure.type or failure.state] += 1
@@ -283,6 +299,7 @@ class _Count:
             workflows=tuple(sorted(self.workflows.values(), key=lambda row: (-row.lost, row.name))),
             queues=tuple(sorted(queues, key=lambda queue: (-queue.p90, queue.name))),
             spend=self.spend,
+            money=self.money,
             repos=tuple(sorted(self.repos)),
             lost_by_failure=dict(lost),
             failures=tuple(

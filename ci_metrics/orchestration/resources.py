@@ -79,6 +79,7 @@ class IndexResource(dg.ConfigurableResource[IndexPart]):
     OPENSEARCH_REPLICAS: Given = None
     OPENSEARCH_BULK_MB: Given = None
     INDEX_BY_MONTH: Given = None
+    RUNNER_PRICES_FILE: Given = None
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[IndexPart]:  # noqa: ARG002

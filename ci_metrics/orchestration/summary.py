@@ -20,6 +20,7 @@ from ci_metrics.index.base import Body, DocumentIndex
 from ci_metrics.models import Run
 from ci_metrics.orchestration.rows import JobVerdicts
 from ci_metrics.orchestration.store import HourStore
+from ci_metrics.telling_quote import headline
 from ci_metrics.verdicts.judge import MODEL_FAILED, model_failed
 
 #: How many of the biggest causes are shown.
@@ -154,4 +155,4 @@ def _big_cause(group: Group, examples: Sequence[Body]) -> BigCause:
 def _telling_line(body: Body) -> str:
     """The first quoted line that says something: a banner's rule proves nothing."""
     quotes = (line.strip() for line in str(body.get("s_error_evidence") or "").splitlines())
-    return next((quote for quote in quotes if sum(map(str.isalpha, quote)) * 2 > len(quote)), "")
+    return headline("\n".join(quote for quote in quotes if sum(map(str.isalpha, quote)) * 2 > len(quote)))
