@@ -26,9 +26,9 @@ from ci_metrics.errors import ContractError
 from ci_metrics.history.attempts import attempt_of
 from ci_metrics.history.lost_time import losses
 from ci_metrics.history.metrics import CONDITIONS, FAILURE
+from ci_metrics.hours_root import hours_root
 from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
 from ci_metrics.index.fields import Field, fields_of
-from ci_metrics.hours_root import hours_root
 from ci_metrics.index.open import open_index
 from ci_metrics.settings import load_settings
 

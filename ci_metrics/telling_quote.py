@@ -27,7 +27,8 @@ _CODE = re.compile(
 )
 #: Lines that tell nothing of a cause.
 _SILENT = re.compile(
-    r"\s*(?:at\s|File\s\"|\.\.\.|npm (?:ERR!|error) (?:A complete log|\S+\.log$|path\s|code\s|errno\s|syscall\s)|##\[(?:end)?group\]|\d+\s*\||\||[-=~^_*#\s]+$)",
+    r"\s*(?:at\s|File\s\"|\.\.\.|##\[(?:end)?group\]|\d+\s*\||\||[-=~^_*#\s]+$"
+    r"|npm (?:ERR!|error) (?:A complete log|\S+\.log$|path\s|code\s|errno\s|syscall\s))",
 )
 #: Letters that a telling line has at least.
 LEAST = 6

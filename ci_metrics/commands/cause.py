@@ -107,7 +107,8 @@ def _said(record: CauseRecord, action: Action, person: str, until: str, at: str,
 
 
 def _in_words(record: CauseRecord, records: CauseRecords, now: datetime) -> str:
-    said = [records.standing(record.group, now)]
+    standing = records.standing(record.group, now)
+    said: list[str] = [standing] if standing in ("open", "regressed") else []
     if record.resolved_at:
         said.append(f"resolved {record.resolved_at:%Y-%m-%d %H:%M}")
     again = (records.regressed or {}).get(record.group)
@@ -117,7 +118,7 @@ def _in_words(record: CauseRecord, records: CauseRecords, now: datetime) -> str:
         said.append(f"ignored until {record.ignored_until:%Y-%m-%d}")
     if record.assignee:
         said.append(f"assigned to {record.assignee}")
-    return f"{record.group}: {', '.join(dict.fromkeys(said))}"
+    return f"{record.group}: {', '.join(said)}"
 
 
 def _print(chosen: list[CauseRecord], records: CauseRecords, now: datetime) -> None:

@@ -20,14 +20,19 @@ from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.commands.log_input import named_files, opened, read_background, read_job_file
 from ci_metrics.commands.terminal import terminal_lines
 from ci_metrics.logs import extract, redact
+from ci_metrics.logs.junit_report import extract_junit, is_junit
 from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import Extraction, Job, Verdict
+from ci_metrics.report.readable import some
 from ci_metrics.report.verdict_reasons import WhyOfLog
 from ci_metrics.report.verdict_reasons import reasons_row as why_as_row
 from ci_metrics.report.verdict_reasons import reasons_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.request import primary_requests
 from ci_metrics.verdicts.request_preview import render_request
+
+#: Failed tests that are named to people.
+MOST_TESTS = 5
 
 
 def classify(
@@ -43,7 +48,7 @@ def classify(
     Parameters
     ----------
     files
-        Job logs, in order; - reads standard input; gzip is unpacked.
+        Job logs or JUnit XML reports, in order; - reads standard input; gzip is unpacked.
     json_lines
         One JSON object a file, for scripts.
     job
@@ -65,8 +70,11 @@ def classify(
     budget = settings.excerpt_budget
     for name in named_files(files):
         with opened(name) as stream:  # read once, in memory that does not grow with the log; the account reads it twice
-            data = stream.read() if why else stream
-            extraction = extract(data, job=record, background=background, budget=budget, catalogue=catalogue)
+            data = stream.read() if why and not is_junit(stream.peek()) else stream
+            if is_junit(stream.peek()):
+                extraction = extract_junit(stream.read(), name, catalogue, budget)
+            else:
+                extraction = extract(data, job=record, background=background, budget=budget, catalogue=catalogue)
         if show_request:
             for shown in requests_of(extraction, record, settings, taxonomy, classifier):
                 print(json.dumps({"file": name, **shown}, ensure_ascii=False, indent=None if json_lines else 2))
@@ -80,9 +88,11 @@ def classify(
             account = WhyOfLog(ranking=ranking, decision=classifier.explained(again, record))
         if json_lines:
             more = {"why": why_as_row(account)} if account else {}
-            print(json.dumps({**verdict_row(name, verdict), **more}, ensure_ascii=False))
+            row = {**verdict_row(name, verdict), "failed_tests": list(extraction.failed_tests), **more}
+            print(json.dumps(row, ensure_ascii=False))
         else:
-            print(terminal_lines(verdict_text(name, verdict) + (f"\n{why_as_text(account)}\n" if account else "")))
+            text = verdict_text(name, verdict) + tests_text(extraction)
+            print(terminal_lines(text + (f"\n{why_as_text(account)}\n" if account else "")))
 
 
 def requests_of(
@@ -117,6 +127,12 @@ def verdict_row(name: str, verdict: Verdict) -> dict[str, object]:
         "fingerprint": verdict.fingerprint,
         "decided_by": verdict.rule,
     }
+
+
+def tests_text(extraction: Extraction) -> str:
+    """A line that names the tests that failed; "" where none is known."""
+    names = extraction.failed_tests
+    return f"\n   Failed tests ({len(names)}): {some(names, MOST_TESTS)}" if names else ""
 
 
 def verdict_text(name: str, verdict: Verdict) -> str:

@@ -19,9 +19,9 @@ from cyclopts import Parameter
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.commands.open_index import refuse_no_file
 from ci_metrics.errors import NotFoundError, PermanentError, SettingsError
+from ci_metrics.history.cause_states import CauseRecord
 from ci_metrics.history.job_reference import known_job
 from ci_metrics.history.labels import label_for
-from ci_metrics.history.cause_states import CauseRecord
 from ci_metrics.index.base import Document
 from ci_metrics.orchestration.label_documents import Relabelled, give_labels, withdraw_label
 from ci_metrics.orchestration.label_file import PeoplesWork, newer_causes, newer_labels, read, written

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ci_metrics.errors import ContractError
 from ci_metrics.logs import Background, background_of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(name: str) -> Iterator[BinaryIO]:
+def opened(name: str) -> Iterator[io.BufferedReader[Any]]:
     """The log `name` as a stream of its bytes: ``-`` is standard input, gzip is unpacked.
 
     Raises ContractError when it cannot be read, also when a packed one turns out to be longer than

@@ -156,8 +156,8 @@ def _show_fixes(found: Sequence[Fix], records: CauseRecords, window: Window, now
             f"last {moment(group.last_seen)}",
         ]
         said = standing_in_words(fix)
-        lines = [
-            cut(" ".join(fix.quote.split()), MOST),
+        lines = [cut(" ".join(fix.quote.split()), MOST)] if fix.evidence else []
+        lines += [
             " · ".join([*facts, *([said] if said else []), *([f"whose: {whose(fix)}"] if whose(fix) else [])]),
             f"{some(group.jobs)} in {some(group.repos)}",
         ]
@@ -172,24 +172,17 @@ def _show_fixes(found: Sequence[Fix], records: CauseRecords, window: Window, now
 
 
 def _show_tests(tests: Sequence[FailedTest], window: Window) -> None:
-    cells = [
+    cards = [
         [
-            test.failures,
-            test.runs,
-            percent(test.failure_rate),
-            test.flakes,
-            percent(test.flake_rate),
-            moment(test.last_passed) if test.last_passed else "–",
-            f"{test.name}\n  {test.repo} · {some(sorted(test.jobs))}"
-            + (f"\n  quarantine: {test.quarantine}" if test.quarantine else "\n  broken" if test.broken else ""),
+            test.name,
+            failed_test_in_words(test),
+            f"{some(sorted(test.jobs))} in {test.repo}",
+            *([f"quarantine: {test.quarantine}"] if test.quarantine else []),
         ]
         for test in tests
     ]
-    headings = ["Failed", "Runs", "Rate", "Flaky", "Rate", "Passed last", "Test"]
-    print_table(cells, headings, f"Failed tests, most flaky first: {window}")
-    print(f"Runs are {DENOMINATOR}.")
-    if len(tests) == 1:
-        print(failed_test_in_words(tests[0]))
+    print_cards(cards, f"Failed tests, most flaky first: {window}")
+    print(f"\nRuns are {DENOMINATOR}.")
 
 
 def _money(index: DocumentIndex, where: Where) -> Money:
@@ -239,12 +232,22 @@ def _show_money(money: Money, settings: Settings, window: Window, limit: int) ->
         ]
         print_table(cells, ["Jobs", "Minutes", "Cost", "Of failed jobs", by.capitalize()], f"Runners by {by}: {window}")
     prices = load_runner_prices(settings.runner_prices_file)
-    print(f"List prices of {prices.checked}, not a bill: free and included minutes are not taken off ({prices.source}).")
+    print(
+        f"List prices of {prices.checked}, not a bill: free and included minutes are not taken off ({prices.source})."
+    )
 
 
 def _show_counts(rows: Sequence[TopRow], what: What, window: Window) -> None:
     rated = any(row.jobs is not None for row in rows)
-    headings = ["Failed", *(["Rate"] if rated else []), "Share", "Lost", "Cost", "Last", what.removesuffix("s").capitalize()]
+    headings = [
+        "Failed",
+        *(["Rate"] if rated else []),
+        "Share",
+        "Lost",
+        "Cost",
+        "Last",
+        what.removesuffix("s").capitalize(),
+    ]
     print_table([_cells(row, what, rated) for row in rows], headings, f"What fails most, by {what}: {window}")
 
 

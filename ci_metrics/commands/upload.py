@@ -29,7 +29,7 @@ from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start, hours_between, last_closed_hour
 from ci_metrics.orchestration.parts import OnHour, open_parts, say_nothing
 from ci_metrics.orchestration.summary import Summary, summarise
-from ci_metrics.report.readable import minutes, percent, readable_number
+from ci_metrics.report.readable import dollars, minutes, percent, readable_number
 from ci_metrics.settings import Settings, load_settings
 
 
@@ -239,6 +239,12 @@ def show_summary(
     console.print(
         f"{summary.written} documents written, {unchanged} unchanged, in {escape(summary.location)}", soft_wrap=True
     )
+    if summary.runner_minutes:
+        console.print(
+            f"Runners: {readable_number(summary.runner_minutes)} billed minutes, {dollars(summary.runner_usd)} at list price, "
+            f"{dollars(summary.lost_usd)} of it lost to failures and their re-runs.",
+            soft_wrap=True,
+        )
     if summary.cost_usd:
         console.print(f"The model's verdicts on these hours cost ${summary.cost_usd:.4f} in all.")
     console.print(f"Took {seconds:.1f} s.")

@@ -9,6 +9,7 @@ that it was given for, and of a line the version in force can say what it names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,6 +25,9 @@ from ci_metrics.history.time_range import TIME
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.index.times import iso
 from ci_metrics.logs import fingerprint
+
+#: How fingerprints and groups begin: the algorithm's version, a hash.
+_ID = re.compile(r"[fg][0-9a-f]+-")
 
 #: Where a cause stands: nobody said anything, or it is assigned only; said to be gone; seen again
 #: since; not to be shown now.
@@ -110,7 +114,15 @@ def cause_named(index: DocumentIndex, name: str) -> Document:
     ContractError when the failure says nothing of a cause.
     """
     text = name.strip()
-    job = _of_name(index, text) if text[:1] in "fg" and "-" in text and "/" not in text else known_job(index, text)
+    try:
+        job = _of_name(index, text) if _ID.match(text) else known_job(index, text)
+    except SettingsError as error:
+        if error.variable != "JOB":
+            raise
+        advice = (
+            "Write its fingerprint (f…) or group (g…) as “ci-metrics top --json” shows them, or one of its failed jobs"
+        )
+        raise SettingsError("FINGERPRINT", f"“{name}” names no cause", advice) from None
     if job is None:
         raise NotFoundError(
             f"no failure of “{name}” is in {index.location}. “ci-metrics top --json” names each cause’s group and fingerprint"

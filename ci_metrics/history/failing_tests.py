@@ -24,9 +24,11 @@ from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 #: What the denominator of a test's rates is, in words.
 DENOMINATOR = "attempts of its jobs that passed, or failed and name it; others that failed are left out"
 
-#: A test is proposed for quarantine when it flaked in so many runs, or once where history confirms it.
+#: A test is proposed for quarantine when it flaked in so many runs, or once where history
+#: confirms it.
 FLAKED_RUNS = 2
-#: The last so many of a test's known runs all failed: it is broken, and a quarantine would hide that.
+#: The last so many of a test's known runs all failed: it is broken, and a quarantine would
+#: hide that.
 BROKEN = 3
 
 _FIELDS = (

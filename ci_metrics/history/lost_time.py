@@ -54,9 +54,7 @@ def losses(index: DocumentIndex, failures: Sequence[Failed]) -> dict[str, float]
     return {failure.id: again.get(failure.id, failure.seconds) for failure in failures}
 
 
-def losses_and_costs(
-    index: DocumentIndex, failures: Sequence[Priced]
-) -> tuple[dict[str, float], dict[str, float]]:
+def losses_and_costs(index: DocumentIndex, failures: Sequence[Priced]) -> tuple[dict[str, float], dict[str, float]]:
     """The same, and the US dollars that runners cost meanwhile."""
     again = runs_that_ran_again(index, {failure.run_id for failure in failures})
     seconds, dollars = lost_seconds(again), lost_seconds(again, _DOLLARS)

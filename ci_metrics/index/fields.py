@@ -112,7 +112,7 @@ FIELDS: tuple[Field, ...] = (
         "l_runner_minutes",
         "long",
         _ANNOTATED,
-        "Minutes of runners, each job's rounded up as GitHub bills them; workflows: of all jobs of the attempt. Absent where no runner ran.",
+        "Minutes of runners, each job's rounded up as GitHub bills it; workflows: of all jobs of the attempt. Absent where none ran.",
     ),
     Field(
         "f_runner_cost_usd",

@@ -10,6 +10,7 @@ none, nor is one that a composite action brings along.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 
 from ci_metrics.logs.candidates import Candidates
@@ -41,12 +42,21 @@ def one_line(script: Sequence[str], shell: str) -> str:
     """A script's lines as one command for its shell; "" where they are none."""
     joined = "\n".join(script).replace("\\\n", " ")
     lines = [" ".join(line.split()) for line in joined.split("\n") if not _ASIDE.match(line)]
-    if not lines or any(_STRUCTURE.match(line) for line in lines):
+    if not lines or any(_STRUCTURE.match(line) or not _whole(line) for line in lines):
         return ""
     if len(lines) > 1 and not _POSIX.match(shell):
         return ""
     command = " && ".join(lines)
     return command if len(command) <= MOST else ""
+
+
+def _whole(line: str) -> bool:
+    """Whether its quotes end on it."""
+    try:
+        shlex.split(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _header(found: Candidates) -> Header | None:

@@ -104,7 +104,9 @@ _MARKED: tuple[str, ...] = (
 )
 
 #: A form's own lines of sums, which name no test.
-_NOT_A_NAME = re.compile(r"\d+ (?:tests?|failed|of \d+)\b|(?:tests?|suites?) failed|Tests run:|exit code|$", re.IGNORECASE)
+_NOT_A_NAME = re.compile(
+    r"\d+ (?:tests?|failed|of \d+)\b|(?:tests?|suites?) failed|failing tests|Tests run:|exit code|$", re.IGNORECASE
+)
 
 
 def failed_tests(found: Candidates, catalogue: Catalogue) -> tuple[str, ...]:
@@ -133,7 +135,7 @@ def _distinct(names: Iterable[str]) -> tuple[str, ...]:
 
 def _lines(found: Candidates, catalogue: Catalogue) -> Iterator[str]:
     """The lines on which a message of role `test` stands, but those of steps that passed."""
-    tests = _numbers(catalogue)
+    tests = _numbers(catalogue, "test")
     passed = _in_a_passed_step(found)
     left = MOST_LINES
     for block in found.reading.blocks:
@@ -146,17 +148,17 @@ def _lines(found: Candidates, catalogue: Catalogue) -> Iterator[str]:
 
 
 @lru_cache(maxsize=8)
-def _numbers(catalogue: Catalogue, role: Role = "test") -> frozenset[int]:
-    """The messages of a role; counts: those of tests alone."""
+def _numbers(catalogue: Catalogue, *roles: Role, family: str = "") -> frozenset[int]:
     return frozenset(
         number
         for number, message in enumerate(catalogue.messages)
-        if message.role == role and (role == "test" or message.family == "tests")
+        if message.role in roles and family in ("", message.family)
     )
 
 
 def _counts(found: Candidates, catalogue: Catalogue) -> bool:
-    counts = _numbers(catalogue, "count")
+    """Whether the log counts failed tests, or announces their list."""
+    counts = _numbers(catalogue, "count", "title", family="tests")
     return any(not counts.isdisjoint(hit.ids) for block in found.reading.blocks for hit in block.hits)
 
 

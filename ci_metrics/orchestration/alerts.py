@@ -138,9 +138,10 @@ def _group(row: NewFailure, link: Callable[[str], str]) -> Alert:
 def _regressed(causes: CauseRecords, now: datetime) -> Iterator[Alert]:
     for group, again in (causes.regressed or {}).items():
         record = causes.of(group)
-        if record is not None and record.resolved_at is not None and again >= now - HOURS * HOUR:
-            if causes.standing(group, now) == "regressed":
-                yield regressed_alert(
+        if record is None or record.resolved_at is None or again < now - HOURS * HOUR:
+            continue
+        if causes.standing(group, now) == "regressed":
+            yield regressed_alert(
                     group=record.group,
                     since=record.resolved_at,
                     again=again,

@@ -1,6 +1,7 @@
 """The home of what people said of causes, in the labels' folder beside the hours.
 
-What belongs here: its files. Does not: what a record says and what follows (`history/cause_states.py`).
+What belongs here: its files. Does not: what a record says, and what follows from it
+(`history/cause_states.py`).
 
     <root>/labels/causes/<group>.json      one record
 """

@@ -74,7 +74,7 @@ def _of_line(line: str, categories: Collection[str]) -> Document | CauseRecord:
     except ValueError as error:
         raise ValueError(f"is not JSON ({error})") from None
     if not isinstance(row, dict):
-        raise ValueError("is no JSON object")  # noqa: TRY004 - of the line, not of an argument
+        raise ValueError("is no JSON object")
     what = row.pop("what", None)
     if what == "cause":
         return _cause(row)

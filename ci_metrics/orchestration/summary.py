@@ -64,7 +64,10 @@ class Summary:
     by_category: dict[str, int] = field(default_factory=dict)  # of the failed jobs; by_state too
     by_state: dict[str, int] = field(default_factory=dict)
     causes: tuple[BigCause, ...] = ()
-    cost_usd: float = 0.0
+    cost_usd: float = 0.0  # of the model
+    runner_minutes: int = 0  # as GitHub bills them, of all jobs
+    runner_usd: float = 0.0  # their list price, as far as it is known
+    lost_usd: float = 0.0  # of these, for failed attempts and the re-runs they caused
 
 
 def summarise(store: HourStore, index: DocumentIndex, hours: Sequence[str], since: datetime) -> Summary:
@@ -115,6 +118,9 @@ def summarise(store: HourStore, index: DocumentIndex, hours: Sequence[str], sinc
         by_state=figures.states,
         causes=_big_causes(index, found),
         cost_usd=figures.spend.cost,
+        runner_minutes=figures.money.total.minutes,
+        runner_usd=round(figures.money.total.dollars, 2),
+        lost_usd=round(figures.lost_usd, 2),
     )
 
 

@@ -67,7 +67,7 @@ def group_alert(
 def regressed_alert(
     *, group: str, since: datetime, again: datetime, headline: str, assignee: str, note: str, link: str = ""
 ) -> Alert:
-    """A cause that was said to be resolved, and is seen again. Once for each time it was resolved."""
+    """A resolved cause that is seen again. Once for each time it was resolved."""
     facts = [f"resolved {since:%Y-%m-%d %H:%M} UTC, seen again {again:%Y-%m-%d %H:%M} UTC"]
     facts += [f"assigned to {assignee}"] if assignee else []
     facts += [note] if note else []

@@ -70,7 +70,9 @@ def issue_text(fix: Fix) -> dict[str, str]:
     group = fix.group
     said = " ".join(visible_text(fix.quote or fix.summary).split())
     title = cut(f"CI: {spoken(group.error_type)}: {said}", MOST_TITLE)
-    runs = f"{group.count} failed jobs in {group.runs} runs" if group.runs > 1 else f"{group.count} failed jobs in one run"
+    runs = (
+        f"{group.count} failed jobs in {group.runs} runs" if group.runs > 1 else f"{group.count} failed jobs in one run"
+    )
     money = f", {dollars(group.lost_usd)} of runners at list price" if group.lost_usd else ""
     lines = [inert_text(fix.summary, 600), ""] if fix.summary else []
     lines += [fenced(fix.evidence or fix.quote), ""] if fix.evidence or fix.quote else []
@@ -122,8 +124,10 @@ def failed_test_row(row: FailedTest) -> Mapping[str, Any]:
 def failed_test_in_words(row: FailedTest) -> str:
     """How often it failed of how many runs, and since when it does not pass."""
     passed = f"passed last {row.last_passed:%d %b %H:%M}" if row.last_passed else "never seen to pass"
-    flaked = f", {row.flakes} flaky ({percent(row.flake_rate)})" if row.flakes else ""
-    return f"{row.failures} of {row.runs} known runs failed{flaked}; {passed}"
+    flaked = f", {row.flakes} for nothing (flake rate {percent(row.flake_rate)})" if row.flakes else ""
+    unknown = f"; of {row.unknown} more nothing is known" if row.unknown else ""
+    broken = ", broken" if row.broken else ""
+    return f"failed {row.failures} of {row.runs} known runs{flaked}; {passed}{broken}{unknown}"
 
 
 def _rounded(rate: float | None) -> float | None:

@@ -23,20 +23,29 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ci_metrics import __version__
+from ci_metrics.history.cause_states import CauseRecords
+from ci_metrics.history.failing_tests import DENOMINATOR, FailedTest, tests_that_failed
 from ci_metrics.history.failures import Failure, web_url
 from ci_metrics.history.figures import Figures, collect, workflow_name
+from ci_metrics.history.fix_first import Fix, fixes
 from ci_metrics.history.flaky_failures import Flakiest, flakiest
 from ci_metrics.history.groups import groups
+from ci_metrics.history.money import dearest
 from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.time_range import Window, default_window, newest_document
 from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.runner_prices import RunnerPrices, load_runner_prices
 from ci_metrics.report import charts, readable
 from ci_metrics.report.causes import ShownCause, count_states, history_is_young, show_causes
+from ci_metrics.report.fixes import issue_text, standing_in_words, whose
 from ci_metrics.report.tiles import notices, tiles
 
 #: What is shown of long lists. The rest is one `ci-metrics search` or `ci-metrics top`
 #: away, and the page says so.
 MOST_CAUSES = 10
+MOST_FIXES = 5
+MOST_TESTS = 20
+MOST_RUNNERS = 8
 MOST_NEW = 25
 MOST_FLAKY = 10
 MOST_QUEUES = 8
@@ -58,25 +67,44 @@ class Report:
     history_begins: datetime | None
     location: str  # of the index; passwords masked
     now: datetime
+    fixes: tuple[Fix, ...]
+    ignored: int  # causes that people want to see later
+    tests: tuple[FailedTest, ...]
+    prices: RunnerPrices
 
 
 def build_report(
-    index: DocumentIndex, now: datetime, *, window: Window | None = None, repos: Sequence[str] = ()
+    index: DocumentIndex,
+    now: datetime,
+    *,
+    window: Window | None = None,
+    repos: Sequence[str] = (),
+    records: CauseRecords | None = None,
+    prices: RunnerPrices | None = None,
 ) -> Report:
-    """Read the index. `window` None: the last four weeks that it knows of."""
+    """Read the index. `window` None: the last four weeks that it knows of. `records`: what people
+    said of causes; `prices`: of runners, the shipped list unless given.
+    """
+    records = records or CauseRecords()
     window = window or default_window(index, now, repos)
     where = window.where(repos)
     figures = collect(index, window, repos)
     begins = oldest_failure(index)
+    found = groups(index, where)
+    shown = records.shown(found, now)
     return Report(
         figures=figures,
         before=collect(index, window.before, repos) if begins and begins < window.before.start + DAY else None,
-        causes=show_causes(groups(index, where), figures),
+        causes=show_causes(shown, figures),
         flaky=flakiest(index, where),
         newest=newest_document(index),
         history_begins=begins,
         location=index.location,
         now=now,
+        fixes=tuple(fixes(index, shown, records, now, MOST_FIXES)),
+        ignored=len(found) - len(shown),
+        tests=tuple(tests_that_failed(index, where)),
+        prices=prices or load_runner_prices(),
     )
 
 
@@ -104,6 +132,24 @@ def render_page(report: Report) -> str:
                 "kinds": charts.failures_by_category(figures, types),
                 "queue": charts.queue_times(queues) if queues else None,
                 "spend": charts.model_spend(figures) if figures.spend.asked else None,
+            },
+            fixes=report.fixes,
+            ignored=report.ignored,
+            tests=report.tests[:MOST_TESTS],
+            tests_known=len(report.tests),
+            denominator=DENOMINATOR,
+            prices=report.prices,
+            money={
+                "total": figures.money.total,
+                "lost": figures.lost_usd,
+                "tables": [
+                    (title, dearest(costs.values())[:MOST_RUNNERS])
+                    for title, costs in (
+                        ("labels", figures.money.by_labels),
+                        ("workflow", figures.money.by_workflow),
+                        ("repository", figures.money.by_repo),
+                    )
+                ],
             },
             groups=report.causes,
             causes=report.causes[:MOST_CAUSES],
@@ -152,9 +198,17 @@ def _environment(types: Sequence[str], window: Window) -> Environment:
         "colour": lambda name: charts.colour_of(types, name),
         "workflow_name": _workflow_of,
         "linked": _linked,
+        "whose": whose,
+        "standing_in_words": standing_in_words,
+        "issue": _issue,
     }
     environment.filters.update(filters)
     return environment
+
+
+def _issue(fix: Fix) -> str:
+    text = issue_text(fix)
+    return f"{text['title']}\n\n{text['body']}"
 
 
 def _workflow_of(failure: Failure) -> str:

@@ -9,13 +9,13 @@ from typing import Any
 
 import dagster as dg
 
+from ci_metrics.history.cause_states import CauseRecords
 from ci_metrics.history.time_range import Window
-from ci_metrics.index.base import DocumentIndex
 from ci_metrics.orchestration.atomic_files import put
 from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
-from ci_metrics.orchestration.parts import HoursPart, IndexPart
+from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 from ci_metrics.report.page import build_report, render_page
 
 NAME = "daily_report"
@@ -52,17 +52,22 @@ def build(start: datetime, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition
         context: dg.AssetExecutionContext,
         hours: dg.ResourceParam[HoursPart],
         index: dg.ResourceParam[IndexPart],
+        judge: dg.ResourceParam[JudgePart],
     ) -> None:
-        each_hour(context, hours, lambda day: report_day(hours, index.documents, day))
+        each_hour(context, hours, lambda day: report_day(hours, index, judge.causes.in_force(), day))
 
     return daily_report
 
 
-def report_day(hours: HoursPart, index: DocumentIndex, day: str) -> Mapping[str, Any]:
-    """Make one day's file beside the hours' files; returns the metadata."""
+def report_day(hours: HoursPart, part: IndexPart, records: CauseRecords, day: str) -> Mapping[str, Any]:
+    """Make one day's file beside the hours' files; returns the metadata. `records`: what people
+    said of causes.
+    """
+    index = part.documents
     end = datetime.strptime(day, DAY_FORMAT).replace(tzinfo=UTC) + timedelta(days=1)
     index.refresh()
-    made = build_report(index, hours.now(), window=Window(end - timedelta(days=DAYS), end))
+    window = Window(end - timedelta(days=DAYS), end)
+    made = build_report(index, hours.now(), window=window, records=records, prices=part.prices)
     target = hours.store.root / NAME / f"{day}.html"
     figures = made.figures
     if figures.jobs or not target.exists():  # an index that lost its documents is no reason to lose the page of them
@@ -77,5 +82,7 @@ def report_day(hours: HoursPart, index: DocumentIndex, day: str) -> Mapping[str,
         "new_groups": sum(cause.group.new for cause in made.causes),
         "unexplained": figures.unexplained,
         "cost_usd": round(figures.spend.cost, 4),
+        "runner_usd": round(figures.money.total.dollars, 2),
+        "fix_first": [fix.quote or fix.summary for fix in made.fixes],
         "by_category": plot({row.name: row.failed for row in figures.types}),
     }

@@ -1,0 +1,142 @@
+"""JUnit XML: which tests ran, which failed, and what their failures say.
+
+What belongs here: reading such a report safely, and as an extraction like a log's. Does not: names
+in logs (`failed_tests.py`), where reports come from.
+
+A report is somebody else's file: one that declares a document type is refused before it is read
+(no report needs one), so that entities cannot make gigabytes of a few bytes or read a file of ours.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from xml.etree.ElementTree import Element, ParseError, fromstring
+from xml.parsers import expat
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+from ci_metrics.catalogue import Catalogue
+from ci_metrics.errors import ContractError
+from ci_metrics.logs.extract import DEFAULT_BUDGET, extract
+from ci_metrics.logs.failed_tests import MOST, MOST_CHARACTERS
+from ci_metrics.models import Extraction
+from ci_metrics.redaction import redact_lines
+
+#: What a report begins with, behind a declaration and comments, within so many bytes.
+_ROOT = re.compile(
+    rb"\s*(?:\xef\xbb\xbf)?(?:<\?[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE[^>\[]*(?:\[.*?\])?>\s*)*<testsuites?[\s>/]",
+    re.DOTALL,
+)
+HEAD = 8_192
+_TOKEN = re.compile(
+    r"<!\[CDATA\[(?P<data>.*?)\]\]>|<!--.*?-->|<\?.*?\?>|<(?P<end>/?)(?P<tag>[\w:.-]+)(?P<more>(?:[^>\"']|\"[^\"]*\"|'[^']*')*)>|(?P<text>[^<]+)",
+    re.DOTALL,
+)
+#: What a failure says below its message, which repeats it.
+_TEXT = re.compile(r"\s*(?:<!\[CDATA\[\s*[^\s\]]|[^<\s])")
+_MESSAGE = re.compile(r"\bmessage=(?:\"([^\"]*)\"|'([^']*)')")
+
+
+@dataclass(frozen=True, slots=True)
+class JUnitReport:
+    """What a report says; names are `class.test`, each once, masked."""
+
+    passed: int
+    skipped: int
+    failed: tuple[str, ...]
+
+
+def is_junit(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is such a report."""
+    return bool(_ROOT.match(head[:HEAD]))
+
+
+def read_junit(data: bytes, name: str) -> JUnitReport:
+    """The report. Raises ContractError that names the file when it is none, or is not
+    safe to read.
+    """
+    root = _root(data, name)
+    if root.tag not in ("testsuites", "testsuite"):
+        raise ContractError(f"{name}: begins with <{str(root.tag)[:60]}>, not with <testsuites> or <testsuite>")
+    try:
+        cases = list(_cases(JUnitXml.fromroot(root)))
+    except RecursionError:
+        raise ContractError(f"{name}: nests suites deeper than any test runner does") from None
+    passed = skipped = 0
+    failed: dict[str, None] = {}
+    for case in cases:
+        results = case.result
+        if any(isinstance(each, (Failure, Error)) for each in results):
+            failed.setdefault(_name(case))
+        elif any(isinstance(each, Skipped) for each in results):
+            skipped += 1
+        else:
+            passed += 1
+    names = redact_lines([each[:MOST_CHARACTERS] for each in failed][:MOST])[0]
+    return JUnitReport(passed, skipped, tuple(dict.fromkeys(filter(None, names))))
+
+
+def extract_junit(data: bytes, name: str, catalogue: Catalogue, budget: int = DEFAULT_BUDGET) -> Extraction:
+    """What a report says of its failures, as an extraction: lines are the file's own."""
+    report = read_junit(data, name)
+    lines = failure_lines(data.decode("utf-8", "replace"))
+    if not report.failed:
+        return Extraction(state="no_error_found", total_lines=len(lines), log_bytes=len(data))
+    found = extract("\n".join(lines).encode(), budget=budget, catalogue=catalogue)
+    return replace(found, failed_tests=report.failed, command="", log_bytes=len(data))
+
+
+def failure_lines(text: str) -> list[str]:
+    """Of each line of a well-formed report what failures and errors say on it: as many lines."""
+    out: list[str] = []
+    inside = 0
+    for token in _TOKEN.finditer(text):
+        said = ""
+        if token["tag"] in ("failure", "error"):
+            inside = 0 if token["end"] or token["more"].rstrip().endswith("/") else 1
+            message = None if token["end"] else _MESSAGE.search(token["more"])
+            said = (
+                html.unescape(message[1] or message[2] or "") if message and not _TEXT.match(text, token.end()) else ""
+            )
+            said = " ".join(said.split()) + "\n" * token[0].count("\n")
+        elif inside and token["data"] is not None:
+            said = token["data"]
+        elif inside and token["text"] is not None:
+            said = re.sub(r"&(?:#10|#xa|#13|#xd);", " ", token["text"], flags=re.IGNORECASE)
+            said = html.unescape(said)
+        else:
+            said = "\n" * token[0].count("\n")
+        out.append(said)
+    return [line.strip() if line.isspace() else line.rstrip() for line in "".join(out).split("\n")]
+
+
+def _root(data: bytes, name: str) -> Element:
+    """The root of a document without a document type."""
+
+    def refuse(*_: object) -> None:
+        raise ContractError(f"{name}: declares a document type, which no JUnit report needs: it is not read")
+
+    first = expat.ParserCreate()
+    first.StartDoctypeDeclHandler = refuse
+    try:
+        first.Parse(data, True)
+        return fromstring(data)
+    except (expat.ExpatError, ParseError, ValueError, LookupError) as error:
+        raise ContractError(f"{name}: is not well-formed XML ({error}). Give a whole JUnit report") from error
+
+
+def _cases(found: Iterable[object]) -> Iterator[TestCase]:
+    """The tests of a report; the library gives those of suites within suites too."""
+    for each in found:
+        if isinstance(each, TestCase):
+            yield each
+        elif isinstance(each, TestSuite):
+            yield from _cases(each)
+
+
+def _name(case: TestCase) -> str:
+    owner, name = (" ".join(str(each or "").split()) for each in (case.classname, case.name))
+    return name if not owner or name.startswith(owner) else f"{owner}.{name}"
