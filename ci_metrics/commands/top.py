@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ci_metrics.commands.open_index import cause_store, reading_index
 from ci_metrics.commands.tables import NotNegative, Switch, print_cards, print_csv, print_json, print_table
 from ci_metrics.history.cause_states import CauseRecords
-from ci_metrics.history.failing_tests import DENOMINATOR, FailedTest, tests_that_failed
+from ci_metrics.history.failing_tests import DENOMINATOR, FailedTest, failing_tests
 from ci_metrics.history.fix_first import Fix, fixes
 from ci_metrics.history.groups import groups
 from ci_metrics.history.money import Cost, Money, dearest
@@ -117,7 +117,7 @@ def top(
             columns: Sequence[str] = FIX_COLUMNS
             show: Callable[[], None] = lambda: _show_fixes(found, records, window, now)  # noqa: E731
         elif what == "tests":
-            tests = tests_that_failed(index, where, limit or None)
+            tests = failing_tests(index, where, limit or None)
             rows, columns = [failed_test_row(test) for test in tests], TEST_COLUMNS
             show = lambda: _show_tests(tests, window)  # noqa: E731
         elif what == "money":
@@ -155,12 +155,10 @@ def _show_fixes(found: Sequence[Fix], records: CauseRecords, window: Window, now
             f"{percent(fix.certainty)} sure",
             f"last {moment(group.last_seen)}",
         ]
-        said = standing_in_words(fix)
+        words = [standing_in_words(fix), f"whose: {whose(fix)}" if whose(fix) else ""]
         lines = [cut(" ".join(fix.quote.split()), MOST)] if fix.evidence else []
-        lines += [
-            " · ".join([*facts, *([said] if said else []), *([f"whose: {whose(fix)}"] if whose(fix) else [])]),
-            f"{some(group.jobs)} in {some(group.repos)}",
-        ]
+        lines += [" · ".join(facts), f"{some(group.jobs)} in {some(group.repos)}"]
+        lines += [" · ".join(filter(None, words))] if any(words) else []
         lines += [f"reproduce: {fix.command}"] if fix.command else []
         lines += [f"hint: {fix.hint}"] if fix.hint else []
         lines += [f"cause {group.id}", *([fix.url] if fix.url else [])]

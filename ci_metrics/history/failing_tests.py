@@ -91,7 +91,7 @@ class FailedTest:
         return ""
 
 
-def tests_that_failed(index: DocumentIndex, where: Where, limit: int | None = None) -> list[FailedTest]:
+def failing_tests(index: DocumentIndex, where: Where, limit: int | None = None) -> list[FailedTest]:
     """The tests that failed, most flakes first, then most failures."""
     rows: dict[tuple[str, str], FailedTest] = {}
     jobs: dict[_Job, dict[str, FailedTest]] = defaultdict(dict)

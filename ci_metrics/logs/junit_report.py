@@ -13,6 +13,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any, cast
 from xml.etree.ElementTree import Element, ParseError, fromstring
 from xml.parsers import expat
 
@@ -62,7 +63,7 @@ def read_junit(data: bytes, name: str) -> JUnitReport:
     if root.tag not in ("testsuites", "testsuite"):
         raise ContractError(f"{name}: begins with <{str(root.tag)[:60]}>, not with <testsuites> or <testsuite>")
     try:
-        cases = list(_cases(JUnitXml.fromroot(root)))
+        cases = list(_cases(JUnitXml.fromroot(cast(Any, root))))
     except RecursionError:
         raise ContractError(f"{name}: nests suites deeper than any test runner does") from None
     passed = skipped = 0

@@ -142,13 +142,13 @@ def _regressed(causes: CauseRecords, now: datetime) -> Iterator[Alert]:
             continue
         if causes.standing(group, now) == "regressed":
             yield regressed_alert(
-                    group=record.group,
-                    since=record.resolved_at,
-                    again=again,
-                    headline=record.quote,
-                    assignee=record.assignee,
-                    note=record.note,
-                )
+                group=record.group,
+                since=record.resolved_at,
+                again=again,
+                headline=record.quote,
+                assignee=record.assignee,
+                note=record.note,
+            )
 
 
 def _silence(hours: HoursPart) -> Iterator[Alert]:

@@ -24,7 +24,7 @@ from markupsafe import Markup, escape
 
 from ci_metrics import __version__
 from ci_metrics.history.cause_states import CauseRecords
-from ci_metrics.history.failing_tests import DENOMINATOR, FailedTest, tests_that_failed
+from ci_metrics.history.failing_tests import DENOMINATOR, FailedTest, failing_tests
 from ci_metrics.history.failures import Failure, web_url
 from ci_metrics.history.figures import Figures, collect, workflow_name
 from ci_metrics.history.fix_first import Fix, fixes
@@ -103,7 +103,7 @@ def build_report(
         now=now,
         fixes=tuple(fixes(index, shown, records, now, MOST_FIXES)),
         ignored=len(found) - len(shown),
-        tests=tuple(tests_that_failed(index, where)),
+        tests=tuple(failing_tests(index, where)),
         prices=prices or load_runner_prices(),
     )
 
