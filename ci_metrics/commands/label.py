@@ -66,7 +66,8 @@ def label(
     refuse_no_file(settings)
     with open_parts(settings) as parts:
         if job in ("export", "import"):
-            print((_exported if job == "export" else _imported)(parts, type_), file=sys.stderr)
+            said = (_exported if job == "export" else _imported)(parts, type_)
+            print(said, file=sys.stderr if job == "export" and type_ in ("", "-") else sys.stdout)
             return 0
         if not withdraw:
             _check_type(parts.judge.taxonomy, type_)

@@ -158,18 +158,19 @@ def test_labels_and_what_was_said_of_causes_go_from_one_home_to_another_as_a_fil
     assert [json.loads(line)["what"] for line in lines.splitlines()] == ["label", "cause"]
     file = tmp_path / "work.jsonl"
     label("export", str(file))
+    assert told(capsys) == "Exported 1 label and 1 cause.\n"
     assert file.read_text() == lines
     other = tmp_path / "two"
     other.mkdir()
     enter(other, monkeypatch)
     label("import", str(file))
-    assert "Imported 1 label and 1 cause (0 already there or older); 2 jobs" in capsys.readouterr().err
+    assert "Imported 1 label and 1 cause (0 already there or older); 2 jobs" in told(capsys)
     with closing(EmbeddedIndex(load_settings().data_dir / "index.sqlite")) as index:
         body = next(iter(index.get("jobs", [job(1, fingerprint="f12-aaaaaaaa").id]).values()))
     assert (body["s_error_type"], body["s_error_source"], body["s_error_summary"]) == ("timeout", "human", "slow disk")
     assert standings(capsys) == {OTHER: "open"}
     label("import", str(file))
-    assert "Imported 0 labels and 0 causes (2 already there or older); 0 jobs" in capsys.readouterr().err
+    assert "Imported 0 labels and 0 causes (2 already there or older); 0 jobs" in told(capsys)
 
 
 def test_the_younger_of_two_words_wins_whichever_way_a_file_goes(home: Path, tmp_path: Path) -> None:
