@@ -128,6 +128,17 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One artifact that a run's jobs uploaded (GitHub's `artifact`)."""
+
+    artifact_id: int
+    name: str
+    bytes: int  # of its archive
+    expired: bool
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PassingLog:
     """What became of the search for the last passing run of a failed
     job, whose log is background.
@@ -153,6 +164,10 @@ class JobLog:
     truncated: bool = False  # a cap cut it; the file says where
     detail: str = ""  # why it is not there
     passing: PassingLog | None = None  # None: not looked for (yet)
+    junit: str = (
+        ""  # its JUnit reports: read, none, "unreadable: why", or why they could not be had; "": not looked for
+    )
+    failed_tests: tuple[str, ...] = ()  # that its JUnit reports name
 
     @property
     def has_background(self) -> bool:

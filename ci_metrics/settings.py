@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     hours_back: int = Field(default=4, ge=1, le=24 * 400)
     partitions_start: datetime = DEFAULT_PARTITIONS_START
     max_log_mb: int = Field(default=200, ge=1)
+    junit_artifacts: Annotated[tuple[str, ...], NoDecode] = ()  # patterns of artifacts that hold JUnit reports
     # Index
     workflow_index: str | None = None
     job_index: str | None = None
@@ -163,6 +164,13 @@ class Settings(BaseSettings):
                     "REPO", f"“{repo}” is not owner/name", "Write owner/name, several separated by commas"
                 )
         return repos
+
+    @field_validator("junit_artifacts", mode="before")
+    @classmethod
+    def _split_patterns(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
 
     @field_validator("opensearch_hosts", mode="before")
     @classmethod

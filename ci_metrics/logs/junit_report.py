@@ -10,7 +10,10 @@ A report is somebody else's file: one that declares a document type is refused b
 from __future__ import annotations
 
 import html
+import io
 import re
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -32,6 +35,8 @@ _ROOT = re.compile(
     re.DOTALL,
 )
 HEAD = 8_192
+#: Of an archive of reports: files that are looked at, and bytes that they may unpack to.
+MOST_FILES, MOST_BYTES = 500, 100_000_000
 _TOKEN = re.compile(
     r"<!\[CDATA\[(?P<data>.*?)\]\]>|<!--.*?-->|<\?.*?\?>|<(?P<end>/?)(?P<tag>[\w:.-]+)(?P<more>(?:[^>\"']|\"[^\"]*\"|'[^']*')*)>|(?P<text>[^<]+)",
     re.DOTALL,
@@ -78,6 +83,28 @@ def read_junit(data: bytes, name: str) -> JUnitReport:
             passed += 1
     names = redact_lines([each[:MOST_CHARACTERS] for each in failed][:MOST])[0]
     return JUnitReport(passed, skipped, tuple(dict.fromkeys(filter(None, names))))
+
+
+def reports_in(archive: bytes, name: str) -> list[JUnitReport]:
+    """The reports among the files of a zip archive: at most `MOST_FILES`. Raises ContractError when
+    it cannot be read, or unpacks to more than `MOST_BYTES`.
+    """
+    found: list[JUnitReport] = []
+    left = MOST_BYTES
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            files = [each for each in opened.infolist() if each.filename.lower().endswith(".xml")]
+            for each in files[:MOST_FILES]:
+                with opened.open(each) as file:
+                    data = file.read(left + 1)
+                left -= len(data)
+                if left < 0:
+                    raise ContractError(f"{name}: unpacks to more than {MOST_BYTES // 1_000_000} MB of XML")
+                if is_junit(data):
+                    found.append(read_junit(data, f"{name}: {each.filename}"))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        raise ContractError(f"{name}: is no archive that can be read ({error})") from error
+    return found
 
 
 def extract_junit(data: bytes, name: str, catalogue: Catalogue, budget: int = DEFAULT_BUDGET) -> Extraction:

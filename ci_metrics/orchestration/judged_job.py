@@ -36,7 +36,8 @@ def extract_job(
     )
     if not found.errors and source is None:
         found = replace(found, state="no_log")
-    return replace(found, truncated=found.truncated or log.truncated)
+    tests = log.failed_tests or found.failed_tests  # a report knows better than a log
+    return replace(found, truncated=found.truncated or log.truncated, failed_tests=tests)
 
 
 def questions(

@@ -52,6 +52,7 @@ class GitHubResource(dg.ConfigurableResource[GitHubPart]):
     GITHUB_APP_ID: Given = None
     GITHUB_APP_INSTALLATION_ID: Given = None
     MAX_LOG_MB: Given = None
+    JUNIT_ARTIFACTS: Given = None
     ENABLE_PR_COMMENTS: Given = None
 
     @contextmanager

@@ -229,6 +229,7 @@ class ApiHandler(Http):
             moment=sample.world.at(sample.clock.now()),
             faults=sample.faults,
             comments=sample.comments,
+            artifacts=sample.artifacts,
             login=login,
             log_url=sample.signed_log_url,
         )
