@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ci_metrics.commands.open_index import cause_store, reading_index
 from ci_metrics.commands.tables import NotNegative, Switch, print_cards, print_csv, print_json, print_table
+from ci_metrics.errors import SettingsError
 from ci_metrics.history.cause_states import CauseRecords
 from ci_metrics.history.failing_tests import DENOMINATOR, FailedTest, failing_tests
 from ci_metrics.history.fix_first import Fix, fixes
@@ -109,7 +110,10 @@ def top(
         where = window.where(repos)
         if what == "fixes":
             found = fixes(index, groups(index, where), records, now, max(limit, issue) or None)
-            if issue and issue <= len(found):
+            if issue > len(found):
+                seen = f"there is no cause of rank {issue}: {len(found)} in {window}"
+                raise SettingsError("--issue", seen, "Write one of the ranks that “ci-metrics top” shows")
+            if issue:
                 made = fix_row(found[issue - 1], issue)["issue"]
                 print(f"{made['title']}\n\n{made['body']}")
                 return

@@ -107,6 +107,8 @@ def test_the_text_of_an_issue_is_printed_to_copy(home: Path, capsys: pytest.Capt
     top(issue=1)
     said = told(capsys)
     assert said.startswith("CI: assertion failure: it broke\n\n")
+    with pytest.raises(SettingsError, match="--issue: there is no cause of rank 3: 2 in"):
+        top(issue=3)
     assert "The command that failed:\n\n```text\nmake check\n```" in said
 
 
