@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ci_metrics.sample.payloads import Json, api_time, node_id
+from ci_metrics.sample.payloads import api_time
+from ci_metrics.sample.payloads_repo import Json, node_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_a_failure_that_says_nothing_of_a_cause_is_not_to_be_fixed_first(embedde
 
 
 def test_all_that_a_person_needs_is_gathered_from_the_newest_failures(embedded_index: DocumentIndex) -> None:
-    told = {
+    told: dict[str, Any] = {
         "s_suggested_fix": "Pin it.",
         "s_failed_command": "npm ci",
         "s_failed_tests": ["cart › adds"],
@@ -65,7 +66,8 @@ def test_all_that_a_person_needs_is_gathered_from_the_newest_failures(embedded_i
     )
     (fix,) = ranked(embedded_index, old, new)
     assert (fix.quote, fix.hint, fix.command, fix.tests) == ("it broke", "Pin it.", "npm ci", ("cart › adds",))
-    assert (fix.url, fix.group.lost_usd) == (told["s_error_log_url"], pytest.approx(0.06))
+    assert fix.url == told["s_error_log_url"]
+    assert fix.group.lost_usd == pytest.approx(0.06)
     row = fix_row(fix, 1)
     assert (row["reproduce"], row["lost_usd"], row["owner"], row["standing"]) == ("npm ci", 0.06, None, "open")
 
