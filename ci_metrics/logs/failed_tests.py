@@ -18,6 +18,7 @@ from ci_metrics.catalogue import Catalogue, Role
 from ci_metrics.catalogue.engine import without_relay
 from ci_metrics.logs.candidates import Candidates
 from ci_metrics.logs.lines import text_of
+from ci_metrics.logs.scan import Hit
 from ci_metrics.redaction import redact_lines
 
 #: Tests of one log that are named, lines that are looked at for them, characters of a name.
@@ -43,6 +44,7 @@ _SURE: tuple[str, ...] = (
     r" *● (?P<name>.{1,200} › .*?)\s*$",
     r" *FAIL +(?:\|\S+\| +)?(?P<name>\S+\.(?:[cm]?[jt]sx?|vue|svelte|coffee) > .+?)(?: \d+m?s)?\s*$",
     r" *(?:\d+\) |✘ +\d+ )?(?P<of>\[[\w ()-]{2,40}\] › \S+?):\d+:\d+(?P<name> › .+?)[ ─]*(?:\(\d[\d.]*m?s\))?[ ─]*$",
+    r" *\d+\) (?P<of>\S+\.(?:spec|test)\.\w+):\d+:\d+(?P<name> › .+?)[ ─]*$",
     r"\(fail\) (?P<name>\S.*?)(?: \[\d[\d.]*m?s\])?$",
     r"(?:Chrome|Firefox|Safari|PhantomJS|Edge|Chrome Headless|HeadlessChrome|jsdom)[^)]{0,60}\) (?P<name>.{1,300}) FAILED$",
     # Surefire and Failsafe, Gradle, sbt
@@ -103,6 +105,9 @@ _MARKED: tuple[str, ...] = (
     r" {2,8}\d{1,3}\) (?P<name>[^ \d\"\[].*?):?$",
 )
 
+#: How Mocha begins a failure, and lines over which it spreads a test's name at most.
+_NUMBERED = re.compile(r" {2,8}\d{1,3}\) [^ \d\"\[]")
+MOST_PARTS = 6
 #: A form's own lines of sums, which name no test.
 _NOT_A_NAME = re.compile(
     r"\d+ (?:tests?|failed|of \d+)\b|(?:tests?|suites?) failed|failing tests|Tests run:|exit code|$", re.IGNORECASE
@@ -144,7 +149,23 @@ def _lines(found: Candidates, catalogue: Catalogue) -> Iterator[str]:
                 left -= 1
                 if left < 0:
                     return
-                yield text_of(block.data[hit.start : hit.end])
+                yield _with_rest(block.data, hit)
+
+
+def _with_rest(data: bytes, hit: Hit) -> str:
+    """A line; Mocha's numbered one with those below it, on which the test's name goes on."""
+    text = text_of(data[hit.start : hit.end])
+    if not _NUMBERED.match(text):
+        return text
+    parts, at = [text], hit.end + 1
+    while not parts[-1].endswith(":") and len(parts) < MOST_PARTS:
+        end = data.find(b"\n", at)
+        line = text_of(data[at : end if end >= 0 else len(data)])
+        if end < 0 or not line.startswith(" " * 6):
+            return text
+        parts.append(line.strip())
+        at = end + 1
+    return " › ".join(parts)
 
 
 @lru_cache(maxsize=8)

@@ -124,7 +124,7 @@ def failed_test_row(row: FailedTest) -> Mapping[str, Any]:
 def failed_test_in_words(row: FailedTest) -> str:
     """How often it failed of how many runs, and since when it does not pass."""
     passed = f"passed last {row.last_passed:%d %b %H:%M}" if row.last_passed else "never seen to pass"
-    flaked = f", {row.flakes} for nothing (flake rate {percent(row.flake_rate)})" if row.flakes else ""
+    flaked = f", {row.flakes} flaky (flake rate {percent(row.flake_rate)})" if row.flakes else ""
     unknown = f"; of {row.unknown} more nothing is known" if row.unknown else ""
     broken = ", broken" if row.broken else ""
     return f"failed {row.failures} of {row.runs} known runs{flaked}; {passed}{broken}{unknown}"

@@ -57,7 +57,7 @@ def test_the_flake_rate_is_of_known_runs_and_two_flaked_runs_or_a_confirmed_one_
     ]  # fmt: skip
     assert found[0].flake_rate == pytest.approx(2 / 3)
     assert failed_test_row(found[0])["why"] == "flaked in 2 runs of 3 known"
-    assert "2 for nothing (flake rate 66.7 %)" in failed_test_in_words(found[0])
+    assert "2 flaky (flake rate 66.7 %)" in failed_test_in_words(found[0])
 
 
 def test_a_test_that_only_fails_since_is_broken_and_not_for_quarantine(embedded_index: DocumentIndex) -> None:

@@ -33,6 +33,11 @@ NAMED = {
         ("  1) [chromium] › tests/cart.spec.ts:3:5 › cart › adds ─────────",),
         ("[chromium] › tests/cart.spec.ts › cart › adds",),
     ),
+    "mocha, over lines": (
+        ("  2 passing (8ms)", "  1 failing", "  1) parser", "       empty files", "         are read:", "      Error: boom"),
+        ("parser › empty files › are read",),
+    ),
+    "playwright without projects": (("  1) cart.spec.js:4:1 › adds ──────",), ("cart.spec.js › adds",)),
     "mocha": (("  1 failing", "  1) Array adds:"), ("Array adds",)),
     "node": (("✖ failing tests:", "✖ answers in time (502.23ms)", "ℹ fail 1"), ("answers in time",)),
     "surefire": (
