@@ -7,7 +7,9 @@ counting (`ci_metrics.history.top`, `failing_tests`), an issue's text (`ci_metri
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 from ci_metrics.commands.open_index import cause_store, reading_index
@@ -23,7 +25,14 @@ from ci_metrics.history.time_range import Window, asked_window, default_window
 from ci_metrics.history.top import TopRow, top_rows
 from ci_metrics.index.base import DocumentIndex, Where
 from ci_metrics.index.runner_prices import load_runner_prices
-from ci_metrics.report.fixes import failed_test_in_words, failed_test_row, fix_row, standing_in_words, whose
+from ci_metrics.report.fixes import (
+    failed_test_in_words,
+    failed_test_row,
+    fix_row,
+    issue_text,
+    standing_in_words,
+    whose,
+)
 from ci_metrics.report.readable import cut, dollars, minutes, moment, percent, readable_number, some, spoken
 from ci_metrics.settings import Settings, load_settings
 
@@ -107,45 +116,78 @@ def top(
         repos = repositories(index, repo)
         window = asked_window(from_, to, now) or default_window(index, now, repos)
         records = cause_store(settings, index).in_force()
-        where = window.where(repos)
-        if what == "fixes":
-            found = fixes(index, groups(index, where), records, now, max(limit, issue) or None)
-            if issue > len(found):
-                seen = f"there is no cause of rank {issue}: {len(found)} in {window}"
-                raise SettingsError("--issue", seen, "Write one of the ranks that “ci-metrics top” shows")
-            if issue:
-                made = fix_row(found[issue - 1], issue)["issue"]
-                print(f"{made['title']}\n\n{made['body']}")
-                return
-            rows: Sequence[Mapping[str, Any]] = [fix_row(fix, rank) for rank, fix in enumerate(found, 1)]
-            columns: Sequence[str] = FIX_COLUMNS
-            show: Callable[[], None] = lambda: _show_fixes(found, records, window, now)  # noqa: E731
-        elif what == "tests":
-            tests = failing_tests(index, where, limit or None)
-            rows, columns = [failed_test_row(test) for test in tests], TEST_COLUMNS
-            show = lambda: _show_tests(tests, window)  # noqa: E731
-        elif what == "money":
-            money = _money(index, where)
-            rows, columns = _money_rows(money, limit), MONEY_COLUMNS
-            show = lambda: _show_money(money, settings, window, limit)  # noqa: E731
-        else:
-            counted = _shown(top_rows(index, what, where), what, records, now)[: limit or None]
-            rows, columns = [_plain(row) for row in counted], COLUMNS
-            show = lambda: _show_counts(counted, what, window)  # noqa: E731
+        asked = _Asked(index, window, window.where(repos), records, now, max(limit, issue) if limit else 0, settings)
+        if issue:
+            print(_issue(asked, issue))
+            return
+        answer = _OWN[what](asked) if what in _OWN else _counted(asked, what)
     if json:
-        print_json(rows)
+        print_json(answer.rows)
     elif csv:
-        print_csv(rows, columns)
-    elif not rows:
+        print_csv(answer.rows, answer.columns)
+    elif not answer.rows:
         print(f"{'No test is known to have failed' if what == 'tests' else 'No failure'} in {window}.")
     else:
-        show()
+        answer.show()
 
 
-def _shown(rows: list[TopRow], what: What, records: CauseRecords, now: datetime) -> list[TopRow]:
-    if what != "groups":
-        return rows
-    return [row for row in rows if records.standing(row.name, now) != "ignored"]
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    index: DocumentIndex
+    window: Window
+    where: Where
+    records: CauseRecords
+    now: datetime
+    limit: int  # 0: all
+    settings: Settings
+
+    def fixes(self) -> list[Fix]:
+        return fixes(self.index, groups(self.index, self.where), self.records, self.now, self.limit or None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    rows: Sequence[Mapping[str, Any]]
+    columns: Sequence[str]
+    show: Callable[[], None]
+
+
+def _issue(asked: _Asked, rank: int) -> str:
+    found = asked.fixes()
+    if rank > len(found):
+        seen = f"there is no cause of rank {rank}: {len(found)} in {asked.window}"
+        raise SettingsError("--issue", seen, "Write one of the ranks that “ci-metrics top” shows")
+    text = issue_text(found[rank - 1])
+    return f"{text['title']}\n\n{text['body']}"
+
+
+def _fixes(asked: _Asked) -> _Answer:
+    found = asked.fixes()
+    rows = [fix_row(fix, rank) for rank, fix in enumerate(found, 1)]
+    return _Answer(rows, FIX_COLUMNS, partial(_show_fixes, found, asked.records, asked.window, asked.now))
+
+
+def _tests(asked: _Asked) -> _Answer:
+    found = failing_tests(asked.index, asked.where, asked.limit or None)
+    return _Answer([failed_test_row(test) for test in found], TEST_COLUMNS, partial(_show_tests, found, asked.window))
+
+
+def _costs(asked: _Asked) -> _Answer:
+    money = _money(asked.index, asked.where)
+    show = partial(_show_money, money, asked.settings, asked.window, asked.limit)
+    return _Answer(_money_rows(money, asked.limit), MONEY_COLUMNS, show)
+
+
+def _counted(asked: _Asked, what: What) -> _Answer:
+    found = top_rows(asked.index, what, asked.where)
+    if what == "groups":
+        found = [row for row in found if asked.records.standing(row.name, asked.now) != "ignored"]
+    found = found[: asked.limit or None]
+    return _Answer([_plain(row) for row in found], COLUMNS, partial(_show_counts, found, what, asked.window))
+
+
+#: What is not counted by one thing.
+_OWN: Mapping[str, Callable[[_Asked], _Answer]] = {"fixes": _fixes, "tests": _tests, "money": _costs}
 
 
 def _show_fixes(found: Sequence[Fix], records: CauseRecords, window: Window, now: datetime) -> None:
