@@ -14,13 +14,12 @@ import io
 import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 from xml.etree.ElementTree import Element, ParseError, fromstring
 from xml.parsers import expat
-
-from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.errors import ContractError
@@ -28,6 +27,9 @@ from ci_metrics.logs.extract import DEFAULT_BUDGET, extract
 from ci_metrics.logs.failed_tests import MOST, MOST_CHARACTERS
 from ci_metrics.models import Extraction
 from ci_metrics.redaction import redact_lines
+
+#: What became of a test.
+Outcome = Literal["passed", "failed", "skipped"]
 
 #: What a report begins with, behind a declaration and comments, within so many bytes.
 _ROOT = re.compile(
@@ -68,21 +70,13 @@ def read_junit(data: bytes, name: str) -> JUnitReport:
     if root.tag not in ("testsuites", "testsuite"):
         raise ContractError(f"{name}: begins with <{str(root.tag)[:60]}>, not with <testsuites> or <testsuite>")
     try:
-        cases = list(_cases(JUnitXml.fromroot(cast(Any, root))))
+        results = list(_results(root))
     except RecursionError:
         raise ContractError(f"{name}: nests suites deeper than any test runner does") from None
-    passed = skipped = 0
-    failed: dict[str, None] = {}
-    for case in cases:
-        results = case.result
-        if any(isinstance(each, (Failure, Error)) for each in results):
-            failed.setdefault(_name(case))
-        elif any(isinstance(each, Skipped) for each in results):
-            skipped += 1
-        else:
-            passed += 1
-    names = redact_lines([each[:MOST_CHARACTERS] for each in failed][:MOST])[0]
-    return JUnitReport(passed, skipped, tuple(dict.fromkeys(filter(None, names))))
+    outcomes = Counter(outcome for _, outcome in results)
+    failed = dict.fromkeys(each[:MOST_CHARACTERS] for each, outcome in results if outcome == "failed" and each)
+    names = redact_lines(list(failed)[:MOST])[0]
+    return JUnitReport(outcomes["passed"], outcomes["skipped"], tuple(dict.fromkeys(names)))
 
 
 def reports_in(archive: bytes, name: str) -> list[JUnitReport]:
@@ -156,15 +150,24 @@ def _root(data: bytes, name: str) -> Element:
         raise ContractError(f"{name}: is not well-formed XML ({error}). Give a whole JUnit report") from error
 
 
-def _cases(found: Iterable[object]) -> Iterator[TestCase]:
-    """The tests of a report; the library gives those of suites within suites too."""
-    for each in found:
-        if isinstance(each, TestCase):
-            yield each
-        elif isinstance(each, TestSuite):
-            yield from _cases(each)
+def _results(root: Element) -> Iterator[tuple[str, Outcome]]:
+    """Each test's name and what became of it; the library gives those of suites within suites."""
+    # Only a report is worth the time that this takes.
+    from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+    def cases(found: Iterable[object]) -> Iterator[TestCase]:
+        for each in found:
+            if isinstance(each, TestCase):
+                yield each
+            elif isinstance(each, TestSuite):
+                yield from cases(each)
+
+    for case in cases(JUnitXml.fromroot(cast(Any, root))):
+        kinds = {type(result) for result in case.result}
+        outcome: Outcome = "failed" if kinds & {Failure, Error} else "skipped" if Skipped in kinds else "passed"
+        yield _name(case.classname, case.name), outcome
 
 
-def _name(case: TestCase) -> str:
-    owner, name = (" ".join(str(each or "").split()) for each in (case.classname, case.name))
-    return name if not owner or name.startswith(owner) else f"{owner}.{name}"
+def _name(owner: object, name: object) -> str:
+    whose, own = (" ".join(str(each or "").split()) for each in (owner, name))
+    return own if not whose or own.startswith(whose) else f"{whose}.{own}"
