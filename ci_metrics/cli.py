@@ -54,6 +54,7 @@ COMMANDS = {
     "browse": ("ci_metrics.commands.browse:browse", "The embedded index in Datasette."),
     "dashboards": ("ci_metrics.commands.dashboards:dashboards", "OpenSearch Dashboards objects for import."),
     "pr-comment": ("ci_metrics.commands.pr_comment:pr_comment", "The comment on one pull request."),
+    "mcp": ("ci_metrics.agents.command:mcp", "Answer coding agents: a server of the Model Context Protocol."),
     "sample": ("ci_metrics.sample.serve:serve", "Serve the sample GitHub."),
 }
 

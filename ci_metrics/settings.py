@@ -36,6 +36,7 @@ SECRETS = frozenset(
         "opensearch_password",
         "pr_comment_token",
         "alert_webhook_url",
+        "otel_exporter_otlp_headers",
     }
 )
 
@@ -136,6 +137,8 @@ class Settings(BaseSettings):
     enable_pr_comments: Truth = False
     pr_comment_token: SecretStr | None = None
     alert_webhook_url: SecretStr | None = None
+    otel_exporter_otlp_endpoint: str | None = None  # a collector; spans go to its /v1/traces
+    otel_exporter_otlp_headers: SecretStr | None = None  # name=value,name=value
 
     _environ: ClassVar[Mapping[str, str] | None] = None
 
@@ -191,7 +194,7 @@ class Settings(BaseSettings):
                 raise _WrongError("OPENSEARCH_HOSTS", f"“{mask_url(host)}” is not a host's address", advice)
         return hosts
 
-    @field_validator("github_api_url", "api_base_url", mode="after")
+    @field_validator("github_api_url", "api_base_url", "otel_exporter_otlp_endpoint", mode="after")
     @classmethod
     def _http_url(cls, value: str | None, info: Any) -> str | None:
         if value is None:
@@ -279,9 +282,10 @@ class Settings(BaseSettings):
         if self.repo and not has_auth:
             seen = f"not set, while REPO is {','.join(self.repo)}"
             raise _WrongError("GITHUB_TOKEN", seen, "Set GITHUB_TOKEN or the GITHUB_APP_ settings")
-        if has_auth and not self.repo:
+        # A token alone says nothing: most developers' shells have one.
+        if self.github_app_id is not None and not self.repo:
             advice = "Set REPO=owner/name, several separated by commas"
-            raise _WrongError("REPO", "not set, while there are GitHub credentials", advice)
+            raise _WrongError("REPO", "not set, while there is a GitHub App", advice)
         address = self.api_base_url or ""
         if address.startswith("http:") and not is_loopback(address) and not self.allow_plain_http:
             seen = f"“{mask_url(address)}” is not encrypted: the key and the logs could be read on the way"

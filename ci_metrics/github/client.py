@@ -140,6 +140,11 @@ class GitHub:
         shape = Shape(WorkflowJob, repo, misplaced=lambda job: _another("job", job.id, job_id))
         return self._transport.one("job", f"/repos/{repo}/actions/jobs/{job_id}", shape).record(repo)
 
+    def run(self, repo: str, run_id: int) -> Run:
+        """The latest attempt of a run; one request. Raises NotFoundError."""
+        shape = Shape(WorkflowRun, repo, misplaced=lambda run: _another("run", run.id, run_id))
+        return self._transport.one("run", f"/repos/{repo}/actions/runs/{run_id}", shape).record(repo)
+
     def attempt(self, repo: str, run_id: int, number: int) -> Run:
         """One attempt of a run; one request. Raises NotFoundError."""
         path = f"/repos/{repo}/actions/runs/{run_id}/attempts/{number}"
@@ -286,6 +291,11 @@ class GitHub:
         `branch`: its head branch; "": any. [] when there is no such run.
         """
         return passing_runs.last_passing_jobs(self._transport, repo, workflow_id, before, branch)
+
+    def last_run(self, repo: str) -> Run | None:
+        """The newest run of a repository; None when it never had one."""
+        page = self._transport.get("runs", f"/repos/{repo}/actions/runs", run_search.run_shape(repo), {"per_page": 1})
+        return next((run.record(repo) for run in page.items), None)
 
     def rate_limit(self) -> RateLimit | None:
         """The token's quota (asking is free); None where there is none, as on many

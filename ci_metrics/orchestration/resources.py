@@ -38,6 +38,7 @@ class HoursResource(dg.ConfigurableResource[HoursPart]):
     KEEP_LOGS_DAYS: Given = None
     KEEP_HOURS_DAYS: Given = None
     KEEP_RUNS_DAYS: Given = None
+    OTEL_EXPORTER_OTLP_ENDPOINT: Given = None
 
     def create_resource(self, context: dg.InitResourceContext) -> HoursPart:  # noqa: ARG002 - Dagster's signature
         """Read the settings."""

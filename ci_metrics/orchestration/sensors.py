@@ -19,6 +19,8 @@ from ci_metrics.orchestration.message_batches import answered_and_waiting, colle
 from ci_metrics.orchestration.partitions import chunks_of
 from ci_metrics.orchestration.parts import GitHubPart, HoursPart, JudgePart
 from ci_metrics.orchestration.pr_comments import comment_pull_requests, news, token_of
+from ci_metrics.orchestration.trace_spans import due as due_spans
+from ci_metrics.orchestration.trace_spans import send_trace_spans
 
 #: Dagster's own tags for a run over a range of partitions.
 RANGE_START = "dagster/asset_partition_range_start"
@@ -44,7 +46,7 @@ def build_sensors(
     ingest: UnresolvedAssetJobDefinition, reclassify: UnresolvedAssetJobDefinition
 ) -> list[dg.SensorDefinition]:
     """Those for hours (`late_data`, `late_verdicts`), then `message_batches`,
-    `alerts` and `pr_comments`.
+    `alerts`, `pr_comments` and `trace_spans`.
     """
 
     @_sensor(
@@ -134,7 +136,22 @@ def build_sensors(
             return dg.SkipReason("No hour was indexed since its pull requests were told.")
         return dg.RunRequest(run_key=_run_key((f"{hour}@{indexed[hour]}" for hour in changed), hours.now()))
 
-    return [late_data, late_verdicts, message_batches, alerts, pr_comments]
+    @_sensor(
+        job_name=send_trace_spans.name,
+        description=(
+            "With OTEL_EXPORTER_OTLP_ENDPOINT: has runs, jobs and steps that were indexed since sent to a collector as spans, "
+            "each once. What it does not take is tried again."
+        ),
+    )
+    def trace_spans(hours: dg.ResourceParam[HoursPart]) -> dg.RunRequest | dg.SkipReason:
+        if hours.settings.otel_exporter_otlp_endpoint is None:
+            return dg.SkipReason("OTEL_EXPORTER_OTLP_ENDPOINT is not set: no collector is told.")
+        due = due_spans(hours)
+        if not due:
+            return dg.SkipReason("No hour was indexed since its spans were sent.")
+        return dg.RunRequest(run_key=_run_key((f"{hour}@{at}" for hour, at in due.items()), hours.now()))
+
+    return [late_data, late_verdicts, message_batches, alerts, pr_comments, trace_spans]
 
 
 def request_for(hours: HourRange, tick: datetime) -> dg.RunRequest:

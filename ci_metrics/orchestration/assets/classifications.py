@@ -11,12 +11,15 @@ from typing import Any
 
 import dagster as dg
 
+from ci_metrics.history.failures import web_url
+from ci_metrics.index.error_fields import log_url
 from ci_metrics.models import Extraction, Job, Run, Usage
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.assets.extracted_errors import extract_stored_log
 from ci_metrics.orchestration.judged_job import judged, not_judged, questions
-from ci_metrics.orchestration.metadata import markdown_table, plot
+from ci_metrics.orchestration.metadata import Linked, markdown_table, plot
 from ci_metrics.orchestration.model_usage import keeping_money, spent_in_vain, total_usage, usage_metadata
+from ci_metrics.orchestration.page_addresses import verdict_address
 from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
@@ -89,8 +92,13 @@ def judge_hour(hours: HoursPart, judge: JudgePart, hour: str, only: Only | None 
     roots = [row.judged[0].verdict for row in rows if row.judged]
     types = Counter(verdict.error_type for verdict in roots if verdict.error_type)
     moved = Counter(_moves(before, rows))
+    sure = [verdict.confidence for verdict in roots if verdict.error_type]
     return {
         "dagster/row_count": len(rows),
+        "failed_jobs": len(rows),
+        "unknown_share": round(states["unknown"] / len(rows), 4) if rows else 0.0,
+        **({"mean_confidence": round(sum(sure) / len(sure), 4)} if sure else {}),
+        **{f"failed/{name}": types[name] for name in judge.taxonomy.names},
         "classifier_version": version,
         "by_state": plot(states),
         "by_category": plot(types),
@@ -99,14 +107,40 @@ def judge_hour(hours: HoursPart, judge: JudgePart, hour: str, only: Only | None 
         "changed": markdown_table(
             [{"from": a, "to": b, "jobs": n} for (a, b), n in sorted(moved.items())], ("from", "to", "jobs")
         ),
-        "verdicts": markdown_table(
-            [
-                {"job": r.job_id, "type": r.judged[0].verdict.error_type, "summary": r.judged[0].verdict.summary}
-                for r in rows
-                if r.judged
-            ],
-            ("job", "type", "summary"),
-        ),
+        "verdicts": verdict_table(hours, hour, rows),
+    }
+
+
+def verdict_table(hours: HoursPart, hour: str, rows: list[JobVerdicts]) -> dg.MarkdownMetadataValue:
+    """The root verdict of each failed job, surest last: its job leads to the log line, its quote to
+    the page that explains it.
+    """
+    if not rows:
+        return dg.MetadataValue.md("_no job failed_")
+    jobs = {
+        (job.job_id, job.run_attempt): job
+        for job in hours.store.read("workflow_jobs", hour, Job, without=("steps", "annotations"))
+    }
+    shown = [
+        _shown(jobs[row.key], row, hour, at_github=not hours.settings.is_sample) for row in rows if row.key in jobs
+    ]
+    columns = ("repository", "job", "type", "sure", "quote", "by")
+    return markdown_table(sorted(shown, key=lambda line: (str(line["sure"]), str(line["repository"]))), columns, 100)
+
+
+def _shown(job: Job, row: JobVerdicts, hour: str, *, at_github: bool) -> dict[str, object]:
+    page = verdict_address(hour, job.job_id, job.run_attempt)
+    root = row.judged[0] if row.judged else None
+    verdict = root.verdict if root else None
+    line = log_url(job, root.error) if root else job.html_url
+    quote = verdict.evidence[0].text if verdict and verdict.evidence else (root.error.headline if root else "")
+    return {
+        "repository": job.repo,
+        "job": Linked(job.name, web_url(line or "") if at_github else page),
+        "type": (verdict.error_type if verdict else None) or row.state,
+        "sure": f"{verdict.confidence:.0%}" if verdict and verdict.error_type else "",
+        "quote": Linked(quote or "explain", page),
+        "by": (verdict.rule or verdict.model or verdict.source) if verdict else "",
     }
 
 
