@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
-from ci_metrics.history.attempts import failed_attempts, narrowed
+from ci_metrics.history.attempts import narrowed
 from ci_metrics.history.failures import FIELDS, Failure, failure_of
 from ci_metrics.history.gates import gates_among, with_gates
 from ci_metrics.history.lost_time import Losses, losses, losses_and_costs
@@ -33,6 +33,11 @@ LostOf = Callable[[Sequence[Failure]], Mapping[str, float]]
 _COUNTED_FIELDS = (
     TIME, "s_repo", "s_workflow_name", "s_status", "l_queue_time_sec", "s_runner_labels", "s_runner_prefix",
     "s_job_name", "s_html_url", "l_runner_minutes", "f_runner_cost_usd",
+)  # fmt: skip
+
+#: What says whether a job failed, and what it lost.
+_FAILED_FIELDS = (
+    "s_status", "s_error_state", "s_error_type", "s_classifier_version", "s_workflow_id", "l_duration_sec",
 )  # fmt: skip
 
 #: How many of a runner pool's longest waits are listed.
@@ -178,7 +183,12 @@ def collect(index: DocumentIndex, window: Window, repos: Sequence[str] = (), los
 def totals(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> Totals:
     """What `collect` counts, as far as it takes no look at each job that passed."""
     where = window.where(repos)
-    failures = failed_attempts(index, where)
+    asked = narrowed(where, equals={"s_status": MAYBE_FAILED})
+    failures = [
+        _Failed(found.id, str(found.body["s_workflow_id"]), float(found.body.get("l_duration_sec") or 0))
+        for found in index.scan("jobs", asked, fields=_FAILED_FIELDS)
+        if FAILURE.holds(found.body)
+    ]
     passed = sum(index.count_by("jobs", "s_status", narrowed(where, equals={"s_status": PASSED.values})).values())
     return Totals(passed, len(failures), sum(losses(index, failures).values()))
 
@@ -199,6 +209,15 @@ def collect_hours(index: DocumentIndex, first: str, last: str) -> Figures:
     moments = [moment_of(str(document.body[TIME])) for document in documents] or [datetime(1970, 1, 1, tzinfo=UTC)]
     window = Window(min(moments), max(moments) + timedelta(seconds=1))
     return _tallied(index, documents, window)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """What is needed of a failure to know what it lost."""
+
+    id: str
+    run_id: str
+    seconds: float
 
 
 def where_hours(first: str, last: str) -> Where:
