@@ -14,8 +14,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-import jwt
-
 from ci_metrics.errors import SettingsError
 from ci_metrics.settings import Settings
 
@@ -84,6 +82,8 @@ class AppItself:
 
     def authorization(self) -> str:
         """A JWT, good for some minutes. Raises SettingsError."""
+        import jwt  # brings cryptography, which takes a tenth of a second, and only an App needs it
+
         now = int(self._now())
         claims = {"iat": now - _JWT_BACKDATED, "exp": now + _JWT_SECONDS, "iss": self.app_id}
         try:
