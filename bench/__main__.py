@@ -14,7 +14,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,9 @@ class Row:
 
     def value(self, told: Mapping[str, Any]) -> float | None:
         """The figure; None when it was not measured."""
-        found = reduce(lambda node, key: node.get(key) if isinstance(node, Mapping) else None, self.figure, told)
+        found: object = told
+        for key in self.figure:
+            found = found.get(key) if isinstance(found, Mapping) else None
         return float(found) if isinstance(found, (int, float)) else None
 
     def line(self, value: float | None) -> str:
