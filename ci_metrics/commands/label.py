@@ -70,12 +70,12 @@ def label(
             print(said, file=sys.stderr if job == "export" and type_ in ("", "-") else sys.stdout)
             return 0
         if not withdraw:
-            _check_type(parts.judge.taxonomy, type_)
+            _check_type(parts.judge.categories, type_)
         document = known_job(parts.index.documents, job)
         if withdraw:
             print(_withdrawn(withdraw_label(parts, document, all_like_it=all_like_it)))
             return 0
-        category = parts.judge.taxonomy.get(type_)
+        category = parts.judge.categories.get(type_)
         label = label_for(
             document,
             type_,

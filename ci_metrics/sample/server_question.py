@@ -33,6 +33,7 @@ class SampleRequest:
     comments: Comments
     artifacts: Mapping[int, Sequence[ArtifactSpec]]  # by run id
     login: str  # who asks
+    installed_on: str  # the one account that an App's installation sees; "" for who sees all
     log_url: Callable[[int], str]  # a signed address on the log storage
 
 
