@@ -79,7 +79,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
             manifest[log.job_id, log.run_attempt] = log
     requests = (github.client.requests - before).total
     logs = sorted(manifest.values(), key=lambda log: (log.repo, log.run_id, log.run_attempt, log.job_id))
-    logs = _with_reports(hours, github, hour, logs)
+    logs = _with_reports(hours, github, hour, logs, meant)
     found = _with_background(hours, github, hour, logs)
     outcome = Outcome(
         repos=repos,
@@ -107,10 +107,12 @@ def _may_come(log: JobLog | None, job: Job, now: datetime) -> bool:
     return log is not None and log.http_status == 404 and fresh
 
 
-def _with_reports(hours: HoursPart, github: GitHubPart, hour: str, logs: list[JobLog]) -> list[JobLog]:
+def _with_reports(
+    hours: HoursPart, github: GitHubPart, hour: str, logs: list[JobLog], meant: Collection[str]
+) -> list[JobLog]:
     """The manifest with what failed jobs' JUnit reports say, where a setting names artifacts."""
     patterns = github.settings.junit_artifacts
-    due = [log for log in logs if log.repo in hours.settings.repo and junit_artifacts.undecided(log)]
+    due = [log for log in logs if log.repo in meant and junit_artifacts.undecided(log)]
     if not patterns or not due:
         return logs
     jobs = {_key(job): job for job in hours.store.read("workflow_jobs", hour, Job)}
