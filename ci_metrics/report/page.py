@@ -107,7 +107,13 @@ def build_report(
     return Report(
         figures=figures,
         before=before,
-        story=story_of(figures, before, causes, flaky, young=history_is_young(begins, window)),
+        story=story_of(
+            figures,
+            before,
+            [cause for cause in causes if cause.group in [None, *kept]],
+            flaky,
+            young=history_is_young(begins, window),
+        ),
         causes=causes,
         flaky=flaky,
         newest=newest_document(index),
