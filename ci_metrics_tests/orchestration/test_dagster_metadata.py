@@ -72,7 +72,7 @@ def test_a_verdict_leads_to_its_log_line_and_back_by_clicks(ingested: Ingested, 
         assert job == quote, "the sample's GitHub has no pages: both lead to ours"
         page = web.get(job)
         assert page.status_code == 200
-        assert 'class="proof"' in page.text or "no_error_found" in row
+        assert 'class="proof"' in page.text or r"no\_error\_found" in row
         assert f'href="/assets/classifications?view=partitions&amp;partition={HOUR}"' in page.text
         assert "default-src 'none'" in page.headers["content-security-policy"]
         assert "github.example" not in page.text
