@@ -62,6 +62,8 @@ class Run:
         None  # of the workflow itself, not of its run; None: not said, or stored before it was asked
     )
     base_branch: str = ""  # of the pull request that GitHub names with the run; "" where it names none
+    commit_author: str = ""  # of the head commit, as Git names them; "": not said, or stored before it was asked
+    commit_title: str = ""  # first line of its message
 
     @property
     def finished(self) -> bool:

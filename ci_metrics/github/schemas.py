@@ -8,6 +8,7 @@ field are the same. A model dumped and read again is the same: the cache keeps i
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -26,6 +27,9 @@ NO_PULL = "N/A"
 
 #: The largest whole number that Parquet, SQLite and OpenSearch store.
 LARGEST = 2**63 - 1
+
+#: Characters of a file that are kept.
+LONGEST_FILE = 1_000_000
 
 #: GitHub runs a run again at most 50 times; a number far above is no attempt, and each would cost a
 #: request.
@@ -68,6 +72,8 @@ Id = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
 Number = Annotated[Annotated[int, Field(strict=True)] | None, BeforeValidator(_number)]
 Name = Annotated[str, _text(text.name)]
 Message = Annotated[str, _text(text.message)]
+LongText = Annotated[str, _text(lambda value: text.lines(value, LONGEST_FILE))]
+Title = Annotated[str, _text(lambda value: text.name(value.strip().partition("\n")[0]))]
 Time = Annotated[datetime | None, BeforeValidator(_time)]
 
 
@@ -157,6 +163,28 @@ class Repository(GitHubObject):
     default_branch: Name = ""
 
 
+class Content(GitHubObject):
+    """A file of a repository (GitHub's `content-file`). GitHub sends no content above 1 MB."""
+
+    noun: ClassVar[str] = "file"
+    identity: ClassVar[str] = ""
+    type: Name = ""
+    size: Id = 0
+    encoding: Name = ""  # GitHub's base64 is read here: then it is utf-8
+    content: LongText = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _decoded(cls, value: object) -> object:
+        if not isinstance(value, Mapping) or value.get("encoding") != "base64":
+            return value
+        try:
+            data = base64.b64decode(str(value.get("content") or ""))
+        except ValueError:
+            return {**value, "encoding": "", "content": ""}
+        return {**value, "encoding": "utf-8", "content": data.decode("utf-8", "replace")}
+
+
 class Ref(GitHubObject):
     """One end of a pull request: a branch, its commit, its repository."""
 
@@ -178,6 +206,19 @@ class Pull(GitHubObject):
     closed_at: Time = None
 
 
+class Author(GitHubObject):
+    """A commit's author, as Git names them."""
+
+    name: Name = ""
+
+
+class HeadCommit(GitHubObject):
+    """The commit that a run is of, as the run mentions it (GitHub's `simple-commit`)."""
+
+    message: Title = ""  # its first line alone
+    author: Author = Author()
+
+
 class WorkflowRun(_Running):
     """One attempt of a run (GitHub's `workflow-run`)."""
 
@@ -189,6 +230,7 @@ class WorkflowRun(_Running):
     event: Name
     head_branch: Name = ""
     head_sha: Name
+    head_commit: HeadCommit = HeadCommit()
     head_repository: Repository | None = None
     repository: Repository | None = None
     actor: Account | None = None
@@ -230,6 +272,8 @@ class WorkflowRun(_Running):
             html_url=self.html_url,
             workflow_id=self.workflow_id,
             base_branch=base_branch,
+            commit_author=self.head_commit.author.name,
+            commit_title=self.head_commit.message,
         )
 
     def _pull(self, repo: str) -> tuple[str, str]:

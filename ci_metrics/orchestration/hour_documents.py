@@ -14,8 +14,9 @@ from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.history.flaky_flags import flag_rules, flags_within
 from ci_metrics.history.job_documents import merged_body
 from ci_metrics.history.labels import Labels, labelled
+from ci_metrics.history.owners import Owners, answering
 from ci_metrics.index.base import Document
-from ci_metrics.index.documents import Provenance, job_document, step_documents, workflow_document
+from ci_metrics.index.documents import Provenance, branch_kind, job_document, step_documents, workflow_document
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.judged_job import outcome_of
 from ci_metrics.orchestration.rows import JobKey, JobVerdicts
@@ -40,21 +41,35 @@ def read_rows(store: HourStore, hour: str) -> HourRows:
     return HourRows(runs=store.read("workflow_runs", hour, Run), jobs=jobs, verdicts=verdicts)
 
 
-def derive_documents(rows: HourRows, provenance: Provenance, *, labels: Labels, taxonomy: Taxonomy) -> list[Document]:
+def derive_documents(
+    rows: HourRows,
+    provenance: Provenance,
+    *,
+    labels: Labels,
+    taxonomy: Taxonomy,
+    owners: Owners,
+    default_branches: Mapping[str, str],
+) -> list[Document]:
     """Every document of the hour. A label decides over the machine's verdict,
-    and flags follow from both.
+    who has to act, and flags follow from both.
+
+    `default_branches`: of repositories, those that are known.
     """
-    documents = list(_documents(rows, provenance, taxonomy.parents))
+    documents = list(_documents(rows, provenance, taxonomy.parents, default_branches))
     documents = merged_body(documents, labelled(documents, labels, taxonomy.parents))
+    documents = merged_body(documents, answering(documents, owners))
     return merged_body(documents, flags_within(documents, flag_rules(taxonomy)))
 
 
-def _documents(rows: HourRows, provenance: Provenance, parents: Mapping[str, str]) -> Iterator[Document]:
+def _documents(
+    rows: HourRows, provenance: Provenance, parents: Mapping[str, str], default_branches: Mapping[str, str]
+) -> Iterator[Document]:
     for run in rows.runs:
         jobs = rows.jobs.get((run.run_id, run.run_attempt), [])
-        yield workflow_document(run, jobs, provenance)
+        kind = branch_kind(run, default_branches.get(run.repo, ""))
+        yield workflow_document(run, jobs, provenance, kind)
         for job in jobs:
             row = rows.verdicts.get((job.job_id, job.run_attempt))
             outcome = outcome_of(row, parents) if row is not None else None
-            yield job_document(run, job, outcome, provenance)
-            yield from step_documents(run, job, outcome, provenance)
+            yield job_document(run, job, outcome, provenance, kind)
+            yield from step_documents(run, job, outcome, provenance, kind)
