@@ -15,7 +15,7 @@ import dagster as dg
 from upath import UPath
 
 from ci_metrics.errors import CiMetricsError
-from ci_metrics.history.failures import failure_of
+from ci_metrics.history.failures import Failure, failure_of
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.models import Verdict
 from ci_metrics.orchestration.atomic_files import put
@@ -46,7 +46,7 @@ def post_alerts(
     if url is None:
         raise dg.Failure("ALERT_WEBHOOK_URL is not set: nobody can be told", allow_retries=False)
     sent, now = read_sent(hours.store), hours.now()
-    found = events(hours, judge.settings.max_usd_per_hour, lambda job: link_of(index.documents, job))
+    found = events(hours, judge.settings.max_usd_per_hour, lambda job: failed_job(index.documents, job))
     due = sent.unsent(found)
     told = 0
     for keys, message in grouped_alerts(due):
@@ -74,30 +74,32 @@ def read_sent(store: HourStore) -> Sent:
         return Sent("")
 
 
-def events(hours: HoursPart, budget: float | None, link: Callable[[str], str] = lambda _: "") -> Iterator[Alert]:
-    """Every event of the last hours, sent before or not. `budget`: US dollars an hour; `link`: a
-    job document's id -> its page.
+def events(
+    hours: HoursPart, budget: float | None, read: Callable[[str], Failure | None] = lambda _: None
+) -> Iterator[Alert]:
+    """Every event of the last hours, sent before or not. `budget`: US dollars an hour; `read`: a
+    job document's id -> the failed job.
     """
     oldest = hour_key(hours.now() - HOURS * HOUR)
     if not hours.settings.is_sample:
         yield from _silence(hours)
     for hour in hours.store.hours():
         if hour >= oldest:
-            yield from (_group(row, link) for row in worth_an_alarm(hours.store, hour))
+            yield from (_group(row, read) for row in worth_an_alarm(hours.store, hour))
             yield from _budget(hours.store, budget, hour)
 
 
-def link_of(index: DocumentIndex, job: str) -> str:
-    """Where a failed job can be looked at; "" when the index does not hold it."""
+def failed_job(index: DocumentIndex, job: str) -> Failure | None:
+    """A failed job by its document's id; None when the index does not hold it."""
     bodies = index.get("jobs", [job])
-    return failure_of(Document("jobs", job, bodies[job])).link if job in bodies else ""
+    return failure_of(Document("jobs", job, bodies[job])) if job in bodies else None
 
 
 def _file(store: HourStore) -> UPath:
     return store.root / "alerts" / "sent.json"
 
 
-def _group(row: NewFailure, link: Callable[[str], str]) -> Alert:
+def _group(row: NewFailure, read: Callable[[str], Failure | None]) -> Alert:
     return group_alert(
         row.kind,
         hour=row.hour,
@@ -108,7 +110,7 @@ def _group(row: NewFailure, link: Callable[[str], str]) -> Alert:
         lost_minutes=row.lost_minutes,
         repos=row.repos,
         jobs=row.jobs,
-        link=link(row.examples[0]) if row.examples else "",
+        example=read(row.examples[0]) if row.examples else None,
     )
 
 

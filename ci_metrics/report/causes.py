@@ -7,15 +7,17 @@ What belongs here: what is said of each. Does not: which failures are one group
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from markupsafe import Markup
 
+from ci_metrics.history.failures import Failure
 from ci_metrics.history.figures import Figures
 from ci_metrics.history.groups import Group
 from ci_metrics.history.period import NEW_FOR
+from ci_metrics.history.standings import Standing
 from ci_metrics.history.time_range import Window
 from ci_metrics.report.charts import spark
 
@@ -44,7 +46,7 @@ class StateCount:
 @dataclass(frozen=True, slots=True)
 class ShownCause:
     """A group as the page shows it. `summary` and `link` are of its newest
-    failure; `spark` is safe markup.
+    failure; `spark` is safe markup. `standing`: None where nobody looked.
     """
 
     number: int
@@ -52,6 +54,14 @@ class ShownCause:
     summary: str
     link: str
     spark: Markup
+    newest: Failure | None
+    began: Failure | None  # the newest failure of which it is known since which commit it is there
+    standing: Standing | None
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Of its newest failure that has some."""
+        return self.standing.owners if self.standing is not None else self.newest.owners if self.newest else ()
 
 
 def count_states(figures: Figures) -> list[StateCount]:
@@ -61,9 +71,14 @@ def count_states(figures: Figures) -> list[StateCount]:
     return [StateCount(name, counted[name], *_STATES.get(name, ("", "k11"))) for name in order if name in counted]
 
 
-def show_causes(found: Iterable[Group], figures: Figures) -> tuple[ShownCause, ...]:
-    """Groups with their newest failure's words; those that say nothing of a cause come last."""
+def show_causes(
+    found: Iterable[Group], figures: Figures, standings: Mapping[str, Standing] | None = None
+) -> tuple[ShownCause, ...]:
+    """Groups with their newest failure's words; those that say nothing of a cause come last.
+    `standings`: where those stand that were looked at.
+    """
     newest = {failure.group: failure for failure in reversed(figures.failures) if failure.group}
+    began = {failure.group: failure for failure in reversed(figures.failures) if failure.group and failure.first_bad}
     ordered = sorted(found, key=lambda group: group.generic)
     return tuple(
         ShownCause(
@@ -72,6 +87,9 @@ def show_causes(found: Iterable[Group], figures: Figures) -> tuple[ShownCause, .
             newest[group.id].cause if group.id in newest else "",
             newest[group.id].link if group.id in newest else "",
             spark([bucket.by_group[group.id] for bucket in figures.buckets]),
+            newest.get(group.id),
+            began.get(group.id),
+            (standings or {}).get(group.id),
         )
         for place, group in enumerate(ordered, 1)
     )

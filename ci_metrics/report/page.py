@@ -28,10 +28,13 @@ from ci_metrics.history.figures import Figures, collect, workflow_name
 from ci_metrics.history.flaky_failures import Flakiest, flakiest
 from ci_metrics.history.groups import groups
 from ci_metrics.history.period import oldest_failure
+from ci_metrics.history.standings import standings
+from ci_metrics.history.story import read_story
 from ci_metrics.history.time_range import Window, default_window, newest_document
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.report import charts, readable
 from ci_metrics.report.causes import ShownCause, count_states, history_is_young, show_causes
+from ci_metrics.report.story import Sentence, story
 from ci_metrics.report.tiles import notices, tiles
 
 #: What is shown of long lists. The rest is one `ci-metrics search` or `ci-metrics top`
@@ -54,6 +57,7 @@ class Report:
     before: Figures | None  # of the equally long stretch before; None when history does not reach back so far
     causes: tuple[ShownCause, ...]
     flaky: Flakiest
+    story: tuple[Sentence, ...]
     newest: datetime | None  # the newest job's end, in or after the stretch
     history_begins: datetime | None
     location: str  # of the index; passwords masked
@@ -68,11 +72,13 @@ def build_report(
     where = window.where(repos)
     figures = collect(index, window, repos)
     begins = oldest_failure(index)
+    found, flaky = groups(index, where), flakiest(index, where)
     return Report(
         figures=figures,
         before=collect(index, window.before, repos) if begins and begins < window.before.start + DAY else None,
-        causes=show_causes(groups(index, where), figures),
-        flaky=flakiest(index, where),
+        causes=show_causes(found, figures, standings(index, [group.id for group in found[:MOST_NEW]], where)),
+        flaky=flaky,
+        story=tuple(story(read_story(index, figures, found, flaky, repos=repos, history_begins=begins))),
         newest=newest_document(index),
         history_begins=begins,
         location=index.location,
@@ -96,6 +102,7 @@ def render_page(report: Report) -> str:
             css=Markup(_template_text("report.css")),
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(body.encode()).digest()).decode(),
+            story=report.story,
             tiles=tiles(figures, report.before, report.causes, report.flaky, young=young),
             notices=notices(figures, report.newest, report.now),
             charts={
