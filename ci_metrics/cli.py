@@ -28,7 +28,7 @@ PURPOSE = "Why does our CI fail, and what does that cost us?"
 COMMANDS = {
     "upload": (
         "ci_metrics.commands.upload:upload",
-        "The main job: documents with verdicts, for the sample day or your repository.",
+        "The main job: documents with verdicts, for the sample's two weeks or your repository.",
     ),
     "ui": ("ci_metrics.commands.ui:ui", "Dagster's UI on the data of this machine."),
     "doctor": ("ci_metrics.commands.doctor:doctor", "Is each connection there, and what is missing for what?"),

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from ci_metrics.commands.job_lookup import explained_job, explained_run
 from ci_metrics.commands.terminal import terminal_lines, terminal_text
+from ci_metrics.commands.ui_address import ui_address
 from ci_metrics.history.job_reference import read_reference, read_run
 from ci_metrics.report.explanation import Explanation, Why
 from ci_metrics.report.run_explanation import RunExplanation
@@ -26,9 +27,6 @@ from ci_metrics.report.verdict_markdown import job_markdown, run_headline, run_m
 from ci_metrics.report.verdict_reasons import reasons_row as why_as_row
 from ci_metrics.report.verdict_reasons import reasons_text as why_as_text
 from ci_metrics.settings import load_settings
-
-#: Where `ci-metrics ui` serves Dagster's pages, unless told otherwise.
-DAGSTER_URL = "http://127.0.0.1:3000"
 
 
 def explain(
@@ -38,7 +36,7 @@ def explain(
     store: Annotated[bool, Parameter(negative="")] = False,
     why: Annotated[bool, Parameter(negative="")] = False,
     markdown: Annotated[bool, Parameter(negative="")] = False,
-    dagster: str = DAGSTER_URL,
+    dagster: str = "",
 ) -> int:
     """Say why a job failed, how sure that is, who said so, by which lines, and what failed like it.
 
@@ -60,9 +58,11 @@ def explain(
     markdown
         Print GitHub's markdown, as a job summary or a comment takes it.
     dagster
-        Address of Dagster's UI, for the links to the run and the partition.
+        Address of Dagster's UI, for the links to the run and the partition. Default: where
+        `ci-metrics ui` serves it.
     """
-    settings, link = load_settings(), dagster.rstrip("/")
+    settings = load_settings()
+    link = (dagster or ui_address(settings)).rstrip("/")
     run = read_run(job)
     if run is not None:
         return _explain_run(explained_run(settings, run), link, as_json=json_, as_markdown=markdown)

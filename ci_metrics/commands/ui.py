@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from ci_metrics.commands.sample_mode import serve_sample
+from ci_metrics.commands.ui_address import DEFAULT_HOST, DEFAULT_PORT, address_of, told_address
 from ci_metrics.errors import PermanentError
 from ci_metrics.orchestration.assets.classifications import NAME as CLASSIFICATIONS
 from ci_metrics.orchestration.assets.daily_report import NAME as DAILY_REPORT
@@ -26,7 +27,7 @@ from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.settings import Settings, load_settings
 
 
-def ui(*, port: int = 3000, host: str = "127.0.0.1") -> int:
+def ui(*, port: int = DEFAULT_PORT, host: str = DEFAULT_HOST) -> int:
     """Open Dagster's UI on the data just made, and run its schedules and sensors, until Ctrl-C.
 
     The UI has no password: leave it on 127.0.0.1, or put a proxy in front.
@@ -47,7 +48,8 @@ def ui(*, port: int = 3000, host: str = "127.0.0.1") -> int:
             settings, _, _ = stack.enter_context(serve_sample(settings))
             extra = sample_environment(settings)
         environment = {**os.environ, "DAGSTER_HOME": str(dagster_home(settings)), **extra}
-        root = f"http://{host}:{port}"
+        root = address_of(host, port)
+        stack.enter_context(told_address(settings, root))
         print(f"Starting Dagster (history in {dagster_home(settings)}); Ctrl-C ends it ...", flush=True)
         # A shell starts what runs in the background with SIGINT ignored, and children inherit that:
         # Dagster's could not end.
@@ -110,7 +112,7 @@ def _taken(host: str, port: int) -> bool:
 
 def dagster_commands(host: str, port: int) -> list[list[str]]:
     """The command lines of Dagster's daemon and of its webserver, both quiet."""
-    workspace, quiet = ["-w", str(WORKSPACE_YAML)], ["--code-server-log-level", "warning"]
+    workspace, quiet = ["-w", str(WORKSPACE_YAML)], ["--code-server-log-level", "error"]
     daemon = [sys.executable, "-m", "dagster._daemon", "run", "--log-level", "error"]
     web = [sys.executable, "-m", "ci_metrics.commands.webserver", "-h", host, "-p", str(port)]
     return [[*daemon, *quiet, *workspace], [*web, "--dagster-log-level", "warning", *quiet, *workspace]]

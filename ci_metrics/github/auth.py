@@ -14,8 +14,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-import jwt
-
 from ci_metrics.errors import SettingsError
 from ci_metrics.settings import Settings
 
@@ -105,6 +103,8 @@ class AppCredentials:
             return had
 
     def _jwt(self) -> str:
+        import jwt  # brings cryptography, which takes a tenth of a second, and only an App needs it
+
         now = int(self._now())
         claims = {"iat": now - _JWT_BACKDATED, "exp": now + _JWT_SECONDS, "iss": self._app_id}
         try:

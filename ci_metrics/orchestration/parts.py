@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from upath import UPath
 
@@ -18,8 +19,6 @@ from ci_metrics.catalogue import Catalogue, catalogue_in_force
 from ci_metrics.classifier import Classifier, decision_version
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
-from ci_metrics.github import GitHub, open_github
-from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
 from ci_metrics.llm.batch_ledger import BatchLedger, FileBatchLedger
@@ -37,6 +36,9 @@ from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.budget import utc_now
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.versions import StageVersions, stage_versions
+
+if TYPE_CHECKING:
+    from ci_metrics.github import GitHub
 
 #: Requests to GitHub under way at once; the client's limiter bounds their rate.
 FETCH_THREADS = 8
@@ -95,6 +97,10 @@ class GitHubPart(_Opening):
         """The client, with the conditional cache of this machine. Raises SettingsError when
         there are no credentials.
         """
+        # The client takes a third of a second to load, and a look at what is stored needs none.
+        from ci_metrics.github import open_github
+        from ci_metrics.github.conditional import SQLiteConditionalCache
+
         make_folder(self.settings.data_dir)
         cache = self._opened.enter_context(SQLiteConditionalCache(self.settings.data_dir / "github-cache.sqlite"))
         return self._opened.enter_context(open_github(self.settings, cache=cache))

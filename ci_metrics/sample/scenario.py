@@ -21,7 +21,7 @@ from ci_metrics.sample.scenario_files import FILES, changed_paths
 from ci_metrics.sample.scenario_jobs import JobPlan, JobScript, recorded, stable_number
 from ci_metrics.sample.scenario_plan import PEOPLE, REPOS, WORKFLOWS, RunPlan, ordinary_runs
 from ci_metrics.sample.scenario_special import special_runs
-from ci_metrics.sample.scenario_weeks import earlier_runs
+from ci_metrics.sample.scenario_weeks import weeks_runs
 from ci_metrics.sample.truth import JobTruth
 from ci_metrics.sample.world import AttemptSpec, JobSpec, PullSpec, RunSpec, World
 
@@ -41,7 +41,7 @@ class _Ids:
 
 
 _DAY_IDS = _Ids(run=22_600_000_000, job=65_300_000_000, suite=58_100_000_000, pull=303, step=7)
-_EARLIER_IDS = _Ids(run=22_590_000_000, job=65_290_000_000, suite=58_090_000_000, pull=60, step=1)
+_WEEKS_IDS = _Ids(run=22_590_000_000, job=65_290_000_000, suite=58_090_000_000, pull=60, step=1)
 
 _TITLES = (
     "Show an error page for every code",
@@ -77,12 +77,12 @@ def sample_day() -> Scenario:
 
 @cache
 def sample_weeks() -> Scenario:
-    """What the sample GitHub serves: the two weeks that end with the day, which is the same as
-    alone; built once a process (a second or two).
+    """What the sample GitHub serves: the two weeks that end with the day, which has more runs that
+    pass than alone; built once a process (a second or two).
     """
-    plans, day = list(earlier_runs()), sample_day()
+    plans, day = list(weeks_runs()), sample_day()
     counts = Counter((plan.repo, plan.workflow) for plan in plans)
-    builder = _Builder(_EARLIER_IDS, {key: _RUN_NUMBER - count for key, count in counts.items()})
+    builder = _Builder(_WEEKS_IDS, {key: _RUN_NUMBER - count for key, count in counts.items()})
     made = _scenario(builder, builder.runs(plans), START)
     world = replace(
         made.world,

@@ -50,7 +50,7 @@ def answered(server: Any, *calls: tuple[str, dict[str, Any]]) -> list[CallToolRe
 
 def said(result: CallToolResult) -> dict[str, Any]:
     assert not result.is_error, result.content
-    assert result.structured_content is not None
+    assert isinstance(result.structured_content, dict)
     return result.structured_content
 
 

@@ -55,7 +55,7 @@ def test_a_range_of_days_gives_one_report_a_day_linked_from_dagster(place: Parts
         assert event.metadata["failed_jobs"].value != 0
         told = str(event.metadata["summary"].value)
         assert "has been red since" in told or "was red for" in told
-        assert "In short" in page
+        assert "What happened" in page
     assert datetime(2026, 11, 21, tzinfo=UTC) < END
 
 

@@ -196,8 +196,8 @@ def test_a_collector_that_takes_nothing_is_named_and_sent_everything_later(
 
 
 def test_the_settings_headers_go_with_every_request(receiver: Receiver, tmp_path: Path) -> None:
-    headers = {"OTEL_EXPORTER_OTLP_HEADERS": "x-team=a%20b, authorization=Bearer t"}
-    with parts_at(tmp_path, receiver, **headers) as parts:
+    headers = "x-team=a%20b, authorization=Bearer t"
+    with parts_at(tmp_path, receiver, OTEL_EXPORTER_OTLP_HEADERS=headers) as parts:
         store(parts, a_run(), [a_job()])
         assert told(parts) == "sent"
     (seen,) = receiver.headers

@@ -30,6 +30,9 @@ from ci_metrics.verdicts.judge import JudgeRequest
 
 NAME = "classifications"
 
+#: Verdicts in an hour's table; the report and `ci-metrics search` have all.
+MOST_VERDICTS = 100
+
 
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, code_version: str) -> dg.AssetsDefinition:
     """The asset on these partitions; `code_version` is the classifier's."""
@@ -98,22 +101,22 @@ def judge_hour(hours: HoursPart, judge: JudgePart, hour: str, only: Only | None 
         "failed_jobs": len(rows),
         "unknown_share": round(states["unknown"] / len(rows), 4) if rows else 0.0,
         **({"mean_confidence": round(sum(sure) / len(sure), 4)} if sure else {}),
-        **{f"failed/{name}": types[name] for name in judge.taxonomy.names},
-        "classifier_version": version,
-        "by_state": plot(states),
+        "verdicts": verdict_table(hours, hour, rows),
         "by_category": plot(types),
+        "by_state": plot(states),
         "by_source": plot(Counter(verdict.source for verdict in roots)),
         **usage_metadata(paid_now, total_usage(rows)),
         "changed": markdown_table(
             [{"from": a, "to": b, "jobs": n} for (a, b), n in sorted(moved.items())], ("from", "to", "jobs")
         ),
-        "verdicts": verdict_table(hours, hour, rows),
+        "classifier_version": version,
+        **{f"failed/{name}": types[name] for name in judge.taxonomy.names},
     }
 
 
 def verdict_table(hours: HoursPart, hour: str, rows: list[JobVerdicts]) -> dg.MarkdownMetadataValue:
-    """The root verdict of each failed job, surest last: its job leads to the log line, its quote to
-    the page that explains it.
+    """The root verdict of each failed job, the most doubtful first: its job leads to the log line,
+    its quote to the page that explains it.
     """
     if not rows:
         return dg.MetadataValue.md("_no job failed_")
@@ -121,11 +124,11 @@ def verdict_table(hours: HoursPart, hour: str, rows: list[JobVerdicts]) -> dg.Ma
         (job.job_id, job.run_attempt): job
         for job in hours.store.read("workflow_jobs", hour, Job, without=("steps", "annotations"))
     }
+    by_doubt = sorted(rows, key=lambda row: row.judged[0].verdict.confidence if row.judged else 0.0)
     shown = [
-        _shown(jobs[row.key], row, hour, at_github=not hours.settings.is_sample) for row in rows if row.key in jobs
+        _shown(jobs[row.key], row, hour, at_github=not hours.settings.is_sample) for row in by_doubt if row.key in jobs
     ]
-    columns = ("repository", "job", "type", "sure", "quote", "by")
-    return markdown_table(sorted(shown, key=lambda line: (str(line["sure"]), str(line["repository"]))), columns, 100)
+    return markdown_table(shown, ("repository", "job", "type", "sure", "quote", "by"), MOST_VERDICTS)
 
 
 def _shown(job: Job, row: JobVerdicts, hour: str, *, at_github: bool) -> dict[str, object]:

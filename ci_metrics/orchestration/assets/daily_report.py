@@ -20,7 +20,7 @@ from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart
 from ci_metrics.report.markdown import inert_cell, link
 from ci_metrics.report.page import Report, build_report, render_page
-from ci_metrics.report.readable import cut, minutes, percent, readable_number
+from ci_metrics.report.readable import cut, minutes, percent, readable_number, telling
 from ci_metrics.report.story import Sentence
 
 NAME = "daily_report"
@@ -94,7 +94,7 @@ def report_day(hours: HoursPart, index: DocumentIndex, day: str) -> Mapping[str,
         "failed_jobs": figures.failed,
         "failure_rate": round(figures.rate or 0.0, 4),
         "lost_minutes": round(figures.lost / 60, 1),
-        "new_groups": sum(cause.group.new for cause in made.causes),
+        "new_groups": sum(cause.new for cause in made.causes),
         "unexplained": figures.unexplained,
         "cost_usd": round(figures.spend.cost, 4),
         "by_category": plot({row.name: row.failed for row in figures.types}),
@@ -118,10 +118,10 @@ def summary_markdown(made: Report) -> str:
 def _causes(made: Report) -> list[str]:
     rows = [
         {
-            "failures": cause.group.count,
-            "type": cause.group.error_type or "not classified",
-            "lost": minutes(cause.group.lost_minutes * 60),
-            "what": cut(cause.group.headline, MOST_WORDS),
+            "failures": len(cause.failures),
+            "type": cause.name,
+            "lost": minutes(cause.lost),
+            "what": cut(telling(cause.quote) or cause.summary, MOST_WORDS),
         }
         for cause in made.causes[:MOST_CAUSES]
     ]
