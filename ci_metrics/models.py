@@ -35,6 +35,17 @@ PassingState = Literal["used", "absent", "failed", "postponed", "off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunStanding:
+    """How a run stands: all that a look for re-runs needs of it."""
+
+    run_id: int
+    run_attempt: int  # the latest
+    status: str
+    conclusion: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One attempt of one workflow run (GitHub's `workflow-run`)."""
 
@@ -63,7 +74,7 @@ class Run:
     )
     base_branch: str = ""  # of the pull request that GitHub names with the run; "" where it names none
     commit_author: str = ""  # of the head commit, as Git names them; "": not said, or stored before it was asked
-    commit_title: str = ""  # first line of its message
+    commit_pr_id: str = ""  # number of the pull request that it merged, as GitHub titles such a commit; "": none
 
     @property
     def finished(self) -> bool:

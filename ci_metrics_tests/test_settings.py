@@ -75,7 +75,7 @@ def test_the_contracts_defaults_hold_and_an_empty_value_counts_as_not_set() -> N
             "OPENSEARCH_USERNAME is too",
         ),
         ({"OPENSEARCH_BULK_MB": "0"}, "OPENSEARCH_BULK_MB", "“0” is not usable"),
-        ({"GITHUB_APP_ID": "1"}, "GITHUB_APP_PRIVATE_KEY", "needs all three"),
+        ({"GITHUB_APP_ID": "1"}, "GITHUB_APP_PRIVATE_KEY", "needs both"),
         ({"TAXONOMY_FILE": "/no/such/file"}, "TAXONOMY_FILE", "no file at"),
         ({"PARTITIONS_START": "2026-01-01T00:30"}, "PARTITIONS_START", "not a full hour"),
         ({"EXCERPT_BUDGET": "999"}, "EXCERPT_BUDGET", "“999” is not usable. Write at least 1000"),

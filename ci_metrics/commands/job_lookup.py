@@ -69,7 +69,7 @@ def explained_run(settings: Settings, reference: RunReference) -> RunExplanation
     """
     found = None
     with parts_for_a_look(settings) as ci:
-        types = flag_rules(ci.judge.taxonomy).storm_types
+        types = flag_rules(ci.judge.categories).storm_types
         store = ci.hours.store
         with contextlib.suppress(NotFoundError):  # no index, or an empty one
             found = stored_run(ci.index.documents, reference, lambda each: stored_details(store, each), types)
@@ -100,7 +100,7 @@ def _ingested(ci: Parts, document: Document, *, why: bool) -> Explanation:
     details = stored_details(ci.hours.store, document)
     if why:
         details = dataclasses.replace(details, account=account_of(ci, document))
-    return explain_job(ci.index.documents, document, details, storm_types=flag_rules(ci.judge.taxonomy).storm_types)
+    return explain_job(ci.index.documents, document, details, storm_types=flag_rules(ci.judge.categories).storm_types)
 
 
 def _never_ingested(ci: Parts, settings: Settings, reference: JobReference, *, store: bool, why: bool) -> Explanation:
@@ -111,11 +111,13 @@ def _never_ingested(ci: Parts, settings: Settings, reference: JobReference, *, s
             f"job {reference.job_id} is neither in {ci.index.documents.location} nor at {settings.github_api_url}: {error}"
         ) from error
     if not store:
-        types = flag_rules(ci.judge.taxonomy).storm_types
+        types = flag_rules(ci.judge.categories).storm_types
         return explain_job(ci.index.documents, document, details, in_index=False, storm_types=types)
-    if run.repo not in settings.repo:
+    if run.repo not in ci.hours.repos:
         raise SettingsError(
-            "REPO", f"{run.repo} is not among {', '.join(settings.repo) or 'none'}", "Add it there to store its jobs"
+            "REPO",
+            f"{run.repo} is not among {', '.join(settings.repositories) or 'none'}",
+            "Add it there to store its jobs",
         )
     return _stored_now(settings, reference, hour_key(run.created_at))
 
@@ -136,12 +138,12 @@ def _stored_now(settings: Settings, reference: JobReference, hour: str) -> Expla
 
 
 def _fetched_run(ci: Parts, reference: RunReference) -> RunExplanation:
-    repo = reference.repo or (ci.settings.repo[0] if len(ci.settings.repo) == 1 else "")
+    repo = reference.repo or (ci.hours.repos[0] if len(ci.hours.repos) == 1 else "")
     if not repo:
         seen = f"run {reference.run_id} is not in {ci.index.documents.location}, and its id does not say of which repository it is"
         raise SettingsError("RUN", seen, "Give the address of the run's page on GitHub")
     run, jobs = fetch_run(ci, repo, int(reference.run_id), reference.attempt)
-    types = flag_rules(ci.judge.taxonomy).storm_types
+    types = flag_rules(ci.judge.categories).storm_types
     explained: list[Explanation] = []
     gates: list[str] = []
     failed = [job for job in jobs if job.finished and job.failed]

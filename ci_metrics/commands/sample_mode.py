@@ -43,6 +43,7 @@ def sample_settings(settings: Settings, api_url: str, repos: tuple[str, ...]) ->
             "github_api_url": api_url,
             "github_token": SecretStr(SAMPLE_TOKEN),
             "repo": repos,
+            "repo_file": None,
             "partitions_start": START,
             "anthropic_api_key": settings.anthropic_api_key if settings.enable_error_classification else None,
             "enable_error_classification": True,

@@ -180,7 +180,7 @@ def run(settings: Settings, first: str, last: str, talk: Talk, *, asked: bool = 
 
 def _changed_hours(settings: Settings, hours: list[str]) -> list[str]:
     with open_parts(settings) as parts:
-        in_force = (parts.judge.extractor_version, parts.judge.classifier_version)
+        in_force = (parts.judge.extractor_version, parts.judge.hour_version)
         return changed_hours(parts.hours.store, parts.index.documents, in_force, hours)
 
 
@@ -189,7 +189,7 @@ def quiet_repositories(settings: Settings, hours: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     with open_parts(settings) as parts:
         ran = {run.repo for hour in hours for run in parts.hours.store.read_or_none("workflow_runs", hour, Run)}
-        for repo in [repo for repo in settings.repo if repo not in ran][:_MOST_QUIET]:
+        for repo in [repo for repo in parts.hours.repos if repo not in ran][:_MOST_QUIET]:
             with contextlib.suppress(CiMetricsError):  # what GitHub refuses is named among the problems already
                 last = parts.github.client.last_run(repo)
                 when = f"the last one was created {last.created_at:%Y-%m-%d %H:%M} UTC" if last else "it never had one"

@@ -46,7 +46,7 @@ def verdict(request: Request) -> HTMLResponse:
     settings = load_settings()
     with open_parts(settings) as ci:
         document = known_job(ci.index.documents, f"github-job-{job_id}-attempt-{attempt}")
-        types = flag_rules(ci.judge.taxonomy).storm_types
+        types = flag_rules(ci.judge.categories).storm_types
         found = explain_job(ci.index.documents, document, stored_details(ci.hours.store, document), storm_types=types)
     back = partition_address("classifications", hour)
     return _page(render_verdict(found, back=back, at_github=not settings.is_sample))

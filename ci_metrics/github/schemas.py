@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -19,11 +20,14 @@ from pydantic_core import PydanticCustomError
 
 from ci_metrics.errors import ContractError
 from ci_metrics.github import text
-from ci_metrics.models import Annotation, Job, Run, Step
+from ci_metrics.models import Annotation, Job, Run, RunStanding, Step
 
 _log = logging.getLogger(__name__)
 
 NO_PULL = "N/A"
+
+_MERGED = re.compile(r"Merge pull request #(\d{1,9}) from ")
+_SQUASHED = re.compile(r" \(#(\d{1,9})\)$")
 
 #: The largest whole number that Parquet, SQLite and OpenSearch store.
 LARGEST = 2**63 - 1
@@ -217,14 +221,45 @@ class HeadCommit(GitHubObject):
 
     message: Title = ""  # its first line alone
     author: Author = Author()
+    committer: Author = Author()
+
+    @property
+    def pr_id(self) -> str:
+        """The number of the pull request that it merged; "" where its title names none.
+
+        GitHub titles a merge “Merge pull request #5 from …”; what it squashes or rebases into one
+        commit ends with (#5), and GitHub is the committer (its documentation, “About pull request
+        merges”).
+        """
+        merged = _MERGED.match(self.message) or (
+            _SQUASHED.search(self.message) if self.committer.name == "GitHub" else None
+        )
+        return merged[1] if merged else ""
 
 
-class WorkflowRun(_Running):
-    """One attempt of a run (GitHub's `workflow-run`)."""
+class ListedRun(_Running):
+    """A run as a listing shows it, and no more of it than how it stands."""
 
     noun: ClassVar[str] = "workflow run"
     id: Id
     run_attempt: Annotated[int, Field(strict=True, ge=1, le=MOST_ATTEMPTS)] = 1
+    created_at: Annotated[datetime, BeforeValidator(_time)]
+    repository: Repository | None = None
+
+    def standing(self) -> RunStanding:
+        """As this project's record."""
+        return RunStanding(
+            run_id=self.id,
+            run_attempt=self.run_attempt,
+            status=self.status,
+            conclusion=self.conclusion,
+            created_at=self.created_at,
+        )
+
+
+class WorkflowRun(ListedRun):
+    """One attempt of a run (GitHub's `workflow-run`)."""
+
     name: Name = ""
     path: Name = ""
     event: Name
@@ -232,11 +267,9 @@ class WorkflowRun(_Running):
     head_sha: Name
     head_commit: HeadCommit = HeadCommit()
     head_repository: Repository | None = None
-    repository: Repository | None = None
     actor: Account | None = None
     triggering_actor: Account | None = None
     pull_requests: list[Pull] = []
-    created_at: Annotated[datetime, BeforeValidator(_time)]
     run_started_at: Time = None
     updated_at: Time = None
     check_suite_id: Number = None
@@ -273,7 +306,7 @@ class WorkflowRun(_Running):
             workflow_id=self.workflow_id,
             base_branch=base_branch,
             commit_author=self.head_commit.author.name,
-            commit_title=self.head_commit.message,
+            commit_pr_id=self.head_commit.pr_id,
         )
 
     def _pull(self, repo: str) -> tuple[str, str]:
@@ -306,6 +339,7 @@ class WorkflowJob(_Running):
 
     noun: ClassVar[str] = "job"
     id: Id
+    node_id: Name = ""  # of its check run, for GraphQL
     run_id: Id
     run_attempt: Annotated[int, Field(strict=True, ge=1, le=MOST_ATTEMPTS)] | None = None
     name: Name
@@ -424,6 +458,25 @@ class IssueComment(GitHubObject):
     body: Annotated[str, _text(lambda value: value.encode("utf-8", "replace").decode())] = ""
     html_url: Name = ""
     user: Account = Account()
+
+
+class ListedRepository(GitHubObject):
+    """One of an account's repositories."""
+
+    noun: ClassVar[str] = "repository"
+    id: Id
+    full_name: Name
+    archived: Annotated[bool, Field(strict=True)] = False
+    disabled: Annotated[bool, Field(strict=True)] = False
+
+
+class Installation(GitHubObject):
+    """Where an App is installed."""
+
+    noun: ClassVar[str] = "installation"
+    id: Id
+    account: Account
+    suspended_at: Time = None
 
 
 class InstallationToken(GitHubObject):

@@ -7,7 +7,6 @@ an outage, a red spell or a flaky test is (`flakiness.py`, `regressions.py`).
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from ci_metrics.history.metrics import MAYBE_FAILED, PASSED, share
 from ci_metrics.history.period import NEW_FOR
 from ci_metrics.history.regressions import LOOK_BACK, RedSpell, attempts_on_default, key_of, red_spells, shifted
 from ci_metrics.history.time_range import Window
-from ci_metrics.index.base import Document, DocumentIndex, Where
+from ci_metrics.index.base import DocumentIndex, Where
 
 #: A flaky failure seen once is a chance, not a test to name.
 MIN_FLAKES = 2
@@ -32,12 +31,7 @@ MIN_FLAKES = 2
 #: A job that failed once, in its newest run, is news for so long.
 NEWS = timedelta(hours=12)
 
-#: How GitHub heads the commit of a merged pull request (its documentation, "About pull request
-#: merges"): the one of a squash, the other of a merge.
-_SQUASHED = re.compile(r" \(#(\d{1,9})\)$")
-_MERGED = re.compile(r"^Merge pull request #(\d{1,9}) from ")
-
-_OF_COMMIT = ("s_commit_sha", "s_commit_author", "s_commit_title")
+_OF_COMMIT = ("s_commit_sha", "s_commit_author", "s_commit_pr_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,21 +229,9 @@ def _commits(index: DocumentIndex, run_ids: Collection[str]) -> dict[str, Commit
                 sha=str(body.get("s_commit_sha") or ""),
                 author=str(body.get("s_commit_author") or ""),
                 pushed_by=str(body.get("s_user_alias") or "") if body.get("s_github_event") == "push" else "",
-                pull=_merged_pull(index, document),
+                pull=str(body.get("s_commit_pr_id") or ""),
             )
     return found
-
-
-def _merged_pull(index: DocumentIndex, run: Document) -> str:
-    """The pull request that a commit of the default branch merged, as its title says; "" unless the
-    index knows a pull request of that number: it might be an issue.
-    """
-    title = str(run.body.get("s_commit_title") or "")
-    match = _SQUASHED.search(title) or _MERGED.search(title)
-    if match is None:
-        return ""
-    where = Where(equals={"s_repo": str(run.body["s_repo"]), "s_pr_id": match[1]})
-    return match[1] if next(index.scan("workflows", where, fields=("s_pr_id",), limit=1), None) else ""
 
 
 def _inheriting(index: DocumentIndex, spells: Sequence[RedSpell], until: datetime) -> list[list[str]]:

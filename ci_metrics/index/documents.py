@@ -85,7 +85,7 @@ def workflow_document(
     body = {
         **_common(run, run.run_attempt, run.conclusion or run.status, kind),
         "s_commit_author": run.commit_author,
-        "s_commit_title": run.commit_title,
+        "s_commit_pr_id": run.commit_pr_id,
         **_times(
             created=run.created_at,
             started=run.run_started_at,

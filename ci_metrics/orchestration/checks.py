@@ -192,7 +192,7 @@ def judged_by_this_version(
     """Whether no stored hour is stale (`ci-metrics stale` lists those that are)."""
     if not judge.settings.enable_error_classification:
         return dg.AssetCheckResult(passed=True, metadata={"classification": "off"})
-    fresh = (judge.classifier_version, OFF, "")
+    fresh = (judge.hour_version, OFF, "")
     judged = {hour: state.of("classifications") for hour, state in hours.store.states().items()}
     stale = [hour for hour, record in judged.items() if record and record.version not in fresh]
     return dg.AssetCheckResult(

@@ -28,7 +28,7 @@ from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.judged_job import extract_job, judged, outcome_of, questions
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import Parts
-from ci_metrics.orchestration.repositories import default_branches, owners_in_force
+from ci_metrics.orchestration.repository_facts import default_branches, owners_in_force
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.report.explanation import Details
@@ -197,7 +197,7 @@ def judge_fetched(ci: Parts, run: Run, job: Job, *, why: bool = False) -> tuple[
             return extract_job(job, log, source, background=None, budget=budget, catalogue=ci.judge.catalogue)
 
         row = _judge(ci, run, job, log, read)
-        document = job_document(run, job, outcome_of(row, ci.judge.taxonomy.parents), provenance, kind)
+        document = job_document(run, job, outcome_of(row, ci.judge.categories.parents), provenance, kind)
         (document,) = merged_body([document], answering([document], owners_in_force(ci.hours, [repo])))
         details = Details(
             verdict=row.judged[0].verdict if row.judged else None,
@@ -281,12 +281,13 @@ def _judge(ci: Parts, run: Run, job: Job, log: JobLog, read: Callable[[int], Ext
     """As the chain judges a job, but for a verdict store that keeps nothing;
     classification need not be on.
     """
+    part = ci.judge.of(job.repo)
     judge = Judge(
         settings=ci.settings.model_copy(update={"enable_error_classification": True}),
-        taxonomy=ci.judge.taxonomy,
-        rules=ci.judge.classifier,
-        store=ReadOnlyVerdicts(ci.judge.verdicts),
-        model=ci.judge.model,
+        taxonomy=part.taxonomy,
+        rules=part.classifier,
+        store=ReadOnlyVerdicts(part.verdicts),
+        model=part.model,
         redact=redact,
     )
     row = JobExtraction(
@@ -304,8 +305,8 @@ def _judge(ci: Parts, run: Run, job: Job, log: JobLog, read: Callable[[int], Ext
 
 def _repo(ci: Parts, reference: JobReference) -> str:
     if reference.repo is None:
-        if len(ci.settings.repo) == 1:
-            return ci.settings.repo[0]
+        if len(ci.hours.repos) == 1:
+            return ci.hours.repos[0]
         raise SettingsError(
             "JOB",
             f"{reference.job_id} is not in {ci.index.documents.location}, and a bare id does not say of which repository it is",

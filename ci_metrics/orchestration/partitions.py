@@ -57,6 +57,11 @@ def hour_start(key: str) -> datetime:
         raise ContractError(f"“{key}” is not an hour. Write it like 2026-03-02T05 (UTC)") from error
 
 
+def day_start(day: str) -> datetime:
+    """The first moment of a UTC day like 2026-03-02."""
+    return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
+
+
 def last_closed_hour(now: datetime) -> str:
     """The key of the newest hour that lies wholly before `now`."""
     return hour_key(now - HOUR)

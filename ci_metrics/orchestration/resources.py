@@ -29,6 +29,7 @@ class HoursResource(dg.ConfigurableResource[HoursPart]):
     """Where hours are kept, and of which repositories."""
 
     REPO: Given = None
+    REPO_FILE: Given = None
     CI_METRICS_HOME: Given = None
     CI_METRICS_SAMPLE: Given = None
     HOURS_URL: Given = None

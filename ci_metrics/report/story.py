@@ -119,7 +119,8 @@ def _outage(outages: Sequence[Outage]) -> Iterator[Sentence]:
     outage = outages[0]
     kinds = some([spoken(kind) for kind in outage.types])
     where = outage.repos[0] if len(outage.repos) == 1 else _count(len(outage.repos), "repository", "repositories")
-    more = f" There were {_count(len(outages) - 1, 'smaller outage')} too." if len(outages) > 1 else ""
+    smaller = len(outages) - 1
+    more = f" There {'was' if smaller == 1 else 'were'} {_count(smaller, 'smaller outage')} too." if smaller else ""
     yield Sentence(
         f"From {moment(outage.began)} to {_until(outage.began, outage.ended)} UTC an outage ({kinds}) failed "
         f"{_jobs(outage.failures)} in {where}: no commit caused that.{more}"

@@ -46,7 +46,7 @@ def red_main() -> list[Document]:
         *(job(10 + n, fingerprint="f1-broken", at=70 + n, s_pr_id=str(pr)) for n, pr in enumerate((7, 8, 41, 7))),
         job(20, fingerprint="f1-other", at=80, s_pr_id="9"),
         job(21, fingerprint="f1-broken", at=400, s_pr_id="10"),  # after it was mended
-        run_of(2, BAD, s_commit_author="Ada Lovelace", s_commit_title="Count twice (#41)", s_user_alias="merge-bot"),
+        run_of(2, BAD, s_commit_author="Ada Lovelace", s_commit_pr_id="41", s_user_alias="merge-bot"),
         run_of(40, "d" * 40, pr="41", event="pull_request"),
     ]
 
@@ -130,11 +130,6 @@ def test_nobody_is_named_where_commits_before_were_not_tested(embedded_index: Do
     assert "Ada" not in text
 
 
-def test_a_number_that_is_no_pull_request_of_the_index_is_not_called_one(embedded_index: DocumentIndex) -> None:
-    issue = [document for document in red_main() if document.body.get("s_pr_id") != "41"]
-    assert "by Ada Lovelace; commit" in texts(told(embedded_index, *issue))[0]
-
-
 def test_a_flaky_test_on_main_and_a_single_failure_are_no_red_spells(embedded_index: DocumentIndex) -> None:
     once = [main(1, GOOD), main(2, BAD, "failure", at=60), main(3, FIX, at=70)]
     flaky = [main(4, BAD, "failure", name="e2e", fingerprint="f1-flake", at=n) for n in (80, 90)]
@@ -190,7 +185,7 @@ def test_the_page_says_the_same_with_every_name_made_harmless(embedded_index: Do
     nasty = "<script>alert(1)</script>"
     documents = [
         *red_main(),
-        run_of(2, BAD, s_commit_author=nasty, s_commit_title="Count twice (#41)"),
+        run_of(2, BAD, s_commit_author=nasty, s_commit_pr_id="41"),
     ]
     found = told(embedded_index, *documents)
     page = render_page(build_report(embedded_index, moment(900), window=DAY))

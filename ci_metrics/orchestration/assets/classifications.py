@@ -5,7 +5,7 @@ is reached (`verdicts/`).
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from itertools import islice
 from typing import Any
 
@@ -60,7 +60,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
         judge: dg.ResourceParam[JudgePart],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         announce_classifier(context, judge)
-        only = config.with_kinds(judge.taxonomy.parents) if config.chooses else None
+        only = config.with_kinds(judge.categories.parents) if config.chooses else None
         done = each_hour(
             context, hours, lambda hour: judge_hour(hours, judge, hour, only), made_of=["extracted_errors"]
         )
@@ -76,18 +76,22 @@ def judge_hour(hours: HoursPart, judge: JudgePart, hour: str, only: Only | None 
     extractions = hours.store.read("extracted_errors", hour, JobExtraction)
     before = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobVerdicts)}
     rows = [not_judged(row) for row in extractions]
-    paid_before = judge.judge.stats.usage if judge.settings.enable_error_classification else Usage()
     paid_now = Usage()
     version = "off"
     if judge.settings.enable_error_classification:
-        version = judge.classifier_version
+        version = judge.hour_version
         judge.labels.carry(extractions, before)
-        held = still_holding(judge, extractions, before, only)
-        due = [row for row in extractions if row.key not in held]
-        fresh = _judge(hours, judge, hour, due, before)
-        paid_now = judge.judge.stats.usage - paid_before
-        rows = [held.get(row.key) or fresh[row.key] for row in extractions]
-        version = version if only is None else _oldest_version(rows, version)
+        found: dict[JobKey, JobVerdicts] = {}
+        in_force: set[str] = set()
+        for part, own in _by_judge(judge, extractions):
+            paid_before = part.judge.stats.usage
+            held = still_holding(part, own, before, only)
+            due = [row for row in own if row.key not in held]
+            found.update({**_judge(hours, part, hour, due, before), **held})
+            paid_now += part.judge.stats.usage - paid_before
+            in_force.add(part.classifier_version)
+        rows = [found.get(row.key) or not_judged(row) for row in extractions]
+        version = version if only is None else _oldest_version(rows, version, in_force)
     states = Counter(row.state for row in rows)
     still_open = sum(is_open(row) for row in rows)
     status = {"version": version, "open": still_open, "states": dict(states)}
@@ -110,7 +114,7 @@ def judge_hour(hours: HoursPart, judge: JudgePart, hour: str, only: Only | None 
             [{"from": a, "to": b, "jobs": n} for (a, b), n in sorted(moved.items())], ("from", "to", "jobs")
         ),
         "classifier_version": version,
-        **{f"failed/{name}": types[name] for name in judge.taxonomy.names},
+        **{f"failed/{name}": types[name] for name in judge.categories.names},
     }
 
 
@@ -184,12 +188,25 @@ def requests_for(
     ]
 
 
-def _oldest_version(rows: list[JobVerdicts], version: str) -> str:
+def _by_judge(judge: JudgePart, extractions: list[JobExtraction]) -> Iterable[tuple[JudgePart, list[JobExtraction]]]:
+    """The rows of repositories that are judged at all, by who judges them."""
+    found: dict[int, tuple[JudgePart, list[JobExtraction]]] = {id(judge): (judge, [])}
+    by_repo: dict[str, list[JobExtraction]] = {}
+    for row in extractions:
+        by_repo.setdefault(row.repo, []).append(row)
+    for repo, rows in by_repo.items():
+        if judge.settings.classifies(repo):
+            part = judge.of(repo)
+            found.setdefault(id(part), (part, []))[1].extend(rows)
+    return found.values()
+
+
+def _oldest_version(rows: list[JobVerdicts], version: str, in_force: Set[str]) -> str:
     """What the hour is of when some verdicts were spared: an older version as long as one of
     them is, so that it stays stale.
     """
     verdicts = [judged.verdict for row in rows for judged in row.judged if judged.verdict.source != "human"]
-    return min({verdict.classifier_version for verdict in verdicts} - {version, ""}, default=version)
+    return min({verdict.classifier_version for verdict in verdicts} - in_force - {""}, default=version)
 
 
 def _moves(before: Mapping[JobKey, JobVerdicts], rows: list[JobVerdicts]) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
-from ci_metrics.orchestration.repositories import default_branches, owners_in_force
+from ci_metrics.orchestration.repository_facts import default_branches, owners_in_force
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
 from ci_metrics.orchestration.run_messages import (
     LineBuffer,
@@ -113,7 +113,7 @@ def index_hour(
         rows,
         provenance,
         labels=judge.labels.labels(),
-        taxonomy=judge.taxonomy,
+        taxonomy=judge.categories,
         owners=owners_in_force(hours, repos),
         default_branches=default_branches(hours.store, repos),
     )

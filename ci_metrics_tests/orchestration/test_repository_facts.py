@@ -11,11 +11,17 @@ import pytest
 
 from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.github.conditional import SQLiteConditionalCache
+from ci_metrics.github.schemas import HeadCommit
 from ci_metrics.index.base import Body
 from ci_metrics.index.documents import Provenance, branch_kind
 from ci_metrics.orchestration.hour_documents import HourRows, derive_documents
 from ci_metrics.orchestration.parts import HoursPart
-from ci_metrics.orchestration.repositories import ask_repositories, default_branches, known_repository, owners_in_force
+from ci_metrics.orchestration.repository_facts import (
+    ask_repositories,
+    default_branches,
+    known_repository,
+    owners_in_force,
+)
 from ci_metrics.orchestration.rows import JobVerdicts, JudgedError
 from ci_metrics.sample.faults import Fault
 from ci_metrics.sample.server import SampleGitHub
@@ -160,3 +166,20 @@ def test_a_teams_mapping_decides_in_documents_too(tmp_path: Path) -> None:
 )
 def test_what_a_run_ran_on(changes: dict[str, str], default: str, kind: str | None) -> None:
     assert branch_kind(a_run(**changes), default) == kind
+
+
+@pytest.mark.parametrize(
+    ("message", "committer", "number"),
+    [
+        ("Count twice (#41)\n\nIt said once.", "GitHub", "41"),
+        ("Merge pull request #7 from acme/topic\n\nCount twice", "Ann", "7"),
+        ("Count twice (#41)", "Ann", ""),  # written by hand: it may be an issue
+        ("Count twice (#41) again", "GitHub", ""),
+        ("See #41", "GitHub", ""),
+        ("", "GitHub", ""),
+    ],
+)
+def test_a_commit_merged_a_pull_request_only_where_github_says_so(message: str, committer: str, number: str) -> None:
+    commit = HeadCommit.model_validate({"message": message, "committer": {"name": committer}})
+    assert commit.pr_id == number
+    assert HeadCommit.model_validate(commit.model_dump(mode="json")).pr_id == number
