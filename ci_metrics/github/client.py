@@ -330,7 +330,8 @@ class GitHub:
         file.
         """
         try:
-            found = self._transport.one("contents", f"/repos/{repo}/contents/{path}", Shape(Content, repo))
+            shape = Shape(Content, repo)
+            found = self._identities.of(repo).one("contents", f"/repos/{repo}/contents/{path}", shape)
         except NotFoundError:
             return None
         if found.size > max_bytes or found.type != "file" or found.encoding != "utf-8":

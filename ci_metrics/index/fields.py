@@ -56,7 +56,7 @@ FIELDS: tuple[Field, ...] = (
     Field("s_pr_id", "keyword", _RUNS, "Pull request's number; “N/A” where there is none or it is ambiguous."),
     Field("s_commit_sha", "keyword", _RUNS, "Head commit."),
     Field("s_commit_author", "keyword", ("workflows",), "Its author, as Git names them."),
-    Field("s_commit_pr_id", "keyword", ("workflows",), "The pull request that it merged, as the title that GitHub gives such a commit says."),
+    Field("s_commit_pr_id", "keyword", ("workflows",), "The pull request that it merged, by the title that GitHub gives such a commit."),
     Field(
         "s_branch_kind",
         "keyword",
