@@ -67,8 +67,10 @@ class ShownCause:
 
     @property
     def began(self) -> Failure | None:
-        """The newest failure of which it is known since which commit it is there."""
-        return next((failure for failure in self.failures if failure.first_bad), None)
+        """The newest failure of which it is known since which commit it is there; None of a flaky
+        cause, which is no commit's.
+        """
+        return None if self.flaky else next((failure for failure in self.failures if failure.first_bad), None)
 
     @property
     def new(self) -> bool:

@@ -22,7 +22,7 @@ from ci_metrics.history.time_range import Window
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.report.readable import cut, minutes, moment, percent, readable_number, some, spoken
 
-#: Sentences of a story.
+#: Sentences of a story: where there are as many, what is counted is left to those who count it.
 _MOST = 5
 
 #: Characters of a quoted line.
@@ -50,8 +50,8 @@ def story(told: Story) -> list[Sentence]:
     """The sentences, what is broken now first."""
     if not told.failed:
         return [Sentence(f"No job failed; {readable_number(told.jobs)} passed.")] if told.jobs else []
-    rest = [*_outage(told.outages), *_flaky(told.flakiest), *_new(told), _lost(told)]
-    return [*_red(told, _MOST - len(rest)), *rest]
+    said = [*_red(told), *_outage(told.outages), *_flaky(told.flakiest), *_new(told)]
+    return said if len(said) >= _MOST else [*said, _lost(told)]
 
 
 def story_of(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> list[Sentence]:
@@ -63,11 +63,11 @@ def story_of(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) ->
     )
 
 
-def _red(told: Story, most: int) -> Iterator[Sentence]:
+def _red(told: Story) -> Iterator[Sentence]:
     """The foremost spell that is still red, the foremost that ended, and how many there are."""
     still = [each for each in told.spells if each.spell.ended is None]
     ended = [each for each in told.spells if each.spell.ended is not None]
-    named = [*still[:1], *ended[:1]][:most]
+    named = [*still[:1], *ended[:1]]
     others = [each for each in told.spells if each not in named]
     for each in named:
         more = f" {_others(others)}" if others and each is named[-1] else ""

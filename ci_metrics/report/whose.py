@@ -33,7 +33,9 @@ def owner_of(failure: Failure) -> str:
 
 
 def began(failure: Failure) -> str:
-    """Between which commits of the default branch it began; "" where that is not known."""
-    if not failure.first_bad:
+    """Between which commits of the default branch it began; "" where that is not known, and of a
+    flaky failure.
+    """
+    if not failure.first_bad or failure.flaky:
         return ""
     return f"fails since {failure.first_bad[:7]}, passed last at {failure.last_good[:7]}"
