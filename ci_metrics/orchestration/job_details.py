@@ -220,7 +220,8 @@ def lines_around(log: BinaryIO, numbers: Collection[int]) -> tuple[LogLine, ...]
     if not numbers:
         return ()
     wanted = {near for number in numbers for near in range(number - AROUND, number + AROUND + 1)}
-    return _masked(log, wanted)
+    read = {near for number in numbers for near in range(number - MASKED_AROUND, number + MASKED_AROUND + 1)}
+    return tuple(line for line in _masked(log, read) if line.number in wanted)
 
 
 def log_window(log: BinaryIO, first: int, last: int) -> tuple[LogLine, ...]:
