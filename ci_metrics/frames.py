@@ -26,10 +26,11 @@ from ci_metrics.errors import ContractError
 from ci_metrics.history.attempts import attempt_of
 from ci_metrics.history.lost_time import losses
 from ci_metrics.history.metrics import CONDITIONS, FAILURE
+from ci_metrics.hours_root import hours_root
 from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
 from ci_metrics.index.fields import Field, fields_of
 from ci_metrics.index.open import open_index
-from ci_metrics.settings import Settings, load_settings
+from ci_metrics.settings import load_settings
 
 #: pandas' type of a column, by the field's. Those that may be absent have a missing value of
 #: their own, never 0 or "".
@@ -87,13 +88,6 @@ def hours(asset: str, *, first: str = "", last: str = "", root: UPath | Path | s
     chosen = [path for path in paths if (not first or path.stem >= first) and (not last or path.stem <= last)]
     tables = [_stored(path) for path in chosen]
     return pa.concat_tables(tables, promote_options="permissive").to_pandas() if tables else pd.DataFrame()
-
-
-def hours_root(settings: Settings) -> UPath:
-    """Where the settings have the hours."""
-    if settings.hours_url is None:
-        return UPath(settings.data_dir / "hours")
-    return UPath(settings.hours_url) / "sample" if settings.is_sample else UPath(settings.hours_url)
 
 
 def _stored(path: UPath) -> pa.Table:

@@ -92,6 +92,7 @@ class Settings(BaseSettings):
     hours_back: int = Field(default=4, ge=1, le=24 * 400)
     partitions_start: datetime = DEFAULT_PARTITIONS_START
     max_log_mb: int = Field(default=200, ge=1)
+    junit_artifacts: Annotated[tuple[str, ...], NoDecode] = ()  # patterns of artifacts that hold JUnit reports
     # Index
     workflow_index: str | None = None
     job_index: str | None = None
@@ -108,6 +109,7 @@ class Settings(BaseSettings):
     opensearch_shards: int | None = Field(default=None, ge=1, le=1_024)
     opensearch_replicas: int | None = Field(default=None, ge=0, le=100)
     index_by_month: Truth = False
+    runner_prices_file: Path | None = None  # of runners, before GitHub's list prices
     # Classification
     enable_error_classification: Truth = False
     anthropic_api_key: SecretStr | None = None
@@ -175,6 +177,13 @@ class Settings(BaseSettings):
                 raise _WrongError("REPO", str(error), advice) from None
         return repos
 
+    @field_validator("junit_artifacts", mode="before")
+    @classmethod
+    def _split_patterns(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+
     @field_validator("opensearch_hosts", mode="before")
     @classmethod
     def _split_hosts(cls, value: object) -> object:
@@ -233,7 +242,13 @@ class Settings(BaseSettings):
         return value
 
     @field_validator(
-        "taxonomy_file", "prices_file", "owners_file", "opensearch_client_cert", "opensearch_client_key", mode="after"
+        "taxonomy_file",
+        "prices_file",
+        "runner_prices_file",
+        "owners_file",
+        "opensearch_client_cert",
+        "opensearch_client_key",
+        mode="after",
     )
     @classmethod
     def _readable(cls, value: Path | None, info: Any) -> Path | None:

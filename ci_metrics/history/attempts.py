@@ -16,6 +16,7 @@ from typing import Any
 from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED, branch_kind_of
 from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
+from ci_metrics.telling_quote import headline
 
 #: Values in one question: OpenSearch allows 65,536 terms and SQLite 32,766 variables; more only
 #: makes each one slower.
@@ -27,7 +28,7 @@ FIELDS = (
     "s_commit_sha", "s_github_event", "s_status", "l_run_attempt", "l_duration_sec", "s_error_state", "s_error_type", "s_error_source",
     "s_error_summary", "s_error_evidence", "s_error_fingerprint", "s_error_group", "b_error_generic", "s_classifier_version",
     "b_flaky_suspected", "b_flaky_confirmed", "s_partition", "s_branch_kind", "s_error_domain", "s_owner", "s_first_bad_sha",
-    "s_last_good_sha",
+    "s_last_good_sha", "f_runner_cost_usd",
 )  # fmt: skip
 
 
@@ -67,6 +68,7 @@ class Attempt:
     owners: tuple[str, ...]
     first_bad: str  # commits, as the document says now
     last_good: str
+    runner_usd: float = 0.0  # at list price; 0 where that is not known
 
     @property
     def tells(self) -> bool:
@@ -118,7 +120,7 @@ def attempt_of(document: Document) -> Attempt:
         type=text("s_error_type"),
         source=text("s_error_source"),
         summary=text("s_error_summary"),
-        quote=first_line(text("s_error_evidence")),
+        quote=headline(text("s_error_evidence")),
         fingerprint=text("s_error_fingerprint"),
         group=text("s_error_group"),
         generic=body.get("b_error_generic") is True,
@@ -130,6 +132,7 @@ def attempt_of(document: Document) -> Attempt:
         owners=tuple(body.get("s_owner") or ()),
         first_bad=text("s_first_bad_sha"),
         last_good=text("s_last_good_sha"),
+        runner_usd=float(body.get("f_runner_cost_usd") or 0),
     )
 
 

@@ -23,7 +23,7 @@ FIELDS = (
     "s_error_source", "s_error_evidence", "l_error_line", "s_error_log_url", "s_error_fingerprint", "s_error_group",
     "s_suggested_fix", "s_classifier_version", "s_model", "f_cost_usd", "l_prompt_tokens", "l_completion_tokens", "l_cached_tokens",
     "b_flaky_suspected", "b_flaky_confirmed", "s_partition", "s_branch_kind", "s_error_domain", "s_error_path", "s_owner",
-    "s_first_bad_sha", "s_last_good_sha", "errors",
+    "s_first_bad_sha", "s_last_good_sha", "errors", "l_runner_minutes", "f_runner_cost_usd",
 )  # fmt: skip
 
 
@@ -71,6 +71,7 @@ class Failure:
     owners: tuple[str, ...]
     first_bad: str  # commit
     last_good: str
+    runner_usd: float = 0.0  # at list price; 0 where that is not known
     gates: tuple[str, ...] = ()  # jobs of the same attempt that failed only because this one did (`gates.py`)
 
     @property
@@ -141,6 +142,7 @@ def failure_of(document: Document) -> Failure:
         owners=tuple(body.get("s_owner") or ()),
         first_bad=text("s_first_bad_sha"),
         last_good=text("s_last_good_sha"),
+        runner_usd=float(body.get("f_runner_cost_usd") or 0),
     )
 
 

@@ -18,6 +18,7 @@ from ci_metrics.index.annotations import annotation_fields
 from ci_metrics.index.base import Body, Document
 from ci_metrics.index.bodies import present
 from ci_metrics.index.error_fields import JobOutcome, job_error_fields, step_error_fields
+from ci_metrics.index.runner_prices import RunnerPrices, runner_fields
 from ci_metrics.index.runners import runner_prefix
 from ci_metrics.index.times import iso_or_none, seconds_between
 from ci_metrics.models import FAILED_CONCLUSIONS, Job, Run, Step
@@ -74,10 +75,15 @@ def branch_kind(run: Run, default_branch: str) -> BranchKind | None:
 
 
 def workflow_document(
-    run: Run, jobs: Iterable[Job], provenance: Provenance | None = None, kind: BranchKind | None = None
+    run: Run,
+    jobs: Iterable[Job],
+    provenance: Provenance | None = None,
+    prices: RunnerPrices | None = None,
+    kind: BranchKind | None = None,
 ) -> Document:
     """One attempt of a run. `jobs`: those of this attempt; others of the run are
-    left out of counts and times. `kind`: what it ran on; None: not known.
+    left out of counts and times. `prices` of runners: the shipped list unless given;
+    `kind`: what it ran on; None: not known.
     """
     own = [job for job in jobs if job.run_id == run.run_id and job.run_attempt == run.run_attempt]
     ended = _run_ended(run, own)
@@ -95,6 +101,7 @@ def workflow_document(
         ),
         "s_html_url": run.html_url,
         **annotation_fields([annotation for job in own for annotation in job.annotations]),
+        **runner_fields(own, prices),
         **_provenance(provenance),
     }
     return Document("workflows", workflow_id(run), present(body))
@@ -105,10 +112,12 @@ def job_document(
     job: Job,
     outcome: JobOutcome | None = None,
     provenance: Provenance | None = None,
+    prices: RunnerPrices | None = None,
     kind: BranchKind | None = None,
 ) -> Document:
     """One job of one attempt. `outcome`: what classification says of it; None or state
-    `off`: no error fields at all. `kind`: what its run ran on.
+    `off`: no error fields at all. `prices` of runners: the shipped list unless given;
+    `kind`: what its run ran on.
     """
     body = {
         **_common(run, job.run_attempt, job.conclusion or job.status, kind),
@@ -128,6 +137,7 @@ def job_document(
         "s_runner_name": job.runner_name,
         "s_runner_prefix": runner_prefix(job.runner_name) if job.runner_name else None,
         "s_runner_labels": list(job.labels),
+        **runner_fields([job], prices),
         **(job_error_fields(job, outcome) if outcome is not None and job.failed else {}),
         **_provenance(provenance),
     }

@@ -24,10 +24,10 @@ from ci_metrics.index.embedded_sql import column, column_fields, indexes, table_
 from ci_metrics.index.fields import KINDS, fields_of
 
 #: What a file has, as `user_version`: to be raised with every change of tables, indexes or views.
-SCHEMA = 3
+SCHEMA = 4
 
 #: Columns that came with a later schema, of files that had documents by then.
-ADDED: Mapping[Kind, tuple[str, ...]] = {"jobs": ("s_job_name",)}  # 3
+ADDED: Mapping[Kind, tuple[str, ...]] = {"jobs": ("s_job_name",)}  # 4
 
 #: The hashes of 0.1 are larger (all but one in 16,000), and no file has seen so many changes.
 MOST_SCHEMAS = 1_000

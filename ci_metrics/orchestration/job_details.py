@@ -186,7 +186,7 @@ def judge_fetched(ci: Parts, run: Run, job: Job, *, why: bool = False) -> tuple[
     provenance = Provenance(partition=hour_key(run.created_at), dagster_run_id="")
     kind = branch_kind(run, default_branches(ci.hours.store, [repo]).get(repo, ""))
     if not job.failed:
-        return job_document(run, job, None, provenance, kind), Details()
+        return job_document(run, job, None, provenance, ci.index.prices, kind), Details()
     with tempfile.TemporaryFile() as file:
         kept: BinaryIO = cast(BinaryIO, file)
         log = ci.github.client.download_log(job, lambda part: _write(kept, part), ci.settings.max_log_bytes)
@@ -197,7 +197,8 @@ def judge_fetched(ci: Parts, run: Run, job: Job, *, why: bool = False) -> tuple[
             return extract_job(job, log, source, background=None, budget=budget, catalogue=ci.judge.catalogue)
 
         row = _judge(ci, run, job, log, read)
-        document = job_document(run, job, outcome_of(row, ci.judge.categories.parents), provenance, kind)
+        outcome = outcome_of(row, ci.judge.categories.parents)
+        document = job_document(run, job, outcome, provenance, ci.index.prices, kind)
         (document,) = merged_body([document], answering([document], owners_in_force(ci.hours, [repo])))
         details = Details(
             verdict=row.judged[0].verdict if row.judged else None,

@@ -15,18 +15,19 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upath import UPath
-
 from ci_metrics.catalogue import Catalogue, catalogue_in_force
 from ci_metrics.classifier import Classifier, decision_version
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
+from ci_metrics.hours_root import hours_root
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
+from ci_metrics.index.runner_prices import RunnerPrices, load_runner_prices
 from ci_metrics.llm.batch_ledger import BatchLedger, FileBatchLedger
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.llm.clients import build_client
 from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
+from ci_metrics.orchestration.cause_records import CauseStore
 from ci_metrics.orchestration.failing_repositories import FailingRepositories
 from ci_metrics.orchestration.labels import LabelStore
 from ci_metrics.orchestration.learned_weights import LearnedWeights
@@ -76,10 +77,7 @@ class HoursPart:
     @cached_property
     def store(self) -> HourStore:
         """The files of hours."""
-        if self.settings.hours_url is None:
-            return HourStore(self.settings.data_dir / "hours")
-        root = UPath(self.settings.hours_url)
-        return HourStore(root / "sample" if self.settings.is_sample else root)
+        return HourStore(hours_root(self.settings))
 
     @property
     def marked(self) -> MarkedHours:
@@ -144,6 +142,11 @@ class IndexPart(_Opening):
         self._opened.callback(index.close)
         index.ensure()
         return index
+
+    @cached_property
+    def prices(self) -> RunnerPrices:
+        """What runners cost: GitHub's list, and a team's own rows."""
+        return load_runner_prices(self.settings.runner_prices_file)
 
 
 class JudgePart(_Opening):
@@ -214,6 +217,11 @@ class JudgePart(_Opening):
     def labels(self) -> LabelStore:
         """What persons said of failures."""
         return LabelStore(self._hours.store.root, self._index.documents)
+
+    @cached_property
+    def causes(self) -> CauseStore:
+        """What persons said of causes."""
+        return CauseStore(self._hours.store.root, lambda: self._index.documents)
 
     @cached_property
     def model(self) -> ModelClient | None:

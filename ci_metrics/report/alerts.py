@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from ci_metrics.history.failures import Failure
+from ci_metrics.history.failures import Failure, web_url
 from ci_metrics.report.markdown import visible_text
 from ci_metrics.report.readable import minutes, some, spoken
 from ci_metrics.report.whose import whose
@@ -64,6 +64,17 @@ def group_alert(
     facts = (failed, f"{minutes(lost_minutes * 60)} lost", f"in {some(repos)}", f"jobs: {some(jobs)}")
     known = whose(example) if example is not None else ""
     return Alert(key, title, headline, (*facts, known) if known else facts, example.link if example is not None else "")
+
+
+def regressed_alert(
+    *, group: str, since: datetime, again: datetime, headline: str, assignee: str, note: str, link: str = ""
+) -> Alert:
+    """A resolved cause that is seen again. Once for each time it was resolved."""
+    facts = [f"resolved {since:%Y-%m-%d %H:%M} UTC, seen again {again:%Y-%m-%d %H:%M} UTC"]
+    facts += [f"assigned to {assignee}"] if assignee else []
+    facts += [note] if note else []
+    key = f"regressed:{group}:{since.isoformat(timespec='seconds')}"
+    return Alert(key, "Regressed: a resolved failure is back", headline, tuple(facts), web_url(link))
 
 
 def silence_alert(newest: str, hours: int) -> Alert:

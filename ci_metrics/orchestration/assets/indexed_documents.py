@@ -116,6 +116,7 @@ def index_hour(
         taxonomy=judge.categories,
         owners=owners_in_force(hours, repos),
         default_branches=default_branches(hours.store, repos),
+        prices=index.prices,
     )
     listed = [
         IndexedDocument(kind=document.kind, id=document.id, digest=document_digest(document)) for document in documents
