@@ -7,6 +7,9 @@ which files there are.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
@@ -23,6 +26,9 @@ except ImportError:  # Windows
 
 _THREADS = threading.Lock()
 
+#: How often an object is tried for that another process writes at the same moment.
+_TRIES = 5
+
 
 def put(target: UPath, data: bytes) -> None:
     """Write `data` as `target`, replacing what was there.
@@ -34,6 +40,34 @@ def put(target: UPath, data: bytes) -> None:
         return
     with beside(target) as partial:
         partial.write_bytes(data)
+
+
+def create(target: UPath, data: bytes) -> bool:
+    """Write `data` as `target` where nothing is yet, for its owner alone; False where something is.
+
+    Of several that try at once one comes through: by a lock where there are files, by the store's
+    own condition where there are objects (S3: `If-None-Match: *`, since 2024).
+    """
+    if is_local(target):
+        with alone(target.parent / ".lock"):
+            if target.exists():
+                return False
+            with beside(target, private=True) as partial, partial.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        return True
+    for _ in range(_TRIES):
+        try:
+            target.fs.pipe_file(target.path, data, mode="create")
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno != errno.EBUSY:  # S3's 409: another one writes it at this moment, and may fail
+                raise
+            continue
+        return True
+    return False
 
 
 def is_local(path: UPath) -> bool:
@@ -60,26 +94,24 @@ def alone(lock: UPath) -> Iterator[None]:
 
 @contextlib.contextmanager
 def beside(target: UPath, *, private: bool = False) -> Iterator[UPath]:
-    """A path beside `target` to write to; it takes its place at the end, and goes on an error.
+    """A path to write to; what is there takes the place of `target` at the end, and goes on an
+    error.
 
-    `private`: nobody but the owner may read it, where files have modes.
+    `private`: nobody but the owner may read it, where files have modes. An object store has no
+    rename and its objects appear whole: what goes there is written on this machine first.
     """
-    if is_local(target):
-        make_folder(Path(str(target.parent)))
-    else:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    if not is_local(target):
+        with tempfile.TemporaryDirectory() as folder:
+            partial = UPath(folder) / "object"
+            yield partial
+            target.fs.put_file(str(partial), target.path)
+        return
+    make_folder(Path(str(target.parent)))
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
-        if private and is_local(target):
+        if private:
             make_file(Path(str(partial)))
         yield partial
-        _rename(partial, target)
+        Path(str(partial)).replace(str(target))
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _rename(partial: UPath, target: UPath) -> None:
-    if is_local(partial):
-        Path(str(partial)).replace(str(target))
-    else:  # an object store has no rename; its objects appear whole
-        target.fs.mv(partial.path, target.path)

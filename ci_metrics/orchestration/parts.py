@@ -22,10 +22,13 @@ from ci_metrics.github import GitHub, open_github
 from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
-from ci_metrics.llm.batch_ledger import BatchLedger, FileBatchLedger
+from ci_metrics.llm.batch_ledger import BatchLedger
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.llm.clients import build_client
 from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
+from ci_metrics.orchestration.atomic_files import is_local
+from ci_metrics.orchestration.batch_files import FileBatchLedger
+from ci_metrics.orchestration.conditional_objects import ObjectConditionalCache
 from ci_metrics.orchestration.labels import LabelStore
 from ci_metrics.orchestration.learned_weights import LearnedWeights
 from ci_metrics.orchestration.partitions import hour_start
@@ -68,10 +71,20 @@ class HoursPart:
     @cached_property
     def store(self) -> HourStore:
         """The files of hours."""
-        if self.settings.hours_url is None:
-            return HourStore(self.settings.data_dir / "hours")
-        root = UPath(self.settings.hours_url)
-        return HourStore(root / "sample" if self.settings.is_sample else root)
+        return HourStore(hours_root(self.settings))
+
+
+def hours_root(settings: Settings) -> UPath:
+    """Where hours are kept; it need not exist yet."""
+    if settings.hours_url is None:
+        return UPath(settings.data_dir / "hours")
+    root = UPath(settings.hours_url)
+    return root / "sample" if settings.is_sample else root
+
+
+def batches_folder(settings: Settings) -> UPath:
+    """Where message batches are noted: where every process sees it that sees the hours."""
+    return UPath(settings.data_dir / "batches") if settings.hours_url is None else hours_root(settings) / "batches"
 
 
 class _Opening:
@@ -92,12 +105,18 @@ class GitHubPart(_Opening):
 
     @cached_property
     def client(self) -> GitHub:
-        """The client, with the conditional cache of this machine. Raises SettingsError when
-        there are no credentials.
+        """The client, with the conditional cache of all who see the hours.
+
+        Raises SettingsError when there are no credentials.
         """
         make_folder(self.settings.data_dir)
-        cache = self._opened.enter_context(SQLiteConditionalCache(self.settings.data_dir / "github-cache.sqlite"))
-        return self._opened.enter_context(open_github(self.settings, cache=cache))
+        root = hours_root(self.settings)
+        cache = (
+            SQLiteConditionalCache(self.settings.data_dir / "github-cache.sqlite")
+            if is_local(root)
+            else ObjectConditionalCache(root / "github-cache")
+        )
+        return self._opened.enter_context(open_github(self.settings, cache=self._opened.enter_context(cache)))
 
 
 class IndexPart(_Opening):
@@ -161,7 +180,7 @@ class JudgePart(_Opening):
     @cached_property
     def ledger(self) -> BatchLedger:
         """What is noted of the message batches under way."""
-        return FileBatchLedger(self.settings.data_dir / "batches")
+        return FileBatchLedger(batches_folder(self.settings))
 
     @cached_property
     def batches(self) -> Batches | None:
