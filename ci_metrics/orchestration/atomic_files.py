@@ -12,9 +12,11 @@ import os
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import fsspec.asyn
 from upath import UPath
 
 from ci_metrics.private_files import make_file, make_folder
@@ -30,13 +32,68 @@ _THREADS = threading.Lock()
 _TRIES = 5
 
 
+def fetch(path: UPath) -> bytes:
+    """A whole file's bytes, by one request. Raises FileNotFoundError when there is none."""
+    if is_local(path):
+        return Path(str(path)).read_bytes()
+    return bytes(path.fs.cat_file(path.path, **_at_once(path)))
+
+
+def fetch_all(folder: UPath, paths: Sequence[str]) -> Mapping[str, bytes | Exception]:
+    """Many files of a folder's file system by their paths, at once where it can; in place of one
+    that cannot be read, why.
+    """
+    return dict(folder.fs.cat(list(paths), on_error="return", **_at_once(folder))) if paths else {}
+
+
+def _at_once(path: UPath) -> Mapping[str, int]:
+    """s3fs asks for an object's size before it reads it, unless it may not read it in parts."""
+    return {"max_concurrency": 1} if is_s3(path) else {}
+
+
+def fetch_tagged(path: UPath) -> tuple[bytes, str]:
+    """A whole file's bytes, and what names this version of it to `replace`; "" where nothing does.
+
+    Raises FileNotFoundError when there is none.
+    """
+    if not is_s3(path):
+        return fetch(path), ""
+    data, tag = fsspec.asyn.sync(path.fs.loop, _object, path.fs, *path.fs.split_path(path.path)[:2])
+    return bytes(data), str(tag)
+
+
+async def _object(fs: Any, bucket: str, key: str) -> tuple[bytes, str]:
+    answer = await fs._call_s3("get_object", Bucket=bucket, Key=key)
+    async with answer["Body"] as body:
+        return await body.read(), answer["ETag"]
+
+
+def replace(path: UPath, data: bytes, tag: str | None) -> str | None:
+    """Write an object in place of the version that `tag` names; None: there must be none yet.
+
+    Gives the new one's tag; None, with nothing written, when another process was faster. Where no
+    version has a name (""), it is written whatever is there.
+    """
+    if not is_s3(path) or tag == "":
+        put(path, data)
+        return ""
+    try:
+        condition = {"IfMatch": tag} if tag is not None else {"IfNoneMatch": "*"}
+        return str(path.fs.pipe_file(path.path, data, **condition)["ETag"])
+    except OSError as error:
+        # 404: it is gone. 409: another one writes it at this moment. 412: it is another version.
+        if isinstance(error, (FileExistsError, FileNotFoundError)) or error.errno in (errno.EBUSY, errno.EINVAL):
+            return None
+        raise
+
+
 def put(target: UPath, data: bytes) -> None:
     """Write `data` as `target`, replacing what was there.
 
     An object appears whole, so it is written where it belongs.
     """
     if not is_local(target):
-        target.write_bytes(data)
+        target.fs.pipe_file(target.path, data)
         return
     with beside(target) as partial:
         partial.write_bytes(data)
@@ -57,22 +114,29 @@ def create(target: UPath, data: bytes) -> bool:
                 file.flush()
                 os.fsync(file.fileno())
         return True
-    for _ in range(_TRIES):
+    if not is_s3(target):
         try:
             target.fs.pipe_file(target.path, data, mode="create")
         except FileExistsError:
             return False
-        except OSError as error:
-            if error.errno != errno.EBUSY:  # S3's 409: another one writes it at this moment, and may fail
-                raise
-            continue
         return True
+    for _ in range(_TRIES):
+        if replace(target, data, None) is not None:
+            return True
+        with contextlib.suppress(FileNotFoundError):  # another one was writing it, and has failed
+            fetch(target)
+            return False
     return False
 
 
 def is_local(path: UPath) -> bool:
     """Whether it is a file system's, with renames and locks, or an object store's."""
     return path.protocol in ("", "file")
+
+
+def is_s3(path: UPath) -> bool:
+    """Whether it is S3's, or of a server that speaks its language."""
+    return path.protocol in ("s3", "s3a")
 
 
 @contextlib.contextmanager

@@ -41,7 +41,7 @@ from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.embedded_copy import check_index, copy_index, put_back
 from ci_metrics.index.open import EMBEDDED_FILE, open_index
 from ci_metrics.orchestration import hours as hour_files
-from ci_metrics.orchestration.atomic_files import beside, put
+from ci_metrics.orchestration.atomic_files import beside, fetch, put
 from ci_metrics.orchestration.hour_states import HourStates
 from ci_metrics.orchestration.parts import HoursPart, batches_folder
 from ci_metrics.private_files import make_folder
@@ -219,7 +219,7 @@ def _hours(root: UPath, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
 
 def _read(path: UPath) -> bytes | None:
     try:
-        return bytes(path.read_bytes())
+        return fetch(path)
     except FileNotFoundError:  # withdrawn meanwhile
         return None
 

@@ -29,7 +29,7 @@ from upath import UPath
 
 from ci_metrics.errors import ContractError, OvertakenError
 from ci_metrics.llm.batch_ledger import BatchContents, BatchRecord, LedgerLook
-from ci_metrics.orchestration.atomic_files import create, put
+from ci_metrics.orchestration.atomic_files import create, fetch, put
 from ci_metrics.orchestration.hour_states import listing
 
 #: A done batch's estimate counts in the hour in which it was sent; a day is more than enough.
@@ -68,7 +68,7 @@ class FileBatchLedger:
         """See BatchLedger. Raises ContractError naming a file that cannot be read."""
         path = self._folder / record.contents
         try:
-            return _CONTENTS.validate_json(zstandard.decompress(path.read_bytes()))
+            return _CONTENTS.validate_json(zstandard.decompress(fetch(path)))
         except (OSError, ValueError, zstandard.ZstdError) as error:
             raise ContractError(
                 f"{path}: not a batch's questions ({error}). Remove the files {record.id}.* to drop it."
@@ -104,7 +104,7 @@ class FileBatchLedger:
         for name in sorted(listing(self._folder / "waiting")):
             path = self._folder / "waiting" / name
             try:
-                found[name.removesuffix(".json")] = _KEYS.validate_json(path.read_bytes())
+                found[name.removesuffix(".json")] = _KEYS.validate_json(fetch(path))
             except FileNotFoundError:
                 continue  # it waits no more
             except ValueError as error:
@@ -144,7 +144,7 @@ class FileBatchLedger:
     def _record(self, name: str) -> BatchRecord | None:
         if name not in self._read:
             try:
-                self._read[name] = _RECORD.validate_json((self._folder / name).read_bytes())
+                self._read[name] = _RECORD.validate_json(fetch(self._folder / name))
             except FileNotFoundError:  # forgotten meanwhile
                 return None
             except ValueError as error:

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
 from ci_metrics.github.conditional import KeptAnswer
-from ci_metrics.orchestration.atomic_files import put
+from ci_metrics.orchestration.atomic_files import fetch, put
 
 #: The hour in which the runs of a listing were created, as its address says it; the rest of the
 #: listings are spread over so many objects.
@@ -91,7 +91,7 @@ class ObjectConditionalCache:
 
     def _read(self, name: str) -> dict[str, KeptAnswer]:
         try:
-            return _ANSWERS.validate_json(zstandard.decompress((self._folder / name).read_bytes()))
+            return _ANSWERS.validate_json(zstandard.decompress(fetch(self._folder / name)))
         except (FileNotFoundError, ValidationError, zstandard.ZstdError):  # a damaged one costs its requests
             return {}
 

@@ -66,7 +66,7 @@ def each_hour(
             aside[hour] = earlier
             continue
         try:
-            done[hour] = until_not_overtaken(hours, hour, work, made_of, again or work)
+            done[hour] = until_not_overtaken(hours, hour, work, made_of, again, gathers=True)
             in_a_row = 0
         except Exception as error:
             aside[hour] = f"{asset}: {_in_words(error)}"
@@ -114,11 +114,17 @@ def _in_words(error: Exception) -> str:
 
 
 def until_not_overtaken(
-    hours: HoursPart, hour: str, work: Callable[[str], Done], made_of: Sequence[str], again: Callable[[str], Done]
+    hours: HoursPart,
+    hour: str,
+    work: Callable[[str], Done],
+    made_of: Sequence[str],
+    again: Callable[[str], Done],
+    *,
+    gathers: bool = False,
 ) -> Done:
     """Look at an hour and do the work on it; done again where another run came in between."""
     for number, act in enumerate((work, *[again] * MOST_REPEATS)):
-        hours.store.look(hour, made_of, anew=number > 0)
+        hours.store.look(hour, made_of, anew=number > 0, gathers=gathers)
         with contextlib.suppress(OvertakenError):
             return act(hour)
     raise OvertakenError(f"other runs wrote hour {hour} anew each of the {MOST_REPEATS + 1} times it was worked on")
