@@ -29,7 +29,7 @@ from ci_metrics.history.metrics import CONDITIONS, FAILURE
 from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
 from ci_metrics.index.fields import Field, fields_of
 from ci_metrics.index.open import open_index
-from ci_metrics.settings import Settings, load_settings
+from ci_metrics.settings import load_settings
 
 #: pandas' type of a column, by the field's. Those that may be absent have a missing value of
 #: their own, never 0 or "".
@@ -82,18 +82,11 @@ def hours(asset: str, *, first: str = "", last: str = "", root: UPath | Path | s
     have the hours. Raises ContractError when a file is damaged. An asset that has no such hour
     gives an empty frame.
     """
-    folder = UPath(root) / asset if root is not None else hours_root(load_settings()) / asset
+    folder = UPath(root if root is not None else load_settings().hours_address) / asset
     paths = sorted(folder.glob("*.parquet"), key=lambda path: path.name) if folder.is_dir() else []
     chosen = [path for path in paths if (not first or path.stem >= first) and (not last or path.stem <= last)]
     tables = [_stored(path) for path in chosen]
     return pa.concat_tables(tables, promote_options="permissive").to_pandas() if tables else pd.DataFrame()
-
-
-def hours_root(settings: Settings) -> UPath:
-    """Where the settings have the hours."""
-    if settings.hours_url is None:
-        return UPath(settings.data_dir / "hours")
-    return UPath(settings.hours_url) / "sample" if settings.is_sample else UPath(settings.hours_url)
 
 
 def _stored(path: UPath) -> pa.Table:

@@ -81,6 +81,8 @@ def replace(path: UPath, data: bytes, tag: str | None) -> str | None:
         condition = {"IfMatch": tag} if tag is not None else {"IfNoneMatch": "*"}
         return str(path.fs.pipe_file(path.path, data, **condition)["ETag"])
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and tag is None:
+            raise  # there is no such bucket
         # 404: it is gone. 409: another one writes it at this moment. 412: it is another version.
         if isinstance(error, (FileExistsError, FileNotFoundError)) or error.errno in (errno.EBUSY, errno.EINVAL):
             return None
@@ -127,6 +129,17 @@ def create(target: UPath, data: bytes) -> bool:
             fetch(target)
             return False
     return False
+
+
+def keeps_conditions(folder: UPath) -> bool:
+    """Whether an object store refuses to write over what is there when it is told to: what several
+    processes share needs that. Writes an object and removes it; raises what the store raises.
+    """
+    path = folder / f".probe-{uuid.uuid4().hex}"
+    try:
+        return create(path, b"") and not create(path, b"")
+    finally:
+        path.fs.rm_file(path.path)
 
 
 def is_local(path: UPath) -> bool:

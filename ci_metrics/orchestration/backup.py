@@ -182,8 +182,8 @@ def _contents(settings: Settings, root: UPath, names: Iterable[str]) -> Iterator
         yield f"hours/{name}", data
     batches = batches_folder(settings)
     for name in _files_below(batches):
-        if (data := _read(batches / name)) is not None:
-            yield f"batches/{name}", data
+        if (kept := _read(batches / name)) is not None:
+            yield f"batches/{name}", kept
     embedded = settings.data_dir / EMBEDDED_FILE
     if settings.uses_opensearch:
         with closing(open_index(settings)) as index:

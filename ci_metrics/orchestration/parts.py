@@ -19,7 +19,7 @@ from ci_metrics.classifier import Classifier, decision_version
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.github import GitHub, open_github
-from ci_metrics.github.conditional import SQLiteConditionalCache
+from ci_metrics.github.conditional import ConditionalCache, SQLiteConditionalCache
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
 from ci_metrics.llm.batch_ledger import BatchLedger
@@ -71,20 +71,16 @@ class HoursPart:
     @cached_property
     def store(self) -> HourStore:
         """The files of hours."""
-        return HourStore(hours_root(self.settings))
-
-
-def hours_root(settings: Settings) -> UPath:
-    """Where hours are kept; it need not exist yet."""
-    if settings.hours_url is None:
-        return UPath(settings.data_dir / "hours")
-    root = UPath(settings.hours_url)
-    return root / "sample" if settings.is_sample else root
+        return HourStore(self.settings.hours_address)
 
 
 def batches_folder(settings: Settings) -> UPath:
     """Where message batches are noted: where every process sees it that sees the hours."""
-    return UPath(settings.data_dir / "batches") if settings.hours_url is None else hours_root(settings) / "batches"
+    return (
+        UPath(settings.data_dir / "batches")
+        if settings.hours_url is None
+        else UPath(settings.hours_address) / "batches"
+    )
 
 
 class _Opening:
@@ -110,13 +106,13 @@ class GitHubPart(_Opening):
         Raises SettingsError when there are no credentials.
         """
         make_folder(self.settings.data_dir)
-        root = hours_root(self.settings)
-        cache = (
-            SQLiteConditionalCache(self.settings.data_dir / "github-cache.sqlite")
-            if is_local(root)
-            else ObjectConditionalCache(root / "github-cache")
-        )
-        return self._opened.enter_context(open_github(self.settings, cache=self._opened.enter_context(cache)))
+        root = UPath(self.settings.hours_address)
+        cache: ConditionalCache
+        if is_local(root):
+            cache = self._opened.enter_context(SQLiteConditionalCache(self.settings.data_dir / "github-cache.sqlite"))
+        else:
+            cache = self._opened.enter_context(ObjectConditionalCache(root / "github-cache"))
+        return self._opened.enter_context(open_github(self.settings, cache=cache))
 
 
 class IndexPart(_Opening):

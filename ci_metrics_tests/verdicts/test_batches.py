@@ -268,7 +268,7 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(
         begin(*given)
         raise CrashError
 
-    desk.ledger.begin = crash  # type: ignore[method-assign]
+    desk.ledger.begin = crash  # type: ignore[method-assign, assignment]
     with pytest.raises(CrashError):
         desk.judge.judge(REQUESTS, defer_to_batches=True)
     assert server.batches == {}
@@ -294,7 +294,7 @@ def test_a_batch_whose_id_was_never_noted_is_found_again_not_paid_twice(
     def crash(*given: Any) -> BatchRecord:
         raise CrashError
 
-    desk.ledger.change = crash  # type: ignore[method-assign]
+    desk.ledger.change = crash  # type: ignore[method-assign, assignment]
     with pytest.raises(CrashError):
         desk.judge.judge(REQUESTS, defer_to_batches=True)
     assert len(server.batches) == 1
