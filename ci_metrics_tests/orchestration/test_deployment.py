@@ -183,11 +183,11 @@ def test_the_processes_that_compose_names_do_an_hour_side_by_side(tmp_path: Path
         connection.close()
         client = OpenSearch(opensearch_url)
         try:
-            client.indices.refresh(f"{prefix}-*")
+            client.indices.refresh(index=f"{prefix}-*")
             failed = client.count(index=f"{prefix}-jobs", body={"query": {"term": {"s_conclusion": "failure"}}})
             assert failed["count"] > 0
         finally:
-            client.indices.delete(f"{prefix}-*")
+            client.indices.delete(index=f"{prefix}-*")
             client.close()
 
 
