@@ -29,6 +29,11 @@ def log_of(*lines: str) -> bytes:
     return "".join(f"{STAMP}{line}\n" for line in lines).encode()
 
 
+def evaluate_one(file: str) -> None:
+    """`evaluate` on the folder of one log."""
+    evaluate(Path(file).parent)
+
+
 MAKE = log_of(
     "##[group]Run make",
     "##[endgroup]",
@@ -161,7 +166,7 @@ def test_classify_loads_no_client_of_a_service_and_no_scheduler(tmp_path: Path) 
     assert loaded == ""
 
 
-@pytest.mark.parametrize("command", [classify, extract])
+@pytest.mark.parametrize("command", [classify, extract, evaluate_one])
 def test_a_packed_log_that_unpacks_to_more_than_max_log_mb_is_refused_without_unpacking_it_all(
     command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,6 @@ Belongs here: files into streams, bytes and records. Does not: what is printed
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import sys
@@ -14,15 +13,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from ci_metrics.errors import ContractError
 from ci_metrics.logs import Background, background_of
 from ci_metrics.models import Job
+from ci_metrics.packed import GZIP_MARK, unpacked
 from ci_metrics.settings import load_settings
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 
 @contextmanager
@@ -34,10 +31,8 @@ def opened(name: str) -> Iterator[BinaryIO]:
     """
     try:
         with Path(name).open("rb") if name != "-" else _standard_input() as raw:
-            if raw.peek(2)[:2] == b"\x1f\x8b":
-                most = load_settings().max_log_bytes
-                with gzip.open(raw) as unpacked:
-                    yield io.BufferedReader(_Bounded(unpacked, name, most))
+            if raw.peek(2)[:2] == GZIP_MARK:
+                yield unpacked(raw, name, load_settings().max_log_bytes)
             else:
                 yield raw
     except (OSError, EOFError, zlib.error) as error:
@@ -45,26 +40,6 @@ def opened(name: str) -> Iterator[BinaryIO]:
         raise ContractError(
             f"{name}: cannot be read ({why}). Give the path of a log file, or - for standard input"
         ) from error
-
-
-class _Bounded(io.RawIOBase):
-    """What is unpacked, up to a limit."""
-
-    def __init__(self, unpacked: gzip.GzipFile, name: str, most: int) -> None:
-        self._unpacked, self._name, self._most, self._read = unpacked, name, most, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        read = self._unpacked.readinto(buffer)
-        self._read += read
-        if self._read > self._most:
-            raise ContractError(
-                f"{self._name}: unpacks to more than the {self._most // 1_000_000} MB that MAX_LOG_MB allows. "
-                "Set it higher if this is a log indeed"
-            )
-        return read
 
 
 @contextmanager

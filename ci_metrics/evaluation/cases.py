@@ -13,9 +13,9 @@ is read as logs that nobody has labelled.
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +25,8 @@ from typing import Any
 from ci_metrics.errors import ContractError
 from ci_metrics.github.schemas import job_from_object
 from ci_metrics.models import Job, Span
+from ci_metrics.packed import GZIP_MARK, unpacked
+from ci_metrics.settings import load_settings
 
 #: Hyperlinks, colour codes (also without their escape character, as some archives drop it) and
 #: other control characters.
@@ -144,8 +146,9 @@ def project_of(case_id: str) -> str:
 
 def _read(path: Path) -> bytes:
     try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (OSError, EOFError) as error:
+        with path.open("rb") as raw:
+            packed = raw.peek(2)[:2] == GZIP_MARK
+            return unpacked(raw, str(path), load_settings().max_log_bytes).read() if packed else raw.read()
+    except (OSError, EOFError, zlib.error) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ContractError(f"{path}: cannot be read ({why})") from error

@@ -29,6 +29,9 @@ from ci_metrics.retrying import retrying
 
 _MAX_REDIRECTS = 3
 
+#: How a log may be packed on its way: what every httpx unpacks, whatever else is installed.
+_PACKINGS = frozenset({"", "identity", "gzip"})
+
 
 class LogDownloads:
     """Downloads logs. Its client knows no token. Safe for many threads."""
@@ -121,7 +124,8 @@ class _Transfer:
 
     def headers(self) -> dict[str, str]:
         """What to ask for: the rest."""
-        return {"Range": f"bytes={self.sink.received}-"} if self.sink.received and not self._encoded else {}
+        rest = {"Range": f"bytes={self.sink.received}-"} if self.sink.received and not self._encoded else {}
+        return {"Accept-Encoding": "gzip", **rest}
 
     def take(self, response: httpx.Response, url: str, deadline: Deadline) -> None:
         """Read one answer to its end. NotFoundError; TransientError when the
@@ -140,6 +144,9 @@ class _Transfer:
         etag = response.headers.get("etag", "")
         if sink.received and ((status == 206 and start != sink.received) or (etag and self._etag not in ("", etag))):
             raise TransientError(f"{shown_address(url)}: the log changed while it was fetched")
+        packing = response.headers.get("content-encoding", "").strip().lower()
+        if packing not in _PACKINGS:
+            raise TransientError(f"{shown_address(url)}: the log came packed as “{shown(packing)}”, gzip was asked for")
         self._etag = etag
         self._encoded = "content-encoding" in response.headers
         if status == 200:

@@ -70,7 +70,7 @@ TOKENS: tuple[tuple[str, str], ...] = (
     ("other chats' hook", r"(?:/hooks/[a-z0-9]{26}|eo[a-z0-9]{12,18}\.m\.pipedream\.net|open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot/v2/hook/[0-9a-f-]{36}|qyapi\.weixin\.qq\.com/cgi-bin/webhook/send\?key=[0-9a-f-]{36}|oapi\.dingtalk\.com/robot/send\?access_token=[0-9a-f]{64})"),
     ("hooks that deploy", r"api\.(?:netlify\.com/build_hooks/[0-9a-f]{24}|vercel\.com/v1/integrations/deploy/[A-Za-z0-9_/-]{20,}|render\.com/deploy/srv-[a-z0-9]{16,}\?key=[A-Za-z0-9_-]{8,})"),
     ("Discord bot", r"~[MNO][A-Za-z\d]{23,25}\.[\w-]{6}\.[\w-]{27,}"),
-    ("Telegram", r"(?:bot)?\d{8,10}:AA[A-Za-z0-9_-]{32,34}"),
+    ("Telegram", r"(?:bot)?\d{8,10}:AA[A-Za-z0-9_-]{32,34}|api\.telegram\.org/bot\d{6,12}:[A-Za-z0-9_-]{30,}"),
     ("Twilio", r"SK[0-9a-f]{32}"),
     ("SendGrid", r"~SG\.[\w=.-]{40,70}"),
     ("Brevo", r"x(?:keysib|smtpsib)-[0-9a-fA-F]{64}-[A-Za-z0-9]{12,}"),

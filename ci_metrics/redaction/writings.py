@@ -70,6 +70,14 @@ _SAID = re.compile(
     rf"(?i:\b({_NOUN}))(?:[ \t]+(?:{_SAYS})){{0,3}}[ \t]*[:=]?[ \t]+"
     r"(?:([\"'`])([^\"'`\n]{3,200})\2|(?<=is |to )([^\s\"'`]{6,200}))"
 )
+#: What a service says of a key that it refuses: ``Incorrect API key provided: x``, ``password for
+#: user admin is x``; and a key right behind its noun.
+_WHOSE = r"provided|supplied|given|received|used|(?:for|of)(?:[ \t]+(?:user|account|the))?[ \t]+[\w.@-]{1,60}"
+_REFUSED = re.compile(
+    rf"(?i:\b({_NOUN}))(?:[ \t]+(?:{_WHOSE}))?(?:[ \t]{{0,2}}:|[ \t]+(?:is|was))[ \t]+([^\s\"'`]{{8,400}})"
+)
+_BEHIND = re.compile(rf"(?i:\b(?:{_NOUN}))[ \t]+([A-Za-z0-9_-]{{16,400}})(?=[\s.,;)]|$)")
+_HEX = re.compile("[0-9a-fA-F]+")
 _QUOTED = re.compile(rf"(?<![\w.-])([\w.-]{{0,60}}(?i:{_NOUN}))[ \t]{{1,4}}([\"'`])([^\"'`\s]{{3,200}})\2")
 _PROMPT = re.compile(r"(?:[Pp]assword|[Pp]assphrase) for \S{1,200}:[ \t]+([^\s:]{4,200})[ \t\r]*$")
 _PASSWORD_OF = re.compile(r"(?i:\bpassword)[ \t]+[\w.-]{1,60}[ \t]+=[ \t]+(\S{4,200})")
@@ -94,6 +102,14 @@ def sentences(text: str) -> Iterator[Span]:
             continue
         if (password and looks_chosen(value)) or (not is_readable(value) and looks_made(value)):
             yield found.start(number), found.start(number) + len(value)
+    for found in _REFUSED.finditer(text):
+        value = found.group(2).rstrip(".,;:!)")
+        if not is_reference(value) and not is_readable(value) and looks_made(value):
+            yield found.start(2), found.start(2) + len(value)
+    for found in _BEHIND.finditer(text):
+        value = found.group(1)
+        if not _HEX.fullmatch(value) and not is_reference(value) and looks_random(value):
+            yield found.span(1)
     for found in _QUOTED.finditer(text):
         if is_secret(found.group(3), kind := name_kind(found.group(1))) and (
             looks_chosen(found.group(3)) if kind is Kind.PASSWORD else not is_readable(found.group(3))
@@ -144,6 +160,8 @@ WRITINGS: tuple[SecretPlace, ...] = (
         (
             rf"(?:{_NOUN})(?:[ \t]+(?:{_SAYS})){{0,3}}[ \t]*[:=]?[ \t]+[\"'`][^\"'`\n]{{3}}",
             rf"(?:{_NOUN})[ \t]+(?:{_SAYS})[ \t]",
+            rf"(?:{_NOUN})(?:[ \t]+(?:{_WHOSE}))?(?:[ \t]{{0,2}}:|[ \t]+(?:is|was))[ \t]+[^ \t\n\"'`]{{8}}",
+            rf"(?:{_NOUN})[ \t]+[A-Za-z0-9_-]{{16}}",
             r"pass(?:word|phrase) for [^ \t\n]{1,200}:[ \t]",
             r"password[ \t]+[\w.-]{1,60}[ \t]+=[ \t]",
             rf"[/_]{STEM}[\w.-]{{0,12}}[ \t]+[^ \t\n]{{6}}",

@@ -45,6 +45,7 @@ FaultKind = Literal[
     "half_unsized",  # half of what was asked for, without a length
     "unsized",  # all of it, without a length
     "html_as_text",  # a proxy's HTML page, said to be text/plain
+    "packed",  # packed in a way that nobody asked for
     "checksum",  # a checksum that the log does not have
 ]
 

@@ -207,7 +207,7 @@ def pull(base: str, spec: PullSpec, now: datetime, comments: int) -> Json:
         "updated_at": end or when,
         "closed_at": end,
         "merged_at": end if merged else None,
-        "merge_commit_sha": spec.head_sha[::-1] if merged else None,
+        "merge_commit_sha": (spec.merge_commit_sha or spec.head_sha[::-1]) if merged else None,
         "head": side(spec.head_repo, spec.head_branch, spec.head_sha),
         "base": side(spec.repo, spec.base_branch, spec.head_sha[::-1]),
         "_links": {name: {"href": address} for name, address in links.items()},

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from ci_metrics.models import FAILED_CONCLUSIONS
+from ci_metrics.sample.scenario_files import FILES, changed_paths
 from ci_metrics.sample.scenario_jobs import JobPlan, JobScript, recorded, stable_number
 from ci_metrics.sample.scenario_plan import PEOPLE, REPOS, WORKFLOWS, RunPlan, ordinary_runs
 from ci_metrics.sample.scenario_special import special_runs
@@ -27,6 +28,9 @@ START = datetime(2026, 3, 2, tzinfo=UTC)
 OPENS_AT = START + timedelta(days=1, minutes=20)
 #: Two weeks later: the last re-run is over and nothing changes any more.
 SETTLED_AT = START + timedelta(days=15)
+
+#: The number of the day's first pull request.
+FIRST_PULL = 310
 
 _TITLES = (
     "Show an error page for every code",
@@ -65,8 +69,10 @@ def sample_day() -> Day:
         start=START,
         end=START + timedelta(days=1),
         opens_at=OPENS_AT,
-        pulls=tuple(builder.pulls.values()),
+        pulls=(*builder.pulls.values(), *builder.merged),
         settled_at=SETTLED_AT,
+        files=FILES,
+        changed=builder.changed,
     )
     world.check()
     return Day(world, tuple(builder.truth))
@@ -84,6 +90,8 @@ class _Builder:
 
     def __init__(self) -> None:
         self.pulls: dict[tuple[str, str | None, str], PullSpec] = {}
+        self.merged: list[PullSpec] = []
+        self.changed: dict[str, tuple[str, ...]] = {}
         self.truth: list[JobTruth] = []
         self._runs = 0
         self._jobs = 0
@@ -96,6 +104,10 @@ class _Builder:
         sha = hashlib.sha1(f"{plan.repo} {plan.branch} {run_id}".encode(), usedforsecurity=False).hexdigest()
         author = PEOPLE[stable_number(f"author {plan.repo} {plan.branch}", len(PEOPLE))]
         title = plan.title or _TITLES[stable_number(f"title {plan.repo} {plan.branch}", len(_TITLES))]
+        self.changed[sha] = plan.changes or changed_paths(plan.repo, sha)
+        if plan.merges:
+            merged = self._merged(plan, sha, created_at)
+            author, title = merged.author, f"{title} (#{merged.number})"
         pull_numbers: tuple[int, ...] = ()
         if plan.event == "pull_request":
             pull = self._pull(plan, head_repo, sha, title, author, created_at)
@@ -163,6 +175,27 @@ class _Builder:
             conclusion=plan.conclusion if attempt == 1 else None,
         )
 
+    def _merged(self, plan: RunPlan, sha: str, at: datetime) -> PullSpec:
+        """The pull request that a push to main merged; its own runs are not told."""
+        author = PEOPLE[stable_number(f"author {plan.repo} {plan.merges}", len(PEOPLE))]
+        number = FIRST_PULL - 3 * (len(self.merged) + 1)
+        head = hashlib.sha1(f"{plan.repo} {plan.merges}".encode(), usedforsecurity=False).hexdigest()
+        pull = PullSpec(
+            repo=plan.repo,
+            number=number,
+            title=plan.title,
+            author=author,
+            head_repo=plan.repo,
+            head_branch=plan.merges,
+            head_sha=head,
+            created_at=at - timedelta(hours=5),
+            closed_at=at - timedelta(minutes=1),
+            merged=True,
+            merge_commit_sha=sha,
+        )
+        self.merged.append(pull)
+        return pull
+
     def _pull(
         self, plan: RunPlan, head_repo: str | None, sha: str, title: str, author: str, created_at: datetime
     ) -> PullSpec | None:
@@ -177,7 +210,7 @@ class _Builder:
             for base in ("main", "release/2") if fork and plan.branch == "main" else ("main",):
                 self.pulls[(*key[:2], plan.branch if base == "main" else f"{plan.branch} {base}")] = PullSpec(
                     repo=plan.repo,
-                    number=310 + 7 * len(self.pulls),
+                    number=FIRST_PULL + 7 * len(self.pulls),
                     title=title,
                     author=head_repo.partition("/")[0] if fork else author,
                     head_repo=head_repo,

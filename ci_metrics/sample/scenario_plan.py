@@ -76,7 +76,8 @@ class RunPlan:
     event: str = "push"
     branch: str = "main"
     minute: int = -1  # -1: some minute
-    commit: str = ""  # runs with the same word are of one commit
+    merges: str = ""  # the branch whose pull request this push to main merged
+    changes: tuple[str, ...] = ()  # the paths that its commit changed; (): some
     later: tuple[AttemptPlan, ...] = ()
     head_repo: str | None = ""  # "": the repository itself; None: a fork that is gone
     conclusion: str | None = None

@@ -63,11 +63,19 @@ def _broken_main() -> Iterator[RunPlan]:
     """main fails first; pull requests inherit the failure for hours, until a fix is pushed."""
     broken = failing_job("pytest-assert", WIDGETS, name="test (3.11, ubuntu-latest)")
     fixed = JobPlan(name=broken.name, passes=_TESTS)
-    yield RunPlan(repo=WIDGETS, workflow="CI", hour=8, minute=50, jobs=(broken, passing_job(WIDGETS, "main")))
+    yield RunPlan(repo=WIDGETS, workflow="CI", hour=8, minute=50, jobs=(broken, passing_job(WIDGETS, "main")),
+                  merges="round-prices", title="Round prices in one place", changes=("shop/price.py",))  # fmt: skip
     for hour, branch in ((9, "add-basket"), (9, "error-pages"), (10, "cache-keys"), (11, "add-basket"), (12, "größen")):
         yield RunPlan(repo=WIDGETS, workflow="CI", hour=hour, event="pull_request", branch=branch, jobs=(broken,))
     yield RunPlan(
-        repo=WIDGETS, workflow="CI", hour=12, minute=41, jobs=(fixed,), title="Round half to even, as the invoice does"
+        repo=WIDGETS,
+        workflow="CI",
+        hour=12,
+        minute=41,
+        jobs=(fixed,),
+        merges="half-to-even",
+        title="Round half to even, as the invoice does",
+        changes=("shop/price.py", "tests/test_price.py"),
     )
 
 

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import re
 import time
+import zlib
 from urllib.parse import parse_qs, urlsplit
 
 from ci_metrics.sample.server_http import HTML_PAGE, Http, QuietServer
@@ -74,6 +75,8 @@ class LogHandler(Http):
         headers["x-ms-blob-content-md5"] = base64.b64encode(
             hashlib.md5(checked, usedforsecurity=False).digest()
         ).decode()
+        if kind == "packed":
+            headers["Content-Encoding"], log = "zstd", zlib.compress(log)
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         status = 200
         if asked is not None and int(asked.group(1)) < len(log):

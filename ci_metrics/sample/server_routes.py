@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from urllib.parse import unquote
 
-from ci_metrics.sample import payloads, payloads_repo
+from ci_metrics.sample import payloads, payloads_commits, payloads_repo
+from ci_metrics.sample.commits import commit_at, commits_between
 from ci_metrics.sample.server_question import Reply, SampleRequest, created_filter, missing, paged
 from ci_metrics.sample.world import AttemptSpec, JobSpec, Moment, RunSpec
 
@@ -206,6 +208,38 @@ def _comment(question: SampleRequest, repo: str, comment_id: str) -> Reply:
     return Reply(200, found.as_json(question.base))
 
 
+def _commit(question: SampleRequest, repo: str, ref: str) -> Reply:
+    found = commit_at(question.moment, repo, unquote(ref))
+    if found is None:
+        return missing(f"No commit found for SHA: {ref}", 422)
+    return Reply(200, payloads_commits.commit(question.base, found))
+
+
+def _commit_pulls(question: SampleRequest, repo: str, sha: str) -> Reply:
+    found, now = commit_at(question.moment, repo, sha), question.moment.now
+    if found is None:
+        return missing(f"No commit found for SHA: {sha}", 422)
+    pulls = [pull for pull in question.moment.pulls(repo) if pull.number in found.pulls]
+    return paged(question, None, pulls, lambda pull: payloads_repo.pull(question.base, pull, now, 0))
+
+
+def _compare(question: SampleRequest, repo: str, base: str, head: str) -> Reply:
+    first, last = commit_at(question.moment, repo, unquote(base)), commit_at(question.moment, repo, unquote(head))
+    between = commits_between(question.moment, first, last) if first and last else None
+    if first is None or last is None or between is None:
+        return missing()
+    return Reply(200, payloads_commits.comparison(question.base, first, last, between))
+
+
+def _contents(question: SampleRequest, repo: str, path: str) -> Reply:
+    """A file; it is the same at every commit."""
+    path = unquote(path)
+    text = question.moment.world.files.get(repo, {}).get(path)
+    if text is None:
+        return missing()
+    return Reply(200, payloads_commits.content(question.base, repo, path, text, question.query.get("ref", "main")))
+
+
 _R = r"/repos/([^/]+/[^/]+)"
 
 #: kind of request -> (methods, pattern, answer). The kinds are what `server.stats` counts
@@ -227,6 +261,10 @@ ROUTES: dict[str, tuple[tuple[str, ...], re.Pattern[str], Callable[..., Reply]]]
         ("annotations", ("GET",), _R + r"/check-runs/(\d+)/annotations", _annotations),
         ("pulls", ("GET",), _R + r"/pulls", _pulls),
         ("pull", ("GET",), _R + r"/pulls/(\d+)", _pull),
+        ("commit", ("GET",), _R + r"/commits/([^/]+)", _commit),
+        ("commit_pulls", ("GET",), _R + r"/commits/([0-9a-f]{7,40})/pulls", _commit_pulls),
+        ("compare", ("GET",), _R + r"/compare/([^/]+)\.\.\.([^/]+)", _compare),
+        ("contents", ("GET",), _R + r"/contents/(.+)", _contents),
         ("comments", ("GET", "POST"), _R + r"/issues/(\d+)/comments", _comments),
         ("comment", ("GET", "PATCH"), _R + r"/issues/comments/(\d+)", _comment),
     )

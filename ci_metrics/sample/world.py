@@ -13,8 +13,8 @@ same. Times are timezone-aware UTC.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
@@ -185,9 +185,10 @@ class PullSpec:
     closed_at: datetime | None = None
     merged: bool = False
     base_branch: str = "main"
+    merge_commit_sha: str = ""  # the commit on the base branch that it became
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class World:
     """Everything the sample GitHub knows, for all times."""
 
@@ -197,6 +198,8 @@ class World:
     opens_at: datetime  # where a clock starts when nobody says otherwise
     pulls: tuple[PullSpec, ...] = ()
     settled_at: datetime | None = None  # nothing changes from here on; None: not said
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # repository -> path -> text, at any commit
+    changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # commit -> the paths that it changed
 
     @cached_property
     def repos(self) -> tuple[str, ...]:

@@ -137,7 +137,7 @@ def test_a_log_that_has_grown_since_the_first_look_is_not_taken_for_all_there_is
     assert [first.state, second.state] == ["unavailable", "unavailable"]
 
 
-@pytest.mark.parametrize("kind", ["half_unsized", "checksum", "html_as_text", "drip", "empty"])
+@pytest.mark.parametrize("kind", ["half_unsized", "checksum", "html_as_text", "drip", "empty", "packed"])
 def test_what_is_not_the_whole_log_is_never_stored_and_had_the_next_time(kind: FaultKind) -> None:
     content = BIG + line("Cleaning up orphan processes")
     with SampleGitHub(ended(content)) as server, client(server, grace=0.2) as github:

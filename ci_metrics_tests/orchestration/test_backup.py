@@ -53,6 +53,11 @@ def documents_of(settings: Settings) -> dict[str, Any]:
         return {each.id: each.body for kind in KINDS for each in index.scan(kind)}
 
 
+def verdicts_of(settings: Settings) -> dict[str, Any]:
+    with closing(open_index(settings)) as index:
+        return {each.id: each.body for each in index.scan("verdicts")}
+
+
 def hours_of(settings: Settings) -> dict[str, bytes]:
     return {name: data for name, data in files_of(settings).items() if "/hours/" in name and "/." not in name}
 
@@ -81,6 +86,21 @@ def test_hours_labels_verdicts_batches_and_documents_come_back_in_an_empty_home(
     assert labels_of(there) == labels_of(settings)
     assert HoursPart(there).store.state(HOUR) == HoursPart(settings).store.state(HOUR)
     assert (there.data_dir / "batches" / "b1.json").read_text() == "{}"
+
+
+def test_verdicts_go_from_the_embedded_index_into_an_opensearch_and_from_there_into_an_embedded_one(
+    settings: Settings, opensearch_settings: Settings, tmp_path: Path
+) -> None:
+    verdicts = verdicts_of(settings)
+    assert verdicts
+    make_backup(settings, tmp_path / "b.zip", NOW)
+    restore_backup(opensearch_settings, tmp_path / "b.zip", replace=False)
+    assert verdicts_of(opensearch_settings) == verdicts
+    assert labels_of(opensearch_settings) == labels_of(settings)
+    make_backup(opensearch_settings, tmp_path / "c.zip", NOW)
+    back = load_settings({"CI_METRICS_HOME": str(tmp_path / "back")})
+    restore_backup(back, tmp_path / "c.zip", replace=False)
+    assert (verdicts_of(back), labels_of(back)) == (verdicts, labels_of(settings))
 
 
 def test_data_that_is_there_is_only_replaced_when_that_is_said(settings: Settings, tmp_path: Path) -> None:

@@ -784,6 +784,10 @@ LOOKALIKES = (
     "cookie: banner dismissed after 365 days",
     "Set-Cookie: lang=en; Path=/; SameSite=Lax",
     "x-functions-key: required",
+    "invalid token: expected-semicolon-after-statement",
+    "The secret for user-service is production-deployment-config",
+    "cancellation token cancellation-token-source-1 was disposed",
+    "SyntaxError: Unexpected token export_default_function2 in JSON",
     "sig=… is appended by the gateway",
     "se=2031-01-01T00%3A00%3A00Z&sp=rl&sv=2022-11-02&sr=c",
 )

@@ -108,7 +108,18 @@ def _of_github() -> Iterator[Case]:
     yield _github("drip", "jobs", "anything", NAMED, seconds=0.02)
     yield _github("drip_head", "jobs", "anything", NAMED, seconds=0.02)
     yield _github("hang", "jobs", "anything", NAMED, seconds=5)
-    for kind in ("html", "html_as_text", "half", "half_unsized", "empty", "gzip", "break", "redirect_loop", "cut"):
+    for kind in (
+        "html",
+        "html_as_text",
+        "half",
+        "half_unsized",
+        "packed",
+        "empty",
+        "gzip",
+        "break",
+        "redirect_loop",
+        "cut",
+    ):
         yield _github(kind, "log_storage", "anything", ASIDE, bounded=kind == "half_unsized")
     yield _github("status", "log_storage", "anything", ASIDE, status=503, bounded=True)
     # GitHub says that the log is gone: the state is `no_log`, for good.
