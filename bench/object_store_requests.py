@@ -13,7 +13,7 @@ import argparse
 import sys
 import tempfile
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.orchestration.hour_states import HourStates
@@ -45,8 +45,8 @@ def copied(settings: Settings, hour: str, hours: int) -> None:
         states.write(hour_key(hour_start(hour) - timedelta(hours=back)), state, state)
 
 
-def measured(store: ObjectStore, address: str) -> dict[str, Counter[str]]:
-    """The requests of each, by method."""
+def measured(store: ObjectStore, address: str, hours: int = 720) -> dict[str, Counter[str]]:
+    """The requests of each, by method; `hours`: of the sweep."""
     world = scaled_world(runs=15, jobs=10, failure_share=0.1)
     found: dict[str, Counter[str]] = {}
     with tempfile.TemporaryDirectory() as folder, SampleGitHub(world, quota=10**9) as server:
@@ -61,9 +61,13 @@ def measured(store: ObjectStore, address: str) -> dict[str, Counter[str]]:
         }
         settings, hour = load_settings(environ), hour_key(world.start)
         for name in ("first", "unchanged"):
+            began = datetime.now(UTC)
             with store.counting() as found[name]:
                 one_hour(settings, hour)
-        copied(settings, hour, 720)
+            state = HoursPart(settings).store.state(hour)
+            if not state.is_finished or min(record.seen for record in state.assets.values()) < began:
+                raise SystemExit("what was done is not noted: the figures are worth nothing")
+        copied(settings, hour, hours)
         HoursPart(settings).store.states()  # the first look of all makes the months' caches
         with store.counting() as found["sweep"]:
             HoursPart(settings).store.states()

@@ -15,7 +15,7 @@ from typing import Any
 
 import boto3
 from moto.core.config import default_user_config
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from s3fs import S3FileSystem
 from werkzeug.serving import WSGIRequestHandler, make_server
 

@@ -73,7 +73,7 @@ class HourStates:
         believed to be there still: should it not, it is read anew and `change` called again.
         """
         for _ in range(_MOST_TRIES):
-            before, tag = self._tags.pop(hour, None) or self._read(hour)
+            before, tag = self._tags[hour] if hour in self._tags else self._read(hour)
             after = change(before)
             if self._write(hour, after, before, tag):
                 return after

@@ -55,6 +55,20 @@ def each_hour(
     retried was, inside. Because Dagster marks no partition of a failed asset, those of the hours
     that were done are logged here.
     """
+    try:
+        done = _each_hour(context, hours, work, made_of, again or work)
+    except BaseException:
+        with contextlib.suppress(CiMetricsError, OSError):  # what was in the way is told
+            hours.store.write_gathered()
+        raise
+    if _is_last(context):
+        hours.store.write_gathered()
+    return done
+
+
+def _each_hour(
+    context: dg.AssetExecutionContext, hours: HoursPart, work: HourWork, made_of: Sequence[str], again: HourWork
+) -> list[str]:
     done: dict[str, Mapping[str, Any]] = {}
     aside: dict[str, str] = {}
     asset, keys = context.asset_key.to_user_string(), list(context.partition_keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -13,7 +14,9 @@ from pathlib import Path
 import pytest
 from upath import UPath
 
+from bench.object_store_requests import TARGETS, measured
 from ci_metrics.classifier.taxonomy import load_taxonomy
+from ci_metrics.commands.doctor import look
 from ci_metrics.errors import OvertakenError
 from ci_metrics.github.conditional import KeptAnswer
 from ci_metrics.index.embedded import EmbeddedIndex
@@ -26,7 +29,7 @@ from ci_metrics.orchestration.hour_states import listing
 from ci_metrics.orchestration.parts import GitHubPart, batches_folder
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
-from ci_metrics.settings import load_settings
+from ci_metrics.settings import load_settings, with_values
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics_tests.llm.model_server import KEY, ModelServer
@@ -72,7 +75,7 @@ def pod(hours: str, index: str, model: str) -> None:
     failures = [failure(n, job_id=n, hour=NOON + timedelta(hours=n % 2)) for n in range(QUESTIONS)]
     for line in sys.stdin:
         if line == "judge\n":
-            said = Counter(verdict.state for verdict in judge.judge(failures, defer_to_batches=True))
+            said: Counter[str] = Counter(verdict.state for verdict in judge.judge(failures, defer_to_batches=True))
         else:
             said = Counter({"collected": batches.collect().verdicts})
         print(json.dumps(said), flush=True)
@@ -189,3 +192,42 @@ def test_what_pods_share_lies_beside_the_hours(bucket: str, tmp_path: Path) -> N
     assert part.client.requests.total == 0
     part.close()
     assert not list(tmp_path.rglob("github-cache*"))
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("s3://no-such-bucket/hours", "cannot be written .*the bucket is there: ci-metrics makes none"),
+        ("", "can be written, and keeps processes apart"),
+    ],
+)
+def test_the_doctor_tries_the_bucket_and_makes_none(
+    address: str, says: str, bucket: str, s3: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"CI_METRICS_HOME": str(tmp_path), "HOURS_URL": address or bucket}.items():
+        monkeypatch.setenv(name, value)
+    before = s3.buckets()
+    [found] = [each for each in look() if each.part == "HOURS_URL"]
+    assert re.search(says, found.says), found.says
+    assert found.state == ("wrong" if address else "ok")
+    assert s3.buckets() == before
+    assert listing(UPath(bucket)) == {}, "nothing is left of the trial"
+
+
+def test_an_index_that_other_pods_cannot_see_is_said_aloud(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings({"HOURS_URL": bucket, "GITHUB_TOKEN": "t", "REPO": "acme/shop"})
+    assert settings.shares_hours_alone
+    assert not with_values(settings, hours_url=str(tmp_path)).shares_hours_alone
+    there = {f"{kind}_index": f"http://host:9200/{kind}" for kind in ("workflow", "job", "steps")}
+    assert not with_values(settings, **there).shares_hours_alone
+
+
+@pytest.mark.slow
+def test_an_hour_costs_an_object_store_few_requests(s3: ObjectStore) -> None:
+    """The figures of the page on operation; `bench/object_store_requests.py` prints them."""
+    found = measured(s3, s3.make_bucket("few") + "/hours", hours=24)
+    assert {name: count.total() <= TARGETS[name] for name, count in found.items()} == dict.fromkeys(TARGETS, True), (
+        found
+    )
