@@ -147,6 +147,7 @@ def test_what_the_extras_install_is_what_is_tested() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_processes_that_compose_names_do_an_hour_side_by_side(tmp_path: Path, opensearch_url: str) -> None:
     """With PostgreSQL, OpenSearch and S3 beside them, as they are called there."""
     ports = free_ports(3)
