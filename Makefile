@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-run: .venv/run.done ## the main job: the sample day, or with GITHUB_TOKEN and REPO set the last HOURS_BACK hours of that repository
+run: .venv/run.done ## the main job: the sample's two weeks, or with GITHUB_TOKEN and REPO set the last HOURS_BACK hours of that repository
 	@$(BIN)/ci-metrics upload
 
 ui: .venv/run.done ## Dagster's UI on the data just made, with its history

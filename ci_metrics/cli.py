@@ -28,7 +28,7 @@ PURPOSE = "Why does our CI fail, and what does that cost us?"
 COMMANDS = {
     "upload": (
         "ci_metrics.commands.upload:upload",
-        "The main job: documents with verdicts, for the sample day or your repository.",
+        "The main job: documents with verdicts, for the sample's two weeks or your repository.",
     ),
     "ui": ("ci_metrics.commands.ui:ui", "Dagster's UI on the data of this machine."),
     "doctor": ("ci_metrics.commands.doctor:doctor", "Is each connection there, and what is missing for what?"),
@@ -54,6 +54,7 @@ COMMANDS = {
     "browse": ("ci_metrics.commands.browse:browse", "The embedded index in Datasette."),
     "dashboards": ("ci_metrics.commands.dashboards:dashboards", "OpenSearch Dashboards objects for import."),
     "pr-comment": ("ci_metrics.commands.pr_comment:pr_comment", "The comment on one pull request."),
+    "mcp": ("ci_metrics.agents.command:mcp", "Answer coding agents: a server of the Model Context Protocol."),
     "sample": ("ci_metrics.sample.serve:serve", "Serve the sample GitHub."),
 }
 

@@ -22,6 +22,8 @@ from ci_metrics.orchestration.pr_comments import comment_pull_requests
 from ci_metrics.orchestration.resources import build_resources
 from ci_metrics.orchestration.schedules import HOURLY, build_schedules
 from ci_metrics.orchestration.sensors import build_sensors
+from ci_metrics.orchestration.sweeps import sweep_repositories
+from ci_metrics.orchestration.trace_spans import send_trace_spans
 from ci_metrics.settings import Settings, load_settings
 
 
@@ -41,7 +43,14 @@ def build_definitions(
     return dg.Definitions(
         assets=[*assets.hourly, assets.daily, assets.learned],
         asset_checks=[judged_by_this_version],
-        jobs=[*jobs.values(), collect_message_batches, comment_pull_requests, send_alerts],
+        jobs=[
+            *jobs.values(),
+            collect_message_batches,
+            comment_pull_requests,
+            send_alerts,
+            send_trace_spans,
+            sweep_repositories,
+        ],
         schedules=build_schedules(jobs[INGEST], jobs[REPORT], jobs[LEARN], cron),
         sensors=build_sensors(jobs[INGEST], jobs[RECLASSIFY]),
         resources=build_resources({**hours, **(resource_overrides or {})}),

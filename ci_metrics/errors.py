@@ -77,6 +77,11 @@ class NotFoundError(PermanentError):
 class AuthenticationError(PermanentError):
     """The token, key or password was refused."""
 
+    def __init__(self, message: str, *, everywhere: bool = False) -> None:
+        """`everywhere`: whatever is asked for, and not what was asked for now."""
+        super().__init__(message)
+        self.everywhere = everywhere
+
 
 class IndexWriteError(PermanentError):
     """At least one document was refused by the index; the others were written."""

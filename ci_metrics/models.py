@@ -35,6 +35,17 @@ PassingState = Literal["used", "absent", "failed", "postponed", "off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunStanding:
+    """How a run stands: all that a look for re-runs needs of it."""
+
+    run_id: int
+    run_attempt: int  # the latest
+    status: str
+    conclusion: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One attempt of one workflow run (GitHub's `workflow-run`)."""
 

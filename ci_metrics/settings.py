@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -19,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from ci_metrics.addresses import is_loopback, mask_url, parts_of
 from ci_metrics.errors import SettingsError
+from ci_metrics.repositories import RepoFile, pattern, read_repo_file
 
 #: The hours before this one are not partitions. GitHub itself keeps runs for 400 days at most.
 DEFAULT_PARTITIONS_START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,6 +39,7 @@ SECRETS = frozenset(
         "opensearch_password",
         "pr_comment_token",
         "alert_webhook_url",
+        "otel_exporter_otlp_headers",
     }
 )
 
@@ -62,6 +65,9 @@ def _truth(value: object) -> object:
 Truth = Annotated[bool, BeforeValidator(_truth)]
 
 
+_repo_file = lru_cache(maxsize=8)(read_repo_file)  # as it was when the process began
+
+
 class Settings(BaseSettings):
     """Every setting, typed. Build it with `load_settings`, which turns wrong values
     into one readable message.
@@ -82,7 +88,8 @@ class Settings(BaseSettings):
     github_api_url: str = "https://api.github.com"
     github_app_id: str | None = None
     github_app_private_key: SecretStr | None = None
-    github_app_installation_id: int | None = None
+    github_app_installation_id: int | None = None  # None: the App is asked where it is installed
+    repo_file: Path | None = None
     hours_back: int = Field(default=4, ge=1, le=24 * 400)
     partitions_start: datetime = DEFAULT_PARTITIONS_START
     max_log_mb: int = Field(default=200, ge=1)
@@ -135,6 +142,8 @@ class Settings(BaseSettings):
     enable_pr_comments: Truth = False
     pr_comment_token: SecretStr | None = None
     alert_webhook_url: SecretStr | None = None
+    otel_exporter_otlp_endpoint: str | None = None  # a collector; spans go to its /v1/traces
+    otel_exporter_otlp_headers: SecretStr | None = None  # name=value,name=value
 
     _environ: ClassVar[Mapping[str, str] | None] = None
 
@@ -157,11 +166,13 @@ class Settings(BaseSettings):
             return value
         repos = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
         for repo in repos:
-            owner, _, name = repo.partition("/")
-            if not owner or not name or "/" in name or " " in repo or ":" in repo:
-                raise _WrongError(
-                    "REPO", f"“{repo}” is not owner/name", "Write owner/name, several separated by commas"
+            try:
+                pattern(repo)
+            except ValueError as error:
+                advice = (
+                    "Write owner/name, several separated by commas; owner/* for all of them, !owner/name for not that"
                 )
+                raise _WrongError("REPO", str(error), advice) from None
         return repos
 
     @field_validator("opensearch_hosts", mode="before")
@@ -209,7 +220,7 @@ class Settings(BaseSettings):
             raise _WrongError("HOURS_URL", f"“{mask_url(value)}” needs {package}, which is not installed", advice)
         return value
 
-    @field_validator("github_api_url", "api_base_url", mode="after")
+    @field_validator("github_api_url", "api_base_url", "otel_exporter_otlp_endpoint", mode="after")
     @classmethod
     def _http_url(cls, value: str | None, info: Any) -> str | None:
         if value is None:
@@ -256,6 +267,17 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("repo_file", mode="after")
+    @classmethod
+    def _repositories(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                _repo_file(value)
+            except ValueError as error:
+                advice = "docs/settings.md has an example of such a file"
+                raise _WrongError("REPO_FILE", f"{value}: {error}", advice) from None
+        return value
+
     @field_validator("catalogue_dir", mode="after")
     @classmethod
     def _folder(cls, value: Path | None) -> Path | None:
@@ -269,11 +291,11 @@ class Settings(BaseSettings):
         app = {
             "GITHUB_APP_ID": self.github_app_id,
             "GITHUB_APP_PRIVATE_KEY": self.github_app_private_key,
-            "GITHUB_APP_INSTALLATION_ID": self.github_app_installation_id,
         }
-        _all_or_none(
-            app, "A GitHub App needs all three of GITHUB_APP_ID, GITHUB_APP_PRIVATE_KEY and GITHUB_APP_INSTALLATION_ID"
-        )
+        _all_or_none(app, "A GitHub App needs both GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY")
+        if self.github_app_installation_id is not None and self.github_app_id is None:
+            advice = "Set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY, or unset the installation"
+            raise _WrongError("GITHUB_APP_ID", "not set, while GITHUB_APP_INSTALLATION_ID is", advice)
         indices = {"WORKFLOW_INDEX": self.workflow_index, "JOB_INDEX": self.job_index, "STEPS_INDEX": self.steps_index}
         _all_or_none(indices, "Set all three indices, or none to use the embedded index")
         _all_or_none(
@@ -287,12 +309,16 @@ class Settings(BaseSettings):
             advice = "Signed requests have no user: unset OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD, or this"
             raise _WrongError("OPENSEARCH_AWS_REGION", "set, while OPENSEARCH_USERNAME is too", advice)
         has_auth = self.github_token is not None or self.github_app_id is not None
-        if self.repo and not has_auth:
-            seen = f"not set, while REPO is {','.join(self.repo)}"
+        if self.repositories and not has_auth:
+            seen = f"not set, while REPO is {','.join(self.repositories)}"
             raise _WrongError("GITHUB_TOKEN", seen, "Set GITHUB_TOKEN or the GITHUB_APP_ settings")
-        if has_auth and not self.repo:
-            advice = "Set REPO=owner/name, several separated by commas"
-            raise _WrongError("REPO", "not set, while there are GitHub credentials", advice)
+        # A token alone says nothing: most developers' shells have one.
+        if self.github_app_id is not None and not self.repositories:
+            advice = "Set REPO=owner/name, several separated by commas, or REPO_FILE"
+            raise _WrongError("REPO", "not set, while there is a GitHub App", advice)
+        if not self.enable_error_classification and any(each.classification for each in self.repo_rules.settings):
+            advice = "Set ENABLE_ERROR_CLASSIFICATION=true; a file of repositories can only take some out"
+            raise _WrongError("REPO_FILE", "classification = true, while ENABLE_ERROR_CLASSIFICATION is not", advice)
         address = self.api_base_url or ""
         if address.startswith("http:") and not is_loopback(address) and not self.allow_plain_http:
             seen = f"“{mask_url(address)}” is not encrypted: the key and the logs could be read on the way"
@@ -305,9 +331,23 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def repo_rules(self) -> RepoFile:
+        """What REPO_FILE says."""
+        return _repo_file(self.repo_file) if self.repo_file is not None else RepoFile()
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """The names and patterns of repositories, of REPO and of REPO_FILE."""
+        return tuple(dict.fromkeys((*self.repo, *self.repo_rules.repos)))
+
+    @property
     def is_sample(self) -> bool:
         """Whether no repository is named: then the sample GitHub is what there is to look at."""
-        return self.ci_metrics_sample or not self.repo
+        return self.ci_metrics_sample or not self.repositories
+
+    def classifies(self, repo: str) -> bool:
+        """Whether errors of a repository are judged."""
+        return self.enable_error_classification and self.repo_rules.of(repo).classification is not False
 
     @property
     def max_log_bytes(self) -> int:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 #: Servers that run until they are stopped, and what writes to GitHub: each has a test of its own.
-ELSEWHERE = ("ui", "browse", "sample", "pr-comment --repo owner/name", "metrics --listen")
+ELSEWHERE = ("ui", "browse", "sample", "mcp", "pr-comment --repo owner/name", "metrics --listen")
 
 #: What a command says that has found nothing.
 NOTHING = re.compile(r"^(No failure|0 failures)|\b0 of 0 jobs", re.M)

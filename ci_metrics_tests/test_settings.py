@@ -51,7 +51,11 @@ def test_the_contracts_defaults_hold_and_an_empty_value_counts_as_not_set() -> N
         ({"REPO": "just-a-name", "GITHUB_TOKEN": "t"}, "REPO", "owner/name"),
         ({"REPO": "https://github.com/o/r", "GITHUB_TOKEN": "t"}, "REPO", "owner/name"),
         ({"REPO": "o/r"}, "GITHUB_TOKEN", "not set, while REPO is o/r"),
-        ({"GITHUB_TOKEN": "t"}, "REPO", "not set"),
+        (
+            {"GITHUB_APP_ID": "1", "GITHUB_APP_PRIVATE_KEY": "k", "GITHUB_APP_INSTALLATION_ID": "2"},
+            "REPO",
+            "not set, while there is a GitHub App",
+        ),
         ({"HOURS_BACK": "soon"}, "HOURS_BACK", "“soon”"),
         ({"HOURS_BACK": "0"}, "HOURS_BACK", "“0”"),
         ({"ENABLE_ERROR_CLASSIFICATION": "maybe"}, "ENABLE_ERROR_CLASSIFICATION", "“maybe”"),
@@ -78,7 +82,7 @@ def test_the_contracts_defaults_hold_and_an_empty_value_counts_as_not_set() -> N
             "OPENSEARCH_USERNAME is too",
         ),
         ({"OPENSEARCH_BULK_MB": "0"}, "OPENSEARCH_BULK_MB", "“0” is not usable"),
-        ({"GITHUB_APP_ID": "1"}, "GITHUB_APP_PRIVATE_KEY", "needs all three"),
+        ({"GITHUB_APP_ID": "1"}, "GITHUB_APP_PRIVATE_KEY", "needs both"),
         ({"TAXONOMY_FILE": "/no/such/file"}, "TAXONOMY_FILE", "no file at"),
         ({"PARTITIONS_START": "2026-01-01T00:30"}, "PARTITIONS_START", "not a full hour"),
         ({"EXCERPT_BUDGET": "999"}, "EXCERPT_BUDGET", "“999” is not usable. Write at least 1000"),
@@ -207,3 +211,8 @@ def test_a_key_goes_to_another_machine_unencrypted_only_where_that_is_allowed(ad
 )
 def test_encrypted_addresses_and_those_of_this_machine_need_no_leave(address: str) -> None:
     assert load_settings({"API_BASE_URL": address}).api_base_url == address
+
+
+def test_a_token_without_a_repository_is_a_developers_shell_and_leaves_the_sample() -> None:
+    settings = load_settings({"GITHUB_TOKEN": "t"})
+    assert settings.is_sample and settings.data_dir.name == "sample"

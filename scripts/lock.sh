@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 compile() {
     uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --no-strip-extras \
-        --python-version 3.11 pyproject.toml --extra browse --group build "$@"
+        --python-version 3.11 pyproject.toml --extra browse --extra otel --group build "$@"
 }
 server="--extra postgres --extra kubernetes --extra s3 --extra aws"
 compile $server -o requirements-server.lock

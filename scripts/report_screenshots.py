@@ -1,7 +1,7 @@
 """The pictures of docs/report.md: the report on the sample data, on a desk and a phone, light
 and dark, and the terminal.
 
-    ci-metrics upload                           # the sample day
+    ci-metrics upload                           # the sample
     python scripts/report_screenshots.py        # needs Chromium (or CHROMIUM names another)
 
 Nothing is asked of a network: the pages are files.
@@ -37,9 +37,8 @@ QUIET = [
 
 #: name -> (width, height, dark, phone, section to show)
 PAGES = {
-    "report": (1200, 1010, False, False, ""),
-    "report-dark": (1200, 1010, True, False, ""),
-    "report-causes": (1200, 900, False, False, "causes"),
+    "report": (1200, 900, False, False, ""),
+    "report-causes": (1200, 1010, False, False, "causes?sort=lost"),
     "report-phone": (390, 844, True, True, ""),
 }
 
@@ -60,6 +59,8 @@ def shoot_report(browser: Browser, file: Path) -> None:
         page = context.new_page()
         page.goto(file.as_uri() + (f"#{section}" if section else ""))
         page.wait_for_timeout(600)  # the page scrolls smoothly
+        if section:
+            page.locator("li.cause:visible summary").first.click()
         page.screenshot(path=IMAGES / f"{name}.png")
         context.close()
 

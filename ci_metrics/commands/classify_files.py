@@ -1,7 +1,8 @@
-"""`ci-metrics classify`: what kind of failure each log file shows, by the embedded classifier.
+"""`ci-metrics classify`: what kind of failure each log file shows, by the embedded classifier or
+the configured model.
 
-Belongs here: wiring extraction and rules for files, and printing. Does not:
-extracting, judging, reading files.
+Belongs here: options and printing. Does not: judging a log (`judged_log.py`), reading files
+(`log_input.py`).
 """
 
 from __future__ import annotations
@@ -13,21 +14,22 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ci_metrics.catalogue import catalogue_in_force
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import Taxonomy
-from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
+from ci_metrics.commands.judged_log import JudgedLog, opened_judge
 from ci_metrics.commands.log_input import named_files, opened, read_background, read_job_file
 from ci_metrics.commands.terminal import terminal_lines
-from ci_metrics.logs import extract, redact
-from ci_metrics.logs.why import extract_with_ranking
-from ci_metrics.models import Extraction, Job, Verdict
-from ci_metrics.report.verdict_reasons import WhyOfLog
+from ci_metrics.logs import redact
+from ci_metrics.models import Extraction, Job
+from ci_metrics.report.verdict_markdown import log_markdown
 from ci_metrics.report.verdict_reasons import reasons_row as why_as_row
 from ci_metrics.report.verdict_reasons import reasons_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.request import primary_requests
 from ci_metrics.verdicts.request_preview import render_request
+
+#: Other errors of a log that are printed.
+MOST_OTHERS = 4
 
 
 def classify(
@@ -37,8 +39,11 @@ def classify(
     passing: Path | None = None,
     show_request: Annotated[bool, Parameter(negative="")] = False,
     why: Annotated[bool, Parameter(negative="")] = False,
+    model: Annotated[bool, Parameter(negative="")] = False,
+    markdown: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Print what kind of failure each log shows, why, and which lines prove it. No network.
+    """Print what kind of failure each log shows, why, and which lines prove it. No network, unless
+    a model is asked.
 
     Parameters
     ----------
@@ -56,33 +61,35 @@ def classify(
     why
         Tell which lines might have named the failure, and what weighed for and
         against each and the category.
+    model
+        Ask the configured model (ANTHROPIC_API_KEY). Where it fails, the embedded classifier
+        answers.
+    markdown
+        Print GitHub's markdown, as a job summary or a comment takes it.
     """
     settings = load_settings()
-    catalogue = catalogue_in_force(settings.catalogue_dir)
-    taxonomy = taxonomy_in_force(settings.taxonomy_file, catalogue)
-    classifier = Classifier(taxonomy, catalogue)
     record, background = read_job_file(job), read_background(passing)
-    budget = settings.excerpt_budget
-    for name in named_files(files):
-        with opened(name) as stream:  # read once, in memory that does not grow with the log; the account reads it twice
-            data = stream.read() if why else stream
-            extraction = extract(data, job=record, background=background, budget=budget, catalogue=catalogue)
-        if show_request:
-            for shown in requests_of(extraction, record, settings, taxonomy, classifier):
-                print(json.dumps({"file": name, **shown}, ensure_ascii=False, indent=None if json_lines else 2))
-            continue
-        verdict = classifier.judge(extraction, job=record)
-        account = None
-        if isinstance(data, bytes):
-            again, ranking = extract_with_ranking(
-                data, job=record, background=background, budget=budget, catalogue=catalogue
-            )
-            account = WhyOfLog(ranking=ranking, decision=classifier.explained(again, record))
-        if json_lines:
-            more = {"why": why_as_row(account)} if account else {}
-            print(json.dumps({**verdict_row(name, verdict), **more}, ensure_ascii=False))
-        else:
-            print(terminal_lines(verdict_text(name, verdict) + (f"\n{why_as_text(account)}\n" if account else "")))
+    with opened_judge(settings, ask_model=model) as judge:
+        for name in named_files(files):
+            with opened(name) as stream:  # read once, in memory that does not grow with the log
+                if show_request:
+                    extraction = judge.read(stream, record, background)
+                    for shown in requests_of(extraction, record, settings, judge.taxonomy, judge.classifier):
+                        indent = None if json_lines else 2
+                        print(json.dumps({"file": name, **shown}, ensure_ascii=False, indent=indent))
+                    continue
+                judged = judge.judge(stream, job=record, background=background, why=why)
+            if json_lines:
+                print(json.dumps(verdict_row(name, judged), ensure_ascii=False))
+            elif markdown:
+                shown_name = "standard input" if name == "-" else name
+                print(
+                    log_markdown(
+                        shown_name, judged.verdict, [(error.line, verdict) for error, verdict in judged.others]
+                    )
+                )
+            else:
+                print(terminal_lines(verdict_text(name, judged)))
 
 
 def requests_of(
@@ -103,9 +110,10 @@ def requests_of(
         yield none
 
 
-def verdict_row(name: str, verdict: Verdict) -> dict[str, object]:
+def verdict_row(name: str, judged: JudgedLog) -> dict[str, object]:
     """The object that scripts parse (contract, "Command output")."""
-    return {
+    verdict = judged.verdict
+    row: dict[str, object] = {
         "file": name,
         "state": verdict.state,
         "error_type": verdict.error_type,
@@ -116,17 +124,32 @@ def verdict_row(name: str, verdict: Verdict) -> dict[str, object]:
         "source": verdict.source,
         "fingerprint": verdict.fingerprint,
         "decided_by": verdict.rule,
+        "other_errors": [
+            {"line": error.line, "error_type": other.error_type, "state": other.state, "text": error.headline}
+            for error, other in judged.others
+        ],
     }
+    return row if judged.account is None else {**row, "why": why_as_row(judged.account)}
 
 
-def verdict_text(name: str, verdict: Verdict) -> str:
+def verdict_text(name: str, judged: JudgedLog) -> str:
     """The same for people."""
+    verdict = judged.verdict
     if verdict.error_type is None:
-        return f"{name}: {verdict.state}" + (f"\n   {verdict.summary}" if verdict.summary else "")
-    shown = [f"{name}: {verdict.error_type} ({verdict.confidence:.0%} confidence)", f"   Summary: {verdict.summary}"]
-    if verdict.rule:
-        shown.append(f"   Decided by: {verdict.rule}")
-    shown += [f"   line {quote.line}: {quote.text.strip()[:200]}" for quote in verdict.evidence]
-    if verdict.suggested_fix:
-        shown.append(f"   Hint: {verdict.suggested_fix}")
-    return "\n".join(shown)
+        shown = [f"{name}: {verdict.state}", *([f"   {verdict.summary}"] if verdict.summary else [])]
+    else:
+        shown = [
+            f"{name}: {verdict.error_type} ({verdict.confidence:.0%} confidence)",
+            f"   Summary: {verdict.summary}",
+        ]
+        if verdict.rule or verdict.model:
+            shown.append(f"   Decided by: {verdict.rule or verdict.model}")
+        shown += [f"   line {quote.line}: {quote.text.strip()[:200]}" for quote in verdict.evidence]
+        if verdict.suggested_fix:
+            shown.append(f"   Hint: {verdict.suggested_fix}")
+    for error, other in judged.others[:MOST_OTHERS]:
+        at = f"line {error.line}" if error.line else "an annotation"
+        shown.append(f"   Also {at}: {other.error_type or other.state}: {error.headline.strip()[:160]}")
+    if len(judged.others) > MOST_OTHERS:
+        shown.append(f"   and {len(judged.others) - MOST_OTHERS} more errors (--json lists them)")
+    return "\n".join(shown) + (f"\n{why_as_text(judged.account)}\n" if judged.account else "")

@@ -32,6 +32,7 @@ from ci_metrics.orchestration.health import health_of
 from ci_metrics.orchestration.parts import HoursPart
 from ci_metrics.orchestration.run_messages import ONLY_HERE
 from ci_metrics.private_files import open_to_others
+from ci_metrics.repositories import chosen, owners_to_list
 from ci_metrics.settings import Settings, load_settings
 
 #: The vendors' own endpoints, when API_BASE_URL is not set.
@@ -39,6 +40,9 @@ DEFAULT_ENDPOINTS = {"anthropic": "https://api.anthropic.com", "openai": "https:
 
 #: Seconds that a model's endpoint may take to answer.
 PATIENCE = 10.0
+
+#: Repositories that are asked for one by one.
+SHOWN_REPOS = 50
 
 _SIGNS = {"ok": "✅", "missing": "▫️", "wrong": "❌"}
 
@@ -113,15 +117,27 @@ def _github(settings: Settings) -> Iterator[Finding]:
         )
         return
     with open_github(settings, cache=None) as github:
-        for repo in settings.repo:
+        known: list[str] = []
+        for owner in owners_to_list(settings.repositories):
+            yield from _guarded(f"GitHub {owner}/*", partial(_owner, github, owner, settings, known))
+        repos = chosen(settings.repositories, known)
+        for repo in repos[:SHOWN_REPOS]:
             yield from _guarded(f"GitHub {repo}", partial(_repository, github, repo))
-        quota = github.rate_limit()
-        if quota is not None:
+        if len(repos) > SHOWN_REPOS:
+            yield Finding("GitHub", "ok", f"{len(repos) - SHOWN_REPOS} more repositories, not asked for one by one")
+        for quota in github.rate_limits(repos):
             yield Finding(
                 "GitHub quota",
                 "ok",
                 f"{quota.remaining} of {quota.limit} requests left until {quota.reset_at:%H:%M} UTC",
             )
+
+
+def _owner(github: GitHub, owner: str, settings: Settings, known: list[str]) -> Iterator[Finding]:
+    known += github.repositories(owner)
+    meant = [repo for repo in chosen(settings.repositories, known) if repo.lower().startswith(f"{owner.lower()}/")]
+    state: Literal["ok", "wrong"] = "ok" if meant else "wrong"
+    yield Finding(f"GitHub {owner}/*", state, f"{len(meant)} repositories, archived ones left out")
 
 
 def _repository(github: GitHub, repo: str) -> Iterator[Finding]:
@@ -173,6 +189,10 @@ def _hours(settings: Settings) -> Iterator[Finding]:
 
 def _set_aside(settings: Settings) -> Iterator[Finding]:
     part = HoursPart(settings)
+    for repo, each in part.failing.read().items():
+        if each.is_set_aside and repo in part.repos:
+            said = f"failed {each.tries} times in a row, so it is asked once a day: {each.why}"
+            yield Finding(f"set aside {repo}", "wrong", f"{said}. `ci-metrics upload` asks at once")
     rows = health_of(settings, part.store, None, part.now()).set_aside
     for line in aside_lines([row for row in rows if row.needs_a_person]):
         yield Finding("set aside", "wrong", line)

@@ -1,43 +1,32 @@
-"""`ci-metrics explain`: one verdict, from the category down to the log line.
+"""`ci-metrics explain`: one verdict, from the category down to the log line; or all of a run.
 
-Belongs here: finding or fetching the job, and printing. Does not: gathering what is known
-(`report/explanation.py`).
+Belongs here: printing. Does not: finding or fetching the job (`job_lookup.py`), gathering what is
+known (`report/explanation.py`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 from datetime import datetime
 from typing import Annotated, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ci_metrics.commands.index_for_a_look import IndexForALook
-from ci_metrics.commands.launch import run_hours
-from ci_metrics.commands.sample_mode import serve_sample
+from ci_metrics.commands.job_lookup import explained_job, explained_run
 from ci_metrics.commands.terminal import terminal_lines, terminal_text
-from ci_metrics.errors import CiMetricsError, NotFoundError, SettingsError
-from ci_metrics.history.flaky_flags import flag_rules
-from ci_metrics.history.job_reference import JobReference, find_job, read_reference
-from ci_metrics.index.base import Document
-from ci_metrics.orchestration.instance import open_instance
-from ci_metrics.orchestration.job_details import account_of, fetch_job, stored_details
-from ci_metrics.orchestration.jobs import INGEST
-from ci_metrics.orchestration.partitions import hour_key
-from ci_metrics.orchestration.parts import Parts, open_parts
-from ci_metrics.report.explanation import Explanation, Why, explain_job
+from ci_metrics.commands.ui_address import ui_address
+from ci_metrics.history.job_reference import read_reference, read_run
+from ci_metrics.report.explanation import Explanation, Why
+from ci_metrics.report.run_explanation import RunExplanation
+from ci_metrics.report.verdict_markdown import job_markdown, run_headline, run_markdown, run_notes
 from ci_metrics.report.verdict_reasons import reasons_row as why_as_row
 from ci_metrics.report.verdict_reasons import reasons_text as why_as_text
-from ci_metrics.settings import Settings, load_settings
-
-#: Where `ci-metrics ui` serves Dagster's pages, unless told otherwise.
-DAGSTER_URL = "http://127.0.0.1:3000"
+from ci_metrics.settings import load_settings
 
 
 def explain(
@@ -46,16 +35,19 @@ def explain(
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
     store: Annotated[bool, Parameter(negative="")] = False,
     why: Annotated[bool, Parameter(negative="")] = False,
-    dagster: str = DAGSTER_URL,
+    markdown: Annotated[bool, Parameter(negative="")] = False,
+    dagster: str = "",
 ) -> int:
     """Say why a job failed, how sure that is, who said so, by which lines, and what failed like it.
 
-    A job that was never ingested is fetched and judged, and not stored.
+    A job that was never ingested is fetched and judged, and not stored: GITHUB_TOKEN is enough for
+    that. Of a run, all failed jobs are told.
 
     Parameters
     ----------
     job
-        Its id, its document's id, or the address of its page on GitHub.
+        Its id, its document's id, or the address of its page on GitHub; or the address of a run's
+        page.
     json_
         One JSON object instead of text.
     store
@@ -63,72 +55,43 @@ def explain(
     why
         Read the log again and tell which lines might have named the failure, and what weighed
         for each and the category.
+    markdown
+        Print GitHub's markdown, as a job summary or a comment takes it.
     dagster
-        Address of Dagster's UI, for the links to the run and the partition.
+        Address of Dagster's UI, for the links to the run and the partition. Default: where
+        `ci-metrics ui` serves it.
     """
-    reference = read_reference(job)
     settings = load_settings()
-    with contextlib.ExitStack() as stack:
-        ci = stack.enter_context(open_parts(settings, index_part=IndexForALook))
-        document = find_job(ci.index.documents, reference)
-        if document is None:
-            if settings.is_sample:
-                settings, _, _ = stack.enter_context(serve_sample(settings))
-                ci = stack.enter_context(open_parts(settings, index_part=IndexForALook))
-            found = _never_ingested(ci, settings, reference, store=store, why=why)
-        else:
-            found = _ingested(ci, document, why=why)
-    link = dagster.rstrip("/")
+    link = (dagster or ui_address(settings)).rstrip("/")
+    run = read_run(job)
+    if run is not None:
+        return _explain_run(explained_run(settings, run), link, as_json=json_, as_markdown=markdown)
+    found = explained_job(settings, read_reference(job), store=store, why=why)
     if json_:
         print(json.dumps({**explanation_row(found), "links": links(found, link)}, ensure_ascii=False))
+    elif markdown:
+        print(job_markdown(found))
     else:
         show_explanation(found, link)
     return 0
 
 
-def _ingested(ci: Parts, document: Document, *, why: bool) -> Explanation:
-    details = stored_details(ci.hours.store, document)
-    if why:
-        details = dataclasses.replace(details, account=account_of(ci, document))
-    return explain_job(ci.index.documents, document, details, storm_types=flag_rules(ci.judge.taxonomy).storm_types)
-
-
-def _never_ingested(ci: Parts, settings: Settings, reference: JobReference, *, store: bool, why: bool) -> Explanation:
-    _check_host(settings, reference)
-    try:
-        run, document, details = fetch_job(ci, reference, why=why)
-    except NotFoundError as error:
-        raise NotFoundError(
-            f"job {reference.job_id} is neither in {ci.index.documents.location} nor at {settings.github_api_url}: {error}"
-        ) from error
-    if not store:
-        types = flag_rules(ci.judge.taxonomy).storm_types
-        return explain_job(ci.index.documents, document, details, in_index=False, storm_types=types)
-    if run.repo not in settings.repo:
-        raise SettingsError(
-            "REPO", f"{run.repo} is not among {', '.join(settings.repo) or 'none'}", "Add it there to store its jobs"
-        )
-    hour = hour_key(run.created_at)
-    with open_instance(settings) as instance:
-        result = run_hours(settings, instance, INGEST, hour, hour, quiet=True)
-    with open_parts(settings, index_part=IndexForALook) as stored:  # the one of before may have been none
-        kept = find_job(stored.index.documents, reference)
-        if not result.success or kept is None:
-            raise CiMetricsError(f"hour {hour} could not be ingested: see its run in Dagster's UI (ci-metrics ui)")
-        return _ingested(stored, kept, why=why)
-
-
-def _check_host(settings: Settings, reference: JobReference) -> None:
-    """A page of another host than the one that GITHUB_API_URL serves would be
-    asked for in the wrong place.
-    """
-    if reference.host is None or settings.is_sample:
-        return
-    api = urlsplit(settings.github_api_url).netloc
-    if reference.host not in (api, api.removeprefix("api."), f"www.{api.removeprefix('api.')}"):
-        raise SettingsError(
-            "JOB", f"the page is on {reference.host}, while GITHUB_API_URL is {settings.github_api_url}", "Set it to that host's API"
-        )  # fmt: skip
+def _explain_run(run: RunExplanation, dagster: str, *, as_json: bool, as_markdown: bool) -> int:
+    if as_json:
+        jobs = [{**explanation_row(found), "links": links(found, dagster)} for found in run.jobs]
+        print(json.dumps({**dataclasses.asdict(dataclasses.replace(run, jobs=())), "jobs": jobs}, ensure_ascii=False))
+        return 0
+    if as_markdown:
+        print(run_markdown(run))
+        return 0
+    out = Console(highlight=False, soft_wrap=True)
+    out.print(Text(terminal_text(run_headline(run)), style="bold"))
+    for found in run.jobs:
+        out.print()
+        show_explanation(found, dagster, out)
+    for said in run_notes(run):
+        out.print(Text(terminal_text(said)))
+    return 0
 
 
 def links(found: Explanation, dagster: str) -> dict[str, str]:

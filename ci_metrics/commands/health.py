@@ -90,11 +90,11 @@ def _quota(settings: Settings, problems: list[str]) -> tuple[int, int] | None:
         return None
     try:
         with open_github(settings, cache=None, patience=_PATIENCE, grace=_GRACE) as github:
-            found = github.rate_limit()
+            found = github.rate_limits(HoursPart(settings).repos)
     except CiMetricsError as error:
         problems.append(f"GitHub: {error}")
         return None
-    return (found.remaining, found.limit) if found is not None else None
+    return min(((each.remaining, each.limit) for each in found), default=None)  # of the identity that has least
 
 
 def _lines(found: Health) -> Iterator[str]:

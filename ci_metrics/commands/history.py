@@ -105,7 +105,7 @@ def stale(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = Fal
     with open_parts(settings) as ci:
         in_force = {"extractor": ci.judge.extractor_version}
         if settings.enable_error_classification:
-            in_force["classifier"] = ci.judge.classifier_version
+            in_force["classifier"] = ci.judge.hour_version
         hours = ci.hours.store.hours()
         found = stale_ranges(ci.hours.store, in_force, hours)
     if json_:
@@ -140,15 +140,15 @@ def _classifying(settings: Settings, model: str) -> Settings:
 
 def _only(ci: Parts, types: list[str], below: float | None, repos: list[str]) -> Only | None:
     for name in types:
-        if ci.judge.taxonomy.get(name) is None and name not in _STATES:
+        if ci.judge.categories.get(name) is None and name not in _STATES:
             raise SettingsError(
-                "--type", f"“{name}”", f"Write one of {', '.join((*ci.judge.taxonomy.names, *_STATES))}"
+                "--type", f"“{name}”", f"Write one of {', '.join((*ci.judge.categories.names, *_STATES))}"
             )
     if below is not None and not 0 < below <= 1:
         raise SettingsError("--below", str(below), "Write a confidence above 0 and up to 1, like 0.7")
     if not types and below is None and not repos:
         return None
-    return Only(types=types, below=below, repos=repos).with_kinds(ci.judge.taxonomy.parents)
+    return Only(types=types, below=below, repos=repos).with_kinds(ci.judge.categories.parents)
 
 
 def _stored_hours(ci: Parts, first: str, last: str) -> list[str]:

@@ -55,12 +55,12 @@ def label(
     refuse_no_file(settings)
     with open_parts(settings) as parts:
         if not withdraw:
-            _check_type(parts.judge.taxonomy, type_)
+            _check_type(parts.judge.categories, type_)
         document = known_job(parts.index.documents, job)
         if withdraw:
             print(_withdrawn(withdraw_label(parts, document, all_like_it=all_like_it)))
             return 0
-        category = parts.judge.taxonomy.get(type_)
+        category = parts.judge.categories.get(type_)
         label = label_for(
             document,
             type_,

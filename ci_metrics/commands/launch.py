@@ -37,12 +37,13 @@ def run_hours(
     """Execute `job` for the hours `first` to `last` (keys, inclusive) as one run, with its
     history kept in `instance`.
 
-    `quiet` silences what the assets say on the console (not in the run log), `verbose` adds what
-    passed; `on_hour` hears of progress; `only` restricts which verdicts are judged again; `reason`
-    is a sensor's, for which only what is due is done. The result says whether it succeeded.
+    What the assets say stands in the run log; on the console only their warnings do, with `verbose`
+    what failed, too, with `quiet` nothing. `on_hour` hears of progress; `only` restricts which
+    verdicts are judged again; `reason` is a sensor's, for which only what is due is done. The
+    result says whether it succeeded.
     """
     definitions = build_definitions(settings=settings, resource_overrides={"hours": HoursPart(settings, on_hour)})
-    level = "CRITICAL" if quiet else "DEBUG" if verbose else "INFO"
+    level = "CRITICAL" if quiet else "INFO" if verbose else "WARNING"
     with _own_output():
         return definitions.resolve_job_def(job).execute_in_process(
             instance=instance,

@@ -55,6 +55,6 @@ def report(*, from_: str | None = None, to: str | None = None, repo: str = "", o
         raise PermanentError(f"cannot write {file}: {error.strerror}. Choose another file with --out") from error
     print(
         f"{figures.window}: {readable_number(figures.failed)} of {readable_number(figures.jobs)} jobs failed ({percent(figures.rate)}), "
-        f"{minutes(figures.lost)} lost, {readable_number(len(made.causes))} causes"
+        f"{minutes(figures.lost)} lost, {readable_number(sum(cause.group is not None for cause in made.causes))} causes"
     )
     print(f"Report: {file.as_uri()}")

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pydantic import SecretStr
 
 from ci_metrics.orchestration.partitions import hour_key, last_closed_hour
-from ci_metrics.sample.scenario import sample_world
+from ci_metrics.sample.dates import START
+from ci_metrics.sample.scenario import sample_weeks
 from ci_metrics.sample.server import SAMPLE_TOKEN, SampleGitHub
 from ci_metrics.settings import Settings
 
@@ -21,7 +22,7 @@ def serve_sample(settings: Settings) -> Iterator[tuple[Settings, str, str]]:
     """Serve the sample world while the block runs; yields settings that point at it,
     and its first and last hour.
     """
-    world = sample_world()
+    world = sample_weeks().world
     with SampleGitHub(world) as server:
         yield (
             sample_settings(settings, server.api_url, world.repos),
@@ -42,6 +43,8 @@ def sample_settings(settings: Settings, api_url: str, repos: tuple[str, ...]) ->
             "github_api_url": api_url,
             "github_token": SecretStr(SAMPLE_TOKEN),
             "repo": repos,
+            "repo_file": None,
+            "partitions_start": START,
             "anthropic_api_key": settings.anthropic_api_key if settings.enable_error_classification else None,
             "enable_error_classification": True,
         }

@@ -1,7 +1,7 @@
-"""`ci-metrics upload`: the main job, for the sample day or for the last hours of a repository.
+"""`ci-metrics upload`: the main job, for the sample's weeks or for the last hours of a repository.
 
-Belongs here: choosing the hours, launching, printing the summary. Does not: the chain
-itself (`orchestration/`).
+Belongs here: choosing the hours, launching. Does not: the chain itself (`orchestration/`), what is
+printed at the end (`run_answer.py`).
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ from typing import Annotated, Literal
 
 import dagster as dg
 from cyclopts import Parameter
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from ci_metrics.addresses import mask_url
 from ci_metrics.commands.launch import run_hours
+from ci_metrics.commands.run_answer import show_answer
 from ci_metrics.commands.sample_mode import serve_sample
-from ci_metrics.commands.terminal import terminal_text
 from ci_metrics.errors import CiMetricsError, ContractError, SettingsError
+from ci_metrics.models import Run
 from ci_metrics.orchestration.instance import open_instance
-from ci_metrics.orchestration.jobs import INGEST
+from ci_metrics.orchestration.jobs import INGEST, REPORT
 from ci_metrics.orchestration.partitions import HOUR, hour_key, hour_start, hours_between, last_closed_hour
-from ci_metrics.orchestration.parts import OnHour, open_parts, say_nothing
+from ci_metrics.orchestration.parts import HoursPart, OnHour, classifier_in_words, open_parts, say_nothing
+from ci_metrics.orchestration.run_messages import classification_enabled
+from ci_metrics.orchestration.stale_hours import changed_hours
 from ci_metrics.orchestration.summary import Summary, summarise
-from ci_metrics.report.readable import minutes, percent, readable_number
+from ci_metrics.orchestration.trace_spans import changed, send_spans
+from ci_metrics.sample import dates as sample
 from ci_metrics.settings import Settings, load_settings
 
 
@@ -43,8 +45,8 @@ def upload(
 ) -> int:
     """Take what happened in GitHub Actions, find out why jobs failed, write the documents.
 
-    With no settings at all: the sample GitHub's day. With GITHUB_TOKEN and REPO: the
-    last HOURS_BACK closed hours.
+    With no settings at all: the sample GitHub's two weeks. With GITHUB_TOKEN and REPO: the last
+    HOURS_BACK closed hours.
 
     Exit code 0: complete, all that GitHub has by now has landed. 3: unfinished, something was not
     to be had; it is named and comes with a later run, the rest has landed. 1: failed, an hour or
@@ -59,7 +61,7 @@ def upload(
     quiet
         Print only the summary.
     verbose
-        Print what passed, too.
+        Print each failed job and its verdict, too.
     json_
         Print only the summary, as one JSON object.
     """
@@ -67,17 +69,21 @@ def upload(
     talk = Talk(quiet=quiet or json_, verbose=verbose, as_json=json_)
     if not settings.is_sample:
         return run(settings, *_hours(settings, from_, to), talk)
-    with serve_sample(settings) as (sample, first, last):
-        first, last = checked_hours(settings, from_ or first, to or last)
+    with serve_sample(settings) as (served, first, last):
+        first, last = checked_hours(served, from_ or first, to or last)
         if not talk.quiet:
-            print(f"No REPO is set, so this is the sample GitHub: {', '.join(sample.repo)}, {first} to {last}.")
-        return run(sample, first, last, talk)
+            print(f"No REPO is set, so this is the sample GitHub: {', '.join(served.repo)}, {first} to {last}.")
+        return run(served, first, last, talk, asked=bool(from_ or to))
 
 
 #: How a run ends: all that is there by now landed; something was not to be had and is named; an
 #: hour could not be done.
 End = Literal["complete", "unfinished", "failed"]
 EXIT_CODES: dict[End, int] = {"complete": 0, "failed": 1, "unfinished": 3}
+
+
+#: Repositories that are asked when they ran last: a request each.
+_MOST_QUIET = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -99,6 +105,12 @@ def checked_hours(settings: Settings, first: str, last: str) -> tuple[str, str]:
     """The same hours. Raises SettingsError when one is no hour, has not closed, or
     there is nothing between them.
     """
+    if settings.is_sample:
+        begins, ends = hour_key(sample.START), last_closed_hour(sample.END)
+        for option, key in (("--from", first), ("--to", last)):
+            if not begins <= hour_key(_start(option, key)) <= ends:
+                seen = f"{key} is no hour of the sample"
+                raise SettingsError(option, seen, f"Choose one from {begins} to {ends}, or set REPO and GITHUB_TOKEN")
     if _start("--from", first) < settings.partitions_start:
         seen = f"{first} lies before PARTITIONS_START, {hour_key(settings.partitions_start)}"
         raise SettingsError("--from", seen, "Set PARTITIONS_START to an earlier hour")
@@ -117,26 +129,86 @@ def _start(option: str, key: str) -> datetime:
         raise SettingsError(option, f"“{key}” is not an hour", "Write it like 2026-03-02T05 (UTC)") from error
 
 
-def run(settings: Settings, first: str, last: str, talk: Talk) -> int:
-    """Do the main job for the hours `first` to `last` and print the summary; the exit code."""
+def run(settings: Settings, first: str, last: str, talk: Talk, *, asked: bool = True) -> int:
+    """Do the main job for the hours `first` to `last` and print the summary; the exit code.
+
+    `asked`: whether a person named the hours. Of the sample's, whose clock stands, those that would
+    come out as they are need no second look then.
+    """
     began, since = time.monotonic(), datetime.now(UTC).replace(microsecond=0)
-    if not talk.quiet and not settings.enable_error_classification:
-        print(_off_text())  # when it is on, the run itself says so
-    with open_instance(settings) as instance:
-        result = run_hours(
-            settings, instance, INGEST, first, last, quiet=talk.quiet, verbose=talk.verbose, on_hour=_progress(talk)
-        )
+    if not talk.quiet:
+        if not settings.enable_error_classification:
+            print(_off_text())
+        elif not talk.verbose:  # else the run itself says so
+            print(classification_enabled(classifier_in_words(settings)))
+    hours = hours_between(first, last)
+    due = _changed_hours(settings, hours) if settings.is_sample and not asked else hours
+    result = None
+    if due:
+        if due != hours and not talk.quiet:
+            print(f"{len(hours) - len(due)} of {len(hours)} hours would come out as they are: not done again.")
+        with open_instance(settings) as instance:
+            result = run_hours(
+                settings,
+                instance,
+                INGEST,
+                due[0],
+                due[-1],
+                quiet=talk.quiet,
+                verbose=talk.verbose,
+                on_hour=_progress(talk),
+            )
+            if settings.is_sample and not asked and result.success:
+                day = due[-1].partition("T")[0]
+                run_hours(settings, instance, REPORT, day, day, quiet=True)
+    succeeded = result is None or result.success
+    _send_spans(settings, due, quiet=talk.quiet)
     seconds = time.monotonic() - began
-    summary = _summary(settings, hours_between(first, last), since, must=result.success)
-    ended = ended_as(summary, succeeded=result.success)
+    summary = _summary(settings, hours, since, must=succeeded)
+    if summary and succeeded and not settings.is_sample:
+        summary = dataclasses.replace(summary, quiet_repositories=quiet_repositories(settings, hours))
+    ended = ended_as(summary, succeeded=succeeded)
     if talk.as_json:
         known = dataclasses.asdict(summary) if summary else {}
         print(json.dumps({**known, "seconds": round(seconds, 1), "state": ended, "success": ended == "complete"}))
-    elif summary and (result.success or summary.runs):
-        show_summary(summary, settings, first, last, seconds, done=result.success)
-    if ended == "failed":
+    elif summary and (succeeded or summary.runs):
+        show_answer(summary, settings, first, last, seconds, done=succeeded)
+    if ended == "failed" and result is not None:
         print(f"ci-metrics: the run failed: {failure_words(result)}", file=sys.stderr)
     return EXIT_CODES[ended]
+
+
+def _changed_hours(settings: Settings, hours: list[str]) -> list[str]:
+    with open_parts(settings) as parts:
+        in_force = (parts.judge.extractor_version, parts.judge.hour_version)
+        return changed_hours(parts.hours.store, parts.index.documents, in_force, hours)
+
+
+def quiet_repositories(settings: Settings, hours: list[str]) -> dict[str, str]:
+    """The repositories without a run in these hours, and when each ran last."""
+    found: dict[str, str] = {}
+    with open_parts(settings) as parts:
+        ran = {run.repo for hour in hours for run in parts.hours.store.read_or_none("workflow_runs", hour, Run)}
+        for repo in [repo for repo in parts.hours.repos if repo not in ran][:_MOST_QUIET]:
+            with contextlib.suppress(CiMetricsError):  # what GitHub refuses is named among the problems already
+                last = parts.github.client.last_run(repo)
+                when = f"the last one was created {last.created_at:%Y-%m-%d %H:%M} UTC" if last else "it never had one"
+                found[repo] = when
+    return found
+
+
+def _send_spans(settings: Settings, hours: list[str], *, quiet: bool) -> None:
+    """Tell the collector that the settings name; one that is down is said, and changes nothing."""
+    if settings.otel_exporter_otlp_endpoint is None:
+        return
+    try:
+        part = HoursPart(settings)
+        sent = send_spans(part, changed(part.store, hours))
+    except CiMetricsError as error:
+        print(f"⚠️ Spans: {error}", file=sys.stderr)
+    else:
+        if not quiet:
+            print(f"Sent {sent} spans to {mask_url(settings.otel_exporter_otlp_endpoint)}.")
 
 
 def ended_as(summary: Summary | None, *, succeeded: bool) -> End:
@@ -191,75 +263,3 @@ def failure_words(result: dg.ExecuteInProcessResult) -> str:
             return lines[0]
     failed = [check.check_name for check in result.get_asset_check_evaluations() if not check.passed and check.blocking]
     return f"the check {', '.join(failed)} did not pass" if failed else "see the run in Dagster's UI (make ui)"
-
-
-def show_summary(
-    summary: Summary, settings: Settings, first: str, last: str, seconds: float, *, done: bool = True
-) -> None:
-    """Print what a person wants to know, and (when the run is `done`) what to type next."""
-    console = Console(highlight=False)
-    console.print()
-    attempts = f"{readable_number(summary.runs)} runs ({readable_number(summary.attempts)} attempts), {readable_number(summary.jobs)} jobs"
-    console.print(f"{attempts}   {first} to {last} UTC, {summary.hours} hours")
-    console.print(
-        f"[bold]{readable_number(summary.failed_jobs)} failed[/] of "
-        f"{readable_number(summary.passed_jobs + summary.failed_jobs)} that passed or "
-        f"failed ({percent(summary.failure_rate)}), {readable_number(summary.flaky_jobs)} of them flaky; "
-        f"{minutes(summary.lost_minutes * 60)} lost to them and their re-runs"
-    )
-    uncounted = [
-        f"{readable_number(count)} {what}"
-        for count, what in (
-            (summary.gates, "gates, which only wait for jobs that failed"),
-            (summary.cancelled_jobs, "cancelled without a cause of their own"),
-            (summary.unfinished_jobs, "still going"),
-        )
-        if count
-    ]
-    if uncounted:
-        console.print(f"Not counted as failed: {'; '.join(uncounted)}", style="dim")
-    if summary.by_category or summary.by_state:
-        grid = Table.grid(padding=(0, 6))
-        grid.add_row(_counts("Category", summary.by_category), _counts("State", summary.by_state))
-        console.print(grid)
-    if summary.causes:
-        causes = Table(
-            "Jobs", "Category", "The line that proves it", title="The biggest causes", title_justify="left", expand=True
-        )
-        for cause in summary.causes:
-            causes.add_row(str(cause.jobs), cause.error_type, escape(terminal_text(cause.quote)))
-        console.print(causes)
-    for what, why in summary.problems.items():
-        console.print(f"⚠️ {escape(terminal_text(what))}: {escape(terminal_text(why))}")
-    if summary.unfinished_hours:
-        console.print(
-            f"⚠️ {_hours_are(len(summary.unfinished_hours))} unfinished and will be redone: {', '.join(summary.unfinished_hours[:6])}"
-        )
-    unchanged = summary.documents - summary.written
-    console.print(
-        f"{summary.written} documents written, {unchanged} unchanged, in {escape(summary.location)}", soft_wrap=True
-    )
-    if summary.cost_usd:
-        console.print(f"The model's verdicts on these hours cost ${summary.cost_usd:.4f} in all.")
-    console.print(f"Took {seconds:.1f} s.")
-    if not done:
-        return
-    console.print()
-    console.print("Next:  [bold]make ui[/]  the assets, their history and backfills in Dagster's UI")
-    console.print("       [bold]make report[/]  one HTML page: rates, causes, flaky jobs")
-    if settings.is_sample:
-        console.print(
-            "       your own repository:  [bold]export GITHUB_TOKEN=... REPO=owner/name ENABLE_ERROR_CLASSIFICATION=true; make run[/]",
-            soft_wrap=True,
-        )
-
-
-def _counts(title: str, counts: dict[str, int]) -> Table:
-    table = Table(title, "", box=None, pad_edge=False)
-    for name, n in counts.items():
-        table.add_row(name, str(n))
-    return table
-
-
-def _hours_are(count: int) -> str:
-    return "1 hour is" if count == 1 else f"{count} hours are"

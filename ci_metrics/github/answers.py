@@ -61,6 +61,8 @@ def wait_asked_for(response: httpx.Response, repeated: int = 0) -> float | None:
     seconds = seconds_to_wait(response.headers.get("retry-after"))
     if seconds is not None:
         return seconds
+    if response.headers.get("x-ratelimit-resource") == "graphql":
+        return None  # of another quota: nothing else has to wait for it
     if response.headers.get("x-ratelimit-remaining") == "0":
         reset = until_reset(response)
         if reset is not None:
@@ -103,7 +105,7 @@ def error_of(response: httpx.Response, url: str, advice: TokenAdvice = READING) 
     status, said = response.status_code, message_of(response)
     what = f"GitHub answered {status}{f' “{said}”' if said else ''} to {shown_address(url)}"
     if status == 401:
-        return AuthenticationError(f"{what}. {advice.wrong}")
+        return AuthenticationError(f"{what}. {advice.wrong}", everywhere=True)
     if status == 403 and "x-github-sso" in response.headers:
         return AuthenticationError(f"{what}. Authorise the token for the organisation's single sign-on")
     if status == 403:

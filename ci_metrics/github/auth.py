@@ -14,8 +14,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-import jwt
-
 from ci_metrics.errors import SettingsError
 from ci_metrics.settings import Settings
 
@@ -64,29 +62,60 @@ class TokenCredentials:
         return f"TokenCredentials({self.scope})"
 
 
+#: (installation id, header with the JWT) -> (installation token, when it expires), one request.
+Trade = Callable[[int, str], tuple[str, datetime]]
+
+
+class AppItself:
+    """A GitHub App as itself: it may only ask where it is installed."""
+
+    def __init__(self, app_id: str, private_key: str, *, trade: Trade, now: Callable[[], float] = time.time) -> None:
+        """`trade` gets an installation's token."""
+        self.app_id, self._trade, self._now = app_id, trade, now
+        # A key in an environment variable or .env often has its line breaks written as \\n.
+        self._key = private_key.replace("\\n", "\n") if "\n" not in private_key.strip() else private_key
+        self.scope = f"app-{app_id}"
+
+    def installation(self, installation_id: int) -> AppCredentials:
+        """Its identity on one account."""
+        return AppCredentials(self, installation_id, trade=self._trade, now=self._now)
+
+    def authorization(self) -> str:
+        """A JWT, good for some minutes. Raises SettingsError."""
+        import jwt  # brings cryptography, which takes a tenth of a second, and only an App needs it
+
+        now = int(self._now())
+        claims = {"iat": now - _JWT_BACKDATED, "exp": now + _JWT_SECONDS, "iss": self.app_id}
+        try:
+            return f"Bearer {jwt.encode(claims, self._key, algorithm='RS256')}"
+        except (ValueError, TypeError, jwt.PyJWTError):
+            raise SettingsError(
+                "GITHUB_APP_PRIVATE_KEY",
+                "**** is not an RSA private key in PEM form",
+                "Set the whole text of the .pem file that GitHub gave you, line breaks as they are or as \\n",
+            ) from None
+
+    def renew(self) -> bool:
+        """There is no other key."""
+        return False
+
+    def __repr__(self) -> str:
+        return f"AppItself({self.scope})"
+
+
 class AppCredentials:
     """A GitHub App, installed on one account."""
 
     def __init__(
-        self,
-        app_id: str,
-        private_key: str,
-        installation_id: int,
-        *,
-        trade: Callable[[int, str], tuple[str, datetime]],
-        now: Callable[[], float] = time.time,
+        self, app: AppItself, installation_id: int, *, trade: Trade, now: Callable[[], float] = time.time
     ) -> None:
-        """`trade`: (installation id, header with the JWT) -> (installation token, when
-        it expires), one request.
-        """
-        self._app_id, self._installation_id = app_id, installation_id
-        # A key in an environment variable or .env often has its line breaks written as \\n.
-        self._key = private_key.replace("\\n", "\n") if "\n" not in private_key.strip() else private_key
+        """`app` signs the request for the token, which `trade` sends."""
+        self._app, self._installation_id = app, installation_id
         self._trade, self._now = trade, now
         self._lock = threading.Lock()
         self._token: str | None = None
         self._good_until = 0.0
-        self.scope = f"app-{app_id}-{installation_id}"
+        self.scope = f"{app.scope}-{installation_id}"
 
     def authorization(self) -> str:
         """The installation token, traded anew when it is about to expire. Raises
@@ -94,7 +123,7 @@ class AppCredentials:
         """
         with self._lock:
             if self._token is None or self._now() > self._good_until - _RENEW_BEFORE:
-                token, expires = self._trade(self._installation_id, f"Bearer {self._jwt()}")
+                token, expires = self._trade(self._installation_id, self._app.authorization())
                 self._token, self._good_until = token, expires.timestamp()
             return f"Bearer {self._token}"
 
@@ -104,29 +133,17 @@ class AppCredentials:
             had, self._token = self._token is not None, None
             return had
 
-    def _jwt(self) -> str:
-        now = int(self._now())
-        claims = {"iat": now - _JWT_BACKDATED, "exp": now + _JWT_SECONDS, "iss": self._app_id}
-        try:
-            return jwt.encode(claims, self._key, algorithm="RS256")
-        except (ValueError, TypeError, jwt.PyJWTError):
-            raise SettingsError(
-                "GITHUB_APP_PRIVATE_KEY",
-                "**** is not an RSA private key in PEM form",
-                "Set the whole text of the .pem file that GitHub gave you, line breaks as they are or as \\n",
-            ) from None
-
     def __repr__(self) -> str:
         return f"AppCredentials({self.scope})"
 
 
-def credentials_of(settings: Settings, trade: Callable[[int, str], tuple[str, datetime]]) -> Credentials:
-    """The credentials that the settings name: the App's when it is set, else the
-    token. Raises SettingsError.
+def credentials_of(settings: Settings, trade: Trade) -> Credentials:
+    """The credentials that the settings name: the App's when it is set (`AppItself` when it is to
+    find out where it is installed), else the token. Raises SettingsError.
     """
-    if settings.github_app_id and settings.github_app_private_key and settings.github_app_installation_id:
-        key = settings.github_app_private_key.get_secret_value()
-        return AppCredentials(settings.github_app_id, key, settings.github_app_installation_id, trade=trade)
+    if settings.github_app_id and settings.github_app_private_key:
+        app = AppItself(settings.github_app_id, settings.github_app_private_key.get_secret_value(), trade=trade)
+        return app.installation(settings.github_app_installation_id) if settings.github_app_installation_id else app
     if settings.github_token is None:
         raise SettingsError("GITHUB_TOKEN", "not set", "Set GITHUB_TOKEN or the GITHUB_APP_ settings")
     return TokenCredentials(settings.github_token.get_secret_value().strip())

@@ -8,11 +8,13 @@ has the count of requests.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from types import TracebackType
 from typing import TypeVar
 
@@ -22,9 +24,11 @@ from ci_metrics.addresses import is_loopback
 from ci_metrics.deadline import GRACE
 from ci_metrics.errors import ContractError, IncompleteError, NotFoundError
 from ci_metrics.github import passing_runs, pull_requests, run_search
-from ci_metrics.github.auth import Credentials, credentials_of
+from ci_metrics.github.annotations_at_once import MOST_JOBS, annotations_at_once
+from ci_metrics.github.auth import AppItself, Credentials, TokenCredentials, credentials_of
 from ci_metrics.github.conditional import ConditionalCache
 from ci_metrics.github.download import LogDownloads
+from ci_metrics.github.identities import Identities
 from ci_metrics.github.limiter import shared_limiter
 from ci_metrics.github.listings import read_listing
 from ci_metrics.github.pages import Shape
@@ -34,6 +38,7 @@ from ci_metrics.github.schemas import (
     CheckAnnotation,
     CheckRun,
     InstallationToken,
+    ListedRepository,
     Pull,
     RateLimit,
     RateLimitOverview,
@@ -43,7 +48,8 @@ from ci_metrics.github.schemas import (
 )
 from ci_metrics.github.transport import Transport
 from ci_metrics.limits import Limiter
-from ci_metrics.models import Annotation, Job, JobLog, Run
+from ci_metrics.models import Annotation, Job, JobLog, Run, RunStanding
+from ci_metrics.repositories import is_name
 from ci_metrics.settings import Settings
 
 T = TypeVar("T")
@@ -52,6 +58,8 @@ _log = logging.getLogger(__name__)
 #: Check suites whose finished check runs are remembered, so that a run's later
 #: attempts need not ask again.
 _SUITES_KEPT = 256
+#: Jobs whose ids for GraphQL are remembered: those of an hour.
+_NODES_KEPT = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +72,18 @@ class RepoAccess:
 
 
 class GitHub:
-    """One identity at one GitHub. Safe for many threads; close it, or use it in a `with`."""
+    """One GitHub, asked as one identity or several. Safe for many threads; close it, or use it in
+    a `with`.
+    """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, api_url: str, identities: Identities, counts: Counts) -> None:
         """See `open_github`."""
-        self._transport = transport
-        self._downloads = LogDownloads(transport)
+        self._api_url, self._identities, self._counts = api_url, identities, counts
+        self._downloads: dict[int, LogDownloads] = {}
         self._lock = threading.Lock()
         self._suites: dict[tuple[str, int], dict[int, int]] = {}
+        self._without_graphql: set[Transport] = set()  # until this client is closed
+        self._nodes: dict[tuple[str, int], str] = {}
         self._pulls: dict[tuple[str, str], list[Pull]] = {}
         self._branches: dict[str, str] = {}
 
@@ -84,17 +96,18 @@ class GitHub:
         self.close()
 
     def __repr__(self) -> str:
-        return f"GitHub({self._transport.api_url})"
+        return f"GitHub({self._api_url})"
 
     def close(self) -> None:
         """Close the connections. The conditional cache stays open: it belongs to who made it."""
-        self._transport.close()
-        self._downloads.close()
+        self._identities.close()
+        for each in self._downloads.values():
+            each.close()
 
     @property
     def requests(self) -> RequestCount:
         """Requests so far; subtract an earlier count to see what a part of the work cost."""
-        return self._transport.counts.snapshot()
+        return self._counts.snapshot()
 
     def runs_created(self, repo: str, first: datetime, end: datetime) -> list[Run]:
         """The latest attempt of each run of `repo` created in [first,
@@ -102,7 +115,11 @@ class GitHub:
 
         Raises IncompleteError with the runs that came when GitHub lists fewer than it counts.
         """
-        return run_search.runs_created(self._transport, repo, first, end)
+        return run_search.runs_created(self._identities.of(repo), repo, first, end)
+
+    def standings(self, repo: str, first: datetime, end: datetime) -> list[RunStanding]:
+        """How each run of `repo` created in [first, end) stands; as `runs_created` otherwise."""
+        return run_search.standings(self._identities.of(repo), repo, first, end)
 
     def attempts(self, run: Run, known: Collection[int] = ()) -> list[Run]:
         """Every attempt of the run whose latest is `run`, oldest first, each with its own
@@ -136,7 +153,14 @@ class GitHub:
     def job(self, repo: str, job_id: int) -> Job:
         """One job with its steps, without its annotations; one request. Raises NotFoundError."""
         shape = Shape(WorkflowJob, repo, misplaced=lambda job: _another("job", job.id, job_id))
-        return self._transport.one("job", f"/repos/{repo}/actions/jobs/{job_id}", shape).record(repo)
+        return (
+            self._identities.of(repo).one("job", f"/repos/{repo}/actions/jobs/{job_id}", shape, keep=False).record(repo)
+        )
+
+    def run(self, repo: str, run_id: int) -> Run:
+        """The latest attempt of a run; one request. Raises NotFoundError."""
+        shape = Shape(WorkflowRun, repo, misplaced=lambda run: _another("run", run.id, run_id))
+        return self._identities.of(repo).one("run", f"/repos/{repo}/actions/runs/{run_id}", shape).record(repo)
 
     def attempt(self, repo: str, run_id: int, number: int) -> Run:
         """One attempt of a run; one request. Raises NotFoundError."""
@@ -145,7 +169,11 @@ class GitHub:
         def misplaced(run: WorkflowRun) -> str:
             return _another("run", run.id, run_id) or _another("attempt", run.run_attempt, number)
 
-        return self._transport.one("attempt", path, Shape(WorkflowRun, repo, misplaced=misplaced)).record(repo)
+        return (
+            self._identities.of(repo)
+            .one("attempt", path, Shape(WorkflowRun, repo, misplaced=misplaced), keep=False)
+            .record(repo)
+        )
 
     def jobs(self, run: Run) -> list[Job]:
         """The jobs that this attempt ran itself, with their steps, each once.
@@ -157,11 +185,39 @@ class GitHub:
         path = f"/repos/{run.repo}/actions/runs/{run.run_id}/attempts/{run.run_attempt}/jobs"
         where = _attempt_name(run)
         shape = Shape(WorkflowJob, where, "jobs", misplaced=lambda job: _another("run", job.run_id, run.run_id))
-        listing = read_listing(self._transport, "jobs", path, shape)
+        listing = read_listing(self._identities.of(run.repo), "jobs", path, shape, keep=not run.finished)
+        with self._lock:
+            self._nodes.update({(run.repo, job.id): job.node_id for job in listing.items if job.node_id})
+            while len(self._nodes) > _NODES_KEPT:
+                del self._nodes[next(iter(self._nodes))]
         given = (
             job.record(run.repo, run_attempt=run.run_attempt, workflow_name=run.workflow_name) for job in listing.items
         )
         return _whole([job for job in given if job.run_attempt == run.run_attempt], where, [listing.missing])
+
+    def annotations_at_once(self, jobs: Sequence[Job]) -> dict[int, tuple[Annotation, ...]]:
+        """Annotations of jobs that `jobs` has listed and that have ended, by job id: a request for
+        a hundred.
+
+        A job that is not in the result is to be asked for by `annotations`. Raises nothing.
+        """
+        by_identity: dict[int, tuple[Transport, dict[str, int]]] = {}
+        for job in jobs:
+            with self._lock:
+                node = self._nodes.pop((job.repo, job.job_id), "")
+            if node and job.finished:
+                transport = self._identities.of(job.repo)
+                by_identity.setdefault(id(transport), (transport, {}))[1][node] = job.job_id
+        found: dict[int, tuple[Annotation, ...]] = {}
+        for transport, nodes in by_identity.values():
+            for first in range(0, len(nodes), MOST_JOBS):
+                if transport in self._without_graphql:
+                    break
+                answer = annotations_at_once(transport, dict(islice(nodes.items(), first, first + MOST_JOBS)))
+                if answer is None:
+                    self._without_graphql.add(transport)
+                found.update(answer or {})
+        return found
 
     def annotations(self, repo: str, run: Run, jobs: Sequence[Job]) -> dict[int, tuple[Annotation, ...]]:
         """Each job's annotations, by job id; empty for a job without any.
@@ -201,7 +257,7 @@ class GitHub:
             return remembered
         path = f"/repos/{repo}/check-suites/{suite}/check-runs"
         shape = Shape(CheckRun, f"{repo} check suite {suite}", "check_runs")
-        checks = read_listing(self._transport, "check_runs", path, shape, {"filter": "all"}).items
+        checks = read_listing(self._identities.of(repo), "check_runs", path, shape, {"filter": "all"}, keep=False).items
         with self._lock:
             self._suites[repo, suite] = {check.id: check.output.annotations_count for check in checks if check.finished}
             while len(self._suites) > _SUITES_KEPT:
@@ -211,7 +267,7 @@ class GitHub:
     def _count_directly(self, repo: str, job_id: int) -> int:
         shape = Shape(CheckRun, repo, misplaced=lambda check: _another("check run", check.id, job_id))
         try:
-            check = self._transport.one("check_run", f"/repos/{repo}/check-runs/{job_id}", shape)
+            check = self._identities.of(repo).one("check_run", f"/repos/{repo}/check-runs/{job_id}", shape, keep=False)
         except NotFoundError as error:
             if error.status == 410:
                 return 0
@@ -220,7 +276,9 @@ class GitHub:
 
     def _annotations_of(self, repo: str, job_id: int, count: int) -> tuple[Annotation, ...]:
         path, where = f"/repos/{repo}/check-runs/{job_id}/annotations", f"job {job_id} of {repo}"
-        listing = read_listing(self._transport, "annotations", path, Shape(CheckAnnotation, where, ""), claimed=count)
+        listing = read_listing(
+            self._identities.of(repo), "annotations", path, Shape(CheckAnnotation, where, ""), claimed=count, keep=False
+        )
         return _whole(tuple(note.record() for note in listing.items), where, [listing.missing])
 
     def download_log(
@@ -235,7 +293,7 @@ class GitHub:
         errors; only with state "stored" has `write` got it all. Raises AuthenticationError when the
         token may not read logs.
         """
-        return self._downloads.download(job, write, max_bytes, earlier)
+        return self._download_of(job.repo).download(job, write, max_bytes, earlier)
 
     def pr_id(self, run: Run) -> str:
         """The pull request's number, or "N/A" when there is none or several fit. Asks
@@ -249,7 +307,7 @@ class GitHub:
         if known is None:
             params = {"head": head, "state": "all"}
             path, shape = f"/repos/{run.repo}/pulls", Shape(Pull, run.repo, "")
-            listing = read_listing(self._transport, "pulls", path, shape, params)
+            listing = read_listing(self._identities.of(run.repo), "pulls", path, shape, params)
             known = _whole(listing.items, f"pull requests of {head} into {run.repo}", [listing.missing])
             with self._lock:
                 self._pulls[run.repo, head] = known
@@ -260,7 +318,7 @@ class GitHub:
         with self._lock:
             known = self._branches.get(repo)
         if known is None:
-            known = self._transport.one("repo", f"/repos/{repo}", Shape(Repository, repo)).default_branch
+            known = self._identities.of(repo).one("repo", f"/repos/{repo}", Shape(Repository, repo)).default_branch
             with self._lock:
                 self._branches[repo] = known
         return known
@@ -271,26 +329,62 @@ class GitHub:
 
         `branch`: its head branch; "": any. [] when there is no such run.
         """
-        return passing_runs.last_passing_jobs(self._transport, repo, workflow_id, before, branch)
+        return passing_runs.last_passing_jobs(self._identities.of(repo), repo, workflow_id, before, branch)
 
-    def rate_limit(self) -> RateLimit | None:
-        """The token's quota (asking is free); None where there is none, as on many
-        GitHub Enterprise servers.
+    def last_run(self, repo: str) -> Run | None:
+        """The newest run of a repository; None when it never had one."""
+        page = self._identities.of(repo).get(
+            "runs", f"/repos/{repo}/actions/runs", run_search.run_shape(repo), {"per_page": 1}
+        )
+        return next((run.record(repo) for run in page.items), None)
+
+    def rate_limits(self, repos: Sequence[str]) -> list[RateLimit]:
+        """The quota of each identity that asks about these repositories (asking is free); none
+        where there is none, as on many GitHub Enterprise servers.
         """
-        try:
-            shape = Shape(RateLimitOverview, "this token")
-            return self._transport.one("rate_limit", "/rate_limit", shape).resources.core
-        except NotFoundError:
-            return None
+        shape = Shape(RateLimitOverview, "this token")
+        found: list[RateLimit] = []
+        for transport in self._identities.all(repos):
+            with contextlib.suppress(NotFoundError):
+                found.append(transport.one("rate_limit", "/rate_limit", shape).resources.core)
+        return found
+
+    def repositories(self, owner: str) -> list[str]:
+        """The repositories of an account that the token may see or the App was given, in GitHub's
+        order; without archived and disabled ones.
+
+        Raises IncompleteError with those that came when they are not all; NotFoundError when there
+        is no such account.
+        """
+        transport, where = self._identities.of(owner), f"repositories of {owner}"
+        if self._identities.is_app:
+            shape = Shape(ListedRepository, where, "repositories")
+            listing = read_listing(transport, "repositories", "/installation/repositories", shape)
+        else:
+            bare = Shape(ListedRepository, where, "")
+            try:
+                listing = read_listing(transport, "repositories", f"/orgs/{owner}/repos", bare)
+            except NotFoundError:
+                listing = read_listing(transport, "repositories", f"/users/{owner}/repos", bare)
+        found = [each.full_name for each in listing.items if not each.archived and not each.disabled]
+        own = [name for name in found if is_name(name) and name.lower().startswith(f"{owner.lower()}/")]
+        return _whole(own, where, [listing.missing])
+
+    def _download_of(self, repo: str) -> LogDownloads:
+        transport = self._identities.of(repo)
+        with self._lock:
+            if id(transport) not in self._downloads:
+                self._downloads[id(transport)] = LogDownloads(transport)
+            return self._downloads[id(transport)]
 
     def check_repo(self, repo: str) -> RepoAccess:
         """Whether the token may read the repository and its workflow runs; two requests.
 
         Raises AuthenticationError, NotFoundError: with what to do.
         """
-        found = self._transport.one("repo", f"/repos/{repo}", Shape(Repository, repo))
+        found = self._identities.of(repo).one("repo", f"/repos/{repo}", Shape(Repository, repo))
         shape = Shape(WorkflowRun, repo, "workflow_runs")
-        runs = self._transport.get("runs", f"/repos/{repo}/actions/runs", shape, {"per_page": 1})
+        runs = self._identities.of(repo).get("runs", f"/repos/{repo}/actions/runs", shape, {"per_page": 1})
         return RepoAccess(repo, private=found.private, runs=runs.total or 0)
 
 
@@ -328,11 +422,23 @@ def open_github(
     credentials.
     """
     counts = Counts()
-    transport: Transport
+    local = is_loopback(settings.github_api_url)
+
+    def open_transport(identity: Credentials) -> Transport:
+        return Transport(
+            settings.github_api_url,
+            credentials=identity,
+            limiter=limiter or shared_limiter(settings.github_api_url, identity.scope, local=local),
+            counts=counts,
+            cache=cache,
+            patience=patience,
+            grace=grace,
+        )
 
     def trade(installation_id: int, authorization: str) -> tuple[str, datetime]:
         path = f"/app/installations/{installation_id}/access_tokens"
-        answer = transport.write("token", "POST", path, authorization=authorization, repeatable=False)
+        with contextlib.closing(open_transport(TokenCredentials(""))) as transport:
+            answer = transport.write("token", "POST", path, authorization=authorization, repeatable=False)
         try:
             made = InstallationToken.model_validate(answer)
         except ValidationError:
@@ -340,17 +446,8 @@ def open_github(
             raise ContractError("installation token: the answer has no “token” and “expires_at”") from None
         return made.token, made.expires_at
 
-    credentials: Credentials = credentials_of(settings, trade)
-    chosen = limiter or shared_limiter(
-        settings.github_api_url, credentials.scope, local=is_loopback(settings.github_api_url)
-    )
-    transport = Transport(
-        settings.github_api_url,
-        credentials=credentials,
-        limiter=chosen,
-        counts=counts,
-        cache=cache,
-        patience=patience,
-        grace=grace,
-    )
-    return GitHub(transport)
+    identity = credentials_of(settings, trade)
+    app = identity if isinstance(identity, AppItself) else None
+    alone = None if app is not None else open_transport(identity)
+    identities = Identities(alone, app, open_transport, is_app=settings.github_app_id is not None)
+    return GitHub(settings.github_api_url, identities, counts)

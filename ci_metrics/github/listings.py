@@ -39,19 +39,20 @@ def read_listing(
     params: Mapping[str, str | int] | None = None,
     *,
     claimed: int | None = None,
+    keep: bool = True,
 ) -> Listing[M]:
     """All entries, in order, each once. What several readings found counts together, where entries
     have an identity.
 
-    `claimed`: how many there are, for a listing whose pages do not say. Raises what
-    `Transport.pages` raises.
+    `claimed`: how many there are, for a listing whose pages do not say; `keep`: as for
+    `Transport.get`. Raises what `Transport.pages` raises.
     """
     found: dict[object, M] = {}
     missing = ""
     for again in range(REPEATS + 1):
         if again:
             _log.info("%s: %s, reading it again (%d)", shape.where, missing, again)
-        pages = list(transport.pages(kind, path, shape, params, fresh=again > 0))
+        pages = list(transport.pages(kind, path, shape, params, fresh=again > 0, keep=keep))
         key = shape.model.identity
         if not key:
             found = {}

@@ -44,7 +44,7 @@ def _good_jobs(transport: Transport, run: Run) -> list[Job]:
     where = f"{run.repo} run {run.run_id}"
     shape = Shape(WorkflowJob, where, "jobs")
     path = f"/repos/{run.repo}/actions/runs/{run.run_id}/jobs"
-    listing = read_listing(transport, "run_jobs", path, shape, {"filter": "latest"})
+    listing = read_listing(transport, "run_jobs", path, shape, {"filter": "latest"}, keep=False)
     if listing.missing:
         raise IncompleteError(f"{where}: {listing.missing}", found=listing.items)
     jobs = (job.record(run.repo, run_attempt=run.run_attempt, workflow_name=run.workflow_name) for job in listing.items)

@@ -20,7 +20,7 @@ class RequestCount:
     """
 
     total: int = 0  # sent to the API, retries included
-    counted: int = 0  # that took from the quota: neither 304 nor a request for the quota or a token
+    counted: int = 0  # that took from the quota: not a 304, nor of the quota, a token, GraphQL
     not_modified: int = 0  # answered 304
     retried: int = 0  # sent again after a 5xx, a broken connection or a limit
     by_kind: Mapping[str, int] = field(default_factory=dict)  # runs, attempt, jobs, check_runs, annotations, log, ...
@@ -41,7 +41,7 @@ class RequestCount:
 
 
 #: Kinds of requests that never take from the quota.
-_FREE = frozenset({"rate_limit", "token"})
+_FREE = frozenset({"rate_limit", "token", "installations", "graphql"})
 STORAGE = "log_storage"
 
 

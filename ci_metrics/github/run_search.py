@@ -12,14 +12,16 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import TypeVar
 
 from ci_metrics.errors import IncompleteError, PermanentError
 from ci_metrics.github.listings import REPEATS, refusals
 from ci_metrics.github.pages import Page, Shape
-from ci_metrics.github.schemas import WorkflowRun
+from ci_metrics.github.schemas import ListedRun, WorkflowRun
 from ci_metrics.github.transport import Transport
-from ci_metrics.models import Run
+from ci_metrics.models import Run, RunStanding
 
+Listed = TypeVar("Listed", bound=ListedRun)
 _log = logging.getLogger(__name__)
 
 #: What one search gives at most, and how many results we aim at when we split.
@@ -29,21 +31,41 @@ _CAP, _AIM = 1000, 900
 def runs_created(transport: Transport, repo: str, first: datetime, end: datetime) -> list[Run]:
     """The latest attempt of each run of `repo` created in [first, end), oldest first.
 
+    Raises as `_found` does, with the runs that came.
+    """
+    try:
+        return [run.record(repo) for run in _found(transport, repo, first, end, run_shape(repo))]
+    except IncompleteError as error:
+        raise IncompleteError(str(error), found=[run.record(repo) for run in error.found]) from None
+
+
+def standings(transport: Transport, repo: str, first: datetime, end: datetime) -> list[RunStanding]:
+    """How each run of `repo` created in [first, end) stands, oldest first; raises as `_found` does.
+
+    It is asked for again every day: of each run a fraction is kept of what `runs_created` reads.
+    """
+    shape = Shape(ListedRun, repo, "workflow_runs", lambda run: _elsewhere(run, repo))
+    return [run.standing() for run in _found(transport, repo, first, end, shape)]
+
+
+def _found(transport: Transport, repo: str, first: datetime, end: datetime, shape: Shape[Listed]) -> list[Listed]:
+    """The runs that GitHub lists.
+
     GitHub's times are whole seconds, so the last one inside is a second before `end`. Raises
     PermanentError when more than 1,000 runs were created in one second; IncompleteError, with the
     runs that came, when GitHub lists fewer than it counts or one cannot be used.
     """
-    found: dict[int, Run] = {}
+    found: dict[int, Listed] = {}
     missing: list[str] = []
     spans = [(_whole(first), _whole(end) - timedelta(seconds=1))]
     while spans:
         low, high = spans.pop()
         if low > high:
             continue
-        parts = _search(transport, repo, low, high, found, missing)
+        parts = _search(transport, repo, low, high, shape, found, missing)
         spans += _split(repo, low, high, parts) if parts > 1 else []
     inside = [run for run in found.values() if first <= run.created_at < end]
-    inside.sort(key=lambda run: (run.created_at, run.run_id))
+    inside.sort(key=lambda run: (run.created_at, run.id))
     if missing:
         raise IncompleteError(f"{repo}: {'; '.join(missing[:3])}. It is asked for again later", found=inside)
     return inside
@@ -56,7 +78,13 @@ def _whole(time: datetime) -> datetime:
 
 
 def _search(
-    transport: Transport, repo: str, low: datetime, high: datetime, found: dict[int, Run], missing: list[str]
+    transport: Transport,
+    repo: str,
+    low: datetime,
+    high: datetime,
+    shape: Shape[Listed],
+    found: dict[int, Listed],
+    missing: list[str],
 ) -> int:
     """Add the runs created from `low` to `high`, both inside, to `found`, and
     what is `missing` of them.
@@ -64,17 +92,16 @@ def _search(
     Gives back in how many parts to search again (1: done).
     """
     params = {"created": f"{search_time(low)}..{search_time(high)}"}
-    shape = run_shape(repo)
     for again in range(REPEATS + 1):
         here: set[int] = set()
         totals: list[int] = []
-        read: list[Page[WorkflowRun]] = []
+        read: list[Page[Listed]] = []
         for page in transport.pages("runs", f"/repos/{repo}/actions/runs", shape, params, fresh=again > 0):
             totals.append(page.total or 0)
             if totals[-1] > _CAP:
                 return -(-totals[-1] // _AIM)
             read.append(page)
-            found.update({run.id: run.record(repo) for run in page.items})
+            found.update({run.id: run for run in page.items})
             here.update(run.id for run in page.items)
         if sum(len(page.items) + len(page.refused) for page in read) >= _CAP:
             return 2  # GitHub may say 1,000 when it means "at least"
@@ -91,12 +118,12 @@ def _search(
 
 def run_shape(repo: str) -> Shape[WorkflowRun]:
     """A listing of runs of `repo`. GitHub's names do not tell capitals apart."""
+    return Shape(WorkflowRun, repo, "workflow_runs", lambda run: _elsewhere(run, repo))
 
-    def misplaced(run: WorkflowRun) -> str:
-        seen = run.repository.full_name if run.repository is not None else None
-        return "" if seen is None or seen.lower() == repo.lower() else f"it belongs to {seen}"
 
-    return Shape(WorkflowRun, repo, "workflow_runs", misplaced)
+def _elsewhere(run: ListedRun, repo: str) -> str:
+    seen = run.repository.full_name if run.repository is not None else None
+    return "" if seen is None or seen.lower() == repo.lower() else f"it belongs to {seen}"
 
 
 def _split(repo: str, low: datetime, high: datetime, parts: int) -> list[tuple[datetime, datetime]]:

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from ci_metrics.errors import ContractError
 from ci_metrics.github import text
-from ci_metrics.models import Annotation, Job, Run, Step
+from ci_metrics.models import Annotation, Job, Run, RunStanding, Step
 
 _log = logging.getLogger(__name__)
 
@@ -178,23 +178,38 @@ class Pull(GitHubObject):
     closed_at: Time = None
 
 
-class WorkflowRun(_Running):
-    """One attempt of a run (GitHub's `workflow-run`)."""
+class ListedRun(_Running):
+    """A run as a listing shows it, and no more of it than how it stands."""
 
     noun: ClassVar[str] = "workflow run"
     id: Id
     run_attempt: Annotated[int, Field(strict=True, ge=1, le=MOST_ATTEMPTS)] = 1
+    created_at: Annotated[datetime, BeforeValidator(_time)]
+    repository: Repository | None = None
+
+    def standing(self) -> RunStanding:
+        """As this project's record."""
+        return RunStanding(
+            run_id=self.id,
+            run_attempt=self.run_attempt,
+            status=self.status,
+            conclusion=self.conclusion,
+            created_at=self.created_at,
+        )
+
+
+class WorkflowRun(ListedRun):
+    """One attempt of a run (GitHub's `workflow-run`)."""
+
     name: Name = ""
     path: Name = ""
     event: Name
     head_branch: Name = ""
     head_sha: Name
     head_repository: Repository | None = None
-    repository: Repository | None = None
     actor: Account | None = None
     triggering_actor: Account | None = None
     pull_requests: list[Pull] = []
-    created_at: Annotated[datetime, BeforeValidator(_time)]
     run_started_at: Time = None
     updated_at: Time = None
     check_suite_id: Number = None
@@ -262,6 +277,7 @@ class WorkflowJob(_Running):
 
     noun: ClassVar[str] = "job"
     id: Id
+    node_id: Name = ""  # of its check run, for GraphQL
     run_id: Id
     run_attempt: Annotated[int, Field(strict=True, ge=1, le=MOST_ATTEMPTS)] | None = None
     name: Name
@@ -380,6 +396,25 @@ class IssueComment(GitHubObject):
     body: Annotated[str, _text(lambda value: value.encode("utf-8", "replace").decode())] = ""
     html_url: Name = ""
     user: Account = Account()
+
+
+class ListedRepository(GitHubObject):
+    """One of an account's repositories."""
+
+    noun: ClassVar[str] = "repository"
+    id: Id
+    full_name: Name
+    archived: Annotated[bool, Field(strict=True)] = False
+    disabled: Annotated[bool, Field(strict=True)] = False
+
+
+class Installation(GitHubObject):
+    """Where an App is installed."""
+
+    noun: ClassVar[str] = "installation"
+    id: Id
+    account: Account
+    suspended_at: Time = None
 
 
 class InstallationToken(GitHubObject):

@@ -110,23 +110,25 @@ class Transport:
         params: Mapping[str, str | int] | None = None,
         *,
         fresh: bool = False,
+        keep: bool = True,
     ) -> Page[M]:
         """One JSON answer.
 
         `kind`: what it counts as; `path`: below the API's address, or a whole address of it;
-        `fresh`: an answer that was kept does not do. Raises what `answers.error_of` makes;
+        `fresh`: an answer that was kept does not do; `keep`: it will be asked for again, so that
+        an unchanged answer should cost no quota. Raises what `answers.error_of` makes;
         RateLimitedError, TransientError once patience or repetitions are used up.
         """
         url = str(httpx.URL(self._absolute(path), params=dict(params))) if params else self._absolute(path)
-        return self._retry(lambda again: self._get(kind, url, shape, again, fresh))
+        return self._retry(lambda again: self._get(kind, url, shape, again, fresh=fresh, keep=keep))
 
-    def one(self, kind: str, path: str, shape: Shape[M]) -> M:
+    def one(self, kind: str, path: str, shape: Shape[M], *, keep: bool = True) -> M:
         """One object; see `get`. Raises ContractError, after another
         look, when it cannot be used.
         """
-        page = self.get(kind, path, shape)
+        page = self.get(kind, path, shape, keep=keep)
         if page.refused:
-            page = self.get(kind, path, shape, fresh=True)
+            page = self.get(kind, path, shape, fresh=True, keep=keep)
         if page.refused:
             raise page.refused[0]
         return page.items[0]
@@ -139,16 +141,17 @@ class Transport:
         params: Mapping[str, str | int] | None = None,
         *,
         fresh: bool = False,
+        keep: bool = True,
     ) -> Iterator[Page[M]]:
         """All pages of a listing, a hundred entries each, in order; see `get`."""
-        page = self.get(kind, path, shape, {**(params or {}), "per_page": PAGE}, fresh=fresh)
+        page = self.get(kind, path, shape, {**(params or {}), "per_page": PAGE}, fresh=fresh, keep=keep)
         seen: set[str] = set()
         yield page
         while page.next_url is not None:
             if page.next_url in seen or len(seen) > _MAX_PAGES:
                 raise ContractError(f"{shown_address(page.next_url)}: the pages do not end ({len(seen)} so far)")
             seen.add(page.next_url)
-            page = self.get(kind, page.next_url, shape, fresh=fresh)
+            page = self.get(kind, page.next_url, shape, fresh=fresh, keep=keep)
             yield page
 
     def redirect(self, kind: str, path: str, *, again: bool) -> str:
@@ -170,7 +173,7 @@ class Transport:
         kind: str,
         method: str,
         path: str,
-        body: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
         *,
         repeatable: bool = True,
         authorization: str | None = None,
@@ -193,9 +196,9 @@ class Transport:
                 return ask(attempt.retry_state.attempt_number > 1)
         raise AssertionError("tenacity ended without a result or an error")
 
-    def _get(self, kind: str, url: str, shape: Shape[M], again: bool, fresh: bool) -> Page[M]:
-        scope = f"{self.credentials.scope} {shape.version}"
-        kept = self._cache.get(scope, url) if self._cache is not None and not fresh else None
+    def _get(self, kind: str, url: str, shape: Shape[M], again: bool, *, fresh: bool, keep: bool) -> Page[M]:
+        scope, cache = f"{self.credentials.scope} {shape.version}", self._cache if keep else None
+        kept = cache.get(scope, url) if cache is not None and not fresh else None
         headers = {"If-None-Match": kept.etag} if kept is not None else {}
         response = self._send(kind, "GET", url, again=again, headers=headers)
         moved = "/repositories/" in response.url.path  # where GitHub sends on from a repository's old name
@@ -203,11 +206,11 @@ class Transport:
             try:
                 return self._at_home(shape.page(json.loads(kept.body), kept.link, url, moved=moved), url)
             except ValueError:  # kept by a machine that lost power: it costs one request
-                return self._get(kind, url, shape, True, fresh=True)
+                return self._get(kind, url, shape, True, fresh=True, keep=keep)
         link, etag = response.headers.get("link", ""), response.headers.get("etag", "")
         page = self._at_home(shape.page(json_of(response, url), link, url, moved=moved), url)
-        if self._cache is not None and etag and etag.isascii() and not page.refused:
-            self._cache.put(scope, url, KeptAnswer(etag, json.dumps(shape.kept(page)).encode(), link))
+        if cache is not None and etag and etag.isascii() and not page.refused:
+            cache.put(scope, url, KeptAnswer(etag, json.dumps(shape.kept(page)).encode(), link))
         return page
 
     def _at_home(self, page: Page[M], url: str) -> Page[M]:
@@ -229,7 +232,7 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         authorization: str | None = None,
         follow: bool = True,
-        body: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
     ) -> httpx.Response:
         """One exchange, with the waits that GitHub asks for, one renewal of the token, and
         moves within the same host.
@@ -269,7 +272,7 @@ class Transport:
         again: bool,
         headers: Mapping[str, str],
         authorization: str | None,
-        body: Mapping[str, str] | None,
+        body: Mapping[str, object] | None,
     ) -> httpx.Response:
         signed = authorization or self.credentials.authorization()
         with self.limiter.slot(left):
@@ -278,14 +281,15 @@ class Transport:
                 response = self._whole(method, url, {**headers, "Authorization": signed}, body)
             except (httpx.RequestError, httpx.InvalidURL) as error:
                 raise no_answer(error, url) from error
-        remaining = response.headers.get("x-ratelimit-remaining")
+        ours = response.headers.get("x-ratelimit-resource", "core") == "core"  # others are not waited for
+        remaining = response.headers.get("x-ratelimit-remaining") if ours else None
         self.counts.answered(kind, response.status_code, remaining)
         if remaining == "0" and response.status_code < 400:
             self.limiter.pause(until_reset(response) or 0)  # the next one would be refused
         return response
 
     def _whole(
-        self, method: str, url: str, headers: Mapping[str, str], body: Mapping[str, str] | None
+        self, method: str, url: str, headers: Mapping[str, str], body: Mapping[str, object] | None
     ) -> httpx.Response:
         """One answer with its body, in bounds of time and size."""
         deadline = Deadline(self.grace)

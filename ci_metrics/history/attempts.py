@@ -8,7 +8,7 @@ are shown (`failures.py`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -127,20 +127,22 @@ def attempts_with(
     """The attempts whose `field` is any of `values`, and that match
     `where`; in no order, none twice.
     """
-    ordered = sorted(values)
-    for start in range(0, len(ordered), CHUNK):
-        chosen = narrowed(where or Where(), equals={field: ordered[start : start + CHUNK]})
-        for document in index.scan("jobs", chosen, fields=FIELDS):
-            yield attempt_of(document)
+    return map(attempt_of, _jobs_with(index, field, values, where or Where(), FIELDS))
 
 
 def runs_that_ran_again(index: DocumentIndex, run_ids: Collection[str]) -> list[Attempt]:
     """All attempts of those of the runs that have more than one."""
-    again = {
-        attempt.run_id
-        for attempt in attempts_with(index, "s_workflow_id", run_ids, Where(ranges={"l_run_attempt": (2, None)}))
-    }
-    return in_order(attempts_with(index, "s_workflow_id", again))
+    again = Where(ranges={"l_run_attempt": (2, None)})
+    found = _jobs_with(index, "s_workflow_id", run_ids, again, ("s_workflow_id",))
+    return in_order(attempts_with(index, "s_workflow_id", {str(job.body["s_workflow_id"]) for job in found}))
+
+
+def _jobs_with(
+    index: DocumentIndex, field: str, values: Collection[str], where: Where, fields: Sequence[str]
+) -> Iterator[Document]:
+    ordered = sorted(values)
+    for start in range(0, len(ordered), CHUNK):
+        yield from index.scan("jobs", narrowed(where, equals={field: ordered[start : start + CHUNK]}), fields=fields)
 
 
 def in_order(attempts: Iterable[Attempt]) -> list[Attempt]:

@@ -3,29 +3,36 @@
 What belongs here: counting jobs, failures, lost time, waiting, spending. Does not: groups and
 flakiness (`groups.py`, `flaky_failures.py`), showing (`page.py`, `charts.py`).
 
-One pass over narrow documents; only failures are kept, so that a quarter of a million jobs cost no
-memory. Lost time (`lost_time.py`) is blamed on the failure that caused it, so it stands in that
-failure's bucket and category.
+One pass over narrow documents, those of jobs that did not fail narrower still; only failures are
+kept, so that a quarter of a million jobs cost no memory. Lost time (`lost_time.py`) is blamed on
+the failure that caused it, so it stands in that failure's bucket and category.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
+from ci_metrics.history.attempts import failed_attempts, narrowed
 from ci_metrics.history.failures import FIELDS, Failure, failure_of
 from ci_metrics.history.gates import gates_among, with_gates
 from ci_metrics.history.lost_time import losses
-from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, PASSED, share
+from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, MAYBE_FAILED, PASSED, share
 from ci_metrics.history.time_range import TIME, Window, moment_of
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 
 #: Failures -> seconds lost to each, by document id.
 LostOf = Callable[[Sequence[Failure]], Mapping[str, float]]
+
+#: What is counted of jobs that did not fail: at most `FEW_FIELDS`, which an index reads faster.
+_COUNTED_FIELDS = (
+    TIME, "s_repo", "s_workflow_name", "s_status", "l_queue_time_sec", "s_runner_labels", "s_runner_prefix",
+    "s_job_name", "s_html_url",
+)  # fmt: skip
 
 #: How many of a runner pool's longest waits are listed.
 MOST_WAITS = 5
@@ -41,11 +48,24 @@ class Bucket:
     lost: float = 0
     cost: float = 0
     by_type: Counter[str] = field(default_factory=Counter)
-    by_group: Counter[str] = field(default_factory=Counter)
 
     @property
     def rate(self) -> float | None:
         """Failed jobs among those that passed or failed; None when there was neither."""
+        return share(self.failed, self.failed + self.passed)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A stretch of time in its three most important numbers. `lost` in seconds."""
+
+    passed: int
+    failed: int
+    lost: float
+
+    @property
+    def rate(self) -> float | None:
+        """Failed jobs among those that passed or failed."""
         return share(self.failed, self.failed + self.passed)
 
 
@@ -144,18 +164,33 @@ def workflow_name(repo: str, workflow: str) -> str:
     return f"{repo} · {workflow}"
 
 
-def collect(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> Figures:
+def collect(index: DocumentIndex, window: Window, repos: Sequence[str] = (), lost_of: LostOf | None = None) -> Figures:
     """Count the jobs of a stretch, of these repositories (none: all)."""
-    documents = sorted(index.scan("jobs", window.where(repos), fields=FIELDS), key=lambda document: document.id)
-    return tally(documents, window, lambda failures: losses(index, failures))
+    documents = sorted(_jobs(index, window.where(repos)), key=lambda document: document.id)
+    return tally(documents, window, lost_of or (lambda failures: losses(index, failures)))
+
+
+def totals(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> Totals:
+    """What `collect` counts, as far as it takes no look at each job that passed."""
+    where = window.where(repos)
+    failures = failed_attempts(index, where)
+    passed = sum(index.count_by("jobs", "s_status", narrowed(where, equals={"s_status": PASSED.values})).values())
+    return Totals(passed, len(failures), sum(losses(index, failures).values()))
+
+
+def _jobs(index: DocumentIndex, where: Where) -> Iterator[Document]:
+    """The matching jobs; of those that did not fail, with what is counted of them only."""
+    yield from index.scan("jobs", narrowed(where, equals={"s_status": MAYBE_FAILED}), fields=FIELDS)
+    others = sorted(set(index.count_by("jobs", "s_status", where)) - set(MAYBE_FAILED))
+    if others:
+        yield from index.scan("jobs", narrowed(where, equals={"s_status": others}), fields=_COUNTED_FIELDS)
 
 
 def collect_hours(index: DocumentIndex, first: str, last: str) -> Figures:
     """Count the jobs of the hours from `first` to `last` (partitions): of the runs created in
     them, whenever the jobs ended.
     """
-    found = index.scan("jobs", where_hours(first, last), fields=FIELDS)
-    documents = sorted(found, key=lambda document: document.id)
+    documents = sorted(_jobs(index, where_hours(first, last)), key=lambda document: document.id)
     moments = [moment_of(str(document.body[TIME])) for document in documents] or [datetime(1970, 1, 1, tzinfo=UTC)]
     window = Window(min(moments), max(moments) + timedelta(seconds=1))
     return tally(documents, window, lambda failures: losses(index, failures))
@@ -181,9 +216,9 @@ class _Count:
         self.window = window
         self.buckets = {start: Bucket(start) for start in window.buckets()}
         self.types: dict[str, Row] = {}
-        self.workflows: dict[str, Row] = {}
+        self.workflows: dict[tuple[str, str], Row] = {}
+        self.hours: dict[str, Bucket] = {}
         self.states: Counter[str] = Counter()
-        self.repos: set[str] = set()
         self.waits: dict[str, array[float]] = defaultdict(lambda: array("d"))
         self.longest: dict[str, list[Wait]] = defaultdict(list)
         self.spend = Spend()
@@ -193,14 +228,15 @@ class _Count:
 
     def add(self, document: Document) -> None:
         body = document.body
-        when = moment_of(str(body[TIME]))
-        if not self.window.start <= when < self.window.end:
+        bucket = self._bucket(str(body[TIME]))
+        if bucket is None:
             return
-        bucket = self.buckets[self.window.bucket_of(when)]
-        self.repos.add(str(body["s_repo"]))
-        name = workflow_name(str(body["s_repo"]), str(body.get("s_workflow_name") or ""))
-        workflow = self.workflows.setdefault(name, Row(name))
-        failed = FAILURE.holds(body)
+        named = (str(body["s_repo"]), str(body.get("s_workflow_name") or ""))
+        workflow = self.workflows.get(named)
+        if workflow is None:
+            workflow = self.workflows[named] = Row(workflow_name(*named))
+        passed = PASSED.holds(body)
+        failed = not passed and FAILURE.holds(body)
         self.seen += 1
         if failed:
             self.failed += 1
@@ -208,7 +244,7 @@ class _Count:
             workflow.failed += 1
             self.failures.append(failure_of(document))
             self._add_failure(self.failures[-1], bucket)
-        elif PASSED.holds(body):
+        elif passed:
             self.passed += 1
             bucket.passed += 1
             workflow.passed += 1
@@ -220,17 +256,29 @@ class _Count:
             self.unfinished += 1
         if failed:
             self.states[str(body.get("s_error_state") or "off")] += 1
-        self._add_wait(document, when)
+        self._add_wait(document)
         self._add_spend(document, bucket)
 
     def _add_failure(self, failure: Failure, bucket: Bucket) -> None:
         bucket.by_type[failure.type or failure.state] += 1
-        if failure.group:
-            bucket.by_group[failure.group] += 1
         if failure.type:
             self.types.setdefault(failure.type, Row(failure.type)).failed += 1
 
-    def _add_wait(self, document: Document, when: datetime) -> None:
+    def _bucket(self, time: str) -> Bucket | None:
+        """Of a document's time; None outside the stretch. A whole hour is looked up once."""
+        hour = time[:13] if time.endswith("Z") else time
+        found = self.hours.get(hour)
+        if found is None:
+            when = moment_of(time)
+            if not self.window.start <= when < self.window.end:
+                return None
+            found = self.buckets[self.window.bucket_of(when)]
+            begins = when.replace(minute=0, second=0, microsecond=0)
+            if self.window.start <= begins and begins + timedelta(hours=1) <= self.window.end:
+                self.hours[hour] = found
+        return found
+
+    def _add_wait(self, document: Document) -> None:
         body = document.body
         seconds = body.get("l_queue_time_sec")
         if seconds is None:
@@ -242,12 +290,15 @@ class _Count:
         kept = self.longest[pool]
         if len(kept) < MOST_WAITS or seconds > kept[-1].seconds:
             job, url = str(body.get("s_job_name") or ""), str(body.get("s_html_url") or "")
+            when = moment_of(str(body[TIME]))
             kept.append(Wait(float(seconds), str(body["s_repo"]), job, url, when))
             kept.sort(key=lambda wait: -wait.seconds)
             del kept[MOST_WAITS:]
 
     def _add_spend(self, document: Document, bucket: Bucket) -> None:
         body = document.body
+        if "l_prompt_tokens" not in body and "f_cost_usd" not in body and "s_model" not in body:
+            return
         cost = float(body.get("f_cost_usd") or 0)
         tokens = int(body.get("l_prompt_tokens") or 0)
         self.spend.cost += cost
@@ -263,7 +314,7 @@ class _Count:
         for failure in self.failures:
             seconds = lost[failure.id]
             self.buckets[self.window.bucket_of(failure.when)].lost += seconds
-            self.workflows[workflow_name(failure.repo, failure.workflow)].lost += seconds
+            self.workflows[failure.repo, failure.workflow].lost += seconds
             if failure.type:
                 self.types[failure.type].lost += seconds
         gates = gates_among(self.gates)
@@ -283,7 +334,7 @@ class _Count:
             workflows=tuple(sorted(self.workflows.values(), key=lambda row: (-row.lost, row.name))),
             queues=tuple(sorted(queues, key=lambda queue: (-queue.p90, queue.name))),
             spend=self.spend,
-            repos=tuple(sorted(self.repos)),
+            repos=tuple(sorted({repo for repo, _ in self.workflows})),
             lost_by_failure=dict(lost),
             failures=tuple(
                 sorted(with_gates(self.failures, gates), key=lambda each: (each.when, each.id), reverse=True)

@@ -46,4 +46,7 @@ def gates_of_runs(index: DocumentIndex, run_ids: Collection[str]) -> Gates:
 
 def with_gates(failures: Iterable[Failure], gates: Gates) -> list[Failure]:
     """The failures, each with the gates of its run's attempt."""
-    return [replace(failure, gates=tuple(gates.get((failure.run_id, failure.attempt), ()))) for failure in failures]
+    return [
+        replace(failure, gates=tuple(found)) if (found := gates.get((failure.run_id, failure.attempt))) else failure
+        for failure in failures
+    ]

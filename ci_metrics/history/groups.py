@@ -67,12 +67,20 @@ class Group:
     examples: tuple[str, ...]  # document ids, newest first
 
 
-def groups(index: DocumentIndex, where: Where | None = None) -> list[Group]:
+def groups(
+    index: DocumentIndex,
+    where: Where | None = None,
+    *,
+    failures: Sequence[Attempt] | None = None,
+    lost: Mapping[str, float] | None = None,
+) -> list[Group]:
     """The groups among the matching failed jobs, most frequent first. Failures without a group
     count only in the shares.
+
+    `failures` and `lost`: those jobs and what each lost, where they are known already.
     """
     chosen = where or Where()
-    failures = failed_attempts(index, chosen)
+    failures = failed_attempts(index, chosen) if failures is None else failures
     members: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in failures:
         if attempt.group:
@@ -82,7 +90,7 @@ def groups(index: DocumentIndex, where: Where | None = None) -> list[Group]:
     period = period_of(chosen, failures)
     seen = {name: found[0].when for name, found in members.items()}
     first = first_seen(index, seen, period)
-    lost = losses(index, failures)
+    lost = losses(index, failures) if lost is None else lost
     spiking = spikes(index, members, period)
     unheard = {
         name for name, found in members.items() if _tells(found) and period.is_new(first[name], seen[name])

@@ -1,4 +1,5 @@
-"""How people name a job: its id, its document's id, its page's address; and finding its document.
+"""How people name a job or a run: its id, its document's id, its page's address; and finding a
+job's document.
 
 What belongs here: reading the name, looking it up. Does not: fetching what the index does not hold.
 """
@@ -16,6 +17,8 @@ _DOCUMENT = re.compile(r"github-(?:job-(\d+)|step-(\d+)_\d+)-attempt-(\d+)")
 _PAGE = re.compile(
     r"(?:/api/v3)?(?:/repos)?/([^/]+/[^/]+)/(?:actions/runs/(\d+)(?:/attempts/\d+)?/jobs?/(\d+)|actions/jobs/(\d+)|runs/(\d+))/?"
 )
+_RUN_DOCUMENT = re.compile(r"github-workflow-(\d+)-attempt-(\d+)")
+_RUN_PAGE = re.compile(r"(?:/api/v3)?(?:/repos)?/([^/]+/[^/]+)/actions/runs/(\d+)(?:/attempts/(\d+))?/?")
 
 _FORMS = (
     "Write the job's id (123), its document's id (github-job-123-attempt-1) or the address of its page "
@@ -31,6 +34,28 @@ class JobReference:
     attempt: int | None = None
     repo: str | None = None  # owner/name
     host: str | None = None  # of the page: github.com or an Enterprise host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReference:
+    """A run as it was named; what the name does not say is None."""
+
+    run_id: str
+    attempt: int | None = None
+    repo: str | None = None  # owner/name
+    host: str | None = None
+
+
+def read_run(text: str) -> RunReference | None:
+    """The run whose page or document a person named; None when it names something else."""
+    name = text.strip()
+    if document := _RUN_DOCUMENT.fullmatch(name):
+        return RunReference(run_id=document[1], attempt=int(document[2]))
+    parts = urlsplit(name if "//" in name else f"https://{name}")
+    page = _RUN_PAGE.fullmatch(parts.path)
+    if page is None or parts.scheme not in ("http", "https") or not parts.netloc:
+        return None
+    return RunReference(run_id=page[2], attempt=int(page[3]) if page[3] else None, repo=page[1], host=parts.netloc)
 
 
 def read_reference(text: str) -> JobReference:

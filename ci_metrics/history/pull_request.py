@@ -84,7 +84,7 @@ def read_pull_request(
         missing.append("the index has no run of this pull request yet")
     elif head and head != commit:
         missing.append(f"the newest commit {head[:7]} is not in the index yet")
-    jobs = _newest_jobs(index, [str(run.body["s_workflow_id"]) for run in runs])
+    jobs = newest_jobs(index, [str(run.body["s_workflow_id"]) for run in runs])
     failed = [document for document in jobs if FAILURE.holds(document.body)]
     going = sum(not ENDED.holds(document.body) for document in (*runs, *jobs))
     if going:
@@ -153,9 +153,9 @@ def _newest_runs(index: DocumentIndex, repo: str, number: int) -> list[Document]
     return list(newest.values())
 
 
-def _newest_jobs(index: DocumentIndex, run_ids: Sequence[str]) -> list[Document]:
+def newest_jobs(index: DocumentIndex, run_ids: Sequence[str], until: int | None = None) -> list[Document]:
     """Each job of these runs in its latest attempt: a re-run of failed
-    jobs runs only those again.
+    jobs runs only those again. `until`: no later attempt than this.
     """
     if not run_ids:
         return []
@@ -163,6 +163,8 @@ def _newest_jobs(index: DocumentIndex, run_ids: Sequence[str]) -> list[Document]
     for document in index.scan("jobs", Where(equals={"s_workflow_id": tuple(run_ids)}), fields=FIELDS):
         key = (str(document.body["s_workflow_id"]), str(document.body.get("s_job_name")))
         attempt = int(document.body.get("l_run_attempt") or 1)
+        if until is not None and attempt > until:
+            continue
         if key not in newest or attempt > int(newest[key].body.get("l_run_attempt") or 1):
             newest[key] = document
     return sorted(

@@ -16,7 +16,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -39,6 +39,7 @@ from ci_metrics.index.embedded_sql import (
     counting_sql,
     earliest_sql,
     ordering_sql,
+    selected,
     sorted_sql,
     sorts_by_column,
     table_name,
@@ -148,12 +149,12 @@ class EmbeddedIndex:
         limit: int | None = None,
     ) -> Iterator[Document]:
         """As the protocol says; what is written meanwhile is not seen."""
-        at_most = -1 if limit is None else limit
+        at_most, what = -1 if limit is None else limit, selected(fields)
         if sort and sorts_by_column(kind, sort):
-            return self._scan(kind, *sorted_sql(kind, where, sort, at_most), frozenset(fields))
+            return self._scan(kind, *sorted_sql(kind, where, sort, at_most, what), fields)
         clause, parameters = condition(kind, where)
-        sql = f"SELECT id, body FROM {table_name(kind)}{clause}{ordering_sql(kind, sort) if sort else ''} LIMIT ?"
-        return self._scan(kind, sql, [*parameters, at_most], frozenset(fields))
+        sql = f"SELECT id, {what} FROM {table_name(kind)}{clause}{ordering_sql(kind, sort) if sort else ''} LIMIT ?"
+        return self._scan(kind, sql, [*parameters, at_most], fields)
 
     def count_by(self, kind: Kind, by: str, where: Where | None = None) -> dict[str, int]:
         """As the protocol says; the most frequent value first."""
@@ -192,12 +193,13 @@ class EmbeddedIndex:
                 self._connection.close()
                 self._connection = None
 
-    def _scan(self, kind: Kind, sql: str, parameters: Sequence[object], fields: frozenset[str]) -> Iterator[Document]:
+    def _scan(self, kind: Kind, sql: str, parameters: Sequence[object], fields: Sequence[str]) -> Iterator[Document]:
         self.ensure()
+        read = _reading(fields)
         # A connection of its own: what it sees stands still while this thread or another writes.
         with self._explained(), closing(self._open()) as connection:
             for id_, text in connection.execute(sql, list(parameters)):
-                yield _document(kind, id_, text, fields)
+                yield Document(kind, id_, read(text))
 
     @staticmethod
     def _row(document: Document, failures: list[tuple[str, str]]) -> tuple[object, ...] | None:
@@ -302,9 +304,16 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _document(kind: Kind, id_: str, text: str, fields: frozenset[str]) -> Document:
-    body = _from_json(text)[0]
-    return Document(kind, id_, {name: value for name, value in body.items() if name in fields} if fields else body)
+def _reading(fields: Sequence[str]) -> Callable[[str], Body]:
+    """How to read what is `selected` of a document with these fields."""
+    if not fields:
+        return lambda text: _from_json(text)[0]
+    if selected(fields) == "body":
+        wanted = frozenset(fields)
+        return lambda text: {name: value for name, value in _from_json(text)[0].items() if name in wanted}
+    return lambda text: {
+        name: value for name, value in zip(fields, _from_json(text)[0], strict=False) if value is not None
+    }
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -65,6 +65,10 @@ INDEXES: Mapping[Kind, tuple[tuple[str, ...], ...]] = {
     ),
 }
 
+#: Up to so many fields SQLite takes out of a body faster than Python reads the whole: of 900
+#: characters nine take half the time.
+FEW_FIELDS = 16
+
 #: Fields that most documents lack: an index that begins with one leaves those documents out.
 _SELDOM = ("s_error_",)
 
@@ -157,6 +161,16 @@ def indexes(kind: Kind) -> dict[str, str]:
     return made
 
 
+def selected(fields: Sequence[str]) -> str:
+    """What to select besides the id: the body, or a JSON array of the values of a few fields,
+    null where the document has none.
+    """
+    if not 0 < len(fields) <= FEW_FIELDS:
+        return "body"
+    paths = [f"""'$."{name}"'""" for name in (*fields, fields[0])]  # with one path alone it is no array
+    return f"json_extract(body, {', '.join(paths)})"
+
+
 def condition(kind: Kind, where: Where | None) -> tuple[str, list[Any]]:
     """A WHERE clause ("" when everything matches) and its parameters. Raises ContractError on a
     field that cannot be asked for.
@@ -207,8 +221,8 @@ def ordering_sql(kind: Kind, sort: str) -> str:
     return f" ORDER BY {value} DESC" if sort.startswith("-") else f" ORDER BY {value} NULLS LAST"
 
 
-def sorted_sql(kind: Kind, where: Where | None, sort: str, limit: int) -> tuple[str, list[Any]]:
-    """Ids and bodies in the order of a field that has a column; `limit`: -1 for all.
+def sorted_sql(kind: Kind, where: Where | None, sort: str, limit: int, what: str = "body") -> tuple[str, list[Any]]:
+    """Ids and what is `selected` in the order of a field that has a column; `limit`: -1 for all.
 
     First which rows, in order, as the columns say; then their bodies one after the other, until
     there are enough that fit. SQLite would carry the bodies through the sort, and look at all of
@@ -217,7 +231,7 @@ def sorted_sql(kind: Kind, where: Where | None, sort: str, limit: int) -> tuple[
     chosen, parameters = _joined(_in_columns(kind, where))
     rest, conditions = _joined(_in_bodies(kind, where))
     rows = f"SELECT rowid AS number FROM {table_name(kind)}{chosen}{ordering_sql(kind, sort)} LIMIT ?"
-    sql = f"SELECT id, body FROM ({rows}) AS found CROSS JOIN {table_name(kind)} AS document ON document.rowid = number{rest} LIMIT ?"
+    sql = f"SELECT id, {what} FROM ({rows}) AS found CROSS JOIN {table_name(kind)} AS document ON document.rowid = number{rest} LIMIT ?"
     return sql, [*parameters, -1 if rest else limit, *conditions, limit]
 
 

@@ -15,7 +15,7 @@ import dagster as dg
 
 from ci_metrics.index.base import DocumentIndex, Kind, Where
 from ci_metrics.models import Job, JobLog, Run
-from ci_metrics.orchestration.metadata import markdown_table
+from ci_metrics.orchestration.metadata import hours_judged, markdown_table
 from ci_metrics.orchestration.new_failures import worth_an_alarm
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
@@ -79,20 +79,20 @@ def ids_unique(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=IDS_UNIQUE.name,
         passed=not twice,
-        metadata={"repeated": len(twice), "first": ", ".join(twice[:5])},
+        metadata={"hours": hours_judged(hours), "repeated": len(twice), "first": ", ".join(twice[:5])},
     )
 
 
 def missing_logs(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
     """Whether the logs of the hours' failed jobs are there, but for some."""
     states = Counter(log.state for hour in hours for log in store.read("job_logs", hour, JobLog))
-    return _share(MISSING_LOGS, states.total() - states["stored"], states.total(), MOST_MISSING_LOGS)
+    return _share(MISSING_LOGS, hours, states.total() - states["stored"], states.total(), MOST_MISSING_LOGS)
 
 
 def unknown_share(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
     """Whether the hours' failures fit a category, but for some."""
     states = Counter(row.state for hour in hours for row in store.read("classifications", hour, JobVerdicts))
-    return _share(UNKNOWN_SHARE, states["unknown"], states.total(), MOST_UNKNOWN)
+    return _share(UNKNOWN_SHARE, hours, states["unknown"], states.total(), MOST_UNKNOWN)
 
 
 def model_failures(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
@@ -101,7 +101,7 @@ def model_failures(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResul
     """
     rows = [row for hour in hours for row in store.read("classifications", hour, JobVerdicts)]
     failed = sum(row.state == "llm_failed" or any(model_failed(j.verdict) for j in row.judged) for row in rows)
-    return _share(MODEL_FAILURES, failed, len(rows), MOST_MODEL_FAILURES)
+    return _share(MODEL_FAILURES, hours, failed, len(rows), MOST_MODEL_FAILURES)
 
 
 def documents_complete(
@@ -123,7 +123,7 @@ def documents_complete(
     return dg.AssetCheckResult(
         check_name=DOCUMENTS_COMPLETE.name,
         passed=not wrong,
-        metadata={"problems": len(wrong), "first": "; ".join(wrong[:5])},
+        metadata={"hours": hours_judged(hours), "problems": len(wrong), "first": "; ".join(wrong[:5])},
     )
 
 
@@ -143,6 +143,7 @@ def nothing_set_aside(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckRe
         passed=not missing,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
+            "hours": hours_judged(hours),
             "set_aside": len(missing),
             "still_going": still_going,
             "open_verdicts": sum(state.open for state in states.values()),
@@ -172,8 +173,13 @@ def new_and_spiking_groups(store: HourStore, hours: Sequence[str]) -> dg.AssetCh
         check_name=NEW_AND_SPIKING_GROUPS.name,
         passed=not rows,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{new} new and {spiking} spiking groups of failures",
-        metadata={"new": new, "spiking": spiking, "groups": markdown_table(shown, columns)},
+        description=f"{new} new and {spiking} spiking groups of failures in {hours_judged(hours)}",
+        metadata={
+            "hours": hours_judged(hours),
+            "new": new,
+            "spiking": spiking,
+            "groups": markdown_table(shown, columns),
+        },
     )
 
 
@@ -186,7 +192,7 @@ def judged_by_this_version(
     """Whether no stored hour is stale (`ci-metrics stale` lists those that are)."""
     if not judge.settings.enable_error_classification:
         return dg.AssetCheckResult(passed=True, metadata={"classification": "off"})
-    fresh = (judge.classifier_version, OFF, "")
+    fresh = (judge.hour_version, OFF, "")
     judged = {hour: state.of("classifications") for hour, state in hours.store.states().items()}
     stale = [hour for hour, record in judged.items() if record and record.version not in fresh]
     return dg.AssetCheckResult(
@@ -211,11 +217,12 @@ def _repeated(names: Iterable[str]) -> list[str]:
     return [name for name, n in Counter(names).items() if n > 1]
 
 
-def _share(spec: dg.AssetCheckSpec, count: int, total: int, most: float) -> dg.AssetCheckResult:
+def _share(spec: dg.AssetCheckSpec, hours: Sequence[str], count: int, total: int, most: float) -> dg.AssetCheckResult:
     share = count / total if total else 0.0
     return dg.AssetCheckResult(
         check_name=spec.name,
         passed=share <= most,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"share": round(share, 4), "of": total, "allowed": most},
+        description=f"{count} of {total} in {hours_judged(hours)}",
+        metadata={"hours": hours_judged(hours), "share": round(share, 4), "of": total, "allowed": most},
     )

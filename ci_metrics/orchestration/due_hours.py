@@ -6,26 +6,34 @@ own.
 A run created at 10:59 ends at 13:00; a failed job is re-run two weeks later; the daemon was down
 over the weekend. So three reasons bring an hour back: it is *missing* (never worked on), it is
 *unfinished* (runs in progress, something that could not be fetched, a verdict still open, a chain
-that was broken off), or it is *swept* (finished, but young enough that GitHub still allows a
-re-run). All but the first are looked at by repository: GitHub is asked for those alone that are
-due.
+that was broken off), or it has *changed* (GitHub was seen to list other runs or attempts since:
+`sweeps.py` looks a day at a time while GitHub still allows a re-run). All but the first are looked
+at by repository: GitHub is asked for those alone that are due.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from ci_metrics.orchestration.hours import HourState, RepoRecord
-from ci_metrics.orchestration.partitions import HOUR, chunks_of, hour_key, hour_start, hours_between, last_closed_hour
+from ci_metrics.orchestration.partitions import (
+    HOUR,
+    chunks_of,
+    day_start,
+    hour_key,
+    hour_start,
+    hours_between,
+    last_closed_hour,
+)
 
 #: GitHub allows a re-run up to this long after a run. Source: GitHub's documentation, "Re-running
 #: workflows and jobs".
 RERUN_LIMIT = timedelta(days=30)
 
-#: Finished hours younger than this are swept more often: most re-runs come soon.
+#: Days with hours younger than this are swept more often: most re-runs come soon.
 YOUNG = timedelta(hours=24)
 SWEEP_YOUNG_EVERY = timedelta(hours=3)
 SWEEP_OLD_EVERY = timedelta(hours=24)
@@ -41,6 +49,14 @@ UNFINISHED_EVERY = (
 #: is gone costs little.
 SELDOM = timedelta(hours=24)
 
+DAY = timedelta(days=1)
+
+#: Hours are looked at for so long: a day more, in which the last sweep falls.
+LOOKED_AT = RERUN_LIMIT + DAY
+
+#: By repository, when its part of an hour was seen to have changed.
+Marked = Mapping[str, datetime]
+
 #: The tag of a run that says why it was asked for: one of `Reason` from the sensors, which leave to
 #: `due_repositories` whom to ask.
 REASON_TAG = "ci_metrics/reason"
@@ -48,8 +64,8 @@ REASON_TAG = "ci_metrics/reason"
 #: So many closed hours without one that was indexed are worth telling.
 SILENT_HOURS = 6
 
-Reason = Literal["missing", "unfinished", "sweep"]
-REASONS: tuple[Reason, ...] = ("missing", "unfinished", "sweep")
+Reason = Literal["missing", "unfinished", "changed"]
+REASONS: tuple[Reason, ...] = ("missing", "unfinished", "changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +77,22 @@ class HourRange:
     reason: Reason
 
 
-def due_repositories(now: datetime, hour: str, state: HourState, repos: Sequence[str]) -> list[str]:
+def due_repositories(
+    now: datetime, hour: str, state: HourState, repos: Sequence[str], marked: Marked | None = None
+) -> list[str]:
     """Those of `repos` that GitHub is to be asked for again in this hour."""
-    reasons = _reasons(now, now - hour_start(hour), state, repos)
+    reasons = _reasons(now, now - hour_start(hour), state, repos, marked or {})
     return [repo for repo in repos if reasons[repo] is not None]
 
 
-def repositories_to_ask(now: datetime, hour: str, state: HourState, repos: Sequence[str], reason: str) -> list[str]:
+def repositories_to_ask(
+    now: datetime, hour: str, state: HourState, repos: Sequence[str], reason: str, marked: Marked | None = None
+) -> list[str]:
     """Of which repositories a run asks GitHub; `reason` is its tag's.
 
     A person's run, and a schedule's, ask for all of them.
     """
-    return due_repositories(now, hour, state, repos) if reason in REASONS else list(repos)
+    return due_repositories(now, hour, state, repos, marked) if reason in REASONS else list(repos)
 
 
 def asked_repositories(state: HourState, repos: Sequence[str], reason: str) -> set[str]:
@@ -84,12 +104,19 @@ def asked_repositories(state: HourState, repos: Sequence[str], reason: str) -> s
 
 
 def plan(
-    now: datetime, states: Mapping[str, HourState], repos: Sequence[str], start: datetime, *, most_ranges: int = 3
+    now: datetime,
+    states: Mapping[str, HourState],
+    repos: Sequence[str],
+    start: datetime,
+    *,
+    marked: Mapping[str, Marked] | None = None,
+    most_ranges: int = 3,
 ) -> list[HourRange]:
-    """The hours to redo now, as at most `most_ranges` ranges of a day: missing, unfinished, swept.
+    """The hours to redo now, as at most `most_ranges` ranges of a day: missing, unfinished,
+    changed.
 
     `states` are those of hours that were worked on; `start` is the first hour of the partition set.
-    Before the oldest hour of the last 30 days that was worked on nothing is missing: history is a
+    Before the oldest hour of the last 31 days that was worked on nothing is missing: history is a
     person's decision (a backfill).
     """
     known = {key: state for key, state in states.items() if key >= oldest_swept(now, start)}
@@ -97,7 +124,7 @@ def plan(
         return []
     due: dict[Reason, list[str]] = {reason: [] for reason in REASONS}
     for key in hours_between(min(known), last_closed_hour(now)):
-        reason = _reason(now, key, known[key], repos) if key in known else "missing"
+        reason = _reason(now, key, known[key], repos, (marked or {}).get(key, {})) if key in known else "missing"
         if reason is not None:
             due[reason].append(key)
     found = (
@@ -110,7 +137,7 @@ def plan(
 
 def oldest_swept(now: datetime, start: datetime) -> str:
     """The oldest hour that `plan` looks at."""
-    return hour_key(max(start, now - RERUN_LIMIT))
+    return hour_key(max(start, now - LOOKED_AT))
 
 
 def old_and_open(now: datetime, states: Mapping[str, HourState]) -> list[str]:
@@ -119,7 +146,7 @@ def old_and_open(now: datetime, states: Mapping[str, HourState]) -> list[str]:
     `states`: of the hours that may be such. The money is for a clock hour, so they are due once an
     hour.
     """
-    oldest = hour_key(now - RERUN_LIMIT)
+    oldest = hour_key(now - LOOKED_AT)
     return [
         key
         for key, state in states.items()
@@ -133,18 +160,43 @@ def silent_hours(now: datetime, indexed: Iterable[str], hours: int) -> bool:
     return not recent & set(indexed)
 
 
-def _reason(now: datetime, hour: str, state: HourState, repos: Sequence[str]) -> Reason | None:
+def due_sweeps(
+    now: datetime, hours: Iterable[str], swept: Mapping[str, datetime], left: Mapping[str, Sequence[str]]
+) -> dict[str, Sequence[str] | None]:
+    """The days (UTC, like 2026-03-02) of the `hours` in which GitHub is to be asked for re-runs,
+    oldest look first, each with the repositories to ask for; None: all.
+
+    `swept`: when each day was looked at last; `left`: those that could not be asked then.
+    """
+    found: dict[str, Sequence[str] | None] = {}
+    for day in sorted(
+        {hour[:10] for hour in hours}, key=lambda day: (swept.get(day, datetime.min.replace(tzinfo=UTC)), day)
+    ):
+        begun = day_start(day)
+        if now - begun > LOOKED_AT + DAY:
+            continue
+        every = SWEEP_YOUNG_EVERY if now - (begun + DAY) < YOUNG else SWEEP_OLD_EVERY
+        if day not in swept or now - swept[day] >= every:
+            found[day] = None
+        elif left.get(day):
+            found[day] = left[day]
+    return found
+
+
+def _reason(now: datetime, hour: str, state: HourState, repos: Sequence[str], marked: Marked) -> Reason | None:
     """Why an hour that was worked on is due; None when it is not."""
     age = now - hour_start(hour)
-    reasons = set(_reasons(now, age, state, repos).values())
+    reasons = set(_reasons(now, age, state, repos, marked).values())
     waited = now - state.last_seen if state.last_seen else RERUN_LIMIT
     tries = max((record.failed.tries for record in state.assets.values() if record.failed), default=0)
     if "unfinished" in reasons or (state.broken_off and waited >= _wait(age, tries)):
         return "unfinished"
-    return "sweep" if "sweep" in reasons else None
+    return "changed" if "changed" in reasons else None
 
 
-def _reasons(now: datetime, age: timedelta, state: HourState, repos: Sequence[str]) -> Mapping[str, Reason | None]:
+def _reasons(
+    now: datetime, age: timedelta, state: HourState, repos: Sequence[str], marked: Marked
+) -> Mapping[str, Reason | None]:
     """Why each repository's part of an hour is due; None where it is not."""
     runs = state.of("workflow_runs")
     if runs is None or runs.failed:
@@ -153,7 +205,7 @@ def _reasons(now: datetime, age: timedelta, state: HourState, repos: Sequence[st
         return dict.fromkeys(repos, whole)
     # A repository that was added since is due; the others by their parts, which are one object
     # where they are alike.
-    reasons: dict[str, Reason | None] = dict.fromkeys(repos, "sweep")
+    reasons: dict[str, Reason | None] = dict.fromkeys(repos, "changed")
     alike = {id(part): _reason_of(now, age, part.seen, [part]) for part in runs.repos.values()}
     reasons.update({repo: alike[id(part)] for repo, part in runs.repos.items() if repo in reasons})
     unfinished = {repo for record in state.assets.values() for repo in record.repos if record is not runs}
@@ -163,6 +215,9 @@ def _reasons(now: datetime, age: timedelta, state: HourState, repos: Sequence[st
         if repo in runs.repos:
             parts = [*state.of_repository(repo), *state.of_repository("")]
             reasons[repo] = _reason_of(now, age, runs.repos[repo].seen, parts)
+    for repo, at in marked.items():
+        if repo in reasons and repo in runs.repos and at > runs.repos[repo].seen and reasons[repo] is None:
+            reasons[repo] = "changed"
     return reasons
 
 
@@ -171,7 +226,7 @@ def _reason_of(now: datetime, age: timedelta, seen: datetime, parts: Iterable[Re
     unfinished = [part for part in parts if not part.is_finished]
     if unfinished:
         return "unfinished" if now - seen >= _wait(age, max(part.tries for part in unfinished)) else None
-    return "sweep" if now - seen >= (SWEEP_YOUNG_EVERY if age < YOUNG else SWEEP_OLD_EVERY) else None
+    return None
 
 
 def _wait(age: timedelta, tries: int) -> timedelta:

@@ -18,6 +18,7 @@ import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
 from ci_metrics.errors import CiMetricsError, PermanentError
+from ci_metrics.orchestration.event_batches import write_in_batches
 from ci_metrics.private_files import make_folder
 from ci_metrics.settings import Settings
 
@@ -59,6 +60,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     os.environ.setdefault(_ONE_EVENT_AN_ASSET, "true")
     try:
         with dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance:
+            write_in_batches(instance)
             _bury_the_dead(instance)
             yield instance
     except CiMetricsError:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import BinaryIO, cast
 
-from ci_metrics.errors import ContractError, NotFoundError, SettingsError
+from ci_metrics.errors import ContractError, IncompleteError, NotFoundError, SettingsError
 from ci_metrics.history.job_reference import JobReference
 from ci_metrics.index.base import Document
 from ci_metrics.index.documents import Provenance, job_document
@@ -34,6 +34,9 @@ from ci_metrics.verdicts.reuse import StoredVerdict, VerdictStore
 
 #: Lines shown before and after a quoted one.
 AROUND = 4
+
+#: Lines before and after those asked for that are masked with them: a private key has some fifty.
+MASKED_AROUND = 300
 
 
 class ReadOnlyVerdicts:
@@ -153,11 +156,32 @@ def fetch_job(ci: Parts, reference: JobReference, *, why: bool = False) -> tuple
     repo = _repo(ci, reference)
     job = ci.github.client.job(repo, int(reference.job_id))
     run = ci.github.client.attempt(repo, job.run_id, job.run_attempt)
-    annotations = ci.github.client.annotations(repo, run, [job] if job.finished else [])
+    document, details = judge_fetched(ci, run, job, why=why)
+    return run, document, details
+
+
+def fetch_run(ci: Parts, repo: str, run_id: int, attempt: int | None = None) -> tuple[Run, list[Job]]:
+    """One attempt of a run (None: the latest) from GitHub, and the jobs that it ran itself. Raises
+    NotFoundError, and what the GitHub client raises otherwise.
+    """
+    client = ci.github.client
+    run = client.run(repo, run_id) if attempt is None else client.attempt(repo, run_id, attempt)
+    return run, client.jobs(run)
+
+
+def judge_fetched(ci: Parts, run: Run, job: Job, *, why: bool = False) -> tuple[Document, Details]:
+    """The document of a job that was just fetched, its annotations and its log fetched and judged;
+    nothing is stored.
+    """
+    repo = job.repo
+    try:
+        annotations = ci.github.client.annotations(repo, run, [job] if job.finished else [])
+    except IncompleteError as error:  # those that came are enough for a look
+        annotations = error.found
     job = replace(job, annotations=tuple(annotations.get(job.job_id, ())))
     provenance = Provenance(partition=hour_key(run.created_at), dagster_run_id="")
     if not job.failed:
-        return run, job_document(run, job, None, provenance), Details()
+        return job_document(run, job, None, provenance), Details()
     with tempfile.TemporaryFile() as file:
         kept: BinaryIO = cast(BinaryIO, file)
         log = ci.github.client.download_log(job, lambda part: _write(kept, part), ci.settings.max_log_bytes)
@@ -168,19 +192,19 @@ def fetch_job(ci: Parts, reference: JobReference, *, why: bool = False) -> tuple
             return extract_job(job, log, source, background=None, budget=budget, catalogue=ci.judge.catalogue)
 
         row = _judge(ci, run, job, log, read)
-        document = job_document(run, job, outcome_of(row, ci.judge.taxonomy.parents), provenance)
+        document = job_document(run, job, outcome_of(row, ci.judge.categories.parents), provenance)
         details = Details(
             verdict=row.judged[0].verdict if row.judged else None,
             extractor=ci.judge.extractor_version,
             log_state=log.state,
         )
         if log.state != "stored":
-            return run, document, replace(details, why_no_context=_no_log(log))
+            return document, replace(details, why_no_context=_no_log(log))
         kept.seek(0)
         context = lines_around(kept, _quoted(document, details.verdict))
         kept.seek(0)
         account = _account(ci, job, kept) if why else None
-    return run, document, replace(details, context=context, account=account)
+    return document, replace(details, context=context, account=account)
 
 
 def lines_around(log: BinaryIO, numbers: Collection[int]) -> tuple[LogLine, ...]:
@@ -188,6 +212,42 @@ def lines_around(log: BinaryIO, numbers: Collection[int]) -> tuple[LogLine, ...]
     if not numbers:
         return ()
     wanted = {near for number in numbers for near in range(number - AROUND, number + AROUND + 1)}
+    return _masked(log, wanted)
+
+
+def log_window(log: BinaryIO, first: int, last: int) -> tuple[LogLine, ...]:
+    """The lines `first` to `last` of a raw log, cleaned and redacted; what a secret among them
+    begins or ends with may lie outside.
+    """
+    wanted = range(max(1, first - MASKED_AROUND), last + MASKED_AROUND + 1)
+    return tuple(line for line in _masked(log, wanted) if first <= line.number <= last)
+
+
+def stored_window(store: HourStore, document: Document, first: int, last: int) -> tuple[LogLine, ...]:
+    """The same of a stored job's log. Raises NotFoundError when its files are not here."""
+    hour = str(document.body.get("s_partition") or "")
+    key = (int(document.body["s_job_id"]), int(document.body["l_run_attempt"]))
+    found = next((r for r in store.read_or_none("extracted_errors", hour, JobExtraction) if r.key == key), None)
+    if found is None or found.log.state != "stored":
+        why = f"the files of hour {hour} are not here ({store.root})" if found is None else _no_log(found.log)
+        raise NotFoundError(f"{document.id} has no log to show: {why}")
+    with store.open_log(hour, found.log.path) as source:
+        return log_window(cast(BinaryIO, source), first, last)
+
+
+def fetched_window(ci: Parts, reference: JobReference, first: int, last: int) -> tuple[LogLine, ...]:
+    """The same of a job's log at GitHub. Raises as `fetch_job`."""
+    job = ci.github.client.job(_repo(ci, reference), int(reference.job_id))
+    with tempfile.TemporaryFile() as file:
+        kept: BinaryIO = cast(BinaryIO, file)
+        log = ci.github.client.download_log(job, lambda part: _write(kept, part), ci.settings.max_log_bytes)
+        if log.state != "stored":
+            raise NotFoundError(f"job {job.job_id} has no log to show: {_no_log(log)}")
+        kept.seek(0)
+        return log_window(kept, first, last)
+
+
+def _masked(log: BinaryIO, wanted: Collection[int]) -> tuple[LogLine, ...]:
     last = max(wanted)
     found: list[tuple[int, str]] = []
     for number, raw in enumerate(_raw_lines(log), start=1):
@@ -195,6 +255,8 @@ def lines_around(log: BinaryIO, numbers: Collection[int]) -> tuple[LogLine, ...]
             found.append((number, text_of(raw)))
         if number >= last:
             break
+    if not found:
+        return ()
     # Together, because a secret may span lines; a line break within a line would shift the numbers.
     masked, _ = redact("\n".join(text.replace("\n", " ") for _, text in found))
     return tuple(LogLine(number, text) for (number, _), text in zip(found, masked.split("\n"), strict=True))
@@ -213,12 +275,13 @@ def _judge(ci: Parts, run: Run, job: Job, log: JobLog, read: Callable[[int], Ext
     """As the chain judges a job, but for a verdict store that keeps nothing;
     classification need not be on.
     """
+    part = ci.judge.of(job.repo)
     judge = Judge(
         settings=ci.settings.model_copy(update={"enable_error_classification": True}),
-        taxonomy=ci.judge.taxonomy,
-        rules=ci.judge.classifier,
-        store=ReadOnlyVerdicts(ci.judge.verdicts),
-        model=ci.judge.model,
+        taxonomy=part.taxonomy,
+        rules=part.classifier,
+        store=ReadOnlyVerdicts(part.verdicts),
+        model=part.model,
         redact=redact,
     )
     row = JobExtraction(
@@ -236,8 +299,8 @@ def _judge(ci: Parts, run: Run, job: Job, log: JobLog, read: Callable[[int], Ext
 
 def _repo(ci: Parts, reference: JobReference) -> str:
     if reference.repo is None:
-        if len(ci.settings.repo) == 1:
-            return ci.settings.repo[0]
+        if len(ci.hours.repos) == 1:
+            return ci.hours.repos[0]
         raise SettingsError(
             "JOB",
             f"{reference.job_id} is not in {ci.index.documents.location}, and a bare id does not say of which repository it is",

@@ -120,7 +120,7 @@ def _derive_from_files(parts: Parts, hour: str) -> None:
     run_id = next((str(document.body.get("s_dagster_run_id") or "") for document in found), "")
     write = partial(indexed_documents.index_hour, hours, index, judge, run_id=run_id)
     do(indexed_documents.MADE_OF, write, partial(write, trusting=False))
-    follow = partial(failure_history.follow_hour, hours, index.documents, judge.taxonomy)
+    follow = partial(failure_history.follow_hour, hours, index.documents, judge.categories)
     do(["indexed_documents"], follow)
 
 
@@ -128,7 +128,7 @@ def _derive_from_documents(parts: Parts, hour: str, documents: Sequence[Document
     """The same from the documents themselves; how many jobs' documents cannot tell any
     more what the machine said.
     """
-    taxonomy, index = parts.judge.taxonomy, parts.index.documents
+    taxonomy, index = parts.judge.categories, parts.index.documents
     given_back, lost = unlabelled(documents, taxonomy.parents)
     machine = merged_body(documents, given_back)
     derived = merged_body(machine, labelled(machine, labels, taxonomy.parents))

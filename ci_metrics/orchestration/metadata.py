@@ -7,12 +7,13 @@ anything that is not handed in.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
 from ci_metrics.orchestration.arrow_tables import schema_of
-from ci_metrics.report.markdown import inert_cell
+from ci_metrics.report.markdown import inert_cell, link
 
 _BAR = "█"
 _BAR_WIDTH = 24
@@ -39,15 +40,34 @@ def plot(counts: Mapping[Any, int]) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md("\n".join(["| | | |", "|---|---|---:|", *rows]))
 
 
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A cell of a table that leads somewhere: its words, and an address that is ours or checked."""
+
+    words: str
+    url: str
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, Linked):
+        return link(inert_cell(value.words, _MOST), value.url)
+    return "" if value is None else inert_cell(str(value), _MOST)
+
+
+def hours_judged(hours: Sequence[str]) -> str:
+    """Which hours a check looked at: `2026-03-02T05`, or the first and the last of several."""
+    if not hours:
+        return "none"
+    return hours[0] if len(hours) == 1 else f"{hours[0]} to {hours[-1]} ({len(hours)} hours)"
+
+
 def markdown_table(
     rows: Sequence[Mapping[str, Any]], columns: Sequence[str], most: int = 20
 ) -> dg.MarkdownMetadataValue:
     """The first rows as a markdown table; says how many more there are."""
     if not rows:
         return dg.MetadataValue.md("_no rows_")
-    cells = [
-        ["" if row.get(name) is None else inert_cell(str(row[name]), _MOST) for name in columns] for row in rows[:most]
-    ]
+    cells = [[_cell(row.get(name)) for name in columns] for row in rows[:most]]
     lines = [" | ".join(columns), " | ".join("---" for _ in columns), *(" | ".join(row) for row in cells)]
     more = [f"\n_and {len(rows) - most} more_"] if len(rows) > most else []
     return dg.MetadataValue.md("\n".join([*(f"| {line} |" for line in lines), *more]))

@@ -57,8 +57,10 @@ def total_usage(rows: Iterable[JobVerdicts]) -> Usage:
 
 def usage_metadata(now: Usage, hour: Usage) -> Mapping[str, dg.MetadataValue]:
     """Tokens and dollars: `now`, paid by this run; `hour`, paid for all verdicts of the hour
-    so far, batches included.
+    so far, batches included. Nothing where no model was ever asked.
     """
+    if hour == Usage() == now:
+        return {}
     return {
         name: value
         for prefix, usage in (("", now), ("hour_", hour))

@@ -8,10 +8,12 @@ Keys look like `2026-03-02T05`: they sort, and are safe as file names everywhere
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-
-import dagster as dg
+from typing import TYPE_CHECKING
 
 from ci_metrics.errors import ContractError
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 KEY_FORMAT = "%Y-%m-%dT%H"
 HOUR = timedelta(hours=1)
@@ -21,13 +23,24 @@ HOUR = timedelta(hours=1)
 HOURS_PER_RUN = 24
 
 
-def hourly_partitions(start: datetime) -> dg.HourlyPartitionsDefinition:
-    """The partition set from `start` (a full UTC hour) to the last closed hour."""
-    return dg.HourlyPartitionsDefinition(start_date=start.strftime(KEY_FORMAT), timezone="UTC", fmt=KEY_FORMAT)
+def hourly_partitions(start: datetime, end: datetime | None = None) -> dg.HourlyPartitionsDefinition:
+    """The partition set from `start` (a full UTC hour) to the last closed hour, or to `end`, where
+    nothing happens any more.
+    """
+    import dagster as dg  # takes a second, which commands that only name hours can do without
+
+    return dg.HourlyPartitionsDefinition(
+        start_date=start.strftime(KEY_FORMAT),
+        end_date=end.strftime(KEY_FORMAT) if end else None,
+        timezone="UTC",
+        fmt=KEY_FORMAT,
+    )
 
 
 def backfill_policy() -> dg.BackfillPolicy:
     """The one policy of all assets: unequal ones would be chunked unequally."""
+    import dagster as dg
+
     return dg.BackfillPolicy.multi_run(max_partitions_per_run=HOURS_PER_RUN)
 
 
@@ -42,6 +55,11 @@ def hour_start(key: str) -> datetime:
         return datetime.strptime(key, KEY_FORMAT).replace(tzinfo=UTC)
     except ValueError as error:
         raise ContractError(f"“{key}” is not an hour. Write it like 2026-03-02T05 (UTC)") from error
+
+
+def day_start(day: str) -> datetime:
+    """The first moment of a UTC day like 2026-03-02."""
+    return datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
 
 
 def last_closed_hour(now: datetime) -> str:

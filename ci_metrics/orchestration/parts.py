@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from upath import UPath
 
@@ -18,8 +21,6 @@ from ci_metrics.catalogue import Catalogue, catalogue_in_force
 from ci_metrics.classifier import Classifier, decision_version
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
-from ci_metrics.github import GitHub, open_github
-from ci_metrics.github.conditional import ConditionalCache, SQLiteConditionalCache
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
 from ci_metrics.llm.batch_ledger import BatchLedger
@@ -28,18 +29,24 @@ from ci_metrics.llm.clients import build_client
 from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
 from ci_metrics.orchestration.atomic_files import is_local
 from ci_metrics.orchestration.batch_files import FileBatchLedger
-from ci_metrics.orchestration.conditional_objects import ObjectConditionalCache
+from ci_metrics.orchestration.failing_repositories import FailingRepositories
 from ci_metrics.orchestration.labels import LabelStore
 from ci_metrics.orchestration.learned_weights import LearnedWeights
+from ci_metrics.orchestration.marked_hours import MarkedHours
 from ci_metrics.orchestration.partitions import hour_start
+from ci_metrics.orchestration.repository_list import RepositoryList
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.private_files import make_folder
+from ci_metrics.repositories import chosen, owners_to_list
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.budget import utc_now
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.versions import StageVersions, stage_versions
+
+if TYPE_CHECKING:
+    from ci_metrics.github import GitHub
 
 #: Requests to GitHub under way at once; the client's limiter bounds their rate.
 FETCH_THREADS = 8
@@ -73,6 +80,28 @@ class HoursPart:
         """The files of hours."""
         return HourStore(self.settings.hours_address)
 
+    @property
+    def marked(self) -> MarkedHours:
+        """What was seen to have changed since it was fetched."""
+        return MarkedHours(self.store.root)
+
+    @property
+    def failing(self) -> FailingRepositories:
+        """The repositories that could not be had."""
+        return FailingRepositories(self.store.root)
+
+    @property
+    def awaited_repos(self) -> list[str]:
+        """The repositories that hours wait for: all but those set aside, unless all are."""
+        failing, repos = self.failing.read(), self.repos
+        return [repo for repo in repos if repo not in failing or not failing[repo].is_set_aside] or list(repos)
+
+    @property
+    def repos(self) -> tuple[str, ...]:
+        """The repositories that the settings mean; of patterns, those that were found last."""
+        patterns = self.settings.repositories
+        return chosen(patterns, RepositoryList(self.store.root).known() if owners_to_list(patterns) else ())
+
 
 def batches_folder(settings: Settings) -> UPath:
     """Where message batches are noted: where every process sees it that sees the hours."""
@@ -105,6 +134,11 @@ class GitHubPart(_Opening):
 
         Raises SettingsError when there are no credentials.
         """
+        # The client takes a third of a second to load, and a look at what is stored needs none.
+        from ci_metrics.github import open_github
+        from ci_metrics.github.conditional import ConditionalCache, SQLiteConditionalCache
+        from ci_metrics.orchestration.conditional_objects import ObjectConditionalCache
+
         make_folder(self.settings.data_dir)
         root = UPath(self.settings.hours_address)
         cache: ConditionalCache
@@ -132,10 +166,41 @@ class JudgePart(_Opening):
     embedded classifier, the model.
     """
 
-    def __init__(self, settings: Settings, hours: HoursPart, index: IndexPart) -> None:
-        """Nothing is opened yet. `hours` hold the weights learned there, `index` the verdicts."""
+    def __init__(self, settings: Settings, hours: HoursPart, index: IndexPart, base: JudgePart | None = None) -> None:
+        """Nothing is opened yet. `hours` hold the weights learned there, `index` the verdicts.
+
+        `base`: whose model is asked, where this one is of repositories with categories of their
+        own.
+        """
         super().__init__(settings)
-        self._hours, self._index = hours, index
+        self._hours, self._index, self._base = hours, index, base
+
+    @cached_property
+    def _others(self) -> dict[Path, JudgePart]:
+        """By TAXONOMY_FILE, the judges of repositories that have one of their own (REPO_FILE)."""
+        files = self.settings.repo_rules.taxonomy_files() if self._base is None else ()
+        given = {file: self.settings.model_copy(update={"taxonomy_file": file}) for file in files}
+        return {file: JudgePart(settings, self._hours, self._index, self) for file, settings in given.items()}
+
+    def of(self, repo: str) -> JudgePart:
+        """The judge of a repository: this one, but where it has categories of its own."""
+        file = self.settings.repo_rules.of(repo).taxonomy_file if self._others else None
+        return self._others[file] if file is not None else self
+
+    @cached_property
+    def categories(self) -> Taxonomy:
+        """All that documents may name: those in force, and those of single repositories."""
+        own = [category for each in self._others.values() for category in each.taxonomy.categories]
+        named = {category.name: category for category in (*reversed(own), *self.taxonomy.categories)}
+        return replace(self.taxonomy, categories=tuple(named.values())) if own else self.taxonomy
+
+    @property
+    def hour_version(self) -> str:
+        """Changes whenever an hour's verdicts could be other ones, of whatever repository."""
+        versions = [self.classifier_version, *(each.classifier_version for each in self._others.values())]
+        if len(versions) == 1:
+            return versions[0]
+        return "c" + blake2b(" ".join(versions).encode(), digest_size=6).hexdigest()
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -168,6 +233,8 @@ class JudgePart(_Opening):
     @cached_property
     def model(self) -> ModelClient | None:
         """The model that the settings name; None when none is asked."""
+        if self._base is not None:
+            return self._base.model
         client = build_client(self.settings)
         if client is not None:
             self._opened.callback(client.close)

@@ -58,7 +58,7 @@ def reindex_hours(parts: Parts, *, on_hour: Callable[[str, int, int], None]) -> 
     index.refresh()
     for hour in stored:  # last, when all documents are there: whether a failure is new is said by the hours before it
         if hour not in done.failed:
-            follow = partial(failure_history.follow_hour, parts.hours, index, parts.judge.taxonomy)
+            follow = partial(failure_history.follow_hour, parts.hours, index, parts.judge.categories)
             until_not_overtaken(parts.hours, hour, follow, ["indexed_documents"], follow)
     return done
 

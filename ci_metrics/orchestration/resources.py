@@ -29,6 +29,7 @@ class HoursResource(dg.ConfigurableResource[HoursPart]):
     """Where hours are kept, and of which repositories."""
 
     REPO: Given = None
+    REPO_FILE: Given = None
     CI_METRICS_HOME: Given = None
     CI_METRICS_SAMPLE: Given = None
     HOURS_URL: Given = None
@@ -38,6 +39,7 @@ class HoursResource(dg.ConfigurableResource[HoursPart]):
     KEEP_LOGS_DAYS: Given = None
     KEEP_HOURS_DAYS: Given = None
     KEEP_RUNS_DAYS: Given = None
+    OTEL_EXPORTER_OTLP_ENDPOINT: Given = None
 
     def create_resource(self, context: dg.InitResourceContext) -> HoursPart:  # noqa: ARG002 - Dagster's signature
         """Read the settings."""

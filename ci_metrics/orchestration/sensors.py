@@ -19,6 +19,9 @@ from ci_metrics.orchestration.message_batches import answered_and_waiting, colle
 from ci_metrics.orchestration.partitions import chunks_of
 from ci_metrics.orchestration.parts import GitHubPart, HoursPart, JudgePart
 from ci_metrics.orchestration.pr_comments import comment_pull_requests, news, token_of
+from ci_metrics.orchestration.sweeps import days_due, sweep_repositories
+from ci_metrics.orchestration.trace_spans import due as due_spans
+from ci_metrics.orchestration.trace_spans import send_trace_spans
 
 #: Dagster's own tags for a run over a range of partitions.
 RANGE_START = "dagster/asset_partition_range_start"
@@ -43,15 +46,15 @@ _BUSY = [
 def build_sensors(
     ingest: UnresolvedAssetJobDefinition, reclassify: UnresolvedAssetJobDefinition
 ) -> list[dg.SensorDefinition]:
-    """Those for hours (`late_data`, `late_verdicts`), then `message_batches`,
-    `alerts` and `pr_comments`.
+    """Those for hours (`late_data`, `reruns`, `late_verdicts`), then `message_batches`,
+    `alerts`, `pr_comments` and `trace_spans`.
     """
 
     @_sensor(
         job=ingest,
         description=(
             "Redoes hours that are missing (downtime), unfinished (runs in progress, something not fetched, verdicts open) "
-            "or young enough for a re-run. At most three ranges of a day per tick; what has not changed costs no quota."
+            "or changed since (`reruns` looks). At most three ranges of a day per tick; what has not changed costs no quota."
         ),
     )
     def late_data(
@@ -63,10 +66,25 @@ def build_sensors(
             return dg.SkipReason(f"{busy} of the sensors' runs are still waiting or working.")
         now = hours.now()
         states = hours.store.states(oldest_swept(now, hours.settings.partitions_start))
-        ranges = plan(now, states, hours.settings.repo, hours.settings.partitions_start)
+        ranges = plan(now, states, hours.awaited_repos, hours.settings.partitions_start, marked=hours.marked.read())
         if not ranges:
-            return dg.SkipReason("Every hour is there, finished and recently swept.")
+            return dg.SkipReason("Every hour is there and finished, and nothing has changed.")
         return dg.SensorResult(run_requests=[request_for(each, now) for each in ranges])
+
+    @_sensor(
+        job_name=sweep_repositories.name,
+        description=(
+            "Has GitHub asked, a day of a repository at a time, whether anything was run again in the last 30 days: every "
+            "three hours for the newest days, once a day for the others. What has changed is then due."
+        ),
+    )
+    def reruns(hours: dg.ResourceParam[HoursPart]) -> dg.RunRequest | dg.SkipReason:
+        if hours.settings.is_sample:
+            return dg.SkipReason("No REPO is set: the sample GitHub is looked at as a whole.")
+        days = days_due(hours, hours.now())
+        if not days:
+            return dg.SkipReason("Every day was looked at lately.")
+        return dg.RunRequest(run_key=_run_key(days, hours.now()))
 
     @_sensor(
         job=reclassify,
@@ -134,7 +152,22 @@ def build_sensors(
             return dg.SkipReason("No hour was indexed since its pull requests were told.")
         return dg.RunRequest(run_key=_run_key((f"{hour}@{indexed[hour]}" for hour in changed), hours.now()))
 
-    return [late_data, late_verdicts, message_batches, alerts, pr_comments]
+    @_sensor(
+        job_name=send_trace_spans.name,
+        description=(
+            "With OTEL_EXPORTER_OTLP_ENDPOINT: has runs, jobs and steps that were indexed since sent to a collector as spans, "
+            "each once. What it does not take is tried again."
+        ),
+    )
+    def trace_spans(hours: dg.ResourceParam[HoursPart]) -> dg.RunRequest | dg.SkipReason:
+        if hours.settings.otel_exporter_otlp_endpoint is None:
+            return dg.SkipReason("OTEL_EXPORTER_OTLP_ENDPOINT is not set: no collector is told.")
+        due = due_spans(hours)
+        if not due:
+            return dg.SkipReason("No hour was indexed since its spans were sent.")
+        return dg.RunRequest(run_key=_run_key((f"{hour}@{at}" for hour, at in due.items()), hours.now()))
+
+    return [late_data, reruns, late_verdicts, message_batches, alerts, pr_comments, trace_spans]
 
 
 def request_for(hours: HourRange, tick: datetime) -> dg.RunRequest:

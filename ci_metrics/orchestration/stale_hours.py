@@ -6,9 +6,12 @@ printing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ci_metrics.index.base import DocumentIndex, Kind
+from ci_metrics.orchestration.hours import HourState
 from ci_metrics.orchestration.partitions import HOUR, hour_start
 from ci_metrics.orchestration.store import HourStore
 
@@ -17,6 +20,9 @@ OFF = "off"
 
 #: (asset, what its version is of)
 STAGES = (("extracted_errors", "extractor"), ("classifications", "classifier"))
+
+#: The kinds of documents that an hour writes.
+_WRITTEN: tuple[Kind, ...] = ("workflows", "jobs", "steps")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +35,32 @@ class StaleRange:
     hours: int
     version: str  # that they are of
     in_force: str
+
+
+def changed_hours(store: HourStore, index: DocumentIndex, in_force: Sequence[str], hours: Sequence[str]) -> list[str]:
+    """Of hours to which nothing happens any more, the stretch that would come out otherwise: not
+    finished, of another version, or not in the index as it was written. Empty: none.
+
+    `in_force`: the versions of the `STAGES`.
+    """
+    states = store.states(hours[0], hours[-1])
+    held: Counter[str] = Counter()
+    for kind in _WRITTEN:
+        held.update(index.count_by(kind, "s_partition"))
+
+    def holds(hour: str) -> bool:
+        state = states.get(hour, HourState())
+        written = state.of("indexed_documents")
+        return (
+            state.is_finished
+            and [record.version if (record := state.of(asset)) else "" for asset, _ in STAGES] == list(in_force)
+            and state.of("failure_history") is not None
+            and written is not None
+            and (written.said.get("documents"), written.said.get("index")) == (held[hour], index.location)
+        )
+
+    due = [place for place, hour in enumerate(hours) if not holds(hour)]
+    return list(hours[due[0] : due[-1] + 1]) if due else []
 
 
 def stale_ranges(store: HourStore, in_force: dict[str, str], hours: Iterable[str] | None = None) -> list[StaleRange]:

@@ -1,7 +1,7 @@
 """What a person wants to know of a range of hours, after a run.
 
 What belongs here: the hours' figures as the index has them now, beside what only the hours' files
-know. Does not: what is counted (`history/metrics.py`), printing (`commands/upload.py`).
+know. Does not: what is counted (`history/metrics.py`), printing (`commands/run_answer.py`).
 
 The figures are those of the report, `top` and `search`: read from the index after history
 has corrected its documents.
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ci_metrics.history.failures import Failure
 from ci_metrics.history.figures import collect_hours, where_hours
 from ci_metrics.history.groups import Group, groups
 from ci_metrics.index.base import Body, DocumentIndex
@@ -24,6 +25,8 @@ from ci_metrics.verdicts.judge import MODEL_FAILED, model_failed
 
 #: How many of the biggest causes are shown.
 MOST_CAUSES = 5
+#: Failures that are shown one by one; more are causes.
+MOST_LINES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,9 @@ class Summary:
     by_state: dict[str, int] = field(default_factory=dict)
     causes: tuple[BigCause, ...] = ()
     cost_usd: float = 0.0
+    few: tuple[str, ...] = ()  # the failures, a line each, where there are at most MOST_LINES
+    story: tuple[str, ...] = ()  # the answer in sentences, before the causes; empty: nothing stands out
+    quiet_repositories: dict[str, str] = field(default_factory=dict)  # without a run in these hours: when the last was
 
 
 def summarise(store: HourStore, index: DocumentIndex, hours: Sequence[str], since: datetime) -> Summary:
@@ -114,7 +120,15 @@ def summarise(store: HourStore, index: DocumentIndex, hours: Sequence[str], sinc
         by_state=figures.states,
         causes=_big_causes(index, found),
         cost_usd=figures.spend.cost,
+        few=tuple(_line(f) for f in figures.failures) if len(figures.failures) <= MOST_LINES else (),
     )
+
+
+def _line(failure: Failure) -> str:
+    """One failed job: where, what, and the line that proves it."""
+    sure = f", {failure.confidence:.0%}" if failure.type and failure.confidence is not None else ""
+    quote = " ".join((failure.quote.splitlines() or [failure.summary])[0].split())
+    return f"{failure.repo} {failure.job}: {failure.type or failure.state}{sure}  {quote}"
 
 
 def _failing_model(rows: Iterable[JobVerdicts]) -> dict[str, str]:

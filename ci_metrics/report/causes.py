@@ -1,23 +1,26 @@
 """The report's causes, and the states of failures: groups and counts with the words and colours
 that the page gives them.
 
-What belongs here: what is said of each. Does not: which failures are one group
-(`history/groups.py`), markup.
+What belongs here: what is said of each, which failures stand below it. Does not: which failures
+are one group (`history/groups.py`), what the list is narrowed by (`filters.py`), markup.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from markupsafe import Markup
 
+from ci_metrics.history.failures import Failure
 from ci_metrics.history.figures import Figures
 from ci_metrics.history.groups import Group
 from ci_metrics.history.period import NEW_FOR
 from ci_metrics.history.time_range import Window
 from ci_metrics.report.charts import spark
+from ci_metrics.report.readable import spoken
 
 #: What each state means, and its colour in the style sheet.
 _STATES = {
@@ -41,17 +44,65 @@ class StateCount:
     colour: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownCause:
-    """A group as the page shows it. `summary` and `link` are of its newest
-    failure; `spark` is safe markup.
+    """What the page shows as one cause: a group, or the failures of one state that have none.
+
+    `failures` are newest first; `summary`, `quote`, `owner` and `hint` are of the newest, ""
+    where nothing is known. `spark` is safe markup.
     """
 
     number: int
-    group: Group
+    group: Group | None
+    name: str  # of the category, or of the state
     summary: str
-    link: str
+    quote: str
+    owner: str
+    hint: str
+    lost: float  # seconds
+    failures: tuple[Failure, ...]
     spark: Markup
+
+    @property
+    def new(self) -> bool:
+        """Whether it was never seen before the last week."""
+        return self.group is not None and self.group.new
+
+    @property
+    def spiking(self) -> bool:
+        """Whether far more runs fail with it lately than usual."""
+        return self.group is not None and self.group.spiking
+
+    @property
+    def generic(self) -> bool:
+        """Whether it says nothing of a cause."""
+        return self.group is None or self.group.generic
+
+    @property
+    def first_seen(self) -> datetime:
+        """Of a group, in all history; else among the failures shown."""
+        return self.group.first_seen if self.group else self.failures[-1].when
+
+    @property
+    def repos(self) -> tuple[str, ...]:
+        """Names, most frequent first."""
+        return self.group.repos if self.group else _most(failure.repo for failure in self.failures)
+
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """Names, most frequent first."""
+        return self.group.jobs if self.group else _most(failure.job for failure in self.failures)
+
+    @property
+    def step(self) -> str:
+        """In which its newest failure stands; "" where that is not known."""
+        return self.group.step if self.group else ""
+
+    @property
+    def flaky(self) -> str:
+        """What history says of its failures at best: confirmed, suspected or ""."""
+        said = {failure.flaky for failure in self.failures}
+        return "confirmed" if "confirmed" in said else "suspected" if "suspected" in said else ""
 
 
 def count_states(figures: Figures) -> list[StateCount]:
@@ -62,19 +113,57 @@ def count_states(figures: Figures) -> list[StateCount]:
 
 
 def show_causes(found: Iterable[Group], figures: Figures) -> tuple[ShownCause, ...]:
-    """Groups with their newest failure's words; those that say nothing of a cause come last."""
-    newest = {failure.group: failure for failure in reversed(figures.failures) if failure.group}
-    ordered = sorted(found, key=lambda group: group.generic)
+    """All failures by their cause: the groups as they come, then those that say nothing of a
+    cause, then what has no group, by state. So every failure stands below exactly one.
+    """
+    members: dict[str, list[Failure]] = defaultdict(list)
+    loose: dict[str, list[Failure]] = defaultdict(list)
+    for failure in figures.failures:
+        if failure.group:
+            members[failure.group].append(failure)
+        else:
+            loose[failure.state].append(failure)
+    named = [(group, members[group.id]) for group in sorted(found, key=lambda group: group.generic)]
+    rest = sorted(loose.items(), key=lambda item: (-len(item[1]), item[0]))
+    groups = ((group, failures) for group, failures in [*named, *((None, failures) for _, failures in rest)])
     return tuple(
-        ShownCause(
-            place,
-            group,
-            newest[group.id].cause if group.id in newest else "",
-            newest[group.id].link if group.id in newest else "",
-            spark([bucket.by_group[group.id] for bucket in figures.buckets]),
-        )
-        for place, group in enumerate(ordered, 1)
+        _cause(number, group, failures, figures)
+        for number, (group, failures) in enumerate(((g, f) for g, f in groups if f), 1)
     )
+
+
+def _cause(number: int, group: Group | None, failures: Sequence[Failure], figures: Figures) -> ShownCause:
+    newest = failures[0]
+    state = f"{spoken(newest.state).capitalize()}: no cause is known. {_STATES.get(newest.state, ('', ''))[0]}"
+    name = group.error_type if group else ""
+    return ShownCause(
+        number=number,
+        group=group,
+        name=name or newest.state,
+        summary=(newest.cause or group.headline) if group else state,
+        quote=newest.quote if group else "",
+        owner=owner_of(newest),
+        hint=newest.fix if group else "",
+        lost=sum(figures.lost_by_failure[failure.id] for failure in failures),
+        failures=tuple(failures),
+        spark=spark(_over_time(failures, figures)),
+    )
+
+
+def _over_time(failures: Sequence[Failure], figures: Figures) -> list[int]:
+    counts = {bucket.start: 0 for bucket in figures.buckets}
+    for failure in failures:
+        counts[figures.window.bucket_of(failure.when)] += 1
+    return list(counts.values())
+
+
+def _most(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name, _ in Counter(values).most_common())
+
+
+def owner_of(failure: Failure) -> str:
+    """Whose a failure is; "" when that is not known."""
+    return ", ".join(getattr(failure, "owners", ()))
 
 
 def history_is_young(begins: datetime | None, window: Window) -> bool:

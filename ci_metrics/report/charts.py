@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 
 from markupsafe import Markup, escape
 
 from ci_metrics.history.figures import Bucket, Figures, Queue
-from ci_metrics.report.readable import hour, minutes, percent, spoken
+from ci_metrics.history.time_range import Window
+from ci_metrics.report.readable import day, hour, minutes, percent, spoken
 
 #: Pixels of the plotted part of a chart, and below it for the labels of the axis.
 HIGH, LOW, LABELS = 180, 130, 22
@@ -52,6 +54,15 @@ def colour_of(types: Sequence[str], name: str) -> int:
     same everywhere on the page.
     """
     return types.index(name) % (COLOURS - 1) if name in types else COLOURS - 1
+
+
+def span(window: Window, start: datetime) -> str:
+    """What shows the failures of the bucket that begins at `start`, as `filters.FILTERS` names
+    it: from and to, both included.
+    """
+    if window.step == "hour":
+        return f"from={hour(start)}&to={hour(start)}"
+    return f"from={day(start)}&to={day(start + timedelta(days=6 if window.step == 'week' else 0))}"
 
 
 def failure_rate(figures: Figures) -> Markup:
@@ -221,7 +232,7 @@ def _over_time(
     for place, bucket in enumerate(figures.buckets):
         said = _element("title", f"{figures.window.label(bucket.start)}: {says[place]}")
         column = _element("rect", x=_percent(place / columns), y=0, width=_percent(1 / columns), height=high)
-        filters = {"data_filter": f"when={hour(bucket.start)}"} if bucket.failed else {}
+        filters = {"data_filter": span(figures.window, bucket.start)} if bucket.failed else {}
         shapes.append(_element("g", said, column, class_="column", **filters))
     return _chart(name, title, high + LABELS, shapes, class_="plot")
 

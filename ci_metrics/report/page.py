@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,25 +24,30 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ci_metrics import __version__
-from ci_metrics.history.failures import Failure, web_url
-from ci_metrics.history.figures import Figures, collect, workflow_name
+from ci_metrics.history.attempts import failed_attempts
+from ci_metrics.history.failures import web_url
+from ci_metrics.history.figures import Figures, Totals, collect, totals
 from ci_metrics.history.flaky_failures import Flakiest, flakiest
 from ci_metrics.history.groups import groups
+from ci_metrics.history.lost_time import losses
 from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.time_range import Window, default_window, newest_document
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.report import charts, readable
 from ci_metrics.report.causes import ShownCause, count_states, history_is_young, show_causes
+from ci_metrics.report.filters import Values, job_name
+from ci_metrics.report.first_screen import Sentence, ToFix, story_of, what_to_fix
 from ci_metrics.report.tiles import notices, tiles
 
 #: What is shown of long lists. The rest is one `ci-metrics search` or `ci-metrics top`
 #: away, and the page says so.
-MOST_CAUSES = 10
-MOST_NEW = 25
-MOST_FLAKY = 10
+MOST_FLAKY = 25
 MOST_QUEUES = 8
-MOST_WORKFLOWS = 20
-MOST_FAILURES = 1_000
+MOST_WORKFLOWS = 100
+MOST_FAILURES = 10_000
+
+#: Causes before the click that shows more: each is a stop of the Tab key.
+FIRST_CAUSES = 15
 
 DAY = timedelta(days=1)
 
@@ -51,7 +57,9 @@ class Report:
     """Everything the page shows."""
 
     figures: Figures
-    before: Figures | None  # of the equally long stretch before; None when history does not reach back so far
+    before: Totals | None  # of the equally long stretch before; None when history does not reach back so far
+    story: tuple[Sentence, ...]  # the answer in sentences (`templates/story.html`)
+    to_fix: tuple[ToFix, ...]  # the first to fix first (`templates/fix_first.html`)
     causes: tuple[ShownCause, ...]
     flaky: Flakiest
     newest: datetime | None  # the newest job's end, in or after the stretch
@@ -66,13 +74,20 @@ def build_report(
     """Read the index. `window` None: the last four weeks that it knows of."""
     window = window or default_window(index, now, repos)
     where = window.where(repos)
-    figures = collect(index, window, repos)
+    failures = failed_attempts(index, where)
+    lost = losses(index, failures)
+    figures = collect(index, window, repos, lambda _: lost)
     begins = oldest_failure(index)
+    before = totals(index, window.before, repos) if begins and begins < window.before.start + DAY else None
+    causes = show_causes(groups(index, where, failures=failures, lost=lost), figures)
+    flaky = flakiest(index, where)
     return Report(
         figures=figures,
-        before=collect(index, window.before, repos) if begins and begins < window.before.start + DAY else None,
-        causes=show_causes(groups(index, where), figures),
-        flaky=flakiest(index, where),
+        before=before,
+        story=story_of(figures, before, causes, flaky, young=history_is_young(begins, window)),
+        to_fix=what_to_fix(causes),
+        causes=causes,
+        flaky=flaky,
         newest=newest_document(index),
         history_begins=begins,
         location=index.location,
@@ -88,6 +103,7 @@ def render_page(report: Report) -> str:
     body = script.removeprefix("<script>").removesuffix("</script>")
     queues = figures.queues[:MOST_QUEUES]
     young = history_is_young(report.history_begins, figures.window)
+    values, numbers = Values.among(report.causes, figures.failures[:MOST_FAILURES])
     page = (
         _environment(types, figures.window)
         .get_template("report.html")
@@ -105,38 +121,37 @@ def render_page(report: Report) -> str:
                 "queue": charts.queue_times(queues) if queues else None,
                 "spend": charts.model_spend(figures) if figures.spend.asked else None,
             },
-            groups=report.causes,
-            causes=report.causes[:MOST_CAUSES],
-            new_causes=sorted(
-                (c for c in report.causes if c.group.new), key=lambda c: c.group.first_seen, reverse=True
-            )[:MOST_NEW],
+            story=report.story,
+            to_fix=report.to_fix,
+            causes=report.causes,
+            first_causes=FIRST_CAUSES,
+            values=values,
+            numbers=numbers,
             history_is_young=young,
             history_begins=report.history_begins,
-            flaky=[("By error", report.flaky.tests[:MOST_FLAKY]), ("By job", report.flaky.jobs[:MOST_FLAKY])],
+            flaky=report.flaky,
+            most_flaky=MOST_FLAKY,
             queues=queues,
             workflows=figures.workflows[:MOST_WORKFLOWS],
             states=count_states(figures),
-            failures=figures.failures[:MOST_FAILURES],
             newest=report.newest,
             location=report.location,
             now=report.now,
             version=__version__,
         )
     )
-    return page.translate(_UNSEEN)
+    return _UNSEEN.sub("\N{MIDDLE DOT}", page)
 
 
 def _environment(types: Sequence[str], window: Window) -> Environment:
     environment = Environment(
         loader=PackageLoader("ci_metrics.report"),
+        extensions=["jinja2.ext.do"],
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-    def bucket_of(when: datetime) -> str:
-        return readable.hour(window.bucket_of(when))
 
     filters: dict[str, Callable[..., Any]] = {
         "minutes": readable.minutes,
@@ -147,18 +162,17 @@ def _environment(types: Sequence[str], window: Window) -> Environment:
         "spoken": readable.spoken,
         "some": readable.some,
         "cut": readable.cut,
-        "bucket_key": lambda bucket: readable.hour(bucket.start),
-        "bucket_of": bucket_of,
+        "telling": readable.telling,
+        "day": readable.day,
+        "hour": readable.hour,
+        "minute": readable.minute,
+        "span": lambda start: charts.span(window, start),
         "colour": lambda name: charts.colour_of(types, name),
-        "workflow_name": _workflow_of,
         "linked": _linked,
     }
     environment.filters.update(filters)
+    environment.globals["job_name"] = job_name
     return environment
-
-
-def _workflow_of(failure: Failure) -> str:
-    return workflow_name(failure.repo, failure.workflow)
 
 
 def _linked(text: str, url: str) -> Markup:
@@ -170,9 +184,7 @@ def _linked(text: str, url: str) -> Markup:
 
 
 #: Control characters, and marks that turn the direction of writing, by what is shown for them.
-_UNSEEN = dict.fromkeys(
-    [*range(9), *range(11, 32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)], "\N{MIDDLE DOT}"
-)
+_UNSEEN = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069]")
 
 
 @cache

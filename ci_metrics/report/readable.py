@@ -43,8 +43,24 @@ def moment(when: datetime) -> str:
 
 
 def hour(when: datetime) -> str:
-    """`2026-11-20T14`: how links within the page name a bucket."""
+    """`2026-11-20T14`: as `--from` and the page's filters read it."""
     return when.strftime("%Y-%m-%dT%H")
+
+
+def day(when: datetime) -> str:
+    """`2026-11-20`: as `--from` and the page's filters read it."""
+    return when.strftime("%Y-%m-%d")
+
+
+def minute(when: datetime) -> str:
+    """`2026-11-20T14:05`: sorts as text."""
+    return when.strftime("%Y-%m-%dT%H:%M")
+
+
+def telling(quote: str) -> str:
+    """The first line of a quote that has more letters than anything else, else its first."""
+    lines = [line.strip() for line in quote.splitlines() if line.strip()]
+    return next((line for line in lines if sum(map(str.isalpha, line)) * 2 > len(line)), lines[0] if lines else "")
 
 
 def spoken(name: str) -> str:

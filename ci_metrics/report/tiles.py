@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ci_metrics.history.figures import Figures
+from ci_metrics.history.figures import Figures, Totals
 from ci_metrics.history.flaky_failures import Flakiest
 from ci_metrics.report.causes import ShownCause
 from ci_metrics.report.readable import dollars, minutes, moment, percent, readable_number
@@ -24,18 +24,21 @@ MUCH_UNEXPLAINED = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One number at the top. `tone` is `worse`, `better` or "" and colours the change."""
+    """One number at the top, and where it leads. `tone` is `worse`, `better` or "" and colours
+    the change.
+    """
 
     name: str
     value: str
     more: str
     href: str
+    filter: str = ""  # what shows its failures, as `filters.FILTERS` names it
     change: str = ""
     tone: str = ""
 
 
 def tiles(
-    figures: Figures, before: Figures | None, causes: Sequence[ShownCause], flaky: Flakiest, *, young: bool
+    figures: Figures, before: Totals | None, causes: Sequence[ShownCause], flaky: Flakiest, *, young: bool
 ) -> list[Tile]:
     """The numbers of the morning question: what fails, what it costs, what
     is new, flaky, unexplained.
@@ -43,33 +46,38 @@ def tiles(
     `before`: the equally long stretch before; None when history does not reach back so far.
     `young`: history has no week to compare with, so nothing is called new.
     """
-    new = [cause for cause in causes if cause.group.new]
-    spiking = sum(cause.group.spiking for cause in causes)
+    new = [cause for cause in causes if cause.new]
+    spiking = sum(cause.spiking for cause in causes)
     burnt = sum(row.minutes for row in flaky.jobs) * 60
     rate_change = None if figures.rate is None or before is None or before.rate is None else figures.rate - before.rate
     lost_change = figures.lost / before.lost - 1 if before and before.lost else None
     unexplained = figures.unexplained
     news = Tile(
-        "New causes", readable_number(len(new)), f"this week{f'; {spiking} spiking' if spiking else ''}", "#new"
+        "New causes",
+        readable_number(len(new)),
+        f"this week{f'; {spiking} spiking' if spiking else ''}",
+        "#causes",
+        "new=yes",
     )
     if young:
-        news = Tile("Causes", readable_number(len(causes)), "history begins here", "#causes")
+        known = sum(cause.group is not None for cause in causes)
+        news = Tile("Causes", readable_number(known), "history begins here", "#causes")
     return [
         Tile(
             "Failure rate",
             percent(figures.rate),
             f"{readable_number(figures.failed)} of {readable_number(figures.jobs)} jobs",
-            "#failures",
-            _change(rate_change, " points"),
-            _tone(rate_change),
+            "#causes",
+            change=_change(rate_change, " points"),
+            tone=_tone(rate_change),
         ),
         Tile(
             "Lost time",
             minutes(figures.lost),
             "failed attempts and re-runs",
             "#workflows",
-            _change(lost_change, " %"),
-            _tone(lost_change),
+            change=_change(lost_change, " %"),
+            tone=_tone(lost_change),
         ),
         news,
         Tile("Flaky failures", readable_number(sum(row.failures for row in flaky.jobs)), f"{minutes(burnt)} burnt", "#flaky"),

@@ -185,6 +185,30 @@ def _actions_app(base: str) -> Json:
     }
 
 
+def check_node(moment: Moment, spec: RunSpec, item: JobSpec) -> Json:
+    """A check run with its annotations as GraphQL has it."""
+    done = moment.job_status(item) == "completed"
+    given = notes(spec, item) if done else []
+    return {
+        "id": node_id("CR", item.job_id),
+        "databaseId": item.job_id,
+        "status": moment.job_status(item).upper(),
+        "annotations": {
+            "totalCount": len(given),
+            "nodes": [
+                {
+                    "annotationLevel": note["annotation_level"].upper(),
+                    "message": note["message"],
+                    "title": note["title"],
+                    "path": note["path"],
+                    "location": {"start": {"line": note["start_line"]}},
+                }
+                for note in given[:50]
+            ],
+        },
+    }
+
+
 def notes(spec: RunSpec, item: JobSpec) -> list[Json]:
     """A job's annotations (`check-annotation`)."""
     blob = f"{HTML}/{spec.repo}/blob/{spec.head_sha}/"

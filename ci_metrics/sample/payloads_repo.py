@@ -122,7 +122,12 @@ def repository(base: str, name: str, *, fork: bool = False) -> Json:
 
 
 @lru_cache(maxsize=4096)
-def full_repository(base: str, name: str, *, fork: bool = False) -> Json:
+def installation(base: str, owner: str, number: int) -> Json:
+    """Where an App is installed (the fields of `installation` that say who and whether)."""
+    return {"id": number, "account": user(base, owner), "repository_selection": "all", "suspended_at": None}
+
+
+def full_repository(base: str, name: str, *, fork: bool = False, archived: bool = False) -> Json:
     """A repository on its own (`full-repository`, also `repository` inside pull requests)."""
     host = HTML.removeprefix("https://")
     flags = ("has_issues", "has_projects", "has_downloads", "has_wiki", "has_discussions")
@@ -135,7 +140,7 @@ def full_repository(base: str, name: str, *, fork: bool = False) -> Json:
         "network_count": 0,
         "subscribers_count": 0,
         "has_pages": False,
-        "archived": False,
+        "archived": archived,
         "disabled": False,
         "clone_url": f"{HTML}/{name}.git",
         "git_url": f"git://{host}/{name}.git",

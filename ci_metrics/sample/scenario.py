@@ -1,4 +1,4 @@
-"""The sample day: 24 fixed hours of three repositories, the same on every machine.
+"""The sample: two weeks of three repositories, the same on every machine, and their last day.
 
 What belongs here: plans -> the world's records, with ids, commits and times; what is true of each
 failed job. Does not: the plans themselves, a job's log (`scenario_jobs.py`), serving it.
@@ -9,28 +9,39 @@ Everything derives from the recordings and the plans by hashing names: no clock,
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import cache
 
 from ci_metrics.models import FAILED_CONCLUSIONS
+from ci_metrics.sample.dates import DAY_START, END, OPENS_AT, SETTLED_AT, START
 from ci_metrics.sample.scenario_files import FILES, changed_paths
 from ci_metrics.sample.scenario_jobs import JobPlan, JobScript, recorded, stable_number
 from ci_metrics.sample.scenario_plan import PEOPLE, REPOS, WORKFLOWS, RunPlan, ordinary_runs
 from ci_metrics.sample.scenario_special import special_runs
+from ci_metrics.sample.scenario_weeks import weeks_runs
 from ci_metrics.sample.truth import JobTruth
 from ci_metrics.sample.world import AttemptSpec, JobSpec, PullSpec, RunSpec, World
 
-#: The day's first moment.
-START = datetime(2026, 3, 2, tzinfo=UTC)
-#: A clock that nobody sets stands here: the last hour is closed, one run of it is still going.
-OPENS_AT = START + timedelta(days=1, minutes=20)
-#: Two weeks later: the last re-run is over and nothing changes any more.
-SETTLED_AT = START + timedelta(days=15)
+#: The number of a workflow's last run before the day.
+_RUN_NUMBER = 400
 
-#: The number of the day's first pull request.
-FIRST_PULL = 310
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ids:
+    """Where ids begin."""
+
+    run: int
+    job: int
+    suite: int
+    pull: int  # the number before the first pull request's
+    step: int  # from one pull request's number to the next
+
+
+_DAY_IDS = _Ids(run=22_600_000_000, job=65_300_000_000, suite=58_100_000_000, pull=303, step=7)
+_WEEKS_IDS = _Ids(run=22_590_000_000, job=65_290_000_000, suite=58_090_000_000, pull=60, step=1)
 
 _TITLES = (
     "Show an error page for every code",
@@ -45,29 +56,49 @@ _TITLES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
-    """The world of the day and what is true of its failed jobs."""
+class Scenario:
+    """A world and what is true of its failed jobs."""
 
     world: World
     truth: tuple[JobTruth, ...]
 
 
 def sample_world() -> World:
-    """The day as the sample GitHub serves it."""
+    """The day alone, for tests: 24 hours are enough for most."""
     return sample_day().world
 
 
 @cache
-def sample_day() -> Day:
-    """The day with its truth; built once a process (a second or so)."""
-    plans = [*ordinary_runs(), *special_runs()]
-    timed = sorted(((_created(plan, place), place, plan) for place, plan in enumerate(plans)), key=lambda t: t[:2])
-    builder = _Builder()
-    runs = tuple(builder.run(plan, created) for created, _, plan in timed)
+def sample_day() -> Scenario:
+    """The last day, in which every recording fails; built once a process (half a second)."""
+    builder = _Builder(_DAY_IDS, {})
+    return _scenario(builder, builder.runs([*ordinary_runs(), *special_runs()]), DAY_START)
+
+
+@cache
+def sample_weeks() -> Scenario:
+    """What the sample GitHub serves: the two weeks that end with the day, which has more runs that
+    pass than alone; built once a process (a second or two).
+    """
+    plans, day = list(weeks_runs()), sample_day()
+    counts = Counter((plan.repo, plan.workflow) for plan in plans)
+    builder = _Builder(_WEEKS_IDS, {key: _RUN_NUMBER - count for key, count in counts.items()})
+    made = _scenario(builder, builder.runs(plans), START)
+    world = replace(
+        made.world,
+        runs=(*made.world.runs, *day.world.runs),
+        pulls=(*made.world.pulls, *day.world.pulls),
+        changed={**made.world.changed, **day.world.changed},
+    )
+    world.check()
+    return Scenario(world, (*made.truth, *day.truth))
+
+
+def _scenario(builder: _Builder, runs: tuple[RunSpec, ...], start: datetime) -> Scenario:
     world = World(
         runs=runs,
-        start=START,
-        end=START + timedelta(days=1),
+        start=start,
+        end=END,
         opens_at=OPENS_AT,
         pulls=(*builder.pulls.values(), *builder.merged),
         settled_at=SETTLED_AT,
@@ -75,12 +106,12 @@ def sample_day() -> Day:
         changed=builder.changed,
     )
     world.check()
-    return Day(world, tuple(builder.truth))
+    return Scenario(world, tuple(builder.truth))
 
 
 def _created(plan: RunPlan, place: int) -> datetime:
     minute = plan.minute if plan.minute >= 0 else stable_number(f"minute {place}", 60)
-    return START + timedelta(hours=plan.hour, minutes=minute, seconds=stable_number(f"second {place}", 60))
+    return DAY_START + timedelta(hours=plan.hour, minutes=minute, seconds=stable_number(f"second {place}", 60))
 
 
 class _Builder:
@@ -88,20 +119,28 @@ class _Builder:
     requests and truth on the way.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ids: _Ids, numbers: dict[tuple[str, str], int]) -> None:
+        """`numbers`: by repository and workflow, of the run before the first one."""
+        self._ids = ids
         self.pulls: dict[tuple[str, str | None, str], PullSpec] = {}
         self.merged: list[PullSpec] = []
         self.changed: dict[str, tuple[str, ...]] = {}
         self.truth: list[JobTruth] = []
-        self._runs = 0
+        self._runs = self._opened = self._merges = 0
         self._jobs = 0
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._numbers = numbers
+
+    def runs(self, plans: Sequence[RunPlan]) -> tuple[RunSpec, ...]:
+        """The plans as runs, in the order in which they are created."""
+        timed = sorted(((_created(plan, place), place, plan) for place, plan in enumerate(plans)), key=lambda t: t[:2])
+        return tuple(self.run(plan, created) for created, _, plan in timed)
 
     def run(self, plan: RunPlan, created_at: datetime) -> RunSpec:
         self._runs += 1
-        run_id = 22_600_000_000 + self._runs * 7_919
+        run_id = self._ids.run + self._runs * 7_919
         head_repo = plan.repo if plan.head_repo == "" else plan.head_repo
-        sha = hashlib.sha1(f"{plan.repo} {plan.branch} {run_id}".encode(), usedforsecurity=False).hexdigest()
+        commit = f"{plan.repo} {plan.branch} {plan.commit or run_id}"
+        sha = hashlib.sha1(commit.encode(), usedforsecurity=False).hexdigest()
         author = PEOPLE[stable_number(f"author {plan.repo} {plan.branch}", len(PEOPLE))]
         title = plan.title or _TITLES[stable_number(f"title {plan.repo} {plan.branch}", len(_TITLES))]
         self.changed[sha] = plan.changes or changed_paths(plan.repo, sha)
@@ -118,7 +157,7 @@ class _Builder:
                 self._attempt(plan, later.jobs, at, run_id, sha, created_at + later.after, author, later.failed_only)
             )
         counted = (plan.repo, plan.workflow)
-        self._numbers[counted] = self._numbers.get(counted, 400) + 1
+        self._numbers[counted] = self._numbers.get(counted, _RUN_NUMBER) + 1
         return RunSpec(
             repo=plan.repo,
             run_id=run_id,
@@ -129,7 +168,7 @@ class _Builder:
             head_branch=plan.branch,
             head_sha=sha,
             head_repo=head_repo,
-            check_suite_id=58_100_000_000 + self._runs * 611,
+            check_suite_id=self._ids.suite + self._runs * 611,
             run_number=self._numbers[counted],
             display_title=title if plan.event != "schedule" else plan.workflow,
             created_at=created_at,
@@ -154,7 +193,7 @@ class _Builder:
             ends = [spec.completed_at for spec in specs if spec.completed_at is not None]
             script = JobScript(
                 plan=job,
-                job_id=65_300_000_000 + self._jobs * 1_013,
+                job_id=self._ids.job + self._jobs * 1_013,
                 repo=plan.repo,
                 sha=sha,
                 branch=plan.branch,
@@ -176,9 +215,18 @@ class _Builder:
         )
 
     def _merged(self, plan: RunPlan, sha: str, at: datetime) -> PullSpec:
-        """The pull request that a push to main merged; its own runs are not told."""
+        """The pull request that a push to main merged; of one that is met here for the first time
+        the own runs are not told.
+        """
+        if known := next((pull for pull in self.merged if pull.merge_commit_sha == sha), None):
+            return known
+        closed = at - timedelta(minutes=1)
+        if met := self.pulls.pop((plan.repo, plan.repo, plan.merges), None):
+            self.merged.append(replace(met, closed_at=closed, merged=True, merge_commit_sha=sha))
+            return self.merged[-1]
         author = PEOPLE[stable_number(f"author {plan.repo} {plan.merges}", len(PEOPLE))]
-        number = FIRST_PULL - 3 * (len(self.merged) + 1)
+        self._merges += 1
+        number = self._ids.pull - 3 * self._merges
         head = hashlib.sha1(f"{plan.repo} {plan.merges}".encode(), usedforsecurity=False).hexdigest()
         pull = PullSpec(
             repo=plan.repo,
@@ -189,7 +237,7 @@ class _Builder:
             head_branch=plan.merges,
             head_sha=head,
             created_at=at - timedelta(hours=5),
-            closed_at=at - timedelta(minutes=1),
+            closed_at=closed,
             merged=True,
             merge_commit_sha=sha,
         )
@@ -208,9 +256,10 @@ class _Builder:
         if key not in self.pulls:
             fork = head_repo != plan.repo
             for base in ("main", "release/2") if fork and plan.branch == "main" else ("main",):
+                self._opened += 1
                 self.pulls[(*key[:2], plan.branch if base == "main" else f"{plan.branch} {base}")] = PullSpec(
                     repo=plan.repo,
-                    number=FIRST_PULL + 7 * len(self.pulls),
+                    number=self._ids.pull + self._ids.step * self._opened,
                     title=title,
                     author=head_repo.partition("/")[0] if fork else author,
                     head_repo=head_repo,

@@ -35,7 +35,7 @@ def special_runs() -> Iterator[RunPlan]:
     yield from _nightly_matrix()
     yield from _broken_main()
     yield from _flaky()
-    yield from _storm()
+    yield from storm(14, "retry-downloads")
     yield from _late()
     yield from _no_logs()
     yield from _forks()
@@ -46,17 +46,20 @@ def _nightly_matrix() -> Iterator[RunPlan]:
     """108 jobs; one Python version meets a timeout in each of its six shards on one
     system. A gate closes the run.
     """
-    jobs = []
-    for system in ("ubuntu-24.04", "ubuntu-22.04", "debian-12"):
-        for python in ("3.11", "3.12", "3.13"):
-            for shard in range(1, 13):
-                name = f"test ({system}, {python}, shard {shard}/12)"
-                if (system, python) == ("debian-12", "3.13") and shard % 2:
-                    jobs.append(failing_job("pytest-timeout", WIDGETS, name=name))
-                else:
-                    jobs.append(JobPlan(name=name, passes=_TESTS, waits=5 + shard))
+    systems, versions = ("ubuntu-24.04", "ubuntu-22.04", "debian-12"), ("3.11", "3.12", "3.13")
+    jobs = [job for system in systems for python in versions for job in nightly_shards(system, python)]
     jobs.append(failing_job("all-green-gate", WIDGETS, name="all green", after=True))
     yield RunPlan(repo=WIDGETS, workflow="Nightly", hour=2, minute=17, event="schedule", jobs=tuple(jobs))
+
+
+def nightly_shards(system: str, python: str) -> Iterator[JobPlan]:
+    """The matrix' jobs of one system and Python."""
+    for shard in range(1, 13):
+        name = f"test ({system}, {python}, shard {shard}/12)"
+        if (system, python) == ("debian-12", "3.13") and shard % 2:
+            yield failing_job("pytest-timeout", WIDGETS, name=name)
+        else:
+            yield JobPlan(name=name, passes=_TESTS, waits=5 + shard)
 
 
 def _broken_main() -> Iterator[RunPlan]:
@@ -103,9 +106,9 @@ def _flaky() -> Iterator[RunPlan]:
                                      jobs=(JobPlan(name=wait.name, passes=(("Build", "make-ok"),)),))))  # fmt: skip
 
 
-def _storm() -> Iterator[RunPlan]:
-    """From 14:05 to 14:50 the network is gone: unrelated jobs of all
-    repositories fail for one reason.
+def storm(hour: int, pull: str) -> Iterator[RunPlan]:
+    """From five past until ten to the network is gone: unrelated jobs of all repositories fail for
+    one reason, on main and in the pull request `pull`.
     """
     stories = (
         (WIDGETS, 5, ("curl-503", "pip-dns")),
@@ -118,8 +121,8 @@ def _storm() -> Iterator[RunPlan]:
     )
     for place, (repo, minute, slugs) in enumerate(stories):
         jobs = tuple(failing_job(slug, repo) for slug in slugs)
-        event, branch = (("push", "main"), ("pull_request", "retry-downloads"))[place % 2]
-        yield RunPlan(repo=repo, workflow="CI", hour=14, minute=minute, jobs=jobs, event=event, branch=branch)
+        event, branch = (("push", "main"), ("pull_request", pull))[place % 2]
+        yield RunPlan(repo=repo, workflow="CI", hour=hour, minute=minute, jobs=jobs, event=event, branch=branch)
 
 
 def _late() -> Iterator[RunPlan]:

@@ -50,7 +50,7 @@ def serve(
     latency
         Seconds before every answer.
     runs
-        With a number, a generated world of so many runs instead of the recorded day.
+        With a number, a generated world of so many runs instead of the recorded weeks.
     jobs
         Of the generated world: jobs in each run.
     failure_share
@@ -67,9 +67,9 @@ def serve(
             runs=runs, jobs=jobs, failure_share=failure_share, log_bytes=log_bytes, repos=repos, hours=hours
         )
     else:
-        from ci_metrics.sample.scenario import sample_world  # reads the recorded day: only when it is served
+        from ci_metrics.sample.scenario import sample_weeks  # reads the recordings: only when they are served
 
-        world = sample_world()
+        world = sample_weeks().world
     if now is not None and now.tzinfo is None:
         raise SettingsError("--now", f"{now.isoformat()} has no time zone", "Write it like 2026-03-02T12:00:00Z")
     try:

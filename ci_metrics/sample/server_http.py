@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from ci_metrics.sample.faults import Fault
+from ci_metrics.sample.payloads_repo import installation
 from ci_metrics.sample.server_question import Reply, SampleRequest, missing
 from ci_metrics.sample.server_routes import answer, request_kind
 from ci_metrics.sample.spoilt_answers import SPOILING, spoilt
@@ -146,7 +147,7 @@ class Http(BaseHTTPRequestHandler):
 class ApiHandler(Http):
     """Requests to the API."""
 
-    _kinds_free: ClassVar[frozenset[str]] = frozenset({"rate_limit", "token", "unknown"})
+    _kinds_free: ClassVar[frozenset[str]] = frozenset({"rate_limit", "token", "installations", "graphql", "unknown"})
 
     def do_GET(self) -> None:
         """Read something."""
@@ -196,6 +197,8 @@ class ApiHandler(Http):
     def _kind(self, path: str) -> str:
         if path == "/rate_limit":
             return "rate_limit"
+        if path == "/app/installations" and self.command == "GET":
+            return "installations"
         if path.startswith("/app/installations/") and path.endswith("/access_tokens") and self.command == "POST":
             return "token"
         return request_kind(self.command, path) or "unknown"
@@ -206,6 +209,9 @@ class ApiHandler(Http):
         if kind == "token":
             self._reply(kind, self._token(path, authorization), fault=fault)
             return
+        if kind == "installations":
+            self._reply(kind, self._installations(authorization), fault=fault)
+            return
         login = gate.login(authorization)
         if login is None:
             self._reply(kind, missing("Bad credentials" if authorization else "Requires authentication", 401))
@@ -213,7 +219,7 @@ class ApiHandler(Http):
         if kind == "rate_limit":
             self._reply(kind, self._rate_limit(login), login=login)
             return
-        if not gate.spend(login):
+        if kind != "graphql" and not gate.spend(login):
             gate.count(kind, counted=False)
             self._send(missing(f"API rate limit exceeded for user ID {login}.", 403), login)
             return
@@ -230,6 +236,7 @@ class ApiHandler(Http):
             faults=sample.faults,
             comments=sample.comments,
             login=login,
+            installed_on=gate.app.owner_of(login) if gate.app is not None else "",
             log_url=sample.signed_log_url,
         )
         reply = answer(kind, question)
@@ -247,6 +254,14 @@ class ApiHandler(Http):
         when = datetime.fromtimestamp(expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         permissions = {"actions": "read", "checks": "read", "metadata": "read"}
         return Reply(201, {"token": token, "expires_at": when, "permissions": permissions})
+
+    def _installations(self, authorization: str) -> Reply:
+        gate = self.server.sample.gate
+        wrong = gate.app.problem(authorization, gate.wall()) if gate.app is not None else "Integration not found"
+        if wrong or gate.app is None:
+            return missing(wrong, 401)
+        found = gate.app.owners.items()
+        return Reply(200, [installation(self.server.sample.api_url, owner, number) for owner, number in found])
 
     def _rate_limit(self, login: str) -> Reply:
         gate = self.server.sample.gate

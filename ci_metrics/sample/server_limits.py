@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import jwt
@@ -22,9 +22,37 @@ class SampleApp:
     """A GitHub App that the server knows: who may trade a signed JWT for an installation token."""
 
     app_id: str
-    installation_id: int
     public_key: str  # PEM
+    installation_id: int | None = None  # one that sees all there is
+    owners: Mapping[str, int] = field(default_factory=dict)  # account -> its installation, which sees that account's
     token_seconds: int = 3600
+
+    def owner_of(self, login: str) -> str:
+        """The account whose installation's token it is; "" for any other."""
+        return next((owner for owner, number in self.owners.items() if login == self.login(number)), "")
+
+    def login(self, installation_id: int) -> str:
+        """As whom an installation asks: each has a quota of its own."""
+        return f"app-{self.app_id}-{installation_id}[bot]"
+
+    def problem(self, authorization: str, now: float) -> str:
+        """Why a JWT is not good; "" when it is. GitHub wants RS256 and ten minutes at most."""
+        try:
+            claims = jwt.decode(
+                authorization.partition(" ")[2],
+                self.public_key,
+                algorithms=["RS256"],
+                options={"verify_exp": False, "verify_iat": False},
+            )
+        except jwt.InvalidTokenError:
+            return "A JSON web token could not be decoded"
+        if str(claims.get("iss")) != self.app_id:
+            return "'Issuer' claim ('iss') must be an Integer"
+        if not now < claims.get("exp", 0) <= now + 600 or claims.get("iat", now + 1) > now:
+            return (
+                "'Expiration time' claim ('exp') must be a numeric value representing the future time within 10 minutes"
+            )
+        return ""
 
 
 @dataclass(slots=True)
@@ -70,30 +98,16 @@ class Gate:
             return self._tokens.get(token)
 
     def installation_token(self, authorization: str, installation_id: int) -> tuple[str, float] | str:
-        """A fresh token and when it expires, or why not. GitHub wants RS256 and a
-        JWT of at most ten minutes.
-        """
+        """A fresh token and when it expires, or why not."""
         app, now = self.app, self.wall()
-        if app is None or app.installation_id != installation_id:
+        if app is None or installation_id not in (app.installation_id, *app.owners.values()):
             return "Integration not found"
-        try:
-            claims = jwt.decode(
-                authorization.partition(" ")[2],
-                app.public_key,
-                algorithms=["RS256"],
-                options={"verify_exp": False, "verify_iat": False},
-            )
-        except jwt.InvalidTokenError:
-            return "A JSON web token could not be decoded"
-        if str(claims.get("iss")) != app.app_id:
-            return "'Issuer' claim ('iss') must be an Integer"
-        if not now < claims.get("exp", 0) <= now + 600 or claims.get("iat", now + 1) > now:
-            return (
-                "'Expiration time' claim ('exp') must be a numeric value representing the future time within 10 minutes"
-            )
+        wrong = app.problem(authorization, now)
+        if wrong:
+            return wrong
         token = f"ghs_{secrets.token_hex(18)}"
         with self._lock:
-            self._tokens[token] = f"app-{app.app_id}[bot]"
+            self._tokens[token] = app.login(installation_id)
             self._expires[token] = now + app.token_seconds
         return token, now + app.token_seconds
 

@@ -31,6 +31,7 @@ class SampleRequest:
     faults: Faults
     comments: Comments
     login: str  # who asks
+    installed_on: str  # the one account that an App's installation sees; "" for who sees all
     log_url: Callable[[int], str]  # a signed address on the log storage
 
 

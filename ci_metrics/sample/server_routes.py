@@ -160,7 +160,31 @@ def _annotations(question: SampleRequest, repo: str, check_run_id: str) -> Reply
 
 
 def _repo(question: SampleRequest, repo: str) -> Reply:
-    return Reply(200, payloads_repo.full_repository(question.base, repo))
+    return Reply(200, _full(question, repo))
+
+
+def _full(question: SampleRequest, repo: str) -> payloads.Json:
+    archived = repo in question.moment.world.archived
+    return payloads_repo.full_repository(question.base, repo, archived=archived)
+
+
+def _org_repos(question: SampleRequest, owner: str) -> Reply:
+    is_person = owner in question.moment.world.people
+    return missing() if is_person else _user_repos(question, owner)
+
+
+def _user_repos(question: SampleRequest, owner: str) -> Reply:
+    own = [repo for repo in question.moment.world.repos if repo.startswith(f"{owner}/")]
+    return paged(question, None, own, lambda repo: _full(question, repo)) if own else missing()
+
+
+def _installation_repos(question: SampleRequest) -> Reply:
+    seen = [repo for repo in question.moment.world.repos if _sees(question, repo)]
+    return paged(question, "repositories", seen, lambda repo: _full(question, repo))
+
+
+def _sees(question: SampleRequest, repo: str) -> bool:
+    return question.installed_on in ("", repo.partition("/")[0])
 
 
 def _pulls(question: SampleRequest, repo: str) -> Reply:
@@ -206,6 +230,25 @@ def _comment(question: SampleRequest, repo: str, comment_id: str) -> Reply:
             return missing("Validation Failed", 422)
         found = question.comments.edit(found.comment_id, text, question.moment.now)
     return Reply(200, found.as_json(question.base))
+
+
+def _graphql(question: SampleRequest) -> Reply:
+    """The one question that is known here: check runs by their node ids, with annotations."""
+    variables = question.body.get("variables")
+    ids = variables.get("ids") if isinstance(variables, dict) else None
+    if "... on CheckRun" not in str(question.body.get("query")) or not isinstance(ids, list) or len(ids) > 100:
+        return Reply(200, {"errors": [{"type": "undefinedField", "message": "Only check runs by id are known here"}]})
+    return Reply(200, {"data": {"nodes": [_check_node(question, str(node)) for node in ids]}})
+
+
+def _check_node(question: SampleRequest, node: str) -> payloads.Json | None:
+    moment = question.moment
+    number = int(node[3:], 16) if node.startswith("CR_") else -1
+    repo = moment.world.repo_of_job(number)
+    found = moment.job(repo, number) if repo and _sees(question, repo) else None
+    if found is None or number in question.faults.hidden_check_runs:
+        return None
+    return payloads.check_node(moment, found[0], found[2])
 
 
 def _commit(question: SampleRequest, repo: str, ref: str) -> Reply:
@@ -267,6 +310,10 @@ ROUTES: dict[str, tuple[tuple[str, ...], re.Pattern[str], Callable[..., Reply]]]
         ("contents", ("GET",), _R + r"/contents/(.+)", _contents),
         ("comments", ("GET", "POST"), _R + r"/issues/(\d+)/comments", _comments),
         ("comment", ("GET", "PATCH"), _R + r"/issues/comments/(\d+)", _comment),
+        ("repositories", ("GET",), r"/orgs/([^/]+)/repos", _org_repos),
+        ("user_repos", ("GET",), r"/users/([^/]+)/repos", _user_repos),
+        ("graphql", ("POST",), r"/graphql", _graphql),
+        ("installation_repos", ("GET",), r"/installation/repositories", _installation_repos),
     )
 }
 
@@ -285,6 +332,10 @@ def answer(kind: str, question: SampleRequest) -> Reply:
     """
     _, pattern, route = ROUTES[kind]
     found = pattern.fullmatch(question.path)
-    if found is None or found.group(1) not in question.moment.world.repos:
+    if found is None:
         return missing()
+    if pattern.pattern.startswith(_R):
+        repo = found.group(1)
+        if repo not in question.moment.world.repos or not _sees(question, repo):
+            return missing()
     return route(question, *found.groups())

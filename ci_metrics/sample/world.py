@@ -198,6 +198,8 @@ class World:
     opens_at: datetime  # where a clock starts when nobody says otherwise
     pulls: tuple[PullSpec, ...] = ()
     settled_at: datetime | None = None  # nothing changes from here on; None: not said
+    archived: frozenset[str] = frozenset()  # repositories that are
+    people: frozenset[str] = frozenset()  # accounts that are no organisations
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # repository -> path -> text, at any commit
     changed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # commit -> the paths that it changed
 
@@ -224,6 +226,14 @@ class World:
     @cached_property
     def _jobs(self) -> dict[tuple[str, int], tuple[RunSpec, AttemptSpec, JobSpec]]:
         return {(r.repo, job.job_id): (r, a, job) for r in self.runs for a in r.attempts for job in a.jobs}
+
+    @cached_property
+    def _repos_of_jobs(self) -> dict[int, str]:
+        return {job_id: repo for repo, job_id in self._jobs}
+
+    def repo_of_job(self, job_id: int) -> str | None:
+        """The repository that a job is of; None for no job's id."""
+        return self._repos_of_jobs.get(job_id)
 
     def at(self, now: datetime) -> Moment:
         """The world as it looks at `now`."""

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from ci_metrics.errors import AuthenticationError, SettingsError, TransientError
 from ci_metrics.github import open_github
-from ci_metrics.github.auth import AppCredentials, TokenCredentials
+from ci_metrics.github.auth import AppItself, TokenCredentials
 from ci_metrics.sample.faults import Fault
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub
@@ -69,7 +69,7 @@ def test_an_apps_token_is_renewed_before_it_expires() -> None:
         traded.append(now[0])
         return f"ghs_{len(traded)}", datetime.fromtimestamp(now[0] + 3600, UTC)
 
-    credentials = AppCredentials("1234", keys()[0], 99, trade=trade, now=lambda: now[0])
+    credentials = AppItself("1234", keys()[0], trade=trade, now=lambda: now[0]).installation(99)
     seen = []
     for minutes in (0, 30, 54, 56, 80, 115):
         now[0] = 1_000_000.0 + 60 * minutes

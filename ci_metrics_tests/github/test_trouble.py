@@ -249,11 +249,10 @@ def test_requests_are_counted_by_what_they_cost() -> None:
     with SampleGitHub(WORLD) as server, client(server) as github:
         before = github.requests
         github.runs_created(NAME, WORLD.start, WORLD.end)
-        quota = github.rate_limit()
+        (quota,) = github.rate_limits([NAME])
         spent = github.requests - before
         assert (spent.total, spent.counted, spent.not_modified, spent.retried) == (2, 1, 0, 0)
         assert spent.by_kind == {"rate_limit": 1, "runs": 1}
-        assert quota is not None
         assert (quota.limit, quota.remaining, spent.remaining) == (5000, 4999, 4999)
         assert spent.counted == server.stats.counted.total()
 
@@ -261,7 +260,7 @@ def test_requests_are_counted_by_what_they_cost() -> None:
 def test_a_server_without_rate_limits_says_none() -> None:
     with SampleGitHub(WORLD) as server, client(server) as github:
         server.faults.add(Fault(kind="status", status=404, on="rate_limit"))
-        assert github.rate_limit() is None
+        assert github.rate_limits([NAME]) == []
 
 
 def test_a_check_of_the_repository_says_what_the_token_sees() -> None:

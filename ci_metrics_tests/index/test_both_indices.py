@@ -220,6 +220,24 @@ def test_fields_narrow_and_sort_orders(filled: DocumentIndex) -> None:
     assert list(filled.scan("jobs", limit=0)) == []
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("s_job_id",),
+        ("@timestamp", "s_runner_labels", "b_flaky_suspected", "f_error_confidence", "l_duration_sec", "errors"),
+    ],
+)
+def test_a_few_fields_are_what_the_whole_document_has_of_them(filled: DocumentIndex, fields: tuple[str, ...]) -> None:
+    odd: dict[str, Any] = {"s_job_name": 'a"b\\c\u2028 ü 漢', "b_flaky_suspected": False, "f_error_confidence": 1.0}
+    filled.upsert([a_doc("odd", "jobs", **odd)])
+    filled.refresh()
+    asked = (*fields, "s_job_name")
+    whole = {document.id: document.body for document in filled.scan("jobs")}
+    found = {document.id: document.body for document in filled.scan("jobs", fields=asked)}
+    assert found == {id_: {name: body[name] for name in asked if name in body} for id_, body in whole.items()}
+    assert {type(body.get("b_flaky_suspected")) for body in found.values()} <= {bool, type(None)}
+
+
 def test_a_field_that_cannot_be_asked_for_is_an_error_not_an_empty_answer(any_index: DocumentIndex) -> None:
     asks: list[Any] = [
         lambda: list(any_index.scan("jobs", Where(equals={"s_typo": "x"}))),

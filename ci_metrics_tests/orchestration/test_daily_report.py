@@ -21,6 +21,7 @@ from ci_metrics_tests.report.corpus import END, corpus
 pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
+OWN = {"REPO": "o/r", "GITHUB_TOKEN": "t"}
 
 
 @dg.asset(partitions_def=hourly_partitions(START))
@@ -37,7 +38,7 @@ def place(tmp_path: Path) -> Iterator[Parts]:
 
 
 def test_a_range_of_days_gives_one_report_a_day_linked_from_dagster(place: Parts) -> None:
-    report = build(START, documents)
+    report = build(START, None, documents)
     tags = {"dagster/asset_partition_range_start": "2026-11-18", "dagster/asset_partition_range_end": "2026-11-20"}
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
@@ -50,7 +51,7 @@ def test_a_range_of_days_gives_one_report_a_day_linked_from_dagster(place: Parts
         end = datetime.fromisoformat(f"{event.partition}T00:00:00+00:00") + timedelta(days=1)
         page = file.read_text(encoding="utf-8")
         assert f"{end - timedelta(days=7):%d %b %Y} to {end - timedelta(days=1):%d %b %Y}" in page
-        assert event.metadata["report"].value == file.as_uri()
+        assert event.metadata["report"].value == f"[Open the report of the week](/ci-metrics/reports/{event.partition})"
         assert event.metadata["failed_jobs"].value != 0
     assert datetime(2026, 11, 21, tzinfo=UTC) < END
 
@@ -67,7 +68,7 @@ def test_a_page_outlives_the_documents_it_was_made_of(place: Parts) -> None:
 def test_a_day_without_documents_gives_a_report_that_says_so(place: Parts) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
-            [build(START - timedelta(days=90), documents), documents],
+            [build(START - timedelta(days=90), None, documents), documents],
             selection=[NAME],
             partition_key="2026-08-20",
             instance=instance,
@@ -78,7 +79,7 @@ def test_a_day_without_documents_gives_a_report_that_says_so(place: Parts) -> No
 
 
 def test_the_daily_job_says_too_whether_stored_hours_are_stale(tmp_path: Path) -> None:
-    settings = load_settings({"CI_METRICS_HOME": str(tmp_path), "ENABLE_ERROR_CLASSIFICATION": "true"})
+    settings = load_settings({"CI_METRICS_HOME": str(tmp_path), "ENABLE_ERROR_CLASSIFICATION": "true", **OWN})
     hours = HoursPart(settings)
     hours.store.commit(
         "classifications", "2026-11-17T05", [], JobVerdicts, notes={}, status={"version": "an older one"}, now=START

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from ci_metrics.definitions import build_definitions
+from ci_metrics.orchestration.partitions import last_closed_hour
 from ci_metrics.orchestration.resources import build_resources
 from ci_metrics.settings import SECRETS, Settings, load_settings
 
@@ -48,8 +49,29 @@ def test_every_hourly_asset_has_the_same_partitions_and_the_same_backfill_policy
 def test_partition_keys_are_safe_as_file_names(tmp_path: Path) -> None:
     node = definitions(tmp_path).resolve_asset_graph().get(dg.AssetKey("workflow_runs"))
     assert node.partitions_def is not None
-    first = node.partitions_def.get_first_partition_key()
-    assert first == "2026-01-01T00"
+    assert node.partitions_def.get_first_partition_key() == "2026-02-17T00"
+
+
+@pytest.mark.parametrize(
+    ("asset", "count", "first", "last"),
+    [("workflow_runs", 336, "2026-02-17T00", "2026-03-02T23"), ("daily_report", 14, "2026-02-17", "2026-03-02")],
+)
+def test_the_samples_partitions_are_its_two_weeks(
+    tmp_path: Path, asset: str, count: int, first: str, last: str
+) -> None:
+    node = definitions(tmp_path).resolve_asset_graph().get(dg.AssetKey(asset))
+    assert node.partitions_def is not None
+    keys = node.partitions_def.get_partition_keys()
+    assert (len(keys), keys[0], keys[-1]) == (count, first, last)
+
+
+def test_a_repositorys_partitions_go_on_until_the_hour_that_has_just_closed(tmp_path: Path) -> None:
+    graph = definitions(tmp_path, REPO="o/r", GITHUB_TOKEN="t").resolve_asset_graph()
+    partitions = graph.get(dg.AssetKey("workflow_runs")).partitions_def
+    assert partitions is not None
+    now = datetime.now(UTC)
+    assert partitions.get_first_partition_key() == "2026-01-01T00"
+    assert partitions.get_last_partition_key() in (last_closed_hour(now), last_closed_hour(datetime.now(UTC)))
 
 
 def test_every_asset_is_described_owned_grouped_and_has_a_kind(tmp_path: Path) -> None:

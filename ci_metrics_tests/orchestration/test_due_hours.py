@@ -10,6 +10,7 @@ import pytest
 from ci_metrics.orchestration.due_hours import (
     HourRange,
     due_repositories,
+    due_sweeps,
     old_and_open,
     plan,
     repositories_to_ask,
@@ -91,15 +92,40 @@ def test_an_unfinished_hour_is_asked_again_less_often_the_older_it_is(
     assert (HourRange(key, key, "unfinished") in ranges) is due
 
 
-def test_a_finished_hour_is_swept_for_re_runs_until_github_allows_none() -> None:
-    long_ago = NOW - timedelta(days=2)
-    known = all_seen("2026-02-01T00", "2026-03-10T11", long_ago)
-    swept = {key for r in plan(NOW, known, REPOS, START, most_ranges=99) for key in hours_between(r.first, r.last)}
-    assert min(swept) == hour_key(NOW - timedelta(days=30))
-    assert "2026-03-10T11" in swept
+def test_a_finished_hour_is_due_only_for_what_was_seen_to_change_after_it_was_asked_for() -> None:
+    seen = NOW - timedelta(days=2)
+    known = all_seen("2026-02-01T00", "2026-03-10T11", seen)
+    assert plan(NOW, known, REPOS, START) == []
+    key = "2026-03-01T05"
+    after, before = seen + timedelta(minutes=1), seen
+    marked = {key: {"o/a": after, "o/b": before, "o/else": after}, "2026-03-02T05": {"o/a": before}}
+    assert plan(NOW, known, REPOS, START, marked=marked) == [HourRange(key, key, "changed")]
+    assert due_repositories(NOW, key, known[key], REPOS, marked[key]) == ["o/a"]
 
 
-def test_a_tick_is_bounded_and_prefers_missing_to_unfinished_to_swept() -> None:
+def test_days_are_swept_while_github_allows_re_runs_and_the_newest_more_often() -> None:
+    hours = hours_between("2026-01-20T00", "2026-03-10T11")
+    first = due_sweeps(NOW, hours, {}, {})
+    assert (min(first), max(first)) == ("2026-02-07", "2026-03-10"), "a day longer than re-runs are allowed"
+    assert set(first.values()) == {None}
+    for waited, due in (
+        (timedelta(hours=2, minutes=59), set()),
+        (timedelta(hours=3), {"2026-03-10", "2026-03-09"}),
+        (timedelta(hours=24), set(first)),
+    ):
+        swept = dict.fromkeys(first, NOW - waited)
+        assert set(due_sweeps(NOW, hours, swept, {})) == due
+    swept = {day: NOW - timedelta(days=2, minutes=n) for n, day in enumerate(first)}
+    assert list(due_sweeps(NOW, hours, swept, {})) == list(reversed(first)), "the oldest look first"
+
+
+def test_repositories_that_a_sweep_could_not_ask_are_asked_again_alone() -> None:
+    swept = {"2026-03-09": NOW, "2026-03-10": NOW}
+    hours = hours_between("2026-03-09T00", "2026-03-10T11")
+    assert due_sweeps(NOW, hours, swept, {"2026-03-09": ["o/a"], "2026-03-10": []}) == {"2026-03-09": ["o/a"]}
+
+
+def test_a_tick_is_bounded_and_prefers_missing_to_unfinished() -> None:
     known = all_seen("2026-02-20T00", "2026-03-08T00", NOW - timedelta(days=3))
     seen = NOW - timedelta(days=1)
     known["2026-03-07T00"] = state(seen, a=part(seen, unfinished=2))
@@ -143,11 +169,10 @@ def test_only_the_repositories_that_are_due_are_asked_for_and_a_person_asks_for_
     waiting = state(NOW, a=part(NOW - timedelta(minutes=16), tries=1), b=part(NOW - timedelta(hours=1)))
     assert due_repositories(NOW, key, waiting, REPOS) == ["o/a"]
     assert due_repositories(NOW, key, waiting, (*REPOS, "o/new")) == ["o/a", "o/new"]
-    for reason, asked in (("unfinished", ["o/a"]), ("sweep", ["o/a"]), ("schedule", list(REPOS)), ("", list(REPOS))):
+    for reason, asked in (("unfinished", ["o/a"]), ("changed", ["o/a"]), ("schedule", list(REPOS)), ("", list(REPOS))):
         assert repositories_to_ask(NOW, key, waiting, REPOS, reason) == asked
     later = NOW + timedelta(hours=2)
-    assert due_repositories(later, key, state(NOW, a=part(later)), REPOS) == [], "finished and swept lately"
-    assert due_repositories(later + timedelta(hours=1), key, state(NOW, a=part(later)), REPOS) == ["o/b"]
+    assert due_repositories(later, key, state(NOW, a=part(later)), REPOS) == [], "finished"
 
 
 def test_one_repository_that_fails_again_and_again_is_asked_for_seldom_and_the_others_as_ever() -> None:
@@ -162,9 +187,9 @@ def test_one_repository_that_fails_again_and_again_is_asked_for_seldom_and_the_o
     assert waits[:4] == [15, 30, 60, 120]
     assert waits[-1] == 24 * 60
     assert waits == sorted(waits)
-    # a day later the good one is swept every three hours all the same
     hour_old = state(NOW, a=part(NOW, tries=9), b=part(NOW))
-    assert due_repositories(NOW + timedelta(hours=3), key, hour_old, REPOS) == ["o/b"]
+    changed_since = {"o/b": NOW + timedelta(minutes=1)}
+    assert due_repositories(NOW + timedelta(hours=3), key, hour_old, REPOS, changed_since) == ["o/b"]
 
 
 def test_an_hour_that_could_not_be_done_at_all_waits_too() -> None:

@@ -15,6 +15,7 @@ import pytest
 from ci_metrics.cli import build_app
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import serve_sample
+from ci_metrics.commands.ui_address import address_of, told_address
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError, SettingsError
 from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.index.base import Body, Document, Where
@@ -111,6 +112,20 @@ def test_explain_shows_the_quoted_line_in_its_log_and_the_way_to_dagster(
     assert "A hint, not a finding" in shown
     assert f"/runs/{document.body['s_dagster_run_id']}" in shown
     assert f"partition={document.body['s_partition']}" in shown
+
+
+def test_explain_links_to_dagster_at_the_port_that_ui_serves_it_on(
+    ci: Parts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = flaky(ci)
+
+    def linked() -> str:
+        assert cli("explain", document.id, "--json") == 0
+        return str(json.loads(capsys.readouterr().out)["links"]["dagster_run"])
+
+    with told_address(load_settings(), address_of("0.0.0.0", 3457)):
+        assert linked().startswith("http://127.0.0.1:3457/runs/")
+    assert linked().startswith("http://127.0.0.1:3000/runs/")
 
 
 def test_explain_in_json_says_the_same(ci: Parts, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ci_metrics.orchestration.instance import PID_TAG, open_instance
+from ci_metrics.orchestration.instance import PID_TAG, dagster_home, open_instance
 from ci_metrics.orchestration.partitions import backfill_policy, hourly_partitions
 from ci_metrics.orchestration.sensors import RANGE_END, RANGE_START
 from ci_metrics.settings import load_settings
@@ -84,3 +84,41 @@ def test_a_run_over_a_range_is_noted_by_one_event_an_asset(tmp_path: Path) -> No
         planned = [event for event in events if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED]
         assert len(planned) == 1
         assert len(instance.get_materialized_partitions(dg.AssetKey("hours"))) == 5
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_the_hours_of_a_step_are_in_dagsters_log_for_every_other_process(tmp_path: Path) -> None:
+    @dg.asset(partitions_def=hourly_partitions(datetime(2026, 3, 1, tzinfo=UTC)), backfill_policy=backfill_policy())
+    def hours(context) -> None:  # type: ignore[no-untyped-def]  # Dagster reads no annotation in quotes
+        """Says of each hour which it is."""
+        for hour in context.partition_keys:
+            context.add_asset_metadata({"hour": hour}, partition_key=hour)
+
+    settings = load_settings({"CI_METRICS_HOME": str(tmp_path)})
+    with open_instance(settings) as instance:
+        tags = {RANGE_START: "2026-03-02T00", RANGE_END: "2026-03-11T23"}
+        run = dg.materialize([hours], instance=instance, tags=tags).run_id
+    with dg.DagsterInstance.from_config(str(dagster_home(settings))) as other:
+        filter_ = dg.AssetRecordsFilter(asset_key=dg.AssetKey("hours"))
+        records = other.fetch_materializations(filter_, limit=500).records
+        seen = {
+            r.partition_key: r.asset_materialization.metadata["hour"].value for r in records if r.asset_materialization
+        }
+        assert len(records) == len(seen) == 240
+        assert all(hour == said for hour, said in seen.items())
+        made = [e for e in other.all_logs(run) if e.dagster_event and e.dagster_event.is_step_materialization]
+        assert len(made) == 240
+        assert len(other.get_materialized_partitions(dg.AssetKey("hours"))) == 240
+
+
+def test_of_a_batch_that_cannot_be_written_whole_nothing_is_kept(tmp_path: Path) -> None:
+    with open_instance(load_settings({"CI_METRICS_HOME": str(tmp_path)})) as instance:
+        storage = instance.event_log_storage
+        run = instance.add_run(dg.DagsterRun(job_name="j", run_id="r1"))
+        instance.report_engine_event("begun", run)
+        (good,) = instance.all_logs("r1")
+        with pytest.raises(Exception, match="not an event"):
+            storage.store_event_batch([good, "not an event"])  # type: ignore[list-item]
+        assert len(instance.all_logs("r1")) == 1
+        storage.store_event_batch([good, good])
+        assert len(instance.all_logs("r1")) == 3

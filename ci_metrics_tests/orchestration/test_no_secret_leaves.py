@@ -4,6 +4,7 @@ shows, except in the raw logs.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
@@ -20,7 +21,10 @@ import hyperscan
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from mcp import Client
 
+from ci_metrics.agents.questions import Questions
+from ci_metrics.agents.server import build_server
 from ci_metrics.cli import build_app
 from ci_metrics.commands.top import What
 from ci_metrics.orchestration.alerts import events
@@ -31,6 +35,7 @@ from ci_metrics.settings import Settings, load_settings
 from ci_metrics_tests.github.worlds import REPO, START
 from ci_metrics_tests.llm.model_server import KEY, ModelServer
 from ci_metrics_tests.orchestration.leaking_world import PULL, LeakingGitHub, by_place, probe
+from ci_metrics_tests.orchestration.test_trace_spans import Receiver
 from ci_metrics_tests.redaction.leaks import COMMON, LEAKS
 from ci_metrics_tests.redaction.test_masking import PIECE
 
@@ -127,16 +132,44 @@ def every_command(settings: Settings, logs: Path, note: str) -> Iterator[tuple[s
         yield "explain", said("explain", str(job), *(("--why", "--json") if number % 4 == 0 else ("--json",)))
         if number % 8 == 0:
             yield "explain", said("explain", str(job), "--why")
+            yield "summary", said("explain", str(job), "--markdown")
     yield "report", said("report", "--out", str(logs / "report.html"))
     yield "report", (logs / "report.html").read_bytes()
     yield "comment", said("pr-comment", "--repo", REPO, "--pr", str(PULL), "--dry-run")
     yield "doctor", said("doctor")
+    for reply in every_reply(settings, logs, [str(job) for job in jobs]):
+        yield "mcp", reply
     files = [str(path) for path in sorted(logs.glob("*.log"))]
     yield "classify", said("classify", "--json", *files)
     yield "classify", said("classify", "--why", *files[:8])
     yield "classify", said("classify", "--show-request", *files)
+    yield "summary", said("classify", "--markdown", *files)
     yield "extract", said("extract", "--json", *files)
     yield "extract", said("extract", *files[:8])
+
+
+def every_reply(settings: Settings, logs: Path, jobs: list[str]) -> Iterator[bytes]:
+    """What agents are told, as the protocol carries it."""
+    files = sorted(logs.glob("*.log"))
+    asked: list[tuple[str, dict[str, object]]] = [
+        ("what_is_broken_now", {}), ("is_this_flaky", {}), ("search_failures", {"limit": 20}),
+        ("why_did_this_pull_request_fail", {"repo": REPO, "number": PULL}),
+    ]  # fmt: skip
+    for number, job in enumerate(jobs):
+        asked.append(("why_did_this_job_fail", {"job": job}))
+        if number % 4 == 0:
+            asked += [("show_log_lines", {"job": job, "line": line, "before": 50, "after": 49}) for line in (40, 140)]
+            asked.append(("failures_like_this", {"job": job}))
+    asked += [("why_did_this_log_fail", {"log": file.name}) for file in files[:8]]
+
+    async def replies() -> list[bytes]:
+        async with Client(build_server(Questions(settings, [logs]))) as client:
+            told = [await client.call_tool(name, given) for name, given in asked]
+            resources = [await client.read_resource(each.uri) for each in (await client.list_resources()).resources]
+        texts = [json.dumps(each.model_dump(mode="json"), ensure_ascii=False) for each in (*told, *resources)]
+        return [text.encode("utf-8", "surrogatepass") for text in texts]
+
+    return iter(asyncio.run(replies()))
 
 
 @pytest.fixture(scope="module")
@@ -154,9 +187,10 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     with (
         SampleGitHub(made) as server,
         ModelServer(answer=leaking.answer) as model,
+        Receiver() as collector,
         pytest.MonkeyPatch.context() as patch,
     ):
-        given = settings_of(server, model, home)
+        given = {**settings_of(server, model, home), "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
         for name in Settings.model_fields:
             patch.delenv(name.upper(), raising=False)
         for name, value in given.items():
@@ -170,6 +204,8 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
         sinks = {"upload": done.stdout + done.stderr}
         for sink, text in every_command(load_settings(given), logs, leaking.note()):
             sinks[sink] = sinks.get(sink, b"") + b"\n" + text
+        sinks["spans"] = b"\n".join(span.SerializeToString() for span in collector.spans)
+        assert sinks["spans"], "no span was sent"
         sinks["prompts"] = json.dumps([r["body"] for r in model.requests], ensure_ascii=False).encode()
         raw = b""
         for path in sorted(p for p in home.rglob("*") if p.is_file()):
@@ -227,7 +263,13 @@ def test_no_sink_of_a_whole_run_holds_a_secret(outcome: Outcome, seen: Callable[
 def test_what_was_looked_for_was_there(outcome: Outcome, seen: Callable[[bytes], set[tuple[str, str]]]) -> None:
     """The raw logs hold the secrets; prompts and documents the lines beside them."""
     assert {kind for _, kind in seen(outcome.raw)} == set(LEAKS)
-    for sink, least in (("prompts", 0.9), ("index.sqlite", 0.9), ("hours/extracted_errors", 0.9), ("extract", 0.9)):
+    for sink, least in (
+        ("prompts", 0.9),
+        ("index.sqlite", 0.9),
+        ("hours/extracted_errors", 0.9),
+        ("extract", 0.9),
+        ("mcp", 0.3),
+    ):
         there = sum(probe(kind).encode() in outcome.sinks[sink] for kind in LEAKS)
         assert there >= least * len(LEAKS), (sink, there)
     assert outcome.sinks["hours/backgrounds"], "no passing log was looked at"

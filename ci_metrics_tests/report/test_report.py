@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 
 from ci_metrics.errors import SettingsError
 from ci_metrics.history.failures import without_quote
-from ci_metrics.history.figures import collect, tally
+from ci_metrics.history.figures import collect, tally, totals
+from ci_metrics.history.lost_time import losses
 from ci_metrics.history.time_range import Window, asked_window, default_window, parse_moment
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.validation import problem_of
+from ci_metrics.report.first_screen import Sentence
 from ci_metrics.report.page import build_report, render_page
 from ci_metrics_tests.report.corpus import END, HOSTILE, corpus, hostile_corpus
 
@@ -33,6 +37,9 @@ def test_figures_are_those_of_a_plain_count(any_index: DocumentIndex) -> None:
     jobs = [d.body for d in documents if d.kind == "jobs" and d.body["@timestamp"] < "2026-11-23"]
     failed = [body for body in jobs if body["s_status"] == "failure"]
     assert (figures.failed, figures.passed) == (len(failed), len(jobs) - len(failed))
+    in_short = totals(any_index, figures.window)
+    assert (in_short.failed, in_short.passed, in_short.rate) == (figures.failed, figures.passed, figures.rate)
+    assert in_short.lost == pytest.approx(figures.lost)
     assert {row.name: row.failed for row in figures.types} == _counts(failed, "s_error_type")
     assert figures.states == _counts(failed, "s_error_state")
     assert figures.spend.cost == pytest.approx(sum(body["f_cost_usd"] for body in failed))
@@ -41,6 +48,14 @@ def test_figures_are_those_of_a_plain_count(any_index: DocumentIndex) -> None:
     assert sum(bucket.lost for bucket in figures.buckets) == pytest.approx(figures.lost)
     assert sum(row.lost for row in figures.workflows) == pytest.approx(figures.lost)
     assert [f.when for f in figures.failures] == sorted((f.when for f in figures.failures), reverse=True)
+
+
+def test_figures_are_those_of_the_whole_documents(embedded_index: DocumentIndex) -> None:
+    """Of jobs that did not fail only a few fields are read: all that are counted."""
+    embedded_index.upsert(corpus(6))
+    window = Window(END - timedelta(days=6), END)
+    whole = sorted(embedded_index.scan("jobs", window.where()), key=lambda document: document.id)
+    assert collect(embedded_index, window) == tally(whole, window, lambda failures: losses(embedded_index, failures))
 
 
 def test_a_failure_loses_its_own_time_and_that_of_the_re_run_it_caused(embedded_index: DocumentIndex) -> None:
@@ -94,21 +109,82 @@ def test_both_indices_give_the_same_page(any_index: DocumentIndex, tmp_path: Pat
     reference.close()
 
 
-def test_numbers_lead_to_lists_and_failures_to_their_log_lines(embedded_index: DocumentIndex) -> None:
+def test_numbers_lead_to_their_failures_and_failures_to_their_log_lines(embedded_index: DocumentIndex) -> None:
     embedded_index.upsert(corpus())
     report = build_report(embedded_index, NOW)
+    seen = _Links()
+    seen.feed(render_page(report))
+    assert {link for link in seen.links if link.startswith("#")} - {f"#{id_}" for id_ in seen.ids} == set()
+    assert {failure.link for failure in report.figures.failures} <= seen.links
+    assert len(seen.filters) > 30
+    for filter, text in seen.filters:
+        found = [row for row in seen.rows if all(_fits(row, *pair) for pair in parse_qsl(filter))]
+        assert found, f"{filter} leads to an empty list"
+        if text.replace(",", "").isdecimal():
+            assert len(found) == int(text.replace(",", "")), f"{filter} leads to another number of failures"
+
+
+def test_every_failure_stands_below_exactly_one_cause(embedded_index: DocumentIndex) -> None:
+    embedded_index.upsert(corpus())
+    report = build_report(embedded_index, NOW)
+    below = [failure.id for cause in report.causes for failure in cause.failures]
+    assert sorted(below) == sorted(failure.id for failure in report.figures.failures)
+    assert [cause.name for cause in report.causes if cause.group is None] == ["no_error_found", "unknown", "no_log"]
+    for cause in report.causes:
+        if cause.group:
+            assert len(cause.failures) == cause.group.count
+            assert cause.lost == pytest.approx(cause.group.lost_minutes * 60)
+    seen = _Links()
+    seen.feed(render_page(report))
+    assert len(seen.rows) == len(below)
+    assert {f"cause-{number}" for number in range(1, len(report.causes) + 1)} <= seen.ids
+
+
+def test_above_the_most_that_a_page_lists_the_newest_are_listed_and_it_is_said(
+    embedded_index: DocumentIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded_index.upsert(corpus(10))
+    report = build_report(embedded_index, NOW)
+    monkeypatch.setattr("ci_metrics.report.page.MOST_FAILURES", 7)
     page = render_page(report)
     seen = _Links()
     seen.feed(page)
-    assert {link for link in seen.links if link.startswith("#")} - {
-        f"#{id_}" for id_ in seen.ids
-    } - seen.chart_links == set()
-    for failure in report.figures.failures:
-        if failure.log_url:
-            assert failure.log_url in seen.links
-    assert len(seen.filters) > 30
-    for key, value in seen.filters:
-        assert any(row.get(f"data-{key}") == value for row in seen.rows), f"{key}={value} leads to an empty list"
+    assert len(seen.rows) == 7
+    assert min(row["when"] for row in seen.rows) == f"{report.figures.failures[6].when:%Y-%m-%dT%H:%M}"
+    assert f"The newest 7 of {report.figures.failed} failures are listed" in page
+
+
+def test_the_first_screen_says_what_happened_and_what_to_fix_first(embedded_index: DocumentIndex) -> None:
+    embedded_index.upsert(corpus())
+    report = build_report(embedded_index, NOW)
+    figures = report.figures
+    assert 3 <= len(report.story) <= 5
+    assert report.story[0].text.startswith(f"{figures.failed} jobs of {figures.jobs:,} failed")
+    lost = [fix.lost for fix in report.to_fix]
+    assert len(lost) == 5
+    assert lost == sorted(lost, reverse=True)
+    assert lost[0] == max(cause.lost for cause in report.causes if not cause.generic)
+    owned = replace(report.to_fix[0], owner="@acme/store", cost=12.5, hint="Say <b>why</b>.")
+    told = render_page(
+        replace(
+            report,
+            story=(Sentence("The store was down <for> an hour.", "https://github.com/acme/shop"),),
+            to_fix=(owned,),
+        )
+    )
+    page, after = told.split('<ul class="tiles"')
+    for said in (
+        "was down &lt;for&gt; an hour.",
+        'href="https://github.com/acme/shop"',
+        "owner @acme/store",
+        "$12.50",
+        "Say &lt;b&gt;why&lt;/b&gt;.",
+    ):
+        assert said in page
+    assert "All causes" in after
+    bare = render_page(replace(report, story=(), to_fix=()))
+    assert "What happened" not in bare
+    assert "Fix these first" not in bare
 
 
 def test_every_string_from_ci_is_escaped(embedded_index: DocumentIndex) -> None:
@@ -220,22 +296,32 @@ def _counts(bodies: list[dict[str, object]], name: str) -> dict[str, int]:
     return counts
 
 
+def _fits(row: dict[str, str], name: str, value: str) -> bool:
+    """Whether a failure of the page fits a filter, as the page's script reads it."""
+    if name == "from":
+        return row["when"] >= value
+    if name == "to":
+        return row["when"][: len(value)] <= value
+    return row[name] == value
+
+
 class _Links(HTMLParser):
-    """What a browser would find in the page."""
+    """What a browser would find in the page: `filters` with the texts of their links, and in
+    `rows` the failures by what they can be narrowed by.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.links: set[str] = set()
-        self.chart_links: set[str] = set()
         self.ids: set[str] = set()
-        self.filters: set[tuple[str, str]] = set()
+        self.filters: list[tuple[str, str]] = []
         self.rows: list[dict[str, str]] = []
         self.tags: dict[str, int] = {}
         self.handlers: list[str] = []
+        self.values: dict[str, list[str]] = {}
+        self.filter = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        from urllib.parse import unquote
-
         given = {name: value or "" for name, value in attrs}
         self.tags[tag] = self.tags.get(tag, 0) + 1
         self.handlers += [name for name in given if name.startswith("on")]
@@ -245,11 +331,18 @@ class _Links(HTMLParser):
         for name in ("href", "src"):
             if name in given and not given[name].startswith("data:"):
                 self.links.add(given[name])
-        if given.get("href", "").startswith("#failures?"):
-            self.chart_links.add(given["href"])
-            self.filters.add(("when", given["href"].partition("when=")[2]))
-        if "data-filter" in given:
-            key, _, value = given["data-filter"].partition("=")
-            self.filters.add((key, unquote(value)))
-        if "data-state" in given:
-            self.rows.append(given)
+        if tag == "g" and "data-filter" in given:
+            self.filters.append((given["data-filter"], ""))
+        self.filter = given.get("data-filter", "")
+        if "data-values" in given:
+            self.values = json.loads(given["data-values"])
+        if "data-v" in given:
+            numbers = given["data-v"].split()
+            self.rows.append({name: of[int(n)] for (name, of), n in zip(self.values.items(), numbers, strict=True)})
+        if tag == "time":
+            self.rows[-1]["when"] = given["datetime"]
+
+    def handle_data(self, data: str) -> None:
+        if self.filter:
+            self.filters.append((self.filter, data))
+            self.filter = ""

@@ -15,8 +15,9 @@ from functools import cache
 import pytest
 
 from ci_metrics.models import FAILED_CONCLUSIONS
+from ci_metrics.sample.dates import DAY_START, OPENS_AT, SETTLED_AT
 from ci_metrics.sample.recordings import failures
-from ci_metrics.sample.scenario import OPENS_AT, SETTLED_AT, START, sample_day, sample_world
+from ci_metrics.sample.scenario import sample_day, sample_world
 from ci_metrics.sample.truth import JobTruth, count_by_category, count_by_state
 from ci_metrics.sample.world import AttemptSpec, JobSpec, RunSpec
 from tools.record.recipes import CATEGORIES
@@ -54,7 +55,7 @@ def test_the_day_has_some_150_runs_and_500_jobs_in_each_of_24_hours() -> None:
     runs = sample_world().runs
     assert 140 <= len(runs) <= 160
     assert 480 <= len(all_jobs()) <= 560
-    assert {int((run.created_at - START).total_seconds() // 3600) for run in runs} == set(range(24))
+    assert {int((run.created_at - DAY_START).total_seconds() // 3600) for run in runs} == set(range(24))
 
 
 def test_every_failure_that_was_recorded_happens_on_the_day() -> None:
@@ -138,7 +139,7 @@ def test_one_run_is_going_on_when_the_clock_starts_and_over_when_all_is_settled(
 
 
 def test_a_job_is_run_again_two_weeks_later() -> None:
-    late = [a for run in sample_world().runs for a in run.attempts if a.created_at > START + timedelta(days=13)]
+    late = [a for run in sample_world().runs for a in run.attempts if a.created_at > DAY_START + timedelta(days=13)]
     assert [attempt.number for attempt in late] == [2]
 
 

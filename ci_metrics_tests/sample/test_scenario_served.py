@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from ci_metrics.sample.scenario import OPENS_AT, SETTLED_AT, sample_day, sample_world
+from ci_metrics.sample.dates import OPENS_AT, SETTLED_AT
+from ci_metrics.sample.scenario import sample_day, sample_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics_tests.sample.openapi import oracle
 

@@ -27,6 +27,7 @@ from ci_metrics.orchestration.assets import (
 from ci_metrics.orchestration.due_hours import SILENT_HOURS
 from ci_metrics.orchestration.partitions import HOUR, hourly_partitions
 from ci_metrics.orchestration.parts import versions_in_force
+from ci_metrics.sample import dates as sample
 from ci_metrics.settings import Settings
 
 #: Any hour that is indexed counts, an old one too: the alert, which looks at the
@@ -51,7 +52,8 @@ def build_assets(settings: Settings) -> Assets:
     """
     catalogue = catalogue_in_force(settings.catalogue_dir)
     versions = versions_in_force(settings, taxonomy_in_force(settings.taxonomy_file, catalogue), catalogue)
-    partitions = hourly_partitions(settings.partitions_start)
+    start, end = (sample.START, sample.END) if settings.is_sample else (settings.partitions_start, None)
+    partitions = hourly_partitions(start, end)
     with warnings.catch_warnings():
         # Backfill policies are "beta" in Dagster's words; the exact pin in
         # pyproject.toml is our answer to that.
@@ -67,6 +69,6 @@ def build_assets(settings: Settings) -> Assets:
         history = failure_history.build(partitions, documents)
         return Assets(
             hourly=(runs, jobs, logs, errors, verdicts, documents, history),
-            daily=daily_report.build(settings.partitions_start, history),
+            daily=daily_report.build(start, end, history),
             learned=embedded_model.build(verdicts),
         )

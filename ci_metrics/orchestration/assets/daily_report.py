@@ -8,15 +8,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
+from upath import UPath
 
 from ci_metrics.history.time_range import Window
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.orchestration.atomic_files import put
-from ci_metrics.orchestration.metadata import plot
+from ci_metrics.orchestration.metadata import markdown_table, plot
+from ci_metrics.orchestration.page_addresses import report_address
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart
-from ci_metrics.report.page import build_report, render_page
+from ci_metrics.report.page import Report, build_report, render_page
+from ci_metrics.report.readable import cut, minutes, percent, readable_number, telling
 
 NAME = "daily_report"
 
@@ -25,20 +28,29 @@ DAYS = 7
 
 DAY_FORMAT = "%Y-%m-%d"
 
+#: Causes that the summary in Dagster names, and characters of each; the page has all. Of markdown
+#: with a thousand characters or more Dagster shows only a button.
+MOST_CAUSES, MOST_WORDS = 5, 80
 
-def daily_partitions(start: datetime) -> dg.DailyPartitionsDefinition:
-    """UTC days from the day of `start` on."""
-    return dg.DailyPartitionsDefinition(start_date=start.strftime(DAY_FORMAT), timezone="UTC", fmt=DAY_FORMAT)
+
+def daily_partitions(start: datetime, end: datetime | None = None) -> dg.DailyPartitionsDefinition:
+    """UTC days from the day of `start` on, to `end` where there is one."""
+    return dg.DailyPartitionsDefinition(
+        start_date=start.strftime(DAY_FORMAT),
+        end_date=end.strftime(DAY_FORMAT) if end else None,
+        timezone="UTC",
+        fmt=DAY_FORMAT,
+    )
 
 
-def build(start: datetime, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """The asset on days from `start` on; `upstream` is the hourly asset
-    that writes the documents.
+def build(start: datetime, end: datetime | None, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """The asset on the days from `start` to `end`; `upstream` is the hourly asset that writes the
+    documents.
     """
 
     @partitioned_asset(
         NAME,
-        daily_partitions(start),
+        daily_partitions(start, end),
         upstream=upstream,
         group="history",
         kinds={"html"},
@@ -58,24 +70,53 @@ def build(start: datetime, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition
     return daily_report
 
 
+def report_file(root: UPath, day: str) -> UPath:
+    """Where the report of a day is, beside the hours' files."""
+    return root / NAME / f"{day}.html"
+
+
 def report_day(hours: HoursPart, index: DocumentIndex, day: str) -> Mapping[str, Any]:
     """Make one day's file beside the hours' files; returns the metadata."""
     end = datetime.strptime(day, DAY_FORMAT).replace(tzinfo=UTC) + timedelta(days=1)
     index.refresh()
     made = build_report(index, hours.now(), window=Window(end - timedelta(days=DAYS), end))
-    target = hours.store.root / NAME / f"{day}.html"
+    target = report_file(hours.store.root, day)
     figures = made.figures
     if figures.jobs or not target.exists():  # an index that lost its documents is no reason to lose the page of them
         put(target, render_page(made).encode())
     return {
-        "report": dg.MetadataValue.url(target.as_uri()),
+        "report": dg.MetadataValue.md(f"[Open the report of the week]({report_address(day)})"),
+        "summary": dg.MetadataValue.md(summary_markdown(made)),
         "path": dg.MetadataValue.path(str(target)),
         "jobs": figures.jobs,
         "failed_jobs": figures.failed,
         "failure_rate": round(figures.rate or 0.0, 4),
         "lost_minutes": round(figures.lost / 60, 1),
-        "new_groups": sum(cause.group.new for cause in made.causes),
+        "new_groups": sum(cause.new for cause in made.causes),
         "unexplained": figures.unexplained,
         "cost_usd": round(figures.spend.cost, 4),
         "by_category": plot({row.name: row.failed for row in figures.types}),
     }
+
+
+def summary_markdown(made: Report) -> str:
+    """The week in a few lines: how much failed, and the biggest causes."""
+    figures = made.figures
+    said = (
+        f"**{readable_number(figures.failed)} of {readable_number(figures.jobs)} jobs failed** "
+        f"({percent(figures.rate)}) in {figures.window}; {minutes(figures.lost)} lost."
+    )
+    return "\n\n".join([said, *_causes(made)])
+
+
+def _causes(made: Report) -> list[str]:
+    rows = [
+        {
+            "failures": len(cause.failures),
+            "type": cause.name,
+            "lost": minutes(cause.lost),
+            "what": cut(telling(cause.quote) or cause.summary, MOST_WORDS),
+        }
+        for cause in made.causes[:MOST_CAUSES]
+    ]
+    return [str(markdown_table(rows, ("failures", "type", "lost", "what")).value)] if rows else []

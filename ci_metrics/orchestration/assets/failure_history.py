@@ -51,7 +51,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         done = each_hour(
             context,
             hours,
-            lambda hour: follow_hour(hours, index.documents, judge.taxonomy, hour),
+            lambda hour: follow_hour(hours, index.documents, judge.categories, hour),
             made_of=["indexed_documents"],
         )
         return with_checks(checks.new_and_spiking_groups(hours.store, done))

@@ -111,7 +111,7 @@ def index_hour(
     """
     rows = read_rows(hours.store, hour)
     provenance = Provenance(partition=hour, dagster_run_id=run_id)
-    documents = derive_documents(rows, provenance, labels=judge.labels.labels(), taxonomy=judge.taxonomy)
+    documents = derive_documents(rows, provenance, labels=judge.labels.labels(), taxonomy=judge.categories)
     listed = [
         IndexedDocument(kind=document.kind, id=document.id, digest=document_digest(document)) for document in documents
     ]

@@ -17,6 +17,7 @@ from ci_metrics.errors import CiMetricsError
 from ci_metrics.models import Job, JobLog, Run
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
+from ci_metrics.orchestration.fair_order import fairly
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
@@ -65,15 +66,13 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
 
 def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
     """Fetch the logs of the hour's failed jobs and commit the manifest; returns the metadata."""
-    before = github.client.requests
+    before, repos = github.client.requests, hours.repos
+    meant = set(repos)
     failed = [job for job in hours.store.read("workflow_jobs", hour, Job) if job.failed and job.finished]
     manifest = {(log.job_id, log.run_attempt): log for log in hours.store.read_or_none(NAME, hour, JobLog)}
-    asked = asked_repositories(hours.store.looked_at(hour), hours.settings.repo, context.run.tags.get(REASON_TAG, ""))
-    due = [
-        job
-        for job in failed
-        if job.repo in hours.settings.repo and _is_due(manifest.get(_key(job)), job, asked, hours.now())
-    ]
+    asked = asked_repositories(hours.store.looked_at(hour), repos, context.run.tags.get(REASON_TAG, ""))
+    due = [job for job in failed if job.repo in meant and _is_due(manifest.get(_key(job)), job, asked, hours.now())]
+    due = fairly(due, lambda job: job.repo, hour)
     earlier = [manifest.get(_key(job)) for job in due]
     with ThreadPoolExecutor(FETCH_THREADS) as pool:
         for log in pool.map(lambda job, before: _fetch(hours, github, hour, job, before), due, earlier):
@@ -82,7 +81,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     logs = sorted(manifest.values(), key=lambda log: (log.repo, log.run_id, log.run_attempt, log.job_id))
     found = _with_background(hours, github, hour, logs)
     outcome = Outcome(
-        repos=hours.settings.repo,
+        repos=repos,
         asked=sorted(asked | {job.repo for job in due}),
         unfinished=Counter(job.repo for job in failed if _may_come(manifest.get(_key(job)), job, hours.now())),
         failures=_failures(found.logs),
@@ -136,7 +135,8 @@ def _metadata(found: FoundPassing, requests: int) -> Mapping[str, Any]:
 
 def _with_background(hours: HoursPart, github: GitHubPart, hour: str, logs: list[JobLog]) -> FoundPassing:
     """The manifest with the passing run of each failed job, unless that is switched off."""
-    due = [log for log in logs if log.repo in hours.settings.repo and undecided(log)]
+    repos = set(hours.repos)
+    due = [log for log in logs if log.repo in repos and undecided(log)]
     if not hours.settings.use_background or not due:
         return FoundPassing(logs, requests=0, fetched=0)
     jobs = hours.store.read("workflow_jobs", hour, Job)

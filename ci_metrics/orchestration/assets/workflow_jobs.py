@@ -12,10 +12,11 @@ from typing import Any, Self, TypeVar
 import dagster as dg
 
 from ci_metrics.errors import AuthenticationError, CiMetricsError, IncompleteError
-from ci_metrics.github import GitHub, RequestCount
-from ci_metrics.models import Job, Run
+from ci_metrics.github import MOST_JOBS, GitHub, RequestCount
+from ci_metrics.models import Annotation, Job, Run
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
+from ci_metrics.orchestration.fair_order import fairly
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
@@ -60,20 +61,22 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
 
 def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.AssetExecutionContext) -> Mapping[str, Any]:
     """Fetch the jobs of the hour's attempts and commit them; returns the metadata."""
-    before = github.client.requests
-    runs = [run for run in hours.store.read("workflow_runs", hour, Run) if run.repo in hours.settings.repo]
+    before, repos = github.client.requests, hours.repos
+    meant = set(repos)
+    runs = [run for run in hours.store.read("workflow_runs", hour, Run) if run.repo in meant]
     stored = {_key(job): job for job in hours.store.read_or_none(NAME, hour, Job)}
     known = _Known.of(hours.store, hour, any_stored=bool(stored))
-    asked = asked_repositories(hours.store.looked_at(hour), hours.settings.repo, context.run.tags.get(REASON_TAG, ""))
+    asked = asked_repositories(hours.store.looked_at(hour), repos, context.run.tags.get(REASON_TAG, ""))
     due = [run for run in runs if known.is_due(run, asked)]
-    with ThreadPoolExecutor(FETCH_THREADS) as pool:
-        answers = list(pool.map(lambda run: _try_fetch(github.client, run), due))
+    due = fairly(due, lambda run: run.repo, hour)
+    answers = fetch_attempts(github.client, due)
     failures = _failures(due, answers, context)
+    _raise_if_nobody_is_let_in(due, answers, repos)
     stored.update({_key(job): job for answer in answers for job in answer.jobs})
     known.note(due, answers)
     jobs = sorted(stored.values(), key=lambda job: (job.repo, job.run_id, job.run_attempt, job.job_id))
     outcome = Outcome(
-        repos=hours.settings.repo,
+        repos=repos,
         asked=sorted(asked | {run.repo for run in due}),
         unfinished=_unfinished(jobs, known.deleted),
         failures=failures,
@@ -89,7 +92,7 @@ class FetchedJobs:
 
     jobs: Sequence[Job] = ()
     failures: Mapping[str, str] = field(default_factory=dict)  # what could not be had, and why
-    error: CiMetricsError | None = None  # why there is no answer
+    refused: AuthenticationError | None = None  # the token may not read something of this repository
 
 
 Attempt = tuple[int, ...]  # run, attempt
@@ -133,20 +136,53 @@ def _attempts(pairs: Iterable[Iterable[int]] | None) -> set[Attempt]:
     return {tuple(pair) for pair in pairs or ()}
 
 
-def _try_fetch(github: GitHub, run: Run) -> FetchedJobs:
-    """One attempt's jobs, or what kept them away: one attempt does not lose the
-    others, nor does one job.
+def fetch_attempts(github: GitHub, due: Sequence[Run]) -> list[FetchedJobs]:
+    """The attempts' jobs with their annotations, in order, or what kept them away: one attempt
+    does not lose the others.
+
+    Annotations are asked for a hundred jobs at a time; by attempt only where that does not answer.
     """
-    name = f"run {run.run_id} attempt {run.run_attempt}"
+    with ThreadPoolExecutor(FETCH_THREADS) as pool:
+        listed = list(pool.map(lambda run: _listed(github, run), due))
+        ended = [job for each in listed for job in each.jobs if job.finished]
+        parts = [ended[first : first + MOST_JOBS] for first in range(0, len(ended), MOST_JOBS)]
+        known = {key: notes for found in pool.map(github.annotations_at_once, parts) for key, notes in found.items()}
+        return list(pool.map(lambda run, each: _annotated(github, run, each, known), due, listed))
+
+
+def _listed(github: GitHub, run: Run) -> FetchedJobs:
     short: list[str] = []
     try:
-        fetched = _as_found(lambda: github.jobs(run), short)
-        finished = [job for job in fetched if job.finished]
-        annotations = _as_found(lambda: github.annotations(run.repo, run, finished), short)
+        return FetchedJobs(jobs=_as_found(lambda: github.jobs(run), short), failures=_named(run, short))
     except CiMetricsError as error:
-        return FetchedJobs(error=error, failures={name: f"{type(error).__name__}: {error}"})
-    jobs = [replace(job, annotations=tuple(annotations.get(job.job_id, ()))) for job in fetched]
-    return FetchedJobs(jobs=jobs, failures={name: "; ".join(short)} if short else {})
+        return FetchedJobs(failures=_named(run, [_said(error)]), refused=_refusal(error))
+
+
+def _annotated(github: GitHub, run: Run, listed: FetchedJobs, known: Mapping[int, Sequence[Annotation]]) -> FetchedJobs:
+    """The jobs with annotations; those of which none can be had land without."""
+    short = list(listed.failures.values())
+    refused = listed.refused
+    annotations = {job.job_id: known[job.job_id] for job in listed.jobs if job.job_id in known}
+    left = [job for job in listed.jobs if job.finished and job.job_id not in known]
+    try:
+        annotations.update(_as_found(lambda: github.annotations(run.repo, run, left), short))
+    except CiMetricsError as error:
+        short.append(_said(error))
+        refused = _refusal(error)
+    jobs = [replace(job, annotations=tuple(annotations.get(job.job_id, ()))) for job in listed.jobs]
+    return FetchedJobs(jobs=jobs, failures=_named(run, short), refused=refused)
+
+
+def _named(run: Run, short: Sequence[str]) -> dict[str, str]:
+    return {f"run {run.run_id} attempt {run.run_attempt}": "; ".join(short)} if short else {}
+
+
+def _said(error: CiMetricsError) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _refusal(error: CiMetricsError) -> AuthenticationError | None:
+    return error if isinstance(error, AuthenticationError) else None
 
 
 def _as_found(ask: Callable[[], T], short: list[str]) -> T:
@@ -159,20 +195,22 @@ def _as_found(ask: Callable[[], T], short: list[str]) -> T:
         return found
 
 
+def _raise_if_nobody_is_let_in(due: Sequence[Run], answers: Sequence[FetchedJobs], repos: Sequence[str]) -> None:
+    """Where no job of any repository may be read, it is not one repository's problem."""
+    refused = {run.repo for run, answer in zip(due, answers, strict=True) if answer.refused}
+    if len(refused) == len(repos) and not any(answer.jobs for answer in answers):
+        raise next(answer.refused for answer in answers if answer.refused)
+
+
 def _failures(
     due: Sequence[Run], answers: Sequence[FetchedJobs], context: dg.AssetExecutionContext
 ) -> dict[str, dict[str, str]]:
-    """What could not be had, by repository; it is said.
-
-    Raises AuthenticationError: nothing else will come then either.
-    """
+    """What could not be had, by repository; it is said."""
     found: dict[str, dict[str, str]] = {}
     for run, answer in zip(due, answers, strict=True):
         for what, why in answer.failures.items():
             context.log.warning(f"⚠️ {run.workflow_name} (ID: {run.run_id}): {what}: {why}")
             found.setdefault(run.repo, {})[what] = why
-        if isinstance(answer.error, AuthenticationError):
-            raise answer.error
     return found
 
 

@@ -5,21 +5,27 @@ What belongs here: fetching runs and keeping what cannot be fetched now. Does no
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
-from ci_metrics.errors import AuthenticationError, CiMetricsError, IncompleteError, TransientError
+from ci_metrics.errors import AuthenticationError, CiMetricsError, IncompleteError, SettingsError, TransientError
 from ci_metrics.github import GitHub, RequestCount
 from ci_metrics.models import Run
-from ci_metrics.orchestration.due_hours import REASON_TAG, repositories_to_ask
+from ci_metrics.orchestration.due_hours import REASON_TAG, REASONS, repositories_to_ask
+from ci_metrics.orchestration.fair_order import fairly
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.partitions import HOUR, hour_start
-from ci_metrics.orchestration.parts import GitHubPart, HoursPart, JudgePart
+from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart, JudgePart
+from ci_metrics.orchestration.repository_list import RepositoryList
+from ci_metrics.orchestration.sweeps import listing_digest
+from ci_metrics.repositories import owners_to_list, takes_branch
 
 NAME = "workflow_runs"
 
@@ -46,6 +52,11 @@ def build(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         judge: dg.ResourceParam[JudgePart],
     ) -> None:
         announce_classifier(context, judge)
+        if owners := owners_to_list(hours.settings.repositories):
+            RepositoryList(hours.store.root).bring_up_to_date(owners, github.client.repositories, hours.now())
+        if not hours.repos:
+            meant = ", ".join(hours.settings.repositories)
+            raise SettingsError("REPO", f"no repository fits {meant}", "See what `ci-metrics doctor` finds")
         each_hour(context, hours, lambda hour: fetch_hour(hours, github, hour, context))
 
     return workflow_runs
@@ -56,17 +67,21 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
 
     Raises when not one repository could be fetched.
     """
-    before = github.client.requests
-    repos, reason = hours.settings.repo, context.run.tags.get(REASON_TAG, "")
+    before, began = github.client.requests, hours.now()
+    repos = hours.repos
     stored = hours.store.read_or_none(NAME, hour, Run)
-    asked = repositories_to_ask(hours.now(), hour, hours.store.looked_at(hour), repos, reason)
+    asked, resting = _whom_to_ask(hours, hour, context.run.tags.get(REASON_TAG, ""), began)
     known: dict[tuple[str, int], dict[int, Run]] = {}
     for run in stored:
         known.setdefault((run.repo, run.run_id), {})[run.run_attempt] = run
-    answers = {repo: fetch_repo(github.client, repo, hour, known) for repo in asked}
+    with ThreadPoolExecutor(FETCH_THREADS) as pool:
+        rules = hours.settings.repo_rules
+        found = pool.map(lambda repo: fetch_repo(github.client, repo, hour, known, rules.of(repo).branches), asked)
+        answers = dict(zip(asked, found, strict=True))
     for repo, answer in answers.items():
         for what, why in answer.failures.items():
             context.log.warning(f"⚠️ {repo}: {what}: {why}")
+    hours.failing.note({repo: answer.error for repo, answer in answers.items()}, began)
     gone = {tuple(pair) for pair in hours.store.notes(NAME, hour).get("deleted", [])}
     errors = [answer.error for answer in answers.values() if answer.error]
     if errors and len(errors) == len(repos):
@@ -74,16 +89,37 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     runs, deleted = merged_runs(stored, answers, gone)
     outcome = Outcome(
         repos=repos,
-        asked=asked,
+        asked=[*asked, *resting],
         unfinished={repo: answer.unfinished for repo, answer in answers.items()},
-        failures={repo: answer.failures for repo, answer in answers.items()},
+        failures={repo: answer.failures for repo, answer in answers.items()} | resting,
         notes_finished=True,
     )
-    status = {"runs": len(runs)}
-    hours.store.commit(
-        NAME, hour, runs, Run, notes={"deleted": deleted}, status=status, now=hours.now(), outcome=outcome
-    )
+    listed = hours.store.notes(NAME, hour).get("listed", {})
+    listed.update({repo: answer.listing for repo, answer in answers.items() if not answer.error})
+    notes = {"deleted": deleted, "listed": {repo: said for repo, said in listed.items() if said}}
+    # As of before GitHub was asked: what is seen to change from then on is looked at again.
+    hours.store.commit(NAME, hour, runs, Run, notes=notes, status={"runs": len(runs)}, now=began, outcome=outcome)
     return _metadata(runs, deleted, outcome, github.client.requests - before)
+
+
+def _whom_to_ask(
+    hours: HoursPart, hour: str, reason: str, now: datetime
+) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """The repositories to ask, in order, and what is noted of those that are set aside.
+
+    These are asked once a day, by a schedule's run; a person's run asks for all.
+    """
+    state, repos, awaited = hours.store.looked_at(hour), hours.repos, hours.awaited_repos
+    among = awaited if reason in REASONS else repos
+    due = repositories_to_ask(now, hour, state, among, reason, hours.marked.read().get(hour))
+    if not reason:
+        return fairly(due, str, hour), {}
+    failing = hours.failing.read()
+    aside = {repo: failing[repo].why for repo in set(repos) - set(awaited) if failing[repo].rests(now)}
+    record = state.of(NAME)
+    unknown = [repo for repo in repos if repo in aside and (record is None or repo not in record.repos)]
+    noted = {repo: {"listing of runs": f"set aside, asked once a day: {aside[repo]}"} for repo in unknown}
+    return fairly((repo for repo in due if repo not in aside), str, hour), noted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +130,7 @@ class FetchedRuns:
     runs: Sequence[Run] = ()  # all their attempts
     error: CiMetricsError | None = None  # why there is no answer
     failures: Mapping[str, str] = field(default_factory=dict)  # what could not be had, and why
+    listing: str = ""  # names what was listed (`listing_digest`)
     whole: bool = True  # whether `listed` are all there are: a stored run that is not among them was deleted
 
     @property
@@ -102,11 +139,17 @@ class FetchedRuns:
         return len({run.run_id for run in self.runs if not run.finished})
 
 
-def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, int], Mapping[int, Run]]) -> FetchedRuns:
+def fetch_repo(
+    github: GitHub,
+    repo: str,
+    hour: str,
+    known: Mapping[tuple[str, int], Mapping[int, Run]],
+    branches: Sequence[str] | None = None,
+) -> FetchedRuns:
     """One repository's runs, or why they could not be had; one run does not lose the others.
 
     `known`: the attempts that are stored, by repository and run; of them, finished earlier ones are
-    not asked for again.
+    not asked for again. `branches`: patterns of head branches that alone are taken; None: all are.
     """
     start = hour_start(hour)
     runs: list[Run] = []
@@ -119,6 +162,8 @@ def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, i
             latest_attempts, whole = error.found, False
             failures["listing of runs"] = str(error)
         for latest in latest_attempts:
+            if not takes_branch(branches, latest.head_branch):
+                continue
             same = known.get((repo, latest.run_id), {})
             try:
                 try:
@@ -133,7 +178,13 @@ def fetch_repo(github: GitHub, repo: str, hour: str, known: Mapping[tuple[str, i
                 failures[f"run {latest.run_id}"] = f"{type(error).__name__}: {error}"
     except CiMetricsError as error:
         return FetchedRuns(error=error, failures={"listing of runs": f"{type(error).__name__}: {error}"})
-    return FetchedRuns(listed={run.run_id for run in latest_attempts}, runs=runs, failures=failures, whole=whole)
+    return FetchedRuns(
+        listed={run.run_id for run in latest_attempts},
+        runs=runs,
+        failures=failures,
+        listing=listing_digest(latest_attempts) if whole else "",
+        whole=whole,
+    )
 
 
 def _attempts(github: GitHub, latest: Run, same: Mapping[int, Run]) -> list[Run]:

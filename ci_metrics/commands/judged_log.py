@@ -1,0 +1,132 @@
+"""A log that belongs to no job in an index, read and judged: a file, standard input, or text that
+an agent hands over.
+
+Belongs here: extraction and verdicts of one log, by the embedded classifier or the configured
+model. Does not: reading files (`log_input.py`), printing, jobs (`job_lookup.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from ci_metrics.catalogue import Catalogue, catalogue_in_force
+from ci_metrics.classifier import Classifier
+from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
+from ci_metrics.errors import SettingsError
+from ci_metrics.llm.client_protocol import ModelClient
+from ci_metrics.llm.clients import build_client
+from ci_metrics.logs import Background, extract, redact
+from ci_metrics.logs.not_text import BEGINNING, why_no_text
+from ci_metrics.logs.why import extract_with_ranking
+from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
+from ci_metrics.report.verdict_reasons import WhyOfLog
+from ci_metrics.settings import Settings
+from ci_metrics.verdicts.judge import Judge
+from ci_metrics.verdicts.request import primary_requests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedLog:
+    """What one log says: the verdict on its root cause, and its other errors."""
+
+    extraction: Extraction
+    verdict: Verdict
+    others: tuple[tuple[ExtractedError, Verdict], ...] = ()  # distinct, in the log's order of importance
+    account: WhyOfLog | None = None
+
+
+class LogJudge:
+    """Judges logs by what the settings put in force; `model`: asked too, None for none."""
+
+    def __init__(self, settings: Settings, model: ModelClient | None = None) -> None:
+        """See `opened_judge`."""
+        self.settings = settings
+        self.catalogue: Catalogue = catalogue_in_force(settings.catalogue_dir)
+        self.taxonomy: Taxonomy = taxonomy_in_force(settings.taxonomy_file, self.catalogue)
+        self.classifier = Classifier(self.taxonomy, self.catalogue)
+        self._model = model
+
+    def read(self, log: BinaryIO | bytes, job: Job | None = None, background: Background | None = None) -> Extraction:
+        """The errors of one log."""
+        return extract(
+            log, job=job, background=background, budget=self.settings.excerpt_budget, catalogue=self.catalogue
+        )
+
+    def judge(
+        self,
+        log: BinaryIO | bytes,
+        *,
+        job: Job | None = None,
+        background: Background | None = None,
+        why: bool = False,
+    ) -> JudgedLog:
+        """The verdicts on one log; `why`: with an account of what weighed. Input that is no text
+        has the state `no_log`, and the summary says what it is.
+        """
+        log = log if isinstance(log, bytes) or not why else log.read()  # the account reads it twice
+        no_text, log = _checked(log)
+        if no_text:
+            nothing = Verdict(state="no_log", error_type=None, confidence=0.0, summary=f"No log: {no_text}.")
+            return JudgedLog(extraction=Extraction(state="no_log"), verdict=nothing)
+        extraction = self.read(log, job, background)
+        verdict = self._verdict(extraction, job)
+        account = None
+        if why and isinstance(log, bytes):
+            again, ranking = extract_with_ranking(
+                log, job=job, background=background, budget=self.settings.excerpt_budget, catalogue=self.catalogue
+            )
+            account = WhyOfLog(ranking=ranking, decision=self.classifier.explained(again, job))
+        return JudgedLog(
+            extraction=extraction, verdict=verdict, others=tuple(self._others(extraction, job)), account=account
+        )
+
+    def _verdict(self, extraction: Extraction, job: Job | None) -> Verdict:
+        if self._model is None or not extraction.errors:
+            return self.classifier.judge(extraction, job=job)
+        settings = self.settings.model_copy(update={"enable_error_classification": True})
+        judge = Judge(
+            settings=settings,
+            taxonomy=self.taxonomy,
+            rules=self.classifier,
+            store=None,  # nothing is looked up, and nothing is kept
+            model=self._model,
+            redact=redact,
+        )
+        return judge.judge(primary_requests(extraction, job)[:1])[0]
+
+    def _others(self, extraction: Extraction, job: Job | None) -> Iterator[tuple[ExtractedError, Verdict]]:
+        seen = {error.fingerprint for error in extraction.errors[:1]}
+        for error in extraction.errors[1:]:
+            if error.fingerprint not in seen:
+                seen.add(error.fingerprint)
+                yield error, self.classifier.judge(extraction, error, job)
+
+
+@contextmanager
+def opened_judge(settings: Settings, *, ask_model: bool = False) -> Iterator[LogJudge]:
+    """A judge of logs. `ask_model`: it asks the configured model. Raises SettingsError without a
+    key.
+    """
+    with contextlib.ExitStack() as stack:
+        model = None
+        if ask_model:
+            model = build_client(settings.model_copy(update={"enable_error_classification": True}))
+            if model is None:
+                advice = "Set it, and API_BASE_URL for another endpoint than the vendor's; or leave out --model"
+                raise SettingsError("ANTHROPIC_API_KEY", "not set, while --model asks for a model's verdict", advice)
+            stack.callback(model.close)
+        yield LogJudge(settings, model)
+
+
+def _checked(log: BinaryIO | bytes) -> tuple[str, BinaryIO | bytes]:
+    """Why it is no text ("" when it may be), and the log, whole."""
+    if isinstance(log, bytes):
+        return why_no_text(log[:BEGINNING]), log
+    peek = log.peek if isinstance(log, io.BufferedReader) else None
+    return (why_no_text(peek(BEGINNING)[:BEGINNING]), log) if peek else ("", log)

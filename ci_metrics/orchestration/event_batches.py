@@ -1,0 +1,84 @@
+"""Many events of Dagster's log in one transaction, where SQLite keeps it.
+
+What belongs here: writing a batch of events with one connection a file. Does not: which events make
+a batch (Dagster: the materializations of a step), the instance (`instance.py`).
+
+Dagster's SQLite storage opens two connections and commits twice for each event: 33 ms, so that the
+2,352 events of two weeks took longer than all the work. In batches of 200 an event takes 2 ms.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import dagster as dg
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from sqlalchemy import create_engine
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import NullPool
+
+#: Dagster's setting: so many events are handed over at once.
+_SIZE_SETTING, _SIZE = "DAGSTER_EVENT_BATCH_SIZE", "200"
+
+
+class BatchingEventLog(SqliteEventLogStorage):
+    """Dagster's event log in SQLite, in which a batch of events shares its connections."""
+
+    _of_batch = threading.local()
+
+    @contextlib.contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        """A connection to a file, in a transaction; within a batch the batch's own."""
+        batch: _Batch | None = getattr(self._of_batch, "batch", None)
+        if batch is None:
+            with super()._connect(shard) as connection:
+                yield connection
+        else:
+            yield batch.connection(self.conn_string_for_shard(shard))
+
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
+        """Store the events, of one run, all or none."""
+        for shard in (events[0].run_id, INDEX_SHARD_NAME):
+            with super()._connect(shard):  # makes its tables, where they are missing
+                pass
+        with self._db_lock, contextlib.ExitStack() as opened:
+            self._of_batch.batch = _Batch(opened)
+            try:
+                super().store_event_batch(events)
+            finally:
+                self._of_batch.batch = None
+
+
+class _Batch:
+    """The connections of one batch; what they wrote is committed when `opened` is closed."""
+
+    def __init__(self, opened: contextlib.ExitStack) -> None:
+        self._opened = opened
+        self._connections: dict[str, Connection] = {}
+
+    def connection(self, address: str) -> Connection:
+        if address not in self._connections:
+            connection = self._opened.enter_context(_engine(address).connect())
+            self._opened.enter_context(connection.begin())
+            self._connections[address] = connection
+        return self._connections[address]
+
+
+@lru_cache(maxsize=8)
+def _engine(address: str) -> Engine:
+    """Kept for its compiled statements; it keeps no connection."""
+    return create_engine(address, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
+
+
+def write_in_batches(instance: dg.DagsterInstance) -> None:
+    """Let this process write the events of `instance` in batches, if they are kept in SQLite."""
+    storage = instance.event_log_storage
+    if type(storage) is SqliteEventLogStorage:
+        os.environ.setdefault(_SIZE_SETTING, _SIZE)
+        storage.__class__ = BatchingEventLog
