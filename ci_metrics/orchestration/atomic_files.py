@@ -12,13 +12,14 @@ import os
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import fsspec.asyn
 from upath import UPath
 
+from ci_metrics.errors import OvertakenError
 from ci_metrics.private_files import make_file, make_folder
 
 try:
@@ -27,6 +28,9 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _THREADS = threading.Lock()
+
+#: How often a file is changed anew because another process has changed it meanwhile.
+_MOST_CHANGES = 20
 
 #: How often an object is tried for that another process writes at the same moment.
 _TRIES = 5
@@ -87,6 +91,26 @@ def replace(path: UPath, data: bytes, tag: str | None) -> str | None:
         if isinstance(error, (FileExistsError, FileNotFoundError)) or error.errno in (errno.EBUSY, errno.EINVAL):
             return None
         raise
+
+
+def change(path: UPath, lock: UPath, changed: Callable[[bytes | None], bytes]) -> None:
+    """Put what `changed` makes of a file's bytes (None: there is none) in their place, so that of
+    several processes none forgets what another has written.
+
+    By the lock on the file `lock` where there are files; in S3 `changed` is called again where
+    another process was faster.
+    """
+    with alone(lock):
+        for _ in range(_MOST_CHANGES):
+            try:
+                data, tag = fetch_tagged(path)
+            except FileNotFoundError:
+                written = replace(path, changed(None), None)
+            else:
+                written = replace(path, changed(data), tag)
+            if written is not None:
+                return
+    raise OvertakenError(f"other processes changed {path.name} each of {_MOST_CHANGES} times")
 
 
 def put(target: UPath, data: bytes) -> None:

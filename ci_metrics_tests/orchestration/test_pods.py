@@ -22,10 +22,11 @@ from ci_metrics.github.conditional import KeptAnswer
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.llm.clients import build_client
 from ci_metrics.models import Annotation
-from ci_metrics.orchestration.atomic_files import create, fetch
+from ci_metrics.orchestration.atomic_files import change, create, fetch
 from ci_metrics.orchestration.batch_files import FileBatchLedger
 from ci_metrics.orchestration.conditional_objects import ObjectConditionalCache
 from ci_metrics.orchestration.hour_states import listing
+from ci_metrics.orchestration.marked_hours import MarkedHours
 from ci_metrics.orchestration.parts import GitHubPart, batches_folder
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.verdict_store import IndexVerdictStore
@@ -222,6 +223,24 @@ def test_an_index_that_other_pods_cannot_see_is_said_aloud(
     assert not with_values(settings, hours_url=str(tmp_path)).shares_hours_alone
     there = {f"{kind}_index": f"http://host:9200/{kind}" for kind in ("workflow", "job", "steps")}
     assert not with_values(settings, **there).shares_hours_alone
+
+
+def test_marks_of_two_pods_are_both_kept(bucket: str) -> None:
+    one, two = MarkedHours(UPath(bucket)), MarkedHours(UPath(bucket))
+    stolen: list[bool] = []
+
+    def changed(data: bytes | None) -> bytes:
+        if not stolen:  # the other one writes between this one's look and its write
+            stolen.append(True)
+            two.mark({HOUR: ["acme/shop"]}, MOMENT)
+        return (data or b"") + b"+"
+
+    change(UPath(bucket) / "marked.json", UPath(bucket) / ".lock", changed)
+    assert fetch(UPath(bucket) / "marked.json").startswith(b'{"2026-03-02T05"')
+    (UPath(bucket) / "marked.json").unlink()
+    one.mark({HOUR: ["acme/shop"]}, MOMENT)
+    two.mark({HOUR: ["acme/site"]}, MOMENT)
+    assert set(one.read()[HOUR]) == {"acme/shop", "acme/site"}
 
 
 @pytest.mark.slow
