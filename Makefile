@@ -4,7 +4,7 @@ PORT ?= 3000
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run ui test fuzz audit campaign opensearch report clean
+.PHONY: help run ui test fuzz audit campaign bench opensearch report clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ audit: .venv/dev.done ## known holes in the locked packages, where the database 
 
 campaign: .venv/dev.done ## every fault of the campaign, some ten minutes; writes docs/reliability.md (`make test` tries a part)
 	$(BIN)/python -m tools.reliability
+
+bench: .venv/dev.done ## all that people wait for, beside what was set out to reach: an hour and a half (BENCH_ARGS=--short: some minutes)
+	@$(BIN)/python -m bench $(BENCH_ARGS)
 
 opensearch: .venv/dev.done ## a real OpenSearch server on this machine, from Maven artifacts (needs Java 17 or newer, and Maven)
 	@deploy/opensearch/start.sh --port 9200

@@ -36,6 +36,7 @@ COMMANDS = {
     "top": ("ci_metrics.commands.top:top", "What fails most: causes, jobs, workflows, repositories."),
     "explain": ("ci_metrics.commands.explain:explain", "One verdict, down to the log line."),
     "label": ("ci_metrics.commands.label:label", "Correct a verdict; it wins from then on."),
+    "cause": ("ci_metrics.commands.cause:cause", "Resolve, ignore, assign a cause; or say that it is open again."),
     "report": ("ci_metrics.commands.report:report", "One HTML page: rates, causes, flaky jobs, cost."),
     "reclassify": ("ci_metrics.commands.history:reclassify", "Judge stored failures again; asks GitHub for nothing."),
     "stale": ("ci_metrics.commands.history:stale", "Which hours an older version judged."),

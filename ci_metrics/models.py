@@ -139,6 +139,17 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """One artifact that a run's jobs uploaded (GitHub's `artifact`)."""
+
+    artifact_id: int
+    name: str
+    bytes: int  # of its archive
+    expired: bool
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PassingLog:
     """What became of the search for the last passing run of a failed
     job, whose log is background.
@@ -164,6 +175,10 @@ class JobLog:
     truncated: bool = False  # a cap cut it; the file says where
     detail: str = ""  # why it is not there
     passing: PassingLog | None = None  # None: not looked for (yet)
+    junit: str = (
+        ""  # its JUnit reports: read, none, "unreadable: why", or why they could not be had; "": not looked for
+    )
+    failed_tests: tuple[str, ...] = ()  # that its JUnit reports name
 
     @property
     def has_background(self) -> bool:
@@ -234,6 +249,8 @@ class Extraction:
     truncated: bool = False  # a cap cut the log before or while it was read
     redactions: int = 0  # secrets masked in the excerpt
     version: str = ""  # of the extractor
+    failed_tests: tuple[str, ...] = ()  # names that the log gives, masked
+    command: str = ""  # of the failing step, masked, where the log shows one that fits in a line
 
 
 @dataclass(frozen=True, slots=True)

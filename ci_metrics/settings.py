@@ -93,6 +93,7 @@ class Settings(BaseSettings):
     hours_back: int = Field(default=4, ge=1, le=24 * 400)
     partitions_start: datetime = DEFAULT_PARTITIONS_START
     max_log_mb: int = Field(default=200, ge=1)
+    junit_artifacts: Annotated[tuple[str, ...], NoDecode] = ()  # patterns of artifacts that hold JUnit reports
     # Index
     workflow_index: str | None = None
     job_index: str | None = None
@@ -109,6 +110,7 @@ class Settings(BaseSettings):
     opensearch_shards: int | None = Field(default=None, ge=1, le=1_024)
     opensearch_replicas: int | None = Field(default=None, ge=0, le=100)
     index_by_month: Truth = False
+    runner_prices_file: Path | None = None  # of runners, before GitHub's list prices
     # Classification
     enable_error_classification: Truth = False
     anthropic_api_key: SecretStr | None = None
@@ -174,6 +176,13 @@ class Settings(BaseSettings):
                 )
                 raise _WrongError("REPO", str(error), advice) from None
         return repos
+
+    @field_validator("junit_artifacts", mode="before")
+    @classmethod
+    def _split_patterns(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
 
     @field_validator("opensearch_hosts", mode="before")
     @classmethod
@@ -258,7 +267,14 @@ class Settings(BaseSettings):
             )
         return value
 
-    @field_validator("taxonomy_file", "prices_file", "opensearch_client_cert", "opensearch_client_key", mode="after")
+    @field_validator(
+        "taxonomy_file",
+        "prices_file",
+        "runner_prices_file",
+        "opensearch_client_cert",
+        "opensearch_client_key",
+        mode="after",
+    )
     @classmethod
     def _readable(cls, value: Path | None, info: Any) -> Path | None:
         if value is not None and not value.is_file():
@@ -360,13 +376,6 @@ class Settings(BaseSettings):
         mixes with a repository's.
         """
         return self.ci_metrics_home / ("sample" if self.is_sample else "data")
-
-    @property
-    def hours_address(self) -> str:
-        """Where hours are kept: a folder, or an fsspec address."""
-        if self.hours_url is None:
-            return str(self.data_dir / "hours")
-        return f"{self.hours_url.rstrip('/')}/sample" if self.is_sample else self.hours_url
 
     @property
     def shares_hours_alone(self) -> bool:

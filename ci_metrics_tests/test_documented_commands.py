@@ -63,6 +63,9 @@ def the_readers_own(folder: Path) -> None:
     for name in ("build.log", "DIR/build.log"):
         (folder / name).write_text(LOG)
     (folder / "ok.log").write_text(LOG.splitlines()[0])
+    (folder / "results.xml").write_text(
+        "<testsuite><testcase name='adds'><failure>AssertionError: 1</failure></testcase></testsuite>"
+    )
     (folder / "job.json").write_text(json.dumps(JOB))
     guide = (ROOT / "docs/extending.md").read_text(encoding="utf-8").partition("## A message\n")[2]
     entry = re.search(r"(?:^    .*\n)+", guide, re.M)
@@ -106,6 +109,8 @@ def test_a_documented_command_shows_something_on_the_sample(shown: Shown, home: 
     the_readers_own(tmp_path)
     if shown.words[0] == "restore":
         ran(["backup", shown.words[1]], tmp_path, home)
+    if shown.words[:2] == ("label", "import"):
+        ran(["label", "export", shown.words[2]], tmp_path, home)
     words = [{"JOB": job, "*.log": "build.log"}.get(word, word) for word in shown.words]
     said = ran(words, tmp_path, home, LOG if shown.piped else None, **dict(shown.variables))
     assert said.strip() and not NOTHING.search(said), said
@@ -124,4 +129,16 @@ def test_documents_show_every_command_that_is_no_server() -> None:
         "reclassify",
         "report",
     }
-    assert named >= {"search", "stale", "top", "doctor", "health", "metrics", "backup", "restore", "prune", "reindex"}
+    assert named >= {
+        "cause",
+        "search",
+        "stale",
+        "top",
+        "doctor",
+        "health",
+        "metrics",
+        "backup",
+        "restore",
+        "prune",
+        "reindex",
+    }

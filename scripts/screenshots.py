@@ -39,8 +39,8 @@ def main(url: str) -> None:
 
 def _save(page: Page, address: str, target: Path) -> None:
     page.goto(address)
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(4000)  # the graph lays itself out in a worker, then fades in
+    page.wait_for_load_state("networkidle", timeout=90_000)
+    page.wait_for_timeout(8_000)  # the graph lays itself out in a worker, then fades in
     for word in ("Dismiss", "Skip", "No thanks"):
         button = page.get_by_role("button", name=word)
         if button.count():

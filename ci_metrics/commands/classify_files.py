@@ -21,6 +21,7 @@ from ci_metrics.commands.log_input import named_files, opened, read_background, 
 from ci_metrics.commands.terminal import terminal_lines
 from ci_metrics.logs import redact
 from ci_metrics.models import Extraction, Job
+from ci_metrics.report.readable import some
 from ci_metrics.report.verdict_markdown import log_markdown
 from ci_metrics.report.verdict_reasons import reasons_row as why_as_row
 from ci_metrics.report.verdict_reasons import reasons_text as why_as_text
@@ -28,8 +29,8 @@ from ci_metrics.settings import Settings, load_settings
 from ci_metrics.verdicts.request import primary_requests
 from ci_metrics.verdicts.request_preview import render_request
 
-#: Other errors of a log that are printed.
-MOST_OTHERS = 4
+#: Other errors of a log, and failed tests, that are printed.
+MOST_OTHERS, MOST_TESTS = 4, 5
 
 
 def classify(
@@ -48,7 +49,7 @@ def classify(
     Parameters
     ----------
     files
-        Job logs, in order; - reads standard input; gzip is unpacked.
+        Job logs or JUnit XML reports, in order; - reads standard input; gzip is unpacked.
     json_lines
         One JSON object a file, for scripts.
     job
@@ -124,6 +125,7 @@ def verdict_row(name: str, judged: JudgedLog) -> dict[str, object]:
         "source": verdict.source,
         "fingerprint": verdict.fingerprint,
         "decided_by": verdict.rule,
+        "failed_tests": list(judged.extraction.failed_tests),
         "other_errors": [
             {"line": error.line, "error_type": other.error_type, "state": other.state, "text": error.headline}
             for error, other in judged.others
@@ -152,4 +154,6 @@ def verdict_text(name: str, judged: JudgedLog) -> str:
         shown.append(f"   Also {at}: {other.error_type or other.state}: {error.headline.strip()[:160]}")
     if len(judged.others) > MOST_OTHERS:
         shown.append(f"   and {len(judged.others) - MOST_OTHERS} more errors (--json lists them)")
+    if tests := judged.extraction.failed_tests:
+        shown.append(f"   Failed tests ({len(tests)}): {some(tests, MOST_TESTS)}")
     return "\n".join(shown) + (f"\n{why_as_text(judged.account)}\n" if judged.account else "")

@@ -22,6 +22,7 @@ from ci_metrics.errors import SettingsError
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.llm.clients import build_client
 from ci_metrics.logs import Background, extract, redact
+from ci_metrics.logs.junit_report import HEAD, extract_junit, is_junit
 from ci_metrics.logs.not_text import BEGINNING, why_no_text
 from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
@@ -53,10 +54,12 @@ class LogJudge:
         self._model = model
 
     def read(self, log: BinaryIO | bytes, job: Job | None = None, background: Background | None = None) -> Extraction:
-        """The errors of one log."""
-        return extract(
-            log, job=job, background=background, budget=self.settings.excerpt_budget, catalogue=self.catalogue
-        )
+        """The errors of one log, or of a JUnit report. Raises ContractError for a broken report."""
+        budget = self.settings.excerpt_budget
+        if _is_report(log):
+            data = log if isinstance(log, bytes) else log.read()
+            return extract_junit(data, "the report", self.catalogue, budget)
+        return extract(log, job=job, background=background, budget=budget, catalogue=self.catalogue)
 
     def judge(
         self,
@@ -77,7 +80,7 @@ class LogJudge:
         extraction = self.read(log, job, background)
         verdict = self._verdict(extraction, job)
         account = None
-        if why and isinstance(log, bytes):
+        if why and isinstance(log, bytes) and not _is_report(log):
             again, ranking = extract_with_ranking(
                 log, job=job, background=background, budget=self.settings.excerpt_budget, catalogue=self.catalogue
             )
@@ -122,6 +125,12 @@ def opened_judge(settings: Settings, *, ask_model: bool = False) -> Iterator[Log
                 raise SettingsError("ANTHROPIC_API_KEY", "not set, while --model asks for a model's verdict", advice)
             stack.callback(model.close)
         yield LogJudge(settings, model)
+
+
+def _is_report(log: BinaryIO | bytes) -> bool:
+    """Whether it begins as JUnit XML does."""
+    head = log if isinstance(log, bytes) else log.peek(HEAD) if isinstance(log, io.BufferedReader) else b""
+    return is_junit(head)
 
 
 def _checked(log: BinaryIO | bytes) -> tuple[str, BinaryIO | bytes]:

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, cast
 
 from ci_metrics.errors import ContractError
 from ci_metrics.logs import Background, background_of
@@ -23,7 +23,7 @@ from ci_metrics.settings import load_settings
 
 
 @contextmanager
-def opened(name: str) -> Iterator[BinaryIO]:
+def opened(name: str) -> Iterator[io.BufferedReader[Any]]:
     """The log `name` as a stream of its bytes: ``-`` is standard input, gzip is unpacked.
 
     Raises ContractError when it cannot be read, also when a packed one turns out to be longer than

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from ci_metrics.errors import NotFoundError
+from ci_metrics.hours_root import hours_root
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import EMBEDDED_FILE, open_index
+from ci_metrics.orchestration.cause_records import CauseStore
 from ci_metrics.settings import Settings
 
 
@@ -24,6 +26,11 @@ def reading_index(settings: Settings) -> Iterator[DocumentIndex]:
         if is_empty(index):
             raise NotFoundError(f"the index {index.location} is empty: it holds no job. Run “ci-metrics upload” first")
         yield index
+
+
+def cause_store(settings: Settings, index: DocumentIndex) -> CauseStore:
+    """What people said of causes, where the settings have the hours."""
+    return CauseStore(hours_root(settings), lambda: index)
 
 
 def refuse_no_file(settings: Settings) -> None:

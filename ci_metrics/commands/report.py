@@ -8,10 +8,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ci_metrics.commands.open_index import reading_index
+from ci_metrics.commands.open_index import cause_store, reading_index
 from ci_metrics.errors import NotFoundError, PermanentError
 from ci_metrics.history.search import repositories
 from ci_metrics.history.time_range import asked_window
+from ci_metrics.index.runner_prices import load_runner_prices
 from ci_metrics.report.page import build_report, render_page
 from ci_metrics.report.readable import minutes, percent, readable_number
 from ci_metrics.settings import load_settings
@@ -37,7 +38,14 @@ def report(*, from_: str | None = None, to: str | None = None, repo: str = "", o
     settings = load_settings()
     window = asked_window(from_, to, now)
     with reading_index(settings) as index:
-        made = build_report(index, now, window=window, repos=repositories(index, repo))
+        made = build_report(
+            index,
+            now,
+            window=window,
+            repos=repositories(index, repo),
+            records=cause_store(settings, index).in_force(),
+            prices=load_runner_prices(settings.runner_prices_file),
+        )
     figures = made.figures
     if not figures.jobs:
         newest = (

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from ci_metrics.commands.terminal import terminal_text
 from ci_metrics.orchestration.summary import Summary
-from ci_metrics.report.readable import cut, minutes, percent, readable_number
+from ci_metrics.report.readable import cut, dollars, minutes, percent, readable_number
 from ci_metrics.settings import Settings
 
 #: Characters of a quoted line.
@@ -59,6 +59,11 @@ def answer_lines(summary: Summary, first: str, last: str) -> Iterator[str]:
         f"({percent(summary.failure_rate)}), {readable_number(summary.flaky_jobs)} flaky; "
         f"{minutes(summary.lost_minutes * 60)} lost to them and their re-runs"
     )
+    if summary.runner_minutes:
+        yield (
+            f"Runners: {readable_number(summary.runner_minutes)} billed minutes, {dollars(summary.runner_usd)} at list price, "
+            f"{dollars(summary.lost_usd)} of it lost to them and their re-runs"
+        )
     if uncounted := list(_uncounted(summary)):
         yield f"[dim]Not counted as failed: {'; '.join(uncounted)}[/]"
     for repo, when in summary.quiet_repositories.items():

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 from ci_metrics.commands.open_index import reading_index
 from ci_metrics.commands.tables import NotNegative, Switch, print_cards, print_csv, print_json
-from ci_metrics.history.attempts import first_line
 from ci_metrics.history.failures import Failure, failure_of
 from ci_metrics.history.gates import gates_of_runs, with_gates
 from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import asked_window
 from ci_metrics.report.readable import cut, moment, some, spoken
 from ci_metrics.settings import load_settings
+from ci_metrics.telling_quote import headline
 
 #: The fields in a CSV, in this order, after the document's id.
 CSV_FIELDS = (
@@ -115,7 +115,7 @@ def _card(failure: Failure) -> list[str]:
     category = spoken(failure.type or failure.state)
     flaky = f"  flaky: {failure.flaky}" if failure.flaky else ""
     held_up = f"held up {some(failure.gates)}" if failure.gates else ""
-    quote = cut(first_line(failure.quote), 200)
+    quote = cut(headline(failure.quote), 200)
     lines = [f"{place}  ({failure.branch}{f', #{failure.pr}' if failure.pr else ''})", failure.cause]
     lines += [f"│ {quote}" if quote else "", held_up, failure.link]
     return [f"{moment(failure.when)}  {category}{flaky}", *(line for line in lines if line)]

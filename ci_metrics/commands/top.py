@@ -1,45 +1,99 @@
-"""`ci-metrics top`: what fails most.
+"""`ci-metrics top`: what to fix first, and what fails most.
 
-Belongs here: options and columns. Does not: counting (`ci_metrics.history.top`).
+Belongs here: options and columns. Does not: the order of causes (`ci_metrics.history.fix_first`),
+counting (`ci_metrics.history.top`, `failing_tests`), an issue's text (`ci_metrics.report.fixes`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
-from ci_metrics.commands.open_index import reading_index
-from ci_metrics.commands.tables import NotNegative, Switch, print_csv, print_json, print_table
+from ci_metrics.commands.open_index import cause_store, reading_index
+from ci_metrics.commands.tables import NotNegative, Switch, print_cards, print_csv, print_json, print_table
+from ci_metrics.errors import SettingsError
+from ci_metrics.history.cause_states import CauseRecords
+from ci_metrics.history.failing_tests import DENOMINATOR, FailedTest, failing_tests
+from ci_metrics.history.fix_first import Fix, fixes
+from ci_metrics.history.groups import groups
+from ci_metrics.history.money import Cost, Money, dearest
 from ci_metrics.history.search import repositories
-from ci_metrics.history.time_range import asked_window, default_window
+from ci_metrics.history.time_range import Window, asked_window, default_window
 from ci_metrics.history.top import TopRow, top_rows
-from ci_metrics.report.readable import cut, minutes, moment, percent, spoken
-from ci_metrics.settings import load_settings
+from ci_metrics.index.base import DocumentIndex, Where
+from ci_metrics.index.runner_prices import load_runner_prices
+from ci_metrics.report.fixes import (
+    failed_test_in_words,
+    failed_test_row,
+    fix_row,
+    issue_text,
+    standing_in_words,
+    whose,
+)
+from ci_metrics.report.readable import cut, dollars, minutes, moment, percent, readable_number, some, spoken
+from ci_metrics.settings import Settings, load_settings
 
-What = Literal["groups", "types", "states", "repos", "workflows", "jobs", "steps", "branches", "runners", "events"]
+What = Literal[
+    "fixes",
+    "tests",
+    "money",
+    "groups",
+    "types",
+    "states",
+    "repos",
+    "workflows",
+    "jobs",
+    "steps",
+    "branches",
+    "runners",
+    "events",
+]
 
 #: Characters of a headline that a table shows.
 MOST = 140
 
-COLUMNS = ("name", "failed", "jobs", "failure_rate", "share", "lost_minutes", "last_seen", "error_type", "headline")
+COLUMNS = (
+    "name",
+    "failed",
+    "jobs",
+    "failure_rate",
+    "share",
+    "lost_minutes",
+    "lost_usd",
+    "last_seen",
+    "error_type",
+    "headline",
+)
+FIX_COLUMNS = ("rank", *COLUMNS, "weight", "certainty", "standing", "owner", "assignee", "hint", "reproduce", "url")
+TEST_COLUMNS = (
+    "name", "repo", "runs", "failures", "failure_rate", "flakes", "confirmed_flakes", "flake_rate", "unknown_runs", "last_failed",
+    "last_passed", "broken", "quarantine", "why", "url",
+)  # fmt: skip
+MONEY_COLUMNS = ("by", "name", "jobs", "minutes", "usd", "failed_usd", "unpriced_minutes")
 
 
 def top(
-    what: What = "groups",
+    what: What = "fixes",
     *,
     from_: str | None = None,
     to: str | None = None,
     repo: str = "",
     limit: NotNegative = 10,
+    issue: NotNegative = 0,
     json: Switch = False,
     csv: Switch = False,
 ) -> None:
-    """Count failures by one thing, most first, with their rate and the time they cost.
+    """What to fix first; or failures counted by one thing, most first, with rate, time and cost.
 
     Parameters
     ----------
     what
-        What to count by.
+        fixes: causes, by what fixing them is worth. tests: failed and flaky tests, and which to
+        quarantine. money: runners at list price, by labels, workflow and repository. Any other:
+        what to count failures by.
     from_
         Start: 2026-11-20, 2026-11-20T05:30 (UTC), or 36h, 7d, 2w before now. Default: the
         last four weeks in the index.
@@ -49,33 +103,196 @@ def top(
         Only this repository, owner/name, in which * and ? may stand; several separated by commas.
     limit
         At most so many; 0 for all.
+    issue
+        Print the text of an issue about the cause of this rank, to copy; for fixes.
     json
         A JSON array.
     csv
         A header and a line for each row.
     """
     now = datetime.now(UTC)
-    with reading_index(load_settings()) as index:
+    settings = load_settings()
+    with reading_index(settings) as index:
         repos = repositories(index, repo)
         window = asked_window(from_, to, now) or default_window(index, now, repos)
-        rows = top_rows(index, what, window.where(repos), limit or None)
+        records = cause_store(settings, index).in_force()
+        asked = _Asked(index, window, window.where(repos), records, now, max(limit, issue) if limit else 0, settings)
+        if issue:
+            print(_issue(asked, issue))
+            return
+        answer = _OWN[what](asked) if what in _OWN else _counted(asked, what)
     if json:
-        print_json([_plain(row) for row in rows])
+        print_json(answer.rows)
     elif csv:
-        print_csv([_plain(row) for row in rows], COLUMNS)
-    elif not rows:
-        print(f"No failure in {window}.")
+        print_csv(answer.rows, answer.columns)
+    elif not answer.rows:
+        print(f"{'No test is known to have failed' if what == 'tests' else 'No failure'} in {window}.")
     else:
-        rated = any(row.jobs is not None for row in rows)
-        headings = [
-            "Failed",
-            *(["Rate"] if rated else []),
-            "Share",
-            "Lost",
-            "Last",
-            what.removesuffix("s").capitalize(),
+        answer.show()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    index: DocumentIndex
+    window: Window
+    where: Where
+    records: CauseRecords
+    now: datetime
+    limit: int  # 0: all
+    settings: Settings
+
+    def fixes(self) -> list[Fix]:
+        return fixes(self.index, groups(self.index, self.where), self.records, self.now, self.limit or None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    rows: Sequence[Mapping[str, Any]]
+    columns: Sequence[str]
+    show: Callable[[], None]
+
+
+def _issue(asked: _Asked, rank: int) -> str:
+    found = asked.fixes()
+    if rank > len(found):
+        seen = f"there is no cause of rank {rank}: {len(found)} in {asked.window}"
+        raise SettingsError("--issue", seen, "Write one of the ranks that “ci-metrics top” shows")
+    text = issue_text(found[rank - 1])
+    return f"{text['title']}\n\n{text['body']}"
+
+
+def _fixes(asked: _Asked) -> _Answer:
+    found = asked.fixes()
+    rows = [fix_row(fix, rank) for rank, fix in enumerate(found, 1)]
+    return _Answer(rows, FIX_COLUMNS, partial(_show_fixes, found, asked.records, asked.window, asked.now))
+
+
+def _tests(asked: _Asked) -> _Answer:
+    found = failing_tests(asked.index, asked.where, asked.limit or None)
+    return _Answer([failed_test_row(test) for test in found], TEST_COLUMNS, partial(_show_tests, found, asked.window))
+
+
+def _costs(asked: _Asked) -> _Answer:
+    money = _money(asked.index, asked.where)
+    show = partial(_show_money, money, asked.settings, asked.window, asked.limit)
+    return _Answer(_money_rows(money, asked.limit), MONEY_COLUMNS, show)
+
+
+def _counted(asked: _Asked, what: What) -> _Answer:
+    found = top_rows(asked.index, what, asked.where)
+    if what == "groups":
+        found = [row for row in found if asked.records.standing(row.name, asked.now) != "ignored"]
+    found = found[: asked.limit or None]
+    return _Answer([_plain(row) for row in found], COLUMNS, partial(_show_counts, found, what, asked.window))
+
+
+#: What is not counted by one thing.
+_OWN: Mapping[str, Callable[[_Asked], _Answer]] = {"fixes": _fixes, "tests": _tests, "money": _costs}
+
+
+def _show_fixes(found: Sequence[Fix], records: CauseRecords, window: Window, now: datetime) -> None:
+    cards = []
+    for rank, fix in enumerate(found, 1):
+        group = fix.group
+        money = f", {dollars(group.lost_usd)}" if group.lost_usd else ""
+        facts = [
+            f"{readable_number(group.count)} failed in {readable_number(group.runs)} run{'s' if group.runs != 1 else ''}",
+            f"{minutes(group.lost_minutes * 60)}{money} lost",
+            f"{percent(fix.certainty)} sure",
+            f"last {moment(group.last_seen)}",
         ]
-        print_table([_cells(row, what, rated) for row in rows], headings, f"What fails most, by {what}: {window}")
+        words = [standing_in_words(fix), f"whose: {whose(fix)}" if whose(fix) else ""]
+        lines = [cut(" ".join(fix.quote.split()), MOST)] if fix.evidence else []
+        lines += [" · ".join(facts), f"{some(group.jobs)} in {some(group.repos)}"]
+        lines += [" · ".join(filter(None, words))] if any(words) else []
+        lines += [f"reproduce: {fix.command}"] if fix.command else []
+        lines += [f"hint: {fix.hint}"] if fix.hint else []
+        lines += [f"cause {group.id}", *([fix.url] if fix.url else [])]
+        cards.append([f"{rank}. {spoken(group.error_type)}: {cut(' '.join(fix.summary.split()), MOST)}", *lines])
+    print_cards(cards, f"Fix these first: {window}")
+    ignored = sum(records.standing(record.group, now) == "ignored" for record in records.records)
+    note = f" {ignored} ignored for now: ci-metrics cause list." if ignored else ""
+    print(f"\nBy lost time, recurrence and certainty. ci-metrics top --issue 1 prints an issue’s text.{note}")
+
+
+def _show_tests(tests: Sequence[FailedTest], window: Window) -> None:
+    cards = [
+        [
+            test.name,
+            failed_test_in_words(test),
+            f"{some(sorted(test.jobs))} in {test.repo}",
+            *([f"quarantine: {test.quarantine}"] if test.quarantine else []),
+        ]
+        for test in tests
+    ]
+    print_cards(cards, f"Failed tests, most flaky first: {window}")
+    print(f"\nRuns are {DENOMINATOR}.")
+
+
+def _money(index: DocumentIndex, where: Where) -> Money:
+    fields = (
+        "s_repo", "s_workflow_name", "s_runner_labels", "l_runner_minutes", "f_runner_cost_usd", "s_status", "s_error_state",
+        "s_error_type", "s_classifier_version",
+    )  # fmt: skip
+    money = Money()
+    for document in sorted(index.scan("jobs", where, fields=fields), key=lambda document: document.id):
+        money.add(document.body)
+    return money
+
+
+def _tables(money: Money, limit: int) -> list[tuple[str, list[Cost]]]:
+    tables = (("labels", money.by_labels), ("workflow", money.by_workflow), ("repo", money.by_repo))
+    return [(by, dearest(costs.values())[: limit or None]) for by, costs in tables]
+
+
+def _money_rows(money: Money, limit: int) -> list[Mapping[str, Any]]:
+    tables = [*_tables(money, limit), ("all", [money.total] if money.total.jobs else [])]
+    return [
+        {
+            "by": by,
+            "name": cost.name,
+            "jobs": cost.jobs,
+            "minutes": cost.minutes,
+            "usd": round(cost.dollars, 4),
+            "failed_usd": round(cost.failed_dollars, 4),
+            "unpriced_minutes": cost.unpriced,
+        }
+        for by, costs in tables
+        for cost in costs
+    ]
+
+
+def _show_money(money: Money, settings: Settings, window: Window, limit: int) -> None:
+    for by, costs in [*_tables(money, limit), ("all", [money.total])]:
+        cells = [
+            [
+                readable_number(cost.jobs),
+                readable_number(cost.minutes),
+                dollars(cost.dollars),
+                dollars(cost.failed_dollars),
+                cost.name + (f" ({readable_number(cost.unpriced)} minutes without a price)" if cost.unpriced else ""),
+            ]
+            for cost in costs
+        ]
+        print_table(cells, ["Jobs", "Minutes", "Cost", "Of failed jobs", by.capitalize()], f"Runners by {by}: {window}")
+    prices = load_runner_prices(settings.runner_prices_file)
+    print(
+        f"List prices of {prices.checked}, not a bill: free and included minutes are not taken off ({prices.source})."
+    )
+
+
+def _show_counts(rows: Sequence[TopRow], what: What, window: Window) -> None:
+    rated = any(row.jobs is not None for row in rows)
+    headings = [
+        "Failed",
+        *(["Rate"] if rated else []),
+        "Share",
+        "Lost",
+        "Cost",
+        "Last",
+        what.removesuffix("s").capitalize(),
+    ]
+    print_table([_cells(row, what, rated) for row in rows], headings, f"What fails most, by {what}: {window}")
 
 
 def _cells(row: TopRow, what: What, rated: bool) -> list[object]:
@@ -84,7 +301,8 @@ def _cells(row: TopRow, what: What, rated: bool) -> list[object]:
     kind = "" if row.error_type == row.name else spoken(row.error_type)
     said = ": ".join(part for part in (kind, cut(" ".join(row.headline.split()), MOST)) if part)
     name = f"{said}\n{row.name}" if what == "groups" else f"{row.name}\n  {said}"
-    return [row.failed, *rate, percent(row.share), minutes(row.lost_minutes * 60), last, name]
+    cost = dollars(row.lost_usd)
+    return [row.failed, *rate, percent(row.share), minutes(row.lost_minutes * 60), cost, last, name]
 
 
 def _plain(row: TopRow) -> dict[str, object]:
@@ -95,6 +313,7 @@ def _plain(row: TopRow) -> dict[str, object]:
         "failure_rate": None if row.rate is None else round(row.rate, 4),
         "share": round(row.share, 4),
         "lost_minutes": round(row.lost_minutes, 1),
+        "lost_usd": round(row.lost_usd, 4),
         "last_seen": row.last_seen.isoformat() if row.last_seen else None,
         "error_type": row.error_type,
         "headline": row.headline,

@@ -25,6 +25,7 @@ from ci_metrics.deadline import GRACE
 from ci_metrics.errors import ContractError, IncompleteError, NotFoundError
 from ci_metrics.github import passing_runs, pull_requests, run_search
 from ci_metrics.github.annotations_at_once import MOST_JOBS, annotations_at_once
+from ci_metrics.github.artifacts import download_artifact
 from ci_metrics.github.auth import AppItself, Credentials, TokenCredentials, credentials_of
 from ci_metrics.github.conditional import ConditionalCache
 from ci_metrics.github.download import LogDownloads
@@ -35,6 +36,7 @@ from ci_metrics.github.pages import Shape
 from ci_metrics.github.request_counts import Counts, RequestCount
 from ci_metrics.github.retry_policy import Patience
 from ci_metrics.github.schemas import (
+    ArtifactObject,
     CheckAnnotation,
     CheckRun,
     InstallationToken,
@@ -48,7 +50,7 @@ from ci_metrics.github.schemas import (
 )
 from ci_metrics.github.transport import Transport
 from ci_metrics.limits import Limiter
-from ci_metrics.models import Annotation, Job, JobLog, Run, RunStanding
+from ci_metrics.models import Annotation, Artifact, Job, JobLog, Run, RunStanding
 from ci_metrics.repositories import is_name
 from ci_metrics.settings import Settings
 
@@ -294,6 +296,20 @@ class GitHub:
         token may not read logs.
         """
         return self._download_of(job.repo).download(job, write, max_bytes, earlier)
+
+    def artifacts(self, run: Run) -> list[Artifact]:
+        """What the run's jobs uploaded, of all its attempts. Raises IncompleteError with those that
+        came when there are more.
+        """
+        path, where = f"/repos/{run.repo}/actions/runs/{run.run_id}/artifacts", f"{run.repo} run {run.run_id}"
+        listing = read_listing(
+            self._identities.of(run.repo), "artifacts", path, Shape(ArtifactObject, where, "artifacts")
+        )
+        return _whole([each.record() for each in listing.items], where, [listing.missing])
+
+    def download_artifact(self, repo: str, artifact_id: int, most: int) -> bytes:
+        """An artifact's archive of at most so many bytes; see `artifacts.download_artifact`."""
+        return download_artifact(self._identities.of(repo), repo, artifact_id, most)
 
     def pr_id(self, run: Run) -> str:
         """The pull request's number, or "N/A" when there is none or several fit. Asks

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from ci_metrics.errors import ContractError
 from ci_metrics.github import text
-from ci_metrics.models import Annotation, Job, Run, RunStanding, Step
+from ci_metrics.models import Annotation, Artifact, Job, Run, RunStanding, Step
 
 _log = logging.getLogger(__name__)
 
@@ -356,6 +356,24 @@ class CheckAnnotation(GitHubObject):
         """The annotation as this project's record."""
         same = dict(self)
         return Annotation(level=same.pop("annotation_level"), **same)
+
+
+class ArtifactObject(GitHubObject):
+    """One artifact of a run (GitHub's `artifact`)."""
+
+    noun: ClassVar[str] = "artifact"
+    id: Id
+    name: Name = ""
+    size_in_bytes: Number = None
+    expired: Annotated[bool, Field(strict=True)] = False
+    created_at: Time = None
+
+    def record(self) -> Artifact:
+        """The artifact as this project's record."""
+        size = self.size_in_bytes or 0
+        return Artifact(
+            artifact_id=self.id, name=self.name, bytes=size, expired=self.expired, created_at=self.created_at
+        )
 
 
 class RateLimit(GitHubObject):

@@ -16,6 +16,7 @@ from typing import Any
 from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED
 from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
+from ci_metrics.telling_quote import headline
 
 #: Values in one question: OpenSearch allows 65,536 terms and SQLite 32,766 variables; more only
 #: makes each one slower.
@@ -26,7 +27,7 @@ FIELDS = (
     TIME, "s_repo", "s_workflow_id", "s_workflow_name", "s_job_id", "s_job_name", "s_step_name", "s_branch", "s_pr_id",
     "s_commit_sha", "s_github_event", "s_status", "l_run_attempt", "l_duration_sec", "s_error_state", "s_error_type", "s_error_source",
     "s_error_summary", "s_error_evidence", "s_error_fingerprint", "s_error_group", "b_error_generic", "s_classifier_version",
-    "b_flaky_suspected", "b_flaky_confirmed", "s_partition",
+    "b_flaky_suspected", "b_flaky_confirmed", "s_partition", "f_runner_cost_usd",
 )  # fmt: skip
 
 
@@ -61,6 +62,7 @@ class Attempt:
     suspected: bool  # as the document says now
     confirmed: bool
     partition: str
+    runner_usd: float = 0.0  # at list price; 0 where that is not known
 
     @property
     def tells(self) -> bool:
@@ -102,13 +104,14 @@ def attempt_of(document: Document) -> Attempt:
         type=text("s_error_type"),
         source=text("s_error_source"),
         summary=text("s_error_summary"),
-        quote=first_line(text("s_error_evidence")),
+        quote=headline(text("s_error_evidence")),
         fingerprint=text("s_error_fingerprint"),
         group=text("s_error_group"),
         generic=body.get("b_error_generic") is True,
         suspected=body.get("b_flaky_suspected") is True,
         confirmed=body.get("b_flaky_confirmed") is True,
         partition=text("s_partition"),
+        runner_usd=float(body.get("f_runner_cost_usd") or 0),
     )
 
 

@@ -21,7 +21,7 @@ FIELDS = (
     "s_runner_labels", "s_runner_prefix", "s_error_type", "s_error_summary", "f_error_confidence", "s_error_state",
     "s_error_source", "s_error_evidence", "l_error_line", "s_error_log_url", "s_error_fingerprint", "s_error_group",
     "s_suggested_fix", "s_classifier_version", "s_model", "f_cost_usd", "l_prompt_tokens", "l_completion_tokens", "l_cached_tokens",
-    "b_flaky_suspected", "b_flaky_confirmed", "s_partition", "errors",
+    "b_flaky_suspected", "b_flaky_confirmed", "s_partition", "errors", "l_runner_minutes", "f_runner_cost_usd",
 )  # fmt: skip
 
 
@@ -63,6 +63,7 @@ class Failure:
     flaky: str  # "confirmed", "suspected" or ""
     partition: str
     other_errors: int  # errors of the same job besides its root cause
+    runner_usd: float = 0.0  # at list price; 0 where that is not known
     gates: tuple[str, ...] = ()  # jobs of the same attempt that failed only because this one did (`gates.py`)
 
     @property
@@ -122,6 +123,7 @@ def failure_of(document: Document) -> Failure:
         flaky=flaky,
         partition=text("s_partition"),
         other_errors=max(0, len(errors) - 1),
+        runner_usd=float(body.get("f_runner_cost_usd") or 0),
     )
 
 

@@ -13,15 +13,16 @@ from __future__ import annotations
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
-from ci_metrics.history.attempts import failed_attempts, narrowed
+from ci_metrics.history.attempts import narrowed
 from ci_metrics.history.failures import FIELDS, Failure, failure_of
 from ci_metrics.history.gates import gates_among, with_gates
-from ci_metrics.history.lost_time import losses
+from ci_metrics.history.lost_time import Losses, losses, losses_and_costs
 from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, MAYBE_FAILED, PASSED, share
+from ci_metrics.history.money import Money
 from ci_metrics.history.time_range import TIME, Window, moment_of
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 
@@ -31,7 +32,12 @@ LostOf = Callable[[Sequence[Failure]], Mapping[str, float]]
 #: What is counted of jobs that did not fail: at most `FEW_FIELDS`, which an index reads faster.
 _COUNTED_FIELDS = (
     TIME, "s_repo", "s_workflow_name", "s_status", "l_queue_time_sec", "s_runner_labels", "s_runner_prefix",
-    "s_job_name", "s_html_url",
+    "s_job_name", "s_html_url", "l_runner_minutes", "f_runner_cost_usd",
+)  # fmt: skip
+
+#: What says whether a job failed, and what it lost.
+_FAILED_FIELDS = (
+    "s_status", "s_error_state", "s_error_type", "s_classifier_version", "s_workflow_id", "l_duration_sec",
 )  # fmt: skip
 
 #: How many of a runner pool's longest waits are listed.
@@ -140,6 +146,8 @@ class Figures:
     spend: Spend
     repos: tuple[str, ...]
     failures: tuple[Failure, ...]
+    money: Money  # what the runners of all these jobs cost
+    lost_usd: float = 0.0  # of runners, for failed attempts and the re-runs they caused
 
     @property
     def jobs(self) -> int:
@@ -164,16 +172,23 @@ def workflow_name(repo: str, workflow: str) -> str:
     return f"{repo} · {workflow}"
 
 
-def collect(index: DocumentIndex, window: Window, repos: Sequence[str] = (), lost_of: LostOf | None = None) -> Figures:
-    """Count the jobs of a stretch, of these repositories (none: all)."""
+def collect(index: DocumentIndex, window: Window, repos: Sequence[str] = (), lost: Losses | None = None) -> Figures:
+    """Count the jobs of a stretch, of these repositories (none: all). `lost`: what its failures
+    cost, where that is known already.
+    """
     documents = sorted(_jobs(index, window.where(repos)), key=lambda document: document.id)
-    return tally(documents, window, lost_of or (lambda failures: losses(index, failures)))
+    return _tallied(index, documents, window, lost)
 
 
 def totals(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> Totals:
     """What `collect` counts, as far as it takes no look at each job that passed."""
     where = window.where(repos)
-    failures = failed_attempts(index, where)
+    asked = narrowed(where, equals={"s_status": MAYBE_FAILED})
+    failures = [
+        _Failed(found.id, str(found.body["s_workflow_id"]), float(found.body.get("l_duration_sec") or 0))
+        for found in index.scan("jobs", asked, fields=_FAILED_FIELDS)
+        if FAILURE.holds(found.body)
+    ]
     passed = sum(index.count_by("jobs", "s_status", narrowed(where, equals={"s_status": PASSED.values})).values())
     return Totals(passed, len(failures), sum(losses(index, failures).values()))
 
@@ -193,12 +208,34 @@ def collect_hours(index: DocumentIndex, first: str, last: str) -> Figures:
     documents = sorted(_jobs(index, where_hours(first, last)), key=lambda document: document.id)
     moments = [moment_of(str(document.body[TIME])) for document in documents] or [datetime(1970, 1, 1, tzinfo=UTC)]
     window = Window(min(moments), max(moments) + timedelta(seconds=1))
-    return tally(documents, window, lambda failures: losses(index, failures))
+    return _tallied(index, documents, window)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """What is needed of a failure to know what it lost."""
+
+    id: str
+    run_id: str
+    seconds: float
 
 
 def where_hours(first: str, last: str) -> Where:
     """The documents of the hours from `first` to `last`."""
     return Where(ranges={"s_partition": (first, f"{last}~")})  # "~" comes after all that an hour's name may hold
+
+
+def _tallied(
+    index: DocumentIndex, documents: Iterable[Document], window: Window, known: Losses | None = None
+) -> Figures:
+    dollars: dict[str, float] = {}
+
+    def lost_of(failures: Sequence[Failure]) -> Mapping[str, float]:
+        seconds, cost = known or losses_and_costs(index, failures)
+        dollars.update(cost)
+        return seconds
+
+    return replace(tally(documents, window, lost_of), lost_usd=sum(dollars.values()))
 
 
 def tally(documents: Iterable[Document], window: Window, lost_of: LostOf) -> Figures:
@@ -222,6 +259,7 @@ class _Count:
         self.waits: dict[str, array[float]] = defaultdict(lambda: array("d"))
         self.longest: dict[str, list[Wait]] = defaultdict(list)
         self.spend = Spend()
+        self.money = Money()
         self.failures: list[Failure] = []
         self.gates: list[Body] = []
         self.seen = self.passed = self.failed = self.cancelled = self.unfinished = 0
@@ -258,6 +296,7 @@ class _Count:
             self.states[str(body.get("s_error_state") or "off")] += 1
         self._add_wait(document)
         self._add_spend(document, bucket)
+        self.money.add(body)
 
     def _add_failure(self, failure: Failure, bucket: Bucket) -> None:
         bucket.by_type[failure.type or failure.state] += 1
@@ -334,6 +373,7 @@ class _Count:
             workflows=tuple(sorted(self.workflows.values(), key=lambda row: (-row.lost, row.name))),
             queues=tuple(sorted(queues, key=lambda queue: (-queue.p90, queue.name))),
             spend=self.spend,
+            money=self.money,
             repos=tuple(sorted({repo for repo, _ in self.workflows})),
             lost_by_failure=dict(lost),
             failures=tuple(

@@ -25,7 +25,7 @@ from ci_metrics.history.attempts import (
     root_error,
 )
 from ci_metrics.history.earlier_groups import earlier_names
-from ci_metrics.history.lost_time import losses
+from ci_metrics.history.lost_time import Losses, losses_and_costs
 from ci_metrics.history.period import Period, oldest_failure, period_of
 from ci_metrics.history.time_range import moment_of
 from ci_metrics.index.base import DocumentIndex, Where
@@ -59,6 +59,7 @@ class Group:
     repos: tuple[str, ...]
     fingerprints: tuple[str, ...]
     lost_minutes: float  # of failed attempts and of the re-runs they caused
+    lost_usd: float  # of runners meanwhile, at list price, as far as prices are known
     suspected: int  # failures that history suspects to be flaky
     confirmed: int
     new: bool  # never seen before the period (at most a week) that was asked for
@@ -72,7 +73,7 @@ def groups(
     where: Where | None = None,
     *,
     failures: Sequence[Attempt] | None = None,
-    lost: Mapping[str, float] | None = None,
+    lost: Losses | None = None,
 ) -> list[Group]:
     """The groups among the matching failed jobs, most frequent first. Failures without a group
     count only in the shares.
@@ -90,7 +91,7 @@ def groups(
     period = period_of(chosen, failures)
     seen = {name: found[0].when for name, found in members.items()}
     first = first_seen(index, seen, period)
-    lost = losses(index, failures) if lost is None else lost
+    seconds, cost = losses_and_costs(index, failures) if lost is None else lost
     spiking = spikes(index, members, period)
     unheard = {
         name for name, found in members.items() if _tells(found) and period.is_new(first[name], seen[name])
@@ -105,7 +106,8 @@ def groups(
             name,
             found,
             total=len(failures),
-            lost=lost,
+            lost=seconds,
+            cost=cost,
             first=first[name],
             period=period,
             spiking=name in spiking,
@@ -185,6 +187,7 @@ def _group(
     *,
     total: int,
     lost: Mapping[str, float],
+    cost: Mapping[str, float],
     first: datetime,
     period: Period,
     spiking: bool,
@@ -208,6 +211,7 @@ def _group(
         repos=_most(attempt.repo for attempt in found),
         fingerprints=_most(attempt.fingerprint for attempt in found),
         lost_minutes=sum(lost[attempt.id] for attempt in found) / 60,
+        lost_usd=sum(cost[attempt.id] for attempt in found),
         suspected=sum(attempt.suspected for attempt in found),
         confirmed=sum(attempt.confirmed for attempt in found),
         new=new,

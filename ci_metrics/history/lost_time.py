@@ -1,5 +1,5 @@
 """Lost time: the duration of failed attempts and of the re-runs they
-caused, each second blamed once.
+caused, each second blamed once; and the money that runners cost meanwhile, blamed alike.
 
 What belongs here: the blame, and asking an index for the re-runs. Does not: adding
 it up by category or group.
@@ -8,7 +8,8 @@ it up by category or group.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Protocol
 
 from ci_metrics.history.attempts import Attempt, runs_that_ran_again
@@ -31,6 +32,23 @@ class Failed(Protocol):
         """Its duration."""
 
 
+class Priced(Failed, Protocol):
+    """The same, and what its runner cost."""
+
+    @property
+    def runner_usd(self) -> float:
+        """US dollars at list price; 0 where that is not known."""
+
+
+#: Seconds and US dollars lost to each failed attempt, by document id.
+Losses = tuple[Mapping[str, float], Mapping[str, float]]
+
+#: What of an attempt is lost.
+Amount = Callable[[Attempt], float]
+_SECONDS: Amount = attrgetter("seconds")
+_DOLLARS: Amount = attrgetter("runner_usd")
+
+
 def losses(index: DocumentIndex, failures: Sequence[Failed]) -> dict[str, float]:
     """Seconds lost to each failed attempt, by document id: its own, and those
     of the re-runs it caused.
@@ -39,9 +57,19 @@ def losses(index: DocumentIndex, failures: Sequence[Failed]) -> dict[str, float]
     return {failure.id: again.get(failure.id, failure.seconds) for failure in failures}
 
 
-def lost_seconds(attempts: Iterable[Attempt]) -> dict[str, float]:
-    """Seconds lost to each failed attempt, by document id. `attempts`: all of each run that has
-    failures, passed ones too.
+def losses_and_costs(index: DocumentIndex, failures: Sequence[Priced]) -> Losses:
+    """The same, and the US dollars that runners cost meanwhile."""
+    again = runs_that_ran_again(index, {failure.run_id for failure in failures})
+    seconds, dollars = lost_seconds(again), lost_seconds(again, _DOLLARS)
+    return (
+        {failure.id: seconds.get(failure.id, failure.seconds) for failure in failures},
+        {failure.id: dollars.get(failure.id, failure.runner_usd) for failure in failures},
+    )
+
+
+def lost_seconds(attempts: Iterable[Attempt], amount: Amount = _SECONDS) -> dict[str, float]:
+    """Seconds (or another `amount`) lost to each failed attempt, by document id. `attempts`: all
+    of each run that has failures, passed ones too.
 
     A failed attempt loses its own duration. A later attempt of the same job that did not fail is
     the failed one's loss as well. A job that had passed and ran again all the same (somebody re-ran
@@ -53,14 +81,14 @@ def lost_seconds(attempts: Iterable[Attempt]) -> dict[str, float]:
     for attempt in attempts:
         runs[attempt.repo, attempt.run_id].append(attempt)
         if attempt.failed:
-            lost[attempt.id] = attempt.seconds
+            lost[attempt.id] = amount(attempt)
     for run in runs.values():
         if len({attempt.number for attempt in run}) > 1:
-            _blame_reruns(run, lost)
+            _blame_reruns(run, lost, amount)
     return lost
 
 
-def _blame_reruns(run: list[Attempt], lost: dict[str, float]) -> None:
+def _blame_reruns(run: list[Attempt], lost: dict[str, float], amount: Amount) -> None:
     ran: dict[str, Attempt] = {}  # by the job's name, its latest attempt so far
     failed_in: dict[int, list[Attempt]] = defaultdict(list)
     for attempt in run:
@@ -75,7 +103,7 @@ def _blame_reruns(run: list[Attempt], lost: dict[str, float]) -> None:
             continue
         blamed = [before] if before.failed else failed_in[_attempt_before(run, attempt.number)]
         for each in blamed:
-            lost[each.id] += attempt.seconds / len(blamed)
+            lost[each.id] += amount(attempt) / len(blamed)
 
 
 def _attempt_before(run: list[Attempt], number: int) -> int:

@@ -22,7 +22,9 @@ from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
 _WILD = "*?"
 
 #: The fields that steps do not have, or only they do.
-_ONLY_JOBS = frozenset({"errors", "l_queue_time_sec", "s_runner_labels", "s_runner_prefix"})
+_ONLY_JOBS = frozenset(
+    {"errors", "l_queue_time_sec", "s_runner_labels", "s_runner_prefix", "l_runner_minutes", "f_runner_cost_usd"}
+)
 
 
 #: Values that a message lists where none is like the one asked for: all the categories, and the

@@ -13,10 +13,11 @@ from datetime import datetime
 from ci_metrics.history.attempts import first_line, narrowed
 from ci_metrics.history.failures import Failure, failure_of
 from ci_metrics.history.groups import groups
-from ci_metrics.history.lost_time import losses
+from ci_metrics.history.lost_time import losses_and_costs
 from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED, PASSED, share
 from ci_metrics.history.search import fields_of_kind
 from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
+from ci_metrics.telling_quote import headline
 
 #: What can be counted by: the word -> the fields that name it. `groups` is answered by `groups.py`.
 BY: dict[str, tuple[str, ...]] = {
@@ -47,6 +48,7 @@ class TopRow:
     jobs: int | None = None
     share: float = 0  # of all failures, 0 to 1
     lost_minutes: float = 0
+    lost_usd: float = 0  # of runners meanwhile, at list price
     last_seen: datetime | None = None
     error_type: str = ""  # the most common
     headline: str = ""  # a quote or summary of the newest failure of that type
@@ -69,6 +71,7 @@ def top_rows(index: DocumentIndex, what: str, where: Where, limit: int | None = 
                 None,
                 group.share,
                 group.lost_minutes,
+                group.lost_usd,
                 group.last_seen,
                 group.error_type,
                 group.headline,
@@ -84,16 +87,18 @@ def top_rows(index: DocumentIndex, what: str, where: Where, limit: int | None = 
         (d for d in index.scan(kind, chosen, fields=wanted) if FAILURE.holds(d.body)), key=lambda d: d.id
     )
     failures = {document.id: failure_of(document) for document in documents}
-    lost = (
-        losses(index, list(failures.values()))
+    lost, cost = (
+        losses_and_costs(index, list(failures.values()))
         if kind == "jobs"
-        else {id_: failure.seconds for id_, failure in failures.items()}
+        else ({id_: failure.seconds for id_, failure in failures.items()}, dict.fromkeys(failures, 0.0))
     )
     rows: dict[str, TopRow] = {}
     for document in documents:
         name = _name(document, names)
         if name:
-            _add(rows.setdefault(name, TopRow(name)), failures[document.id], lost[document.id], len(documents))
+            row = rows.setdefault(name, TopRow(name))
+            row.lost_usd += cost[document.id]
+            _add(row, failures[document.id], lost[document.id], len(documents))
     shown = sorted(rows.values(), key=lambda row: (-row.failed, -row.lost_minutes, row.name))[:limit]
     if not _OF_FAILURES & set(names):
         passed = _passed(index, kind, names, where)
@@ -110,7 +115,7 @@ def _add(row: TopRow, failure: Failure, lost: float, total: int) -> None:
     row.last_seen = max(row.last_seen or failure.when, failure.when)
     kind = failure.type or failure.state
     if kind not in row.newest or failure.when >= row.newest[kind][0]:
-        row.newest[kind] = (failure.when, first_line(failure.quote or failure.summary))
+        row.newest[kind] = (failure.when, headline(failure.quote) or first_line(failure.summary))
     row.error_type = min(row.types, key=lambda name: (-row.types[name], name))
     row.headline = row.newest[row.error_type][1]
 

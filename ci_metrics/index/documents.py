@@ -17,6 +17,7 @@ from ci_metrics.index.annotations import annotation_fields
 from ci_metrics.index.base import Body, Document
 from ci_metrics.index.bodies import present
 from ci_metrics.index.error_fields import JobOutcome, job_error_fields, step_error_fields
+from ci_metrics.index.runner_prices import RunnerPrices, runner_fields
 from ci_metrics.index.runners import runner_prefix
 from ci_metrics.index.times import iso_or_none, seconds_between
 from ci_metrics.models import FAILED_CONCLUSIONS, Job, Run, Step
@@ -51,9 +52,11 @@ def step_id(job: Job, step: Step) -> str:
     return f"github-step-{job.job_id}_{step.number}-attempt-{job.run_attempt}"
 
 
-def workflow_document(run: Run, jobs: Iterable[Job], provenance: Provenance | None = None) -> Document:
+def workflow_document(
+    run: Run, jobs: Iterable[Job], provenance: Provenance | None = None, prices: RunnerPrices | None = None
+) -> Document:
     """One attempt of a run. `jobs`: those of this attempt; others of the run are
-    left out of counts and times.
+    left out of counts and times. `prices` of runners: the shipped list unless given.
     """
     own = [job for job in jobs if job.run_id == run.run_id and job.run_attempt == run.run_attempt]
     ended = _run_ended(run, own)
@@ -69,16 +72,21 @@ def workflow_document(run: Run, jobs: Iterable[Job], provenance: Provenance | No
         ),
         "s_html_url": run.html_url,
         **annotation_fields([annotation for job in own for annotation in job.annotations]),
+        **runner_fields(own, prices),
         **_provenance(provenance),
     }
     return Document("workflows", workflow_id(run), present(body))
 
 
 def job_document(
-    run: Run, job: Job, outcome: JobOutcome | None = None, provenance: Provenance | None = None
+    run: Run,
+    job: Job,
+    outcome: JobOutcome | None = None,
+    provenance: Provenance | None = None,
+    prices: RunnerPrices | None = None,
 ) -> Document:
     """One job of one attempt. `outcome`: what classification says of it; None or state
-    `off`: no error fields at all.
+    `off`: no error fields at all. `prices` of runners: the shipped list unless given.
     """
     body = {
         **_common(run, job.run_attempt, job.conclusion or job.status),
@@ -98,6 +106,7 @@ def job_document(
         "s_runner_name": job.runner_name,
         "s_runner_prefix": runner_prefix(job.runner_name) if job.runner_name else None,
         "s_runner_labels": list(job.labels),
+        **runner_fields([job], prices),
         **(job_error_fields(job, outcome) if outcome is not None and job.failed else {}),
         **_provenance(provenance),
     }

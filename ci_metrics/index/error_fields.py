@@ -20,6 +20,7 @@ from ci_metrics.models import (
     Usage,
     Verdict,
 )
+from ci_metrics.telling_quote import telling_after
 
 #: States in which somebody has said something: only then is there a source and a confidence.
 _SAID = frozenset({"classified", "unknown"})
@@ -44,6 +45,8 @@ class JobOutcome:
     flaky_confirmed: bool | None = None
     parents: Mapping[str, str] = field(default_factory=dict)
     background: bool = False  # a passing run's log told what of the failed one is no cause
+    failed_tests: tuple[str, ...] = ()
+    command: str = ""  # of the failing step
 
 
 def job_error_fields(job: Job, outcome: JobOutcome) -> Body:
@@ -57,6 +60,8 @@ def job_error_fields(job: Job, outcome: JobOutcome) -> Body:
         **_root_fields(job, outcome.state, outcome.verdicts, outcome.parents),
         **spent(verdict.usage for _, verdict in outcome.verdicts),
         **_of_the_job(outcome),
+        "s_failed_tests": list(outcome.failed_tests),
+        "s_failed_command": outcome.command,
         "errors": [_nested(job, error, verdict, outcome.parents) for error, verdict in outcome.verdicts],
     }
 
@@ -129,7 +134,7 @@ def _fields(job: Job, state: ErrorState, error: ExtractedError, verdict: Verdict
     return {
         **said,
         "s_error_base_type": parents.get(kind, kind) if kind else None,
-        **evidence_fields(error, verdict),
+        **_quote_fields(error, verdict),
         "s_error_log_url": log_url(job, error),
         # A failure without a cause of its own (a gate that repeats another job's) is
         # no member of any cause.
@@ -166,6 +171,14 @@ def evidence_fields(error: ExtractedError | None, verdict: Verdict) -> Body:
             "l_error_line": verdict.evidence[0].line,
         }
     return {"l_error_line": error.line if error is not None else None}
+
+
+def _quote_fields(error: ExtractedError, verdict: Verdict) -> Body:
+    """The evidence; behind a code that says nothing alone, the line of the error that does."""
+    fields = evidence_fields(error, verdict)
+    quotes = [evidence.text for evidence in verdict.evidence]
+    telling = telling_after(quotes, [line.text for line in error.lines])
+    return {**fields, "s_error_evidence": "\n".join([*quotes, telling])} if telling else fields
 
 
 def spent(usages: Iterable[Usage]) -> Body:

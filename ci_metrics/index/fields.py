@@ -94,6 +94,33 @@ FIELDS: tuple[Field, ...] = (
     Field("s_step_run_id", "keyword", _STEPS, "Id of the run in which the step ran."),
     Field("s_step_name", "keyword", _STEPS, "The step's name. In `errors`: the step in which that error stands.", in_errors=True),
     Field("l_step_number", "long", _STEPS, "The step's number in its job, from 1."),
+    # Tests, money
+    Field(
+        "s_failed_tests",
+        "keyword",
+        _JOBS,
+        "Names of the tests that failed, as the log or a JUnit report gives them, redacted; at most 200, of 300 characters each.",
+        many=True,
+    ),
+    Field(
+        "s_failed_command",
+        "keyword",
+        _JOBS,
+        "The failed step's command, as the runner echoed it, redacted, in one line; absent where it is none that can be typed.",
+    ),
+    Field(
+        "l_runner_minutes",
+        "long",
+        _ANNOTATED,
+        "Minutes of runners, each job's rounded up as GitHub bills it; workflows: of all jobs of the attempt. Absent where none ran.",
+    ),
+    Field(
+        "f_runner_cost_usd",
+        "float",
+        _ANNOTATED,
+        "US dollars of these minutes at list price (RUNNER_PRICES_FILE), free and included minutes not taken off; self-hosted 0. "
+        "Absent where the price of a job's labels is not known.",
+    ),
     # Verdicts
     Field("s_error_type", "keyword", _JUDGED, "Category; absent unless s_error_state is “classified”.", in_errors=True),
     Field(

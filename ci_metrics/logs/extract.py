@@ -14,6 +14,8 @@ from ci_metrics.catalogue import Catalogue, load_catalogue
 from ci_metrics.logs import annotated, excerpt
 from ci_metrics.logs.background import Background
 from ci_metrics.logs.candidates import Candidates, candidates
+from ci_metrics.logs.failed_command import failed_command
+from ci_metrics.logs.failed_tests import failed_tests
 from ci_metrics.logs.findings import ranked_errors
 from ci_metrics.logs.ranking import Weights, scores, weights_in_force
 from ci_metrics.logs.steps import StepRange
@@ -94,6 +96,8 @@ def extraction_of(
         failed_step=step.name if step else errors[0].step if errors else None,
         truncated=reading.truncated,
         redactions=masked + reading.masked,
+        failed_tests=failed_tests(found, catalogue),
+        command=failed_command(found),
     )
 
 

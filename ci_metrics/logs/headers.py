@@ -35,6 +35,8 @@ _INNER = b"##[start-action "
 #: Where the runner keeps the actions that it has fetched, and the variable that names the folder
 #: of one to its own steps.
 _WITHIN = re.compile(rb"GITHUB_ACTION_PATH|[/\\]_actions[/\\]")
+#: What begins the header of what a step runs.
+_RUN = b"##[group]Run "
 #: The line that names a script's shell, behind columns and a timestamp.
 _SHELL = re.compile(rb"(?m)^(?:[^\t\n]*\t[^\t\n]*\t)?(?:\d{4}-\d\d-\d\dT[\d:.]+Z )?shell: ([^\r\n]+)")
 #: The line that ends a header.
@@ -137,7 +139,7 @@ def read_header(block: Block, hit: Hit, kind: str, *, behind: int) -> tuple[Head
         begin, marked = _first_line(block.data, hit.start, local=b"##[group]Run ." in raw)
     match kind:
         case "run":
-            text = text.removeprefix("##[group]Run ")
+            text = text.removeprefix(_RUN.decode())
         case "container":
             text = text.removeprefix("##[group]").removeprefix("##")
         case "debug":
@@ -159,6 +161,19 @@ def read_header(block: Block, hit: Hit, kind: str, *, behind: int) -> tuple[Head
         words=telling_words(text.split("@")[0]) if kind == "run" else frozenset(),
     )
     return header, block.offset + end if end >= 0 else -1
+
+
+def script_lines(data: bytes, at: int) -> list[str]:
+    """The clean lines of the script whose header's lines begin at `at`, as the runner echoes them;
+    [] where the log does not show them whole.
+    """
+    start = data.find(_RUN, at, at + _GROUP)
+    line_end = data.find(b"\n", start) if start >= 0 else -1
+    body, end = _body(data, line_end + 1) if line_end >= 0 else (b"", -1)
+    shell = _shell(body)
+    if end < 0 or shell is None:
+        return []
+    return [text_of(line) for line in body[: shell.start()].split(b"\n")[:-1]]
 
 
 def _first_line(data: bytes, at: int, *, local: bool) -> tuple[int, bool]:

@@ -1,5 +1,5 @@
-"""The job that tells a chat room: new and spiking groups, nothing indexed,
-the model's budget spent.
+"""The job that tells a chat room: new and spiking groups, resolved causes that came back, nothing
+indexed, the model's budget spent.
 
 Belongs here: finding these events in what the chain stored, sending each once, keeping
 which were sent. Does not: wording (`report/alerts.py`), the request (`report/webhook.py`),
@@ -10,11 +10,13 @@ of old history is no alarm.
 """
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 import dagster as dg
 from upath import UPath
 
 from ci_metrics.errors import CiMetricsError
+from ci_metrics.history.cause_states import CauseRecords
 from ci_metrics.history.failures import failure_of
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.models import Verdict
@@ -25,7 +27,15 @@ from ci_metrics.orchestration.partitions import HOUR, hour_key
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 from ci_metrics.orchestration.rows import JobVerdicts
 from ci_metrics.orchestration.store import HourStore
-from ci_metrics.report.alerts import Alert, Sent, budget_alert, group_alert, grouped_alerts, silence_alert
+from ci_metrics.report.alerts import (
+    Alert,
+    Sent,
+    budget_alert,
+    group_alert,
+    grouped_alerts,
+    regressed_alert,
+    silence_alert,
+)
 from ci_metrics.report.webhook import send
 
 #: How many hours back events are looked for.
@@ -46,7 +56,9 @@ def post_alerts(
     if url is None:
         raise dg.Failure("ALERT_WEBHOOK_URL is not set: nobody can be told", allow_retries=False)
     sent, now = read_sent(hours.store), hours.now()
-    found = events(hours, judge.settings.max_usd_per_hour, lambda job: link_of(index.documents, job))
+    found = events(
+        hours, judge.settings.max_usd_per_hour, judge.causes.in_force(), lambda job: link_of(index.documents, job)
+    )
     due = sent.unsent(found)
     told = 0
     for keys, message in grouped_alerts(due):
@@ -74,17 +86,28 @@ def read_sent(store: HourStore) -> Sent:
         return Sent("")
 
 
-def events(hours: HoursPart, budget: float | None, link: Callable[[str], str] = lambda _: "") -> Iterator[Alert]:
-    """Every event of the last hours, sent before or not. `budget`: US dollars an hour; `link`: a
-    job document's id -> its page.
+def events(
+    hours: HoursPart,
+    budget: float | None,
+    causes: CauseRecords | None = None,
+    link: Callable[[str], str] = lambda _: "",
+) -> Iterator[Alert]:
+    """Every event of the last hours, sent before or not. `budget`: US dollars an hour; `causes`:
+    what people said of them; `link`: a job document's id -> its page.
     """
+    causes = causes or CauseRecords()
     oldest = hour_key(hours.now() - HOURS * HOUR)
     if not hours.settings.is_sample:
         yield from _silence(hours)
     for hour in hours.store.hours():
         if hour >= oldest:
-            yield from (_group(row, link) for row in worth_an_alarm(hours.store, hour))
+            yield from (
+                _group(row, link)
+                for row in worth_an_alarm(hours.store, hour)
+                if causes.standing(row.group, hours.now()) != "ignored"
+            )
             yield from _budget(hours.store, budget, hour)
+    yield from _regressed(causes, hours.now())
 
 
 def link_of(index: DocumentIndex, job: str) -> str:
@@ -110,6 +133,22 @@ def _group(row: NewFailure, link: Callable[[str], str]) -> Alert:
         jobs=row.jobs,
         link=link(row.examples[0]) if row.examples else "",
     )
+
+
+def _regressed(causes: CauseRecords, now: datetime) -> Iterator[Alert]:
+    for group, again in (causes.regressed or {}).items():
+        record = causes.of(group)
+        if record is None or record.resolved_at is None or again < now - HOURS * HOUR:
+            continue
+        if causes.standing(group, now) == "regressed":
+            yield regressed_alert(
+                group=record.group,
+                since=record.resolved_at,
+                again=again,
+                headline=record.quote,
+                assignee=record.assignee,
+                note=record.note,
+            )
 
 
 def _silence(hours: HoursPart) -> Iterator[Alert]:

@@ -80,7 +80,7 @@ class Manifest:
     @property
     def labels(self) -> int:
         """How many of people's labels it holds."""
-        return sum(name.startswith("hours/labels/") for name in self.files)
+        return sum(name.startswith("hours/labels/") and name.count("/") == 2 for name in self.files)
 
 
 _MANIFEST_FILE = TypeAdapter(Manifest)

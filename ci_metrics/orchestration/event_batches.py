@@ -10,7 +10,6 @@ Dagster's SQLite storage opens two connections and commits twice for each event:
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -24,7 +23,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool
 
 #: Dagster's setting: so many events are handed over at once.
-_SIZE_SETTING, _SIZE = "DAGSTER_EVENT_BATCH_SIZE", "200"
+BATCH_SIZE = ("DAGSTER_EVENT_BATCH_SIZE", "200")
 
 
 class BatchingEventLog(SqliteEventLogStorage):
@@ -80,5 +79,4 @@ def write_in_batches(instance: dg.DagsterInstance) -> None:
     """Let this process write the events of `instance` in batches, if they are kept in SQLite."""
     storage = instance.event_log_storage
     if type(storage) is SqliteEventLogStorage:
-        os.environ.setdefault(_SIZE_SETTING, _SIZE)
         storage.__class__ = BatchingEventLog

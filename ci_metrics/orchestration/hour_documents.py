@@ -16,6 +16,7 @@ from ci_metrics.history.job_documents import merged_body
 from ci_metrics.history.labels import Labels, labelled
 from ci_metrics.index.base import Document
 from ci_metrics.index.documents import Provenance, job_document, step_documents, workflow_document
+from ci_metrics.index.runner_prices import RunnerPrices
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.judged_job import outcome_of
 from ci_metrics.orchestration.rows import JobKey, JobVerdicts
@@ -40,21 +41,30 @@ def read_rows(store: HourStore, hour: str) -> HourRows:
     return HourRows(runs=store.read("workflow_runs", hour, Run), jobs=jobs, verdicts=verdicts)
 
 
-def derive_documents(rows: HourRows, provenance: Provenance, *, labels: Labels, taxonomy: Taxonomy) -> list[Document]:
+def derive_documents(
+    rows: HourRows,
+    provenance: Provenance,
+    *,
+    labels: Labels,
+    taxonomy: Taxonomy,
+    prices: RunnerPrices | None = None,
+) -> list[Document]:
     """Every document of the hour. A label decides over the machine's verdict,
-    and flags follow from both.
+    and flags follow from both. `prices` of runners: the shipped list unless given.
     """
-    documents = list(_documents(rows, provenance, taxonomy.parents))
+    documents = list(_documents(rows, provenance, taxonomy.parents, prices))
     documents = merged_body(documents, labelled(documents, labels, taxonomy.parents))
     return merged_body(documents, flags_within(documents, flag_rules(taxonomy)))
 
 
-def _documents(rows: HourRows, provenance: Provenance, parents: Mapping[str, str]) -> Iterator[Document]:
+def _documents(
+    rows: HourRows, provenance: Provenance, parents: Mapping[str, str], prices: RunnerPrices | None
+) -> Iterator[Document]:
     for run in rows.runs:
         jobs = rows.jobs.get((run.run_id, run.run_attempt), [])
-        yield workflow_document(run, jobs, provenance)
+        yield workflow_document(run, jobs, provenance, prices)
         for job in jobs:
             row = rows.verdicts.get((job.job_id, job.run_attempt))
             outcome = outcome_of(row, parents) if row is not None else None
-            yield job_document(run, job, outcome, provenance)
+            yield job_document(run, job, outcome, provenance, prices)
             yield from step_documents(run, job, outcome, provenance)

@@ -18,7 +18,7 @@ import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
 from ci_metrics.errors import CiMetricsError, PermanentError
-from ci_metrics.orchestration.event_batches import write_in_batches
+from ci_metrics.orchestration.event_batches import BATCH_SIZE, write_in_batches
 from ci_metrics.private_files import make_folder
 from ci_metrics.settings import Settings
 
@@ -58,6 +58,7 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     lets such trouble of its database through as it came.
     """
     os.environ.setdefault(_ONE_EVENT_AN_ASSET, "true")
+    os.environ.setdefault(*BATCH_SIZE)
     try:
         with dg.DagsterInstance.from_config(str(dagster_home(settings))) as instance:
             write_in_batches(instance)

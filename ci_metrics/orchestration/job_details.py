@@ -181,7 +181,7 @@ def judge_fetched(ci: Parts, run: Run, job: Job, *, why: bool = False) -> tuple[
     job = replace(job, annotations=tuple(annotations.get(job.job_id, ())))
     provenance = Provenance(partition=hour_key(run.created_at), dagster_run_id="")
     if not job.failed:
-        return job_document(run, job, None, provenance), Details()
+        return job_document(run, job, None, provenance, ci.index.prices), Details()
     with tempfile.TemporaryFile() as file:
         kept: BinaryIO = cast(BinaryIO, file)
         log = ci.github.client.download_log(job, lambda part: _write(kept, part), ci.settings.max_log_bytes)
@@ -192,7 +192,7 @@ def judge_fetched(ci: Parts, run: Run, job: Job, *, why: bool = False) -> tuple[
             return extract_job(job, log, source, background=None, budget=budget, catalogue=ci.judge.catalogue)
 
         row = _judge(ci, run, job, log, read)
-        document = job_document(run, job, outcome_of(row, ci.judge.categories.parents), provenance)
+        document = job_document(run, job, outcome_of(row, ci.judge.categories.parents), provenance, ci.index.prices)
         details = Details(
             verdict=row.judged[0].verdict if row.judged else None,
             extractor=ci.judge.extractor_version,

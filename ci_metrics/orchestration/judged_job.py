@@ -36,7 +36,8 @@ def extract_job(
     )
     if not found.errors and source is None:
         found = replace(found, state="no_log")
-    return replace(found, truncated=found.truncated or log.truncated)
+    tests = log.failed_tests or found.failed_tests  # a report knows better than a log
+    return replace(found, truncated=found.truncated or log.truncated, failed_tests=tests)
 
 
 def questions(
@@ -86,7 +87,14 @@ def not_judged(row: JobExtraction) -> JobVerdicts:
 def outcome_of(row: JobVerdicts, parents: Mapping[str, str]) -> JobOutcome:
     """What the job's document is told of its cause."""
     verdicts = tuple((each.error, each.verdict) for each in row.judged)
-    return JobOutcome(state=row.state, verdicts=verdicts, parents=parents, background=row.background)
+    return JobOutcome(
+        state=row.state,
+        verdicts=verdicts,
+        parents=parents,
+        background=row.background,
+        failed_tests=row.failed_tests,
+        command=row.command,
+    )
 
 
 def _state(row: JobExtraction, judged: tuple[JudgedError, ...]) -> ErrorState:
@@ -109,4 +117,6 @@ def _row(row: JobExtraction, state: ErrorState, judged: tuple[JudgedError, ...])
         judged=judged,
         digest=row.digest,
         background=row.log.has_background,
+        failed_tests=row.extraction.failed_tests,
+        command=row.extraction.command,
     )

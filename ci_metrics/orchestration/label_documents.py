@@ -47,10 +47,10 @@ class _SaidByPerson(Only):
         return any(judged.verdict.source == "human" for judged in row.judged)
 
 
-def give_label(parts: Parts, label: Document) -> Relabelled:
-    """Keep a label, and derive the documents of the hours concerned again."""
-    jobs = _concerned(parts.index.documents, [label])
-    parts.judge.labels.give([label])
+def give_labels(parts: Parts, labels: Sequence[Document]) -> Relabelled:
+    """Keep labels, and derive the documents of the hours concerned again."""
+    jobs = _concerned(parts.index.documents, labels)
+    parts.judge.labels.give(labels)
     return _derive(parts, jobs)
 
 

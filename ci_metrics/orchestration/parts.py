@@ -21,14 +21,17 @@ from ci_metrics.catalogue import Catalogue, catalogue_in_force
 from ci_metrics.classifier import Classifier, decision_version
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
+from ci_metrics.hours_root import hours_root
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
+from ci_metrics.index.runner_prices import RunnerPrices, load_runner_prices
 from ci_metrics.llm.batch_ledger import BatchLedger
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.llm.clients import build_client
 from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
 from ci_metrics.orchestration.atomic_files import is_local
 from ci_metrics.orchestration.batch_files import FileBatchLedger
+from ci_metrics.orchestration.cause_records import CauseStore
 from ci_metrics.orchestration.failing_repositories import FailingRepositories
 from ci_metrics.orchestration.labels import LabelStore
 from ci_metrics.orchestration.learned_weights import LearnedWeights
@@ -78,7 +81,7 @@ class HoursPart:
     @cached_property
     def store(self) -> HourStore:
         """The files of hours."""
-        return HourStore(self.settings.hours_address)
+        return HourStore(hours_root(self.settings))
 
     @property
     def marked(self) -> MarkedHours:
@@ -105,11 +108,7 @@ class HoursPart:
 
 def batches_folder(settings: Settings) -> UPath:
     """Where message batches are noted: where every process sees it that sees the hours."""
-    return (
-        UPath(settings.data_dir / "batches")
-        if settings.hours_url is None
-        else UPath(settings.hours_address) / "batches"
-    )
+    return UPath(settings.data_dir / "batches") if settings.hours_url is None else hours_root(settings) / "batches"
 
 
 class _Opening:
@@ -140,7 +139,7 @@ class GitHubPart(_Opening):
         from ci_metrics.orchestration.conditional_objects import ObjectConditionalCache
 
         make_folder(self.settings.data_dir)
-        root = UPath(self.settings.hours_address)
+        root = hours_root(self.settings)
         cache: ConditionalCache
         if is_local(root):
             cache = self._opened.enter_context(SQLiteConditionalCache(self.settings.data_dir / "github-cache.sqlite"))
@@ -159,6 +158,11 @@ class IndexPart(_Opening):
         self._opened.callback(index.close)
         index.ensure()
         return index
+
+    @cached_property
+    def prices(self) -> RunnerPrices:
+        """What runners cost: GitHub's list, and a team's own rows."""
+        return load_runner_prices(self.settings.runner_prices_file)
 
 
 class JudgePart(_Opening):
@@ -229,6 +233,11 @@ class JudgePart(_Opening):
     def labels(self) -> LabelStore:
         """What persons said of failures."""
         return LabelStore(self._hours.store.root, self._index.documents)
+
+    @cached_property
+    def causes(self) -> CauseStore:
+        """What persons said of causes."""
+        return CauseStore(self._hours.store.root, lambda: self._index.documents)
 
     @cached_property
     def model(self) -> ModelClient | None:

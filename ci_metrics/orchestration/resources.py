@@ -54,6 +54,7 @@ class GitHubResource(dg.ConfigurableResource[GitHubPart]):
     GITHUB_APP_ID: Given = None
     GITHUB_APP_INSTALLATION_ID: Given = None
     MAX_LOG_MB: Given = None
+    JUNIT_ARTIFACTS: Given = None
     ENABLE_PR_COMMENTS: Given = None
 
     @contextmanager
@@ -81,6 +82,7 @@ class IndexResource(dg.ConfigurableResource[IndexPart]):
     OPENSEARCH_REPLICAS: Given = None
     OPENSEARCH_BULK_MB: Given = None
     INDEX_BY_MONTH: Given = None
+    RUNNER_PRICES_FILE: Given = None
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[IndexPart]:  # noqa: ARG002

@@ -51,6 +51,8 @@ class JobVerdicts:
     judged: tuple[JudgedError, ...]
     digest: str  # of the extraction it was judged from
     background: bool = False  # whether a passing run's log was used in it; rows stored before this was known say False
+    failed_tests: tuple[str, ...] = ()  # as its extraction names them; `command` too
+    command: str = ""
 
     @property
     def key(self) -> JobKey:

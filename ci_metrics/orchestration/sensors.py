@@ -130,7 +130,7 @@ def build_sensors(
     def alerts(hours: dg.ResourceParam[HoursPart], judge: dg.ResourceParam[JudgePart]) -> dg.RunRequest | dg.SkipReason:
         if hours.settings.alert_webhook_url is None:
             return dg.SkipReason("ALERT_WEBHOOK_URL is not set: nobody is told.")
-        due = read_sent(hours.store).unsent(events(hours, judge.settings.max_usd_per_hour))
+        due = read_sent(hours.store).unsent(events(hours, judge.settings.max_usd_per_hour, judge.causes.in_force()))
         if not due:
             return dg.SkipReason("Nothing new to tell.")
         return dg.RunRequest(run_key=_run_key((alert.key for alert in due), hours.now()))

@@ -21,6 +21,7 @@ from ci_metrics.index.base import Body, DocumentIndex
 from ci_metrics.models import Run
 from ci_metrics.orchestration.rows import JobVerdicts
 from ci_metrics.orchestration.store import HourStore
+from ci_metrics.telling_quote import headline
 from ci_metrics.verdicts.judge import MODEL_FAILED, model_failed
 
 #: How many of the biggest causes are shown.
@@ -66,7 +67,10 @@ class Summary:
     by_category: dict[str, int] = field(default_factory=dict)  # of the failed jobs; by_state too
     by_state: dict[str, int] = field(default_factory=dict)
     causes: tuple[BigCause, ...] = ()
-    cost_usd: float = 0.0
+    cost_usd: float = 0.0  # of the model
+    runner_minutes: int = 0  # as GitHub bills them, of all jobs
+    runner_usd: float = 0.0  # their list price, as far as it is known
+    lost_usd: float = 0.0  # of these, for failed attempts and the re-runs they caused
     few: tuple[str, ...] = ()  # the failures, a line each, where there are at most MOST_LINES
     story: tuple[str, ...] = ()  # the answer in sentences, before the causes; empty: nothing stands out
     quiet_repositories: dict[str, str] = field(default_factory=dict)  # without a run in these hours: when the last was
@@ -120,6 +124,9 @@ def summarise(store: HourStore, index: DocumentIndex, hours: Sequence[str], sinc
         by_state=figures.states,
         causes=_big_causes(index, found),
         cost_usd=figures.spend.cost,
+        runner_minutes=figures.money.total.minutes,
+        runner_usd=round(figures.money.total.dollars, 2),
+        lost_usd=round(figures.lost_usd, 2),
         few=tuple(_line(f) for f in figures.failures) if len(figures.failures) <= MOST_LINES else (),
     )
 
@@ -168,4 +175,4 @@ def _big_cause(group: Group, examples: Sequence[Body]) -> BigCause:
 def _telling_line(body: Body) -> str:
     """The first quoted line that says something: a banner's rule proves nothing."""
     quotes = (line.strip() for line in str(body.get("s_error_evidence") or "").splitlines())
-    return next((quote for quote in quotes if sum(map(str.isalpha, quote)) * 2 > len(quote)), "")
+    return headline("\n".join(quote for quote in quotes if sum(map(str.isalpha, quote)) * 2 > len(quote)))

@@ -33,8 +33,8 @@ from ci_metrics.orchestration.store import HourStore
 
 _RUNS = "workflow_runs"
 
-#: Days that one run looks at: of a thousand repositories four minutes of requests, after which the
-#: newest hour may have its turn.
+#: Days that one run looks at: of a thousand busy repositories some ten minutes of requests, after
+#: which the newest hour may have its turn.
 MOST_DAYS = 3
 
 

@@ -64,6 +64,17 @@ def group_alert(
     return Alert(key, title, headline, facts, web_url(link))
 
 
+def regressed_alert(
+    *, group: str, since: datetime, again: datetime, headline: str, assignee: str, note: str, link: str = ""
+) -> Alert:
+    """A resolved cause that is seen again. Once for each time it was resolved."""
+    facts = [f"resolved {since:%Y-%m-%d %H:%M} UTC, seen again {again:%Y-%m-%d %H:%M} UTC"]
+    facts += [f"assigned to {assignee}"] if assignee else []
+    facts += [note] if note else []
+    key = f"regressed:{group}:{since.isoformat(timespec='seconds')}"
+    return Alert(key, "Regressed: a resolved failure is back", headline, tuple(facts), web_url(link))
+
+
 def silence_alert(newest: str, hours: int) -> Alert:
     """Nothing was indexed for hours. Once per silence: `newest` is the newest indexed
     hour, "" when there is none.

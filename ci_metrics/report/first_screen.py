@@ -1,7 +1,7 @@
-"""The report's first screen: the answer in sentences, and what to fix first.
+"""The report's first screen: the answer in sentences.
 
-What belongs here: wording what was computed, for `templates/story.html` and
-`templates/fix_first.html`. Does not: computing it (`history/`), markup.
+What belongs here: wording what was computed, for `templates/story.html`. Does not: computing it
+(`history/`), what to fix first (`fixes.py`), markup.
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ from ci_metrics.history.flaky_failures import Flakiest
 from ci_metrics.report.causes import ShownCause
 from ci_metrics.report.readable import cut, minutes, percent, readable_number, some, spoken, telling
 
-#: How many causes are named as the first to fix.
-MOST_TO_FIX = 5
-
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
@@ -24,37 +21,6 @@ class Sentence:
 
     text: str
     link: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToFix:
-    """One cause to fix, as the first screen shows it; "" and None where nothing is known."""
-
-    cause: str  # in a line
-    name: str  # of its category
-    filter: str  # what shows its failures: name=value, as in `filters.FILTERS`
-    failures: int
-    lost: float  # seconds
-    cost: float | None = None  # US dollars
-    owner: str = ""
-    hint: str = ""
-
-
-def what_to_fix(causes: Sequence[ShownCause]) -> tuple[ToFix, ...]:
-    """The causes that lost most time, those left out that say nothing of a cause."""
-    known = sorted((cause for cause in causes if not cause.generic), key=lambda cause: (-cause.lost, cause.number))
-    return tuple(
-        ToFix(
-            cause=_line(cause),
-            name=cause.name,
-            filter=f"cause={cause.number}",
-            failures=len(cause.failures),
-            lost=cause.lost,
-            owner=cause.owner,
-            hint=cause.hint,
-        )
-        for cause in known[:MOST_TO_FIX]
-    )
 
 
 def story_of(
@@ -72,9 +38,9 @@ def story_of(
         f"{_some(figures.failed, 'job')} of {readable_number(figures.jobs)} failed ({percent(figures.rate)}{than}); "
         f"{minutes(figures.lost)} went into failed attempts and re-runs."
     ]
-    biggest = what_to_fix(causes)
-    if biggest and figures.lost:
-        first = next(cause for cause in causes if f"cause={cause.number}" == biggest[0].filter)
+    known = [cause for cause in causes if not cause.generic]
+    if known and figures.lost:
+        first = max(known, key=lambda cause: (cause.lost, -cause.number))
         part = percent(first.lost / figures.lost)
         said.append(
             f"The costliest cause, {part} of that, is the {spoken(first.name)} in {_places(first)}: “{_line(first)}”"

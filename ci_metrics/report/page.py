@@ -25,23 +25,32 @@ from markupsafe import Markup, escape
 
 from ci_metrics import __version__
 from ci_metrics.history.attempts import failed_attempts
+from ci_metrics.history.cause_states import CauseRecords
+from ci_metrics.history.failing_tests import DENOMINATOR, FailedTest, failing_tests
 from ci_metrics.history.failures import web_url
 from ci_metrics.history.figures import Figures, Totals, collect, totals
+from ci_metrics.history.fix_first import Fix, fixes
 from ci_metrics.history.flaky_failures import Flakiest, flakiest
 from ci_metrics.history.groups import groups
-from ci_metrics.history.lost_time import losses
+from ci_metrics.history.lost_time import losses_and_costs
+from ci_metrics.history.money import dearest
 from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.time_range import Window, default_window, newest_document
 from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.runner_prices import RunnerPrices, load_runner_prices
 from ci_metrics.report import charts, readable
 from ci_metrics.report.causes import ShownCause, count_states, history_is_young, show_causes
 from ci_metrics.report.filters import Values, job_name
-from ci_metrics.report.first_screen import Sentence, ToFix, story_of, what_to_fix
+from ci_metrics.report.first_screen import Sentence, story_of
+from ci_metrics.report.fixes import issue_text, standing_in_words, whose
 from ci_metrics.report.tiles import notices, tiles
 
 #: What is shown of long lists. The rest is one `ci-metrics search` or `ci-metrics top`
 #: away, and the page says so.
 MOST_FLAKY = 25
+MOST_FIXES = 5
+MOST_TESTS = 25
+MOST_RUNNERS = 20
 MOST_QUEUES = 8
 MOST_WORKFLOWS = 100
 MOST_FAILURES = 10_000
@@ -59,39 +68,62 @@ class Report:
     figures: Figures
     before: Totals | None  # of the equally long stretch before; None when history does not reach back so far
     story: tuple[Sentence, ...]  # the answer in sentences (`templates/story.html`)
-    to_fix: tuple[ToFix, ...]  # the first to fix first (`templates/fix_first.html`)
     causes: tuple[ShownCause, ...]
     flaky: Flakiest
     newest: datetime | None  # the newest job's end, in or after the stretch
     history_begins: datetime | None
     location: str  # of the index; passwords masked
     now: datetime
+    fixes: tuple[Fix, ...]
+    ignored: int  # causes that people want to see later
+    tests: tuple[FailedTest, ...]
+    prices: RunnerPrices
 
 
 def build_report(
-    index: DocumentIndex, now: datetime, *, window: Window | None = None, repos: Sequence[str] = ()
+    index: DocumentIndex,
+    now: datetime,
+    *,
+    window: Window | None = None,
+    repos: Sequence[str] = (),
+    records: CauseRecords | None = None,
+    prices: RunnerPrices | None = None,
 ) -> Report:
-    """Read the index. `window` None: the last four weeks that it knows of."""
+    """Read the index. `window` None: the last four weeks that it knows of. `records`: what people
+    said of causes; `prices`: of runners, the shipped list unless given.
+    """
+    records = records or CauseRecords()
     window = window or default_window(index, now, repos)
     where = window.where(repos)
     failures = failed_attempts(index, where)
-    lost = losses(index, failures)
-    figures = collect(index, window, repos, lambda _: lost)
+    lost = losses_and_costs(index, failures)
+    figures = collect(index, window, repos, lost)
     begins = oldest_failure(index)
     before = totals(index, window.before, repos) if begins and begins < window.before.start + DAY else None
-    causes = show_causes(groups(index, where, failures=failures, lost=lost), figures)
+    found = groups(index, where, failures=failures, lost=lost)
+    kept = records.shown(found, now)
+    causes = show_causes([*kept, *(group for group in found if group not in kept)], figures)  # none vanishes
     flaky = flakiest(index, where)
     return Report(
         figures=figures,
         before=before,
-        story=story_of(figures, before, causes, flaky, young=history_is_young(begins, window)),
-        to_fix=what_to_fix(causes),
+        story=story_of(
+            figures,
+            before,
+            [cause for cause in causes if cause.group in [None, *kept]],
+            flaky,
+            young=history_is_young(begins, window),
+        ),
         causes=causes,
         flaky=flaky,
         newest=newest_document(index),
         history_begins=begins,
         location=index.location,
         now=now,
+        fixes=tuple(fixes(index, kept, records, now, MOST_FIXES)),
+        ignored=len(found) - len(kept),
+        tests=tuple(failing_tests(index, where)),
+        prices=prices or load_runner_prices(),
     )
 
 
@@ -122,11 +154,29 @@ def render_page(report: Report) -> str:
                 "spend": charts.model_spend(figures) if figures.spend.asked else None,
             },
             story=report.story,
-            to_fix=report.to_fix,
+            fixes=report.fixes,
+            ignored=report.ignored,
+            cause_numbers={cause.group.id: cause.number for cause in report.causes if cause.group},
             causes=report.causes,
             first_causes=FIRST_CAUSES,
             values=values,
             numbers=numbers,
+            tests=report.tests[:MOST_TESTS],
+            tests_known=len(report.tests),
+            denominator=DENOMINATOR,
+            prices=report.prices,
+            money={
+                "total": figures.money.total,
+                "lost": figures.lost_usd,
+                "tables": [
+                    (title, dearest(costs.values())[:MOST_RUNNERS])
+                    for title, costs in (
+                        ("labels", figures.money.by_labels),
+                        ("workflow", figures.money.by_workflow),
+                        ("repository", figures.money.by_repo),
+                    )
+                ],
+            },
             history_is_young=young,
             history_begins=report.history_begins,
             flaky=report.flaky,
@@ -169,10 +219,18 @@ def _environment(types: Sequence[str], window: Window) -> Environment:
         "span": lambda start: charts.span(window, start),
         "colour": lambda name: charts.colour_of(types, name),
         "linked": _linked,
+        "whose": whose,
+        "standing_in_words": standing_in_words,
+        "issue": _issue,
     }
     environment.filters.update(filters)
     environment.globals["job_name"] = job_name
     return environment
+
+
+def _issue(fix: Fix) -> str:
+    text = issue_text(fix)
+    return f"{text['title']}\n\n{text['body']}"
 
 
 def _linked(text: str, url: str) -> Markup:

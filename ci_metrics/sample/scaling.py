@@ -28,6 +28,14 @@ _ENDINGS = (
 )
 
 
+def _named(cause: int) -> str:
+    """How a failure of one cause of many ends: its name is of letters, as numbers are the same to
+    a fingerprint.
+    """
+    name = "".join(chr(ord("a") + cause // 26**place % 26) for place in range(4))
+    return f"FAILED tests/test_{name}.py::test_{name} - assert {name} == 42\n1 failed, 311 passed in 12.04s"
+
+
 @lru_cache(maxsize=32)
 def _log(ending: str, size: int, started: datetime) -> bytes:
     """A log of about `size` bytes in GitHub's form that ends with `ending`."""
@@ -55,19 +63,20 @@ def scaled_world(
     log_bytes: int = 12_000,
     repos: int = 1,
     hours: int = 1,
+    causes: int = 0,
     seed: int = 1,
 ) -> World:
     """`runs` runs of `jobs` jobs each, spread over `repos` repositories and `hours` hours, all
     done by the end of the world.
 
     `failure_share` of all jobs fail (exactly, rounded), each with one annotation and a log
-    of about `log_bytes` bytes.
+    of about `log_bytes` bytes; they have `causes` causes, 0: one of each kind of tool.
     """
     chance = random.Random(seed)
     total = runs * jobs
     failing = set(chance.sample(range(total), round(total * failure_share)))
     made = [
-        _run(index, [index * jobs + job in failing for job in range(jobs)], log_bytes, repos, runs, hours)
+        _run(index, [index * jobs + job in failing for job in range(jobs)], log_bytes, repos, runs, hours, causes)
         for index in range(runs)
     ]
     end = _START + timedelta(hours=hours)
@@ -75,11 +84,13 @@ def scaled_world(
     return World(runs=tuple(made), start=_START, end=end, opens_at=done, settled_at=done)
 
 
-def _run(index: int, fails: list[bool], log_bytes: int, repos: int, runs: int, hours: int) -> RunSpec:
+def _run(index: int, fails: list[bool], log_bytes: int, repos: int, runs: int, hours: int, causes: int) -> RunSpec:
     created = (_START + timedelta(seconds=hours * 3600 * index / runs)).replace(microsecond=0)
     repo = f"scaled/repo-{index % repos:04d}"
     run_id = 9_000_000 + index
-    made = tuple(_job(run_id * 1000 + number, number, created, fail, log_bytes) for number, fail in enumerate(fails))
+    made = tuple(
+        _job(run_id * 1000 + number, number, created, fail, log_bytes, causes) for number, fail in enumerate(fails)
+    )
     return RunSpec(
         repo=repo,
         run_id=run_id,
@@ -98,7 +109,7 @@ def _run(index: int, fails: list[bool], log_bytes: int, repos: int, runs: int, h
     )
 
 
-def _job(job_id: int, number: int, created: datetime, fail: bool, log_bytes: int) -> JobSpec:
+def _job(job_id: int, number: int, created: datetime, fail: bool, log_bytes: int, causes: int) -> JobSpec:
     start = created + timedelta(seconds=5 + number % 20)
     end = start + timedelta(seconds=70 + number)
     result = "failure" if fail else "success"
@@ -113,7 +124,9 @@ def _job(job_id: int, number: int, created: datetime, fail: bool, log_bytes: int
         ),
         StepSpec(number=3, name="Complete job", started_at=end - timedelta(seconds=1), completed_at=end),
     )
-    ending = _ENDINGS[job_id % len(_ENDINGS)] if fail else "all checks passed"
+    ending = "all checks passed"
+    if fail:
+        ending = _named(job_id * 7 % causes) if causes else _ENDINGS[job_id % len(_ENDINGS)]
     note = AnnotationSpec(level="failure", message="Process completed with exit code 1.", start_line=24)
     return JobSpec(
         job_id=job_id,

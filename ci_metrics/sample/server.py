@@ -21,6 +21,7 @@ from typing import Any
 
 from ci_metrics.sample.clock import Clock
 from ci_metrics.sample.faults import Fault, Faults
+from ci_metrics.sample.server_artifacts import ArtifactSpec
 from ci_metrics.sample.server_comments import Comments
 from ci_metrics.sample.server_http import ApiHandler, QuietServer
 from ci_metrics.sample.server_limits import Gate, SampleApp, Stats
@@ -58,6 +59,7 @@ class SampleGitHub:
         self.clock = clock or Clock(world.opens_at)
         self.faults = faults or Faults()
         self.comments = Comments()
+        self.artifacts: dict[int, list[ArtifactSpec]] = {}  # by run id; a test puts some there
         self.token = SAMPLE_TOKEN
         self.gate = Gate(tokens={SAMPLE_TOKEN: "sample-user"}, quota=quota, app=app, wall=wall)
         self.base_path = base_path.rstrip("/")
@@ -135,7 +137,10 @@ class SampleGitHub:
         return f"{self.log_url}/logs/{job_id}?se={expires}&sig={sign(self.secret, job_id, expires)}"
 
     def read_log(self, job_id: int) -> bytes | None:
-        """A job's log; None when the world has no such job."""
+        """A job's log, or an artifact's archive; None when there is no such job or artifact."""
+        for artifact in (each for several in self.artifacts.values() for each in several):
+            if artifact.artifact_id == job_id:
+                return artifact.archive
         with self._lock:
             if self._indexed is not self.world:
                 jobs = (job for run in self.world.runs for attempt in run.attempts for job in attempt.jobs)

@@ -235,6 +235,7 @@ class ApiHandler(Http):
             moment=sample.world.at(sample.clock.now()),
             faults=sample.faults,
             comments=sample.comments,
+            artifacts=sample.artifacts,
             login=login,
             installed_on=gate.app.owner_of(login) if gate.app is not None else "",
             log_url=sample.signed_log_url,

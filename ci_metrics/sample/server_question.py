@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ci_metrics.sample.faults import Faults
+from ci_metrics.sample.server_artifacts import ArtifactSpec
 from ci_metrics.sample.server_comments import Comments
 from ci_metrics.sample.world import Moment
 
@@ -30,6 +31,7 @@ class SampleRequest:
     moment: Moment
     faults: Faults
     comments: Comments
+    artifacts: Mapping[int, Sequence[ArtifactSpec]]  # by run id
     login: str  # who asks
     installed_on: str  # the one account that an App's installation sees; "" for who sees all
     log_url: Callable[[int], str]  # a signed address on the log storage

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from ci_metrics.sample import payloads, payloads_commits, payloads_repo
 from ci_metrics.sample.commits import commit_at, commits_between
+from ci_metrics.sample.server_artifacts import artifact_json
 from ci_metrics.sample.server_question import Reply, SampleRequest, created_filter, missing, paged
 from ci_metrics.sample.world import AttemptSpec, JobSpec, Moment, RunSpec
 
@@ -130,6 +131,24 @@ def _log(question: SampleRequest, repo: str, job_id: str) -> Reply:
     if found[2].log_answer == "gone":
         return missing("Server Error", 410)
     return Reply(302, None, {"location": question.log_url(int(job_id))})
+
+
+def _artifacts(question: SampleRequest, repo: str, run_id: str) -> Reply:
+    if question.moment.run(repo, int(run_id)) is None:
+        return missing()
+    now, base = question.moment.now, question.base
+    made = [each for each in question.artifacts.get(int(run_id), ()) if each.created_at <= now]
+    return paged(question, "artifacts", made, lambda spec: artifact_json(base, repo, spec))
+
+
+def _artifact(question: SampleRequest, repo: str, artifact_id: str) -> Reply:  # noqa: ARG001 - a route's signature
+    known = (each for several in question.artifacts.values() for each in several)
+    found = next((each for each in known if each.artifact_id == int(artifact_id)), None)
+    if found is None:
+        return missing()
+    if found.expired:
+        return missing("Artifact has expired", 410)
+    return Reply(302, None, {"location": question.log_url(int(artifact_id))})
 
 
 def _check_runs(question: SampleRequest, repo: str, suite_id: str) -> Reply:
@@ -299,6 +318,8 @@ ROUTES: dict[str, tuple[tuple[str, ...], re.Pattern[str], Callable[..., Reply]]]
         ("run_jobs", ("GET",), _R + r"/actions/runs/(\d+)/jobs", _run_jobs),
         ("job", ("GET",), _R + r"/actions/jobs/(\d+)", _job),
         ("log", ("GET",), _R + r"/actions/jobs/(\d+)/logs", _log),
+        ("artifacts", ("GET",), _R + r"/actions/runs/(\d+)/artifacts", _artifacts),
+        ("artifact", ("GET",), _R + r"/actions/artifacts/(\d+)/zip", _artifact),
         ("check_runs", ("GET",), _R + r"/check-suites/(\d+)/check-runs", _check_runs),
         ("check_run", ("GET",), _R + r"/check-runs/(\d+)", _check_run),
         ("annotations", ("GET",), _R + r"/check-runs/(\d+)/annotations", _annotations),

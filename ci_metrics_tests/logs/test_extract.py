@@ -239,7 +239,7 @@ def test_an_annotation_that_repeats_the_log_adds_no_error() -> None:
     assert [e.fingerprint for e in both.errors] == [e.fingerprint for e in alone.errors]
 
 
-def test_a_full_disk_comes_before_the_tests_that_failed_of_it() -> None:
+def test_a_full_disk_comes_before_the_failing_tests_of_it() -> None:
     tests = (*TESTS[:3], "cp: error writing 'out.bin': No space left on device", *TESTS[3:])
     assert "No space left" in extract(github(CHECKOUT, tests)).errors[0].headline
 

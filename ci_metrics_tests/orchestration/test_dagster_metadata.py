@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from ci_metrics.classifier.taxonomy import default_taxonomy
 from ci_metrics.commands.ui import what_to_open
 from ci_metrics.commands.webserver import pages
+from ci_metrics.history.cause_states import CauseRecords
 from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.orchestration.assets.daily_report import report_day
 from ci_metrics.orchestration.stale_hours import changed_hours
@@ -71,7 +72,7 @@ def test_a_verdict_leads_to_its_log_line_and_back_by_clicks(ingested: Ingested, 
         assert job == quote, "the sample's GitHub has no pages: both lead to ours"
         page = web.get(job)
         assert page.status_code == 200
-        assert 'class="proof"' in page.text or "no_error_found" in row
+        assert 'class="proof"' in page.text or r"no\_error\_found" in row
         assert f'href="/assets/classifications?view=partitions&amp;partition={HOUR}"' in page.text
         assert "default-src 'none'" in page.headers["content-security-policy"]
         assert "github.example" not in page.text
@@ -93,7 +94,7 @@ def test_a_page_that_is_not_there_says_so(web: TestClient, path: str, status: in
 
 
 def test_a_days_report_is_told_in_dagster_and_opens_in_a_browser(ingested: Ingested, web: TestClient) -> None:
-    metadata = report_day(ingested.parts.hours, ingested.parts.index.documents, "2026-03-02")
+    metadata = report_day(ingested.parts.hours, ingested.parts.index, CauseRecords(), "2026-03-02")
     link = re.fullmatch(r"\[Open the report of the week\]\((.+)\)", metadata["report"].value)
     assert link is not None
     page = web.get(link[1])

@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from ci_metrics.definitions import build_definitions
+from ci_metrics.history.cause_states import CauseRecords
 from ci_metrics.orchestration.assets.daily_report import NAME, build, report_day
 from ci_metrics.orchestration.jobs import REPORT
 from ci_metrics.orchestration.partitions import hourly_partitions
@@ -57,11 +58,11 @@ def test_a_range_of_days_gives_one_report_a_day_linked_from_dagster(place: Parts
 
 
 def test_a_page_outlives_the_documents_it_was_made_of(place: Parts) -> None:
-    report_day(place.hours, place.index.documents, "2026-11-20")
+    report_day(place.hours, place.index, CauseRecords(), "2026-11-20")
     file = Path(str(place.hours.store.root / NAME / "2026-11-20.html"))
     page = file.read_text(encoding="utf-8")
     place.index.documents.delete("jobs", [document.id for document in place.index.documents.scan("jobs")])
-    assert report_day(place.hours, place.index.documents, "2026-11-20")["jobs"] == 0
+    assert report_day(place.hours, place.index, CauseRecords(), "2026-11-20")["jobs"] == 0
     assert file.read_text(encoding="utf-8") == page
 
 

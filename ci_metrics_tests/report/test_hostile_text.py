@@ -23,6 +23,7 @@ from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.index.base import Body, Document, Where
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
+from ci_metrics.orchestration.page_addresses import PREFIX
 from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.sample.world import AnnotationSpec, JobSpec, RunSpec, World
@@ -237,7 +238,11 @@ def in_dagsters_markdown(hour: Hour) -> list[str]:
     values = [value for event in events for value in event.step_materialization_data.materialization.metadata.values()]
     texts = [value.md_str or "" for value in values if isinstance(value, dg.MarkdownMetadataValue)]
     assert any("evil" in text for text in texts)
-    found = [match.group() for text in texts for match in MARKED.finditer(text)] + UNSEEN.findall("".join(texts))
+    ours = [
+        re.sub(rf"\]\({PREFIX}/[\w/-]+\)|\]\(https?://(?:github\.com|127\.0\.0\.1)[^()\s]*\)", "]", text)
+        for text in texts
+    ]
+    found = [match.group() for text in ours for match in MARKED.finditer(text)] + UNSEEN.findall("".join(texts))
     tables = [re.sub(r"\\.", "", line) for text in texts for line in text.split("\n") if line.startswith("|")]
     return found + [line for line in tables if not line.rstrip().endswith("|")]
 

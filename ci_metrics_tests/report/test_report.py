@@ -160,16 +160,16 @@ def test_the_first_screen_says_what_happened_and_what_to_fix_first(embedded_inde
     figures = report.figures
     assert 3 <= len(report.story) <= 5
     assert report.story[0].text.startswith(f"{figures.failed} jobs of {figures.jobs:,} failed")
-    lost = [fix.lost for fix in report.to_fix]
-    assert len(lost) == 5
-    assert lost == sorted(lost, reverse=True)
-    assert lost[0] == max(cause.lost for cause in report.causes if not cause.generic)
-    owned = replace(report.to_fix[0], owner="@acme/store", cost=12.5, hint="Say <b>why</b>.")
+    weights = [fix.weight for fix in report.fixes]
+    assert len(weights) == 5
+    assert weights == sorted(weights, reverse=True)
+    group = replace(report.fixes[0].group, lost_usd=12.5)
+    owned = replace(report.fixes[0], group=group, owner="@acme/store", assignee="", hint="Say <b>why</b>.")
     told = render_page(
         replace(
             report,
             story=(Sentence("The store was down <for> an hour.", "https://github.com/acme/shop"),),
-            to_fix=(owned,),
+            fixes=(owned,),
         )
     )
     page, after = told.split('<ul class="tiles"')
@@ -182,7 +182,7 @@ def test_the_first_screen_says_what_happened_and_what_to_fix_first(embedded_inde
     ):
         assert said in page
     assert "All causes" in after
-    bare = render_page(replace(report, story=(), to_fix=()))
+    bare = render_page(replace(report, story=(), fixes=()))
     assert "What happened" not in bare
     assert "Fix these first" not in bare
 

@@ -10,14 +10,14 @@ from typing import Any
 import dagster as dg
 from upath import UPath
 
+from ci_metrics.history.cause_states import CauseRecords
 from ci_metrics.history.time_range import Window
-from ci_metrics.index.base import DocumentIndex
 from ci_metrics.orchestration.atomic_files import put
 from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.page_addresses import report_address
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
-from ci_metrics.orchestration.parts import HoursPart, IndexPart
+from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 from ci_metrics.report.page import Report, build_report, render_page
 from ci_metrics.report.readable import cut, minutes, percent, readable_number, telling
 
@@ -64,8 +64,9 @@ def build(start: datetime, end: datetime | None, upstream: dg.AssetsDefinition) 
         context: dg.AssetExecutionContext,
         hours: dg.ResourceParam[HoursPart],
         index: dg.ResourceParam[IndexPart],
+        judge: dg.ResourceParam[JudgePart],
     ) -> None:
-        each_hour(context, hours, lambda day: report_day(hours, index.documents, day))
+        each_hour(context, hours, lambda day: report_day(hours, index, judge.causes.in_force(), day))
 
     return daily_report
 
@@ -75,11 +76,15 @@ def report_file(root: UPath, day: str) -> UPath:
     return root / NAME / f"{day}.html"
 
 
-def report_day(hours: HoursPart, index: DocumentIndex, day: str) -> Mapping[str, Any]:
-    """Make one day's file beside the hours' files; returns the metadata."""
+def report_day(hours: HoursPart, part: IndexPart, records: CauseRecords, day: str) -> Mapping[str, Any]:
+    """Make one day's file beside the hours' files; returns the metadata. `records`: what people
+    said of causes.
+    """
+    index = part.documents
     end = datetime.strptime(day, DAY_FORMAT).replace(tzinfo=UTC) + timedelta(days=1)
     index.refresh()
-    made = build_report(index, hours.now(), window=Window(end - timedelta(days=DAYS), end))
+    window = Window(end - timedelta(days=DAYS), end)
+    made = build_report(index, hours.now(), window=window, records=records, prices=part.prices)
     target = report_file(hours.store.root, day)
     figures = made.figures
     if figures.jobs or not target.exists():  # an index that lost its documents is no reason to lose the page of them
@@ -95,6 +100,8 @@ def report_day(hours: HoursPart, index: DocumentIndex, day: str) -> Mapping[str,
         "new_groups": sum(cause.new for cause in made.causes),
         "unexplained": figures.unexplained,
         "cost_usd": round(figures.spend.cost, 4),
+        "runner_usd": round(figures.money.total.dollars, 2),
+        "fix_first": [fix.quote or fix.summary for fix in made.fixes],
         "by_category": plot({row.name: row.failed for row in figures.types}),
     }
 

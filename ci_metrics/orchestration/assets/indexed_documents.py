@@ -111,7 +111,9 @@ def index_hour(
     """
     rows = read_rows(hours.store, hour)
     provenance = Provenance(partition=hour, dagster_run_id=run_id)
-    documents = derive_documents(rows, provenance, labels=judge.labels.labels(), taxonomy=judge.categories)
+    documents = derive_documents(
+        rows, provenance, labels=judge.labels.labels(), taxonomy=judge.categories, prices=index.prices
+    )
     listed = [
         IndexedDocument(kind=document.kind, id=document.id, digest=document_digest(document)) for document in documents
     ]

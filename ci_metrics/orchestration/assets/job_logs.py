@@ -15,7 +15,7 @@ import dagster as dg
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.models import Job, JobLog, Run
-from ci_metrics.orchestration import checks
+from ci_metrics.orchestration import checks, junit_artifacts
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
 from ci_metrics.orchestration.fair_order import fairly
 from ci_metrics.orchestration.hours import Outcome
@@ -79,6 +79,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
             manifest[log.job_id, log.run_attempt] = log
     requests = (github.client.requests - before).total
     logs = sorted(manifest.values(), key=lambda log: (log.repo, log.run_id, log.run_attempt, log.job_id))
+    logs = _with_reports(hours, github, hour, logs, meant)
     found = _with_background(hours, github, hour, logs)
     outcome = Outcome(
         repos=repos,
@@ -106,12 +107,29 @@ def _may_come(log: JobLog | None, job: Job, now: datetime) -> bool:
     return log is not None and log.http_status == 404 and fresh
 
 
+def _with_reports(
+    hours: HoursPart, github: GitHubPart, hour: str, logs: list[JobLog], meant: Collection[str]
+) -> list[JobLog]:
+    """The manifest with what failed jobs' JUnit reports say, where a setting names artifacts."""
+    patterns = github.settings.junit_artifacts
+    due = [log for log in logs if log.repo in meant and junit_artifacts.undecided(log)]
+    if not patterns or not due:
+        return logs
+    jobs = {_key(job): job for job in hours.store.read("workflow_jobs", hour, Job)}
+    runs = hours.store.read_or_none("workflow_runs", hour, Run)
+    settled = junit_artifacts.with_reports(github.client, patterns, runs, jobs, due)
+    by_key = {(log.job_id, log.run_attempt): log for log in settled}
+    return [by_key.get((log.job_id, log.run_attempt), log) for log in logs]
+
+
 def _failures(logs: Iterable[JobLog]) -> dict[str, dict[str, str]]:
     """The logs that could not be had, and why, by repository."""
     found: dict[str, dict[str, str]] = {}
     for log in logs:
         if log.state == "unavailable":
             found.setdefault(log.repo, {})[f"log of job {log.job_id} attempt {log.run_attempt}"] = log.detail
+        if why := junit_artifacts.failure_of(log):
+            found.setdefault(log.repo, {})[f"reports of job {log.job_id} attempt {log.run_attempt}"] = why
     return found
 
 
@@ -123,6 +141,7 @@ def _metadata(found: FoundPassing, requests: int) -> Mapping[str, Any]:
         "raw_bytes": sum(log.raw_bytes for log in found.logs),
         "truncated": sum(log.truncated for log in found.logs),
         "requests": requests + found.requests,
+        "junit_reports": plot(Counter(log.junit.split(":")[0] for log in found.logs if log.junit)),
         "background": plot(Counter(log.passing.state for log in found.logs if log.passing is not None)),
         "background_requests": found.requests,
         "passing_logs_fetched": found.fetched,

@@ -1,0 +1,173 @@
+"""JUnit XML: which tests ran, which failed, and what their failures say.
+
+What belongs here: reading such a report safely, and as an extraction like a log's. Does not: names
+in logs (`failed_tests.py`), where reports come from.
+
+A report is somebody else's file: one that declares a document type is refused before it is read
+(no report needs one), so that entities cannot make gigabytes of a few bytes or read a file of ours.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
+from xml.etree.ElementTree import Element, ParseError, fromstring
+from xml.parsers import expat
+
+from ci_metrics.catalogue import Catalogue
+from ci_metrics.errors import ContractError
+from ci_metrics.logs.extract import DEFAULT_BUDGET, extract
+from ci_metrics.logs.failed_tests import MOST, MOST_CHARACTERS
+from ci_metrics.models import Extraction
+from ci_metrics.redaction import redact_lines
+
+#: What became of a test.
+Outcome = Literal["passed", "failed", "skipped"]
+
+#: What a report begins with, behind a declaration and comments, within so many bytes.
+_ROOT = re.compile(
+    rb"\s*(?:\xef\xbb\xbf)?(?:<\?[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE[^>\[]*(?:\[.*?\])?>\s*)*<testsuites?[\s>/]",
+    re.DOTALL,
+)
+HEAD = 8_192
+#: Of an archive of reports: files that are looked at, and bytes that they may unpack to.
+MOST_FILES, MOST_BYTES = 500, 100_000_000
+_TOKEN = re.compile(
+    r"<!\[CDATA\[(?P<data>.*?)\]\]>|<!--.*?-->|<\?.*?\?>|<(?P<end>/?)(?P<tag>[\w:.-]+)(?P<more>(?:[^>\"']|\"[^\"]*\"|'[^']*')*)>|(?P<text>[^<]+)",
+    re.DOTALL,
+)
+#: What a failure says below its message, which repeats it.
+_TEXT = re.compile(r"\s*(?:<!\[CDATA\[\s*[^\s\]]|[^<\s])")
+_MESSAGE = re.compile(r"\bmessage=(?:\"([^\"]*)\"|'([^']*)')")
+
+
+@dataclass(frozen=True, slots=True)
+class JUnitReport:
+    """What a report says; names are `class.test`, each once, masked."""
+
+    passed: int
+    skipped: int
+    failed: tuple[str, ...]
+
+
+def is_junit(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is such a report."""
+    return bool(_ROOT.match(head[:HEAD]))
+
+
+def read_junit(data: bytes, name: str) -> JUnitReport:
+    """The report. Raises ContractError that names the file when it is none, or is not
+    safe to read.
+    """
+    root = _root(data, name)
+    if root.tag not in ("testsuites", "testsuite"):
+        raise ContractError(f"{name}: begins with <{str(root.tag)[:60]}>, not with <testsuites> or <testsuite>")
+    try:
+        results = list(_results(root))
+    except RecursionError:
+        raise ContractError(f"{name}: nests suites deeper than any test runner does") from None
+    outcomes = Counter(outcome for _, outcome in results)
+    failed = dict.fromkeys(each[:MOST_CHARACTERS] for each, outcome in results if outcome == "failed" and each)
+    names = redact_lines(list(failed)[:MOST])[0]
+    return JUnitReport(outcomes["passed"], outcomes["skipped"], tuple(dict.fromkeys(names)))
+
+
+def reports_in(archive: bytes, name: str) -> list[JUnitReport]:
+    """The reports among the files of a zip archive: at most `MOST_FILES`. Raises ContractError when
+    it cannot be read, or unpacks to more than `MOST_BYTES`.
+    """
+    found: list[JUnitReport] = []
+    left = MOST_BYTES
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            files = [each for each in opened.infolist() if each.filename.lower().endswith(".xml")]
+            for each in files[:MOST_FILES]:
+                with opened.open(each) as file:
+                    data = file.read(left + 1)
+                left -= len(data)
+                if left < 0:
+                    raise ContractError(f"{name}: unpacks to more than {MOST_BYTES // 1_000_000} MB of XML")
+                if is_junit(data):
+                    found.append(read_junit(data, f"{name}: {each.filename}"))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        raise ContractError(f"{name}: is no archive that can be read ({error})") from error
+    return found
+
+
+def extract_junit(data: bytes, name: str, catalogue: Catalogue, budget: int = DEFAULT_BUDGET) -> Extraction:
+    """What a report says of its failures, as an extraction: lines are the file's own."""
+    report = read_junit(data, name)
+    lines = failure_lines(data.decode("utf-8", "replace"))
+    if not report.failed:
+        return Extraction(state="no_error_found", total_lines=len(lines), log_bytes=len(data))
+    found = extract("\n".join(lines).encode(), budget=budget, catalogue=catalogue)
+    return replace(found, failed_tests=report.failed, command="", log_bytes=len(data))
+
+
+def failure_lines(text: str) -> list[str]:
+    """Of each line of a well-formed report what failures and errors say on it: as many lines."""
+    out: list[str] = []
+    inside = 0
+    for token in _TOKEN.finditer(text):
+        said = ""
+        if token["tag"] in ("failure", "error"):
+            inside = 0 if token["end"] or token["more"].rstrip().endswith("/") else 1
+            message = None if token["end"] else _MESSAGE.search(token["more"])
+            said = (
+                html.unescape(message[1] or message[2] or "") if message and not _TEXT.match(text, token.end()) else ""
+            )
+            said = " ".join(said.split()) + "\n" * token[0].count("\n")
+        elif inside and token["data"] is not None:
+            said = token["data"]
+        elif inside and token["text"] is not None:
+            said = re.sub(r"&(?:#10|#xa|#13|#xd);", " ", token["text"], flags=re.IGNORECASE)
+            said = html.unescape(said)
+        else:
+            said = "\n" * token[0].count("\n")
+        out.append(said)
+    return [line.strip() if line.isspace() else line.rstrip() for line in "".join(out).split("\n")]
+
+
+def _root(data: bytes, name: str) -> Element:
+    """The root of a document without a document type."""
+
+    def refuse(*_: object) -> None:
+        raise ContractError(f"{name}: declares a document type, which no JUnit report needs: it is not read")
+
+    first = expat.ParserCreate()
+    first.StartDoctypeDeclHandler = refuse
+    try:
+        first.Parse(data, True)
+        return fromstring(data)
+    except (expat.ExpatError, ParseError, ValueError, LookupError) as error:
+        raise ContractError(f"{name}: is not well-formed XML ({error}). Give a whole JUnit report") from error
+
+
+def _results(root: Element) -> Iterator[tuple[str, Outcome]]:
+    """Each test's name and what became of it; the library gives those of suites within suites."""
+    # Only a report is worth the time that this takes.
+    from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+    def cases(found: Iterable[object]) -> Iterator[TestCase]:
+        for each in found:
+            if isinstance(each, TestCase):
+                yield each
+            elif isinstance(each, TestSuite):
+                yield from cases(each)
+
+    for case in cases(JUnitXml.fromroot(cast(Any, root))):
+        kinds = {type(result) for result in case.result}
+        outcome: Outcome = "failed" if kinds & {Failure, Error} else "skipped" if Skipped in kinds else "passed"
+        yield _name(case.classname, case.name), outcome
+
+
+def _name(owner: object, name: object) -> str:
+    whose, own = (" ".join(str(each or "").split()) for each in (owner, name))
+    return own if not whose or own.startswith(whose) else f"{whose}.{own}"
