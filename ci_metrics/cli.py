@@ -51,6 +51,7 @@ COMMANDS = {
     "classify": ("ci_metrics.commands.classify_files:classify", "The verdicts on log files."),
     "evaluate": ("ci_metrics.commands.evaluate:evaluate", "Score extraction and verdicts on labelled logs."),
     "fixture": ("ci_metrics.commands.fixture:fixture", "Turn a log into a test case."),
+    "warm": ("ci_metrics.commands.warm:warm", "Compile the expressions now, not in the first command."),
     "browse": ("ci_metrics.commands.browse:browse", "The embedded index in Datasette."),
     "dashboards": ("ci_metrics.commands.dashboards:dashboards", "OpenSearch Dashboards objects for import."),
     "pr-comment": ("ci_metrics.commands.pr_comment:pr_comment", "The comment on one pull request."),

@@ -5,9 +5,9 @@ thread. Does not: any expression.
 
 Compiling a few hundred expressions takes seconds, loading the compiled form milliseconds; commands
 and Dagster's step processes start often. The file's name carries a hash of everything that goes in
-(expressions, flags, the engine's version, the processor), the file itself is checked by its own
-hash, and it is replaced atomically; a cache that cannot be read or written costs time, never a
-result.
+(expressions, flags, the engine's version, what it needs of the processor), the file itself is
+checked by its own hash, and it is replaced atomically; a cache that cannot be read or written costs
+time, never a result.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import platform
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,18 @@ def compiled(
     return compiled_as(_told(*given), lambda: given, folder=folder)
 
 
+def default_folder() -> Path:
+    """Where compiled expressions are remembered: the user's cache folder."""
+    return platformdirs.user_cache_path("ci-metrics")
+
+
 def compiled_as(name: str, made: Callable[[], Given], *, folder: Path | None = None) -> Any:
     """The same for what `made` makes: asked only where no database of this name is remembered.
 
     `name` must be another one whenever `made` could make something else: a hash
     of all that goes into it.
     """
-    folder = folder or platformdirs.user_cache_path("ci-metrics")
-    path = folder / f"patterns-{_key(name)}.hsdb"
+    path = (folder or default_folder()) / f"patterns-{_key(name)}.hsdb"
     database = _load(path)
     if database is None:
         expressions, ids, flags = made()
@@ -83,8 +88,18 @@ def scan(database: Any, data: bytes, on_match: Callable[[int, int, int, int, obj
 
 
 def _key(name: str) -> str:
-    given = f"{version('hyperscan')} {platform.machine()} {_processor()} {name}"
-    return hashlib.sha256(given.encode()).hexdigest()[:24]
+    return hashlib.sha256(f"{version('hyperscan')} {platform.machine()} {_engine()} {name}".encode()).hexdigest()[:24]
+
+
+@cache
+def _engine() -> str:
+    """What the engine says of the databases that it makes here: its version, and the processor's
+    features that they need. One that says the same runs here, wherever it was compiled; the engine
+    itself refuses others when they are loaded.
+    """
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    database.compile(expressions=[b"a"], ids=[0], elements=1, flags=[0])
+    return str(database.info())
 
 
 def _told(expressions: Sequence[bytes], ids: Sequence[int], flags: Sequence[int]) -> str:
@@ -92,15 +107,6 @@ def _told(expressions: Sequence[bytes], ids: Sequence[int], flags: Sequence[int]
     for expression, number, flag in zip(expressions, ids, flags, strict=True):
         digest.update(b"%d %d %d " % (number, flag, len(expression)) + expression)
     return digest.hexdigest()
-
-
-def _processor() -> str:
-    """What the engine tunes for: a database made for one processor may not run on a lesser one."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith(("flags", "Features"))), "")
 
 
 def _load(path: Path) -> Any | None:

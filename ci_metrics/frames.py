@@ -83,7 +83,7 @@ def hours(asset: str, *, first: str = "", last: str = "", root: UPath | Path | s
     have the hours. Raises ContractError when a file is damaged. An asset that has no such hour
     gives an empty frame.
     """
-    folder = UPath(root) / asset if root is not None else hours_root(load_settings()) / asset
+    folder = (UPath(root) if root is not None else hours_root(load_settings())) / asset
     paths = sorted(folder.glob("*.parquet"), key=lambda path: path.name) if folder.is_dir() else []
     chosen = [path for path in paths if (not first or path.stem >= first) and (not last or path.stem <= last)]
     tables = [_stored(path) for path in chosen]

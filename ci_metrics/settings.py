@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -203,6 +204,32 @@ class Settings(BaseSettings):
                 raise _WrongError("OPENSEARCH_HOSTS", f"“{mask_url(host)}” is not a host's address", advice)
         return hosts
 
+    @field_validator("ci_metrics_home", mode="before")
+    @classmethod
+    def _on_this_machine(cls, value: object) -> object:
+        if isinstance(value, str) and "://" in value:
+            advice = "Give a folder of this machine; what several machines share goes to HOURS_URL"
+            raise _WrongError("CI_METRICS_HOME", f"“{mask_url(value)}” is no folder", advice)
+        return value
+
+    @field_validator("hours_url", mode="after")
+    @classmethod
+    def _known_store(cls, value: str | None) -> str | None:
+        protocol, separator, _ = (value or "").partition("://")
+        if value is None or not separator:
+            return value
+        from fsspec.registry import known_implementations  # a tenth of a second, for those who need it
+
+        known = known_implementations.get(protocol)
+        if known is None:
+            seen = f"“{mask_url(value)}” is of a kind that is not known ({protocol})"
+            raise _WrongError("HOURS_URL", seen, "Give a folder, or an address such as s3://bucket/ci-metrics")
+        package = known["class"].partition(".")[0]
+        if find_spec(package) is None:
+            advice = "pip install 'ci_metrics[s3]'" if package == "s3fs" else f"Install {package}"
+            raise _WrongError("HOURS_URL", f"“{mask_url(value)}” needs {package}, which is not installed", advice)
+        return value
+
     @field_validator("github_api_url", "api_base_url", "otel_exporter_otlp_endpoint", mode="after")
     @classmethod
     def _http_url(cls, value: str | None, info: Any) -> str | None:
@@ -351,6 +378,11 @@ class Settings(BaseSettings):
         mixes with a repository's.
         """
         return self.ci_metrics_home / ("sample" if self.is_sample else "data")
+
+    @property
+    def shares_hours_alone(self) -> bool:
+        """Whether other machines may see the hours (HOURS_URL is an address), but not the index."""
+        return "://" in (self.hours_url or "") and not self.uses_opensearch and not self.is_sample
 
     @property
     def uses_opensearch(self) -> bool:

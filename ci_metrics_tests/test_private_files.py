@@ -15,9 +15,9 @@ import pytest
 
 from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.index.open import open_index
-from ci_metrics.llm.batch_ledger import FileBatchLedger
+from ci_metrics.orchestration.batch_files import FileBatchLedger
 from ci_metrics.orchestration.instance import dagster_home
-from ci_metrics.orchestration.parts import HoursPart
+from ci_metrics.orchestration.parts import HoursPart, batches_folder
 from ci_metrics.private_files import make_folder
 from ci_metrics.settings import Settings, load_settings
 
@@ -54,7 +54,7 @@ WAYS: dict[str, Callable[[Settings], object]] = {
     "an hour": lambda s: HoursPart(s).store.set_aside("a", "2026-03-02T05", "why", run="", now=datetime.now(UTC)),
     "Dagster's home": dagster_home,
     "the cache": lambda s: SQLiteConditionalCache(s.data_dir / "github-cache.sqlite").close(),
-    "batches": lambda s: FileBatchLedger(s.data_dir / "batches").note_waiting("2026-03-02T05", ["a"]),
+    "batches": lambda s: FileBatchLedger(batches_folder(s)).note_waiting("2026-03-02T05", ["a"]),
 }
 
 

@@ -64,6 +64,13 @@ def test_the_contracts_defaults_hold_and_an_empty_value_counts_as_not_set() -> N
         ({"GITHUB_API_URL": "api.github.com"}, "GITHUB_API_URL", "http"),
         ({"JOB_INDEX": "https://h:9200/j"}, "WORKFLOW_INDEX", "not set, while JOB_INDEX is"),
         ({"JOB_INDEX": "jobs"}, "JOB_INDEX", "https://host:9200/index-name"),
+        (
+            {"CI_METRICS_HOME": "s3://k:pw@bucket/x"},
+            "CI_METRICS_HOME",
+            "“s3://k:****@bucket/x” is no folder",
+        ),
+        ({"HOURS_URL": "bucket://x"}, "HOURS_URL", "not known (bucket)"),
+        ({"HOURS_URL": "gs://x"}, "HOURS_URL", "needs gcsfs, which is not installed"),
         ({"JOB_INDEX": "https://h:9200/Jobs"}, "JOB_INDEX", "lower case"),
         ({"OPENSEARCH_USERNAME": "u"}, "OPENSEARCH_PASSWORD", "not set, while OPENSEARCH_USERNAME is"),
         ({"OPENSEARCH_HOSTS": "https://a:9200, b"}, "OPENSEARCH_HOSTS", "“b” is not a host's address"),

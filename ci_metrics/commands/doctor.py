@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import httpx
 from cyclopts import Parameter
 
+from ci_metrics.addresses import mask_url
 from ci_metrics.catalogue import catalogue_in_force, load_catalogue
 from ci_metrics.classifier import decision_version, model_in_force
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
@@ -22,11 +23,14 @@ from ci_metrics.commands.health import aside_lines
 from ci_metrics.commands.open_index import is_empty, refuse_no_file
 from ci_metrics.errors import CiMetricsError, NotFoundError, SettingsError
 from ci_metrics.github import GitHub, open_github
+from ci_metrics.hours_root import hours_root
 from ci_metrics.index.open import open_index
-from ci_metrics.logs import extractor_version
+from ci_metrics.logs import extractor_version, redact
 from ci_metrics.logs.ranking import weights_in_force
+from ci_metrics.orchestration.atomic_files import is_local, keeps_conditions
 from ci_metrics.orchestration.health import health_of
 from ci_metrics.orchestration.parts import HoursPart
+from ci_metrics.orchestration.run_messages import ONLY_HERE
 from ci_metrics.private_files import open_to_others
 from ci_metrics.repositories import chosen, owners_to_list
 from ci_metrics.settings import Settings, load_settings
@@ -86,7 +90,10 @@ def look() -> Iterator[Finding]:
         )
     yield from _guarded("GitHub", lambda: _github(settings))
     yield from _guarded("index", lambda: _index(settings))
-    yield from _guarded("set aside", lambda: _set_aside(settings))
+    hours = list(_hours(settings))
+    yield from hours
+    if not any(finding.state == "wrong" for finding in hours):
+        yield from _guarded("set aside", lambda: _set_aside(settings))
     catalogue = list(_guarded("catalogue", lambda: _catalogue(settings)))
     yield from catalogue
     if any(finding.state == "wrong" for finding in catalogue):
@@ -151,6 +158,33 @@ def _index(settings: Settings) -> Iterator[Finding]:
             yield Finding("index", "ok", f"{kind} {said} {index.location}")
     except NotFoundError as error:
         yield Finding("index", "missing", f"{kind}: {error}")
+
+
+def _hours(settings: Settings) -> Iterator[Finding]:
+    """Where HOURS_URL is. Makes no bucket."""
+    if settings.hours_url is None:
+        return
+    root, where = hours_root(settings), mask_url(settings.hours_url)
+    try:
+        if is_local(root):
+            made = "is there" if root.is_dir() else "is made by the first upload"
+            yield Finding("HOURS_URL", "ok", f"the folder {where} {made}")
+        elif keeps_conditions(root):
+            yield Finding("HOURS_URL", "ok", f"{where} can be written, and keeps processes apart")
+        else:
+            yield Finding(
+                "HOURS_URL",
+                "wrong",
+                f"{where} writes over an object that is there although it is told not to (If-None-Match): two pods at once "
+                "could submit one batch twice. Use one pod at a time, or a store with conditional writes",
+            )
+    except Exception as error:  # noqa: BLE001 - each store's library has its own
+        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        advice = "Check the address, its credentials, and that the bucket is there: ci-metrics makes none"
+        yield Finding("HOURS_URL", "wrong", f"{where} cannot be written ({redact(said)[0]}). {advice}")
+        return
+    if settings.shares_hours_alone:
+        yield Finding("index", "missing", ONLY_HERE)
 
 
 def _set_aside(settings: Settings) -> Iterator[Finding]:

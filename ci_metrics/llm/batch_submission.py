@@ -8,13 +8,12 @@ questions may be sent (`batches.py`), the records' form (`batch_ledger.py`).
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from ci_metrics.errors import CiMetricsError
-from ci_metrics.llm.batch_ledger import BatchAsk, BatchContents, BatchItem, BatchLedger, BatchRecord
+from ci_metrics.errors import CiMetricsError, OvertakenError
+from ci_metrics.llm.batch_ledger import BatchAsk, BatchContents, BatchItem, BatchLedger, BatchRecord, LedgerLook
 from ci_metrics.llm.client_protocol import BatchClient
 
 _log = logging.getLogger(__name__)
@@ -61,30 +60,42 @@ class BatchSender:
             yield chunk
 
     def send(
-        self, items: Sequence[BatchItem], systems: Mapping[str, str], usd: float, *, replaces: BatchRecord | None = None
+        self,
+        items: Sequence[BatchItem],
+        systems: Mapping[str, str],
+        usd: float,
+        *,
+        instead_of: LedgerLook | BatchRecord,
     ) -> None:
-        """Note, send, note the id. A resubmission takes the old record's place,
-        so that no item is in two.
+        """Note, send, note the id.
 
-        Raises CiMetricsError when the endpoint does not take a first submission; a resubmission is
-        tried anew by the next look.
+        `instead_of`: what the ledger said when it was asked whether these may be sent; or the ended
+        batch whose place they take, so that no item is in two. Raises OvertakenError when another
+        process was faster; CiMetricsError when the endpoint does not take a first submission. A
+        resubmission is tried anew by the next look.
         """
+        ended = instead_of if isinstance(instead_of, BatchRecord) else None
         contents = BatchContents(systems={item.system: systems[item.system] for item in items}, items=tuple(items))
         record = BatchRecord(
-            id=replaces.id if replaces else uuid.uuid4().hex,
+            id="",
             state="submitting",
             model=self._model,
             created_at=self._clock().timestamp(),
             estimated_usd=usd,
-            remote_id=replaces.remote_id if replaces else "",  # the ended one: not to be taken for the new one
+            remote_id=ended.remote_id if ended else "",  # the ended one: not to be taken for the new one
             keys=tuple(item.key for item in items),
         )
-        record = self._ledger.write(record, contents)
+        if isinstance(instead_of, BatchRecord):
+            record = self._ledger.change(instead_of, record, contents)
+        else:
+            record = self._ledger.begin(record, contents, instead_of)
         try:
             self._create(record, contents)
+        except OvertakenError:
+            raise
         except CiMetricsError:
-            if replaces is None:
-                self._ledger.write(replace(record, state="done", estimated_usd=0.0))
+            if ended is None:
+                self._ledger.change(record, replace(record, state="done", estimated_usd=0.0))
                 raise
             _log.warning("⚠️ The batch %s could not be sent again now; the next look tries anew", record.id)
 
@@ -93,14 +104,19 @@ class BatchSender:
         return self._clock().timestamp() - record.created_at <= _SAME_BATCH_SECONDS
 
     def found_again(self, record: BatchRecord, contents: BatchContents) -> BatchRecord:
-        """The record of a batch whose id was never noted: found at the endpoint, or sent now."""
-        known = {other.remote_id for other in self._ledger.records()}
+        """The record of a batch whose id was never noted: found at the endpoint, or sent now.
+
+        Raises OvertakenError when another process does that.
+        """
+        known = {other.remote_id for other in self._ledger.look().records}
         for state in self._client.recent_batches():
             near = abs(state.created_at - record.created_at) <= _SAME_BATCH_SECONDS
             if near and state.id not in known and state.total == len(record.keys):
-                return self._ledger.write(replace(record, state="open", remote_id=state.id))
+                return self._ledger.change(record, replace(record, state="open", remote_id=state.id))
+        record = self._ledger.change(record, replace(record, created_at=self._clock().timestamp()))
         return self._create(record, contents)
 
     def _create(self, record: BatchRecord, contents: BatchContents) -> BatchRecord:
         prompts = [(item.custom_id, item.prompt(contents.systems)) for item in contents.items]
-        return self._ledger.write(replace(record, state="open", remote_id=self._client.create_batch(prompts)))
+        remote_id = self._client.create_batch(prompts)
+        return self._ledger.change(record, replace(record, state="open", remote_id=remote_id))

@@ -20,7 +20,7 @@ from ci_metrics.history.cause_states import CauseRecords
 from ci_metrics.history.failures import Failure, failure_of
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.models import Verdict
-from ci_metrics.orchestration.atomic_files import put
+from ci_metrics.orchestration.atomic_files import fetch, put
 from ci_metrics.orchestration.due_hours import SILENT_HOURS, silent_hours
 from ci_metrics.orchestration.new_failures import NewFailure, worth_an_alarm
 from ci_metrics.orchestration.partitions import HOUR, hour_key
@@ -81,7 +81,7 @@ def send_alerts() -> None:
 def read_sent(store: HourStore) -> Sent:
     """Which events were sent; none where that was never noted."""
     try:
-        return Sent(_file(store).read_text(encoding="utf-8"))
+        return Sent(fetch(_file(store)).decode())
     except FileNotFoundError:
         return Sent("")
 

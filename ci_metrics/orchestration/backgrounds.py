@@ -14,6 +14,7 @@ one answer is forgotten: it costs a log, nothing else.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -24,7 +25,7 @@ from upath import UPath
 from ci_metrics.errors import ContractError
 from ci_metrics.logs.background import SHAPES_VERSION, Background
 from ci_metrics.models import Job, JobLog
-from ci_metrics.orchestration.atomic_files import put
+from ci_metrics.orchestration.atomic_files import fetch, put
 
 #: How long a passing log is background for the failures around the one it was fetched for.
 WEEK = timedelta(days=7)
@@ -32,6 +33,8 @@ WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
 #: Answers kept of one distinct job: two years of weeks.
 _MOST = 104
+#: Shapes that are kept in memory, some kB each: failed jobs of an hour share them.
+_MOST_READ = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,17 +82,23 @@ class Backgrounds:
     def __init__(self, root: UPath) -> None:
         """`root` need not exist yet."""
         self._root = root / "backgrounds"
+        self._asked: dict[str, list[KnownPassing]] = {}  # by folder, as they were read or written last
+        self._read: OrderedDict[str, Background] = OrderedDict()  # by path: what lies there never changes
 
     def answers(self, job: DistinctJob) -> list[KnownPassing]:
         """What was found for it so far, in the order it was asked; [] when its file is damaged."""
         try:
-            return _FILE.validate_json((self._root / job.folder / "asked.json").read_bytes()).asked
+            asked = _FILE.validate_json(fetch(self._root / job.folder / "asked.json")).asked
         except (FileNotFoundError, ValidationError):
-            return []
+            asked = []
+        self._asked[job.folder] = asked
+        return asked
 
     def remember(self, job: DistinctJob, answer: KnownPassing) -> None:
         """Add what was found now."""
-        asked = [*self.answers(job), answer][-_MOST:]
+        before = self._asked.get(job.folder)
+        asked = [*(self.answers(job) if before is None else before), answer][-_MOST:]
+        self._asked[job.folder] = asked
         kept = _File(repo=job.repo, workflow=job.workflow, name=job.name, asked=asked)
         put(self._root / job.folder / "asked.json", _FILE.dump_json(kept, indent=1))
 
@@ -106,10 +115,16 @@ class Backgrounds:
 
         Raises ContractError when they are gone, damaged or of another version.
         """
+        if path in self._read:
+            return self._read[path]
         try:
-            return Background.from_bytes((self._root / path).read_bytes())
+            found = Background.from_bytes(fetch(self._root / path))
         except FileNotFoundError as error:
             raise ContractError(f"the shapes of the passing log, {path}, have been deleted") from error
+        self._read[path] = found
+        while len(self._read) > _MOST_READ:
+            self._read.popitem(last=False)
+        return found
 
     def of(self, log: JobLog) -> Background | None:
         """The background that a log's manifest names; None when it names none. Raises as `read`."""

@@ -41,9 +41,9 @@ from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.embedded_copy import check_index, copy_index, put_back
 from ci_metrics.index.open import EMBEDDED_FILE, open_index
 from ci_metrics.orchestration import hours as hour_files
-from ci_metrics.orchestration.atomic_files import beside, put
+from ci_metrics.orchestration.atomic_files import beside, fetch, put
 from ci_metrics.orchestration.hour_states import HourStates
-from ci_metrics.orchestration.parts import HoursPart
+from ci_metrics.orchestration.parts import HoursPart, batches_folder
 from ci_metrics.private_files import make_folder
 from ci_metrics.settings import Settings
 
@@ -52,8 +52,8 @@ FORMAT = 1
 
 _MANIFEST, _INDEX, _VERDICTS = "manifest.json", EMBEDDED_FILE, "verdicts.jsonl"
 #: Below the hours' root: raw logs are large and hold what was not masked; the rest is made
-#: again by whoever needs it.
-_LEFT_OUT = re.compile(r"^job_logs/[^/]+/|(?:^|/)\.|^state/[^/]+/cache\.zst$")
+#: again by whoever needs it. Batches, which may lie there, have their own part of the archive.
+_LEFT_OUT = re.compile(r"^(?:job_logs/[^/]+|batches|github-cache)/|(?:^|/)\.|^state/[^/]+/cache\.zst$")
 _HOUR = re.compile(r"\d{4}-\d\d-\d\dT\d\d")
 #: What is packed already.
 _PACKED = (".parquet", ".zst", ".gz")
@@ -164,7 +164,7 @@ def restore_backup(settings: Settings, path: Path, *, replace: bool) -> Manifest
             check_index(index, f"{path}: {_INDEX}")
         try:
             _put_hours(root, archive, manifest, there)
-            _put_batches(settings.data_dir / "batches", archive, manifest)
+            _put_batches(batches_folder(settings), archive, manifest)
             _put_index(settings, index if index.exists() else None, archive, manifest)
         except OSError as error:
             raise PermanentError(
@@ -180,10 +180,10 @@ def restore_backup(settings: Settings, path: Path, *, replace: bool) -> Manifest
 def _contents(settings: Settings, root: UPath, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     for name, data in _hours(root, names):
         yield f"hours/{name}", data
-    batches = settings.data_dir / "batches"
-    for path in sorted(batches.rglob("*")) if batches.is_dir() else ():
-        if path.is_file() and path.suffix != ".part":
-            yield f"batches/{path.relative_to(batches).as_posix()}", path.read_bytes()
+    batches = batches_folder(settings)
+    for name in _files_below(batches):
+        if (kept := _read(batches / name)) is not None:
+            yield f"batches/{name}", kept
     embedded = settings.data_dir / EMBEDDED_FILE
     if settings.uses_opensearch:
         with closing(open_index(settings)) as index:
@@ -195,7 +195,7 @@ def _contents(settings: Settings, root: UPath, names: Iterable[str]) -> Iterator
 
 
 def _files_below(root: UPath) -> list[str]:
-    """What is kept of the hours' files, by its path below their root."""
+    """What is kept of the files below the hours' root or the batches', by its path."""
     if not root.is_dir():
         return []
     root.fs.invalidate_cache()
@@ -219,7 +219,7 @@ def _hours(root: UPath, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
 
 def _read(path: UPath) -> bytes | None:
     try:
-        return bytes(path.read_bytes())
+        return fetch(path)
     except FileNotFoundError:  # withdrawn meanwhile
         return None
 
@@ -305,13 +305,12 @@ def _put_hours(root: UPath, archive: zipfile.ZipFile, manifest: Manifest, there:
             (root / name).unlink(missing_ok=True)
 
 
-def _put_batches(folder: Path, archive: zipfile.ZipFile, manifest: Manifest) -> None:
+def _put_batches(folder: UPath, archive: zipfile.ZipFile, manifest: Manifest) -> None:
     kept = {name.removeprefix("batches/") for name in manifest.files if name.startswith("batches/")}
     for name in sorted(kept):
-        put(UPath(folder / name), archive.read(f"batches/{name}"))
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-        if path.is_file() and path.relative_to(folder).as_posix() not in kept:
-            path.unlink()
+        put(folder / name, archive.read(f"batches/{name}"))
+    for name in set(_files_below(folder)).difference(kept):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _put_index(settings: Settings, copy: Path | None, archive: zipfile.ZipFile, manifest: Manifest) -> None:

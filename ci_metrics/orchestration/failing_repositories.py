@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
 from ci_metrics.errors import AuthenticationError, CiMetricsError, TransientError
-from ci_metrics.orchestration.atomic_files import alone, put
+from ci_metrics.orchestration.atomic_files import change, fetch
 
 #: So many failures in a row set a repository aside.
 MOST_FAILURES = 3
@@ -58,8 +58,8 @@ class FailingRepositories:
     def read(self) -> dict[str, Failing]:
         """All that failed when they were last asked, by name."""
         try:
-            return _FILE.validate_json(self._path.read_bytes())
-        except (FileNotFoundError, ValidationError):
+            return _parsed(fetch(self._path))
+        except FileNotFoundError:
             return {}
 
     def note(self, answers: Mapping[str, CiMetricsError | None], now: datetime) -> None:
@@ -72,13 +72,23 @@ class FailingRepositories:
         before = self.read()
         if not any(error or repo in before for repo, error in counts.items()):
             return
-        with alone(self._lock):
-            failing = self.read()
+
+        def noted(data: bytes | None) -> bytes:
+            failing = _parsed(data or b"")
             for repo, error in counts.items():
                 known = failing.pop(repo, None)
                 if error is not None:
                     failing[repo] = Failing(why=str(error), tries=known.tries + 1 if known else 1, seen=now)
-            put(self._path, _FILE.dump_json(failing, indent=1))
+            return _FILE.dump_json(failing, indent=1)
+
+        change(self._path, self._lock, noted)
+
+
+def _parsed(data: bytes) -> dict[str, Failing]:
+    try:
+        return _FILE.validate_json(data)
+    except ValidationError:
+        return {}
 
 
 def _is_elsewhere(error: CiMetricsError | None) -> bool:

@@ -15,6 +15,7 @@ from typing import Literal
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.validation import refused_in
 from ci_metrics.orchestration.due_hours import SILENT_HOURS, oldest_swept
+from ci_metrics.orchestration.hour_states import listing
 from ci_metrics.orchestration.hours import HourState, SetAside
 from ci_metrics.orchestration.partitions import hours_between, last_closed_hour
 from ci_metrics.orchestration.store import HourStore
@@ -126,7 +127,7 @@ def health_of(
         unfinished=[hour for hour, state in states.items() if not state.is_finished],
         set_aside=aside,
         open_verdicts=sum(state.open for state in states.values()),
-        unwritten_verdicts=sum(1 for _ in unwritten.glob("*.json")) if unwritten.is_dir() else 0,
+        unwritten_verdicts=sum(name.endswith(".json") for name in listing(unwritten)),
         documents=sum(_written(state) for state in states.values()),
         documents_refused=sum(row.refused for row in aside),
         verdicts=index.count_by("jobs", "s_error_source") if index is not None else {},

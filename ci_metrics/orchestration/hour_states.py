@@ -18,13 +18,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 
 import zstandard
 from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
-from ci_metrics.orchestration.atomic_files import alone, is_local, put
+from ci_metrics.errors import OvertakenError
+from ci_metrics.orchestration.atomic_files import alone, fetch, fetch_all, fetch_tagged, is_local, is_s3, put, replace
 from ci_metrics.orchestration.hours import HourState, state_of_json, state_to_json
 from ci_metrics.orchestration.hours_of_0_1 import OldStates
 
@@ -33,6 +35,12 @@ _log = logging.getLogger(__name__)
 #: The cache is written again when so many states were not in it: reading a few at every look costs
 #: less than writing it.
 CHANGED_ENOUGH = 8
+
+#: States of hours that are kept in memory: a run works on a day's hours, asset after asset
+#: (`partitions.HOURS_PER_RUN`).
+MOST_SEEN = 48
+#: How often a state is changed anew because another process has changed it meanwhile.
+_MOST_TRIES = 20
 
 _CACHE = TypeAdapter(dict[str, tuple[str, HourState]])  # hour -> (what the listing said of its file, its state)
 
@@ -45,6 +53,7 @@ class HourStates:
         self._root = root
         self._folder = root / "state"
         self._old = OldStates(root)
+        self._tags: OrderedDict[str, tuple[HourState, str | None]] = OrderedDict()
 
     def alone(self) -> contextlib.AbstractContextManager[None]:
         """The block in which a state is read, changed and written."""
@@ -55,20 +64,54 @@ class HourStates:
 
         A damaged one has to be made again: it is said, and empty.
         """
-        try:
-            data = self._file(hour).read_bytes()
-        except FileNotFoundError:
-            return self._old.read(hour)
-        return _parsed(hour, data)
+        return self._read(hour)[0]
+
+    def change(self, hour: str, change: Callable[[HourState], HourState]) -> HourState:
+        """Put what `change` makes of an hour's state in its place; the new state.
+
+        In an object store with conditional writes, the state that was read or written last is
+        believed to be there still: should it not, it is read anew and `change` called again.
+        """
+        for _ in range(_MOST_TRIES):
+            before, tag = self._tags[hour] if hour in self._tags else self._read(hour)
+            after = change(before)
+            if self._write(hour, after, before, tag):
+                return after
+            self._tags.pop(hour, None)
+        raise OvertakenError(f"other runs wrote the state of hour {hour} each of {_MOST_TRIES} times")
 
     def write(self, hour: str, state: HourState, before: HourState) -> None:
-        """Replace an hour's state, which was `before` until now."""
+        """Replace an hour's state, which was `before` until now, whatever it is."""
+        self._write(hour, state, before, "")
+
+    def _read(self, hour: str) -> tuple[HourState, str | None]:
+        try:
+            data, tag = fetch_tagged(self._file(hour))
+        except FileNotFoundError:
+            found: tuple[HourState, str | None] = self._old.read(hour), None
+        else:
+            found = _parsed(hour, data), tag
+        self._remember(hour, *found)
+        return found
+
+    def _write(self, hour: str, state: HourState, before: HourState, tag: str | None) -> bool:
         marker = self._root / "open" / hour
         if state.open and not before.open:
             put(marker, b"")  # before the state, and below after it: no open hour is ever without
-        put(self._file(hour), state_to_json(state))
+        written = replace(self._file(hour), state_to_json(state), tag)
+        if written is None:
+            return False
+        self._remember(hour, state, written)
         if before.open and not state.open:
             marker.unlink(missing_ok=True)
+        return True
+
+    def _remember(self, hour: str, state: HourState, tag: str | None) -> None:
+        """Only what the store itself will tell to be outdated."""
+        if is_s3(self._folder) and tag != "":
+            self._tags[hour] = state, tag
+            while len(self._tags) > MOST_SEEN:
+                self._tags.popitem(last=False)
 
     def remove(self, hour: str) -> None:
         """Forget an hour."""
@@ -76,6 +119,7 @@ class HourStates:
             self._old.remove(hour)
         (self._root / "open" / hour).unlink(missing_ok=True)
         self._file(hour).unlink(missing_ok=True)
+        self._tags.pop(hour, None)
 
     def hours(self) -> list[str]:
         """Every hour that was ever worked on, in order."""
@@ -100,8 +144,7 @@ class HourStates:
         known = {hour: cached[hour] for hour, stamp in listed.items() if cached.get(hour, ("",))[0] == stamp}
         changed = [hour for hour in listed if hour not in known]
         paths = {self._file(hour).path: hour for hour in changed}
-        read = folder.fs.cat(list(paths), on_error="return") if paths else {}  # at once, where the store can
-        for path, data in read.items():
+        for path, data in fetch_all(folder, list(paths)).items():
             if isinstance(data, FileNotFoundError):
                 continue
             if isinstance(data, Exception):
@@ -115,7 +158,7 @@ class HourStates:
 
     def _cached(self, folder: UPath) -> Mapping[str, tuple[str, HourState]]:
         try:
-            return _CACHE.validate_json(zstandard.decompress((folder / "cache.zst").read_bytes()))
+            return _CACHE.validate_json(zstandard.decompress(fetch(folder / "cache.zst")))
         except (FileNotFoundError, ValidationError, zstandard.ZstdError):
             return {}
 
@@ -153,6 +196,8 @@ def listing(folder: UPath) -> dict[str, str]:
     """What lies in a folder and is not hidden: by name, what changes whenever it is replaced."""
     if is_local(folder):
         found = _local_listing(str(folder))
+    elif is_s3(folder):
+        found = _s3_listing(folder)
     else:
         folder.fs.invalidate_cache(folder.path)
         try:
@@ -164,6 +209,20 @@ def listing(folder: UPath) -> dict[str, str]:
             for info in infos
         }
     return {name: stamp for name, stamp in found.items() if not name.startswith(".")}
+
+
+def _s3_listing(folder: UPath) -> dict[str, str]:
+    """By one request a thousand names; s3fs asks a second time whether an empty folder is one."""
+    bucket, key, _ = folder.fs.split_path(folder.path)
+    prefix, found = f"{key}/" if key else "", {}
+    more: dict[str, str] = {}
+    while True:
+        page = folder.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, Delimiter="/", **more)
+        found.update({str(each["Key"])[len(prefix) :]: str(each["ETag"]) for each in page.get("Contents", ())})
+        found.update({str(each["Prefix"])[len(prefix) : -1]: "" for each in page.get("CommonPrefixes", ())})
+        if not page.get("IsTruncated"):
+            return {name: stamp for name, stamp in found.items() if name}
+        more = {"ContinuationToken": str(page["NextContinuationToken"])}
 
 
 def _local_listing(folder: str) -> dict[str, str]:

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
+from ci_metrics.orchestration.atomic_files import fetch
 from ci_metrics.orchestration.hours import AssetRecord, HourState, RepoRecord, SetAside
 
 #: What is said of a part that cannot be read: long ago, so that it is looked at soon.
@@ -46,7 +47,7 @@ class OldStates:
         folder = self._root / "hours" / hour
         if not folder.is_dir():
             return HourState()
-        parts = {path.stem: _part(path.read_bytes()) for path in folder.iterdir() if path.suffix == ".json"}
+        parts = {path.stem: _part(fetch(path)) for path in folder.iterdir() if path.suffix == ".json"}
         state = HourState(assets={name: _record(part) for name, part in parts.items()})
         runs = state.of("workflow_runs")
         if runs is not None:
@@ -61,7 +62,7 @@ class OldStates:
     def _repos(self, hour: str, runs: AssetRecord) -> Mapping[str, RepoRecord]:
         """What was noted of each repository; of the whole hour when the rows' file says nothing."""
         try:
-            data = (self._root / "workflow_runs" / f"{hour}.parquet").read_bytes()
+            data = fetch(self._root / "workflow_runs" / f"{hour}.parquet")
             notes = json.loads((pq.read_schema(io.BytesIO(data)).metadata or {}).get(b"ci_metrics", b"{}"))
         except (FileNotFoundError, pa.ArrowInvalid, OSError, ValueError):
             return runs.repos

@@ -24,7 +24,6 @@ from ci_metrics.logs.encodings import in_utf8
 from ci_metrics.logs.lines import text_of
 from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import Extraction, Job, JobLog, LogLine, Run, Verdict
-from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.judged_job import extract_job, judged, outcome_of, questions
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import Parts
@@ -127,7 +126,7 @@ def account_of(ci: Parts, document: Document) -> WhyOfLog | None:
     if found is None or found.log.state != "stored":
         return None
     try:
-        background = Backgrounds(ci.hours.store.root).of(found.log)
+        background = ci.hours.store.backgrounds.of(found.log)
     except ContractError:
         background = None  # deleted since; the account says that none was used
     try:

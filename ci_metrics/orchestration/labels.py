@@ -22,7 +22,7 @@ from ci_metrics.history.attempts import first_line
 from ci_metrics.history.labels import Labels, is_shared
 from ci_metrics.index.base import Document, DocumentIndex, Where
 from ci_metrics.logs import FINGERPRINT_VERSION, fingerprint
-from ci_metrics.orchestration.atomic_files import put
+from ci_metrics.orchestration.atomic_files import fetch_all, put
 from ci_metrics.orchestration.hour_states import listing
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts
 from ci_metrics.verdicts.reuse import label_key
@@ -89,8 +89,7 @@ class LabelStore:
         listed = {name: stamp for name, stamp in listing(self._folder).items() if name.endswith(".json")}
         self._known = {name: known for name, known in self._known.items() if listed.get(name) == known[0]}
         paths = {(self._folder / name).path: name for name in listed.keys() - self._known.keys()}
-        files = self._folder.fs.cat(list(paths), on_error="return") if paths else {}  # at once, where the store can
-        for path, data in files.items():
+        for path, data in fetch_all(self._folder, list(paths)).items():
             if isinstance(data, FileNotFoundError):
                 continue  # withdrawn meanwhile
             if isinstance(data, Exception):

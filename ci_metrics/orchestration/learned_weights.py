@@ -25,7 +25,7 @@ from upath import UPath
 
 from ci_metrics.classifier.model import Model
 from ci_metrics.classifier.takeover import version_of
-from ci_metrics.orchestration.atomic_files import put
+from ci_metrics.orchestration.atomic_files import fetch, put
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class LearnedWeights:
         damaged (which is logged).
         """
         try:
-            return _NOTE.validate_json((self._folder / "in_force.json").read_bytes())
+            return _NOTE.validate_json(fetch(self._folder / "in_force.json"))
         except FileNotFoundError:
             return None
         except ValidationError as error:
@@ -70,7 +70,7 @@ class LearnedWeights:
         if note is None or note.base != shipped_version():
             return None
         try:
-            text = (self._folder / f"{note.version}.tsv").read_text(encoding="utf-8")
+            text = fetch(self._folder / f"{note.version}.tsv").decode()
             if version_of(text) == note.version:
                 return Model.read(text, note.version)
             why = "they are not what they were"

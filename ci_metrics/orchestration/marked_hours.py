@@ -18,7 +18,7 @@ from datetime import datetime
 from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
-from ci_metrics.orchestration.atomic_files import alone, put
+from ci_metrics.orchestration.atomic_files import change, fetch
 
 #: hour -> repository -> when it was seen to have changed
 Marks = dict[str, dict[str, datetime]]
@@ -36,8 +36,8 @@ class MarkedHours:
     def read(self) -> Marks:
         """All marks; none when the file is missing or damaged."""
         try:
-            return _FILE.validate_json(self._path.read_bytes())
-        except (FileNotFoundError, ValidationError):
+            return _parsed(fetch(self._path))
+        except FileNotFoundError:
             return {}
 
     def mark(self, changed: Mapping[str, Collection[str]], at: datetime) -> None:
@@ -51,9 +51,15 @@ class MarkedHours:
         if any(not holds(hour, repo, at) for hour, repos in marks.items() for repo, at in repos.items()):
             self._change(lambda marks: _that_hold(marks, holds))
 
-    def _change(self, change: Callable[[Marks], Marks]) -> None:
-        with alone(self._lock):
-            put(self._path, _FILE.dump_json(change(self.read())))
+    def _change(self, changed: Callable[[Marks], Marks]) -> None:
+        change(self._path, self._lock, lambda data: _FILE.dump_json(changed(_parsed(data or b""))))
+
+
+def _parsed(data: bytes) -> Marks:
+    try:
+        return _FILE.validate_json(data)
+    except ValidationError:
+        return {}
 
 
 def _with(marks: Marks, changed: Mapping[str, Collection[str]], at: datetime) -> Marks:

@@ -44,6 +44,6 @@ def answered_and_waiting(ledger: BatchLedger) -> tuple[set[str], set[str]]:
     """The hours whose verdicts have come, and all that wait in the ledger: an hour leaves
     it when it is judged again.
     """
-    under_way = {key for record in ledger.records() for key in record.keys}
+    under_way = ledger.look().keys
     waiting = ledger.waiting_partitions()
     return {hour for hour, keys in waiting.items() if not under_way.issuperset(keys)}, set(waiting)

@@ -55,6 +55,20 @@ def each_hour(
     retried was, inside. Because Dagster marks no partition of a failed asset, those of the hours
     that were done are logged here.
     """
+    try:
+        done = _each_hour(context, hours, work, made_of, again or work)
+    except BaseException:
+        with contextlib.suppress(CiMetricsError, OSError):  # what was in the way is told
+            hours.store.write_gathered()
+        raise
+    if _is_last(context):
+        hours.store.write_gathered()
+    return done
+
+
+def _each_hour(
+    context: dg.AssetExecutionContext, hours: HoursPart, work: HourWork, made_of: Sequence[str], again: HourWork
+) -> list[str]:
     done: dict[str, Mapping[str, Any]] = {}
     aside: dict[str, str] = {}
     asset, keys = context.asset_key.to_user_string(), list(context.partition_keys)
@@ -66,7 +80,7 @@ def each_hour(
             aside[hour] = earlier
             continue
         try:
-            done[hour] = until_not_overtaken(hours, hour, work, made_of, again or work)
+            done[hour] = until_not_overtaken(hours, hour, work, made_of, again, gathers=True)
             in_a_row = 0
         except Exception as error:
             aside[hour] = f"{asset}: {_in_words(error)}"
@@ -114,11 +128,17 @@ def _in_words(error: Exception) -> str:
 
 
 def until_not_overtaken(
-    hours: HoursPart, hour: str, work: Callable[[str], Done], made_of: Sequence[str], again: Callable[[str], Done]
+    hours: HoursPart,
+    hour: str,
+    work: Callable[[str], Done],
+    made_of: Sequence[str],
+    again: Callable[[str], Done],
+    *,
+    gathers: bool = False,
 ) -> Done:
     """Look at an hour and do the work on it; done again where another run came in between."""
     for number, act in enumerate((work, *[again] * MOST_REPEATS)):
-        hours.store.look(hour, made_of, anew=number > 0)
+        hours.store.look(hour, made_of, anew=number > 0, gathers=gathers)
         with contextlib.suppress(OvertakenError):
             return act(hour)
     raise OvertakenError(f"other runs wrote hour {hour} anew each of the {MOST_REPEATS + 1} times it was worked on")

@@ -15,6 +15,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from upath import UPath
+
 from ci_metrics.catalogue import Catalogue, catalogue_in_force
 from ci_metrics.classifier import Classifier, decision_version
 from ci_metrics.classifier.taxonomy import Taxonomy
@@ -23,10 +25,12 @@ from ci_metrics.hours_root import hours_root
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
 from ci_metrics.index.runner_prices import RunnerPrices, load_runner_prices
-from ci_metrics.llm.batch_ledger import BatchLedger, FileBatchLedger
+from ci_metrics.llm.batch_ledger import BatchLedger
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.llm.clients import build_client
 from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
+from ci_metrics.orchestration.atomic_files import is_local
+from ci_metrics.orchestration.batch_files import FileBatchLedger
 from ci_metrics.orchestration.cause_records import CauseStore
 from ci_metrics.orchestration.failing_repositories import FailingRepositories
 from ci_metrics.orchestration.labels import LabelStore
@@ -102,6 +106,11 @@ class HoursPart:
         return chosen(patterns, RepositoryList(self.store.root).known() if owners_to_list(patterns) else ())
 
 
+def batches_folder(settings: Settings) -> UPath:
+    """Where message batches are noted: where every process sees it that sees the hours."""
+    return UPath(settings.data_dir / "batches") if settings.hours_url is None else hours_root(settings) / "batches"
+
+
 class _Opening:
     """Opens nothing before it is asked for, and closes what it opened."""
 
@@ -120,15 +129,22 @@ class GitHubPart(_Opening):
 
     @cached_property
     def client(self) -> GitHub:
-        """The client, with the conditional cache of this machine. Raises SettingsError when
-        there are no credentials.
+        """The client, with the conditional cache of all who see the hours.
+
+        Raises SettingsError when there are no credentials.
         """
         # The client takes a third of a second to load, and a look at what is stored needs none.
         from ci_metrics.github import open_github
-        from ci_metrics.github.conditional import SQLiteConditionalCache
+        from ci_metrics.github.conditional import ConditionalCache, SQLiteConditionalCache
+        from ci_metrics.orchestration.conditional_objects import ObjectConditionalCache
 
         make_folder(self.settings.data_dir)
-        cache = self._opened.enter_context(SQLiteConditionalCache(self.settings.data_dir / "github-cache.sqlite"))
+        root = hours_root(self.settings)
+        cache: ConditionalCache
+        if is_local(root):
+            cache = self._opened.enter_context(SQLiteConditionalCache(self.settings.data_dir / "github-cache.sqlite"))
+        else:
+            cache = self._opened.enter_context(ObjectConditionalCache(root / "github-cache"))
         return self._opened.enter_context(open_github(self.settings, cache=cache))
 
 
@@ -236,7 +252,7 @@ class JudgePart(_Opening):
     @cached_property
     def ledger(self) -> BatchLedger:
         """What is noted of the message batches under way."""
-        return FileBatchLedger(self.settings.data_dir / "batches")
+        return FileBatchLedger(batches_folder(self.settings))
 
     @cached_property
     def batches(self) -> Batches | None:

@@ -24,7 +24,7 @@ from ci_metrics.errors import CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.logs.background import SHAPES_VERSION, background_of
 from ci_metrics.models import Job, JobLog, PassingLog, Run
-from ci_metrics.orchestration.backgrounds import DAY, Backgrounds, DistinctJob, KnownPassing, distinct_job, job_began
+from ci_metrics.orchestration.backgrounds import DAY, DistinctJob, KnownPassing, distinct_job, job_began
 from ci_metrics.orchestration.partitions import hour_key, hour_start
 from ci_metrics.orchestration.rows import JobKey
 from ci_metrics.orchestration.store import HourStore
@@ -103,7 +103,7 @@ class _Search:
     ) -> None:
         self.found: dict[JobKey, PassingLog] = {}
         self._github, self._store, self._hour, self._jobs = github, store, hour, jobs
-        self._backgrounds = Backgrounds(store.root)
+        self._backgrounds = store.backgrounds
         self._limit = github.requests.total + max(LEAST_REQUESTS, len(jobs) // JOBS_A_REQUEST)
         # An earlier attempt may have been stored before workflows' ids were.
         self._runs = {run.run_id: run for run in sorted(runs, key=lambda run: run.workflow_id is not None)}

@@ -19,7 +19,7 @@ from ci_metrics.errors import CiMetricsError, NotFoundError
 from ci_metrics.github.comments import PullRequestClient
 from ci_metrics.history.pull_request import read_pull_request
 from ci_metrics.index.base import DocumentIndex, Where
-from ci_metrics.orchestration.atomic_files import put
+from ci_metrics.orchestration.atomic_files import fetch, put
 from ci_metrics.orchestration.partitions import HOUR, hour_key
 from ci_metrics.orchestration.parts import GitHubPart, HoursPart, IndexPart
 from ci_metrics.orchestration.store import HourStore
@@ -106,7 +106,7 @@ def _file(store: HourStore) -> UPath:
 
 def _read(file: UPath) -> Mapping[str, str]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(fetch(file))
     except (FileNotFoundError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

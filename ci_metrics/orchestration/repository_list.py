@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
 from ci_metrics.errors import CiMetricsError, IncompleteError
-from ci_metrics.orchestration.atomic_files import put
+from ci_metrics.orchestration.atomic_files import fetch, put
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +76,6 @@ class RepositoryList:
 
     def _read(self) -> _File:
         try:
-            return _FILE.validate_json(self._path.read_bytes())
+            return _FILE.validate_json(fetch(self._path))
         except (FileNotFoundError, ValidationError):
             return _File()

@@ -91,3 +91,10 @@ class LineBuffer:
         if self._lines:
             self._say("\n".join(self._lines))
         self._lines, self._size = [], 0
+
+
+#: Hours that all machines see, and documents that one does.
+ONLY_HERE = (
+    "HOURS_URL is shared, but documents and verdicts go to the embedded index of this machine: others see none of them, "
+    "and pay for the same verdicts again. Set WORKFLOW_INDEX, JOB_INDEX and STEPS_INDEX"
+)

@@ -116,7 +116,7 @@ def build_sensors(
     ) -> dg.RunRequest | dg.SkipReason:
         if not (judge.settings.uses_model and judge.settings.model_batches):
             return dg.SkipReason("No model is asked in batches (ANTHROPIC_API_KEY, MODEL_BATCHES).")
-        if not judge.ledger.records():
+        if not judge.ledger.look().records:
             return dg.SkipReason("No batch is open.")
         return dg.RunRequest(run_key=_slot(hours.now()))
 

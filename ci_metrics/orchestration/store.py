@@ -42,8 +42,9 @@ from upath import UPath
 
 from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError
 from ci_metrics.orchestration.arrow_tables import arrow_table, records_of
-from ci_metrics.orchestration.atomic_files import beside, put
-from ci_metrics.orchestration.hour_states import HourStates
+from ci_metrics.orchestration.atomic_files import beside, fetch, is_local, put
+from ci_metrics.orchestration.backgrounds import Backgrounds
+from ci_metrics.orchestration.hour_states import MOST_SEEN, HourStates
 from ci_metrics.orchestration.hours import FORMAT, AssetRecord, HourState, Outcome, SetAside, refuse_later
 
 T = TypeVar("T")
@@ -55,9 +56,6 @@ _FORMAT = b"ci_metrics.format"
 #: read): the assets of one run read them one after the other. As records they take about five times
 #: as much.
 MOST_KEPT = 16_000_000
-#: States of hours that are kept in memory: a run works on a day's hours, asset after asset
-#: (`partitions.HOURS_PER_RUN`).
-MOST_SEEN = 48
 
 
 @dataclass(slots=True)
@@ -67,6 +65,7 @@ class _Look:
     hour: str
     state: HourState
     made_of: tuple[str, ...]
+    gathers: bool = False
     read: dict[str, str] = field(default_factory=dict)
 
     def assets(self, asset: str) -> set[str]:
@@ -94,6 +93,8 @@ class HourStore:
         self._look: _Look | None = None
         self._seen: OrderedDict[str, HourState] = OrderedDict()
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self.backgrounds = Backgrounds(self.root)
+        self._gathered: dict[str, dict[str, AssetRecord]] = {}  # by hour and asset: looks that found nothing new
 
     # What is known of hours
 
@@ -115,15 +116,22 @@ class HourStore:
 
     # Working on an hour
 
-    def look(self, hour: str, made_of: Sequence[str] = (), *, anew: bool = False) -> HourState:
+    def look(self, hour: str, made_of: Sequence[str] = (), *, anew: bool = False, gathers: bool = False) -> HourState:
         """Begin to work on an asset of an hour: the next commit rests on what the hour is now.
 
         `made_of`: assets that the work rests on though it reads none of their rows. What this store
         has seen of the hour before is believed unless it is to be read `anew`: should it be
         outdated, the commit is refused.
+
+        `gathers`: in an object store, a commit that changes nothing but figures and when the asset
+        was worked on last is noted with the next one that does, or by `write_gathered`: seven
+        requests an hour would say the same.
         """
         state = None if anew else self._seen.get(hour)
-        self._look = _Look(hour, state or self._states.read(hour), tuple(made_of))
+        if state is None:
+            state = self._states.read(hour)
+            self._remember(hour, state)
+        self._look = _Look(hour, state, tuple(made_of), gathers and not is_local(self.root))
         return self._look.state
 
     def looked_at(self, hour: str) -> HourState:
@@ -154,34 +162,49 @@ class HourStore:
         data = _file_of(arrow_table(rows, kind), notes)
         commit = _digest(data)
         with self._states.alone():
-            state = self._states.read(hour)
-            look = self._looking(hour) or _Look(hour, state, ())
-            self._look = None
-            _refuse_overtaken(asset, look, state)
-            before = state.of(asset)
-            record = AssetRecord(
-                seen=now,
-                commit=commit,
-                made_of={name: look.read.get(name) or state.commit(name) for name in look.assets(asset) - {asset}},
-                version=str(status.get("version", "")),
-                open=int(status.get("open", 0)),
-                said={name: value for name, value in status.items() if name not in ("version", "open")},
-                repos=outcome.records(now, before.repos if before else {}) if outcome else {},
-            )
-            self._note(hour, state, state.having(asset, record))
-            if look.read.get(asset) != commit:
-                put(self._file(asset, hour), data)
+            look, self._look = self._looking(hour), None
+
+            def noted(state: HourState) -> HourState:
+                seen = look or _Look(hour, state, ())
+                _refuse_overtaken(asset, seen, state)
+                before = state.of(asset)
+                record = AssetRecord(
+                    seen=now,
+                    commit=commit,
+                    made_of={name: seen.read.get(name) or state.commit(name) for name in seen.assets(asset) - {asset}},
+                    version=str(status.get("version", "")),
+                    open=int(status.get("open", 0)),
+                    said={name: value for name, value in status.items() if name not in ("version", "open")},
+                    repos=outcome.records(now, before.repos if before else {}) if outcome else {},
+                )
+                return state.having(asset, record)
+
+            if look is not None and look.gathers and (record := _only_seen(look.state, noted(look.state), asset)):
+                self._gathered.setdefault(hour, {})[asset] = record
+                self._remember(hour, look.state.having(asset, record))
+            else:
+                self._note(hour, noted)
+                if look is None or look.read.get(asset) != commit:
+                    put(self._file(asset, hour), data)
         self._keep(asset, hour, _Kept(commit, data))
+
+    def write_gathered(self) -> None:
+        """Note when hours were looked at, where nothing else was to be noted since."""
+        for hour in list(self._gathered):
+            with self._states.alone():
+                self._note(hour, lambda state: state)
 
     def set_aside(self, asset: str, hour: str, why: str, *, run: str, now: datetime) -> None:
         """Note that an asset could not do an hour, in which Dagster run; its rows stay."""
-        with self._states.alone():
-            state = self._states.read(hour)
-            self._look = None
+
+        def noted(state: HourState) -> HourState:
             record = state.of(asset) or AssetRecord(seen=now)
-            tries = record.failed.tries + 1 if record.failed else 1
-            failed = SetAside(why=why, tries=tries, run=run)
-            self._note(hour, state, state.having(asset, replace(record, seen=now, failed=failed)))
+            failed = SetAside(why=why, tries=record.failed.tries + 1 if record.failed else 1, run=run)
+            return state.having(asset, replace(record, seen=now, failed=failed))
+
+        with self._states.alone():
+            self._look = None
+            self._note(hour, noted)
 
     # Rows
 
@@ -231,11 +254,14 @@ class HourStore:
         what is made of them is old.
         """
         data = _file_of(arrow_table(rows, kind), notes)
-        with self._states.alone():
-            state = self._states.read(hour)
+
+        def noted(state: HourState) -> HourState:
             record = state.of(asset)
-            if record is not None:
-                self._note(hour, state, state.having(asset, replace(record, commit=_digest(data))))
+            return state.having(asset, replace(record, commit=_digest(data))) if record is not None else state
+
+        with self._states.alone():
+            if self._states.read(hour).of(asset) is not None:
+                self._note(hour, noted)
             put(self._file(asset, hour), data)
 
     # Logs
@@ -257,9 +283,10 @@ class HourStore:
     def open_log(self, hour: str, path: str) -> io.BufferedReader:
         """A stored log's raw bytes, streaming. Raises NotFoundError when the file is gone."""
         target = self.root / "job_logs" / hour / path
-        if not target.exists():
-            raise NotFoundError(f"the stored log {hour}/{path} has been deleted")
-        source = target.open("rb")
+        try:  # of an object store as a whole: it is packed, and each piece would be a request
+            source = target.open("rb") if is_local(target) else io.BytesIO(fetch(target))
+        except FileNotFoundError as error:
+            raise NotFoundError(f"the stored log {hour}/{path} has been deleted") from error
         reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
         return io.BufferedReader(reader, buffer_size=1 << 20)
 
@@ -294,8 +321,20 @@ class HourStore:
 
     # Inside
 
-    def _note(self, hour: str, before: HourState, state: HourState) -> None:
-        self._states.write(hour, state, before)
+    def _note(self, hour: str, change: Callable[[HourState], HourState]) -> None:
+        """Change an hour's state, and what was gathered of it with it."""
+        gathered = self._gathered.get(hour, {})
+
+        def all_of_it(state: HourState) -> HourState:
+            for asset, record in gathered.items():
+                if state.commit(asset) == record.commit:  # else another run has written it anew
+                    state = state.having(asset, record)
+            return change(state)
+
+        self._remember(hour, self._states.change(hour, all_of_it))
+        self._gathered.pop(hour, None)
+
+    def _remember(self, hour: str, state: HourState) -> None:
         self._seen[hour] = state
         self._seen.move_to_end(hour)
         while len(self._seen) > MOST_SEEN:
@@ -305,17 +344,21 @@ class HourStore:
         return self._look if self._look is not None and self._look.hour == hour else None
 
     def _load(self, asset: str, hour: str) -> _Kept:
-        """A file; of an hour that is worked on, the kept one if it was in force at the look."""
+        """A file; the kept one if it was in force at the look, or when an hour that nobody works on
+        was seen last and the files are far away.
+        """
         look = self._looking(hour)
-        if look is None:
-            data = self._bytes(asset, hour)
-            return _Kept(_digest(data), data)
+        if look is not None:
+            state = look.state
+        else:
+            state = HourState() if is_local(self.root) else self._seen.get(hour, HourState())
         file = self._kept.get((asset, hour))
-        if file is None or file.commit != look.state.commit(asset):
+        if file is None or file.commit != state.commit(asset):
             data = self._bytes(asset, hour)
             file = _Kept(_digest(data), data)
+        if look is not None:
             self._keep(asset, hour, file)
-        look.read.setdefault(asset, file.commit)
+            look.read.setdefault(asset, file.commit)
         return file
 
     def _keep(self, asset: str, hour: str, file: _Kept) -> None:
@@ -329,7 +372,7 @@ class HourStore:
 
     def _bytes(self, asset: str, hour: str) -> bytes:
         try:
-            return bytes(self._file(asset, hour).read_bytes())
+            return fetch(self._file(asset, hour))
         except FileNotFoundError as error:
             raise NotFoundError(f"{asset} has no hour {hour} yet. Materialize {asset} for {hour} first") from error
 
@@ -337,6 +380,17 @@ class HourStore:
 def log_path(name: str) -> str:
     """A stored log's path inside its hour's folder."""
     return f"{name}.log.zst"
+
+
+def _only_seen(before: HourState, after: HourState, asset: str) -> AssetRecord | None:
+    """The asset's record after a look that found no other rows; None when it says more."""
+    was, now = before.of(asset), after.of(asset)
+    return now if was is not None and now is not None and _timeless(was) == _timeless(now) else None
+
+
+def _timeless(record: AssetRecord) -> AssetRecord:
+    repos = {repo: replace(part, seen=datetime.min) for repo, part in record.repos.items()}
+    return replace(record, seen=datetime.min, repos=repos, said={})
 
 
 def _refuse_overtaken(asset: str, look: _Look, state: HourState) -> None:

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.models import Run, RunStanding
-from ci_metrics.orchestration.atomic_files import put
+from ci_metrics.orchestration.atomic_files import fetch, put
 from ci_metrics.orchestration.due_hours import DAY, due_sweeps, oldest_swept
 from ci_metrics.orchestration.fair_order import fairly
 from ci_metrics.orchestration.hours import HourState
@@ -137,7 +137,7 @@ def changed_parts(
 def read_sweeps(store: HourStore) -> Sweeps:
     """What was noted last; nothing when the file is missing or damaged: every day is due then."""
     try:
-        return _FILE.validate_json((store.root / "sweeps.json").read_bytes())
+        return _FILE.validate_json(fetch(store.root / "sweeps.json"))
     except (FileNotFoundError, ValidationError):
         return Sweeps()
 

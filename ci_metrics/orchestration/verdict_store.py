@@ -24,7 +24,8 @@ from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.index.bodies import present
 from ci_metrics.index.times import iso
 from ci_metrics.index.verdict_documents import verdict_document, verdict_of
-from ci_metrics.orchestration.atomic_files import put
+from ci_metrics.orchestration.atomic_files import fetch, put
+from ci_metrics.orchestration.hour_states import listing
 from ci_metrics.verdicts.budget import utc_now
 from ci_metrics.verdicts.reuse import StoredVerdict
 
@@ -182,9 +183,9 @@ class _Unwritten:
 
     def _read(self) -> dict[str, StoredVerdict]:
         found: dict[str, StoredVerdict] = {}
-        for path in sorted(self._folder.glob("*.json")) if self._folder.is_dir() else ():
+        for path in (self._folder / name for name in sorted(listing(self._folder)) if name.endswith(".json")):
             try:
-                stored = _FILE.validate_json(path.read_bytes())
+                stored = _FILE.validate_json(fetch(path))
             except ValueError as error:
                 _log.warning("⚠️ %s is no verdict and stays unwritten. Remove it: %s", path, error)
             else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -95,7 +95,9 @@ class Asking:
             return []
         self._asker.start_pass()
         if self._batches is not None:
-            asked = deferred(asked, self._batches, self._asker, submit=defer)
+            seen = {decision.question.key: decision.seen for decision in asked}
+            answered = lambda keys: self._answered_since(keys, seen)  # noqa: E731
+            asked = deferred(asked, self._batches, self._asker, submit=defer, answered=answered)
         with self._claims.renewing():
             now = self._all([decision for decision in asked if decision.by == "ask"])
         return [*(decision for decision in asked if decision.by != "ask"), *now]
@@ -132,6 +134,10 @@ class Asking:
             if second.by in ("pending", "failed"):
                 second = replace(second, by="rules", why=DOUBTED)
             return [replace(answer, question=question.alone), second]
+
+    def _answered_since(self, keys: Collection[str], seen: Mapping[str, StoredVerdict | None]) -> list[str]:
+        found = self._store.get(list(keys)) if self._store is not None else {}
+        return [key for key in keys if _news(found.get(key), seen=seen[key])]
 
     def _stored(self, key: str) -> StoredVerdict | None:
         return self._store.get([key]).get(key) if self._store is not None else None

@@ -7,12 +7,12 @@ themselves (`batches.py`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from ci_metrics.llm.batch_ledger import BatchAsk, BatchItem
 from ci_metrics.llm.quotes import one_line, quotable_lines
-from ci_metrics.verdicts.batches import Batches
+from ci_metrics.verdicts.batches import Batches, Submitted
 from ci_metrics.verdicts.decision import Decision
 from ci_metrics.verdicts.model_tries import Asker
 from ci_metrics.verdicts.request import addressed, larger_extraction
@@ -20,9 +20,19 @@ from ci_metrics.verdicts.request import addressed, larger_extraction
 _WAITS = "it waits for a message batch"
 
 
-def deferred(decisions: Sequence[Decision], batches: Batches, asker: Asker, *, submit: bool) -> list[Decision]:
+def deferred(
+    decisions: Sequence[Decision],
+    batches: Batches,
+    asker: Asker,
+    *,
+    submit: bool,
+    answered: Callable[[Collection[str]], Collection[str]],
+) -> list[Decision]:
     """The decisions, pending where a batch will bring the answer; with `submit`, the
     others go into new batches.
+
+    `answered`: of which of these keys another process has brought the verdict since they were
+    decided; they stay as they are, and find it.
     """
     if not batches.available:
         return list(decisions)
@@ -32,17 +42,18 @@ def deferred(decisions: Sequence[Decision], batches: Batches, asker: Asker, *, s
         for decision in decisions
         if submit and decision.question.key not in under_way
     }
-    why = ""
-    if asks:
-        submitted = batches.submit(list(asks.values()))
-        under_way, why = under_way | submitted.keys, submitted.why
-    return [_waiting(decision, under_way, why, left=submit and batches.available) for decision in decisions]
+    submitted = batches.submit(list(asks.values()), answered) if asks else Submitted()
+    under_way |= submitted.keys
+    left = submit and batches.available
+    return [_waiting(decision, under_way, submitted, left=left) for decision in decisions]
 
 
-def _waiting(decision: Decision, under_way: set[str], why: str, *, left: bool) -> Decision:
+def _waiting(decision: Decision, under_way: set[str], submitted: Submitted, *, left: bool) -> Decision:
     if decision.question.key in under_way:
         return replace(decision, by="pending", why=_WAITS)
-    return replace(decision, by="pending", why=why) if left else decision
+    if not left or decision.question.key in submitted.answered:
+        return decision
+    return replace(decision, by="pending", why=submitted.why)
 
 
 def note_waiting(decisions: Sequence[Decision], batches: Batches) -> None:

@@ -6,21 +6,23 @@ not: sending and finding again (`llm/batch_submission.py`), what an answer becom
 (`batch_answers.py`), the endpoint's wire format (the client), what is asked (`judge.py`), the
 sensor that calls `collect`.
 
-A crash at any point loses nothing: a record is written before a batch is sent; one that was
-sent without its id having been noted is found again among the endpoint's newest batches by its
-time and size, or sent anew.
+Several processes may submit and collect at once over one ledger: a question goes into one batch,
+and one of them collects it. A crash at any point loses nothing: a record is written before a batch
+is sent; one that was sent without its id having been noted is found again among the endpoint's
+newest batches by its time and size, or sent anew.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ci_metrics.classifier.taxonomy import Taxonomy
-from ci_metrics.errors import CiMetricsError, NotFoundError
-from ci_metrics.llm.batch_ledger import BatchAsk, BatchContents, BatchItem, BatchLedger, BatchRecord
+from ci_metrics.errors import CiMetricsError, NotFoundError, OvertakenError
+from ci_metrics.llm.batch_ledger import BatchAsk, BatchContents, BatchItem, BatchLedger, BatchRecord, LedgerLook
 from ci_metrics.llm.batch_submission import MOST_BYTES, MOST_REQUESTS, BatchSender
 from ci_metrics.llm.client_protocol import BatchClient, BatchState, ModelClient, ModelReply
 from ci_metrics.models import Usage
@@ -34,12 +36,19 @@ _log = logging.getLogger(__name__)
 #: A question is put into a batch so many times; then it goes the normal way.
 MOST_TRIES = 3
 
+#: A batch's answers are left to the process that reads them for so long; one that was killed gives
+#: way after it.
+_COLLECTING_SECONDS = 900.0
+#: How often it is looked again because other processes have begun batches meanwhile.
+_MOST_LOOKS = 50
+
 
 @dataclass(slots=True, kw_only=True)
 class Submitted:
     """What became of a submission: the keys under way, and why the others are not."""
 
     keys: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)  # another process has brought their verdicts meanwhile
     why: str = ""
 
 
@@ -94,7 +103,7 @@ class Batches:
 
     def waiting(self) -> set[str]:
         """The keys of verdicts that batches will bring."""
-        return {key for record in self._ledger.records() for key in record.keys}
+        return self._ledger.look().keys
 
     def waiting_partitions(self) -> set[str]:
         """The hours that wait for a batch."""
@@ -110,42 +119,62 @@ class Batches:
     def _spent_since(self, since: datetime) -> float:
         return self._store.spent_since(since) + self._ledger.spent_since(since)
 
-    def submit(self, asks: Sequence[BatchAsk]) -> Submitted:
+    def submit(
+        self, asks: Sequence[BatchAsk], answered: Callable[[Collection[str]], Collection[str]] = lambda _: ()
+    ) -> Submitted:
         """Put questions into batches, as far as this hour's money goes; those
         already under way are left out.
+
+        `answered`: of which of these keys there is a verdict by now. It is asked after each look at
+        the ledger: what is neither there nor under way then, nobody else has begun since.
         """
         result = Submitted()
-        if self._sender is None:
-            result.why = "this endpoint has no batches"
-            return result
-        under_way = self.waiting()
-        affordable = []
-        for ask in asks:
-            if ask.item.key in under_way:
-                result.keys.add(ask.item.key)
-            elif self.budget.reserve(ask.usd, wait=False):
-                affordable.append(ask)
-            else:
-                result.why = "MAX_USD_PER_HOUR is spent for this hour"
-        reserved = sum(ask.usd for ask in affordable)
-        for chunk in list(self._sender.chunks(affordable)):
-            usd = sum(ask.usd for ask in chunk)
-            reserved -= usd
-            try:
-                self._sender.send([ask.item for ask in chunk], {a.item.system: a.prompt.system for a in chunk}, usd)
-            except NotFoundError as error:
-                self.budget.settle(usd + reserved, 0.0)
-                _log.warning("⚠️ Asked one by one instead: %s", error)
-                self._client = self._sender = None  # for this process; another one finds out anew
+        left = list(asks)
+        for _ in range(_MOST_LOOKS):
+            if self._sender is None:
+                result.why = "this endpoint has no batches"
                 return result
-            except CiMetricsError as error:
-                self.budget.settle(usd, 0.0)
-                result.why = f"the batch could not be submitted: {error}"
-                _log.warning("⚠️ %s", result.why)
+            look = self._ledger.look()
+            result.keys |= look.keys.intersection(ask.item.key for ask in left)
+            left = [ask for ask in left if ask.item.key not in result.keys]
+            if left:
+                result.answered |= set(answered([ask.item.key for ask in left]))
+                left = [ask for ask in left if ask.item.key not in result.answered]
+            if not left:
+                return result
+            chunk = next(self._sender.chunks(left))
+            try:
+                self._submit(self._sender, chunk, look, result)
+            except OvertakenError:
                 continue
-            self.budget.settle(usd, usd, noted=True)
-            result.keys |= {ask.item.key for ask in chunk}
+            left = left[len(chunk) :]
+        if left:
+            result.why = "other processes have been submitting batches all the time"
         return result
+
+    def _submit(self, sender: BatchSender, chunk: Sequence[BatchAsk], look: LedgerLook, result: Submitted) -> None:
+        """One batch. Raises OvertakenError when another one was begun since `look`."""
+        affordable = [ask for ask in chunk if self.budget.reserve(ask.usd, wait=False)]
+        if len(affordable) < len(chunk):
+            result.why = "MAX_USD_PER_HOUR is spent for this hour"
+        if not affordable:
+            return
+        usd, sent = sum(ask.usd for ask in affordable), 0.0
+        try:
+            systems = {ask.item.system: ask.prompt.system for ask in affordable}
+            sender.send([ask.item for ask in affordable], systems, usd, instead_of=look)
+            sent = usd
+            result.keys |= {ask.item.key for ask in affordable}
+        except OvertakenError:
+            raise
+        except NotFoundError as error:
+            _log.warning("⚠️ Asked one by one instead: %s", error)
+            self._client = self._sender = None  # for this process; another one finds out anew
+        except CiMetricsError as error:
+            result.why = f"the batch could not be submitted: {error}"
+            _log.warning("⚠️ %s", result.why)
+        finally:
+            self.budget.settle(usd, sent, noted=True)
 
     def collect(self) -> Collected:
         """Look at every open batch; keep the verdicts of those that ended; send again what expired.
@@ -164,7 +193,7 @@ class Batches:
         return result
 
     def _collect_all(self, client: BatchClient, sender: BatchSender, result: Collected) -> None:
-        records = self._ledger.records()
+        records = self._ledger.look().records
         states: dict[str, BatchState] = {}
         if len(records) > 2:  # one request tells of a hundred
             try:
@@ -174,6 +203,8 @@ class Batches:
         for record in records:
             try:
                 self._collect_one(client, sender, record, states, result)
+            except OvertakenError:
+                result.still_open += 1  # another process collects it
             except CiMetricsError as error:
                 result.still_open += 1
                 _log.warning("⚠️ The batch %s could not be collected: %s", record.remote_id or record.id, error)
@@ -187,6 +218,9 @@ class Batches:
         result: Collected,
     ) -> None:
         contents = None
+        if record.collected_until > self._clock().timestamp():
+            result.still_open += 1
+            return
         if record.state == "submitting":
             if sender.may_be_under_way(record):
                 result.still_open += 1
@@ -205,6 +239,20 @@ class Batches:
             result.still_open += 1
             return
         contents = contents or self._ledger.contents(record)
+        until = self._clock().timestamp() + _COLLECTING_SECONDS
+        record = self._ledger.change(record, replace(record, collected_until=until))
+        try:
+            retry = self._read(client, record, contents, result)
+        except BaseException:
+            with contextlib.suppress(CiMetricsError):
+                self._ledger.change(record, replace(record, collected_until=0.0))
+            raise
+        self._again(sender, record, contents, retry, result, "expired, or failed at the endpoint, too often")
+
+    def _read(
+        self, client: BatchClient, record: BatchRecord, contents: BatchContents, result: Collected
+    ) -> list[BatchItem]:
+        """Keep a batch's answers; the questions that are to be sent again."""
         items = {item.custom_id: item for item in contents.items}
         retry: list[BatchItem] = []
         for outcome in client.batch_results(record.remote_id):
@@ -218,8 +266,7 @@ class Batches:
                 retry.append(item)
             else:
                 result.failed[item.key] = outcome.detail or outcome.outcome
-        retry.extend(items.values())  # those the results do not mention
-        self._again(sender, record, contents, retry, result, "expired, or failed at the endpoint, too often")
+        return [*retry, *items.values()]  # those too that the results do not mention
 
     def _keep(self, item: BatchItem, reply: ModelReply, result: Collected) -> None:
         result.usage = result.usage + reply.usage
@@ -254,8 +301,8 @@ class Batches:
                 again.append(replace(item, tries=item.tries + 1))
         if again:
             usd = record.estimated_usd * len(again) / len(contents.items)
-            sender.send(again, contents.systems, usd, replaces=record)
+            sender.send(again, contents.systems, usd, instead_of=record)
             result.resubmitted += len(again)
             result.still_open += 1
         else:
-            self._ledger.write(replace(record, state="done"))
+            self._ledger.change(record, replace(record, state="done"))

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 from anthropic.types.messages import MessageBatch, MessageBatchIndividualResponse
+from upath import UPath
 
 from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.errors import ContractError, TransientError
 from ci_metrics.llm.anthropic_client import AnthropicClient
-from ci_metrics.llm.batch_ledger import BatchRecord, FileBatchLedger
+from ci_metrics.llm.batch_ledger import BatchRecord
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.models import Usage
+from ci_metrics.orchestration.batch_files import FileBatchLedger
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.judge import Judge, unsettled
 from ci_metrics_tests.llm.model_server import ModelServer, answer_of
@@ -37,7 +39,7 @@ class Desk:
     def again(self, **given: Any) -> Desk:
         settings = settings_for(self._parts["server"], **given.pop("settings", {}))
         self.client = self._make_client(**given.pop("client", {}))
-        self.ledger = FileBatchLedger(self._parts["folder"])
+        self.ledger = FileBatchLedger(UPath(self._parts["folder"]))
         self.batches = Batches(
             settings=settings,
             taxonomy=load_taxonomy(None),
@@ -257,16 +259,16 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(
     desk: Desk, server: ModelServer, folder: Path, clock: Clock
 ) -> None:
     server.fault(*["500"] * 3)
-    before = desk.ledger.write
+    begin = desk.ledger.begin
 
     class CrashError(Exception):
         pass
 
-    def crash(record: BatchRecord, contents: Any = None) -> BatchRecord:
-        before(record, contents)
+    def crash(*given: Any) -> BatchRecord:
+        begin(*given)
         raise CrashError
 
-    desk.ledger.write = crash  # type: ignore[method-assign]
+    desk.ledger.begin = crash  # type: ignore[method-assign, assignment]
     with pytest.raises(CrashError):
         desk.judge.judge(REQUESTS, defer_to_batches=True)
     assert server.batches == {}
@@ -285,18 +287,14 @@ def test_a_crash_before_the_batch_was_sent_sends_it_once(
 def test_a_batch_whose_id_was_never_noted_is_found_again_not_paid_twice(
     desk: Desk, server: ModelServer, folder: Path, clock: Clock
 ) -> None:
-    before, writes = desk.ledger.write, []
 
     class CrashError(Exception):
         pass
 
-    def crash(record: BatchRecord, contents: Any = None) -> BatchRecord:
-        writes.append(record)
-        if record.state == "open":
-            raise CrashError
-        return before(record, contents)
+    def crash(*given: Any) -> BatchRecord:
+        raise CrashError
 
-    desk.ledger.write = crash  # type: ignore[method-assign]
+    desk.ledger.change = crash  # type: ignore[method-assign, assignment]
     with pytest.raises(CrashError):
         desk.judge.judge(REQUESTS, defer_to_batches=True)
     assert len(server.batches) == 1
@@ -476,14 +474,14 @@ def test_a_broken_record_is_named(folder: Path) -> None:
     folder.mkdir()
     (folder / "x.json").write_text("{")
     with pytest.raises(ContractError, match=r"x\.json"):
-        FileBatchLedger(folder).records()
+        FileBatchLedger(UPath(folder)).look()
 
 
 def test_a_broken_note_of_a_waiting_hour_is_named(folder: Path) -> None:
-    FileBatchLedger(folder).note_waiting("2026-11-20T12", ["k"])
+    FileBatchLedger(UPath(folder)).note_waiting("2026-11-20T12", ["k"])
     (folder / "waiting" / "2026-11-20T12.json").write_text("{")
     with pytest.raises(ContractError, match=r"2026-11-20T12\.json"):
-        FileBatchLedger(folder).waiting_partitions()
+        FileBatchLedger(UPath(folder)).waiting_partitions()
 
 
 def test_many_batches_are_looked_at_with_few_requests(desk: Desk, server: ModelServer, folder: Path) -> None:
@@ -496,7 +494,7 @@ def test_many_batches_are_looked_at_with_few_requests(desk: Desk, server: ModelS
     assert sorted(looks) == sorted(server.batches)
     server.end_batches()
     assert desk.batches.collect().verdicts == 6
-    assert [path.suffix for path in folder.iterdir() if path.is_file()] == [".json"] * 6
+    assert [path.suffix for path in folder.iterdir() if path.is_file()].count(".zst") == 0
 
 
 def test_a_batchs_money_counts_in_the_hour_in_which_it_was_sent(desk: Desk, server: ModelServer, clock: Clock) -> None:

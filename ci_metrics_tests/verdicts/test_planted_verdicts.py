@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from upath import UPath
 
 from ci_metrics.classifier.taxonomy import load_taxonomy
-from ci_metrics.llm.batch_ledger import FileBatchLedger
 from ci_metrics.models import Run, Verdict
+from ci_metrics.orchestration.batch_files import FileBatchLedger
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.doubt import speaks_to_a_model
 from ci_metrics.verdicts.judge import Judge, JudgeRequest
@@ -86,7 +87,7 @@ def test_a_strangers_log_decides_for_nobody_else(
         told = make_judge().judge([attack]) + make_judge().judge(victims)
     else:
         client = make_client()
-        ledger = FileBatchLedger(tmp_path)
+        ledger = FileBatchLedger(UPath(tmp_path))
         batches = Batches(
             settings=settings_for(obedient),
             taxonomy=load_taxonomy(None),

@@ -17,7 +17,6 @@ import zstandard
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError
 from ci_metrics.models import Extraction, Job, JobLog, PassingLog
-from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.judged_job import extract_job
 from ci_metrics.orchestration.metadata import markdown_table, plot
@@ -162,7 +161,7 @@ def _metadata(in_force: str, done: Sequence[_Done]) -> Mapping[str, Any]:
 def _readable(store: HourStore, log: JobLog) -> JobLog:
     """The log, without its background where the shapes cannot be read; it says so then."""
     try:
-        Backgrounds(store.root).of(log)
+        store.backgrounds.of(log)
     except ContractError as error:
         return replace(log, passing=PassingLog(state="failed", detail=str(error)))
     return log
@@ -177,7 +176,7 @@ def extract_stored_log(
     Raises NotFoundError when the log has been deleted, ContractError when its background has been
     since it was used.
     """
-    background = Backgrounds(store.root).of(log)
+    background = store.backgrounds.of(log)
     with contextlib.ExitStack() as opened:
         stored = opened.enter_context(store.open_log(hour, log.path)) if log.state == "stored" else None
         source = cast(BinaryIO, stored) if stored is not None else None

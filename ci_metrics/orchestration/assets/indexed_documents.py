@@ -25,6 +25,7 @@ from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
 from ci_metrics.orchestration.repository_facts import default_branches, owners_in_force
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
 from ci_metrics.orchestration.run_messages import (
+    ONLY_HERE,
     LineBuffer,
     classifying,
     job_annotations,
@@ -64,6 +65,9 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         index: dg.ResourceParam[IndexPart],
         judge: dg.ResourceParam[JudgePart],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        if hours.settings.shares_hours_alone:
+            context.log.warning(f"⚠️ {ONLY_HERE}")
+
         def work(hour: str, *, trusting: bool = True) -> Mapping[str, Any]:
             done = index_hour(hours, index, judge, hour, run_id=context.run.run_id, trusting=trusting)
             return _tell(context, hour, done, index.documents.location)
