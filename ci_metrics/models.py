@@ -73,6 +73,8 @@ class Run:
         None  # of the workflow itself, not of its run; None: not said, or stored before it was asked
     )
     base_branch: str = ""  # of the pull request that GitHub names with the run; "" where it names none
+    commit_author: str = ""  # of the head commit, as Git names them; "": not said, or stored before it was asked
+    commit_pr_id: str = ""  # number of the pull request that it merged, as GitHub titles such a commit; "": none
 
     @property
     def finished(self) -> bool:

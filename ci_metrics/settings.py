@@ -131,6 +131,7 @@ class Settings(BaseSettings):
     prices_file: Path | None = None
     taxonomy_file: Path | None = None
     catalogue_dir: Path | None = None  # a team's own messages of tools
+    owners_file: Path | None = None  # whose what is, before a repository's CODEOWNERS
     learn_from_verdicts: Truth = True  # the embedded classifier learns from people's and a sure model's verdicts
     use_background: Truth = True  # what the last passing run of a failed job printed too is no cause
     excerpt_budget: int = Field(default=DEFAULT_EXCERPT_BUDGET, ge=1_000, le=400_000)
@@ -270,6 +271,7 @@ class Settings(BaseSettings):
     @field_validator(
         "taxonomy_file",
         "prices_file",
+        "owners_file",
         "runner_prices_file",
         "opensearch_client_cert",
         "opensearch_client_key",

@@ -100,6 +100,7 @@ def links(found: Explanation, dagster: str) -> dict[str, str]:
     made = {
         "log_line": found.log_url,
         "job": found.job_url,
+        "what_changed": found.compare_url,
         "dagster_run": f"{dagster}/runs/{found.dagster_run_id}" if found.dagster_run_id else "",
         "dagster_partition": f"{dagster}/assets/classifications?view=partitions&partition={partition}"
         if found.in_index and found.partition
@@ -218,7 +219,24 @@ def _facts(found: Explanation) -> list[tuple[str, str]]:
     for n, other in enumerate(found.others):
         line = f"{other.when:%Y-%m-%d} {other.repo} · {other.job} on {other.branch} ({other.document})"
         facts.append(("also hit" if n == 0 else "", line))
+    facts += _whose(found)
     facts.append(("flaky", flaky_in_words(found)))
+    return facts
+
+
+def _whose(found: Explanation) -> list[tuple[str, str]]:
+    if not found.domain:
+        return []
+    facts = [
+        ("who acts", found.domain if found.domain != "unknown" else "unknown: the code or the platform"),
+        ("owner", ", ".join(found.owners) or "unknown"),
+    ]
+    if found.path:
+        facts.append(("names", found.path))
+    if found.first_bad:
+        facts.append(("fails since", f"commit {found.first_bad[:12]}; the job passed last at {found.last_good[:12]}"))
+    if found.whereabouts is not None:
+        facts.append(("stands", found.whereabouts.in_words))
     return facts
 
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 from ci_metrics.commands.terminal import terminal_text
 from ci_metrics.orchestration.summary import Summary
 from ci_metrics.report.readable import cut, dollars, minutes, percent, readable_number
+from ci_metrics.report.story import rates_apart
 from ci_metrics.settings import Settings
 
 #: Characters of a quoted line.
@@ -54,9 +55,10 @@ def answer_lines(summary: Summary, first: str, last: str) -> Iterator[str]:
         f"({summary.hours} hours)"
     )
     ended = summary.passed_jobs + summary.failed_jobs
+    apart = rates_apart({"default": summary.default_branch_rate, "pull_request": summary.pull_request_rate})
     yield (
         f"[bold]{readable_number(summary.failed_jobs)} failed[/] of {readable_number(ended)} "
-        f"({percent(summary.failure_rate)}), {readable_number(summary.flaky_jobs)} flaky; "
+        f"({percent(summary.failure_rate)}{f': {apart}' if apart else ''}), {readable_number(summary.flaky_jobs)} flaky; "
         f"{minutes(summary.lost_minutes * 60)} lost to them and their re-runs"
     )
     if summary.runner_minutes:

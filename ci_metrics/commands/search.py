@@ -14,6 +14,7 @@ from ci_metrics.history.gates import gates_of_runs, with_gates
 from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import asked_window
 from ci_metrics.report.readable import cut, moment, some, spoken
+from ci_metrics.report.whose import whose
 from ci_metrics.settings import load_settings
 from ci_metrics.telling_quote import headline
 
@@ -21,7 +22,8 @@ from ci_metrics.telling_quote import headline
 CSV_FIELDS = (
     "@timestamp", "s_repo", "s_workflow_name", "s_job_name", "s_step_name", "s_branch", "s_pr_id", "s_status", "l_run_attempt",
     "l_duration_sec", "s_error_state", "s_error_type", "f_error_confidence", "s_error_source", "s_error_summary", "s_error_evidence",
-    "l_error_line", "s_error_group", "s_error_fingerprint", "s_error_log_url", "s_html_url",
+    "l_error_line", "s_error_group", "s_error_fingerprint", "s_error_log_url", "s_html_url", "s_error_domain", "s_error_path", "s_owner",
+    "s_last_good_sha", "s_first_bad_sha",
 )  # fmt: skip
 
 
@@ -36,6 +38,8 @@ def search(
     branch: str = "",
     pr: str = "",
     step: str = "",
+    owner: str = "",
+    domain: str = "",
     text: str = "",
     from_: str | None = None,
     to: str | None = None,
@@ -65,6 +69,10 @@ def search(
         Pull request's number.
     step
         Step's name; failed steps are listed then, each with its own error.
+    owner
+        Owner, like @acme/payments, by OWNERS_FILE or the repository's CODEOWNERS.
+    domain
+        Who has to act: code, platform or unknown.
     text
         Words that all occur in summary, quote, hint or annotations.
     from_
@@ -89,6 +97,8 @@ def search(
         branch=branch,
         pr=pr,
         step=step,
+        owner=owner,
+        domain=domain,
         text=text,
         window=window,
     )
@@ -117,5 +127,5 @@ def _card(failure: Failure) -> list[str]:
     held_up = f"held up {some(failure.gates)}" if failure.gates else ""
     quote = cut(headline(failure.quote), 200)
     lines = [f"{place}  ({failure.branch}{f', #{failure.pr}' if failure.pr else ''})", failure.cause]
-    lines += [f"│ {quote}" if quote else "", held_up, failure.link]
+    lines += [f"│ {quote}" if quote else "", held_up, whose(failure), failure.link]
     return [f"{moment(failure.when)}  {category}{flaky}", *(line for line in lines if line)]

@@ -50,7 +50,9 @@ def print_csv(rows: Sequence[Row], columns: Sequence[str]) -> None:
 
 
 def print_table(rows: Sequence[Sequence[Any]], headings: Sequence[str], title: str) -> None:
-    """A table as wide as the terminal: numbers to the right, text in the last column."""
+    """A table as wide as the terminal: numbers to the right, text in the last column. A tuple has a
+    line for each part.
+    """
     table = Table(
         title=Text(title), title_justify="left", title_style="bold", header_style="dim", box=SIMPLE_HEAD, pad_edge=False
     )
@@ -58,7 +60,8 @@ def print_table(rows: Sequence[Sequence[Any]], headings: Sequence[str], title: s
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column(headings[-1], overflow="fold")
     for row in rows:
-        table.add_row(*(Text(terminal_text(value)) for value in row))
+        cells = (value if isinstance(value, tuple) else (value,) for value in row)
+        table.add_row(*(Text("\n".join(map(terminal_text, lines))) for lines in cells))
     Console(highlight=False).print(table)
 
 

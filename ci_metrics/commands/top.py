@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from ci_metrics.commands.open_index import cause_store, reading_index
 from ci_metrics.commands.tables import NotNegative, Switch, print_cards, print_csv, print_json, print_table
+from ci_metrics.commands.terminal import terminal_text
 from ci_metrics.errors import SettingsError
 from ci_metrics.history.cause_states import CauseRecords
 from ci_metrics.history.failing_tests import DENOMINATOR, FailedTest, failing_tests
@@ -34,6 +35,7 @@ from ci_metrics.report.fixes import (
     whose,
 )
 from ci_metrics.report.readable import cut, dollars, minutes, moment, percent, readable_number, some, spoken
+from ci_metrics.report.story import story_of
 from ci_metrics.settings import Settings, load_settings
 
 What = Literal[
@@ -55,11 +57,16 @@ What = Literal[
 #: Characters of a headline that a table shows.
 MOST = 140
 
+#: What rates are told apart by, and its name in columns.
+APART = {"default": "default_branch", "pull_request": "pull_request"}
+
 COLUMNS = (
     "name",
     "failed",
     "jobs",
     "failure_rate",
+    "default_branch_rate",
+    "pull_request_rate",
     "share",
     "lost_minutes",
     "lost_usd",
@@ -121,6 +128,7 @@ def top(
             print(_issue(asked, issue))
             return
         answer = _OWN[what](asked) if what in _OWN else _counted(asked, what)
+        told = [] if json or csv or not answer.rows else story_of(index, window, repos)
     if json:
         print_json(answer.rows)
     elif csv:
@@ -128,6 +136,9 @@ def top(
     elif not answer.rows:
         print(f"{'No test is known to have failed' if what == 'tests' else 'No failure'} in {window}.")
     else:
+        for sentence in told:
+            print(terminal_text(sentence.text))
+        print()
         answer.show()
 
 
@@ -297,12 +308,15 @@ def _show_counts(rows: Sequence[TopRow], what: What, window: Window) -> None:
 
 def _cells(row: TopRow, what: What, rated: bool) -> list[object]:
     rate = [percent(row.rate)] if rated else []
+    apart = [
+        f"{name.replace('_', ' ')} {percent(row.rate_on(kind))}" for kind, name in APART.items() if row.jobs_on[kind]
+    ]
     last = moment(row.last_seen) if row.last_seen else ""
     kind = "" if row.error_type == row.name else spoken(row.error_type)
     said = ": ".join(part for part in (kind, cut(" ".join(row.headline.split()), MOST)) if part)
-    name = f"{said}\n{row.name}" if what == "groups" else f"{row.name}\n  {said}"
-    cost = dollars(row.lost_usd)
-    return [row.failed, *rate, percent(row.share), minutes(row.lost_minutes * 60), cost, last, name]
+    lines = (said, row.name) if what == "groups" else (row.name, f"  {said}", f"  {', '.join(apart)}")
+    name = tuple(line for line in lines if line.strip())
+    return [row.failed, *rate, percent(row.share), minutes(row.lost_minutes * 60), dollars(row.lost_usd), last, name]
 
 
 def _plain(row: TopRow) -> dict[str, object]:
@@ -310,7 +324,8 @@ def _plain(row: TopRow) -> dict[str, object]:
         "name": row.name,
         "failed": row.failed,
         "jobs": row.jobs,
-        "failure_rate": None if row.rate is None else round(row.rate, 4),
+        "failure_rate": _rounded(row.rate),
+        **{f"{name}_rate": _rounded(row.rate_on(kind)) for kind, name in APART.items()},
         "share": round(row.share, 4),
         "lost_minutes": round(row.lost_minutes, 1),
         "lost_usd": round(row.lost_usd, 4),
@@ -318,3 +333,7 @@ def _plain(row: TopRow) -> dict[str, object]:
         "error_type": row.error_type,
         "headline": row.headline,
     }
+
+
+def _rounded(rate: float | None) -> float | None:
+    return None if rate is None else round(rate, 4)

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ci_metrics.orchestration.instance import dagster_home
 from ci_metrics.settings import Settings
 
 #: Where `ci-metrics ui` serves unless told otherwise.
@@ -25,6 +24,8 @@ def address_of(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> str:
 @contextmanager
 def told_address(settings: Settings, address: str) -> Iterator[None]:
     """The UI is served at this address inside the block."""
+    from ci_metrics.orchestration.instance import dagster_home  # loads Dagster, which readers need not
+
     file = _file(dagster_home(settings))
     file.write_text(address, encoding="utf-8")
     try:

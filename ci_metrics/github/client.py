@@ -39,6 +39,7 @@ from ci_metrics.github.schemas import (
     ArtifactObject,
     CheckAnnotation,
     CheckRun,
+    Content,
     InstallationToken,
     ListedRepository,
     Pull,
@@ -338,6 +339,20 @@ class GitHub:
             with self._lock:
                 self._branches[repo] = known
         return known
+
+    def file_text(self, repo: str, path: str, max_bytes: int) -> str | None:
+        """A file of the repository's default branch, as text, cleaned and masked; one request. None
+        where there is no such file. Raises ContractError when it is larger than `max_bytes`, or no
+        file.
+        """
+        try:
+            shape = Shape(Content, repo)
+            found = self._identities.of(repo).one("contents", f"/repos/{repo}/contents/{path}", shape)
+        except NotFoundError:
+            return None
+        if found.size > max_bytes or found.type != "file" or found.encoding != "utf-8":
+            raise ContractError(f"{repo}: {path} is a {found.type or 'thing'} of {found.size} bytes: it is not read")
+        return found.content
 
     def last_passing_jobs(self, repo: str, workflow_id: int, before: datetime, branch: str = "") -> list[Job]:
         """The good jobs of the last run of a workflow that passed as a whole, begun before a

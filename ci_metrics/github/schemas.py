@@ -8,7 +8,9 @@ field are the same. A model dumped and read again is the same: the cache keeps i
 
 from __future__ import annotations
 
+import base64
 import logging
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -24,8 +26,14 @@ _log = logging.getLogger(__name__)
 
 NO_PULL = "N/A"
 
+_MERGED = re.compile(r"Merge pull request #(\d{1,9}) from ")
+_SQUASHED = re.compile(r" \(#(\d{1,9})\)$")
+
 #: The largest whole number that Parquet, SQLite and OpenSearch store.
 LARGEST = 2**63 - 1
+
+#: Characters of a file that are kept.
+LONGEST_FILE = 1_000_000
 
 #: GitHub runs a run again at most 50 times; a number far above is no attempt, and each would cost a
 #: request.
@@ -68,6 +76,8 @@ Id = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
 Number = Annotated[Annotated[int, Field(strict=True)] | None, BeforeValidator(_number)]
 Name = Annotated[str, _text(text.name)]
 Message = Annotated[str, _text(text.message)]
+LongText = Annotated[str, _text(lambda value: text.lines(value, LONGEST_FILE))]
+Title = Annotated[str, _text(lambda value: text.name(value.strip().partition("\n")[0]))]
 Time = Annotated[datetime | None, BeforeValidator(_time)]
 
 
@@ -157,6 +167,28 @@ class Repository(GitHubObject):
     default_branch: Name = ""
 
 
+class Content(GitHubObject):
+    """A file of a repository (GitHub's `content-file`). GitHub sends no content above 1 MB."""
+
+    noun: ClassVar[str] = "file"
+    identity: ClassVar[str] = ""
+    type: Name = ""
+    size: Id = 0
+    encoding: Name = ""  # GitHub's base64 is read here: then it is utf-8
+    content: LongText = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _decoded(cls, value: object) -> object:
+        if not isinstance(value, Mapping) or value.get("encoding") != "base64":
+            return value
+        try:
+            data = base64.b64decode(str(value.get("content") or ""))
+        except ValueError:
+            return {**value, "encoding": "", "content": ""}
+        return {**value, "encoding": "utf-8", "content": data.decode("utf-8", "replace")}
+
+
 class Ref(GitHubObject):
     """One end of a pull request: a branch, its commit, its repository."""
 
@@ -176,6 +208,33 @@ class Pull(GitHubObject):
     base: Ref = Ref()
     created_at: Time = None
     closed_at: Time = None
+
+
+class Author(GitHubObject):
+    """A commit's author, as Git names them."""
+
+    name: Name = ""
+
+
+class HeadCommit(GitHubObject):
+    """The commit that a run is of, as the run mentions it (GitHub's `simple-commit`)."""
+
+    message: Title = ""  # its first line alone
+    author: Author = Author()
+    committer: Author = Author()
+
+    @property
+    def pr_id(self) -> str:
+        """The number of the pull request that it merged; "" where its title names none.
+
+        GitHub titles a merge “Merge pull request #5 from …”; what it squashes or rebases into one
+        commit ends with (#5), and GitHub is the committer (its documentation, “About pull request
+        merges”).
+        """
+        merged = _MERGED.match(self.message) or (
+            _SQUASHED.search(self.message) if self.committer.name == "GitHub" else None
+        )
+        return merged[1] if merged else ""
 
 
 class ListedRun(_Running):
@@ -206,6 +265,7 @@ class WorkflowRun(ListedRun):
     event: Name
     head_branch: Name = ""
     head_sha: Name
+    head_commit: HeadCommit = HeadCommit()
     head_repository: Repository | None = None
     actor: Account | None = None
     triggering_actor: Account | None = None
@@ -245,6 +305,8 @@ class WorkflowRun(ListedRun):
             html_url=self.html_url,
             workflow_id=self.workflow_id,
             base_branch=base_branch,
+            commit_author=self.head_commit.author.name,
+            commit_pr_id=self.head_commit.pr_id,
         )
 
     def _pull(self, repo: str) -> tuple[str, str]:

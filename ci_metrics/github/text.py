@@ -43,7 +43,12 @@ def message(value: str) -> str:
     """Printable lines of at most `MESSAGE_CHARACTERS` in all, their secrets masked. Doing it twice
     changes nothing.
     """
-    return _bounded(value, MESSAGE_CHARACTERS)
+    return lines(value, MESSAGE_CHARACTERS)
+
+
+def lines(value: str, limit: int) -> str:
+    """Printable lines of at most `limit` characters in all, their secrets masked."""
+    return _bounded(value, limit)
 
 
 def shown(value: object) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED
+from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED, branch_kind_of
 from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.telling_quote import headline
@@ -27,7 +27,8 @@ FIELDS = (
     TIME, "s_repo", "s_workflow_id", "s_workflow_name", "s_job_id", "s_job_name", "s_step_name", "s_branch", "s_pr_id",
     "s_commit_sha", "s_github_event", "s_status", "l_run_attempt", "l_duration_sec", "s_error_state", "s_error_type", "s_error_source",
     "s_error_summary", "s_error_evidence", "s_error_fingerprint", "s_error_group", "b_error_generic", "s_classifier_version",
-    "b_flaky_suspected", "b_flaky_confirmed", "s_partition", "f_runner_cost_usd",
+    "b_flaky_suspected", "b_flaky_confirmed", "s_partition", "s_branch_kind", "s_error_domain", "s_owner", "s_first_bad_sha",
+    "s_last_good_sha", "f_runner_cost_usd",
 )  # fmt: skip
 
 
@@ -62,6 +63,11 @@ class Attempt:
     suspected: bool  # as the document says now
     confirmed: bool
     partition: str
+    branch_kind: str  # default, pull_request, other (`metrics.branch_kind_of`)
+    domain: str  # code, platform, unknown; "" where nothing was classified
+    owners: tuple[str, ...]
+    first_bad: str  # commits, as the document says now
+    last_good: str
     runner_usd: float = 0.0  # at list price; 0 where that is not known
 
     @property
@@ -70,6 +76,16 @@ class Attempt:
         it be new, flaky or blamed.
         """
         return self.failed and bool(self.fingerprint) and not self.generic
+
+    @property
+    def on_default(self) -> bool:
+        """Whether it ran on the repository's default branch."""
+        return self.branch_kind == "default"
+
+    @property
+    def job_name(self) -> tuple[str, str, str]:
+        """The job over all its runs: repository, workflow, name."""
+        return self.repo, self.workflow, self.job
 
     @property
     def same_job(self) -> tuple[str, str, str, str]:
@@ -112,6 +128,11 @@ def attempt_of(document: Document) -> Attempt:
         confirmed=body.get("b_flaky_confirmed") is True,
         partition=text("s_partition"),
         runner_usd=float(body.get("f_runner_cost_usd") or 0),
+        branch_kind=branch_kind_of(body),
+        domain=text("s_error_domain"),
+        owners=tuple(body.get("s_owner") or ()),
+        first_bad=text("s_first_bad_sha"),
+        last_good=text("s_last_good_sha"),
     )
 
 

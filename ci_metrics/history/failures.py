@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ci_metrics.history.metrics import branch_kind_of
 from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.base import Document
 
@@ -21,7 +22,8 @@ FIELDS = (
     "s_runner_labels", "s_runner_prefix", "s_error_type", "s_error_summary", "f_error_confidence", "s_error_state",
     "s_error_source", "s_error_evidence", "l_error_line", "s_error_log_url", "s_error_fingerprint", "s_error_group",
     "s_suggested_fix", "s_classifier_version", "s_model", "f_cost_usd", "l_prompt_tokens", "l_completion_tokens", "l_cached_tokens",
-    "b_flaky_suspected", "b_flaky_confirmed", "s_partition", "errors", "l_runner_minutes", "f_runner_cost_usd",
+    "b_flaky_suspected", "b_flaky_confirmed", "s_partition", "s_branch_kind", "s_error_domain", "s_error_path", "s_owner",
+    "s_first_bad_sha", "s_last_good_sha", "errors", "l_runner_minutes", "f_runner_cost_usd",
 )  # fmt: skip
 
 
@@ -63,6 +65,12 @@ class Failure:
     flaky: str  # "confirmed", "suspected" or ""
     partition: str
     other_errors: int  # errors of the same job besides its root cause
+    branch_kind: str  # default, pull_request, other (`metrics.branch_kind_of`)
+    domain: str  # code, platform, unknown; "" where nothing was classified
+    path: str  # the repository's file that the error names
+    owners: tuple[str, ...]
+    first_bad: str  # commit
+    last_good: str
     runner_usd: float = 0.0  # at list price; 0 where that is not known
     gates: tuple[str, ...] = ()  # jobs of the same attempt that failed only because this one did (`gates.py`)
 
@@ -70,6 +78,11 @@ class Failure:
     def cause(self) -> str:
         """The summary, without the quote that is shown beside it."""
         return without_quote(self.summary, self.quote)
+
+    @property
+    def compare(self) -> str:
+        """What changed between the last good and the first bad commit; "" where not known."""
+        return compare_url(self.url, self.last_good, self.first_bad)
 
     @property
     def link(self) -> str:
@@ -124,7 +137,21 @@ def failure_of(document: Document) -> Failure:
         partition=text("s_partition"),
         other_errors=max(0, len(errors) - 1),
         runner_usd=float(body.get("f_runner_cost_usd") or 0),
+        branch_kind=branch_kind_of(body),
+        domain=text("s_error_domain"),
+        path=text("s_error_path"),
+        owners=tuple(body.get("s_owner") or ()),
+        first_bad=text("s_first_bad_sha"),
+        last_good=text("s_last_good_sha"),
     )
+
+
+def compare_url(job_url: str, last_good: str, first_bad: str) -> str:
+    """GitHub's page of what lies between two commits, given the address of a job's page; "" where
+    one of these is not known.
+    """
+    page, found, _ = web_url(job_url).partition("/actions/")
+    return f"{page}/compare/{last_good}...{first_bad}" if found and last_good.isalnum() and first_bad.isalnum() else ""
 
 
 def web_url(url: str) -> str:

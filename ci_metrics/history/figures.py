@@ -21,7 +21,7 @@ from ci_metrics.history.attempts import narrowed
 from ci_metrics.history.failures import FIELDS, Failure, failure_of
 from ci_metrics.history.gates import gates_among, with_gates
 from ci_metrics.history.lost_time import Losses, losses, losses_and_costs
-from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, MAYBE_FAILED, PASSED, share
+from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, MAYBE_FAILED, PASSED, branch_kind_of, share
 from ci_metrics.history.money import Money
 from ci_metrics.history.time_range import TIME, Window, moment_of
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
@@ -32,7 +32,8 @@ LostOf = Callable[[Sequence[Failure]], Mapping[str, float]]
 #: What is counted of jobs that did not fail: at most `FEW_FIELDS`, which an index reads faster.
 _COUNTED_FIELDS = (
     TIME, "s_repo", "s_workflow_name", "s_status", "l_queue_time_sec", "s_runner_labels", "s_runner_prefix",
-    "s_job_name", "s_html_url", "l_runner_minutes", "f_runner_cost_usd",
+    "s_job_name", "s_html_url", "l_runner_minutes", "f_runner_cost_usd", "s_branch_kind", "s_branch",
+    "s_github_event", "s_pr_id",
 )  # fmt: skip
 
 #: What says whether a job failed, and what it lost.
@@ -83,11 +84,16 @@ class Row:
     passed: int = 0
     failed: int = 0
     lost: float = 0
+    kinds: dict[str, Row] = field(default_factory=dict)  # by what the jobs ran on; filled where rates are shown apart
 
     @property
     def rate(self) -> float | None:
         """Failed jobs among those that passed or failed."""
         return share(self.failed, self.failed + self.passed)
+
+    def kind(self, name: str) -> Row:
+        """The same for jobs that ran on one kind of branch (`metrics.branch_kind_of`)."""
+        return self.kinds.setdefault(name, Row(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,7 @@ class Figures:
     buckets: tuple[Bucket, ...]
     types: tuple[Row, ...]  # classified failures, most lost first
     states: dict[str, int]  # of the failures
+    branch_kinds: Mapping[str, Row]  # default, pull_request and other apart; only those there are
     workflows: tuple[Row, ...]  # named "repo · workflow", most lost first
     queues: tuple[Queue, ...]  # slowest (90 of 100 jobs) first
     spend: Spend
@@ -255,6 +262,7 @@ class _Count:
         self.types: dict[str, Row] = {}
         self.workflows: dict[tuple[str, str], Row] = {}
         self.hours: dict[str, Bucket] = {}
+        self.kinds = Row("")
         self.states: Counter[str] = Counter()
         self.waits: dict[str, array[float]] = defaultdict(lambda: array("d"))
         self.longest: dict[str, list[Wait]] = defaultdict(list)
@@ -275,17 +283,21 @@ class _Count:
             workflow = self.workflows[named] = Row(workflow_name(*named))
         passed = PASSED.holds(body)
         failed = not passed and FAILURE.holds(body)
+        kind = branch_kind_of(body)
+        apart = (self.kinds.kind(kind), workflow.kind(kind))
         self.seen += 1
         if failed:
             self.failed += 1
             bucket.failed += 1
-            workflow.failed += 1
+            for row in (workflow, *apart):
+                row.failed += 1
             self.failures.append(failure_of(document))
             self._add_failure(self.failures[-1], bucket)
         elif passed:
             self.passed += 1
             bucket.passed += 1
-            workflow.passed += 1
+            for row in (workflow, *apart):
+                row.passed += 1
         elif GATE.holds(body):
             self.gates.append(body)
         elif CANCELLED.holds(body):
@@ -353,7 +365,9 @@ class _Count:
         for failure in self.failures:
             seconds = lost[failure.id]
             self.buckets[self.window.bucket_of(failure.when)].lost += seconds
-            self.workflows[failure.repo, failure.workflow].lost += seconds
+            workflow = self.workflows[failure.repo, failure.workflow]
+            for row in (workflow, workflow.kind(failure.branch_kind), self.kinds.kind(failure.branch_kind)):
+                row.lost += seconds
             if failure.type:
                 self.types[failure.type].lost += seconds
         gates = gates_among(self.gates)
@@ -369,6 +383,7 @@ class _Count:
             lost=sum(lost.values()),
             buckets=tuple(self.buckets.values()),
             types=tuple(sorted(self.types.values(), key=lambda row: (-row.failed, row.name))),
+            branch_kinds=self.kinds.kinds,
             states=dict(self.states.most_common()),
             workflows=tuple(sorted(self.workflows.values(), key=lambda row: (-row.lost, row.name))),
             queues=tuple(sorted(queues, key=lambda queue: (-queue.p90, queue.name))),

@@ -85,7 +85,7 @@ def _fix(group: Group, examples: Sequence[Body], records: CauseRecords, standing
         standing=standing,
         resolved_at=record.resolved_at if record else None,
         assignee=record.assignee if record else "",
-        owner=_first(examples, "s_owner"),
+        owner=", ".join(next((body["s_owner"] for body in examples if body.get("s_owner")), ())),
         quote=quote,
         evidence=evidence,
         summary=without_quote(first_line(_first(examples, "s_error_summary")), evidence or quote),

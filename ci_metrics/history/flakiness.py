@@ -20,14 +20,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ci_metrics.history.attempts import Attempt, in_order
+from ci_metrics.history.metrics import BASE_BRANCHES
 
 #: So many different jobs within so long, with one infrastructure or network group, are an outage.
 STORM_JOBS = 5
 STORM_TIME = timedelta(hours=1)
-
-#: Branches that changes are made against, where the repository's own words
-#: (scheduled runs) do not say.
-BASE_BRANCHES = frozenset({"main", "master", "trunk", "develop", "development"})
 
 #: A job cancelled by a person that passes later proves nothing, and neither does a
 #: workflow that could not start.

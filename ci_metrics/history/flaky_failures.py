@@ -14,7 +14,6 @@ from datetime import datetime
 
 from ci_metrics.history.attempts import Attempt, attempts_with, failed_attempts, first_line, in_order, narrowed
 from ci_metrics.history.flakiness import (
-    BASE_BRANCHES,
     STORM_TIME,
     Branch,
     FlakyEvidence,
@@ -25,6 +24,7 @@ from ci_metrics.history.flakiness import (
 from ci_metrics.history.flaky_flags import STORM_TYPES
 from ci_metrics.history.groups import EXAMPLES
 from ci_metrics.history.lost_time import losses
+from ci_metrics.history.metrics import BASE_BRANCHES
 from ci_metrics.history.time_range import TIME
 from ci_metrics.index.base import DocumentIndex, Where
 from ci_metrics.index.times import iso

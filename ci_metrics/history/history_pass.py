@@ -1,11 +1,12 @@
 """The history pass: the one later pass over documents, for what only the whole of history can
 say of an hour's failures.
 
-What belongs here: which documents' flags an hour speaks for, in other hours too, and bringing them
-up to date. Does not: what an hour proves of its own runs (`flaky_flags.flags_within`, in the
-documents when they are written), deciding what is flaky (`flakiness.py`).
+What belongs here: which documents' flags and commits an hour speaks for, in other hours too, and
+bringing them up to date. Does not: what an hour proves of its own runs (`flaky_flags.flags_within`,
+in the documents when they are written), deciding what is flaky (`flakiness.py`) and since which
+commit a job fails (`regressions.py`).
 
-The flags follow from the documents alone: doing an hour again, or hours in another
+The fields follow from the documents alone: doing an hour again, or hours in another
 order, ends with the same ones.
 """
 
@@ -14,12 +15,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from ci_metrics.history.attempts import Attempt, attempts_with, failed_attempts
+from ci_metrics.history.attempts import FIELDS, Attempt, attempt_of, attempts_with, failed_attempts
 from ci_metrics.history.flakiness import on_base_branch
 from ci_metrics.history.flaky_failures import evidence_of, scheduled_branches, storms_around, suspects_like
 from ci_metrics.history.flaky_flags import FlagRules, flag_changes
-from ci_metrics.history.job_documents import steps_of, write_changes
-from ci_metrics.index.base import Document, DocumentIndex, Where
+from ci_metrics.history.job_documents import (
+    Changes,
+    differing,
+    failed_with_jobs,
+    shares_error,
+    steps_of,
+    write_changes,
+)
+from ci_metrics.history.regressions import JobName, regressions, runs_until_passed
+from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +40,7 @@ class Flagged:
     stormy: int  # failures of this hour that stand in an outage
     changed: int  # jobs' documents that were changed, other hours' too
     changed_elsewhere: int  # of these, those of other hours
+    regressions: int = 0  # failures of this hour of which it is known between which commits they began
     fingerprints: tuple[str, ...] = field(default=())  # that this hour has evidence on: give them to the next time
 
 
@@ -56,7 +66,10 @@ def run_history_pass(
         if attempt.suspected or attempt.confirmed or attempt.type == chosen.flaky_type or attempt.id in suspected
     ]
     jobs = [Document("jobs", id_, body) for id_, body in index.get("jobs", marked).items()]
-    changes = flag_changes([*jobs, *steps_of(index, jobs)], said, chosen)
+    changes = {**flag_changes([*jobs, *steps_of(index, jobs)], said, chosen)}
+    began, commits = _commit_changes(index, partition)
+    for key, body in commits.items():
+        changes[key] = {**changes.get(key, {}), **body}
     write_changes(index, changes)
     changed = {id_ for kind, id_ in changes if kind == "jobs"}
     here = {attempt.id: attempt for attempt in hour}
@@ -70,8 +83,44 @@ def run_history_pass(
         stormy=sum(1 for id_ in here if id_ in said and said[id_].storm),
         changed=len(changed),
         changed_elsewhere=len(changed - here.keys()),
+        regressions=len(began & here.keys()),
         fingerprints=tuple(sorted(speaks)),
     )
+
+
+def _commit_changes(index: DocumentIndex, partition: str) -> tuple[set[str], Changes]:
+    """The jobs' documents of which it is known since which commit they fail, and what changes: in
+    this hour, and in those after it for which its runs on default branches speak.
+    """
+    hour = [
+        attempt
+        for document in index.scan("jobs", Where(equals={"s_partition": partition}), fields=FIELDS)
+        if (attempt := attempt_of(document)).on_default
+    ]
+    branches = {attempt.branch for attempt in hour}
+
+    def beside(jobs: Collection[JobName], way: int) -> list[Attempt]:
+        return runs_until_passed(index, jobs, branches, partition, way)
+
+    after = beside({attempt.job_name for attempt in hour}, 1)
+    later = [attempt for attempt in (*hour, *after) if attempt.failed]
+    if not later:
+        return set(), {}
+    found = regressions([*beside({attempt.job_name for attempt in later}, -1), *hour, *after])
+    wanted: dict[str, Body] = {}
+    for attempt in later:
+        known = found.get(attempt.id)
+        good, bad = (known.last_good, known.first_bad) if known else ("", "")
+        if (good, bad) != (attempt.last_good, attempt.first_bad):
+            wanted[attempt.id] = {"s_last_good_sha": good or None, "s_first_bad_sha": bad or None}
+    jobs = [Document("jobs", id_, body) for id_, body in index.get("jobs", sorted(wanted)).items()]
+    changes = {
+        (document.kind, document.id): diff
+        for document, job in failed_with_jobs([*jobs, *steps_of(index, jobs)])
+        if document is job or shares_error(document, job)
+        if (diff := differing(document.body, wanted[job.id]))
+    }
+    return set(found), changes
 
 
 def _touched_elsewhere(

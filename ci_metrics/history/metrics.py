@@ -193,6 +193,10 @@ UNEXPLAINED = Both(FAILURE, Not(Is("s_error_state", ("classified",))))
 SUSPECTED = Both(FAILURE, Is("b_flaky_suspected", (True,)))
 CONFIRMED = Both(FAILURE, Is("b_flaky_confirmed", (True,)))
 
+#: What a job ran on: rates on the default branch and of pull requests are different questions.
+ON_DEFAULT = Is("s_branch_kind", ("default",))
+OF_PULL_REQUEST = Is("s_branch_kind", ("pull_request",))
+
 #: Those that texts may name: in Datasette's queries `{failure}` stands for the condition's SQL.
 CONDITIONS: Mapping[str, Condition] = {
     "failure": FAILURE,
@@ -203,7 +207,30 @@ CONDITIONS: Mapping[str, Condition] = {
     "unexplained": UNEXPLAINED,
     "suspected": SUSPECTED,
     "confirmed": CONFIRMED,
+    "on_default": ON_DEFAULT,
+    "of_pull_request": OF_PULL_REQUEST,
 }
+
+
+#: Branches that changes are made against, where a document does not say what it ran on.
+BASE_BRANCHES = frozenset({"main", "master", "trunk", "develop", "development"})
+
+
+def branch_kind_of(body: Mapping[str, Any]) -> str:
+    """What a job ran on: default, pull_request or other. Of a document that does not say (it is
+    older, or the default branch was not known) the branch's name and the event do.
+
+    A pull request's head branch may be called main too (in a fork): such a run is not on the
+    default branch.
+    """
+    said = body.get("s_branch_kind")
+    if said:
+        return str(said)
+    if str(body.get("s_github_event") or "").startswith("pull_request"):
+        return "pull_request"
+    if body.get("s_branch") in BASE_BRANCHES:
+        return "default"
+    return "other" if str(body.get("s_pr_id") or "N/A") == "N/A" else "pull_request"
 
 
 def share(part: float, whole: float) -> float | None:

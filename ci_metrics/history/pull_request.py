@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 from ci_metrics.history.attempts import attempt_of
 from ci_metrics.history.failures import FIELDS, Failure, failure_of
-from ci_metrics.history.flakiness import BASE_BRANCHES, FlakyEvidence
+from ci_metrics.history.flakiness import FlakyEvidence
 from ci_metrics.history.flaky_failures import evidence_for, scheduled_branches
-from ci_metrics.history.metrics import ENDED, FAILURE, GATE, PASSED
+from ci_metrics.history.metrics import BASE_BRANCHES, ENDED, FAILURE, GATE, PASSED
 from ci_metrics.history.time_range import TIME
 from ci_metrics.index.base import Document, DocumentIndex, Where
 from ci_metrics.index.times import iso
@@ -25,11 +25,15 @@ BASE_DAYS = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class OnBase:
-    """The same error on the base branch before: how often, and when last."""
+    """The same error on the base branch before: how often, when last, and since which commit, where
+    that is known.
+    """
 
     count: int
     last: datetime
     url: str
+    first_bad: str = ""
+    compare: str = ""  # address of what changed between the last good commit and that
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,5 +201,6 @@ def _on_base(index: DocumentIndex, fingerprints: set[str], repo: str, base: str,
         if FAILURE.holds(document.body) and not str(document.body.get("s_github_event")).startswith("pull_request"):
             failure = failure_of(document)
             before = found.get(failure.fingerprint)
-            found[failure.fingerprint] = OnBase(before.count + 1 if before else 1, failure.when, failure.link)
+            count = before.count + 1 if before else 1
+            found[failure.fingerprint] = OnBase(count, failure.when, failure.link, failure.first_bad, failure.compare)
     return found

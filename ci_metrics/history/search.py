@@ -47,6 +47,8 @@ class Filters:
     branch: str = field(default="", metadata={"field": "s_branch"})
     pr: str = field(default="", metadata={"field": "s_pr_id"})
     step: str = field(default="", metadata={"field": "s_step_name"})
+    owner: str = field(default="", metadata={"field": "s_owner"})
+    domain: str = field(default="", metadata={"field": "s_error_domain"})
     text: str = ""
     window: Window | None = None
 

@@ -6,7 +6,8 @@ printing, groups (`groups.py`).
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,7 +15,7 @@ from ci_metrics.history.attempts import first_line, narrowed
 from ci_metrics.history.failures import Failure, failure_of
 from ci_metrics.history.groups import groups
 from ci_metrics.history.lost_time import losses_and_costs
-from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED, PASSED, share
+from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED, PASSED, branch_kind_of, share
 from ci_metrics.history.search import fields_of_kind
 from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
 from ci_metrics.telling_quote import headline
@@ -54,11 +55,19 @@ class TopRow:
     headline: str = ""  # a quote or summary of the newest failure of that type
     types: Counter[str] = field(default_factory=Counter)
     newest: dict[str, tuple[datetime, str]] = field(default_factory=dict)  # by type: when, headline
+    failed_on: Counter[str] = field(default_factory=Counter)  # by what they ran on: default, pull_request, other
+    jobs_on: Counter[str] = field(
+        default_factory=Counter
+    )  # of these, that passed or failed; empty where `jobs` is None
 
     @property
     def rate(self) -> float | None:
         """Failed among passed and failed."""
         return share(self.failed, self.jobs or 0)
+
+    def rate_on(self, kind: str) -> float | None:
+        """The same on the default branch alone, or of pull requests alone."""
+        return share(self.failed_on[kind], self.jobs_on[kind])
 
 
 def top_rows(index: DocumentIndex, what: str, where: Where, limit: int | None = None) -> list[TopRow]:
@@ -103,7 +112,8 @@ def top_rows(index: DocumentIndex, what: str, where: Where, limit: int | None = 
     if not _OF_FAILURES & set(names):
         passed = _passed(index, kind, names, where)
         for row in shown:
-            row.jobs = row.failed + passed[row.name]
+            row.jobs_on = row.failed_on + passed.get(row.name, Counter())
+            row.jobs = row.jobs_on.total()
     return shown
 
 
@@ -111,6 +121,7 @@ def _add(row: TopRow, failure: Failure, lost: float, total: int) -> None:
     row.failed += 1
     row.share = row.failed / total
     row.lost_minutes += lost / 60
+    row.failed_on[failure.branch_kind] += 1
     row.types[failure.type or failure.state] += 1
     row.last_seen = max(row.last_seen or failure.when, failure.when)
     kind = failure.type or failure.state
@@ -120,11 +131,13 @@ def _add(row: TopRow, failure: Failure, lost: float, total: int) -> None:
     row.headline = row.newest[row.error_type][1]
 
 
-def _passed(index: DocumentIndex, kind: Kind, names: tuple[str, ...], where: Where) -> Counter[str]:
-    passing = narrowed(where, equals={"s_status": PASSED.values})
-    if len(names) == 1:
-        return Counter(index.count_by(kind, names[0], passing))
-    return Counter(_name(document, names) for document in index.scan(kind, passing, fields=names))
+def _passed(index: DocumentIndex, kind: Kind, names: tuple[str, ...], where: Where) -> Mapping[str, Counter[str]]:
+    """By row, how many passed, by what they ran on."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    fields = (*names, "s_branch_kind", "s_github_event", "s_branch", "s_pr_id")
+    for document in index.scan(kind, narrowed(where, equals={"s_status": PASSED.values}), fields=fields):
+        found[_name(document, names)][branch_kind_of(document.body)] += 1
+    return found
 
 
 def _name(document: Document, names: tuple[str, ...]) -> str:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from ci_metrics.index.annotations import annotation_fields
 from ci_metrics.index.base import Body, Document
@@ -52,17 +53,45 @@ def step_id(job: Job, step: Step) -> str:
     return f"github-step-{job.job_id}_{step.number}-attempt-{job.run_attempt}"
 
 
+#: What a run ran on, for rates that are told apart (`s_branch_kind`).
+BranchKind = Literal["default", "pull_request", "other"]
+
+
+def branch_kind(run: Run, default_branch: str) -> BranchKind | None:
+    """What a run ran on; None where that takes the repository's default branch, and that is not
+    known ("").
+
+    A pull request's head branch may be called as the default branch is (in a fork).
+    """
+    if run.event.startswith("pull_request"):
+        return "pull_request"
+    own = run.head_repo is None or run.head_repo.lower() == run.repo.lower()
+    # GitHub starts scheduled runs on the default branch only.
+    if own and (run.event == "schedule" or (default_branch and run.head_branch == default_branch)):
+        return "default"
+    if run.pr_id not in ("", "N/A"):
+        return "pull_request"
+    return "other" if default_branch else None
+
+
 def workflow_document(
-    run: Run, jobs: Iterable[Job], provenance: Provenance | None = None, prices: RunnerPrices | None = None
+    run: Run,
+    jobs: Iterable[Job],
+    provenance: Provenance | None = None,
+    kind: BranchKind | None = None,
+    prices: RunnerPrices | None = None,
 ) -> Document:
     """One attempt of a run. `jobs`: those of this attempt; others of the run are
-    left out of counts and times. `prices` of runners: the shipped list unless given.
+    left out of counts and times. `kind`: what it ran on; None: not known.
+    `prices` of runners: the shipped list unless given.
     """
     own = [job for job in jobs if job.run_id == run.run_id and job.run_attempt == run.run_attempt]
     ended = _run_ended(run, own)
     starts = [job.started_at for job in own if job.started_at is not None and job.conclusion != "skipped"]
     body = {
-        **_common(run, run.run_attempt, run.conclusion or run.status),
+        **_common(run, run.run_attempt, run.conclusion or run.status, kind),
+        "s_commit_author": run.commit_author,
+        "s_commit_pr_id": run.commit_pr_id,
         **_times(
             created=run.created_at,
             started=run.run_started_at,
@@ -83,13 +112,15 @@ def job_document(
     job: Job,
     outcome: JobOutcome | None = None,
     provenance: Provenance | None = None,
+    kind: BranchKind | None = None,
     prices: RunnerPrices | None = None,
 ) -> Document:
     """One job of one attempt. `outcome`: what classification says of it; None or state
-    `off`: no error fields at all. `prices` of runners: the shipped list unless given.
+    `off`: no error fields at all. `kind`: what its run ran on. `prices` of
+    runners: the shipped list unless given.
     """
     body = {
-        **_common(run, job.run_attempt, job.conclusion or job.status),
+        **_common(run, job.run_attempt, job.conclusion or job.status, kind),
         **_times(
             created=job.created_at,
             started=job.started_at,
@@ -114,10 +145,14 @@ def job_document(
 
 
 def step_documents(
-    run: Run, job: Job, outcome: JobOutcome | None = None, provenance: Provenance | None = None
+    run: Run,
+    job: Job,
+    outcome: JobOutcome | None = None,
+    provenance: Provenance | None = None,
+    kind: BranchKind | None = None,
 ) -> list[Document]:
     """The steps of one job; a failed step of a failed job carries its own error."""
-    return [_step_document(run, job, step, outcome, provenance) for step in job.steps]
+    return [_step_document(run, job, step, outcome, provenance, kind) for step in job.steps]
 
 
 def document_digest(document: Document) -> str:
@@ -130,11 +165,16 @@ def document_digest(document: Document) -> str:
 
 
 def _step_document(
-    run: Run, job: Job, step: Step, outcome: JobOutcome | None, provenance: Provenance | None
+    run: Run,
+    job: Job,
+    step: Step,
+    outcome: JobOutcome | None,
+    provenance: Provenance | None,
+    kind: BranchKind | None,
 ) -> Document:
     judged = outcome is not None and job.failed and step.conclusion in FAILED_CONCLUSIONS
     body = {
-        **_common(run, job.run_attempt, step.conclusion or step.status),
+        **_common(run, job.run_attempt, step.conclusion or step.status, kind),
         **_times(
             created=job.created_at,
             started=step.started_at,
@@ -156,7 +196,7 @@ def _step_document(
     return Document("steps", step_id(job, step), present(body))
 
 
-def _common(run: Run, attempt: int, status: str) -> Body:
+def _common(run: Run, attempt: int, status: str, kind: BranchKind | None) -> Body:
     return {
         "s_repo": run.repo,
         "s_workflow_id": str(run.run_id),
@@ -165,6 +205,7 @@ def _common(run: Run, attempt: int, status: str) -> Body:
         "s_branch": run.head_branch,
         "s_pr_id": run.pr_id or "N/A",
         "s_commit_sha": run.head_sha,
+        "s_branch_kind": kind,
         "s_user_alias": run.actor,
         "s_status": status,
         "l_status_number": STATUS_NUMBERS.get(status),

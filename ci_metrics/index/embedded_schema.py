@@ -21,10 +21,13 @@ from contextlib import contextmanager
 from ci_metrics.errors import PermanentError
 from ci_metrics.index.base import Kind
 from ci_metrics.index.embedded_sql import column, column_fields, indexes, table_name, value_in_body, views
-from ci_metrics.index.fields import KINDS
+from ci_metrics.index.fields import KINDS, fields_of
 
 #: What a file has, as `user_version`: to be raised with every change of tables, indexes or views.
 SCHEMA = 3
+
+#: Columns that came with a later schema, of files that had documents by then.
+ADDED: Mapping[Kind, tuple[str, ...]] = {"jobs": ("s_job_name",)}  # 3
 
 #: The hashes of 0.1 are larger (all but one in 16,000), and no file has seen so many changes.
 MOST_SCHEMAS = 1_000
@@ -62,15 +65,19 @@ def bring_up_to_date(connection: sqlite3.Connection, location: str) -> None:
     """Make what the file lacks. Raises PermanentError when a newer version has changed it."""
     if check_schema(connection, location):
         return
+    filled = dict.fromkeys(KINDS, 0)
     for kind in KINDS:
         with transaction(connection):
             _make_table(connection, kind)
+        filled[kind] = _fill_added(connection, kind)
         _move_from_0_1(connection, kind)
         for name, sql in indexes(kind).items():
             with transaction(connection):
                 _make(connection, "index", {name: sql})
     with transaction(connection):
         if not check_schema(connection, location):
+            for kind in KINDS:  # what an older process wrote meanwhile: from now on it is refused
+                _fill(connection, kind, filled[kind])
             _make(connection, "view", {**views(), **{_table_of_0_1(kind): _view_for_0_1(kind) for kind in KINDS}})
             connection.execute(f"PRAGMA user_version = {SCHEMA}")
     for kind in KINDS:
@@ -120,6 +127,42 @@ def _make_table(connection: sqlite3.Connection, kind: Kind) -> None:
         f"CREATE TABLE IF NOT EXISTS {table_name(kind)} "
         f"(id TEXT PRIMARY KEY NOT NULL, {', '.join(columns)}, body TEXT NOT NULL)"
     )
+
+
+def _fill_added(connection: sqlite3.Connection, kind: Kind) -> int:
+    """Fill the columns that an older table has not, some documents at a time; the last row that was
+    filled.
+    """
+    if kind not in ADDED:
+        return 0
+    with transaction(connection):
+        there = {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table_name(kind)})")}
+        for name in ADDED[kind]:
+            if column(name) not in there:
+                connection.execute(f"ALTER TABLE {table_name(kind)} ADD COLUMN {column(name)}")
+    done = 0
+    while True:
+        with transaction(connection):
+            last = _fill(connection, kind, done, MOVED)
+        if last == done:
+            return done
+        done = last
+
+
+def _fill(connection: sqlite3.Connection, kind: Kind, after: int, most: int = -1) -> int:
+    """Fill the added columns of the rows behind `after`, at most so many; the last row."""
+    if kind not in ADDED:
+        return after
+    rows = f"SELECT rowid FROM {table_name(kind)} WHERE rowid > ? ORDER BY rowid LIMIT ?"
+    (last,) = connection.execute(f"SELECT max(rowid) FROM ({rows})", (after, most)).fetchone()
+    if last is None:
+        return after
+    values = ", ".join(f"{column(name)} = {value_in_body(fields_of(kind)[name])}" for name in ADDED[kind])
+    connection.execute(
+        f"UPDATE {table_name(kind)} SET {values} WHERE rowid > ? AND rowid <= ? AND {column(ADDED[kind][0])} IS NULL",
+        (after, last),
+    )
+    return int(last)
 
 
 def _move_from_0_1(connection: sqlite3.Connection, kind: Kind) -> None:

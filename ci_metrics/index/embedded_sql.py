@@ -45,6 +45,7 @@ INDEXES: Mapping[Kind, tuple[tuple[str, ...], ...]] = {
         ("s_partition", "s_status"),
         ("s_workflow_id", "l_run_attempt"),  # re-runs
         ("s_job_id",),
+        ("s_repo", "s_branch", "s_job_name", "s_partition"),  # a job's runs on a branch, in order
         ("s_error_group", "@timestamp"),  # when a group was seen first
         ("s_error_fingerprint", "b_flaky_suspected", "s_branch"),  # the flagged ones, those of base branches
         ("s_error_type", "@timestamp"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ci_metrics.index.base import Body
 from ci_metrics.index.bodies import present
+from ci_metrics.index.error_paths import path_of
 from ci_metrics.models import (
     FAILED_CONCLUSIONS,
     ErrorState,
@@ -114,7 +115,8 @@ def _root_fields(
         return {}
     # The state says which verdict decided it: the first of that state.
     error, verdict = next((pair for pair in verdicts if pair[1].state == state), verdicts[0])
-    return _fields(job, state, error, verdict, parents)
+    path = path_of(error, verdict) if state not in _NO_CAUSE else ""
+    return {**_fields(job, state, error, verdict, parents), "s_error_path": path}
 
 
 def _nested(job: Job, error: ExtractedError, verdict: Verdict, parents: Mapping[str, str]) -> Body:

@@ -55,6 +55,15 @@ FIELDS: tuple[Field, ...] = (
     Field("s_branch", "keyword", _RUNS, "Head branch."),
     Field("s_pr_id", "keyword", _RUNS, "Pull request's number; “N/A” where there is none or it is ambiguous."),
     Field("s_commit_sha", "keyword", _RUNS, "Head commit."),
+    Field("s_commit_author", "keyword", ("workflows",), "Its author, as Git names them."),
+    Field("s_commit_pr_id", "keyword", ("workflows",), "The pull request that it merged, by the title that GitHub gives such a commit."),
+    Field(
+        "s_branch_kind",
+        "keyword",
+        _RUNS,
+        "default: ran on the repository's default branch; pull_request: of a pull request; other: another branch or a tag. Absent "
+        "where the default branch was not known.",
+    ),
     Field("s_user_alias", "keyword", KINDS, "Who started this attempt. Verdicts: the person whose verdict it is."),
     Field("s_status", "keyword", _RUNS, "GitHub's conclusion, passed through; before there is one, its status."),
     Field("l_status_number", "long", _RUNS, "1 failure, 0 success; absent for every other conclusion."),
@@ -176,6 +185,34 @@ FIELDS: tuple[Field, ...] = (
     Field("b_flaky_suspected", "boolean", _JOBS_STEPS, "The same commit and job passed in a later attempt."),
     Field("b_flaky_confirmed", "boolean", _JOBS_STEPS, "History confirms it: also elsewhere, or on the base branch before."),
     Field("errors", "nested", _JOBS, "All errors of the job, root cause first; the job's own fields are the root cause's."),
+    # Whose it is
+    Field(
+        "s_error_domain",
+        "keyword",
+        _JOBS_STEPS,
+        "Who has to act: code (the repository's own files), platform (runners, networks, services) or unknown; absent when "
+        "classification is off.",
+    ),
+    Field(
+        "s_error_path",
+        "keyword",
+        _JOBS_STEPS,
+        "The repository's file that the error names, as its log writes it; absent where it names none that is surely the repository's.",
+    ),
+    Field("s_owner", "keyword", _JOBS_STEPS, "Its owners by OWNERS_FILE or CODEOWNERS; absent where unknown.", many=True),
+    Field(
+        "s_last_good_sha",
+        "keyword",
+        _JOBS_STEPS,
+        "Failures on the default branch: the last commit at which the same job passed there before, at most 14 days earlier.",
+    ),
+    Field(
+        "s_first_bad_sha",
+        "keyword",
+        _JOBS_STEPS,
+        "The first commit after it at which the job failed with the same cause. Both are absent where that is not known, where the "
+        "cause is the platform's or names nothing, and where the job passed at the same commit.",
+    ),
     # Where it came from
     Field("s_partition", "keyword", _RUNS, "The hour (UTC) whose partition the document belongs to."),
     Field("s_dagster_run_id", "keyword", _RUNS, "The Dagster run that wrote it last."),

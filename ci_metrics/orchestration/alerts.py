@@ -17,7 +17,7 @@ from upath import UPath
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.history.cause_states import CauseRecords
-from ci_metrics.history.failures import failure_of
+from ci_metrics.history.failures import Failure, failure_of
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.models import Verdict
 from ci_metrics.orchestration.atomic_files import fetch, put
@@ -57,7 +57,7 @@ def post_alerts(
         raise dg.Failure("ALERT_WEBHOOK_URL is not set: nobody can be told", allow_retries=False)
     sent, now = read_sent(hours.store), hours.now()
     found = events(
-        hours, judge.settings.max_usd_per_hour, judge.causes.in_force(), lambda job: link_of(index.documents, job)
+        hours, judge.settings.max_usd_per_hour, judge.causes.in_force(), lambda job: failed_job(index.documents, job)
     )
     due = sent.unsent(found)
     told = 0
@@ -90,10 +90,10 @@ def events(
     hours: HoursPart,
     budget: float | None,
     causes: CauseRecords | None = None,
-    link: Callable[[str], str] = lambda _: "",
+    read: Callable[[str], Failure | None] = lambda _: None,
 ) -> Iterator[Alert]:
     """Every event of the last hours, sent before or not. `budget`: US dollars an hour; `causes`:
-    what people said of them; `link`: a job document's id -> its page.
+    what people said of them; `read`: a job document's id -> the failed job.
     """
     causes = causes or CauseRecords()
     oldest = hour_key(hours.now() - HOURS * HOUR)
@@ -102,7 +102,7 @@ def events(
     for hour in hours.store.hours():
         if hour >= oldest:
             yield from (
-                _group(row, link)
+                _group(row, read)
                 for row in worth_an_alarm(hours.store, hour)
                 if causes.standing(row.group, hours.now()) != "ignored"
             )
@@ -110,17 +110,17 @@ def events(
     yield from _regressed(causes, hours.now())
 
 
-def link_of(index: DocumentIndex, job: str) -> str:
-    """Where a failed job can be looked at; "" when the index does not hold it."""
+def failed_job(index: DocumentIndex, job: str) -> Failure | None:
+    """A failed job by its document's id; None when the index does not hold it."""
     bodies = index.get("jobs", [job])
-    return failure_of(Document("jobs", job, bodies[job])).link if job in bodies else ""
+    return failure_of(Document("jobs", job, bodies[job])) if job in bodies else None
 
 
 def _file(store: HourStore) -> UPath:
     return store.root / "alerts" / "sent.json"
 
 
-def _group(row: NewFailure, link: Callable[[str], str]) -> Alert:
+def _group(row: NewFailure, read: Callable[[str], Failure | None]) -> Alert:
     return group_alert(
         row.kind,
         hour=row.hour,
@@ -131,7 +131,7 @@ def _group(row: NewFailure, link: Callable[[str], str]) -> Alert:
         lost_minutes=row.lost_minutes,
         repos=row.repos,
         jobs=row.jobs,
-        link=link(row.examples[0]) if row.examples else "",
+        example=read(row.examples[0]) if row.examples else None,
     )
 
 

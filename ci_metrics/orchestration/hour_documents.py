@@ -14,8 +14,9 @@ from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.history.flaky_flags import flag_rules, flags_within
 from ci_metrics.history.job_documents import merged_body
 from ci_metrics.history.labels import Labels, labelled
+from ci_metrics.history.owners import Owners, answering
 from ci_metrics.index.base import Document
-from ci_metrics.index.documents import Provenance, job_document, step_documents, workflow_document
+from ci_metrics.index.documents import Provenance, branch_kind, job_document, step_documents, workflow_document
 from ci_metrics.index.runner_prices import RunnerPrices
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.judged_job import outcome_of
@@ -47,24 +48,35 @@ def derive_documents(
     *,
     labels: Labels,
     taxonomy: Taxonomy,
+    owners: Owners,
+    default_branches: Mapping[str, str],
     prices: RunnerPrices | None = None,
 ) -> list[Document]:
     """Every document of the hour. A label decides over the machine's verdict,
-    and flags follow from both. `prices` of runners: the shipped list unless given.
+    who has to act, and flags follow from both.
+
+    `default_branches`: of repositories, those that are known. `prices` of runners: the
+    shipped list unless given.
     """
-    documents = list(_documents(rows, provenance, taxonomy.parents, prices))
+    documents = list(_documents(rows, provenance, taxonomy.parents, default_branches, prices))
     documents = merged_body(documents, labelled(documents, labels, taxonomy.parents))
+    documents = merged_body(documents, answering(documents, owners))
     return merged_body(documents, flags_within(documents, flag_rules(taxonomy)))
 
 
 def _documents(
-    rows: HourRows, provenance: Provenance, parents: Mapping[str, str], prices: RunnerPrices | None
+    rows: HourRows,
+    provenance: Provenance,
+    parents: Mapping[str, str],
+    default_branches: Mapping[str, str],
+    prices: RunnerPrices | None,
 ) -> Iterator[Document]:
     for run in rows.runs:
         jobs = rows.jobs.get((run.run_id, run.run_attempt), [])
-        yield workflow_document(run, jobs, provenance, prices)
+        kind = branch_kind(run, default_branches.get(run.repo, ""))
+        yield workflow_document(run, jobs, provenance, kind, prices)
         for job in jobs:
             row = rows.verdicts.get((job.job_id, job.run_attempt))
             outcome = outcome_of(row, parents) if row is not None else None
-            yield job_document(run, job, outcome, provenance, prices)
-            yield from step_documents(run, job, outcome, provenance)
+            yield job_document(run, job, outcome, provenance, kind, prices)
+            yield from step_documents(run, job, outcome, provenance, kind)

@@ -14,9 +14,11 @@ from datetime import datetime
 from typing import BinaryIO, cast
 
 from ci_metrics.errors import ContractError, IncompleteError, NotFoundError, SettingsError
+from ci_metrics.history.job_documents import merged_body
 from ci_metrics.history.job_reference import JobReference
+from ci_metrics.history.owners import answering
 from ci_metrics.index.base import Document
-from ci_metrics.index.documents import Provenance, job_document
+from ci_metrics.index.documents import Provenance, branch_kind, job_document
 from ci_metrics.logs import Background, redact
 from ci_metrics.logs.encodings import in_utf8
 from ci_metrics.logs.lines import text_of
@@ -25,6 +27,7 @@ from ci_metrics.models import Extraction, Job, JobLog, LogLine, Run, Verdict
 from ci_metrics.orchestration.judged_job import extract_job, judged, outcome_of, questions
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import Parts
+from ci_metrics.orchestration.repository_facts import default_branches, owners_in_force
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.report.explanation import Details
@@ -180,8 +183,9 @@ def judge_fetched(ci: Parts, run: Run, job: Job, *, why: bool = False) -> tuple[
         annotations = error.found
     job = replace(job, annotations=tuple(annotations.get(job.job_id, ())))
     provenance = Provenance(partition=hour_key(run.created_at), dagster_run_id="")
+    kind = branch_kind(run, default_branches(ci.hours.store, [repo]).get(repo, ""))
     if not job.failed:
-        return job_document(run, job, None, provenance, ci.index.prices), Details()
+        return job_document(run, job, None, provenance, kind, ci.index.prices), Details()
     with tempfile.TemporaryFile() as file:
         kept: BinaryIO = cast(BinaryIO, file)
         log = ci.github.client.download_log(job, lambda part: _write(kept, part), ci.settings.max_log_bytes)
@@ -192,7 +196,10 @@ def judge_fetched(ci: Parts, run: Run, job: Job, *, why: bool = False) -> tuple[
             return extract_job(job, log, source, background=None, budget=budget, catalogue=ci.judge.catalogue)
 
         row = _judge(ci, run, job, log, read)
-        document = job_document(run, job, outcome_of(row, ci.judge.categories.parents), provenance, ci.index.prices)
+        document = job_document(
+            run, job, outcome_of(row, ci.judge.categories.parents), provenance, kind, ci.index.prices
+        )
+        (document,) = merged_body([document], answering([document], owners_in_force(ci.hours, [repo])))
         details = Details(
             verdict=row.judged[0].verdict if row.judged else None,
             extractor=ci.judge.extractor_version,
@@ -212,7 +219,8 @@ def lines_around(log: BinaryIO, numbers: Collection[int]) -> tuple[LogLine, ...]
     if not numbers:
         return ()
     wanted = {near for number in numbers for near in range(number - AROUND, number + AROUND + 1)}
-    return _masked(log, wanted)
+    read = {near for number in numbers for near in range(number - MASKED_AROUND, number + MASKED_AROUND + 1)}
+    return tuple(line for line in _masked(log, read) if line.number in wanted)
 
 
 def log_window(log: BinaryIO, first: int, last: int) -> tuple[LogLine, ...]:

@@ -20,11 +20,13 @@ from ci_metrics.history.flaky_flags import flag_rules
 from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.history.job_documents import document_changes, merged_body, steps_of, write_changes
 from ci_metrics.history.labels import Labels, is_shared, label_on, label_to_withdraw, labelled, said_at_once, unlabelled
+from ci_metrics.history.owners import answering
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.orchestration.assets import classifications, failure_history, indexed_documents
 from ci_metrics.orchestration.partition_loop import until_not_overtaken
 from ci_metrics.orchestration.parts import Parts
 from ci_metrics.orchestration.reclassify_filter import Only
+from ci_metrics.orchestration.repository_facts import owners_in_force
 from ci_metrics.orchestration.rows import JobVerdicts
 
 
@@ -132,6 +134,8 @@ def _derive_from_documents(parts: Parts, hour: str, documents: Sequence[Document
     given_back, lost = unlabelled(documents, taxonomy.parents)
     machine = merged_body(documents, given_back)
     derived = merged_body(machine, labelled(machine, labels, taxonomy.parents))
+    repos = {str(document.body.get("s_repo") or "") for document in derived}
+    derived = merged_body(derived, answering(derived, owners_in_force(parts.hours, repos)))
     write_changes(index, document_changes(documents, derived))
     run_history_pass(index, hour, rules=flag_rules(taxonomy))
     return sum(label_on(job, job, labels) is None for job in lost)

@@ -36,6 +36,7 @@ class HoursResource(dg.ConfigurableResource[HoursPart]):
     HOURS_BACK: Given = None
     PARTITIONS_START: Given = None
     USE_BACKGROUND: Given = None
+    OWNERS_FILE: Given = None
     KEEP_LOGS_DAYS: Given = None
     KEEP_HOURS_DAYS: Given = None
     KEEP_RUNS_DAYS: Given = None

@@ -15,12 +15,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ci_metrics.history.failures import Failure
-from ci_metrics.history.figures import collect_hours, where_hours
+from ci_metrics.history.figures import Figures, collect_hours, where_hours
+from ci_metrics.history.flaky_failures import flakiest
 from ci_metrics.history.groups import Group, groups
+from ci_metrics.history.period import oldest_failure
+from ci_metrics.history.story import read_story
 from ci_metrics.index.base import Body, DocumentIndex
 from ci_metrics.models import Run
 from ci_metrics.orchestration.rows import JobVerdicts
 from ci_metrics.orchestration.store import HourStore
+from ci_metrics.report.story import story
 from ci_metrics.telling_quote import headline
 from ci_metrics.verdicts.judge import MODEL_FAILED, model_failed
 
@@ -67,12 +71,14 @@ class Summary:
     by_category: dict[str, int] = field(default_factory=dict)  # of the failed jobs; by_state too
     by_state: dict[str, int] = field(default_factory=dict)
     causes: tuple[BigCause, ...] = ()
+    default_branch_rate: float | None = None  # failed among passed and failed there
+    pull_request_rate: float | None = None
     cost_usd: float = 0.0  # of the model
     runner_minutes: int = 0  # as GitHub bills them, of all jobs
     runner_usd: float = 0.0  # their list price, as far as it is known
     lost_usd: float = 0.0  # of these, for failed attempts and the re-runs they caused
     few: tuple[str, ...] = ()  # the failures, a line each, where there are at most MOST_LINES
-    story: tuple[str, ...] = ()  # the answer in sentences, before the causes; empty: nothing stands out
+    story: tuple[str, ...] = ()  # what happened, in sentences, but for the counts above; empty: nothing stands out
     quiet_repositories: dict[str, str] = field(default_factory=dict)  # without a run in these hours: when the last was
 
 
@@ -123,12 +129,26 @@ def summarise(store: HourStore, index: DocumentIndex, hours: Sequence[str], sinc
         by_category={row.name: row.failed for row in figures.types},
         by_state=figures.states,
         causes=_big_causes(index, found),
+        story=_story(index, figures, found, hours),
+        default_branch_rate=_rate_on(figures, "default"),
+        pull_request_rate=_rate_on(figures, "pull_request"),
         cost_usd=figures.spend.cost,
         runner_minutes=figures.money.total.minutes,
         runner_usd=round(figures.money.total.dollars, 2),
         lost_usd=round(figures.lost_usd, 2),
         few=tuple(_line(f) for f in figures.failures) if len(figures.failures) <= MOST_LINES else (),
     )
+
+
+def _story(index: DocumentIndex, figures: Figures, found: Sequence[Group], hours: Sequence[str]) -> tuple[str, ...]:
+    flaky = flakiest(index, where_hours(hours[0], hours[-1]))
+    told = read_story(index, figures, found, flaky, history_begins=oldest_failure(index))
+    return tuple(sentence.text for sentence in story(told) if not sentence.counts)
+
+
+def _rate_on(figures: Figures, kind: str) -> float | None:
+    row = figures.branch_kinds.get(kind)
+    return None if row is None or row.rate is None else round(row.rate, 4)
 
 
 def _line(failure: Failure) -> str:

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from ci_metrics.history.failures import web_url
+from ci_metrics.history.failures import Failure, web_url
 from ci_metrics.report.markdown import visible_text
 from ci_metrics.report.readable import minutes, some, spoken
+from ci_metrics.report.whose import whose
 
 #: Sent events are remembered so long: longer than any of them can come up again.
 REMEMBER = timedelta(days=60)
@@ -51,17 +52,18 @@ def group_alert(
     lost_minutes: float,
     repos: Sequence[str],
     jobs: Sequence[str],
-    link: str = "",
+    example: Failure | None = None,
 ) -> Alert:
     """A group of failures never seen before, or far more often than usual. A group is new
-    once, and spikes once a day.
+    once, and spikes once a day. `example`: one of them, for whose it is and where to look.
     """
     key = f"new:{group}" if kind == "new" else f"spiking:{group}:{hour[:10]}"
     what = spoken(error_type)
     title = f"New failure: {what}" if kind == "new" else f"Spiking failure: {what}"
     failed = f"{count} job{'s' if count != 1 else ''} failed with it in the hour {hour} UTC"
     facts = (failed, f"{minutes(lost_minutes * 60)} lost", f"in {some(repos)}", f"jobs: {some(jobs)}")
-    return Alert(key, title, headline, facts, web_url(link))
+    known = whose(example) if example is not None else ""
+    return Alert(key, title, headline, (*facts, known) if known else facts, example.link if example is not None else "")
 
 
 def regressed_alert(

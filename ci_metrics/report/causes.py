@@ -8,7 +8,7 @@ are one group (`history/groups.py`), what the list is narrowed by (`filters.py`)
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +19,7 @@ from ci_metrics.history.figures import Figures
 from ci_metrics.history.groups import Group
 from ci_metrics.history.period import NEW_FOR
 from ci_metrics.history.time_range import Window
+from ci_metrics.history.whereabouts import Whereabouts
 from ci_metrics.report.charts import spark
 from ci_metrics.report.readable import spoken
 
@@ -62,6 +63,14 @@ class ShownCause:
     lost: float  # seconds
     failures: tuple[Failure, ...]
     spark: Markup
+    whereabouts: Whereabouts | None = None  # None where nobody looked
+
+    @property
+    def began(self) -> Failure | None:
+        """The newest failure of which it is known since which commit it is there; None of a flaky
+        cause, which is no commit's.
+        """
+        return None if self.flaky else next((failure for failure in self.failures if failure.first_bad), None)
 
     @property
     def new(self) -> bool:
@@ -112,9 +121,12 @@ def count_states(figures: Figures) -> list[StateCount]:
     return [StateCount(name, counted[name], *_STATES.get(name, ("", "k11"))) for name in order if name in counted]
 
 
-def show_causes(found: Iterable[Group], figures: Figures) -> tuple[ShownCause, ...]:
+def show_causes(
+    found: Iterable[Group], figures: Figures, whereabouts: Mapping[str, Whereabouts] | None = None
+) -> tuple[ShownCause, ...]:
     """All failures by their cause: the groups as they come, then those that say nothing of a
     cause, then what has no group, by state. So every failure stands below exactly one.
+    `whereabouts`: where those groups stand that were looked at.
     """
     members: dict[str, list[Failure]] = defaultdict(list)
     loose: dict[str, list[Failure]] = defaultdict(list)
@@ -127,12 +139,14 @@ def show_causes(found: Iterable[Group], figures: Figures) -> tuple[ShownCause, .
     rest = sorted(loose.items(), key=lambda item: (-len(item[1]), item[0]))
     groups = ((group, failures) for group, failures in [*named, *((None, failures) for _, failures in rest)])
     return tuple(
-        _cause(number, group, failures, figures)
+        _cause(number, group, failures, figures, (whereabouts or {}).get(group.id) if group else None)
         for number, (group, failures) in enumerate(((g, f) for g, f in groups if f), 1)
     )
 
 
-def _cause(number: int, group: Group | None, failures: Sequence[Failure], figures: Figures) -> ShownCause:
+def _cause(
+    number: int, group: Group | None, failures: Sequence[Failure], figures: Figures, whereabouts: Whereabouts | None
+) -> ShownCause:
     newest = failures[0]
     state = f"{spoken(newest.state).capitalize()}: no cause is known. {_STATES.get(newest.state, ('', ''))[0]}"
     name = group.error_type if group else ""
@@ -147,6 +161,7 @@ def _cause(number: int, group: Group | None, failures: Sequence[Failure], figure
         lost=sum(figures.lost_by_failure[failure.id] for failure in failures),
         failures=tuple(failures),
         spark=spark(_over_time(failures, figures)),
+        whereabouts=whereabouts,
     )
 
 
@@ -163,7 +178,7 @@ def _most(values: Iterable[str]) -> tuple[str, ...]:
 
 def owner_of(failure: Failure) -> str:
     """Whose a failure is; "" when that is not known."""
-    return ", ".join(getattr(failure, "owners", ()))
+    return ", ".join(failure.owners)
 
 
 def history_is_young(begins: datetime | None, window: Window) -> bool:

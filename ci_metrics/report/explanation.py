@@ -13,12 +13,14 @@ from datetime import datetime
 
 from ci_metrics.errors import ContractError
 from ci_metrics.history.attempts import Attempt, attempt_of, root_error
+from ci_metrics.history.failures import compare_url
 from ci_metrics.history.flakiness import FlakyEvidence
 from ci_metrics.history.flaky_failures import evidence_for
 from ci_metrics.history.flaky_flags import STORM_TYPES
 from ci_metrics.history.groups import groups
 from ci_metrics.history.labels import HUMAN_VERSION
 from ci_metrics.history.time_range import TIME, moment_of
+from ci_metrics.history.whereabouts import Whereabouts, whereabouts
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.models import LogLine, Verdict
 from ci_metrics.report.verdict_reasons import WhyOfLog
@@ -136,6 +138,13 @@ class Explanation:
     partition: str
     dagster_run_id: str
     account: WhyOfLog | None = None  # asked for with --why, where the log is there
+    domain: str = ""  # who has to act: code, platform, unknown
+    path: str = ""  # the repository's file that the error names
+    owners: tuple[str, ...] = ()
+    last_good: str = ""  # commits of the default branch, between which it began to fail
+    first_bad: str = ""
+    compare_url: str = ""
+    whereabouts: Whereabouts | None = None  # of its group
 
 
 def explain_job(
@@ -192,6 +201,15 @@ def explain_job(
         partition=attempt.partition,
         dagster_run_id=str(body.get("s_dagster_run_id") or ""),
         account=known.account,
+        domain=attempt.domain,
+        path=str(body.get("s_error_path") or ""),
+        owners=attempt.owners,
+        last_good=attempt.last_good,
+        first_bad=attempt.first_bad,
+        compare_url=compare_url(str(body.get("s_html_url") or ""), attempt.last_good, attempt.first_bad),
+        whereabouts=whereabouts(index, [attempt.group]).get(attempt.group)
+        if attempt.group and not attempt.generic
+        else None,
     )
 
 

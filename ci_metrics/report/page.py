@@ -35,14 +35,16 @@ from ci_metrics.history.groups import groups
 from ci_metrics.history.lost_time import losses_and_costs
 from ci_metrics.history.money import dearest
 from ci_metrics.history.period import oldest_failure
+from ci_metrics.history.story import read_story
 from ci_metrics.history.time_range import Window, default_window, newest_document
+from ci_metrics.history.whereabouts import whereabouts
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.runner_prices import RunnerPrices, load_runner_prices
 from ci_metrics.report import charts, readable
 from ci_metrics.report.causes import ShownCause, count_states, history_is_young, show_causes
 from ci_metrics.report.filters import Values, job_name
-from ci_metrics.report.first_screen import Sentence, story_of
 from ci_metrics.report.fixes import issue_text, standing_in_words, whose
+from ci_metrics.report.story import Sentence, story
 from ci_metrics.report.tiles import notices, tiles
 
 #: What is shown of long lists. The rest is one `ci-metrics search` or `ci-metrics top`
@@ -59,6 +61,10 @@ MOST_FAILURES = 10_000
 FIRST_CAUSES = 15
 
 DAY = timedelta(days=1)
+
+
+#: Causes, most frequent first, of which it is looked up where they stand.
+MOST_WHEREABOUTS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,18 +108,15 @@ def build_report(
     before = totals(index, window.before, repos) if begins and begins < window.before.start + DAY else None
     found = groups(index, where, failures=failures, lost=lost)
     kept = records.shown(found, now)
-    causes = show_causes([*kept, *(group for group in found if group not in kept)], figures)  # none vanishes
+    ordered = [*kept, *(group for group in found if group not in kept)]  # none vanishes
+    causes = show_causes(
+        ordered, figures, whereabouts(index, [group.id for group in ordered[:MOST_WHEREABOUTS]], where)
+    )
     flaky = flakiest(index, where)
     return Report(
         figures=figures,
         before=before,
-        story=story_of(
-            figures,
-            before,
-            [cause for cause in causes if cause.group in [None, *kept]],
-            flaky,
-            young=history_is_young(begins, window),
-        ),
+        story=tuple(story(read_story(index, figures, kept, flaky, repos=repos, history_begins=begins))),
         causes=causes,
         flaky=flaky,
         newest=newest_document(index),

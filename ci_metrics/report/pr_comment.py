@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from ci_metrics.history.pull_request import FailedJob, PullRequest
 from ci_metrics.report.markdown import fenced, inert_text, link
-from ci_metrics.report.readable import spoken
+from ci_metrics.report.readable import some, spoken
+from ci_metrics.report.whose import owner_of
 
 #: How our own comment is found again; it is its first line, and not shown.
 MARKER = "<!-- ci-metrics: why CI failed -->"
@@ -89,7 +90,7 @@ def _failure(jobs: Sequence[FailedJob], base: str) -> str:
     lines = [f"**{names}{more}** — {inert_text(kind)}{sure} · {where}{step}", _cause(first)]
     if failure.quote:
         lines.append(fenced(failure.quote))
-    notes = [_base_note(first, base), _flaky_note(first)]
+    notes = [_base_note(first, base), _flaky_note(first), _owner_note(first)]
     lines.append("\n".join(f"- {note}" for note in notes if note))
     return "\n\n".join(line for line in lines if line)
 
@@ -111,7 +112,17 @@ def _base_note(job: FailedJob, base: str) -> str:
         return ""
     times = "once" if known.count == 1 else f"{known.count} times"
     last = link(f"{known.last:%d %b %H:%M}", known.url)
-    return f"**Also failing on the base branch** {inert_text(base, 80)}: {times} in two weeks, last {last}. Probably not caused here."
+    since = f", since commit {link(inert_text(known.first_bad[:7]), known.compare)}" if known.first_bad else ""
+    where = f"**Also failing on the base branch** {inert_text(base, 80)}"
+    return f"{where}: {times} in two weeks{since}, last {last}. Probably not caused here."
+
+
+def _owner_note(job: FailedJob) -> str:
+    """Named so that nobody is notified."""
+    failure = job.failure
+    if failure.domain == "platform":
+        return f"**The platform's, not the code's.** Owner: {inert_text(some(failure.owners) or 'unknown', 200)}."
+    return f"Owner: {inert_text(owner_of(failure).removeprefix('owner '), 300)}." if failure.owners else ""
 
 
 def _flaky_note(job: FailedJob) -> str:

@@ -13,6 +13,7 @@ from ci_metrics.history.figures import Figures, Totals
 from ci_metrics.history.flaky_failures import Flakiest
 from ci_metrics.report.causes import ShownCause
 from ci_metrics.report.readable import dollars, minutes, moment, percent, readable_number
+from ci_metrics.report.story import rates_apart
 
 #: A newest document older than this is worth a notice: the hourly schedule is
 #: late at least three times.
@@ -66,7 +67,7 @@ def tiles(
         Tile(
             "Failure rate",
             percent(figures.rate),
-            f"{readable_number(figures.failed)} of {readable_number(figures.jobs)} jobs",
+            f"{readable_number(figures.failed)} of {readable_number(figures.jobs)} jobs{_apart(figures)}",
             "#causes",
             change=_change(rate_change, " points"),
             tone=_tone(rate_change),
@@ -103,6 +104,12 @@ def notices(figures: Figures, newest: datetime | None, now: datetime) -> list[st
             f"{percent(unexplained / figures.failed)} of the failures have no category: see “Known and unknown”."
         )
     return said
+
+
+def _apart(figures: Figures) -> str:
+    """The rates of default branches and pull requests, where both are known."""
+    apart = rates_apart({kind: row.rate for kind, row in figures.branch_kinds.items()})
+    return f": {apart}" if apart else ""
 
 
 def _change(part: float | None, unit: str) -> str:

@@ -45,6 +45,8 @@ def corpus() -> list[Document]:
             more["s_error_state"] = state
         if state == "no_error_found" and attempt == 2:
             more["s_classifier_version"] = "c1"  # a verdict says that there is no cause: a gate
+        if number % 3:
+            more["s_branch_kind"] = ("default", "pull_request")[number % 2]
         named: dict[str, Any] = {"fingerprint": f"f1-{number % 7}"} if state == "classified" else {}
         documents.append(job(1 + number, attempt=attempt, at=number, minutes=7, status=status, **named, **more))
     return documents
@@ -107,6 +109,11 @@ def test_figures_sql_pandas_top_and_search_count_alike(figures: Figures, embedde
     (repo,) = top_rows(embedded_index, "repos", DAY.where())
     assert (repo.failed, repo.jobs, repo.rate) == (figures.failed, figures.jobs, figures.rate)
     assert repo.lost_minutes * 60 == pytest.approx(figures.lost)
+    on_default = jobs[jobs["counted"] & jobs["on_default"]]["failure"].mean()
+    assert figures.branch_kinds["default"].rate == repo.rate_on("default") == pytest.approx(on_default)
+    assert sum(row.failed for row in figures.branch_kinds.values()) == sum(repo.failed_on.values()) == figures.failed
+    (row,) = (each for each in days if each["default_branch_rate"] is not None)
+    assert row["default_branch_rate"] == pytest.approx(on_default, abs=1e-4)
 
 
 @pytest.mark.opensearch

@@ -17,6 +17,7 @@ from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import Window
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
+from ci_metrics_tests.history.history_documents import job as history_job
 from ci_metrics_tests.report.corpus import END, corpus
 
 DOCUMENTS = corpus(14)
@@ -35,6 +36,23 @@ def test_filters_find_what_a_plain_look_finds(any_index: DocumentIndex) -> None:
     assert [d.id for d in find_failures(any_index, Filters(), 7)] == [
         d.id for d in find_failures(any_index, Filters())
     ][:7]
+
+
+def test_owners_and_who_has_to_act_are_filters_and_a_list_holds_each_owner(any_index: DocumentIndex) -> None:
+    ours = history_job(1, fingerprint="f1-a", s_owner=["@acme/pay", "@ann"], s_error_domain="code")
+    theirs = history_job(2, fingerprint="f1-b", s_owner=["@acme/it"], s_error_domain="platform")
+    nobodys = history_job(3, fingerprint="f1-c", s_error_domain="unknown")
+    any_index.upsert([ours, theirs, nobodys])
+    any_index.refresh()
+    for filters, expected in (
+        (Filters(owner="@ann"), {ours.id}),
+        (Filters(owner="@acme/*"), {ours.id, theirs.id}),
+        (Filters(domain="platform"), {theirs.id}),
+        (Filters(domain="unknown"), {nobodys.id}),
+    ):
+        assert {document.id for document in find_failures(any_index, filters)} == expected
+    with pytest.raises(SettingsError, match="--owner"):
+        find_failures(any_index, Filters(owner="@nobody"))
 
 
 def _cases() -> list[tuple[Filters, list[Document]]]:

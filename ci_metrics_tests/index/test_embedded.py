@@ -11,9 +11,10 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from ci_metrics.index import embedded_schema
 from ci_metrics.index.base import Document, Where, Written
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.embedded_schema import SCHEMA, bring_up_to_date
-from ci_metrics.index.embedded_sql import condition, ordering_sql, table_name
+from ci_metrics.index.embedded_sql import condition, indexes, ordering_sql, table_name
 from ci_metrics.index.fields import KINDS
 from ci_metrics.index.open import open_index
 from ci_metrics.settings import load_settings
@@ -286,6 +287,41 @@ def test_a_process_of_0_1_that_still_runs_reads_but_neither_writes_nor_makes_eve
     index.close()
 
 
+def test_a_file_of_schema_2_gets_the_columns_that_came_since_with_their_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_schema, "MOVED", 2)
+    path = tmp_path / "index.sqlite"
+    index = EmbeddedIndex(path)
+    index.upsert([*many_jobs(5), Document("jobs", "nameless", {"s_repo": "a/b"})])
+    index.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        for kind, names in embedded_schema.ADDED.items():
+            old.execute(f"DROP VIEW {kind}")
+            for index_name in [name for name in indexes(kind) if any(added in name for added in names)]:
+                old.execute(f"DROP INDEX {index_name}")
+            for added in names:
+                old.execute(f"ALTER TABLE {kind}_rows DROP COLUMN {added}")
+        old.execute("PRAGMA user_version = 2")
+    index = EmbeddedIndex(path)
+    by_name = Counter(str(document.body["s_job_name"]) for document in many_jobs(5))
+    assert index.count_by("jobs", "s_job_name") == dict(by_name)
+    assert [d.id for d in index.scan("jobs", Where(missing=("s_job_name",)))] == ["nameless"]
+    index.upsert([Document("jobs", "later", {"s_job_name": "later"})])
+    assert [d.id for d in index.scan("jobs", Where(equals={"s_job_name": "later"}))] == ["later"]
+    index.close()
+    with closing(sqlite3.connect(path)) as now:
+        assert now.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
+        plan = " ".join(
+            row[3]
+            for row in now.execute(
+                "EXPLAIN QUERY PLAN SELECT id FROM jobs_rows WHERE s_repo = 'a' AND s_branch = 'b' AND s_job_name = 'c' "
+                "AND s_partition >= 'd'"
+            )
+        )
+        assert "jobs_on_s_repo_and_s_branch_and_s_job_name_and_s_partition" in plan
+
+
 def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     index = EmbeddedIndex(tmp_path / "index.sqlite")
     index.upsert(many_jobs(1))
@@ -310,7 +346,7 @@ def test_the_schema_has_another_number_when_it_is_another_one(tmp_path: Path) ->
     )
     connection.close()
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    assert (SCHEMA, digest) == (3, "e5717f682230"), "raise SCHEMA in embedded_schema.py, so that files get the change"
+    assert (SCHEMA, digest) == (3, "5c810461799a"), "raise SCHEMA in embedded_schema.py, so that files get the change"
 
 
 def test_a_file_that_is_no_index_is_named_and_left_alone(tmp_path: Path) -> None:

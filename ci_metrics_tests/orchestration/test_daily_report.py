@@ -54,6 +54,9 @@ def test_a_range_of_days_gives_one_report_a_day_linked_from_dagster(place: Parts
         assert f"{end - timedelta(days=7):%d %b %Y} to {end - timedelta(days=1):%d %b %Y}" in page
         assert event.metadata["report"].value == f"[Open the report of the week](/ci-metrics/reports/{event.partition})"
         assert event.metadata["failed_jobs"].value != 0
+        told = str(event.metadata["summary"].value)
+        assert "has been red since" in told or "was red for" in told
+        assert "What happened" in page
     assert datetime(2026, 11, 21, tzinfo=UTC) < END
 
 

@@ -22,6 +22,7 @@ from ci_metrics.orchestration.summary import summarise
 from ci_metrics.report.alerts import slack_message
 from ci_metrics.report.page import build_report, render_page
 from ci_metrics.report.pr_comment_posting import post
+from ci_metrics.report.story import rates_apart
 from ci_metrics.report.tiles import tiles
 from ci_metrics_tests.orchestration.conftest import Ingested
 
@@ -77,7 +78,12 @@ def test_a_number_is_the_same_wherever_it_is_said(ingested: Ingested) -> None:
     groups = {row.name: row.failed for row in top_rows(index, "groups", where)}
     assert [groups[cause.group] for cause in summary.causes] == [cause.jobs for cause in summary.causes] != []
     shown = {tile.name: tile for tile in tiles(figures, None, report.causes, report.flaky, young=True)}
-    assert shown["Failure rate"].more == f"{summary.failed_jobs} of {summary.failed_jobs + summary.passed_jobs:,} jobs"
+    apart = rates_apart({"default": summary.default_branch_rate, "pull_request": summary.pull_request_rate})
+    counted = summary.failed_jobs + summary.passed_jobs
+    assert shown["Failure rate"].more == f"{summary.failed_jobs} of {counted:,} jobs: {apart}"
+    on_default = sum(row.failed_on["default"] for row in rows) / sum(row.jobs_on["default"] for row in rows)
+    assert summary.default_branch_rate == pytest.approx(on_default, abs=1e-4)
+    assert jobs[jobs["counted"] & jobs["on_default"]]["failure"].mean() == pytest.approx(on_default)
     assert shown["Flaky failures"].value == str(summary.flaky_jobs)
     assert shown["Unexplained"].value == str(summary.unexplained_jobs)
 
@@ -130,3 +136,19 @@ def test_new_groups_of_the_sample_day_are_worth_an_alarm(ingested: Ingested) -> 
     assert found
     assert {alert.key.partition(":")[0] for alert in found} <= {"new", "spiking"}
     assert all(slack_message(alert)["blocks"] for alert in found)
+
+
+def test_the_sample_day_names_owners_domains_and_tells_one_story_everywhere(
+    ingested: Ingested, failed: list[Document]
+) -> None:
+    index, store = ingested.parts.index.documents, ingested.parts.hours.store
+    assert {d.body["s_error_domain"] for d in failed} == {"code", "platform", "unknown"}
+    assert {d.body["s_branch_kind"] for d in failed} == {"default", "pull_request"}
+    owned = [d for d in failed if "s_owner" in d.body]
+    assert len(owned) > len(failed) / 4
+    assert not [d.id for d in failed if "s_owner" in d.body and d.body["s_error_domain"] == "platform"]
+    hours = store.hours()
+    told = summarise(store, index, hours, datetime(2020, 1, 1, tzinfo=UTC)).story
+    report = build_report(index, ingested.server.world.opens_at)
+    assert told == tuple(sentence.text for sentence in report.story if not sentence.counts)
+    assert any("an outage (network error) failed" in text for text in told)

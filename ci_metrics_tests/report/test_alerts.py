@@ -13,6 +13,7 @@ import pytest
 
 from ci_metrics.commands.upload import failure_words
 from ci_metrics.errors import PermanentError, TransientError
+from ci_metrics.history.failures import Failure, failure_of
 from ci_metrics.models import Verdict
 from ci_metrics.orchestration.new_failures import NAME, NewFailure
 from ci_metrics.orchestration.partitions import HOUR, hour_key
@@ -30,13 +31,19 @@ from ci_metrics.report.alerts import (
 from ci_metrics.report.webhook import send
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics_tests.builders import an_error
+from ci_metrics_tests.history.history_documents import job
 from ci_metrics_tests.orchestration.conftest import run_job, tick
 
 NOW = datetime(2026, 11, 20, 12, 5, tzinfo=UTC)
 GROUP: dict[str, Any] = {
     "hour": "2026-11-20T11", "group": "g1-x", "error_type": "network_error", "headline": "Connection reset by peer", "count": 4,
-    "lost_minutes": 90.0, "repos": ("acme/shop",), "jobs": ("unit", "lint"), "link": "https://github.com/acme/shop/x",
+    "lost_minutes": 90.0, "repos": ("acme/shop",), "jobs": ("unit", "lint"),
 }  # fmt: skip
+
+
+def example(**fields: Any) -> Failure:
+    """A failed job of the group, as its document with these fields has it."""
+    return failure_of(job(1, fingerprint="f1-x", **{"s_html_url": "https://github.com/acme/shop/x", **fields}))
 
 
 class _Room:
@@ -86,9 +93,17 @@ def room() -> Iterator[_Room]:
 
 
 def test_a_message_names_cause_quote_place_price_and_link() -> None:
-    message = slack_message(group_alert("new", **GROUP))
-    said = json.dumps(message)
+    known = example(
+        s_error_domain="code",
+        s_owner=["@acme/pay"],
+        s_error_path="src/pay.py",
+        s_first_bad_sha="b" * 40,
+        s_last_good_sha="a" * 40,
+    )
+    message = slack_message(group_alert("new", **GROUP, example=known))
+    said = json.dumps(message, ensure_ascii=False)
     parts = ["New failure: network error", "```Connection reset by peer```", "4 jobs failed", "1.5 h lost", "acme/shop"]
+    parts += ["code · owner @acme/pay (src/pay.py) · fails since bbbbbbb, passed last at aaaaaaa"]
     assert [
         part for part in [*parts, "unit, lint", "<https://github.com/acme/shop/x|Open the log>"] if part not in said
     ] == []
@@ -98,7 +113,11 @@ def test_a_message_names_cause_quote_place_price_and_link() -> None:
 def test_text_from_logs_is_inert_in_a_message() -> None:
     nasty = "<!channel> <@U123> <https://evil.example|click> ``` & \x1b[31m"
     message = slack_message(
-        group_alert("new", **{**GROUP, "headline": nasty, "jobs": (nasty,), "link": "javascript:x"})
+        group_alert(
+            "new",
+            **{**GROUP, "headline": nasty, "jobs": (nasty,)},
+            example=example(s_html_url="javascript:x", s_owner=["<!here>"], s_error_domain="code", s_error_path=nasty),
+        )
     )
     marked = [block["text"]["text"] for block in message["blocks"] if block.get("text", {}).get("type") == "mrkdwn"]
     assert len(marked) == 1

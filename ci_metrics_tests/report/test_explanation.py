@@ -5,8 +5,9 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from rich.console import Console
 
-from ci_metrics.commands.explain import flaky_in_words
+from ci_metrics.commands.explain import flaky_in_words, show_explanation
 from ci_metrics.errors import ContractError, NotFoundError, SettingsError
 from ci_metrics.history.flakiness import FlakyEvidence
 from ci_metrics.history.history_pass import run_history_pass
@@ -199,3 +200,27 @@ def test_a_flaky_test_by_the_logs_own_word_is_not_said_to_show_no_sign_of_it() -
         Explanation, SimpleNamespace(error_type="flaky_test", flaky=FlakyEvidence(passed_in="a-later-attempt"))
     )
     assert flaky_in_words(later).startswith("Suspected")
+
+
+def test_an_explanation_says_whose_it_is_since_which_commit_and_where_it_stands(
+    embedded_index: DocumentIndex, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = job(
+        1, branch="main", event="push", fingerprint="f1-a", s_error_domain="code", s_owner=["@acme/pay"], s_error_path="src/pay.py",
+        s_first_bad_sha="b" * 40, s_last_good_sha="a" * 40, s_html_url="https://github.com/acme/shop/actions/runs/1/job/1",
+    )  # fmt: skip
+    embedded_index.upsert([known])
+    found = explain_job(embedded_index, known)
+    assert found.compare_url == f"https://github.com/acme/shop/compare/{'a' * 40}...{'b' * 40}"
+    show_explanation(found, "http://127.0.0.1:3000", Console(highlight=False, soft_wrap=True))
+    said = " ".join(capsys.readouterr().out.split())
+    for part in (
+        "who acts code", "owner @acme/pay", "names src/pay.py", f"fails since commit {'b' * 12}; the job passed last at {'a' * 12}",
+        "stands on the default branch", "what changed https://github.com/acme/shop/compare/",
+    ):  # fmt: skip
+        assert part in said
+    bare = explain_job(embedded_index, job(2, fingerprint="f1-b", s_error_domain="unknown"))
+    show_explanation(bare, "http://127.0.0.1:3000", Console(highlight=False, soft_wrap=True))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "who acts unknown: the code or the platform owner unknown" in said
+    assert "fails since" not in said

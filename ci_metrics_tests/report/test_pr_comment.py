@@ -102,6 +102,31 @@ def test_what_also_fails_on_the_base_branch_is_said_to_be(embedded_index: Docume
     assert body.index("lint") < body.index("/ unit"), "what this change may have broken comes first"
 
 
+def test_an_owner_is_named_without_being_notified_and_the_base_branchs_commit_is_linked(
+    embedded_index: DocumentIndex,
+) -> None:
+    base: dict[str, Any] = {
+        "s_branch": "main",
+        "s_github_event": "push",
+        "s_pr_id": "N/A",
+        "s_first_bad_sha": "b" * 40,
+        "s_last_good_sha": "a" * 40,
+    }
+    embedded_index.upsert(
+        [
+            run(1, "aaaaaaa1", "failure", 2),
+            job(1, "aaaaaaa1", "unit", "failure", "f1-x", s_owner=["@acme/pay"], s_error_path="src/pay.py", s_error_domain="code"),
+            job(1, "aaaaaaa1", "lint", "failure", "f1-n", s_owner=["@acme/it"], s_error_domain="platform"),
+            job(2, "bbbbbbb1", "unit", "failure", "f1-x", **base),
+        ]
+    )  # fmt: skip
+    said = comment_body(read_pull_request(embedded_index, REPO, 7, base="main", now=NOW), exists=False) or ""
+    assert "Owner: @\u200bacme/pay (src/pay.py)." in said
+    assert "**The platform's, not the code's.** Owner: @\u200bacme/it." in said
+    assert f"(https://github.com/{REPO}/compare/{'a' * 40}...{'b' * 40})" in said
+    assert "@acme" not in said
+
+
 def test_a_re_run_that_passed_is_not_a_failure_any_more(embedded_index: DocumentIndex) -> None:
     documents = [
         run(2, NEW, "failure", 2),

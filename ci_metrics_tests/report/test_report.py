@@ -17,8 +17,8 @@ from ci_metrics.history.lost_time import losses
 from ci_metrics.history.time_range import Window, asked_window, default_window, parse_moment
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.validation import problem_of
-from ci_metrics.report.first_screen import Sentence
 from ci_metrics.report.page import build_report, render_page
+from ci_metrics.report.story import Sentence
 from ci_metrics_tests.report.corpus import END, HOSTILE, corpus, hostile_corpus
 
 NOW = END - timedelta(hours=2)
@@ -159,7 +159,7 @@ def test_the_first_screen_says_what_happened_and_what_to_fix_first(embedded_inde
     report = build_report(embedded_index, NOW)
     figures = report.figures
     assert 3 <= len(report.story) <= 5
-    assert report.story[0].text.startswith(f"{figures.failed} jobs of {figures.jobs:,} failed")
+    assert report.story[-1].text.startswith(f"{figures.failed} of {figures.jobs:,} jobs failed")
     weights = [fix.weight for fix in report.fixes]
     assert len(weights) == 5
     assert weights == sorted(weights, reverse=True)

@@ -18,8 +18,10 @@ from ci_metrics.orchestration.page_addresses import report_address
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
+from ci_metrics.report.markdown import inert_cell, link
 from ci_metrics.report.page import Report, build_report, render_page
 from ci_metrics.report.readable import cut, minutes, percent, readable_number, telling
+from ci_metrics.report.story import Sentence
 
 NAME = "daily_report"
 
@@ -106,14 +108,18 @@ def report_day(hours: HoursPart, part: IndexPart, records: CauseRecords, day: st
     }
 
 
+def _markdown(sentence: Sentence) -> str:
+    return f"{inert_cell(sentence.text, 1_000)}{' ' + link('What changed', sentence.link) if sentence.link else ''}"
+
+
 def summary_markdown(made: Report) -> str:
-    """The week in a few lines: how much failed, and the biggest causes."""
+    """The week in a few lines: how much failed, what happened, and the biggest causes."""
     figures = made.figures
     said = (
         f"**{readable_number(figures.failed)} of {readable_number(figures.jobs)} jobs failed** "
         f"({percent(figures.rate)}) in {figures.window}; {minutes(figures.lost)} lost."
     )
-    return "\n\n".join([said, *_causes(made)])
+    return "\n\n".join([said, *(_markdown(each) for each in made.story if not each.counts), *_causes(made)])
 
 
 def _causes(made: Report) -> list[str]:

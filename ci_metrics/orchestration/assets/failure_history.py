@@ -80,6 +80,7 @@ def follow_hour(hours: HoursPart, index: DocumentIndex, taxonomy: Taxonomy, hour
         "flaky_suspected": len(flags.suspected),
         "flaky_confirmed": len(flags.confirmed),
         "in_an_outage": flags.stormy,
+        "with_a_first_bad_commit": flags.regressions,
         "documents_changed": flags.changed,
         "documents_changed_in_other_hours": flags.changed_elsewhere,
         "lost_minutes": round(sum(group.lost_minutes for group in found), 1),

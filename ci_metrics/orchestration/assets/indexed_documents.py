@@ -22,6 +22,7 @@ from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
+from ci_metrics.orchestration.repository_facts import default_branches, owners_in_force
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
 from ci_metrics.orchestration.run_messages import (
     ONLY_HERE,
@@ -111,8 +112,15 @@ def index_hour(
     """
     rows = read_rows(hours.store, hour)
     provenance = Provenance(partition=hour, dagster_run_id=run_id)
+    repos = {run.repo for run in rows.runs}
     documents = derive_documents(
-        rows, provenance, labels=judge.labels.labels(), taxonomy=judge.categories, prices=index.prices
+        rows,
+        provenance,
+        labels=judge.labels.labels(),
+        taxonomy=judge.categories,
+        owners=owners_in_force(hours, repos),
+        default_branches=default_branches(hours.store, repos),
+        prices=index.prices,
     )
     listed = [
         IndexedDocument(kind=document.kind, id=document.id, digest=document_digest(document)) for document in documents

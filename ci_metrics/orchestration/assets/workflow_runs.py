@@ -23,6 +23,7 @@ from ci_metrics.orchestration.partition_loop import announce_classifier, each_ho
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.partitions import HOUR, hour_start
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart, JudgePart
+from ci_metrics.orchestration.repository_facts import ask_repositories
 from ci_metrics.orchestration.repository_list import RepositoryList
 from ci_metrics.orchestration.sweeps import listing_digest
 from ci_metrics.repositories import owners_to_list, takes_branch
@@ -86,6 +87,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     errors = [answer.error for answer in answers.values() if answer.error]
     if errors and len(errors) == len(repos):
         raise errors[0]
+    ask_repositories(hours.store, github.client, (repo for repo in asked if answers[repo].runs), hours.now())
     runs, deleted = merged_runs(stored, answers, gone)
     outcome = Outcome(
         repos=repos,

@@ -1,0 +1,99 @@
+"""What is known of repositories themselves, beside the hours: default branch and CODEOWNERS.
+
+What belongs here: asking GitHub once a day a repository, keeping the answers, reading them. Does
+not: what CODEOWNERS says (`history/owners.py`).
+
+An hour's documents follow from what is kept, so that a backfill asks GitHub nothing. What could not
+be had stays what it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from upath import UPath
+
+from ci_metrics.errors import CiMetricsError
+from ci_metrics.github import GitHub
+from ci_metrics.history.owners import MOST_BYTES, PLACES, CodeOwnersFile, Owners, read_owners_file
+from ci_metrics.orchestration.atomic_files import put
+from ci_metrics.orchestration.parts import HoursPart
+from ci_metrics.orchestration.store import HourStore
+
+_log = logging.getLogger(__name__)
+
+#: How long what was asked holds.
+FRESH = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRepository:
+    """What GitHub said of a repository when it was asked last."""
+
+    asked: str  # when, ISO 8601
+    default_branch: str = ""  # "": not known
+    owners_path: str = ""  # of its CODEOWNERS; "": it has none
+    owners_text: str = ""
+
+
+def ask_repositories(store: HourStore, github: GitHub, repos: Iterable[str], now: datetime) -> None:
+    """Bring what is known of these repositories up to date: at most four requests a day for each,
+    one or two of them 304s as long as nothing changes.
+
+    What cannot be had is logged and asked for again a day later: it costs names of owners, no
+    document.
+    """
+    for repo in repos:
+        known = known_repository(store, repo)
+        if known is not None and now - datetime.fromisoformat(known.asked) < FRESH:
+            continue
+        found = _asked(github, repo, known or KnownRepository(asked=""), now)
+        put(_file(store, repo), json.dumps(dataclasses.asdict(found), ensure_ascii=False).encode())
+
+
+def known_repository(store: HourStore, repo: str) -> KnownRepository | None:
+    """What is known of a repository; None when it was never asked for."""
+    try:
+        return KnownRepository(**json.loads(_file(store, repo).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def owners_in_force(hours: HoursPart, repos: Iterable[str]) -> Owners:
+    """Whose what is in these repositories. Raises SettingsError when OWNERS_FILE is wrong."""
+    files = {}
+    for repo in repos:
+        known = known_repository(hours.store, repo)
+        if known is not None and known.owners_path:
+            files[repo] = CodeOwnersFile(known.owners_text)
+    return Owners(files=files, entries=read_owners_file(hours.settings.owners_file))
+
+
+def default_branches(store: HourStore, repos: Iterable[str]) -> dict[str, str]:
+    """The default branches of these repositories, those that are known."""
+    known = ((repo, known_repository(store, repo)) for repo in repos)
+    return {repo: found.default_branch for repo, found in known if found is not None and found.default_branch}
+
+
+def _asked(github: GitHub, repo: str, known: KnownRepository, now: datetime) -> KnownRepository:
+    found = dataclasses.replace(known, asked=now.astimezone(UTC).isoformat())
+    try:
+        found = dataclasses.replace(found, default_branch=github.default_branch(repo))
+        for place in PLACES:
+            text = github.file_text(repo, place, MOST_BYTES)
+            if text is not None:
+                return dataclasses.replace(found, owners_path=place, owners_text=text)
+        found = dataclasses.replace(found, owners_path="", owners_text="")
+    except CiMetricsError as error:
+        _log.warning("⚠️ %s: its default branch or CODEOWNERS is not known: %s", repo, error)
+    return found
+
+
+def _file(store: HourStore, repo: str) -> UPath:
+    owner, _, name = repo.partition("/")
+    return store.root / "repositories" / owner / f"{name}.json"

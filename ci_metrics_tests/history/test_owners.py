@@ -1,0 +1,123 @@
+"""Whose a failure is, by CODEOWNERS as GitHub reads it and by a team's own mapping."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ci_metrics.errors import SettingsError
+from ci_metrics.history.job_documents import merged_body
+from ci_metrics.history.owners import CodeOwnersFile, Owners, answering, read_owners_file
+from ci_metrics.index.base import Document
+from ci_metrics_tests.history.history_documents import job, step_of
+
+FILE = """\
+# Everything else is the maintainers'.
+*            @acme/maintainers
+*.js         @jane #no @bob here
+/docs/       docs@example.com
+apps/*       @acme/apps
+/src/pay/**  @acme/pay @jane
+/src/pay/vendored/
+nonsense     somebody
+[broken      @acme/x
+!negated     @acme/x
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "owners"),
+    [
+        ("README.md", ("@acme/maintainers",)),
+        ("src/cart.js", ("@jane",)),  # the last that fits; the comment names nobody
+        ("docs/a/b.md", ("docs@example.com",)),
+        ("lib/docs/b.md", ("@acme/maintainers",)),  # anchored
+        ("apps/shop.py", ("@acme/apps",)),
+        ("apps/shop/x.py", ("@acme/maintainers",)),  # a star is no folder
+        ("src/pay/a/b.py", ("@acme/pay", "@jane")),
+        ("src/pay/vendored/x.py", ()),  # nobody's, and said so
+        ("nonsense", ("@acme/maintainers",)),  # GitHub skips a line that it cannot read
+        ("", ()),
+    ],
+)
+def test_the_last_pattern_that_fits_decides_as_on_github(path: str, owners: tuple[str, ...]) -> None:
+    assert CodeOwnersFile(FILE).of(path) == owners
+
+
+def test_who_owns_everything_owns_a_file_that_nobody_knows() -> None:
+    assert CodeOwnersFile("* @acme/all\n/src/ @acme/all\n").of("") == ("@acme/all",)
+    assert CodeOwnersFile("* @acme/all\n/src/ @acme/src\n").of("") == ()
+    assert CodeOwnersFile("/src/ @acme/src\n").of("") == ()
+    assert CodeOwnersFile("").of("src/x.py") == ()
+
+
+def test_a_hostile_file_costs_no_time_and_breaks_nothing() -> None:
+    text = "\n".join(["*" * 200 + "x @a", "a*" * 50 + "b @a", "[[[ @a", "/ @a", "\\ @a", "ok/ @good"])
+    assert CodeOwnersFile(text).of("ok/" + "a" * 200) == ("@good",)
+
+
+def failed(**fields: Any) -> Document:
+    return job(1, fingerprint="f1-a", **{"s_error_path": "src/pay/a.py", **fields})
+
+
+def said(document: Document, owners: Owners) -> tuple[Any, Any]:
+    (made,) = merged_body([document], answering([document], owners))
+    return made.body.get("s_error_domain"), made.body.get("s_owner")
+
+
+def test_documents_name_the_owner_of_the_file_and_nobody_where_that_is_unknown() -> None:
+    owners = Owners(files={"acme/shop": CodeOwnersFile(FILE)})
+    assert said(failed(), owners) == ("code", ["@acme/pay", "@jane"])
+    assert said(step_of(failed()), owners) == ("code", ["@acme/pay", "@jane"])
+    assert said(failed(s_error_path=""), owners) == ("code", None)
+    assert said(failed(repo="acme/other"), owners) == ("code", None)
+    assert said(failed(type="network_error"), owners) == ("platform", None)  # no file of theirs is at fault
+    assert said(job(2, status="success"), owners) == (None, None)
+
+
+def test_a_document_that_named_another_owner_before_is_brought_up_to_date() -> None:
+    old = failed(s_owner=["@gone"], s_error_domain="platform", s_error_path="")
+    assert said(old, Owners()) == ("code", None)
+
+
+def test_a_teams_own_mapping_decides_over_codeowners_its_last_entry_first(tmp_path: Path) -> None:
+    path = tmp_path / "owners.toml"
+    path.write_text(
+        """
+        [[owner]]
+        domain = "platform"
+        owners = ["@acme/platform"]
+        [[owner]]
+        repo = "acme/*"
+        path = "/src/pay/"
+        owners = ["@acme/ledger"]
+        [[owner]]
+        job = "deploy*"
+        workflow = "ci"
+        owners = []
+        """
+    )
+    owners = Owners(files={"acme/shop": CodeOwnersFile(FILE)}, entries=read_owners_file(path))
+    assert said(failed(), owners) == ("code", ["@acme/ledger"])
+    assert said(failed(type="network_error", s_error_path=""), owners) == ("platform", ["@acme/platform"])
+    assert said(failed(name="Deploy (eu)"), owners) == ("code", None)
+    assert said(failed(s_error_path="src/cart.js"), owners) == ("code", ["@jane"])
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[[owner", "TOML"),
+        ("[[owner]]\npath = 'x'", "owners"),
+        ("[[owner]]\nowners = ['@a']\nbranch = 'x'", "branch"),
+        ("[[owners]]\nowners = ['@a']", "owners"),
+    ],
+)
+def test_a_wrong_mapping_is_one_message_that_says_what_to_write(text: str, why: str, tmp_path: Path) -> None:
+    path = tmp_path / "owners.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=why) as wrong:
+        read_owners_file(path)
+    assert "OWNERS_FILE" in str(wrong.value)
