@@ -67,7 +67,7 @@ def answer_lines(summary: Summary, first: str, last: str) -> Iterator[str]:
             f"{dollars(summary.lost_usd)} of it lost to them and their re-runs"
         )
     if uncounted := list(_uncounted(summary)):
-        yield f"[dim]Not counted as failed: {'; '.join(uncounted)}[/]"
+        yield f"[dim]Not counted: {'; '.join(uncounted)}[/]"
     for repo, when in summary.quiet_repositories.items():
         yield f"{escape(terminal_text(repo))}: no run in these hours; {when}"
     yield from (escape(terminal_text(sentence)) for sentence in summary.story)
@@ -84,10 +84,14 @@ def answer_lines(summary: Summary, first: str, last: str) -> Iterator[str]:
 
 
 def _uncounted(summary: Summary) -> Iterator[str]:
+    """What makes up the difference between all jobs and those that passed or failed."""
+    counted = summary.passed_jobs + summary.failed_jobs
+    accounted = counted + summary.gates + summary.cancelled_jobs + summary.unfinished_jobs
     for count, what in (
         (summary.gates, "gates, which only wait for others"),
         (summary.cancelled_jobs, "cancelled without a cause"),
         (summary.unfinished_jobs, "still going"),
+        (summary.jobs - accounted, "skipped or neutral"),
     ):
         if count:
             yield f"{readable_number(count)} {what}"
