@@ -88,7 +88,7 @@ def _uncounted(summary: Summary) -> Iterator[str]:
     counted = summary.passed_jobs + summary.failed_jobs
     accounted = counted + summary.gates + summary.cancelled_jobs + summary.unfinished_jobs
     for count, what in (
-        (summary.gates, "gates, which only wait for others"),
+        (summary.gates, f"gate{'s' if summary.gates != 1 else ''}, waiting only for others"),
         (summary.cancelled_jobs, "cancelled without a cause"),
         (summary.unfinished_jobs, "still going"),
         (summary.jobs - accounted, "skipped or neutral"),

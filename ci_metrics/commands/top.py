@@ -345,9 +345,11 @@ def _show_money(money: Money, settings: Settings, window: Window, limit: int) ->
             ]
             for cost in costs
         ]
-        print_table(cells, ["Jobs", "Minutes", "Cost", "Of failed jobs", by.capitalize()], f"Runners by {by}: {window}")
+        title = "Runners, all together" if by == "all" else f"Runners by {by}"
+        print_table(cells, ["Jobs", "Minutes", "Cost", "Of failed jobs", by.capitalize()], f"{title}: {window}")
     prices = load_runner_prices(settings.runner_prices_file)
     print(
+        "Jobs that a runner has finished. Of failed jobs: without the re-runs that they caused.\n"
         f"List prices of {prices.checked}, not a bill: free and included minutes are not taken off ({prices.source})."
     )
 
