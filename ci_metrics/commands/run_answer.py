@@ -40,7 +40,11 @@ def show_answer(
     )
     if not done:
         return
-    console.print("Next: [bold]make ui[/] (Dagster: hours, causes, backfills), [bold]make report[/] (one HTML page)")
+    console.print(
+        "Next: [bold]make report[/] (one HTML page), [bold].venv/bin/ci-metrics top[/] (what to fix first), "
+        "[bold]make ui[/] (Dagster: hours, causes, backfills)",
+        soft_wrap=True,
+    )
     if settings.is_sample:
         console.print(
             "Your own: [bold]export GITHUB_TOKEN=... REPO=owner/name ENABLE_ERROR_CLASSIFICATION=true; make run[/]",
