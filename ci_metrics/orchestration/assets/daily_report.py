@@ -30,10 +30,11 @@ DAYS = 7
 
 DAY_FORMAT = "%Y-%m-%d"
 
-#: Of longer markdown Dagster shows only a button.
-SHOWN = 999
 #: Causes that the summary in Dagster names, and characters of each; the page has all.
-MOST_CAUSES, MOST_WORDS = 3, 80
+MOST_CAUSES, MOST_WORDS = 5, 80
+
+#: Characters of the summary: of markdown with a thousand or more Dagster shows only a button.
+MOST_SUMMARY = 999
 
 
 def daily_partitions(start: datetime, end: datetime | None = None) -> dg.DailyPartitionsDefinition:
@@ -110,31 +111,27 @@ def report_day(hours: HoursPart, part: IndexPart, records: CauseRecords, day: st
 
 
 def _markdown(sentence: Sentence) -> str:
-    return f"{inert_cell(sentence.text, SHOWN)}{' ' + link('What changed', sentence.link) if sentence.link else ''}"
+    return f"{inert_cell(sentence.text, 1_000)}{' ' + link('What changed', sentence.link) if sentence.link else ''}"
 
 
 def summary_markdown(made: Report) -> str:
-    """The week in a few lines: how much failed, what of the story fits, and the biggest causes."""
+    """The week in a few lines: how much failed, what happened, and the biggest causes."""
     figures = made.figures
     said = (
         f"**{readable_number(figures.failed)} of {readable_number(figures.jobs)} jobs failed** "
         f"({percent(figures.rate)}) in {figures.window}; {minutes(figures.lost)} lost."
     )
-    table = _causes(made)
-    left = SHOWN - sum(len(part) + 2 for part in (said, *table))
-    told: list[str] = []
-    for sentence in (each for each in made.story if not each.counts):
-        plain = inert_cell(sentence.text, SHOWN)
-        # Where that is too long without its link; the first at all events.
-        versions = (_markdown(sentence), plain, *(() if told else (cut(plain, left - 2),)))
-        fitting = next((text for text in versions if len(text) + 2 <= left), "")
-        if fitting:
-            told.append(fitting)
-            left -= len(fitting) + 2
-    return "\n\n".join([said, *told, *table])
+    told = [_markdown(each) for each in made.story if not each.counts]
+    fits = (
+        text
+        for sentences in range(len(told), -1, -1)
+        for causes in range(MOST_CAUSES, MOST_CAUSES // 2, -1)
+        if len(text := "\n\n".join([said, *told[:sentences], *_causes(made, causes)])) <= MOST_SUMMARY
+    )
+    return next(fits, said)
 
 
-def _causes(made: Report) -> list[str]:
+def _causes(made: Report, most: int) -> list[str]:
     rows = [
         {
             "failures": len(cause.failures),
@@ -142,6 +139,6 @@ def _causes(made: Report) -> list[str]:
             "lost": minutes(cause.lost),
             "what": cut(telling(cause.quote) or cause.summary, MOST_WORDS),
         }
-        for cause in made.causes[:MOST_CAUSES]
+        for cause in made.causes[:most]
     ]
     return [str(markdown_table(rows, ("failures", "type", "lost", "what")).value)] if rows else []
