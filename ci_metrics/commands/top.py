@@ -134,12 +134,23 @@ def top(
     elif csv:
         print_csv(answer.rows, answer.columns)
     elif not answer.rows:
-        print(f"{'No test is known to have failed' if what == 'tests' else 'No failure'} in {window}.")
+        print(_NOTHING.get(what, "No failure in {}.").format(window))
     else:
         for sentence in told:
             print(terminal_text(sentence.text))
         print()
         answer.show()
+
+
+#: What is said where there is nothing to show: what is ignored, resolved or was not counted yet is
+#: not said to be none.
+_NOTHING = {
+    "tests": "No test is known to have failed in {}.",
+    "fixes": "No failure with an open cause in {}.",
+    "groups": "No failure with a cause that is not ignored in {}.",
+    "money": "Of no job in {} is known how long a runner took. Hours indexed before this was counted say it when they are "
+    "done again: ci-metrics upload --from HOUR --to HOUR.",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,16 @@ def test_an_ignored_cause_leaves_the_lists_until_its_day(home: Path, capsys: pyt
     assert {name for name, _ in listed(capsys)} == {GROUP, OTHER}
 
 
+def test_a_list_that_is_empty_does_not_say_that_nothing_failed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for group in (GROUP, OTHER):
+        cause("ignore", group, until="2126-01-01")
+    for what, said in (("fixes", "open cause"), ("groups", "not ignored"), ("money", "how long a runner took")):
+        told(capsys)
+        top(what)  # type: ignore[arg-type]
+        line = told(capsys)
+        assert said in line and not line.startswith("No failure in")
+
+
 def test_an_assigned_cause_says_whose_it_is(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cause("assign", GROUP, "ada <b>")
     top()
