@@ -276,6 +276,7 @@ def test_a_damaged_record_counts_no_more_and_is_named(home: Path, caplog: pytest
 
 def test_of_what_two_people_say_at_once_nothing_is_lost(home: Path) -> None:
     words = [("assignee", "ada"), ("note", "flaky disk"), ("resolved_at", NOW), ("ignored_until", NOW)]
+    say(assignee="zoe")  # a note alone says nothing of where a cause stands, and is not kept
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda word: say(**dict([word])), words))
     with open_parts(load_settings()) as parts:
