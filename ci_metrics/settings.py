@@ -7,6 +7,7 @@ empty value counts as not set.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -66,6 +67,17 @@ Truth = Annotated[bool, BeforeValidator(_truth)]
 
 
 _repo_file = lru_cache(maxsize=8)(read_repo_file)  # as it was when the process began
+
+
+#: Where secrets are sent, when that is said.
+_SENT_TO: Mapping[str, tuple[str, ...]] = {
+    "github_token": ("github_api_url",),
+    "github_app_private_key": ("github_api_url",),
+    "pr_comment_token": ("github_api_url",),
+    "anthropic_api_key": ("api_base_url",),
+    "opensearch_password": ("workflow_index", "job_index", "steps_index", "opensearch_hosts"),
+    "otel_exporter_otlp_headers": ("otel_exporter_otlp_endpoint",),
+}
 
 
 class Settings(BaseSettings):
@@ -423,13 +435,35 @@ def load_settings(
             known = Settings.model_fields
             values = {k.lower(): v for k, v in environ.items() if k.lower() in known and v != ""}
             return Settings(_env_file=None, **{**values, **given})  # type: ignore[arg-type]
-        return Settings(_env_file=env_file, **given)  # type: ignore[arg-type]
+        settings = Settings(_env_file=env_file, **given)  # type: ignore[arg-type]
+        if env_file is not None and env_file.is_file():
+            _refuse_strange_addresses(env_file, given)
+        return settings
     except ValidationError as error:
         wrong = [_explain(dict(item)) for item in error.errors()]
         if len(wrong) == 1:
             raise SettingsError(*wrong[0]) from None
         first, rest = wrong[0], "; ".join(f"{v}: {s}. {a}" for v, s, a in wrong[1:])
         raise SettingsError(first[0], first[1], f"{first[2]}; {rest}") from None
+
+
+def _refuse_strange_addresses(env_file: Path, given: Mapping[str, object]) -> None:
+    """The `.env` of a folder that somebody else made must not have a secret of the environment sent
+    to an address of its own. Raises SettingsError.
+    """
+    from dotenv import dotenv_values  # pydantic has loaded it for the same file
+
+    named = {name.lower() for name, value in os.environ.items() if value}
+    here = {name.lower(): value for name, value in dotenv_values(env_file).items() if value}
+    for secret, addresses in _SENT_TO.items():
+        for name in addresses if secret in named else ():
+            if name in here and name not in named and name not in given and not is_loopback(here[name]):
+                raise SettingsError(
+                    name.upper(),
+                    f"stands in {env_file}, while {secret.upper()} is in the environment: the file of a folder that somebody else "
+                    "made could have it sent anywhere",
+                    "Set both in the environment, or both in the file",
+                )
 
 
 def with_values(settings: Settings, **given: object) -> Settings:

@@ -83,6 +83,14 @@ def test_a_log_of_the_calling_job_is_explained_without_a_token(tmp_path: Path) -
     assert "compilation error" in summary and "price_t" in summary
 
 
+def test_a_checkout_has_no_say_in_where_the_action_asks(tmp_path: Path) -> None:
+    (tmp_path / "build.log").write_bytes(MAKE)
+    (tmp_path / ".env").write_text("MAX_RPM=none\nTAXONOMY_FILE=theirs.toml\n")
+    with SampleGitHub(a_world()) as github:
+        summary, printed = explained(tmp_path, github, **{"log-file": "build.log"})
+    assert "compilation error" in summary and "::warning" not in printed
+
+
 def test_a_token_that_may_not_read_leaves_a_warning_and_no_further_failure(tmp_path: Path) -> None:
     with SampleGitHub(a_world()) as github:
         summary, printed = explained(tmp_path, github, **{"github-token": "wrong"})

@@ -158,6 +158,30 @@ def test_settings_are_read_from_an_env_file_and_the_environment_wins(
     assert (settings.hours_back, settings.max_rpm) == (9, 12)
 
 
+def test_an_env_file_has_no_secret_of_the_environment_sent_to_its_own_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("GITHUB_API_URL=https://evil.example\n")
+    assert load_settings().github_api_url == "https://evil.example", "there is nothing to send"
+    monkeypatch.setenv("GITHUB_TOKEN", "s3cr3t")
+    with pytest.raises(SettingsError, match=r"^GITHUB_API_URL: stands in \.env, while GITHUB_TOKEN is in") as wrong:
+        load_settings()
+    assert "s3cr3t" not in str(wrong.value)
+    monkeypatch.setenv("GITHUB_API_URL", "https://github.example/api/v3")
+    assert load_settings().github_api_url == "https://github.example/api/v3"
+    monkeypatch.delenv("GITHUB_API_URL")
+    (tmp_path / ".env").write_text("API_BASE_URL=http://127.0.0.1:8080\n")
+    assert load_settings().api_base_url == "http://127.0.0.1:8080"
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "s3cr3t")
+    assert load_settings().api_base_url == "http://127.0.0.1:8080", "this machine reads along anyway"
+    (tmp_path / ".env").write_text("API_BASE_URL=https://evil.example\n")
+    with pytest.raises(SettingsError, match=r"^API_BASE_URL: "):
+        load_settings()
+
+
 def test_times_without_a_zone_are_utc() -> None:
     assert load_settings({"PARTITIONS_START": "2026-02-01T05:00"}).partitions_start == datetime(
         2026, 2, 1, 5, tzinfo=UTC

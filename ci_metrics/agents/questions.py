@@ -27,7 +27,7 @@ from ci_metrics.history.failures import failure_of
 from ci_metrics.history.figures import collect
 from ci_metrics.history.flaky_failures import evidence_for, flakiest
 from ci_metrics.history.groups import groups
-from ci_metrics.history.job_reference import RunReference, known_job, read_reference, read_run
+from ci_metrics.history.job_reference import RunReference, is_id, known_job, read_reference, read_run
 from ci_metrics.history.pull_request import read_pull_request
 from ci_metrics.history.search import Filters, find_failures, repositories
 from ci_metrics.history.time_range import TIME, asked_window, default_window, moment_of
@@ -69,7 +69,7 @@ class Questions:
         """Why a workflow run failed: each failed job with its cause; jobs that failed only because
         others did are named apart.
         """
-        reference = RunReference(run_id=run.strip()) if run.strip().isdigit() else read_run(run)
+        reference = RunReference(run_id=run.strip()) if is_id(run.strip()) else read_run(run)
         if reference is None:
             raise SettingsError("run", f"“{run}” names no run", "Give the address of its page, or its id")
         return replies.run_reply(explained_run(self._settings, reference))

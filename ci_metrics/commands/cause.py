@@ -70,9 +70,12 @@ def cause(
         if action != "list":
             job = cause_named(index, fingerprint)
             group = str(job.body["s_error_group"])
-            before = CauseRecords(tuple(store.records())).of(group)
-            record = record_for(job, before, user=user_name(), now=now, note=redact(note)[0])
-            store.keep([_said(record, action, redact(person)[0], until, at, now)])
+
+            def said(before: CauseRecord | None) -> CauseRecord:
+                record = record_for(job, before, user=user_name(), now=now, note=redact(note)[0])
+                return _said(record, action, redact(person)[0], until, at, now)
+
+            store.change(group, said)
         records = store.in_force()
     chosen = [each for each in records.records if action == "list" or each is records.of(group)]
     rows = [{**RECORD.dump_python(each, mode="json"), "standing": records.standing(each.group, now)} for each in chosen]
@@ -99,9 +102,15 @@ def _check(action: Action, fingerprint: str, person: str, until: str, at: str) -
 def _said(record: CauseRecord, action: Action, person: str, until: str, at: str, now: datetime) -> CauseRecord:
     if action == "resolve":
         moment = parse_moment(at, now, "--at") if at else now
+        if moment > now:
+            raise SettingsError("--at", f"{moment:%Y-%m-%d %H:%M} is still to come", "Leave it out: it is fixed now")
         return replace(record, resolved_at=moment, ignored_until=None)
     if action == "ignore":
-        return replace(record, ignored_until=parse_moment(until, now, "--until"))
+        end = parse_moment(until, now, "--until")
+        if end <= now:
+            seen = f"{end:%Y-%m-%d %H:%M} is past, so nothing would be ignored"
+            raise SettingsError("--until", seen, "Write a day to come, like 2126-12-24; or “ci-metrics cause reopen”")
+        return replace(record, ignored_until=end)
     if action == "assign":
         return replace(record, assignee=person)
     return replace(record, resolved_at=None, ignored_until=None)
@@ -112,7 +121,7 @@ def _in_words(record: CauseRecord, records: CauseRecords, now: datetime) -> str:
     said: list[str] = [standing] if standing in ("open", "regressed") else []
     if record.resolved_at:
         said.append(f"resolved {record.resolved_at:%Y-%m-%d %H:%M}")
-    again = (records.regressed or {}).get(record.group)
+    again = records.seen_again(record.group)
     if again:
         said.append(f"seen again {again:%Y-%m-%d %H:%M}")
     if record.ignored_until:

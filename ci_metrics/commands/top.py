@@ -152,12 +152,24 @@ def top(
     elif csv:
         print_csv(answer.rows, answer.columns)
     elif not answer.rows:
-        print(f"{_NOTHING.get(what, 'No failure')} in {window}.")
+        print(_NOTHING.get(what, "No failure in {}.").format(window))
     else:
         for sentence in said:
             print(terminal_text(sentence.text))
         print()
         answer.show()
+
+
+#: What is said where there is nothing to show: what is ignored, resolved or was not counted yet is
+#: not said to be none.
+_NOTHING = {
+    "tests": "No test is known to have failed in {}.",
+    "red": "No default branch was red in {}.",
+    "fixes": "No failure with an open cause in {}.",
+    "groups": "No failure with a cause that is not ignored in {}.",
+    "money": "Of no job in {} is known how long a runner took. Hours indexed before this was counted say it when they are "
+    "done again: ci-metrics upload --from HOUR --to HOUR.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +258,6 @@ def _counted(asked: _Asked, what: What) -> _Answer:
 
 #: What is not counted by one thing.
 _OWN: Mapping[str, Callable[[_Asked], _Answer]] = {"fixes": _fixes, "tests": _tests, "money": _costs, "red": _red}
-
-#: What is said where there is nothing to show.
-_NOTHING: Mapping[str, str] = {"tests": "No test is known to have failed", "red": "No default branch was red"}
 
 
 def _show_fixes(found: Sequence[Fix], records: CauseRecords, window: Window, now: datetime) -> None:

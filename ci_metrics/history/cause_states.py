@@ -79,7 +79,13 @@ class CauseRecords:
             return "ignored"
         if record.resolved_at is None:
             return "open"
-        return "regressed" if group in (self.regressed or {}) else "resolved"
+        return "regressed" if self.seen_again(group) is not None else "resolved"
+
+    def seen_again(self, group: str) -> datetime | None:
+        """When a resolved cause failed again first, whichever of its names the failure bears."""
+        record = self.of(group)
+        names = names_of(record) if record is not None else set()
+        return min((when for name, when in (self.regressed or {}).items() if name in names), default=None)
 
     def shown(self, found: Iterable[Group], now: datetime) -> list[Group]:
         """The groups without those that are ignored now."""

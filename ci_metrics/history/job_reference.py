@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+from ci_metrics.addresses import parts_of
 from ci_metrics.errors import NotFoundError, SettingsError
 from ci_metrics.index.base import Document, DocumentIndex, Where
 
-_DOCUMENT = re.compile(r"github-(?:job-(\d+)|step-(\d+)_\d+)-attempt-(\d+)")
+_DOCUMENT = re.compile(r"github-(?:job-(\d{1,20})|step-(\d{1,20})_\d+)-attempt-(\d{1,20})", re.ASCII)
+#: owner/name in an address: nothing that leads elsewhere (`..`), no pattern.
+_REPO = r"(?:/api/v3)?(?:/repos)?/([\w-]+/(?!\.\.?/)[\w.-]+)"
+_ID = r"(\d{1,20})"
 _PAGE = re.compile(
-    r"(?:/api/v3)?(?:/repos)?/([^/]+/[^/]+)/(?:actions/runs/(\d+)(?:/attempts/\d+)?/jobs?/(\d+)|actions/jobs/(\d+)|runs/(\d+))/?"
+    rf"{_REPO}/(?:actions/runs/{_ID}(?:/attempts/\d+)?/jobs?/{_ID}|actions/jobs/{_ID}|runs/{_ID})/?", re.ASCII
 )
-_RUN_DOCUMENT = re.compile(r"github-workflow-(\d+)-attempt-(\d+)")
-_RUN_PAGE = re.compile(r"(?:/api/v3)?(?:/repos)?/([^/]+/[^/]+)/actions/runs/(\d+)(?:/attempts/(\d+))?/?")
+_RUN_DOCUMENT = re.compile(r"github-workflow-(\d{1,20})-attempt-(\d{1,20})", re.ASCII)
+_RUN_PAGE = re.compile(rf"{_REPO}/actions/runs/{_ID}(?:/attempts/(\d{{1,9}}))?/?", re.ASCII)
 
 _FORMS = (
     "Write the job's id (123), its document's id (github-job-123-attempt-1) or the address of its page "
@@ -46,14 +49,19 @@ class RunReference:
     host: str | None = None
 
 
+def is_id(text: str) -> bool:
+    """Whether a text is an id as GitHub gives them."""
+    return bool(re.fullmatch(_ID, text, re.ASCII))
+
+
 def read_run(text: str) -> RunReference | None:
     """The run whose page or document a person named; None when it names something else."""
     name = text.strip()
     if document := _RUN_DOCUMENT.fullmatch(name):
         return RunReference(run_id=document[1], attempt=int(document[2]))
-    parts = urlsplit(name if "//" in name else f"https://{name}")
-    page = _RUN_PAGE.fullmatch(parts.path)
-    if page is None or parts.scheme not in ("http", "https") or not parts.netloc:
+    parts = parts_of(name if "//" in name else f"https://{name}")
+    page = _RUN_PAGE.fullmatch(parts.path) if parts is not None else None
+    if parts is None or page is None or parts.scheme not in ("http", "https") or not parts.netloc:
         return None
     return RunReference(run_id=page[2], attempt=int(page[3]) if page[3] else None, repo=page[1], host=parts.netloc)
 
@@ -61,11 +69,13 @@ def read_run(text: str) -> RunReference | None:
 def read_reference(text: str) -> JobReference:
     """What a person wrote. Raises SettingsError: what was seen and which forms there are."""
     name = text.strip()
-    if name.isdigit():
+    if is_id(name):
         return JobReference(job_id=name)
     if document := _DOCUMENT.fullmatch(name):
         return JobReference(job_id=document[1] or document[2], attempt=int(document[3]))
-    parts = urlsplit(name if "//" in name else f"https://{name}")
+    parts = parts_of(name if "//" in name else f"https://{name}")
+    if parts is None:
+        raise SettingsError("JOB", f"“{text}” names no job", _FORMS)
     page = _PAGE.fullmatch(parts.path)
     if parts.scheme in ("http", "https") and parts.netloc and page:
         return JobReference(job_id=page[3] or page[4] or page[5], repo=page[1], host=parts.netloc)

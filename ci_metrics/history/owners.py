@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from codeowners import CodeOwners
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ci_metrics.errors import SettingsError
 from ci_metrics.history.job_documents import Changes, differing
@@ -31,8 +31,16 @@ PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 #: GitHub loads no larger file.
 MOST_BYTES = 3_000_000
 
-#: More `*` than this in a pattern are no pattern that anybody wrote, and slow to try.
-_MOST_STARS = 6
+#: More `**` than this in a pattern nobody wrote: trying them takes a path's depth to that power.
+_MOST_FOLDERS = 3
+#: A longer path, which may be of a hostile log, is nobody's.
+_MOST_PATH = 255
+#: Of a rule's expression: `*`, and one with what follows it between the same slashes.
+_STAR = r"\[\^/\]\*"
+_STARS, _STAR_AND_WORD = (
+    re.compile(f"(?:{_STAR})+"),
+    re.compile(rf"{_STAR}((?:\\.|[^\\/\[(]|\[\^/\](?!\*))+)(?={_STAR})"),
+)
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _OWNER = re.compile(r"@[A-Za-z0-9][\w.-]*(?:/[\w.-]+)?|[^\s@]+@[^\s@]+")
 
@@ -43,9 +51,10 @@ class CodeOwnersFile:
     """
 
     def __init__(self, text: str) -> None:
-        lines = (_COMMENT.sub("", line).strip() for line in text[:MOST_BYTES].splitlines())
+        lines = (_COMMENT.sub("", line).strip() for line in text[:MOST_BYTES].split("\n"))
         self._kept = [line for line in lines if line and _is_usable(line)]
         self._rules = CodeOwners("\n".join(self._kept))
+        self._rules.paths = [(_tried_once(each[0]), *each[1:]) for each in self._rules.paths]
 
     def of(self, path: str) -> tuple[str, ...]:
         """The owners of a file; () where nobody is named. `path` "": of a file nobody knows: those
@@ -53,6 +62,8 @@ class CodeOwnersFile:
         """
         if not path:
             return self._of_everything
+        if len(path) > _MOST_PATH:
+            return ()
         return tuple(name for _, name in self._rules.of(path))
 
     @cached_property
@@ -61,9 +72,17 @@ class CodeOwnersFile:
         return owners.pop() if len(owners) == 1 and self._kept[0].split()[0] in ("*", "/**", "**") else ()
 
 
+def _tried_once(rule: re.Pattern[str]) -> re.Pattern[str]:
+    """The same rule: what stands between two `*` is looked for once, where it comes first."""
+    text = _STAR_AND_WORD.sub(r"(?>[^/]*?\1)", _STARS.sub("[^/]*", rule.pattern))
+    return rule if text == rule.pattern else re.compile(text)
+
+
 def _is_usable(line: str) -> bool:
     pattern, *owners = line.replace("\\ ", "_").split()
-    if pattern.startswith("!") or "[" in pattern or pattern.count("*") > _MOST_STARS or not pattern.strip("/"):
+    if pattern.startswith("!") or "[" in pattern or not pattern.strip("/"):
+        return False
+    if pattern.count("**") > _MOST_FOLDERS:
         return False
     return all(_OWNER.fullmatch(owner) for owner in owners)
 
@@ -79,9 +98,16 @@ class _Entry(BaseModel):
     job: str = "*"
     domain: str = "*"
 
+    @field_validator("path")
+    @classmethod
+    def _is_pattern(cls, path: str) -> str:
+        if path and (path != path.strip() or "\n" in path or not _is_usable(f"{path} @them")):
+            raise ValueError(f"“{path:.60}” is no pattern that CODEOWNERS may have")
+        return path
+
     @cached_property
-    def _paths(self) -> CodeOwners:
-        return CodeOwners(f"{self.path} @them")
+    def _paths(self) -> CodeOwnersFile:
+        return CodeOwnersFile(f"{self.path} @them")
 
     def fits(self, body: Body, domain: str) -> bool:
         """Whether a document is of what this entry names."""
@@ -130,7 +156,7 @@ def read_owners_file(path: Path | None) -> Sequence[_Entry]:
     try:
         with path.open("rb") as file:
             return _Mapping.model_validate(tomllib.load(file)).owner
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError("OWNERS_FILE", f"{path}: {error}", "Write TOML with [[owner]] entries") from error
     except ValidationError as error:
         first = error.errors()[0]

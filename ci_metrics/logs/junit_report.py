@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import html
 import io
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -31,18 +33,25 @@ from ci_metrics.redaction import redact_lines
 #: What became of a test.
 Outcome = Literal["passed", "failed", "skipped"]
 
-#: What a report begins with, behind a declaration and comments, within so many bytes.
+#: What a report begins with, behind a declaration and comments, within so many bytes. What was read
+#: is not read in another way: comment after comment would take twice the time each.
 _ROOT = re.compile(
-    rb"\s*(?:\xef\xbb\xbf)?(?:<\?[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE[^>\[]*(?:\[.*?\])?>\s*)*<testsuites?[\s>/]",
+    rb"\s*+(?:\xef\xbb\xbf)?(?><\?[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE[^>\[]*(?:\[.*?\])?>\s*)*+<testsuites?[\s>/]",
     re.DOTALL,
 )
 HEAD = 8_192
 #: Of an archive of reports: files that are looked at, and bytes that they may unpack to.
 MOST_FILES, MOST_BYTES = 500, 100_000_000
+#: Elements of one report: each takes some 120 bytes, however short it is written.
+MOST_ELEMENTS = 1_000_000
 _TOKEN = re.compile(
     r"<!\[CDATA\[(?P<data>.*?)\]\]>|<!--.*?-->|<\?.*?\?>|<(?P<end>/?)(?P<tag>[\w:.-]+)(?P<more>(?:[^>\"']|\"[^\"]*\"|'[^']*')*)>|(?P<text>[^<]+)",
     re.DOTALL,
 )
+#: What `zipfile` raises of archives that are damaged, encrypted, or packed in a way it lacks.
+_UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError
+)  # fmt: skip
 #: What a failure says below its message, which repeats it.
 _TEXT = re.compile(r"\s*(?:<!\[CDATA\[\s*[^\s\]]|[^<\s])")
 _MESSAGE = re.compile(r"\bmessage=(?:\"([^\"]*)\"|'([^']*)')")
@@ -80,10 +89,12 @@ def read_junit(data: bytes, name: str) -> JUnitReport:
 
 
 def reports_in(archive: bytes, name: str) -> list[JUnitReport]:
-    """The reports among the files of a zip archive: at most `MOST_FILES`. Raises ContractError when
-    it cannot be read, or unpacks to more than `MOST_BYTES`.
+    """The reports among the files of a zip archive: at most `MOST_FILES`. One that cannot be read,
+    as of a test process that died, does not keep the others. Raises ContractError when
+    the archive cannot be read, unpacks to more than `MOST_BYTES`, or holds only such reports.
     """
     found: list[JUnitReport] = []
+    refused: list[ContractError] = []
     left = MOST_BYTES
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
@@ -95,9 +106,14 @@ def reports_in(archive: bytes, name: str) -> list[JUnitReport]:
                 if left < 0:
                     raise ContractError(f"{name}: unpacks to more than {MOST_BYTES // 1_000_000} MB of XML")
                 if is_junit(data):
-                    found.append(read_junit(data, f"{name}: {each.filename}"))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+                    try:
+                        found.append(read_junit(data, f"{name}: {each.filename}"))
+                    except ContractError as error:
+                        refused.append(error)
+    except _UNREADABLE as error:
         raise ContractError(f"{name}: is no archive that can be read ({error})") from error
+    if refused and not found:
+        raise refused[0]
     return found
 
 
@@ -136,13 +152,21 @@ def failure_lines(text: str) -> list[str]:
 
 
 def _root(data: bytes, name: str) -> Element:
-    """The root of a document without a document type."""
+    """The root of a document without a document type, and of bounded size."""
+    elements = 0
 
     def refuse(*_: object) -> None:
         raise ContractError(f"{name}: declares a document type, which no JUnit report needs: it is not read")
 
+    def count(*_: object) -> None:
+        nonlocal elements
+        elements += 1
+        if elements > MOST_ELEMENTS:
+            raise ContractError(f"{name}: has more than {MOST_ELEMENTS:,} elements, more than are read of a report")
+
     first = expat.ParserCreate()
     first.StartDoctypeDeclHandler = refuse
+    first.StartElementHandler = count
     try:
         first.Parse(data, True)
         return fromstring(data)

@@ -25,6 +25,7 @@ import json
 import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -53,7 +54,9 @@ FORMAT = 1
 _MANIFEST, _INDEX, _VERDICTS = "manifest.json", EMBEDDED_FILE, "verdicts.jsonl"
 #: Below the hours' root: raw logs are large and hold what was not masked; the rest is made
 #: again by whoever needs it. Batches, which may lie there, have their own part of the archive.
-_LEFT_OUT = re.compile(r"^(?:job_logs/[^/]+|batches|github-cache)/|(?:^|/)\.|^state/[^/]+/cache\.zst$")
+_LEFT_OUT = re.compile(
+    r"^(?:job_logs/[^/]+|batches|github-cache)/|^(?!repositories/[^/]+/[^/]+\.json$).*(?<![^/])\.|^state/[^/]+/cache\.zst$"
+)
 _HOUR = re.compile(r"\d{4}-\d\d-\d\dT\d\d")
 #: What is packed already.
 _PACKED = (".parquet", ".zst", ".gz")
@@ -245,7 +248,11 @@ def _digest(data: bytes) -> str:
 @contextmanager
 def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        try:
+            opened = zipfile.ZipFile(path)
+        except ValueError as error:  # its directory leads outside, or a name is in no encoding
+            raise zipfile.BadZipFile(str(error)) from error
+        with opened as archive:
             yield archive
     except FileNotFoundError:
         raise NotFoundError(f"there is no file {path}. Give an archive that “ci-metrics backup” made") from None
@@ -260,7 +267,7 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> Manifest:
     names = archive.namelist()
     if _MANIFEST not in names or archive.getinfo(_MANIFEST).file_size > _MOST_MANIFEST:
         raise ContractError(f"{path} is no backup of ci_metrics: it has no {_MANIFEST}. Nothing was changed")
-    data = archive.read(_MANIFEST)
+    data = _unpacked(archive, _MANIFEST)
     try:
         found = _FORMAT.validate_json(data).format
         if found > FORMAT:
@@ -278,9 +285,20 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> Manifest:
     for name, (size, digest) in manifest.files.items():
         if not _is_ours(name):
             raise ContractError(f"{path} holds “{name}”, which no backup has. Nothing was changed")
-        if archive.getinfo(name).file_size != size or _digest(archive.read(name)) != digest:
+        if archive.getinfo(name).file_size != size or _digest(_unpacked(archive, name)) != digest:
             raise ContractError(f"{path} is damaged: {name} is not what it was. Nothing was changed")
     return manifest
+
+
+def _unpacked(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A file of the archive. Raises BadZipFile when it is damaged, or packed as no backup is."""
+    info = archive.getinfo(name)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
+        raise zipfile.BadZipFile(f"{name} is packed or encrypted as no backup is")
+    try:
+        return archive.read(info)
+    except (zlib.error, EOFError) as error:
+        raise zipfile.BadZipFile(f"{name}: {error}") from error
 
 
 def _is_ours(name: str) -> bool:

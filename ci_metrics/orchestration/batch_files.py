@@ -130,12 +130,14 @@ class FileBatchLedger:
         for name in names:
             if match := _NAME.fullmatch(name):
                 changes[match[1]] = max(changes.get(match[1], 0), int(match[2] or 0))
+        # The newest is kept, done or not: its number is given once, as others remember its files.
+        newest = max((batch for batch in changes if batch.isdecimal()), key=int, default="")
         found = []
         for batch, number in changes.items():
             record = self._record(_file_name(batch, number))
             if record is None:
                 continue
-            if record.state == "done" and time.time() - record.created_at > _KEEP_DONE_SECONDS:
+            if batch != newest and record.state == "done" and time.time() - record.created_at > _KEEP_DONE_SECONDS:
                 self._forget(batch, number, names)
             else:
                 found.append(record)

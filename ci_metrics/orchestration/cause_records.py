@@ -16,7 +16,7 @@ from upath import UPath
 
 from ci_metrics.history.cause_states import CauseRecord, CauseRecords, with_regressions
 from ci_metrics.index.base import DocumentIndex
-from ci_metrics.orchestration.atomic_files import fetch, put
+from ci_metrics.orchestration.atomic_files import alone, fetch, put
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +44,13 @@ class CauseStore:
         if all(record.resolved_at is None for record in records):
             return CauseRecords(tuple(records))
         return with_regressions(self._index(), records)
+
+    def change(self, group: str, said: Callable[[CauseRecord | None], CauseRecord]) -> None:
+        """Keep what `said` makes of a group's record, so that of two people at once neither's word
+        is lost. An object store has no locks: there the later one's stays.
+        """
+        with alone(self._folder / ".lock"):
+            self.keep([said(CauseRecords(tuple(self.records())).of(group))])
 
     def keep(self, records: Iterable[CauseRecord]) -> None:
         """Write these; one that says nothing is forgotten."""

@@ -176,7 +176,8 @@ def due_sweeps(
         if now - begun > LOOKED_AT + DAY:
             continue
         every = SWEEP_YOUNG_EVERY if now - (begun + DAY) < YOUNG else SWEEP_OLD_EVERY
-        if day not in swept or now - swept[day] >= every:
+        # Noted by a clock that ran ahead, it would be due no more until the day comes.
+        if day not in swept or abs(now - swept[day]) >= every:
             found[day] = None
         elif left.get(day):
             found[day] = left[day]

@@ -42,7 +42,7 @@ class Failing:
 
     def rests(self, now: datetime) -> bool:
         """Whether it is not to be asked now."""
-        return self.is_set_aside and now - self.seen < RARELY
+        return self.is_set_aside and abs(now - self.seen) < RARELY
 
 
 _FILE = TypeAdapter(dict[str, Failing])

@@ -10,11 +10,13 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from pydantic import ValidationError
 
 from ci_metrics.errors import ContractError
 from ci_metrics.history.cause_states import CauseRecord
+from ci_metrics.history.time_range import moment_of
 from ci_metrics.index.base import Document
 from ci_metrics.index.validation import problem_of
 from ci_metrics.orchestration.cause_records import RECORD
@@ -52,7 +54,7 @@ def read(text: str, name: str, categories: Collection[str]) -> PeoplesWork:
     labels: list[Document] = []
     causes: list[CauseRecord] = []
     faults: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # a quote may hold what else ends lines
         if not line.strip():
             continue
         try:
@@ -71,7 +73,7 @@ def _of_line(line: str, categories: Collection[str]) -> Document | CauseRecord:
     """One line's label or record. Raises ValueError saying what is wrong with it."""
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"is not JSON ({error})") from None
     if not isinstance(row, dict):
         raise ValueError("is no JSON object")
@@ -109,7 +111,10 @@ def _cause(row: dict[str, object]) -> CauseRecord:
         raise ValueError(f"“group” is {record.group!r:.60}, not a group's id (g…)")
     if any(each and each.tzinfo is None for each in (record.changed_at, record.resolved_at, record.ignored_until)):
         raise ValueError("a time has no zone: write it like 2026-03-02T05:00:00Z")
-    return replace(record, note=redact(record.note)[0], quote=redact(record.quote)[0])
+    note, quote, assignee, user = (
+        redact(each)[0] for each in (record.note, record.quote, record.assignee, record.user)
+    )
+    return replace(record, note=note, quote=quote, assignee=assignee, user=user)
 
 
 def _masked(value: object) -> object:
@@ -118,16 +123,24 @@ def _masked(value: object) -> object:
 
 def newer_labels(given: Iterable[Document], kept: dict[str, Document]) -> Iterator[Document]:
     """Those of the given labels that are not there yet, or are younger than what is."""
+    found = dict(kept)
     for label in given:
-        old = kept.get(label.id)
-        if old is None or (old.body != label.body and label.body["@timestamp"] >= old.body["@timestamp"]):
-            yield label
+        old = found.get(label.id)
+        if old is None or (old.body != label.body and _moment(label) >= _moment(old)):
+            found[label.id] = label
+    yield from (label for key, label in found.items() if label is not kept.get(key))
+
+
+def _moment(label: Document) -> datetime:
+    return moment_of(str(label.body["@timestamp"]))
 
 
 def newer_causes(given: Iterable[CauseRecord], kept: Iterable[CauseRecord]) -> Iterator[CauseRecord]:
     """The same for what was said of causes."""
     there = {record.group: record for record in kept}
+    found = dict(there)
     for record in given:
-        old = there.get(record.group)
+        old = found.get(record.group)
         if old is None or (old != record and record.changed_at >= old.changed_at):
-            yield record
+            found[record.group] = record
+    yield from (record for group, record in found.items() if record is not there.get(group))

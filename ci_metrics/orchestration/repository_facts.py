@@ -50,7 +50,7 @@ def ask_repositories(store: HourStore, github: GitHub, repos: Iterable[str], now
     """
     for repo in repos:
         known = known_repository(store, repo)
-        if known is not None and now - datetime.fromisoformat(known.asked) < FRESH:
+        if known is not None and abs(now - datetime.fromisoformat(known.asked)) < FRESH:
             continue
         found = _asked(github, repo, known or KnownRepository(asked=""), now)
         put(_file(store, repo), json.dumps(dataclasses.asdict(found), ensure_ascii=False).encode())

@@ -59,7 +59,7 @@ class RepositoryList:
         One that cannot be had keeps the list it has. Raises what `ask` raises where there is none.
         """
         accounts = dict(self._read().accounts)
-        due = [owner for owner in owners if owner not in accounts or now - accounts[owner].seen >= HOLDS]
+        due = [owner for owner in owners if owner not in accounts or abs(now - accounts[owner].seen) >= HOLDS]
         for owner in due:
             try:
                 accounts[owner] = _Account(seen=now, repos=ask(owner))

@@ -35,6 +35,7 @@ class Collector:
         if settings.otel_exporter_otlp_endpoint is None:
             raise SettingsError("OTEL_EXPORTER_OTLP_ENDPOINT", "not set: no collector is told", "Set its address")
         try:  # half a second to load, and an extra
+            import requests
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         except ImportError:
             raise SettingsError(
@@ -44,10 +45,14 @@ class Collector:
             ) from None
         self.location = mask_url(settings.otel_exporter_otlp_endpoint)
         headers = settings.otel_exporter_otlp_headers
+        # Sent on, a POST becomes a GET without the spans, and takes the headers to any host.
+        session = requests.Session()
+        session.max_redirects = 0
         self._exporter = OTLPSpanExporter(
             endpoint=f"{settings.otel_exporter_otlp_endpoint}/v1/traces",
             headers=read_headers(headers.get_secret_value()) if headers is not None else None,
             timeout=SECONDS,
+            session=session,
         )
 
     def __enter__(self) -> Collector:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from codeowners import CodeOwners
 
 from ci_metrics.errors import SettingsError
 from ci_metrics.history.job_documents import merged_body
@@ -56,6 +59,37 @@ def test_who_owns_everything_owns_a_file_that_nobody_knows() -> None:
 def test_a_hostile_file_costs_no_time_and_breaks_nothing() -> None:
     text = "\n".join(["*" * 200 + "x @a", "a*" * 50 + "b @a", "[[[ @a", "/ @a", "\\ @a", "ok/ @good"])
     assert CodeOwnersFile(text).of("ok/" + "a" * 200) == ("@good",)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("*a*a*a*a*a*a", "a" * 1_900 + "b/x.py"),
+        ("*a*a*a*a", "a" * 254 + "b"),
+        ("/*a*a/*a*a/*a*a", "/".join(["a" * 80] * 3) + "b"),
+        ("/**/a/**/a/**/b", "a/" * 120 + "c"),
+    ],
+)
+def test_a_path_of_a_hostile_log_is_tried_in_no_time(pattern: str, path: str) -> None:
+    file = CodeOwnersFile(f"{pattern} @a")
+    begin = time.perf_counter()
+    assert file.of(path) in ((), ("@a",))
+    assert time.perf_counter() - begin < 1
+
+
+@pytest.mark.parametrize("pattern", ["/apps/*/src/**/*.test.*", "**/*_*_test.py", "/a/**/b/**/*.py"])
+def test_patterns_as_people_write_them_are_read(pattern: str) -> None:
+    paths = ("apps/shop/src/x/cart.test.js", "a/x/y_z_test.py", "a/x/b/c/d.py")
+    assert [CodeOwnersFile(f"{pattern} @a").of(path) for path in paths].count(("@a",)) == 1
+
+
+def test_rules_that_are_tried_once_say_what_the_library_says() -> None:
+    chance = random.Random(7)
+    for _ in range(2_000):
+        pattern = "".join(chance.choice(["a", "b.", "*", "*", "?", "/"]) for _ in range(chance.randint(1, 7)))
+        path = "".join(chance.choice(["a", "b.", "/"]) for _ in range(chance.randint(1, 9))).strip("/")
+        if pattern.strip("/") and pattern.count("**") <= 3 and path:
+            assert CodeOwnersFile(f"{pattern} @a").of(path) == tuple(n for _, n in CodeOwners(f"{pattern} @a").of(path))
 
 
 def failed(**fields: Any) -> Document:
@@ -113,11 +147,15 @@ def test_a_teams_own_mapping_decides_over_codeowners_its_last_entry_first(tmp_pa
         ("[[owner]]\npath = 'x'", "owners"),
         ("[[owner]]\nowners = ['@a']\nbranch = 'x'", "branch"),
         ("[[owners]]\nowners = ['@a']", "owners"),
+        ("[[owner]]\nowners = ['@a']\npath = 'src/['", "path: .*src/\\[.* is no pattern"),
+        ("[[owner]]\nowners = ['@a']\npath = '/'", "path: .*“/” is no pattern"),
+        ("[[owner]]\nowners = ['@a']\npath = 'my folder/*'", "path: .*is no pattern"),
+        ("[[owner]]\nowners = ['@\xfc']", "TOML"),
     ],
 )
 def test_a_wrong_mapping_is_one_message_that_says_what_to_write(text: str, why: str, tmp_path: Path) -> None:
     path = tmp_path / "owners.toml"
-    path.write_text(text)
+    path.write_bytes(text.encode("latin-1"))
     with pytest.raises(SettingsError, match=why) as wrong:
         read_owners_file(path)
     assert "OWNERS_FILE" in str(wrong.value)

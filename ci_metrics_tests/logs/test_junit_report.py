@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import struct
+import time
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +15,7 @@ import pytest
 from ci_metrics.catalogue import load_catalogue
 from ci_metrics.commands.classify_files import classify
 from ci_metrics.errors import ContractError
-from ci_metrics.logs.junit_report import extract_junit, failure_lines, is_junit, read_junit
+from ci_metrics.logs.junit_report import MOST_ELEMENTS, extract_junit, failure_lines, is_junit, read_junit, reports_in
 
 REPORT = """<?xml version="1.0" encoding="utf-8"?>
 <!-- made by a tool -->
@@ -83,6 +88,7 @@ def test_a_secret_in_a_name_is_masked() -> None:
         (b"<testsuites><a></testsuites", "not well-formed"),
         (b"<html/>", "begins with <html>"),
         (b"<testsuite>" * 5_000 + b"</testsuite>" * 5_000, "nests suites deeper"),
+        (b"<testsuite>" + b"<a/>" * MOST_ELEMENTS + b"</testsuite>", "more than 1,000,000 elements"),
     ],
 )
 def test_a_report_that_is_none_or_not_safe_is_one_message(data: bytes, said: str) -> None:
@@ -95,3 +101,49 @@ def test_a_log_that_speaks_of_suites_is_no_report() -> None:
     assert is_junit(b"\xef\xbb\xbf<testsuite name='a'>")
     assert not is_junit(b"2026-03-02T05:00:00.0000000Z <testsuite> was not written")
     assert not is_junit(b"<html><testsuite>")
+
+
+@pytest.mark.parametrize("part", [b"<!---->", b"<!DOCTYPE a []>", b"<?a?>"])
+def test_a_file_that_begins_with_many_comments_is_looked_at_in_no_time(part: bytes) -> None:
+    begin = time.perf_counter()
+    assert not is_junit(part * 400 + b"<html>")
+    assert is_junit(part * 400 + b"<testsuite>")
+    assert time.perf_counter() - begin < 1
+
+
+def _archive(files: dict[str, bytes], how: int = zipfile.ZIP_DEFLATED) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", how) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return data.getvalue()
+
+
+def test_a_report_that_was_cut_off_does_not_keep_the_others_of_its_archive() -> None:
+    cut_off = REPORT.encode()[:300]
+    assert [r.passed for r in reports_in(_archive({"a.xml": cut_off, "b.xml": REPORT.encode()}), "artifact x")] == [1]
+    with pytest.raises(ContractError, match=r"^artifact x: a\.xml: is not well-formed"):
+        reports_in(_archive({"a.xml": cut_off}), "artifact x")
+
+
+def _name_in_no_encoding(archive: bytearray) -> None:
+    at = archive.rfind(b"PK\x01\x02")
+    archive[at + 8 : at + 10], archive[at + 46] = struct.pack("<H", 0x800), 0xFF
+
+
+def _other_bytes(archive: bytearray) -> None:
+    archive[45:60] = bytes(each ^ 0x55 for each in archive[45:60])
+
+
+def _directory_before_the_file(archive: bytearray) -> None:
+    at = archive.rfind(b"PK\x05\x06")
+    archive[at + 16 : at + 20] = struct.pack("<I", at + 5_000)
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("damage", [_name_in_no_encoding, _other_bytes, _directory_before_the_file])
+def test_an_archive_that_is_damaged_anyhow_is_one_message(damage: Callable[[bytearray], None], how: int) -> None:
+    archive = bytearray(_archive({"a.xml": REPORT.encode() * 3}, how))
+    damage(archive)
+    with pytest.raises(ContractError, match=r"^artifact x: is no archive that can be read"):
+        reports_in(bytes(archive), "artifact x")

@@ -20,6 +20,7 @@ from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError
 from ci_metrics.index.base import Document
 from ci_metrics.index.fields import KINDS
 from ci_metrics.index.open import open_index
+from ci_metrics.orchestration.atomic_files import put
 from ci_metrics.orchestration.backup import check_backup, make_backup, restore_backup
 from ci_metrics.orchestration.labels import LabelStore
 from ci_metrics.orchestration.parts import HoursPart
@@ -199,3 +200,36 @@ def test_an_archive_cut_short_changes_nothing(share: float, settings: Settings, 
     with pytest.raises(ContractError, match="no whole backup"):
         restore_backup(settings, tmp_path / "b.zip", replace=True)
     assert files_of(settings) == before
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_an_archive_with_bytes_that_cannot_be_unpacked_changes_nothing(
+    packed: int, settings: Settings, tmp_path: Path
+) -> None:
+    make_backup(settings, tmp_path / "b.zip", NOW)
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", packed) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    damaged = bytearray((tmp_path / "b.zip").read_bytes())
+    start = damaged.index(b"hours/") + 60
+    damaged[start : start + 400] = bytes(each ^ 0x55 for each in damaged[start : start + 400])
+    (tmp_path / "b.zip").write_bytes(damaged)
+    before = files_of(settings)
+    with pytest.raises(ContractError, match="no whole backup"):
+        restore_backup(settings, tmp_path / "b.zip", replace=True)
+    assert files_of(settings) == before
+
+
+def test_what_is_known_of_a_repository_whose_name_begins_with_a_dot_is_in_a_backup(
+    settings: Settings, tmp_path: Path
+) -> None:
+    root = HoursPart(settings).store.root
+    for name in ("sweeps.json", "marked.json", "failing.json", "repositories.json", "repositories/acme/.github.json"):
+        put(root / name, b"{}")
+    put(root / "repositories" / "acme" / ".lock", b"")
+    names = make_backup(settings, tmp_path / "b.zip", NOW).files
+    assert {"hours/repositories/acme/.github.json", "hours/sweeps.json", "hours/marked.json"} <= set(names)
+    assert {"hours/failing.json", "hours/repositories.json"} <= set(names)
+    assert not any(name.endswith(".lock") for name in names)

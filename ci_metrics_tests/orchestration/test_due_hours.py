@@ -122,6 +122,8 @@ def test_days_are_swept_while_github_allows_re_runs_and_the_newest_more_often() 
 def test_repositories_that_a_sweep_could_not_ask_are_asked_again_alone() -> None:
     swept = {"2026-03-09": NOW, "2026-03-10": NOW}
     hours = hours_between("2026-03-09T00", "2026-03-10T11")
+    ahead = dict.fromkeys(swept, NOW + timedelta(days=300))
+    assert set(due_sweeps(NOW, hours, ahead, {})) == set(swept), "noted by a clock that ran ahead"
     assert due_sweeps(NOW, hours, swept, {"2026-03-09": ["o/a"], "2026-03-10": []}) == {"2026-03-09": ["o/a"]}
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +18,9 @@ from ci_metrics.commands.label import label
 from ci_metrics.commands.report import report
 from ci_metrics.commands.top import top
 from ci_metrics.errors import ContractError, NotFoundError, SettingsError
+from ci_metrics.history.cause_states import CauseRecord
 from ci_metrics.index.embedded import EmbeddedIndex
+from ci_metrics.logs.fingerprint import group_of_line
 from ci_metrics.orchestration.alerts import events
 from ci_metrics.orchestration.backup import make_backup, restore_backup
 from ci_metrics.orchestration.parts import open_parts
@@ -24,6 +29,7 @@ from ci_metrics_tests.history.history_documents import job, moment
 
 GROUP, OTHER = "g12-aaaaaaaa", "g12-bbbbbbbb"
 NOW = moment(6 * 60)
+RECORD = CauseRecord(group=GROUP, fingerprint="f12-aaaaaaaa", quote="it broke", changed_at=NOW)
 
 
 def enter(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,6 +53,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "one").mkdir()
     enter(tmp_path / "one", monkeypatch)
     return tmp_path / "one"
+
+
+def say(**words: Any) -> None:
+    """Say of the cause at once what people say one after the other, or said long ago."""
+    with open_parts(load_settings()) as parts:
+        parts.judge.causes.change(GROUP, lambda before: replace(before or RECORD, **words))
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> str:
@@ -90,8 +102,18 @@ def test_an_ignored_cause_leaves_the_lists_until_its_day(home: Path, capsys: pyt
     first_screen, all_causes = page.split('id="causes"')
     assert "1 ignored for now" in first_screen and "it broke" not in first_screen
     assert "it broke" in all_causes  # no failure vanishes
-    cause("ignore", GROUP, until="2026-03-03")
+    say(ignored_until=moment(24 * 60))
     assert {name for name, _ in listed(capsys)} == {GROUP, OTHER}
+
+
+def test_a_list_that_is_empty_does_not_say_that_nothing_failed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for group in (GROUP, OTHER):
+        cause("ignore", group, until="2126-01-01")
+    for what, said in (("fixes", "open cause"), ("groups", "not ignored"), ("money", "how long a runner took")):
+        told(capsys)
+        top(what)  # type: ignore[arg-type]
+        line = told(capsys)
+        assert said in line and not line.startswith("No failure in")
 
 
 def test_an_assigned_cause_says_whose_it_is(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,6 +142,8 @@ def test_the_text_of_an_issue_is_printed_to_copy(home: Path, capsys: pytest.Capt
         (("resolve",), {}, "FINGERPRINT: no cause given"),
         (("ignore", GROUP), {}, "--until: not given"),
         (("ignore", GROUP), {"until": "some day"}, "--until"),
+        (("ignore", GROUP), {"until": "2w"}, "--until: .* is past, so nothing would be ignored"),
+        (("resolve", GROUP), {"at": "2126-01-01"}, "--at: 2126-01-01 00:00 is still to come"),
         (("resolve", GROUP), {"until": "2126-01-01"}, "--until: given with resolve"),
         (("resolve", GROUP, "ada"), {}, "PERSON: given with resolve"),
         (("assign", GROUP, "a" * 101), {}, "PERSON: 101 characters"),
@@ -213,6 +237,8 @@ def test_a_file_with_bad_lines_names_each_and_imports_nothing(home: Path, tmp_pa
         json.dumps({**verdict, "s_error_type": "odd"}): "“odd” is no category",
         json.dumps({**verdict, "s_error_source": "rules"}): "no person's verdict",
         json.dumps({**verdict, "s_mood": "odd"}): r"unknown field \[s_mood\]",
+        json.dumps({**verdict, "@timestamp": "soon"}): "@timestamp",
+        "[" * 100_000: "is not JSON",
     }
     file = tmp_path / "bad.jsonl"
     for line, said in bad.items():
@@ -246,3 +272,45 @@ def test_a_damaged_record_counts_no_more_and_is_named(home: Path, caplog: pytest
         with caplog.at_level(logging.WARNING):
             assert parts.judge.causes.records() == []
     assert f"{GROUP}.json is damaged" in caplog.text
+
+
+def test_of_what_two_people_say_at_once_nothing_is_lost(home: Path) -> None:
+    words = [("assignee", "ada"), ("note", "flaky disk"), ("resolved_at", NOW), ("ignored_until", NOW)]
+    say(assignee="zoe")  # a note alone says nothing of where a cause stands, and is not kept
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda word: say(**dict([word])), words))
+    with open_parts(load_settings()) as parts:
+        (record,) = parts.judge.causes.records()
+    assert [getattr(record, name) for name, _ in words] == [said for _, said in words]
+
+
+def test_a_cause_that_has_another_name_by_now_is_regressed_in_its_list_too(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = group_of_line("it broke")
+    with closing(EmbeddedIndex(load_settings().data_dir / "index.sqlite")) as index:
+        index.upsert(
+            [job(4, fingerprint="f12-cccccccc", quote="it broke", at=300, hour="2026-03-02T09", s_error_group=name)]
+        )
+    say(group="g1-of-before", resolved_at=moment(210))
+    assert standings(capsys) == {"g1-of-before": "regressed"}
+    cause("list")
+    assert "seen again" in told(capsys)
+
+
+def test_a_files_lines_end_where_json_lines_end_and_its_youngest_word_wins(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strange = "one\u2028two\x85three\x0cfour"
+    say(assignee="ada", quote=strange, note="glpat-" + "a1B2c3D4e5F6g7H8i9J0")
+    told(capsys)
+    label("export")
+    line = told(capsys)
+    old = json.dumps({**json.loads(line), "assignee": "bob", "changed_at": "2020-01-01T00:00:00Z"})
+    say(assignee="")
+    (tmp_path / "work.jsonl").write_text(line + old + "\n", encoding="utf-8")
+    label("import", str(tmp_path / "work.jsonl"))
+    with open_parts(load_settings()) as parts:
+        (record,) = parts.judge.causes.records()
+    assert (record.assignee, record.quote) == ("ada", strange)
+    assert "a1B2c3" not in record.note

@@ -188,6 +188,7 @@ def test_one_that_failed_three_times_is_asked_once_a_day_and_one_answer_brings_i
     seen = START + (MOST_FAILURES - 1) * HOUR
     assert failing.read()["a"].rests(seen + RARELY - timedelta(seconds=1))
     assert not failing.read()["a"].rests(seen + RARELY)
+    assert not failing.read()["a"].rests(seen - timedelta(days=300))  # noted by a clock that ran ahead
     failing.note({"a": None, "b": None}, seen + RARELY)
     assert failing.read() == {}
 

@@ -36,6 +36,7 @@ class Receiver:
         self.spans: list[Span] = []
         self.headers: list[Mapping[str, str]] = []
         self.status = 200
+        self.sends_on = ""  # where to, with a redirect's status
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -48,7 +49,16 @@ class Receiver:
                     for resource in request.resource_spans:
                         for scope in resource.scope_spans:
                             receiver.spans += scope.spans
+                self.answer()
+
+            def do_GET(self) -> None:  # what a client makes of a POST that is sent on
+                receiver.headers.append(dict(self.headers))
+                self.answer()
+
+            def answer(self) -> None:
                 self.send_response(receiver.status)
+                if receiver.sends_on:
+                    self.send_header("location", receiver.sends_on)
                 self.send_header("content-length", "0")
                 self.end_headers()
 
@@ -211,3 +221,17 @@ def test_without_a_collector_nothing_is_due(receiver: Receiver, tmp_path: Path) 
     with open_parts(load_settings({"CI_METRICS_HOME": str(tmp_path)}), clock=lambda: SOON) as parts:
         store(parts, a_run(), [a_job()])
         assert told(parts) == "OTEL_EXPORTER_OTLP_ENDPOINT is not set: no collector is told."
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_spans_and_the_collectors_headers_are_not_sent_on_to_another_address(
+    receiver: Receiver, tmp_path: Path, status: int
+) -> None:
+    with Receiver() as elsewhere:
+        receiver.status, receiver.sends_on = status, f"{elsewhere.url}/v1/traces"
+        with parts_at(tmp_path, receiver, OTEL_EXPORTER_OTLP_HEADERS="api-key=s3cr3t") as parts:
+            store(parts, a_run(), [a_job()])
+            assert f"the collector at {receiver.url} did not take 4 of 4 spans" in told(parts)
+            assert (elsewhere.headers, elsewhere.spans) == ([], [])
+            receiver.status, receiver.sends_on = 200, ""
+            assert told(parts) == "sent" and len(receiver.spans) == 4

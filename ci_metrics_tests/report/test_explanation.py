@@ -12,7 +12,7 @@ from ci_metrics.errors import ContractError, NotFoundError, SettingsError
 from ci_metrics.history.flakiness import FlakyEvidence
 from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.history.job_documents import merged_body
-from ci_metrics.history.job_reference import JobReference, find_job, known_job, read_reference
+from ci_metrics.history.job_reference import JobReference, find_job, known_job, read_reference, read_run
 from ci_metrics.history.labels import label_for, labelled
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.models import Evidence, LogLine, Verdict
@@ -61,12 +61,23 @@ def test_a_job_is_named_as_people_have_it_at_hand(text: str, expected: JobRefere
         ("github-workflow-7-attempt-1", "names no job"),
         ("https://github.com/acme/shop/actions/runs/7", "is a run's page"),
         ("https://github.com/acme/shop/pull/3", "names no job"),
+        ("https://[::1/acme/shop/actions/runs/7/job/123", "names no job"),
+        ("https://github.com/../user/runs/123", "names no job"),
+        ("https://github.com/acme/../runs/123", "names no job"),
+        ("https://github.com/acme/*/runs/123", "names no job"),
+        ("²", "names no job"),
+        ("1" * 5_000, "names no job"),
     ],
 )
 def test_what_names_no_job_is_refused_with_the_forms_there_are(text: str, seen: str) -> None:
     with pytest.raises(SettingsError, match=seen) as refused:
         read_reference(text)
     assert "github-job-123-attempt-1" in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["https://[::1/a/b/actions/runs/7", "https://github.com/a/../actions/runs/7", "²"])
+def test_what_names_no_run_is_none(text: str) -> None:
+    assert read_run(text) is None
 
 
 def test_without_an_attempt_the_latest_is_found(any_index: DocumentIndex) -> None:

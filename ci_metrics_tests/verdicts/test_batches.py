@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from upath import UPath
 from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.errors import ContractError, TransientError
 from ci_metrics.llm.anthropic_client import AnthropicClient
-from ci_metrics.llm.batch_ledger import BatchRecord
+from ci_metrics.llm.batch_ledger import BatchContents, BatchRecord
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.models import Usage
 from ci_metrics.orchestration.batch_files import FileBatchLedger
@@ -468,6 +470,18 @@ def test_a_plan_says_what_it_would_cost_without_asking(desk: Desk, server: Model
     assert plan.tokens > 6 * 4096
     assert 0 < plan.usd < 0.01
     assert (server.requests, store.kept) == ([], {})
+
+
+def test_a_batchs_number_is_never_given_again(folder: Path) -> None:
+    long_ago, contents = time.time() - 3 * 86_400, BatchContents(systems={}, items=())
+    new = BatchRecord(id="", state="open", model="m", created_at=long_ago)
+    others = FileBatchLedger(UPath(folder))
+    for number in range(1, 4):
+        ledger = FileBatchLedger(UPath(folder))
+        begun = ledger.begin(replace(new, remote_id=f"r{number}"), contents, ledger.look())
+        assert [record.remote_id for record in others.look().records] == [f"r{number}"]
+        ledger.change(begun, replace(begun, state="done"))
+    assert not (folder / "00000001.json").exists(), "what is done is forgotten, but for the newest"
 
 
 def test_a_broken_record_is_named(folder: Path) -> None:
