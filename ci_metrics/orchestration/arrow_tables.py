@@ -12,7 +12,7 @@ import types
 from array import array
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
@@ -30,6 +30,9 @@ _SCALARS: dict[Any, pa.DataType] = {
     datetime: pa.timestamp("us", tz="UTC"),
 }
 
+
+#: Rows of a part: what lies between a table and its records is then small.
+BATCH = 2_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -58,16 +61,16 @@ def arrow_table(records: Sequence[Any], kind: type) -> pa.Table:
         raise ContractError(f"a {kind.__name__} cannot be stored: {named}") from error
 
 
-def records_of(table: pa.Table, kind: type[T]) -> list[T]:
-    """The records of a table that this or an earlier version made of them.
+def records_of(batch: pa.RecordBatch, kind: type[T]) -> list[T]:
+    """The records of a part of a table that this or an earlier version made of them.
 
     Fields that were not stored have their defaults; None where they have none and may be None.
     Raises ShapeError, which names the field, where the stored rows cannot be read as such records.
     """
-    found = _other_type(table.schema, schema_of(cast(Any, kind)))
+    found = _other_type(batch.schema, schema_of(cast(Any, kind)))
     if found:
         raise _shape_error(kind, found)
-    rows = table.to_pylist()
+    rows = cast("list[dict[str, Any]]", _values(batch.to_struct_array()))
     try:
         return _validated(rows, kind)
     except ValidationError as error:
@@ -156,6 +159,26 @@ def _column(values: Sequence[Any], type_: pa.DataType) -> pa.Array[Any]:
         code = "d" if pa.types.is_floating(type_) else "q"
         buffers = [valid, pa.py_buffer(array(code, numbers))]
     return pa.Array.from_buffers(type_, len(values), buffers, nulls)
+
+
+def _values(column: pa.Array[Any]) -> list[Any]:
+    """What `to_pylist` gives, without pandas, which that loads for times. Equal values are
+    one object.
+    """
+    if pa.types.is_struct(column.type):
+        names = [field.name for field in column.type]
+        rows = zip(column.is_valid().to_pylist(), *map(_values, column.flatten()), strict=True)
+        return [dict(zip(names, row, strict=True)) if known else None for known, *row in rows]
+    if pa.types.is_list(column.type):
+        items = iter(_values(column.flatten()))
+        lengths = column.value_lengths().to_pylist()
+        return [list(islice(items, length)) if length is not None else None for length in lengths]
+    is_time = pa.types.is_timestamp(column.type)
+    encoded = (column.view(pa.int64()) if is_time else column).dictionary_encode()
+    different = encoded.dictionary.to_pylist()
+    if is_time:
+        different = [_EPOCH + number * _MICROSECOND for number in different]
+    return [different[index] if index is not None else None for index in encoded.indices.to_pylist()]
 
 
 def _number(value: Any, type_: pa.DataType) -> Any:
