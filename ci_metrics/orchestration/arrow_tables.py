@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import types
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, islice
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -32,7 +32,7 @@ _SCALARS: dict[Any, pa.DataType] = {
 
 
 #: Rows of a part: what lies between a table and its records is then small.
-BATCH = 2_000
+BATCH = 500
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -59,6 +59,37 @@ def arrow_table(records: Sequence[Any], kind: type) -> pa.Table:
     except (pa.ArrowException, OverflowError, UnicodeError, TypeError) as error:
         named = next(filter(None, map(misfit, records)), str(error))
         raise ContractError(f"a {kind.__name__} cannot be stored: {named}") from error
+
+
+class PackedRows:
+    """Rows that are kept as a table as they come: a fraction of what they take as records."""
+
+    def __init__(self, kind: type) -> None:
+        """`kind` of records."""
+        self._kind = kind
+        self._parts: list[pa.Table] = []
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return sum(part.num_rows for part in self._parts)
+
+    def add(self, records: Sequence[Any]) -> None:
+        """Further rows. Raises as `arrow_table` does."""
+        self._parts.append(arrow_table(records, self._kind))
+
+    def arrange(self, places: Sequence[int]) -> None:
+        """Only the rows at these places (counted as they came, from 0), in this order."""
+        self._parts = [self.table().take(_column(places, pa.int64()))]
+
+    def __iter__(self) -> Iterator[Any]:
+        """The rows as records, some at a time."""
+        for part in self._parts:
+            for batch in part.to_batches(max_chunksize=BATCH):
+                yield from records_of(batch, self._kind)
+
+    def table(self) -> pa.Table:
+        """All rows, in order, as if they had come at once."""
+        return pa.concat_tables([arrow_table([], self._kind), *self._parts]).combine_chunks()
 
 
 def records_of(batch: pa.RecordBatch, kind: type[T]) -> list[T]:
@@ -165,17 +196,17 @@ def _values(column: pa.Array[Any]) -> list[Any]:
     """What `to_pylist` gives, without pandas, which that loads for times. Equal values are
     one object.
     """
-    if pa.types.is_struct(column.type):
+    if isinstance(column, pa.StructArray):
         names = [field.name for field in column.type]
         rows = zip(column.is_valid().to_pylist(), *map(_values, column.flatten()), strict=True)
         return [dict(zip(names, row, strict=True)) if known else None for known, *row in rows]
-    if pa.types.is_list(column.type):
+    if isinstance(column, pa.ListArray):
         items = iter(_values(column.flatten()))
         lengths = column.value_lengths().to_pylist()
         return [list(islice(items, length)) if length is not None else None for length in lengths]
     is_time = pa.types.is_timestamp(column.type)
     encoded = (column.view(pa.int64()) if is_time else column).dictionary_encode()
-    different = encoded.dictionary.to_pylist()
+    different: list[Any] = encoded.dictionary.to_pylist()
     if is_time:
         different = [_EPOCH + number * _MICROSECOND for number in different]
     return [different[index] if index is not None else None for index in encoded.indices.to_pylist()]

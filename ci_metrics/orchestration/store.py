@@ -41,7 +41,7 @@ import zstandard
 from upath import UPath
 
 from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError
-from ci_metrics.orchestration.arrow_tables import BATCH, arrow_table, records_of
+from ci_metrics.orchestration.arrow_tables import BATCH, PackedRows, arrow_table, records_of
 from ci_metrics.orchestration.atomic_files import beside, fetch, is_local, put
 from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.hour_states import MOST_SEEN, HourStates
@@ -146,7 +146,7 @@ class HourStore:
         self,
         asset: str,
         hour: str,
-        rows: Sequence[Any],
+        rows: Sequence[Any] | PackedRows,
         kind: type,
         *,
         notes: Mapping[str, Any],
@@ -162,7 +162,8 @@ class HourStore:
         since `look` what this work rests on; ContractError that names the field when a row cannot
         be stored.
         """
-        data = _file_of(arrow_table(rows, kind), notes)
+        table = rows.table() if isinstance(rows, PackedRows) else arrow_table(rows, kind)
+        data = _file_of(table, notes)
         commit = _digest(data)
         with self._states.alone():
             look, self._look = self._looking(hour), None

@@ -115,8 +115,8 @@ def _with_reports(
     due = [log for log in logs if log.repo in meant and junit_artifacts.undecided(log)]
     if not patterns or not due:
         return logs
-    meant_jobs = {(log.job_id, log.run_attempt) for log in due}
-    jobs = {_key(job): job for job in hours.store.each("workflow_jobs", hour, Job) if _key(job) in meant_jobs}
+    keys = {(log.job_id, log.run_attempt) for log in due}
+    jobs = {_key(job): job for job in hours.store.each("workflow_jobs", hour, Job) if _key(job) in keys}
     runs = hours.store.read_or_none("workflow_runs", hour, Run)
     settled = junit_artifacts.with_reports(github.client, patterns, runs, jobs, due)
     by_key = {(log.job_id, log.run_attempt): log for log in settled}
