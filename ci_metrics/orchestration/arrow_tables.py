@@ -12,7 +12,7 @@ import types
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
@@ -62,34 +62,42 @@ def arrow_table(records: Sequence[Any], kind: type) -> pa.Table:
 
 
 class PackedRows:
-    """Rows that are kept as a table as they come: a fraction of what they take as records."""
+    """Rows that are kept as tables as they come: a fraction of what they take as records.
 
-    def __init__(self, kind: type) -> None:
-        """`kind` of records."""
+    How they are cut follows from their number alone, so that equal rows make equal files.
+    """
+
+    def __init__(self, kind: type, records: Sequence[Any] = ()) -> None:
+        """`kind` of records; the first of them."""
         self._kind = kind
         self._parts: list[pa.Table] = []
+        self._last: list[Any] = []
+        self.add(records)
 
     def __len__(self) -> int:
         """How many rows there are."""
-        return sum(part.num_rows for part in self._parts)
+        return sum(part.num_rows for part in self._parts) + len(self._last)
 
-    def add(self, records: Sequence[Any]) -> None:
+    def add(self, records: Iterable[Any]) -> None:
         """Further rows. Raises as `arrow_table` does."""
-        self._parts.append(arrow_table(records, self._kind))
+        stream = chain(self._last, records)
+        while len(batch := list(islice(stream, BATCH))) == BATCH:
+            self._parts.append(arrow_table(batch, self._kind))
+        self._last = batch
 
     def arrange(self, places: Sequence[int]) -> None:
         """Only the rows at these places (counted as they came, from 0), in this order."""
-        self._parts = [self.table().take(_column(places, pa.int64()))]
+        self._parts = [self.table().combine_chunks().take(_column(places, pa.int64()))]
+        self._last = []
 
     def __iter__(self) -> Iterator[Any]:
         """The rows as records, some at a time."""
-        for part in self._parts:
-            for batch in part.to_batches(max_chunksize=BATCH):
-                yield from records_of(batch, self._kind)
+        for batch in self.table().to_batches(max_chunksize=BATCH):
+            yield from records_of(batch, self._kind)
 
     def table(self) -> pa.Table:
-        """All rows, in order, as if they had come at once."""
-        return pa.concat_tables([arrow_table([], self._kind), *self._parts]).combine_chunks()
+        """All rows, in order."""
+        return pa.concat_tables([*self._parts, arrow_table(self._last, self._kind)])
 
 
 def records_of(batch: pa.RecordBatch, kind: type[T]) -> list[T]:

@@ -41,7 +41,7 @@ import zstandard
 from upath import UPath
 
 from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError
-from ci_metrics.orchestration.arrow_tables import BATCH, PackedRows, arrow_table, records_of
+from ci_metrics.orchestration.arrow_tables import BATCH, PackedRows, records_of
 from ci_metrics.orchestration.atomic_files import beside, fetch, is_local, put
 from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.hour_states import MOST_SEEN, HourStates
@@ -162,8 +162,8 @@ class HourStore:
         since `look` what this work rests on; ContractError that names the field when a row cannot
         be stored.
         """
-        table = rows.table() if isinstance(rows, PackedRows) else arrow_table(rows, kind)
-        data = _file_of(table, notes)
+        packed = rows if isinstance(rows, PackedRows) else PackedRows(kind, rows)
+        data = _file_of(packed.table(), notes)
         commit = _digest(data)
         with self._states.alone():
             look, self._look = self._looking(hour), None
@@ -272,7 +272,7 @@ class HourStore:
         """Replace an hour's rows and notes outside of any work on it:
         what is made of them is old.
         """
-        data = _file_of(arrow_table(rows, kind), notes)
+        data = _file_of(PackedRows(kind, rows).table(), notes)
 
         def noted(state: HourState) -> HourState:
             record = state.of(asset)
