@@ -16,7 +16,7 @@ from upath import UPath
 
 from ci_metrics.history.cause_states import CauseRecord, CauseRecords, with_regressions
 from ci_metrics.index.base import DocumentIndex
-from ci_metrics.orchestration.atomic_files import put
+from ci_metrics.orchestration.atomic_files import fetch, put
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class CauseStore:
 
     def _read(self, path: UPath) -> CauseRecord | None:
         try:
-            return RECORD.validate_json(path.read_bytes())
+            return RECORD.validate_json(fetch(path))
         except FileNotFoundError:
             return None
         except ValidationError:

@@ -275,7 +275,8 @@ def headers(text: str) -> Iterator[Span]:
                 yield crumb.span(2)
 
 
-_OPTION = re.compile(r"(?<![^\s\"'=\[,(])(?:-{1,2}|/)([A-Za-z][\w.-]{1,60})[ \t]+(?=[^\s-])")
+#: Of a long option also where it is glued to a word: a branch is named after what somebody pasted.
+_OPTION = re.compile(r"(?:(?<![^\s\"'=\[,(])(?:-{1,2}|/)|(?<=\w)-{2,3})([A-Za-z][\w.-]{1,60})[ \t]+(?=[^\s-])")
 _ENV = re.compile(
     r"(?:\b(?:ENV|ARG|export|setx?|[\w-]+ set|configure set|config add|add-authtoken)|(?:secret|variable)s? (?:set|add))[ \t]+"
     r"(?:-\S+[ \t]+){0,3}([\w./:@-]{2,120})(?:[ \t]+(?:--?(?:body|value|b|v))?[ \t=]*)"

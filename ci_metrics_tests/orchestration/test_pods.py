@@ -22,7 +22,7 @@ from ci_metrics.github.conditional import KeptAnswer
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.llm.clients import build_client
 from ci_metrics.models import Annotation
-from ci_metrics.orchestration.atomic_files import change, create, fetch
+from ci_metrics.orchestration.atomic_files import change, create, fetch, put
 from ci_metrics.orchestration.batch_files import FileBatchLedger
 from ci_metrics.orchestration.conditional_objects import ObjectConditionalCache
 from ci_metrics.orchestration.hour_states import listing
@@ -225,19 +225,22 @@ def test_an_index_that_other_pods_cannot_see_is_said_aloud(
     assert not with_values(settings, **there).shares_hours_alone
 
 
-def test_marks_of_two_pods_are_both_kept(bucket: str) -> None:
-    one, two = MarkedHours(UPath(bucket)), MarkedHours(UPath(bucket))
-    stolen: list[bool] = []
+def test_what_another_pod_writes_between_a_look_and_a_write_is_not_forgotten(bucket: str) -> None:
+    path, seen = UPath(bucket) / "a.json", list[bytes | None]()
 
     def changed(data: bytes | None) -> bytes:
-        if not stolen:  # the other one writes between this one's look and its write
-            stolen.append(True)
-            two.mark({HOUR: ["acme/shop"]}, MOMENT)
-        return (data or b"") + b"+"
+        seen.append(data)
+        if len(seen) == 1:
+            put(path, b"other")
+        return (data or b"") + b"+ours"
 
-    change(UPath(bucket) / "marked.json", UPath(bucket) / ".lock", changed)
-    assert fetch(UPath(bucket) / "marked.json").startswith(b'{"2026-03-02T05"')
-    (UPath(bucket) / "marked.json").unlink()
+    change(path, UPath(bucket) / ".lock", changed)
+    assert seen == [None, b"other"]
+    assert fetch(path) == b"other+ours"
+
+
+def test_marks_of_two_pods_are_both_kept(bucket: str) -> None:
+    one, two = MarkedHours(UPath(bucket)), MarkedHours(UPath(bucket))
     one.mark({HOUR: ["acme/shop"]}, MOMENT)
     two.mark({HOUR: ["acme/site"]}, MOMENT)
     assert set(one.read()[HOUR]) == {"acme/shop", "acme/site"}
