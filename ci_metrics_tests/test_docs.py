@@ -96,8 +96,8 @@ def test_every_test_that_the_table_of_features_names_exists() -> None:
     assert named and missing == []
 
 
-def test_the_readme_names_every_package_once() -> None:
-    named = re.findall(r"^\| `([a-z_]+)/` \|", (ROOT / "README.md").read_text(), re.M)
+def test_contributing_names_every_package_once() -> None:
+    named = re.findall(r"^\| `([a-z_]+)/` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
     assert sorted(named) == sorted(file.parent.name for file in (ROOT / "ci_metrics").glob("*/__init__.py"))
 
 

@@ -43,7 +43,7 @@ PAGES = {
 }
 
 #: What the terminal shows.
-COMMANDS = (("top", "groups", "--limit", "6"), ("search", "--type", "timeout", "--limit", "2"))
+COMMANDS = (("top", "red", "--limit", "4"), ("search", "--type", "timeout", "--limit", "2"))
 COLUMNS = 104
 
 

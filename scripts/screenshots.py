@@ -12,6 +12,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from ci_metrics.commands.ui import LINEAGE
+
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 HOUR = "2026-03-02T14"
 FLAGS = [
@@ -29,7 +31,7 @@ def main(url: str) -> None:
         chromium = browsers.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         page = chromium.new_page(viewport={"width": 1500, "height": 900})
         for name, path in {
-            "graph": "/assets/failure_history?view=lineage&lineageScope=upstream&lineageDepth=6",
+            "graph": LINEAGE,
             "materialization": f"/assets/classifications?view=partitions&partition={HOUR}",
         }.items():
             page.set_viewport_size({"width": 1500, "height": 560 if name == "graph" else 900})

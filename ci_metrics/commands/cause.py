@@ -31,6 +31,7 @@ def cause(
     action: Action,
     fingerprint: str = "",
     person: str = "",
+    /,
     *,
     until: str = "",
     at: str = "",

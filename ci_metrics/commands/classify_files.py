@@ -83,14 +83,18 @@ def classify(
             if json_lines:
                 print(json.dumps(verdict_row(name, judged), ensure_ascii=False))
             elif markdown:
-                shown_name = "standard input" if name == "-" else name
                 print(
                     log_markdown(
-                        shown_name, judged.verdict, [(error.line, verdict) for error, verdict in judged.others]
+                        shown_name(name), judged.verdict, [(error.line, verdict) for error, verdict in judged.others]
                     )
                 )
             else:
                 print(terminal_lines(verdict_text(name, judged)))
+
+
+def shown_name(name: str) -> str:
+    """A log's name for people."""
+    return "standard input" if name == "-" else name
 
 
 def requests_of(
@@ -136,7 +140,7 @@ def verdict_row(name: str, judged: JudgedLog) -> dict[str, object]:
 
 def verdict_text(name: str, judged: JudgedLog) -> str:
     """The same for people."""
-    verdict = judged.verdict
+    verdict, name = judged.verdict, shown_name(name)
     if verdict.error_type is None:
         shown = [f"{name}: {verdict.state}", *([f"   {verdict.summary}"] if verdict.summary else [])]
     else:

@@ -22,6 +22,7 @@ from ci_metrics.commands.terminal import terminal_lines, terminal_text
 from ci_metrics.commands.ui_address import ui_address
 from ci_metrics.history.job_reference import read_reference, read_run
 from ci_metrics.report.explanation import Explanation, Why
+from ci_metrics.report.readable import counted, dollars, failures_in_runs
 from ci_metrics.report.run_explanation import RunExplanation
 from ci_metrics.report.verdict_markdown import job_markdown, run_headline, run_markdown, run_notes
 from ci_metrics.report.verdict_reasons import reasons_row as why_as_row
@@ -205,15 +206,21 @@ def _facts(found: Explanation) -> list[tuple[str, str]]:
         facts.append(("the log alone", f"says {found.type_by_log}; history says {found.error_type}"))
     if found.group is not None:
         group = found.group
-        generic = " The group is generic: it says nothing of the cause." if group.generic else ""
-        facts.append(("group", f"{group.id}, fingerprint {found.fingerprint}.{generic}"))
+        generic = ". It is generic: it says nothing of the cause" if group.generic else ""
+        facts.append(("cause", f"{group.id}, fingerprint {found.fingerprint}{generic}"))
         facts.append(("first seen", f"{group.first_seen:%Y-%m-%d %H:%M} UTC"))
         facts.append(("last seen", f"{group.last_seen:%Y-%m-%d %H:%M} UTC"))
-        spread = f"{len(group.jobs)} jobs, {len(group.branches)} branches, {len(group.repos)} repositories"
+        spread = ", ".join(
+            [
+                counted(len(group.jobs), "job"),
+                counted(len(group.branches), "branch", "branches"),
+                counted(len(group.repos), "repository", "repositories"),
+            ]
+        )
         facts.append(
             (
                 "how often",
-                f"{group.count} failures in {group.runs} runs: {spread}; {group.lost_minutes:.0f} minutes lost",
+                f"{failures_in_runs(group.count, group.runs)}: {spread}; {group.lost_minutes:.0f} minutes lost",
             )
         )
     for n, other in enumerate(found.others):
@@ -261,5 +268,5 @@ def _why(why: Why) -> list[tuple[str, str]]:
     tokens = (
         f"{why.prompt_tokens} tokens in{cached}, {why.completion_tokens} out, " if why.prompt_tokens else "no tokens, "
     )
-    facts.append(("cost", f"{tokens}${why.cost_usd:.4f}"))
+    facts.append(("cost", f"{tokens}{dollars(why.cost_usd)}"))
     return facts

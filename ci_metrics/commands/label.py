@@ -33,6 +33,7 @@ from ci_metrics.settings import load_settings
 def label(
     job: str,
     type_: Annotated[str, Parameter(name="TYPE")] = "",
+    /,
     *,
     note: str = "",
     all_like_it: Annotated[bool, Parameter(negative="")] = False,

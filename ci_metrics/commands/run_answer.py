@@ -40,7 +40,11 @@ def show_answer(
     )
     if not done:
         return
-    console.print("Next: [bold]make ui[/] (Dagster: hours, causes, backfills), [bold]make report[/] (one HTML page)")
+    console.print(
+        "Next: [bold]make report[/] (one HTML page), [bold].venv/bin/ci-metrics top[/] (what to fix first), "
+        "[bold]make ui[/] (Dagster: hours, causes, backfills)",
+        soft_wrap=True,
+    )
     if settings.is_sample:
         console.print(
             "Your own: [bold]export GITHUB_TOKEN=... REPO=owner/name ENABLE_ERROR_CLASSIFICATION=true; make run[/]",
@@ -67,7 +71,7 @@ def answer_lines(summary: Summary, first: str, last: str) -> Iterator[str]:
             f"{dollars(summary.lost_usd)} of it lost to them and their re-runs"
         )
     if uncounted := list(_uncounted(summary)):
-        yield f"[dim]Not counted as failed: {'; '.join(uncounted)}[/]"
+        yield f"[dim]Not counted: {'; '.join(uncounted)}[/]"
     for repo, when in summary.quiet_repositories.items():
         yield f"{escape(terminal_text(repo))}: no run in these hours; {when}"
     yield from (escape(terminal_text(sentence)) for sentence in summary.story)
@@ -84,10 +88,14 @@ def answer_lines(summary: Summary, first: str, last: str) -> Iterator[str]:
 
 
 def _uncounted(summary: Summary) -> Iterator[str]:
+    """What makes up the difference between all jobs and those that passed or failed."""
+    counted = summary.passed_jobs + summary.failed_jobs
+    accounted = counted + summary.gates + summary.cancelled_jobs + summary.unfinished_jobs
     for count, what in (
-        (summary.gates, "gates, which only wait for others"),
+        (summary.gates, f"gate{'s' if summary.gates != 1 else ''}, waiting only for others"),
         (summary.cancelled_jobs, "cancelled without a cause"),
         (summary.unfinished_jobs, "still going"),
+        (summary.jobs - accounted, "skipped or neutral"),
     ):
         if count:
             yield f"{readable_number(count)} {what}"

@@ -124,7 +124,7 @@ def _card(failure: Failure) -> list[str]:
     place = " · ".join(part for part in (failure.repo, failure.workflow, failure.job, failure.step) if part)
     category = spoken(failure.type or failure.state)
     flaky = f"  flaky: {failure.flaky}" if failure.flaky else ""
-    held_up = f"held up {some(failure.gates)}" if failure.gates else ""
+    held_up = f"gates that failed with it: {some(failure.gates)}" if failure.gates else ""
     quote = cut(headline(failure.quote), 200)
     lines = [f"{place}  ({failure.branch}{f', #{failure.pr}' if failure.pr else ''})", failure.cause]
     lines += [f"│ {quote}" if quote else "", held_up, whose(failure), failure.link]

@@ -53,16 +53,16 @@ def print_table(rows: Sequence[Sequence[Any]], headings: Sequence[str], title: s
     """A table as wide as the terminal: numbers to the right, text in the last column. A tuple has a
     line for each part.
     """
-    table = Table(
-        title=Text(title), title_justify="left", title_style="bold", header_style="dim", box=SIMPLE_HEAD, pad_edge=False
-    )
+    table = Table(header_style="dim", box=SIMPLE_HEAD, pad_edge=False)
     for heading in headings[:-1]:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column(headings[-1], overflow="fold")
     for row in rows:
         cells = (value if isinstance(value, tuple) else (value,) for value in row)
         table.add_row(*(Text("\n".join(map(terminal_text, lines))) for lines in cells))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(Text(title, style="bold"))  # not as the table's own, which breaks at the table's width
+    console.print(table)
 
 
 def print_cards(cards: Sequence[Sequence[str]], title: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 
 from ci_metrics.commands.open_index import cause_store, reading_index
@@ -22,6 +22,7 @@ from ci_metrics.history.fix_first import Fix, fixes
 from ci_metrics.history.groups import groups
 from ci_metrics.history.money import Cost, Money, dearest
 from ci_metrics.history.search import repositories
+from ci_metrics.history.story import Story, ToldSpell
 from ci_metrics.history.time_range import Window, asked_window, default_window
 from ci_metrics.history.top import TopRow, top_rows
 from ci_metrics.index.base import DocumentIndex, Where
@@ -34,14 +35,25 @@ from ci_metrics.report.fixes import (
     standing_in_words,
     whose,
 )
-from ci_metrics.report.readable import cut, dollars, minutes, moment, percent, readable_number, some, spoken
-from ci_metrics.report.story import story_of
+from ci_metrics.report.readable import (
+    cut,
+    dollars,
+    failures_in_runs,
+    minutes,
+    moment,
+    percent,
+    readable_number,
+    some,
+    spoken,
+)
+from ci_metrics.report.story import spell_in_words, story, told_of
 from ci_metrics.settings import Settings, load_settings
 
 What = Literal[
     "fixes",
     "tests",
     "money",
+    "red",
     "groups",
     "types",
     "states",
@@ -79,6 +91,10 @@ TEST_COLUMNS = (
     "name", "repo", "runs", "failures", "failure_rate", "flakes", "confirmed_flakes", "flake_rate", "unknown_runs", "last_failed",
     "last_passed", "broken", "quarantine", "why", "url",
 )  # fmt: skip
+RED_COLUMNS = (
+    "repo", "branch", "jobs", "began", "ended", "seen", "minutes", "first_bad", "author", "pull_request", "ended_by", "inherited",
+    "owners", "headline", "url",
+)  # fmt: skip
 MONEY_COLUMNS = ("by", "name", "jobs", "minutes", "usd", "failed_usd", "unpriced_minutes")
 
 
@@ -99,8 +115,8 @@ def top(
     ----------
     what
         fixes: causes, by what fixing them is worth. tests: failed and flaky tests, and which to
-        quarantine. money: runners at list price, by labels, workflow and repository. Any other:
-        what to count failures by.
+        quarantine. money: runners at list price, by labels, workflow and repository. red: when
+        default branches were red, and by which commit. Any other: what to count failures by.
     from_
         Start: 2026-11-20, 2026-11-20T05:30 (UTC), or 36h, 7d, 2w before now. Default: the
         last four weeks in the index.
@@ -123,20 +139,22 @@ def top(
         repos = repositories(index, repo)
         window = asked_window(from_, to, now) or default_window(index, now, repos)
         records = cause_store(settings, index).in_force()
-        asked = _Asked(index, window, window.where(repos), records, now, max(limit, issue) if limit else 0, settings)
+        most = max(limit, issue) if limit else 0
+        told = cache(partial(told_of, index, window, repos))
+        asked = _Asked(index, window, window.where(repos), records, now, most, settings, told)
         if issue:
             print(_issue(asked, issue))
             return
         answer = _OWN[what](asked) if what in _OWN else _counted(asked, what)
-        told = [] if json or csv or not answer.rows else story_of(index, window, repos)
+        said = [] if json or csv or what == "red" or not answer.rows else story(told())
     if json:
         print_json(answer.rows)
     elif csv:
         print_csv(answer.rows, answer.columns)
     elif not answer.rows:
-        print(f"{'No test is known to have failed' if what == 'tests' else 'No failure'} in {window}.")
+        print(f"{_NOTHING.get(what, 'No failure')} in {window}.")
     else:
-        for sentence in told:
+        for sentence in said:
             print(terminal_text(sentence.text))
         print()
         answer.show()
@@ -151,6 +169,7 @@ class _Asked:
     now: datetime
     limit: int  # 0: all
     settings: Settings
+    told: Callable[[], Story]
 
     def fixes(self) -> list[Fix]:
         return fixes(self.index, groups(self.index, self.where), self.records, self.now, self.limit or None)
@@ -183,6 +202,34 @@ def _tests(asked: _Asked) -> _Answer:
     return _Answer([failed_test_row(test) for test in found], TEST_COLUMNS, partial(_show_tests, found, asked.window))
 
 
+def _red(asked: _Asked) -> _Answer:
+    spells = asked.told().spells
+    shown = spells[: asked.limit or None]
+    show = partial(_show_red, shown, len(spells) - len(shown), asked.window)
+    return _Answer([_red_row(told) for told in shown], RED_COLUMNS, show)
+
+
+def _red_row(told: ToldSpell) -> Mapping[str, Any]:
+    spell, commit = told.spell, told.first_bad
+    return {
+        "repo": spell.repo,
+        "branch": spell.branch,
+        "jobs": list(spell.jobs),
+        "began": spell.began.isoformat(),
+        "ended": spell.ended.isoformat() if spell.ended else None,
+        "seen": spell.seen.isoformat(),
+        "minutes": round(spell.minutes, 1),
+        "first_bad": commit.sha if commit else "",
+        "author": commit.author if commit and not spell.untested else "",
+        "pull_request": commit.pull if commit and not spell.untested else "",
+        "ended_by": spell.ended_by,
+        "inherited": list(told.inherited),
+        "owners": list(spell.owners),
+        "headline": told.quote,
+        "url": told.compare,
+    }
+
+
 def _costs(asked: _Asked) -> _Answer:
     money = _money(asked.index, asked.where)
     show = partial(_show_money, money, asked.settings, asked.window, asked.limit)
@@ -198,7 +245,10 @@ def _counted(asked: _Asked, what: What) -> _Answer:
 
 
 #: What is not counted by one thing.
-_OWN: Mapping[str, Callable[[_Asked], _Answer]] = {"fixes": _fixes, "tests": _tests, "money": _costs}
+_OWN: Mapping[str, Callable[[_Asked], _Answer]] = {"fixes": _fixes, "tests": _tests, "money": _costs, "red": _red}
+
+#: What is said where there is nothing to show.
+_NOTHING: Mapping[str, str] = {"tests": "No test is known to have failed", "red": "No default branch was red"}
 
 
 def _show_fixes(found: Sequence[Fix], records: CauseRecords, window: Window, now: datetime) -> None:
@@ -207,7 +257,7 @@ def _show_fixes(found: Sequence[Fix], records: CauseRecords, window: Window, now
         group = fix.group
         money = f", {dollars(group.lost_usd)}" if group.lost_usd else ""
         facts = [
-            f"{readable_number(group.count)} failed in {readable_number(group.runs)} run{'s' if group.runs != 1 else ''}",
+            failures_in_runs(group.count, group.runs),
             f"{minutes(group.lost_minutes * 60)}{money} lost",
             f"{percent(fix.certainty)} sure",
             f"last {moment(group.last_seen)}",
@@ -238,6 +288,16 @@ def _show_tests(tests: Sequence[FailedTest], window: Window) -> None:
     ]
     print_cards(cards, f"Failed tests, most flaky first: {window}")
     print(f"\nRuns are {DENOMINATOR}.")
+
+
+def _show_red(spells: Sequence[ToldSpell], more: int, window: Window) -> None:
+    cards = []
+    for rank, told in enumerate(spells, 1):
+        where, whose_it_is = spell_in_words(told)
+        cards.append([f"{rank}. {where}", whose_it_is, *([told.compare] if told.compare else [])])
+    print_cards(cards, f"Default branches that are or were red: {window}")
+    left = f" {more} more: --limit 0 shows all." if more else ""
+    print(f"\nStill red first. Left out: flaky tests, and single red runs that no pull request inherited.{left}")
 
 
 def _money(index: DocumentIndex, where: Where) -> Money:
@@ -285,9 +345,11 @@ def _show_money(money: Money, settings: Settings, window: Window, limit: int) ->
             ]
             for cost in costs
         ]
-        print_table(cells, ["Jobs", "Minutes", "Cost", "Of failed jobs", by.capitalize()], f"Runners by {by}: {window}")
+        title = "Runners, all together" if by == "all" else f"Runners by {by}"
+        print_table(cells, ["Jobs", "Minutes", "Cost", "Of failed jobs", by.capitalize()], f"{title}: {window}")
     prices = load_runner_prices(settings.runner_prices_file)
     print(
+        "Jobs that a runner has finished. Of failed jobs: without the re-runs that they caused.\n"
         f"List prices of {prices.checked}, not a bill: free and included minutes are not taken off ({prices.source})."
     )
 

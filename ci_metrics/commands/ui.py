@@ -71,13 +71,17 @@ def ui(*, port: int = DEFAULT_PORT, host: str = DEFAULT_HOST) -> int:
         return next((code for code in codes if code), 0)
 
 
+#: All hourly assets at once; Dagster's own overview shows their groups, folded.
+LINEAGE = f"/assets/{DAILY_REPORT}?view=lineage&lineageScope=upstream&lineageDepth=7"
+
+
 def what_to_open(settings: Settings, root: str) -> list[str]:
     """The addresses that lead to something: what was made last, or where to begin."""
     with open_parts(settings) as parts:
         states = parts.hours.store.states()
         failed = [hour for hour, state in states.items() if _failed(state)]
         days = sorted(file.stem for file in (parts.hours.store.root / DAILY_REPORT).glob("*.html"))
-    lines = [f"Dagster's UI:      {root}/asset-groups"]
+    lines = [f"Dagster's UI:      {root}{LINEAGE}"]
     if failed:
         lines.append(f"The last failures: {root}{partition_address(CLASSIFICATIONS, max(failed))}")
     if days:

@@ -146,7 +146,7 @@ class _Transfer:
             raise TransientError(f"{shown_address(url)}: the log changed while it was fetched")
         packing = response.headers.get("content-encoding", "").strip().lower()
         if packing not in _PACKINGS:
-            raise TransientError(f"{shown_address(url)}: the log came packed as “{shown(packing)}”, gzip was asked for")
+            raise TransientError(f"{shown_address(url)}: the log came packed as {shown(packing)}, gzip was asked for")
         self._etag = etag
         self._encoded = "content-encoding" in response.headers
         if status == 200:

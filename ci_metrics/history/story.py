@@ -24,6 +24,7 @@ from ci_metrics.history.period import NEW_FOR
 from ci_metrics.history.regressions import LOOK_BACK, RedSpell, attempts_on_default, key_of, red_spells, shifted
 from ci_metrics.history.time_range import Window
 from ci_metrics.index.base import DocumentIndex, Where
+from ci_metrics.telling_quote import headline
 
 #: A flaky failure seen once is a chance, not a test to name.
 MIN_FLAKES = 2
@@ -62,6 +63,7 @@ class ToldSpell:
     spell: RedSpell
     first_bad: Commit | None  # None: not known
     inherited: tuple[str, ...]  # numbers of pull requests that failed with its causes while it lasted
+    quote: str  # the line that names its first failure; "" where none is known
     compare: str  # address of what changed between the last good and the first bad commit; "" where not known
 
 
@@ -71,6 +73,7 @@ class ToldFlake:
 
     flake: Flake
     ran: int
+    headline: str  # of its cause, as every list shows it
 
     @property
     def rate(self) -> float | None:
@@ -123,7 +126,7 @@ def read_story(
         branch_kinds=figures.branch_kinds,
         outages=outages(attempts, storm_types),
         spells=_spells(index, attempts, window),
-        flakiest=_flakiest(index, flaky, window.where(repos)),
+        flakiest=_flakiest(index, flaky, window.where(repos), found),
         new=None if young else tuple(new),
         new_since=new_since,
     )
@@ -181,6 +184,7 @@ def _spells(index: DocumentIndex, failed: Sequence[Attempt], window: Window) -> 
         ToldSpell(
             spell=spell,
             first_bad=commits.get(spell.run_id) if spell.first_bad else None,
+            quote=headline(str(bodies.get(spell.failures[0], {}).get("s_error_evidence") or "")),
             inherited=tuple(number for number in inheriting[place] if number != _pull_of(commits.get(spell.run_id))),
             compare=compare_url(
                 str(bodies.get(spell.failures[0], {}).get("s_html_url") or ""), spell.last_good, spell.first_bad
@@ -254,11 +258,14 @@ def _inheriting(index: DocumentIndex, spells: Sequence[RedSpell], until: datetim
     return found
 
 
-def _flakiest(index: DocumentIndex, flaky: Flakiest, where: Where) -> ToldFlake | None:
+def _flakiest(index: DocumentIndex, flaky: Flakiest, where: Where, found: Sequence[Group]) -> ToldFlake | None:
     known = [flake for flake in flaky.tests if flake.failures >= MIN_FLAKES]
     if not known:
         return None
     worst = min(known, key=lambda flake: (-flake.failures, -flake.minutes, flake.name))
     equals = {"s_repo": worst.repos, "s_job_name": worst.jobs, "s_status": (*MAYBE_FAILED, *PASSED.values)}
     ran = index.count_by("jobs", "s_status", narrowed(where, equals=equals))
-    return ToldFlake(flake=worst, ran=sum(ran[status] for status in ran if status != "cancelled"))
+    told = next((group.headline for group in found if worst.fingerprint in group.fingerprints), "")
+    return ToldFlake(
+        flake=worst, ran=sum(ran[status] for status in ran if status != "cancelled"), headline=told or worst.name
+    )

@@ -135,26 +135,26 @@ def asked_window(since: str | None, until: str | None, now: datetime) -> Window 
 
 
 def default_window(index: DocumentIndex, now: datetime, repos: Sequence[str] = ()) -> Window:
-    """The last `DEFAULT_DAYS` days that the index knows of, in whole days.
+    """The last `DEFAULT_DAYS` days that the index knows of, from a midnight.
 
-    It ends with today; when nothing is that young (a sample, a stopped ingestion), with the
-    newest document's day. It starts no earlier than the oldest document's day, so that a young
-    index has no empty weeks.
+    It ends with today; when nothing is that young (a sample, a stopped ingestion), with the newest
+    document's hour: a week is counted back from there, not from a day of five minutes. It starts no
+    earlier than the oldest document's day, so that a young index has no empty weeks.
     """
     repo = {"s_repo": tuple(repos)} if repos else {}
     newest = _edge(index, Where(equals=repo), "-" + TIME)
     if newest is None:
         end = _midnight_after(now)
         return Window(end - DEFAULT_DAYS * _DAY, end)
-    today = _midnight_after(now)
-    end = today if newest > now - SILENT else _midnight_after(newest)
-    start = end - DEFAULT_DAYS * _DAY
+    newest_hour = newest.replace(minute=0, second=0, microsecond=0) + _HOUR
+    end = _midnight_after(now) if newest > now - SILENT else newest_hour
+    start = _midnight_after(end - DEFAULT_DAYS * _DAY - timedelta(microseconds=1))
     oldest = _edge(index, Window(start, end).where(repos), TIME)
     if oldest is not None:
         start = max(start, _midnight_after(oldest) - _DAY)
     # A young index ends with its newest hour: tomorrow's midnight would only add empty buckets.
     if end - start <= 2 * _DAY:
-        end = min(end, newest.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1))
+        end = min(end, newest_hour)
     return Window(start, end)
 
 

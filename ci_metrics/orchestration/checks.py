@@ -204,8 +204,14 @@ def judged_by_this_version(
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "stale_hours": len(stale),
-            "first": ", ".join(stale[:5]),
-            "what to do": "ci-metrics reclassify, or backfill classifications+",
+            **(
+                {
+                    "first": ", ".join(stale[:5]),
+                    "what to do": "ci-metrics reclassify, or backfill classifications+",
+                }
+                if stale
+                else {}
+            ),
         },
     )
 

@@ -211,6 +211,8 @@ def _environment(types: Sequence[str], window: Window) -> Environment:
         "percent": readable.percent,
         "dollars": readable.dollars,
         "number": readable.readable_number,
+        "counted": readable.counted,
+        "failures_in_runs": readable.failures_in_runs,
         "moment": readable.moment,
         "spoken": readable.spoken,
         "some": readable.some,

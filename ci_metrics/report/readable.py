@@ -28,13 +28,26 @@ def percent(part: float | None) -> str:
 
 
 def dollars(amount: float) -> str:
-    """`$0.0041`, `$1.20`: small sums keep their digits."""
-    return "$0" if not amount else f"${amount:.4f}" if amount < 0.1 else f"${amount:,.2f}"
+    """`$0.0041`, `$0.09`, `$1.20`: only sums below a cent keep more digits."""
+    return "$0" if not amount else f"${amount:.4f}" if amount < 0.01 else f"${amount:,.2f}"
 
 
 def readable_number(value: int) -> str:
     """`12,345`."""
     return f"{value:,}"
+
+
+def counted(count: int, what: str, many: str = "") -> str:
+    """`1 job`, `12 jobs`; `many`: the plural where it is not the word with an s."""
+    return f"{readable_number(count)} {what if count == 1 else many or what + 's'}"
+
+
+def failures_in_runs(failures: int, runs: int) -> str:
+    """`14 failures`, `14 failures in 12 runs`: the runs only where they are fewer, as “14 in 14
+    runs” reads as if it always failed.
+    """
+    of = f" in {counted(runs, 'run')}" if runs != failures else ""
+    return f"{counted(failures, 'failure')}{of}"
 
 
 def moment(when: datetime) -> str:

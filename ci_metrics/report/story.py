@@ -20,7 +20,7 @@ from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.story import Commit, Outage, Story, ToldFlake, ToldSpell, read_story
 from ci_metrics.history.time_range import Window
 from ci_metrics.index.base import DocumentIndex
-from ci_metrics.report.readable import cut, minutes, moment, percent, readable_number, some, spoken
+from ci_metrics.report.readable import counted, cut, minutes, moment, percent, readable_number, some, spoken
 
 #: Sentences of a story: where there are as many, what is counted is left to those who count it.
 _MOST = 5
@@ -54,13 +54,11 @@ def story(told: Story) -> list[Sentence]:
     return said if len(said) >= _MOST else [*said, _lost(told)]
 
 
-def story_of(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> list[Sentence]:
-    """The sentences on a stretch of time, read from the index."""
+def told_of(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> Story:
+    """The facts of a stretch of time, read from the index."""
     where = window.where(repos)
     figures, flaky = collect(index, window, repos), flakiest(index, where)
-    return story(
-        read_story(index, figures, groups(index, where), flaky, repos=repos, history_begins=oldest_failure(index))
-    )
+    return read_story(index, figures, groups(index, where), flaky, repos=repos, history_begins=oldest_failure(index))
 
 
 def _red(told: Story) -> Iterator[Sentence]:
@@ -71,27 +69,29 @@ def _red(told: Story) -> Iterator[Sentence]:
     others = [each for each in told.spells if each not in named]
     for each in named:
         more = f" {_others(others)}" if others and each is named[-1] else ""
-        yield Sentence(f"{_spell(each)}{more}", each.compare)
+        yield Sentence(f"{': '.join(spell_in_words(each))}.{more}", each.compare)
 
 
 def _others(spells: Sequence[ToldSpell]) -> str:
     still = sum(each.spell.ended is None for each in spells)
     now = f", {still} of them still red" if still else ""
     lasted = minutes(sum(each.spell.minutes for each in spells) * 60)
-    return f"{_count(len(spells), 'more red spell')} of default branches lasted {lasted} in all{now}."
+    return f"{counted(len(spells), 'more red spell')} of default branches lasted {lasted} in all{now} (ci-metrics top red)."
 
 
-def _spell(told: ToldSpell) -> str:
+def spell_in_words(told: ToldSpell) -> tuple[str, str]:
+    """One red spell: where, since when, with which error; and by whose commit, whom it held up."""
     spell = told.spell
     where = f"{spell.branch} of {spell.repo}"
     lasted = minutes(spell.minutes * 60)
     if spell.ended is not None:
         text = f"{where} was red for {lasted}, from {moment(spell.began)} to {_until(spell.began, spell.ended)} UTC"
     elif spell.minutes:
-        text = f"{where} has been red since {moment(spell.began)} UTC and still was at {_until(spell.began, spell.seen)} ({lasted})"
+        text = f"{where} has been red since {moment(spell.began)} UTC, last seen at {_until(spell.began, spell.seen)} ({lasted})"
     else:
         text = f"{where} turned red at {moment(spell.began)} UTC, in its newest run"
-    text += f" ({'job' if len(spell.jobs) == 1 else 'jobs'} {some(spell.jobs)})"
+    text += f", in {'job' if len(spell.jobs) == 1 else 'jobs'} {some(spell.jobs)}"
+    text += f" ({_quoted(told.quote)})" if told.quote else ""
     parts = [_first_bad(told.first_bad, spell.untested)]
     if spell.ended_by:
         parts.append(f"commit {spell.ended_by[:7]} ended it")
@@ -100,7 +100,7 @@ def _spell(told: ToldSpell) -> str:
         parts.append(f"{'pull request' if len(told.inherited) == 1 else 'pull requests'} {named} failed with it too")
     if spell.owners:
         parts.append(f"{'owner' if len(spell.owners) == 1 else 'owners'} {some(spell.owners)}")
-    return f"{text}: {'; '.join(parts)}."
+    return text, "; ".join(parts)
 
 
 def _first_bad(commit: Commit | None, untested: int) -> str:
@@ -109,7 +109,7 @@ def _first_bad(commit: Commit | None, untested: int) -> str:
     by = f" by {commit.author}" if commit.author else f", pushed by {commit.pushed_by}" if commit.pushed_by else ""
     pull = f" (#{commit.pull})" if commit.pull else ""
     if untested:  # then another author may have to do with it
-        return f"first seen at commit {commit.sha[:7]}, after {_count(untested, 'commit')} at which it did not run to an end"
+        return f"first seen at commit {commit.sha[:7]}, after {counted(untested, 'commit')} at which it did not run to an end"
     return f"first bad commit {commit.sha[:7]}{by}{pull}"
 
 
@@ -118,9 +118,9 @@ def _outage(outages: Sequence[Outage]) -> Iterator[Sentence]:
         return
     outage = outages[0]
     kinds = some([spoken(kind) for kind in outage.types])
-    where = outage.repos[0] if len(outage.repos) == 1 else _count(len(outage.repos), "repository", "repositories")
+    where = outage.repos[0] if len(outage.repos) == 1 else counted(len(outage.repos), "repository", "repositories")
     smaller = len(outages) - 1
-    more = f" There {'was' if smaller == 1 else 'were'} {_count(smaller, 'smaller outage')} too." if smaller else ""
+    more = f" There {'was' if smaller == 1 else 'were'} {counted(smaller, 'smaller outage')} too." if smaller else ""
     yield Sentence(
         f"From {moment(outage.began)} to {_until(outage.began, outage.ended)} UTC an outage ({kinds}) failed "
         f"{_jobs(outage.failures)} in {where}: no commit caused that.{more}"
@@ -133,7 +133,7 @@ def _flaky(told: ToldFlake | None) -> Iterator[Sentence]:
     flake = told.flake
     rate = f" ({percent(told.rate)})" if told.rate is not None else ""
     yield Sentence(
-        f"The flakiest failure is {_quoted(flake.name)}: in {flake.failures} of {readable_number(told.ran)} runs of "
+        f"The flakiest failure is {_quoted(told.headline)}: in {flake.failures} of {readable_number(told.ran)} runs of "
         f"{some(flake.jobs)}{rate} it failed and then passed at the same commit."
     )
 
@@ -147,7 +147,7 @@ def _new(told: Story) -> Iterator[Sentence]:
     first = told.new[0]
     lead = "it is" if len(told.new) == 1 else "most frequent:"
     yield Sentence(
-        f"{_count(len(told.new), 'cause')} {'is' if len(told.new) == 1 else 'are'} new since {moment(told.new_since)} UTC; "
+        f"{counted(len(told.new), 'cause')} {'is' if len(told.new) == 1 else 'are'} new since {moment(told.new_since)} UTC; "
         f"{lead} {_quoted(first.headline)} ({_jobs(first.count)}, {some(first.repos)})."
     )
 
@@ -186,8 +186,4 @@ def _until(began: datetime, end: datetime) -> str:
 
 
 def _jobs(count: int) -> str:
-    return _count(count, "job")
-
-
-def _count(count: int, what: str, many: str = "") -> str:
-    return f"{readable_number(count)} {what if count == 1 else many or what + 's'}"
+    return counted(count, "job")

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from ci_metrics.history.figures import Figures, Totals
 from ci_metrics.history.flaky_failures import Flakiest
 from ci_metrics.report.causes import ShownCause
-from ci_metrics.report.readable import dollars, minutes, moment, percent, readable_number
+from ci_metrics.report.readable import counted, dollars, minutes, moment, percent, readable_number
 from ci_metrics.report.story import rates_apart
 
 #: A newest document older than this is worth a notice: the hourly schedule is
@@ -95,9 +95,7 @@ def notices(figures: Figures, newest: datetime | None, now: datetime) -> list[st
     elif now - newest > STALE and figures.window.end > newest:
         said.append(f"The newest job in the index ended on {moment(newest)} UTC: what came after is not here.")
     if figures.unfinished:
-        said.append(
-            f"{readable_number(figures.unfinished)} jobs were still going when they were last looked at: they are not counted yet."
-        )
+        said.append(f"{counted(figures.unfinished, 'job')} still going when last looked at: not counted yet.")
     unexplained = figures.unexplained
     if figures.failed and unexplained / figures.failed > MUCH_UNEXPLAINED:
         said.append(
@@ -115,7 +113,7 @@ def _apart(figures: Figures) -> str:
 def _change(part: float | None, unit: str) -> str:
     if part is None or abs(part) < 0.0005:
         return ""
-    return f"{'▲' if part > 0 else '▼'} {abs(part) * 100:.1f}{unit} on before"
+    return f"{'▲' if part > 0 else '▼'} {abs(part) * 100:.1f}{unit} against before"
 
 
 def _tone(part: float | None) -> str:

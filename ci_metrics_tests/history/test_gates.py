@@ -55,7 +55,10 @@ def test_a_gate_is_neither_counted_nor_unexplained_but_named_with_what_failed(
     assert shown["Failure rate"] == ("50.0 %", "2 of 4 jobs")
     assert shown["Unexplained"] == ("1", "of 2 failures")
     page = render_page(build_report(embedded_index, moment(60), window=DAY))
-    assert "held up all green" in page and "1 gates, which failed only because a job did that they wait for" in page
+    assert (
+        "gates that failed with it: all green" in page
+        and "1 gate, which failed only because a job did that it waits for" in page
+    )
 
 
 def build_flaky(index: DocumentIndex):  # type: ignore[no-untyped-def]

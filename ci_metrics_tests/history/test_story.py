@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from ci_metrics.commands.top import top
 from ci_metrics.history.figures import collect
 from ci_metrics.history.flaky_failures import flakiest
 from ci_metrics.history.groups import groups
@@ -14,8 +19,9 @@ from ci_metrics.history.regressions import shifted
 from ci_metrics.history.story import Story, read_story
 from ci_metrics.history.time_range import Window
 from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.report.page import build_report, render_page
-from ci_metrics.report.story import Sentence, story, story_of
+from ci_metrics.report.story import Sentence, story, told_of
 from ci_metrics_tests.history.history_documents import START, job, moment
 
 DAY = Window(START - timedelta(hours=5), START + timedelta(hours=19))
@@ -90,8 +96,8 @@ def texts(found: Story) -> list[str]:
 def test_a_red_spell_is_told_with_its_commit_author_pull_request_end_and_heirs(any_index: DocumentIndex) -> None:
     first = story(told(any_index, *red_main()))[0]
     assert first == Sentence(
-        "main of acme/shop was red for 4.0 h, from 02 Mar 06:00 to 10:00 UTC (job test): first bad commit bbbbbbb by Ada "
-        "Lovelace (#41); commit fffffff ended it; pull requests #7, #8 failed with it too; owner @acme/pay.",
+        "main of acme/shop was red for 4.0 h, from 02 Mar 06:00 to 10:00 UTC, in job test (“assert total == 4”): first bad "
+        "commit bbbbbbb by Ada Lovelace (#41); commit fffffff ended it; pull requests #7, #8 failed with it too; owner @acme/pay.",
         f"https://github.com/acme/shop/compare/{GOOD}...{BAD}",
     )
 
@@ -99,7 +105,8 @@ def test_a_red_spell_is_told_with_its_commit_author_pull_request_end_and_heirs(a
 def test_a_branch_that_is_still_red_is_told_as_far_as_it_was_seen_to_be(embedded_index: DocumentIndex) -> None:
     still = [document for document in red_main() if document.body["s_commit_sha"] != FIX]
     assert texts(told(embedded_index, *still))[0].startswith(
-        "main of acme/shop has been red since 02 Mar 06:00 UTC and still was at 07:00 (60 min) (job test): first bad commit"
+        "main of acme/shop has been red since 02 Mar 06:00 UTC, last seen at 07:00 (60 min), in job test "
+        "(“assert total == 4”): first bad commit"
     )
 
 
@@ -110,6 +117,36 @@ def test_a_branch_whose_newest_run_is_its_first_red_one_is_news_for_some_hours(a
     )
     late = job(3, fingerprint="f1-late", at=60 + 13 * 60, s_pr_id="9")
     assert told(any_index, late).spells == ()
+
+
+def test_top_red_shows_each_spell_with_its_error_commit_and_author(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("REPO", "GITHUB_TOKEN", "JOB_INDEX", "WORKFLOW_INDEX", "STEPS_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CI_METRICS_HOME", str(tmp_path))
+    index = EmbeddedIndex(tmp_path / "sample" / "index.sqlite")
+    second = [main(30, FIX, name="lint", at=310), main(31, "e" * 40, "failure", name="lint", at=400)]
+    second += [main(32, "e" * 40, "failure", name="lint", at=410)]
+    told(index, *red_main(), *second)
+    index.close()
+    day = {"from_": "2026-03-02", "to": "2026-03-02"}
+    top("red", json=True, **day)  # type: ignore[arg-type]
+    lint, test = json.loads(capsys.readouterr().out)
+    assert (lint["jobs"], lint["ended"], lint["headline"]) == (["lint"], None, "assert total == 4")
+    assert (test["author"], test["pull_request"], test["inherited"], test["ended_by"]) == (
+        "Ada Lovelace",
+        "41",
+        ["7", "8"],
+        FIX,
+    )
+    top("red", limit=1, **day)  # type: ignore[arg-type]
+    said = capsys.readouterr().out
+    assert "1. main of acme/shop has been red since" in said
+    assert "1 more: --limit 0 shows all." in said
+    top("red", from_="2020-01-01", to="2020-01-02")
+    assert "No default branch was red in" in capsys.readouterr().out
 
 
 def test_no_culprit_is_named_where_none_is_known(embedded_index: DocumentIndex) -> None:
@@ -193,4 +230,4 @@ def test_the_page_says_the_same_with_every_name_made_harmless(embedded_index: Do
     assert "first bad commit bbbbbbb by &lt;script&gt;" in page
     assert f'href="https://github.com/acme/shop/compare/{GOOD}...{BAD}"' in page
     assert "@acme/pay" in page
-    assert story_of(embedded_index, DAY) == story(found)
+    assert told_of(embedded_index, DAY) == found

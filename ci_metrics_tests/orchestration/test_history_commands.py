@@ -53,7 +53,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
             like_it = {"fingerprint": suspect["s_error_fingerprint"], "group": suspect["s_error_group"]}
             ci.index.documents.upsert(
                 [
-                    job(9, at=60, hour="2026-03-02T06", **like_it),
+                    job(9, at=60, hour="2026-03-02T06", s_error_domain="code", **like_it),
                     job(9, attempt=2, at=70, hour="2026-03-02T06", status="success"),
                 ]
             )
@@ -282,7 +282,10 @@ def test_a_label_survives_the_loss_of_the_index_and_reads_as_the_persons_in_the_
         assert again.index.documents.get("verdicts", [f"{one.id}-human"])
         now = everything(again)
     assert (now[one.id]["s_error_type"], now[one.id]["s_error_source"]) == ("timeout", "human")
-    assert now[one.id] | {"b_flaky_confirmed": True} == labelled[one.id], "but for what the other hour had confirmed"
+    weeks = {"b_flaky_confirmed": True, "b_error_background": False}
+    assert now[one.id] | weeks == labelled[one.id], (
+        "but for what another hour confirmed, and the passing runs of two weeks"
+    )
 
 
 def test_a_documents_flags_of_its_own_hour_are_there_before_history_is_asked(ci: Parts) -> None:

@@ -110,7 +110,7 @@ def test_the_chain_carries_on_and_asks_for_nothing_that_is_there(root: Path, tmp
                 assert run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True).success
             # The listing, and whether the failed jobs have passed before:
             # 0.1 did not look for that.
-            assert set(github.stats.total) <= {"runs", "repo", "workflow_runs"}, "no jobs and logs again"
+            assert set(github.stats.total) <= {"runs", "repo", "workflow_runs", "contents"}, "no jobs and logs again"
     with open_parts(settings) as ci:
         assert ci.hours.store.read("workflow_jobs", HOUR, Job) == jobs
         assert ci.hours.store.state(HOUR).is_finished

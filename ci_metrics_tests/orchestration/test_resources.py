@@ -95,7 +95,7 @@ def test_a_run_opens_one_index_when_it_is_asked_for_and_closes_it(
 def test_a_stand_in_for_github_is_all_that_an_hour_needs_and_judging_it_again_needs_no_token(tmp_path: Path) -> None:
     without_token = load_settings({"CI_METRICS_HOME": str(tmp_path)})
     settings = without_token.model_copy(update={"repo": ("o/r",), "ci_metrics_sample": True})
-    quiet = SimpleNamespace(requests=RequestCount(), runs_created=lambda *_: [])
+    quiet = SimpleNamespace(requests=RequestCount(), runs_created=lambda *_: [], annotations_at_once=lambda _: {})
     nothing = SimpleNamespace(settings=settings, client=quiet)
     with dg.DagsterInstance.ephemeral() as instance:
         for job, overrides in ((INGEST, {"github": nothing}), (RECLASSIFY, {})):

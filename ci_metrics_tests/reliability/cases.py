@@ -43,6 +43,9 @@ _SPOILT: tuple[FaultKind, ...] = ("html", "break", "shape", "empty", "nested", "
 #: Answers that say odd things: they are cleaned and kept.
 _ODD: tuple[FaultKind, ...] = ("numbers", "hostile")
 
+#: What is asked for where GitHub has no GraphQL, which answers for a hundred jobs at once.
+_ONE_BY_ONE = frozenset({"check_runs", "annotations"})
+
 WELL = frozenset({"complete"})
 NAMED = frozenset({"unfinished", "failed"})
 ASIDE = frozenset({"unfinished"})
@@ -66,6 +69,8 @@ def _github(
 
     def inject(site: Site) -> None:
         site.github.faults.add(Fault(kind=kind, on=on, **fault))
+        if on in _ONE_BY_ONE:
+            site.github.faults.add(Fault(kind="status", on="graphql", status=404, times=None))
 
     return Case(
         part="GitHub",
@@ -89,6 +94,9 @@ def _of_github() -> Iterator[Case]:
     yield _github("status", "attempt", "anything", NAMED, status=502)
     yield _github("status", "check_runs", "anything", ASIDE, status=502)
     yield _github("status", "annotations", "anything", ASIDE, status=502, bounded=True)
+    for kind in ("html", "break", "shape", "empty"):
+        yield _github(kind, "graphql", "nothing", WELL)  # jobs are asked for one by one
+    yield _github("status", "graphql", "nothing", WELL, status=502)
     yield _github("status", "*", "nothing", WELL, status=502, every=3)
     yield _github("primary_limit", "*", "anything", NAMED, seconds=3000, after=9)
     yield _github("secondary_limit", "jobs", "anything", NAMED, status=403, seconds=3000)

@@ -45,7 +45,7 @@ def test_one_json_object_a_file_in_order_with_the_promised_fields(
     first, second = rows(capsys)
     assert list(first) == [
         "file", "state", "error_type", "confidence", "summary", "evidence", "suggested_fix", "source", "fingerprint",
-        "decided_by",
+        "decided_by", "failed_tests", "other_errors",
     ]  # fmt: skip
     assert (first["file"], first["state"], first["error_type"], first["source"]) == (
         str(failed),

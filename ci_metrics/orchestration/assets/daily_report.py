@@ -30,9 +30,11 @@ DAYS = 7
 
 DAY_FORMAT = "%Y-%m-%d"
 
-#: Causes that the summary in Dagster names, and characters of each; the page has all. Of markdown
-#: with a thousand characters or more Dagster shows only a button.
+#: Causes that the summary in Dagster names, and characters of each; the page has all.
 MOST_CAUSES, MOST_WORDS = 5, 80
+
+#: Characters of the summary: of markdown with a thousand or more Dagster shows only a button.
+MOST_SUMMARY = 999
 
 
 def daily_partitions(start: datetime, end: datetime | None = None) -> dg.DailyPartitionsDefinition:
@@ -119,10 +121,17 @@ def summary_markdown(made: Report) -> str:
         f"**{readable_number(figures.failed)} of {readable_number(figures.jobs)} jobs failed** "
         f"({percent(figures.rate)}) in {figures.window}; {minutes(figures.lost)} lost."
     )
-    return "\n\n".join([said, *(_markdown(each) for each in made.story if not each.counts), *_causes(made)])
+    told = [_markdown(each) for each in made.story if not each.counts]
+    fits = (
+        text
+        for sentences in range(len(told), -1, -1)
+        for causes in range(MOST_CAUSES, MOST_CAUSES // 2, -1)
+        if len(text := "\n\n".join([said, *told[:sentences], *_causes(made, causes)])) <= MOST_SUMMARY
+    )
+    return next(fits, said)
 
 
-def _causes(made: Report) -> list[str]:
+def _causes(made: Report, most: int) -> list[str]:
     rows = [
         {
             "failures": len(cause.failures),
@@ -130,6 +139,6 @@ def _causes(made: Report) -> list[str]:
             "lost": minutes(cause.lost),
             "what": cut(telling(cause.quote) or cause.summary, MOST_WORDS),
         }
-        for cause in made.causes[:MOST_CAUSES]
+        for cause in made.causes[:most]
     ]
     return [str(markdown_table(rows, ("failures", "type", "lost", "what")).value)] if rows else []
