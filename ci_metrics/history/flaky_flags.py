@@ -7,7 +7,7 @@ of history (`history_pass.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ci_metrics.classifier.taxonomy import Taxonomy
@@ -53,18 +53,17 @@ def flag_rules(taxonomy: Taxonomy) -> FlagRules:
     )
 
 
-def flags_within(documents: Sequence[Document], rules: FlagRules) -> Changes:
-    """The flags that these documents prove of themselves: of an hour's, since a run's
-    attempts all belong to its hour.
+def evidence_within(jobs: Iterable[Document], rules: FlagRules) -> dict[str, FlakyEvidence]:
+    """What jobs' documents prove of each other: of an hour's, since a run's attempts all belong to
+    its hour. First attempts that passed prove nothing, but on which branches schedules run.
     """
-    attempts = [attempt_of(document) for document in documents if document.kind == "jobs"]
-    said = flaky_evidence(
+    attempts = [attempt_of(document) for document in jobs]
+    return flaky_evidence(
         (attempt for attempt in attempts if attempt.failed),
         passes=later_passes(attempts),
         stormy=storms(attempts, rules.storm_types),
         scheduled={(attempt.repo, attempt.branch) for attempt in attempts if attempt.event == "schedule"},
     )
-    return flag_changes(documents, said, rules)
 
 
 def flag_changes(documents: Sequence[Document], said: Mapping[str, FlakyEvidence], rules: FlagRules) -> Changes:

@@ -2,7 +2,7 @@
 say of an hour's failures.
 
 What belongs here: which documents' flags and commits an hour speaks for, in other hours too, and
-bringing them up to date. Does not: what an hour proves of its own runs (`flaky_flags.flags_within`,
+bringing them up to date. Does not: what an hour proves of itself (`flaky_flags.evidence_within`,
 in the documents when they are written), deciding what is flaky (`flakiness.py`) and since which
 commit a job fails (`regressions.py`).
 

@@ -65,6 +65,9 @@ NEW_AND_SPIKING_GROUPS = dg.AssetCheckSpec(
     ),
 )
 
+#: What of a job no check looks at.
+_PARTS = ("steps", "annotations")
+
 #: The key of the check that is asked once a day.
 STALE = dg.AssetCheckKey(dg.AssetKey("classifications"), "judged_by_this_version")
 
@@ -73,7 +76,8 @@ def ids_unique(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
     """Whether no run attempt and no job of the hours is stored twice."""
     twice: list[str] = []
     for hour in hours:
-        runs, jobs = store.read("workflow_runs", hour, Run), store.read("workflow_jobs", hour, Job)
+        runs = store.each("workflow_runs", hour, Run)
+        jobs = store.each("workflow_jobs", hour, Job, without=_PARTS)
         twice += _repeated(f"run {run.repo} {run.run_id} attempt {run.run_attempt}" for run in runs)
         twice += _repeated(f"job {job.job_id} attempt {job.run_attempt}" for job in jobs)
     return dg.AssetCheckResult(
@@ -85,13 +89,13 @@ def ids_unique(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
 
 def missing_logs(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
     """Whether the logs of the hours' failed jobs are there, but for some."""
-    states = Counter(log.state for hour in hours for log in store.read("job_logs", hour, JobLog))
+    states = Counter(log.state for hour in hours for log in store.each("job_logs", hour, JobLog))
     return _share(MISSING_LOGS, hours, states.total() - states["stored"], states.total(), MOST_MISSING_LOGS)
 
 
 def unknown_share(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
     """Whether the hours' failures fit a category, but for some."""
-    states = Counter(row.state for hour in hours for row in store.read("classifications", hour, JobVerdicts))
+    states = Counter(row.state for hour in hours for row in store.each("classifications", hour, JobVerdicts))
     return _share(UNKNOWN_SHARE, hours, states["unknown"], states.total(), MOST_UNKNOWN)
 
 
@@ -99,9 +103,9 @@ def model_failures(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResul
     """Whether the model answered, but for some; the rules may have answered instead, so the
     state alone does not tell.
     """
-    rows = [row for hour in hours for row in store.read("classifications", hour, JobVerdicts)]
-    failed = sum(row.state == "llm_failed" or any(model_failed(j.verdict) for j in row.judged) for row in rows)
-    return _share(MODEL_FAILURES, hours, failed, len(rows), MOST_MODEL_FAILURES)
+    rows = (row for hour in hours for row in store.each("classifications", hour, JobVerdicts))
+    failed = [row.state == "llm_failed" or any(model_failed(j.verdict) for j in row.judged) for row in rows]
+    return _share(MODEL_FAILURES, hours, sum(failed), len(failed), MOST_MODEL_FAILURES)
 
 
 def documents_complete(
@@ -113,7 +117,7 @@ def documents_complete(
     index.refresh()
     wrong: list[str] = []
     for hour in hours:
-        stored = Counter(document.kind for document in store.read("indexed_documents", hour, IndexedDocument))
+        stored = Counter(document.kind for document in store.each("indexed_documents", hour, IndexedDocument))
         for kind in _KINDS:
             held = index.count_by(kind, "s_partition", Where(equals={"s_partition": hour})).get(hour, 0)
             if held < stored[kind]:
@@ -214,8 +218,8 @@ def judged_by_this_version(
 
 def _without_state(store: HourStore, hour: str) -> list[str]:
     """Failed jobs of the hour that no row gives a state."""
-    stated = {row.key for row in store.read("classifications", hour, JobVerdicts)}
-    failed = (job for job in store.read("workflow_jobs", hour, Job) if job.failed and job.finished)
+    stated = {row.key for row in store.each("classifications", hour, JobVerdicts)}
+    failed = (job for job in store.each("workflow_jobs", hour, Job, without=_PARTS) if job.failed and job.finished)
     return [f"job {job.job_id} has no state" for job in failed if (job.job_id, job.run_attempt) not in stated]
 
 

@@ -7,11 +7,14 @@ writing it (`assets/indexed_documents.py`), what other hours prove (`history/his
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from heapq import merge
+from itertools import groupby
 
 from ci_metrics.classifier.taxonomy import Taxonomy
-from ci_metrics.history.flaky_flags import flag_rules, flags_within
+from ci_metrics.history.flakiness import FlakyEvidence
+from ci_metrics.history.flaky_flags import evidence_within, flag_changes, flag_rules
 from ci_metrics.history.job_documents import merged_body
 from ci_metrics.history.labels import Labels, labelled
 from ci_metrics.history.owners import Owners, answering
@@ -22,6 +25,11 @@ from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.judged_job import outcome_of
 from ci_metrics.orchestration.rows import JobKey, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
+
+_Row = Run | Job | JobVerdicts
+
+#: Rows after which a part of an hour ends with its repository.
+PART = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,26 +50,99 @@ def read_rows(store: HourStore, hour: str) -> HourRows:
     return HourRows(runs=store.read("workflow_runs", hour, Run), jobs=jobs, verdicts=verdicts)
 
 
+def parts_of(store: HourStore, hour: str) -> Iterator[HourRows]:
+    """The hour's rows, some repositories at a time: all of each, in order. Raises what `read_rows`
+    does.
+    """
+    stored: list[Iterable[_Row]] = [
+        store.each("workflow_runs", hour, Run),
+        store.each("workflow_jobs", hour, Job),
+        store.each("classifications", hour, JobVerdicts),
+    ]  # all in order of their repositories
+    part, size = _Part(), 0
+    for _, rows in groupby(merge(*stored, key=_repo), key=_repo):
+        if size >= PART:
+            yield part.rows()
+            part, size = _Part(), 0
+        for row in rows:
+            part.add(row)
+            size += 1
+    yield part.rows()
+
+
+class _Part:
+    """Rows as they come."""
+
+    def __init__(self) -> None:
+        self._runs: list[Run] = []
+        self._jobs: dict[tuple[int, int], list[Job]] = {}
+        self._verdicts: dict[JobKey, JobVerdicts] = {}
+
+    def add(self, row: _Row) -> None:
+        match row:
+            case Run():
+                self._runs.append(row)
+            case Job():
+                self._jobs.setdefault((row.run_id, row.run_attempt), []).append(row)
+            case JobVerdicts():
+                self._verdicts[row.key] = row
+
+    def rows(self) -> HourRows:
+        return HourRows(runs=self._runs, jobs=self._jobs, verdicts=self._verdicts)
+
+
+def _repo(row: _Row) -> str:
+    return row.repo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saying:
+    """What documents say beside the rows that they are made of."""
+
+    provenance: Provenance
+    labels: Labels
+    taxonomy: Taxonomy
+    owners: Owners
+    default_branches: Mapping[str, str]  # of repositories, those that are known
+    prices: RunnerPrices | None = None  # of runners: the shipped list unless given
+
+
 def derive_documents(
-    rows: HourRows,
-    provenance: Provenance,
-    *,
-    labels: Labels,
-    taxonomy: Taxonomy,
-    owners: Owners,
-    default_branches: Mapping[str, str],
-    prices: RunnerPrices | None = None,
+    rows: HourRows, saying: Saying, evidence: Mapping[str, FlakyEvidence] | None = None
 ) -> list[Document]:
-    """Every document of the hour. A label decides over the machine's verdict,
+    """Every document of the rows. A label decides over the machine's verdict,
     who has to act, and flags follow from both.
 
-    `default_branches`: of repositories, those that are known. `prices` of runners: the
-    shipped list unless given.
+    `evidence` of the hour that the rows are of; that of the rows alone unless given.
     """
-    documents = list(_documents(rows, provenance, taxonomy.parents, default_branches, prices))
-    documents = merged_body(documents, labelled(documents, labels, taxonomy.parents))
-    documents = merged_body(documents, answering(documents, owners))
-    return merged_body(documents, flags_within(documents, flag_rules(taxonomy)))
+    documents, rules = _told(rows, saying), flag_rules(saying.taxonomy)
+    if evidence is None:
+        evidence = evidence_within((each for each in documents if each.kind == "jobs"), rules)
+    return merged_body(documents, flag_changes(documents, evidence, rules))
+
+
+def hour_evidence(parts: Iterable[HourRows], saying: Saying) -> dict[str, FlakyEvidence]:
+    """What the jobs of an hour prove of each other; of all others nothing is kept."""
+    telling = (document for rows in parts for document in _told(_telling(rows), saying) if document.kind == "jobs")
+    return evidence_within(telling, flag_rules(saying.taxonomy))
+
+
+def _telling(rows: HourRows) -> HourRows:
+    """The jobs that may prove something: failed, repeated or scheduled ones."""
+    scheduled = {(run.run_id, run.run_attempt) for run in rows.runs if run.event == "schedule"}
+    jobs = {
+        attempt: [job for job in jobs if job.failed or job.run_attempt > 1 or attempt in scheduled]
+        for attempt, jobs in rows.jobs.items()
+    }
+    return replace(rows, jobs=jobs)
+
+
+def _told(rows: HourRows, saying: Saying) -> list[Document]:
+    """The documents without what they prove of each other."""
+    parents = saying.taxonomy.parents
+    documents = list(_documents(rows, saying.provenance, parents, saying.default_branches, saying.prices))
+    documents = merged_body(documents, labelled(documents, saying.labels, parents))
+    return merged_body(documents, answering(documents, saying.owners))
 
 
 def _documents(

@@ -68,16 +68,25 @@ def _reindex(parts: Parts, hour: str, done: Reindexed) -> None:
     made_last = index.scan("jobs", Where(equals={"s_partition": hour}), fields=("s_dagster_run_id",), limit=1)
     run_id = next((str(document.body.get("s_dagster_run_id") or "") for document in made_last), "")
 
+    ids: set[tuple[str, str]] = set()
+
     def write(hour: str) -> indexed_documents.Indexed:
-        hours, judge = parts.hours, parts.judge
-        return indexed_documents.index_hour(hours, parts.index, judge, hour, run_id=run_id, trusting=False)
+        ids.clear()
+        return indexed_documents.index_hour(
+            parts.hours,
+            parts.index,
+            parts.judge,
+            hour,
+            run_id=run_id,
+            trusting=False,
+            on_part=lambda part: ids.update((each.kind, each.id) for each in part.documents),
+        )
 
     written = until_not_overtaken(parts.hours, hour, write, indexed_documents.MADE_OF, write)
-    ids = {(each.kind, each.id) for each in written.documents}
     index.refresh()
     for kind in _KINDS:
         found = index.scan(kind, Where(equals={"s_partition": hour}), fields=("s_partition",))
         done.removed += index.delete(kind, [each.id for each in found if (kind, each.id) not in ids])
     done.hours += 1
-    done.documents += len(written.documents)
+    done.documents += written.by_kind.total()
     done.created += written.written.created

@@ -41,7 +41,7 @@ import zstandard
 from upath import UPath
 
 from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError
-from ci_metrics.orchestration.arrow_tables import arrow_table, records_of
+from ci_metrics.orchestration.arrow_tables import BATCH, PackedRows, records_of
 from ci_metrics.orchestration.atomic_files import beside, fetch, is_local, put
 from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.hour_states import MOST_SEEN, HourStates
@@ -56,6 +56,9 @@ _FORMAT = b"ci_metrics.format"
 #: read): the assets of one run read them one after the other. As records they take about five times
 #: as much.
 MOST_KEPT = 16_000_000
+
+#: An hour with more rows is not kept as records by who goes through it once (`HourStore.each`).
+FEW_ROWS = 5_000
 
 
 @dataclass(slots=True)
@@ -143,7 +146,7 @@ class HourStore:
         self,
         asset: str,
         hour: str,
-        rows: Sequence[Any],
+        rows: Sequence[Any] | PackedRows,
         kind: type,
         *,
         notes: Mapping[str, Any],
@@ -159,7 +162,8 @@ class HourStore:
         since `look` what this work rests on; ContractError that names the field when a row cannot
         be stored.
         """
-        data = _file_of(arrow_table(rows, kind), notes)
+        packed = rows if isinstance(rows, PackedRows) else PackedRows(kind, rows)
+        data = _file_of(packed.table(), notes)
         commit = _digest(data)
         with self._states.alone():
             look, self._look = self._looking(hour), None
@@ -225,11 +229,26 @@ class HourStore:
         file = self._load(asset, hour)
         if file.rows is not None and file.rows[0] is kind:
             return list(file.rows[1])
-        table = _table(asset, hour, file.data, without)
-        rows = records_of(table, kind)
-        if not without:
-            file.rows, file.size = (kind, rows), table.nbytes
+        rows: list[T] = []
+        size = 0
+        for batch in _batches(_parquet(asset, hour, file.data), asset, hour, without):
+            rows += records_of(batch, kind)
+            size += batch.nbytes
+        if not without and size <= MOST_KEPT:
+            file.rows, file.size = (kind, rows), size
         return list(rows)
+
+    def each(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> Iterator[T]:
+        """The hour's rows as `read` gives them, some at a time: for those who need few of them, or
+        one repository's after the other's. Raises at once what `read` raises, but ShapeError.
+        """
+        file = self._load(asset, hour)
+        if file.rows is not None and file.rows[0] is kind:
+            return iter(file.rows[1])
+        packed = _parquet(asset, hour, file.data)
+        if packed.metadata.num_rows <= FEW_ROWS:
+            return iter(self.read(asset, hour, kind, without=without))
+        return (row for batch in _batches(packed, asset, hour, without) for row in records_of(batch, kind))
 
     def read_or_none(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> list[T]:
         """The hour's rows; none when it was not made or is damaged: it is simply made again.
@@ -253,7 +272,7 @@ class HourStore:
         """Replace an hour's rows and notes outside of any work on it:
         what is made of them is old.
         """
-        data = _file_of(arrow_table(rows, kind), notes)
+        data = _file_of(PackedRows(kind, rows).table(), notes)
 
         def noted(state: HourState) -> HourState:
             record = state.of(asset)
@@ -411,14 +430,26 @@ def _digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=12).hexdigest()
 
 
-def _table(asset: str, hour: str, data: bytes, without: Collection[str]) -> pa.Table:
-    try:
-        # No threads: an hour is small, and Arrow's pools have been seen to abort the process when
-        # it ends.
+def _parquet(asset: str, hour: str, data: bytes) -> pq.ParquetFile:
+    with _damage_told(asset, hour):
         file = pq.ParquetFile(io.BytesIO(data), pre_buffer=False)
         refuse_later((file.schema_arrow.metadata or {}).get(_FORMAT, b"1"), f"the file of {asset}, hour {hour},")
-        columns = [name for name in file.schema_arrow.names if name not in without] if without else None
-        return file.read(columns=columns, use_threads=False)
+        return file
+
+
+def _batches(file: pq.ParquetFile, asset: str, hour: str, without: Collection[str]) -> Iterator[pa.RecordBatch]:
+    """The rows of a file, some at a time."""
+    columns = [name for name in file.schema_arrow.names if name not in without] if without else None
+    with _damage_told(asset, hour):
+        # No threads: an hour is small, and Arrow's pools have been seen to abort the process when
+        # it ends.
+        yield from file.iter_batches(batch_size=BATCH, columns=columns, use_threads=False)
+
+
+@contextlib.contextmanager
+def _damage_told(asset: str, hour: str) -> Iterator[None]:
+    try:
+        yield
     except (pa.ArrowInvalid, OSError) as error:
         raise DamagedFileError(
             f"the file of {asset}, hour {hour}, is damaged. Materialize {asset} for it again"

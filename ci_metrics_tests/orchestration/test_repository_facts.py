@@ -14,7 +14,7 @@ from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.github.schemas import HeadCommit
 from ci_metrics.index.base import Body
 from ci_metrics.index.documents import Provenance, branch_kind
-from ci_metrics.orchestration.hour_documents import HourRows, derive_documents
+from ci_metrics.orchestration.hour_documents import HourRows, Saying, derive_documents
 from ci_metrics.orchestration.parts import HoursPart
 from ci_metrics.orchestration.repository_facts import (
     ask_repositories,
@@ -120,11 +120,13 @@ def documents(hours: HoursPart) -> dict[str, Body]:
     }  # fmt: skip
     derived = derive_documents(
         HourRows(runs=[ours, pull], jobs=jobs, verdicts=verdicts),
-        Provenance(partition="2026-03-02T05", dagster_run_id="r"),
-        labels={},
-        taxonomy=load_taxonomy(None),
-        owners=owners_in_force(hours, [REPO]),
-        default_branches=default_branches(hours.store, [REPO]),
+        Saying(
+            provenance=Provenance(partition="2026-03-02T05", dagster_run_id="r"),
+            labels={},
+            taxonomy=load_taxonomy(None),
+            owners=owners_in_force(hours, [REPO]),
+            default_branches=default_branches(hours.store, [REPO]),
+        ),
     )
     return {f"{document.kind} {document.body['s_workflow_id']}": document.body for document in derived}
 

@@ -65,7 +65,7 @@ def test_an_object_is_a_record_that_can_be_stored_or_its_field_is_named(case: An
     except ContractError as error:
         assert len(str(error)) < 1_000 and "\n" not in str(error)
         return
-    rows = records_of(arrow_table([record], kind), kind)
+    rows = records_of(arrow_table([record], kind).to_batches()[0], kind)
     assert rows == [record]
 
 

@@ -124,11 +124,10 @@ def verdict_table(hours: HoursPart, hour: str, rows: list[JobVerdicts]) -> dg.Ma
     """
     if not rows:
         return dg.MetadataValue.md("_no job failed_")
-    jobs = {
-        (job.job_id, job.run_attempt): job
-        for job in hours.store.read("workflow_jobs", hour, Job, without=("steps", "annotations"))
-    }
     by_doubt = sorted(rows, key=lambda row: row.judged[0].verdict.confidence if row.judged else 0.0)
+    failed = {row.key for row in rows}
+    every = hours.store.each("workflow_jobs", hour, Job, without=("steps", "annotations"))
+    jobs = {key: job for job in every if (key := (job.job_id, job.run_attempt)) in failed}
     shown = [
         _shown(jobs[row.key], row, hour, at_github=not hours.settings.is_sample) for row in by_doubt if row.key in jobs
     ]
@@ -169,7 +168,9 @@ def requests_for(
     """What the judge is asked about these jobs of the hour, in order;
     `before`: their last verdicts.
     """
-    jobs = {(job.job_id, job.run_attempt): job for job in hours.store.read("workflow_jobs", hour, Job)}
+    keys = {row.key for row in due}
+    every = hours.store.each("workflow_jobs", hour, Job)
+    jobs = {key: job for job in every if (key := (job.job_id, job.run_attempt)) in keys}
     runs = {(run.run_id, run.run_attempt): run for run in hours.store.read("workflow_runs", hour, Run)}
 
     def larger(row: JobExtraction) -> Callable[[int], Extraction]:

@@ -64,8 +64,9 @@ def extract_hour(hours: HoursPart, judge: JudgePart, hour: str) -> Mapping[str, 
 
     Where nothing changed, or the log is gone, rows are kept.
     """
-    jobs = {(job.job_id, job.run_attempt): job for job in hours.store.read("workflow_jobs", hour, Job)}
     logs = {(log.job_id, log.run_attempt): log for log in hours.store.read("job_logs", hour, JobLog)}
+    every = hours.store.each("workflow_jobs", hour, Job)
+    jobs = {key: job for job in every if (key := (job.job_id, job.run_attempt)) in logs}
     kept = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobExtraction)}
     done = [_done(hours, judge, hour, jobs[key], log, kept.get(key)) for key, log in logs.items() if key in jobs]
     rows = [each.row for each in done]

@@ -5,18 +5,22 @@ them (`hour_documents.py`).
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import blake2b
+from itertools import islice
 from typing import Any
 
 import dagster as dg
 
-from ci_metrics.errors import IndexWriteError
+from ci_metrics.errors import DamagedFileError, IndexWriteError
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where, Written
 from ci_metrics.index.documents import Provenance, document_digest, job_id
-from ci_metrics.models import ErrorState, Verdict
+from ci_metrics.models import ErrorState, Run, Verdict
 from ci_metrics.orchestration import checks
-from ci_metrics.orchestration.hour_documents import HourRows, derive_documents, read_rows
+from ci_metrics.orchestration.arrow_tables import PackedRows
+from ci_metrics.orchestration.hour_documents import HourRows, Saying, derive_documents, hour_evidence, parts_of
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
@@ -40,6 +44,9 @@ NAME = "indexed_documents"
 
 #: The assets whose rows are read here.
 MADE_OF = ("workflow_runs", "workflow_jobs", "classifications")
+
+#: Failed jobs' documents that the metadata names.
+MOST_NAMED = 200
 
 
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
@@ -69,8 +76,10 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
             context.log.warning(f"⚠️ {ONLY_HERE}")
 
         def work(hour: str, *, trusting: bool = True) -> Mapping[str, Any]:
-            done = index_hour(hours, index, judge, hour, run_id=context.run.run_id, trusting=trusting)
-            return _tell(context, hour, done, index.documents.location)
+            say, run_id = partial(_say, context), context.run.run_id
+            return _tell(
+                context, hour, index_hour(hours, index, judge, hour, run_id=run_id, trusting=trusting, on_part=say)
+            )
 
         done = each_hour(
             context,
@@ -89,20 +98,46 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedPart:
+    """Some repositories' documents, and what became of them."""
+
+    rows: HourRows
+    documents: Sequence[Document]  # all of the rows
+    due: Sequence[Document]  # those that the index did not hold as they are
+
+
+@dataclass(slots=True, kw_only=True)
 class Indexed:
     """What writing an hour's documents came to."""
 
-    rows: HourRows
-    documents: Sequence[Document]  # all of the hour
-    due: Sequence[Document]  # those that the index did not hold as they are
-    written: Written
-    outcome: Outcome  # what the index refused is set aside, and tried again
+    location: str
+    by_kind: Counter[str] = field(default_factory=Counter)
+    attempts: int = 0
+    due: int = 0  # documents that the index did not hold as they are
+    refused: int = 0
+    failed_jobs: list[str] = field(default_factory=list)  # ids of documents, the first `MOST_NAMED`
+    written: Written = field(default_factory=Written)
+    repos: list[str] = field(default_factory=list)
+    failures: dict[str, dict[str, str]] = field(default_factory=dict)  # by repository, what the index refused
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the index refused is set aside, and tried again."""
+        return Outcome(repos=self.repos, asked=self.repos, failures=self.failures)
 
 
 def index_hour(
-    hours: HoursPart, index: IndexPart, judge: JudgePart, hour: str, *, run_id: str, trusting: bool = True
+    hours: HoursPart,
+    index: IndexPart,
+    judge: JudgePart,
+    hour: str,
+    *,
+    run_id: str,
+    trusting: bool = True,
+    on_part: Callable[[IndexedPart], None] | None = None,
 ) -> Indexed:
-    """Derive the hour's documents, write them and commit the list of them.
+    """Derive the hour's documents, write them and commit the list of them, some repositories at a
+    time: `on_part` hears of each.
 
     A document that the index refuses is set aside with the reason. Raises IndexWriteError when
     it refuses all of several.
@@ -110,95 +145,115 @@ def index_hour(
     `run_id`: of Dagster's run. `trusting`: what the list of last time says of the index is
     believed; not when another run may have written over it.
     """
-    rows = read_rows(hours.store, hour)
-    provenance = Provenance(partition=hour, dagster_run_id=run_id)
-    repos = {run.repo for run in rows.runs}
-    documents = derive_documents(
-        rows,
-        provenance,
+    repos = {run.repo for run in hours.store.each("workflow_runs", hour, Run)}
+    saying = Saying(
+        provenance=Provenance(partition=hour, dagster_run_id=run_id),
         labels=judge.labels.labels(),
         taxonomy=judge.categories,
         owners=owners_in_force(hours, repos),
         default_branches=default_branches(hours.store, repos),
         prices=index.prices,
     )
-    listed = [
-        IndexedDocument(kind=document.kind, id=document.id, digest=document_digest(document)) for document in documents
-    ]
-    held = _held(hours.store, index.documents, hour) if trusting else {}
-    due = [
-        document for document, row in zip(documents, listed, strict=True) if held.get((row.kind, row.id)) != row.digest
-    ]
-    refused: dict[str, str] = {}
-    try:
-        written = index.documents.upsert(due)
-    except IndexWriteError as error:
-        if not error.refused or len(error.refused) == len(due) > 1:
-            raise
-        refused, written = dict(error.refused), Written(error.created, error.updated)
-    listed = [row for row in listed if row.id not in refused]
-    outcome = _outcome(documents, refused)
-    where = index.documents.location
-    status = {"documents": len(listed), "written": len(due) - len(refused), "index": where}
-    notes = {"location": where}
+    evidence = hour_evidence(parts_of(hours.store, hour), saying)
+    held = _held(hours.store, index.documents, hour) if trusting else set()
+    done = Indexed(location=index.documents.location)
+    listed = PackedRows(IndexedDocument)
+    last_error: IndexWriteError | None = None
+    for rows in parts_of(hours.store, hour):
+        documents = derive_documents(rows, saying, evidence)
+        names = [IndexedDocument(kind=each.kind, id=each.id, digest=document_digest(each)) for each in documents]
+        due = [each for each, row in zip(documents, names, strict=True) if _name(row) not in held]
+        refused: dict[str, str] = {}
+        try:
+            written = index.documents.upsert(due)
+        except IndexWriteError as error:
+            if not error.refused:
+                raise
+            refused, written, last_error = dict(error.refused), Written(error.created, error.updated), error
+        listed.add([row for row in names if row.id not in refused])
+        part = IndexedPart(rows=rows, documents=documents, due=due)
+        _count(done, part, written, refused)
+        if on_part is not None:
+            on_part(part)
+    if last_error is not None and done.due > 1 and done.refused == done.due:
+        raise last_error
+    status = {"documents": len(listed), "written": done.due - done.refused, "index": done.location}
+    notes = {"location": done.location}
     hours.store.commit(
-        NAME, hour, listed, IndexedDocument, notes=notes, status=status, now=hours.now(), outcome=outcome
+        NAME, hour, listed, IndexedDocument, notes=notes, status=status, now=hours.now(), outcome=done.outcome
     )
-    return Indexed(rows=rows, documents=documents, due=due, written=written, outcome=outcome)
+    return done
 
 
-def _outcome(documents: Sequence[Document], refused: Mapping[str, str]) -> Outcome:
-    """By repository, what was refused."""
-    failures: dict[str, dict[str, str]] = {}
-    for document in documents:
+def _count(done: Indexed, part: IndexedPart, written: Written, refused: Mapping[str, str]) -> None:
+    """Add what a part came to."""
+    done.attempts += len(part.rows.runs)
+    done.by_kind.update(document.kind for document in part.documents)
+    done.due += len(part.due)
+    done.refused += len(refused)
+    done.written = Written(done.written.created + written.created, done.written.updated + written.updated)
+    done.repos += sorted({str(document.body["s_repo"]) for document in part.documents})
+    failed = (document.id for document in part.documents if "s_error_state" in document.body)
+    done.failed_jobs += islice(failed, MOST_NAMED - len(done.failed_jobs))
+    for document in part.documents:
         if document.id in refused:
-            failures.setdefault(str(document.body["s_repo"]), {})[f"document {document.id}"] = refused[document.id]
-    repos = sorted({str(document.body["s_repo"]) for document in documents})
-    return Outcome(repos=repos, asked=repos, failures=failures)
+            named = done.failures.setdefault(str(document.body["s_repo"]), {})
+            named[f"document {document.id}"] = refused[document.id]
 
 
-def _tell(context: dg.AssetExecutionContext, hour: str, done: Indexed, location: str) -> Mapping[str, Any]:
-    """The contract's messages, and the metadata."""
-    _say(context, hour, done)
+def _tell(context: dg.AssetExecutionContext, hour: str, done: Indexed) -> Mapping[str, Any]:
+    """How the hour went, and the metadata."""
+    documents, jobs = done.by_kind.total(), done.by_kind["jobs"]
+    context.log.info(f"✅ {hour}: {done.attempts} workflow attempts, {jobs} jobs, {done.due} documents written")
     problems = done.outcome.problems
     for name, why in problems.items():
         context.log.warning(f"⚠️ {name} is set aside, the index refused it: {why}")
     return {
         "problems": dg.MetadataValue.json(problems),
-        "dagster/row_count": len(done.documents),
-        "documents": len(done.documents),
+        "dagster/row_count": documents,
+        "documents": documents,
         "written": done.written.created + done.written.updated,
         "created": done.written.created,
         "updated": done.written.updated,
-        "unchanged": len(done.documents) - len(done.due),
-        "index": location,
-        "by_kind": plot(Counter(document.kind for document in done.documents)),
-        "failed_jobs": dg.MetadataValue.json(
-            [document.id for document in done.documents if "s_error_state" in document.body][:200]
-        ),
+        "unchanged": documents - done.due,
+        "index": done.location,
+        "by_kind": plot(done.by_kind),
+        "failed_jobs": dg.MetadataValue.json(done.failed_jobs),
     }
 
 
-def _held(store: HourStore, index: DocumentIndex, hour: str) -> dict[tuple[str, str], str]:
-    """Digests of what the index already holds of the hour; empty when it is another
+def _held(store: HourStore, index: DocumentIndex, hour: str) -> set[bytes]:
+    """Names of what the index already holds of the hour; empty when it is another
     index, or lost documents since.
     """
     if store.notes(NAME, hour).get("location") != index.location:
-        return {}
-    rows = store.read_or_none(NAME, hour, IndexedDocument)
+        return set()
+    kinds: Counter[str] = Counter()
+    held: set[bytes] = set()
+    try:
+        for row in store.each(NAME, hour, IndexedDocument):
+            kinds[row.kind] += 1
+            held.add(_name(row))
+    except DamagedFileError:
+        return set()
     index.refresh()
-    for kind, n in Counter(row.kind for row in rows).items():
+    for kind, n in kinds.items():
         if index.count_by(kind, "s_partition", Where(equals={"s_partition": hour})).get(hour, 0) < n:  # type: ignore[arg-type]
-            return {}
-    return {(row.kind, row.id): row.digest for row in rows}
+            return set()
+    return held
 
 
-def _say(context: dg.AssetExecutionContext, hour: str, done: Indexed) -> None:
-    """As few log events as it can: at info what failed and is new, at debug
-    also what passed or is known.
+def _name(row: IndexedDocument) -> bytes:
+    """A document as it was written, in few bytes: an hour may have half a million."""
+    return blake2b(f"{row.kind} {row.id} {row.digest}".encode(), digest_size=16).digest()
+
+
+def _say(context: dg.AssetExecutionContext, part: IndexedPart) -> None:
+    """The contract's messages, as few log events as it can: at info what failed and is new, at
+    debug also what passed or is known.
     """
-    rows, written = done.rows, {document.id for document in done.due}
-    bodies = {document.id: document.body for document in done.documents if document.kind == "jobs"}
+    rows, written = part.rows, {document.id for document in part.due}
+    bodies = {document.id: document.body for document in part.documents if document.kind == "jobs"}
     loud, soft = LineBuffer(context.log.info), LineBuffer(context.log.debug)
     for run in rows.runs:
         jobs = rows.jobs.get((run.run_id, run.run_attempt), [])
@@ -215,8 +270,6 @@ def _say(context: dg.AssetExecutionContext, hour: str, done: Indexed) -> None:
                 buffer.add(classifying(job.name), *verdict_lines(*_said(row, bodies[document_id])))
             if document_id in written:
                 buffer.add(posted(document_id))
-    total = sum(len(jobs) for jobs in rows.jobs.values())
-    loud.add(f"✅ {hour}: {len(rows.runs)} workflow attempts, {total} jobs, {len(written)} documents written")
     loud.flush()
     soft.flush()
 

@@ -68,7 +68,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     """Fetch the logs of the hour's failed jobs and commit the manifest; returns the metadata."""
     before, repos = github.client.requests, hours.repos
     meant = set(repos)
-    failed = [job for job in hours.store.read("workflow_jobs", hour, Job) if job.failed and job.finished]
+    failed = [job for job in hours.store.each("workflow_jobs", hour, Job) if job.failed and job.finished]
     manifest = {(log.job_id, log.run_attempt): log for log in hours.store.read_or_none(NAME, hour, JobLog)}
     asked = asked_repositories(hours.store.looked_at(hour), repos, context.run.tags.get(REASON_TAG, ""))
     due = [job for job in failed if job.repo in meant and _is_due(manifest.get(_key(job)), job, asked, hours.now())]
@@ -115,7 +115,8 @@ def _with_reports(
     due = [log for log in logs if log.repo in meant and junit_artifacts.undecided(log)]
     if not patterns or not due:
         return logs
-    jobs = {_key(job): job for job in hours.store.read("workflow_jobs", hour, Job)}
+    keys = {(log.job_id, log.run_attempt) for log in due}
+    jobs = {_key(job): job for job in hours.store.each("workflow_jobs", hour, Job) if _key(job) in keys}
     runs = hours.store.read_or_none("workflow_runs", hour, Run)
     settled = junit_artifacts.with_reports(github.client, patterns, runs, jobs, due)
     by_key = {(log.job_id, log.run_attempt): log for log in settled}
@@ -158,7 +159,7 @@ def _with_background(hours: HoursPart, github: GitHubPart, hour: str, logs: list
     due = [log for log in logs if log.repo in repos and undecided(log)]
     if not hours.settings.use_background or not due:
         return FoundPassing(logs, requests=0, fetched=0)
-    jobs = hours.store.read("workflow_jobs", hour, Job)
+    jobs = list(hours.store.each("workflow_jobs", hour, Job, without=("steps", "annotations")))
     runs = hours.store.read_or_none("workflow_runs", hour, Run)
     found = look_for(github.client, hours.store, hour, jobs, runs, due)
     settled = {(log.job_id, log.run_attempt): log for log in found.logs}

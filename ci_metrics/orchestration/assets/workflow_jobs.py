@@ -15,6 +15,7 @@ from ci_metrics.errors import AuthenticationError, CiMetricsError, IncompleteErr
 from ci_metrics.github import MOST_JOBS, GitHub, RequestCount
 from ci_metrics.models import Annotation, Job, Run
 from ci_metrics.orchestration import checks
+from ci_metrics.orchestration.arrow_tables import PackedRows
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
 from ci_metrics.orchestration.fair_order import fairly
 from ci_metrics.orchestration.hours import Outcome
@@ -22,9 +23,13 @@ from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
+from ci_metrics.orchestration.rows import JobKey
 from ci_metrics.orchestration.store import HourStore
 
 T = TypeVar("T")
+
+#: Attempts whose jobs are in memory as records at a time.
+MOST_ATTEMPTS = 500
 
 NAME = "workflow_jobs"
 
@@ -64,26 +69,52 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     before, repos = github.client.requests, hours.repos
     meant = set(repos)
     runs = [run for run in hours.store.read("workflow_runs", hour, Run) if run.repo in meant]
-    stored = {_key(job): job for job in hours.store.read_or_none(NAME, hour, Job)}
-    known = _Known.of(hours.store, hour, any_stored=bool(stored))
+    jobs = _Jobs(hours.store.read_or_none(NAME, hour, Job))
+    known = _Known.of(hours.store, hour, any_stored=jobs.any)
     asked = asked_repositories(hours.store.looked_at(hour), repos, context.run.tags.get(REASON_TAG, ""))
     due = [run for run in runs if known.is_due(run, asked)]
     due = fairly(due, lambda run: run.repo, hour)
-    answers = fetch_attempts(github.client, due)
+    answers: list[FetchedJobs] = []
+    for first in range(0, len(due), MOST_ATTEMPTS):
+        part = due[first : first + MOST_ATTEMPTS]
+        fetched = fetch_attempts(github.client, part)
+        known.note(part, fetched)
+        jobs.add([job for answer in fetched for job in answer.jobs])
+        answers += [replace(answer, jobs=answer.jobs[:1]) for answer in fetched]
     failures = _failures(due, answers, context)
     _raise_if_nobody_is_let_in(due, answers, repos)
-    stored.update({_key(job): job for answer in answers for job in answer.jobs})
-    known.note(due, answers)
-    jobs = sorted(stored.values(), key=lambda job: (job.repo, job.run_id, job.run_attempt, job.job_id))
+    rows = jobs.in_order()
+    seen = _Seen.of(rows, known.deleted)
     outcome = Outcome(
         repos=repos,
         asked=sorted(asked | {run.repo for run in due}),
-        unfinished=_unfinished(jobs, known.deleted),
+        unfinished=seen.unfinished,
         failures=failures,
     )
-    status = {"jobs": len(jobs)}
-    hours.store.commit(NAME, hour, jobs, Job, notes=known.notes(), status=status, now=hours.now(), outcome=outcome)
-    return _metadata(jobs, outcome, github.client.requests - before)
+    status = {"jobs": len(rows)}
+    hours.store.commit(NAME, hour, rows, Job, notes=known.notes(), status=status, now=hours.now(), outcome=outcome)
+    return _metadata(seen, outcome, github.client.requests - before)
+
+
+class _Jobs:
+    """The hour's jobs as they come, each kept once: as it came last."""
+
+    def __init__(self, stored: Sequence[Job]) -> None:
+        self._rows = PackedRows(Job)
+        self._places: dict[JobKey, tuple[str, int, int, int, int]] = {}
+        self._came = 0
+        self.any = bool(stored)
+        self.add(stored)
+
+    def add(self, jobs: Sequence[Job]) -> None:
+        self._rows.add(jobs)
+        for place, job in enumerate(jobs, start=self._came):
+            self._places[_key(job)] = (job.repo, job.run_id, job.run_attempt, job.job_id, place)
+        self._came += len(jobs)
+
+    def in_order(self) -> PackedRows:
+        self._rows.arrange([place for *_, place in sorted(self._places.values())])
+        return self._rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,29 +245,49 @@ def _failures(
     return found
 
 
-def _unfinished(jobs: Iterable[Job], deleted: Collection[Attempt]) -> dict[str, int]:
-    """How many runs of each repository have jobs that will still change."""
-    waiting = {(j.repo, j.run_id) for j in jobs if not j.finished and (j.run_id, j.run_attempt) not in deleted}
-    return dict(Counter(repo for repo, _ in waiting))
-
-
-def _key(job: Job) -> tuple[int, int]:
+def _key(job: Job) -> JobKey:
     return job.job_id, job.run_attempt
 
 
-def _metadata(jobs: Sequence[Job], outcome: Outcome, spent: RequestCount) -> Mapping[str, Any]:
-    failed = [job for job in jobs if job.failed]
+@dataclass(slots=True)
+class _Seen:
+    """What is told of the hour's jobs."""
+
+    unfinished: dict[str, int]  # how many runs of each repository have jobs that will still change
+    conclusions: Counter[str] = field(default_factory=Counter)
+    failed: list[Job] = field(default_factory=list)
+    steps: int = 0
+    annotations: int = 0
+
+    @classmethod
+    def of(cls, jobs: Iterable[Job], deleted: Collection[Attempt]) -> Self:
+        seen = cls({})
+        waiting: set[tuple[str, int]] = set()
+        for job in jobs:
+            seen.conclusions[job.conclusion or job.status] += 1
+            seen.steps += len(job.steps)
+            seen.annotations += len(job.annotations)
+            if job.failed:
+                seen.failed.append(replace(job, steps=(), annotations=()))
+            if not job.finished and (job.run_id, job.run_attempt) not in deleted:
+                waiting.add((job.repo, job.run_id))
+        seen.unfinished = dict(Counter(repo for repo, _ in waiting))
+        return seen
+
+
+def _metadata(seen: _Seen, outcome: Outcome, spent: RequestCount) -> Mapping[str, Any]:
+    jobs = seen.conclusions.total()
     return {
-        "dagster/row_count": len(jobs),
-        "jobs": len(jobs),
-        "failed_jobs": len(failed),
-        "steps": sum(len(job.steps) for job in jobs),
-        "annotations": sum(len(job.annotations) for job in jobs),
+        "dagster/row_count": jobs,
+        "jobs": jobs,
+        "failed_jobs": len(seen.failed),
+        "steps": seen.steps,
+        "annotations": seen.annotations,
         "unfinished_runs": sum(outcome.unfinished.values()),
         "requests": spent.total,
         "requests_counted": spent.counted,
         "problems": dg.MetadataValue.json(outcome.problems),
-        "by_conclusion": plot(Counter(job.conclusion or job.status for job in jobs)),
+        "by_conclusion": plot(seen.conclusions),
         "failed": markdown_table(
             [
                 {
@@ -246,7 +297,7 @@ def _metadata(jobs: Sequence[Job], outcome: Outcome, spent: RequestCount) -> Map
                     "is": j.conclusion,
                     "url": j.html_url,
                 }
-                for j in failed
+                for j in seen.failed
             ],
             ("workflow", "job", "attempt", "is", "url"),
         ),
