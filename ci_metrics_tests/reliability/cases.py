@@ -94,7 +94,7 @@ def _of_github() -> Iterator[Case]:
     yield _github("status", "attempt", "anything", NAMED, status=502)
     yield _github("status", "check_runs", "anything", ASIDE, status=502)
     yield _github("status", "annotations", "anything", ASIDE, status=502, bounded=True)
-    for kind in ("html", "break", "shape", "empty"):
+    for kind in _SPOILT[:4]:
         yield _github(kind, "graphql", "nothing", WELL)  # jobs are asked for one by one
     yield _github("status", "graphql", "nothing", WELL, status=502)
     yield _github("status", "*", "nothing", WELL, status=502, every=3)
