@@ -27,7 +27,7 @@ from ci_metrics.models import Extraction, Job, JobLog, LogLine, Run, Verdict
 from ci_metrics.orchestration.judged_job import extract_job, judged, outcome_of, questions
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import Parts
-from ci_metrics.orchestration.repository_facts import default_branches, owners_in_force
+from ci_metrics.orchestration.repository_facts import default_branches, known_repositories, owners_in_force
 from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.report.explanation import Details
@@ -183,7 +183,8 @@ def judge_fetched(ci: Parts, run: Run, job: Job, *, why: bool = False) -> tuple[
         annotations = error.found
     job = replace(job, annotations=tuple(annotations.get(job.job_id, ())))
     provenance = Provenance(partition=hour_key(run.created_at), dagster_run_id="")
-    kind = branch_kind(run, default_branches(ci.hours.store, [repo]).get(repo, ""))
+    known = known_repositories(ci.hours.store, [repo])
+    kind = branch_kind(run, default_branches(known).get(repo, ""))
     if not job.failed:
         return job_document(run, job, None, provenance, kind, ci.index.prices), Details()
     with tempfile.TemporaryFile() as file:
@@ -199,7 +200,7 @@ def judge_fetched(ci: Parts, run: Run, job: Job, *, why: bool = False) -> tuple[
         document = job_document(
             run, job, outcome_of(row, ci.judge.categories.parents), provenance, kind, ci.index.prices
         )
-        (document,) = merged_body([document], answering([document], owners_in_force(ci.hours, [repo])))
+        (document,) = merged_body([document], answering([document], owners_in_force(ci.settings, known)))
         details = Details(
             verdict=row.judged[0].verdict if row.judged else None,
             extractor=ci.judge.extractor_version,

@@ -26,7 +26,7 @@ from ci_metrics.orchestration.assets import classifications, failure_history, in
 from ci_metrics.orchestration.partition_loop import until_not_overtaken
 from ci_metrics.orchestration.parts import Parts
 from ci_metrics.orchestration.reclassify_filter import Only
-from ci_metrics.orchestration.repository_facts import known_repository, owners_in_force
+from ci_metrics.orchestration.repository_facts import known_repositories, owners_in_force
 from ci_metrics.orchestration.rows import JobVerdicts
 
 
@@ -135,9 +135,10 @@ def _derive_from_documents(parts: Parts, hour: str, documents: Sequence[Document
     machine = merged_body(documents, given_back)
     derived = merged_body(machine, labelled(machine, labels, taxonomy.parents))
     repos = {str(document.body.get("s_repo") or "") for document in derived}
-    told = dict(answering(derived, owners_in_force(parts.hours, repos)))
+    known = known_repositories(parts.hours.store, repos)
+    told = dict(answering(derived, owners_in_force(parts.settings, known)))
     for document in derived:  # where nothing is known of a repository's owners, they stay as the documents say
-        if known_repository(parts.hours.store, str(document.body.get("s_repo") or "")) is None:
+        if document.body.get("s_repo") not in known:
             key = document.kind, document.id
             told[key] = {name: value for name, value in told.get(key, {}).items() if name != "s_owner"}
     derived = merged_body(derived, told)

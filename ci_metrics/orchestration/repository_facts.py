@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -21,9 +21,9 @@ from upath import UPath
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.history.owners import MOST_BYTES, PLACES, CodeOwnersFile, Owners, read_owners_file
-from ci_metrics.orchestration.atomic_files import put
-from ci_metrics.orchestration.parts import HoursPart
+from ci_metrics.orchestration.atomic_files import fetch, put
 from ci_metrics.orchestration.store import HourStore
+from ci_metrics.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -59,25 +59,26 @@ def ask_repositories(store: HourStore, github: GitHub, repos: Iterable[str], now
 def known_repository(store: HourStore, repo: str) -> KnownRepository | None:
     """What is known of a repository; None when it was never asked for."""
     try:
-        return KnownRepository(**json.loads(_file(store, repo).read_text(encoding="utf-8")))
+        return KnownRepository(**json.loads(fetch(_file(store, repo))))
     except (FileNotFoundError, ValueError, TypeError):
         return None
 
 
-def owners_in_force(hours: HoursPart, repos: Iterable[str]) -> Owners:
+def known_repositories(store: HourStore, repos: Iterable[str]) -> dict[str, KnownRepository]:
+    """What is known of these repositories, those that were asked for."""
+    found = ((repo, known_repository(store, repo)) for repo in repos)
+    return {repo: known for repo, known in found if known is not None}
+
+
+def owners_in_force(settings: Settings, known: Mapping[str, KnownRepository]) -> Owners:
     """Whose what is in these repositories. Raises SettingsError when OWNERS_FILE is wrong."""
-    files = {}
-    for repo in repos:
-        known = known_repository(hours.store, repo)
-        if known is not None and known.owners_path:
-            files[repo] = CodeOwnersFile(known.owners_text)
-    return Owners(files=files, entries=read_owners_file(hours.settings.owners_file))
+    files = {repo: CodeOwnersFile(each.owners_text) for repo, each in known.items() if each.owners_path}
+    return Owners(files=files, entries=read_owners_file(settings.owners_file))
 
 
-def default_branches(store: HourStore, repos: Iterable[str]) -> dict[str, str]:
-    """The default branches of these repositories, those that are known."""
-    known = ((repo, known_repository(store, repo)) for repo in repos)
-    return {repo: found.default_branch for repo, found in known if found is not None and found.default_branch}
+def default_branches(known: Mapping[str, KnownRepository]) -> dict[str, str]:
+    """The default branches of these repositories, where they are known."""
+    return {repo: each.default_branch for repo, each in known.items() if each.default_branch}
 
 
 def _asked(github: GitHub, repo: str, known: KnownRepository, now: datetime) -> KnownRepository:

@@ -19,6 +19,7 @@ from ci_metrics.orchestration.parts import HoursPart
 from ci_metrics.orchestration.repository_facts import (
     ask_repositories,
     default_branches,
+    known_repositories,
     known_repository,
     owners_in_force,
 )
@@ -57,7 +58,7 @@ def test_the_first_of_githubs_three_places_counts(files: dict[str, str], path: s
     known = known_repository(hours.store, REPO)
     assert known is not None
     assert (known.default_branch, known.owners_path, known.owners_text) == ("main", path, files.get(path, ""))
-    assert default_branches(hours.store, [REPO, "acme/never-asked"]) == {REPO: "main"}
+    assert default_branches(known_repositories(hours.store, [REPO, "acme/never-asked"])) == {REPO: "main"}
 
 
 def test_a_repository_is_asked_once_a_day_and_unchanged_answers_cost_no_quota(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_a_damaged_file_of_what_is_known_counts_as_none(tmp_path: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text("{", encoding="utf-8")
     assert known_repository(hours.store, REPO) is None
-    assert default_branches(hours.store, [REPO]) == {}
+    assert default_branches(known_repositories(hours.store, [REPO])) == {}
 
 
 def test_an_owner_from_outside_is_masked_and_printable(tmp_path: Path) -> None:
@@ -124,8 +125,8 @@ def documents(hours: HoursPart) -> dict[str, Body]:
             provenance=Provenance(partition="2026-03-02T05", dagster_run_id="r"),
             labels={},
             taxonomy=load_taxonomy(None),
-            owners=owners_in_force(hours, [REPO]),
-            default_branches=default_branches(hours.store, [REPO]),
+            owners=owners_in_force(hours.settings, known_repositories(hours.store, [REPO])),
+            default_branches=default_branches(known_repositories(hours.store, [REPO])),
         ),
     )
     return {f"{document.kind} {document.body['s_workflow_id']}": document.body for document in derived}

@@ -26,7 +26,7 @@ from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
-from ci_metrics.orchestration.repository_facts import default_branches, owners_in_force
+from ci_metrics.orchestration.repository_facts import default_branches, known_repositories, owners_in_force
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
 from ci_metrics.orchestration.run_messages import (
     ONLY_HERE,
@@ -146,12 +146,13 @@ def index_hour(
     believed; not when another run may have written over it.
     """
     repos = {run.repo for run in hours.store.each("workflow_runs", hour, Run)}
+    known = known_repositories(hours.store, repos)
     saying = Saying(
         provenance=Provenance(partition=hour, dagster_run_id=run_id),
         labels=judge.labels.labels(),
         taxonomy=judge.categories,
-        owners=owners_in_force(hours, repos),
-        default_branches=default_branches(hours.store, repos),
+        owners=owners_in_force(hours.settings, known),
+        default_branches=default_branches(known),
         prices=index.prices,
     )
     evidence = hour_evidence(parts_of(hours.store, hour), saying)
