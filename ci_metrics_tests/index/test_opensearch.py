@@ -375,7 +375,7 @@ def test_of_a_request_that_is_too_large_for_one_document_all_others_land(tmp_pat
 
 def test_requests_grow_to_the_setting_while_answers_are_quick(tmp_path: Path) -> None:
     script, sizes = taking(10**9)
-    bodies = [Document("jobs", f"j{number}", {"s_error_summary": "x" * 20_000}) for number in range(1_500)]
+    bodies = [Document("jobs", f"j{number}", {"s_error_summary": "x" * 20_000}) for number in range(4_000)]
     with serving(script) as (host, _):
         index = open_index(_settings(tmp_path, host, OPENSEARCH_BULK_MB="6"))
         index.upsert(bodies)
