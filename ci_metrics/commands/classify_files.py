@@ -22,7 +22,6 @@ from ci_metrics.commands.terminal import terminal_lines
 from ci_metrics.logs import redact
 from ci_metrics.models import Extraction, Job
 from ci_metrics.report.readable import some
-from ci_metrics.report.verdict_markdown import log_markdown
 from ci_metrics.report.verdict_reasons import reasons_row as why_as_row
 from ci_metrics.report.verdict_reasons import reasons_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
@@ -83,6 +82,8 @@ def classify(
             if json_lines:
                 print(json.dumps(verdict_row(name, judged), ensure_ascii=False))
             elif markdown:
+                from ci_metrics.report.verdict_markdown import log_markdown
+
                 print(
                     log_markdown(
                         shown_name(name), judged.verdict, [(error.line, verdict) for error, verdict in judged.others]

@@ -20,7 +20,6 @@ from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.errors import SettingsError
 from ci_metrics.llm.client_protocol import ModelClient
-from ci_metrics.llm.clients import build_client
 from ci_metrics.logs import Background, extract, redact
 from ci_metrics.logs.junit_report import HEAD, extract_junit, is_junit
 from ci_metrics.logs.not_text import BEGINNING, why_no_text
@@ -119,6 +118,8 @@ def opened_judge(settings: Settings, *, ask_model: bool = False) -> Iterator[Log
     with contextlib.ExitStack() as stack:
         model = None
         if ask_model:
+            from ci_metrics.llm.clients import build_client  # only where a model is asked
+
             model = build_client(settings.model_copy(update={"enable_error_classification": True}))
             if model is None:
                 advice = "Set it, and API_BASE_URL for another endpoint than the vendor's; or leave out --model"
