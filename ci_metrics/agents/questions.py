@@ -7,13 +7,13 @@ of the replies (`replies.py`), the protocol (`server.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from ci_metrics.agents import replies
+from ci_metrics.agents import records, replies
 from ci_metrics.catalogue import catalogue_in_force
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.commands.job_lookup import explained_job, explained_run, shown_lines
@@ -21,8 +21,7 @@ from ci_metrics.commands.judged_log import opened_judge
 from ci_metrics.commands.log_input import opened
 from ci_metrics.commands.open_index import reading_index
 from ci_metrics.errors import NotFoundError, SettingsError
-from ci_metrics.history.attempts import attempt_of
-from ci_metrics.history.broken_jobs import broken_jobs
+from ci_metrics.history.attempts import attempt_of, failed_attempts
 from ci_metrics.history.failures import failure_of
 from ci_metrics.history.figures import collect
 from ci_metrics.history.flaky_failures import evidence_for, flakiest
@@ -30,8 +29,9 @@ from ci_metrics.history.groups import groups
 from ci_metrics.history.job_reference import RunReference, is_id, known_job, read_reference, read_run
 from ci_metrics.history.pull_request import read_pull_request
 from ci_metrics.history.search import Filters, find_failures, repositories
-from ci_metrics.history.time_range import TIME, asked_window, default_window, moment_of
-from ci_metrics.index.base import DocumentIndex, Where
+from ci_metrics.history.story import told_spells
+from ci_metrics.history.time_range import TIME, asked_window, default_window, newest_document
+from ci_metrics.index.base import Document, Where
 from ci_metrics.orchestration.job_details import log_window
 from ci_metrics.settings import Settings
 
@@ -45,7 +45,7 @@ Job = Annotated[
     str, Field(description="A job: its id, its document (github-job-1-attempt-1), or its page's address on GitHub.")
 ]
 Repo = Annotated[str, Field(description="owner/name; * and ? may stand in it; empty: all.")]
-Limit = Annotated[int, Field(description="At most so many.", ge=1, le=replies.MOST)]
+Limit = Annotated[int, Field(description="At most so many.", ge=1, le=records.MOST)]
 From = Annotated[str, Field(description="Start: 2026-11-20, 2026-11-20T05:30 (UTC), or 36h, 7d, 2w before now.")]
 
 
@@ -56,16 +56,16 @@ class Questions:
         """`logs`: files, and folders of files, that agents may ask about; no others are read."""
         self._settings, self._logs = settings, tuple(logs)
 
-    def why_did_this_job_fail(self, job: Job) -> replies.JobReply:
+    def why_did_this_job_fail(self, job: Job) -> records.JobReply:
         """Why one CI job failed: category, confidence, cause, the log lines that prove it, whether
         it is flaky, what failed like it before. A job in no index is fetched from GitHub and
         judged, where there is a token.
         """
-        return replies.JobReply(job=replies.explained_reply(explained_job(self._settings, read_reference(job))))
+        return records.JobReply(job=replies.explained_reply(explained_job(self._settings, read_reference(job))))
 
     def why_did_this_run_fail(
         self, run: Annotated[str, Field(description="The address of the run's page on GitHub, or the run's id.")]
-    ) -> replies.RunReply:
+    ) -> records.RunReply:
         """Why a workflow run failed: each failed job with its cause; jobs that failed only because
         others did are named apart.
         """
@@ -78,7 +78,7 @@ class Questions:
         self,
         repo: Annotated[str, Field(description="owner/name")],
         number: Annotated[int, Field(description="The pull request's number.", ge=1)],
-    ) -> replies.RunReply:
+    ) -> records.RunReply:
         """Why CI failed on a pull request's newest commit, and which of its failures also stand on
         the base branch (so that the change did not cause them).
         """
@@ -86,20 +86,24 @@ class Questions:
             (name,) = _one(repositories(index, repo), repo)
             return replies.pull_request_reply(read_pull_request(index, name, number, now=datetime.now(UTC)))
 
-    def what_is_broken_now(self, repo: Repo = "") -> replies.BrokenReply:
-        """Which jobs fail on the default branch right now, since when, and between which two
-        commits each broke.
+    def what_is_broken_now(self, repo: Repo = "") -> records.BrokenReply:
+        """Which default branches are red right now, since when, and between which two commits each
+        broke.
         """
         with reading_index(self._settings) as index:
-            now = _newest(index)
-            repos = repositories(index, repo) or tuple(sorted(index.count_by("jobs", "s_repo")))
-            return replies.broken_reply(broken_jobs(index, repos, now), now)
+            repos = repositories(index, repo)
+            window = default_window(index, datetime.now(UTC), repos)
+            told = told_spells(index, failed_attempts(index, window.where(repos)), window)
+            red = [each for each in told if each.spell.ended is None]
+            bodies = index.get("jobs", [each.spell.failures[-1] for each in red])
+            newest = {id_: failure_of(Document("jobs", id_, body)) for id_, body in bodies.items()}
+            return replies.broken_reply(red, newest, newest_document(index) or window.end)
 
     def is_this_flaky(
         self,
         job: Annotated[str, Field(description="A failed job: id, document or address. Or empty.")] = "",
         name: Annotated[str, Field(description="Part of a job's or test's name, when no job is given.")] = "",
-    ) -> replies.FlakyReply:
+    ) -> records.FlakyReply:
         """Whether a failure is flaky, by evidence: the same commit and job passed in a later
         attempt. Or, by a name, how often a test or job was flaky in the last four weeks.
         """
@@ -108,24 +112,24 @@ class Questions:
                 found = evidence_for(index, attempt_of(known_job(index, job)))
                 if found is None:
                     said = "Cannot be said: the error has no telling fingerprint."
-                    return replies.FlakyReply(verdict=said, suspected=False, confirmed=False)
-                return replies.FlakyReply(
+                    return records.FlakyReply(verdict=said, suspected=False, confirmed=False)
+                return records.FlakyReply(
                     verdict=found.why,
                     suspected=found.suspected,
                     confirmed=found.confirmed,
                     passed_in=found.passed_in,
-                    elsewhere=found.elsewhere[: replies.MOST],
-                    on_base=found.on_base[: replies.MOST],
+                    elsewhere=found.elsewhere[: records.MOST],
+                    on_base=found.on_base[: records.MOST],
                 )
             window = default_window(index, datetime.now(UTC), ())
             both = flakiest(index, window.where())
             fits = [each for each in (*both.tests, *both.jobs) if name.lower() in each.name.lower()]
             said = f"{len(fits)} flaky jobs and tests of that name in {window}." if name else f"All of {window}."
-            return replies.FlakyReply(
+            return records.FlakyReply(
                 verdict=said if fits else f"Nothing of that name was flaky in {window}.",
                 suspected=bool(fits),
                 confirmed=any(each.confirmed for each in fits),
-                flakes=tuple(map(replies.flake_reply, fits[: replies.MOST])),
+                flakes=tuple(map(replies.flake_reply, fits[: records.MOST])),
             )
 
     def search_failures(
@@ -139,7 +143,7 @@ class Questions:
         step: str = "",
         since: From = "",
         limit: Limit = 10,
-    ) -> replies.ListReply:
+    ) -> records.ListReply:
         """Find failed jobs, newest first, by words, category, repository, workflow, job, branch,
         step and time. Names may hold * and ?.
         """
@@ -155,7 +159,7 @@ class Questions:
         )
         with reading_index(self._settings) as index:
             found = find_failures(index, filters, limit + 1)
-        return replies.ListReply(
+        return records.ListReply(
             failures=tuple(replies.failure_reply(failure_of(document)) for document in found[:limit]),
             more=len(found) > limit,
         )
@@ -167,7 +171,7 @@ class Questions:
         log: Annotated[str, Field(description="The name of a log this server was given.")] = "",
         before: Annotated[int, Field(ge=0, le=MOST_LINES // 2)] = 20,
         after: Annotated[int, Field(ge=0, le=MOST_LINES // 2)] = 20,
-    ) -> replies.LinesReply:
+    ) -> records.LinesReply:
         """The lines of a job's log around one line, secrets masked."""
         first, last = max(1, line - before), line + min(after, MOST_LINES - 1 - min(before, line - 1))
         if job:
@@ -184,7 +188,7 @@ class Questions:
         job: Annotated[str, Field(description="A failed job: id, document or address. Or empty, with group.")] = "",
         group: Annotated[str, Field(description="A group's id, as other replies name it.")] = "",
         limit: Limit = 5,
-    ) -> replies.LikeReply:
+    ) -> records.LikeReply:
         """All failures with the same cause as this one: how often, since when, where, and the
         newest.
         """
@@ -195,7 +199,7 @@ class Questions:
             if not found:
                 raise NotFoundError(f"no failure has the group “{wanted}”" if wanted else f"{job} has no group")
             newest = index.scan("jobs", where, sort=f"-{TIME}", limit=limit)
-            return replies.LikeReply(
+            return records.LikeReply(
                 group=replies.group_reply(found[0]),
                 failures=tuple(replies.failure_reply(failure_of(document)) for document in newest),
             )
@@ -204,7 +208,7 @@ class Questions:
         self,
         log: Annotated[str, Field(description="The name of a log this server was given.")] = "",
         text: Annotated[str, Field(description="Or the log itself.", max_length=MOST_TEXT)] = "",
-    ) -> replies.LogReply:
+    ) -> records.LogReply:
         """What kind of failure one log shows, and the lines that prove it. Needs no index."""
         with opened_judge(self._settings) as judge:
             if text:
@@ -212,14 +216,14 @@ class Questions:
             with opened(str(self._log(log))) as stream:
                 return replies.log_reply(judge.judge(stream))
 
-    def report(self) -> replies.ReportReply:
+    def report(self) -> records.ReportReply:
         """The last four weeks: jobs, failures, rate, lost hours, biggest causes, flakiest tests."""
         with reading_index(self._settings) as index:
             window = default_window(index, datetime.now(UTC), ())
             where = window.where()
             return replies.report_reply(collect(index, window), groups(index, where), flakiest(index, where).tests)
 
-    def taxonomy(self) -> tuple[replies.CategoryReply, ...]:
+    def taxonomy(self) -> tuple[records.CategoryReply, ...]:
         """The categories that a failure can have."""
         catalogue = catalogue_in_force(self._settings.catalogue_dir)
         return replies.taxonomy_reply(taxonomy_in_force(self._settings.taxonomy_file, catalogue))
@@ -235,7 +239,7 @@ class Questions:
             return next(iter(files.values()))
         if name in files:
             return files[name]
-        there = ", ".join(list(files)[: replies.MOST]) or "none: name them when starting, ci-metrics mcp LOG…"
+        there = ", ".join(list(files)[: records.MOST]) or "none: name them when starting, ci-metrics mcp LOG…"
         raise NotFoundError(f"no log “{name}” was given to this server. There is {there}")
 
 
@@ -243,9 +247,3 @@ def _one(found: Sequence[str], asked: str) -> tuple[str]:
     if len(found) != 1:
         raise SettingsError("repo", f"“{asked}” stands for {', '.join(found) or 'none'}", "Write the one repository")
     return (found[0],)
-
-
-def _newest(index: DocumentIndex) -> datetime:
-    """Now, as far as the index knows: the sample's days are long gone."""
-    newest = next(iter(index.scan("jobs", fields=(TIME,), sort=f"-{TIME}", limit=1)))
-    return moment_of(str(newest.body[TIME])) + timedelta(seconds=1)

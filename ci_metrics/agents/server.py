@@ -19,7 +19,7 @@ from mcp_types import ToolAnnotations
 
 from ci_metrics import __version__
 from ci_metrics.agents.questions import Questions
-from ci_metrics.agents.replies import NOTICE
+from ci_metrics.agents.records import NOTICE
 from ci_metrics.errors import CiMetricsError
 
 P = ParamSpec("P")

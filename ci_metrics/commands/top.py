@@ -222,7 +222,7 @@ def _red(asked: _Asked) -> _Answer:
 
 
 def _red_row(told: ToldSpell) -> Mapping[str, Any]:
-    spell, commit = told.spell, told.first_bad
+    spell, culprit = told.spell, told.culprit
     return {
         "repo": spell.repo,
         "branch": spell.branch,
@@ -231,9 +231,9 @@ def _red_row(told: ToldSpell) -> Mapping[str, Any]:
         "ended": spell.ended.isoformat() if spell.ended else None,
         "seen": spell.seen.isoformat(),
         "minutes": round(spell.minutes, 1),
-        "first_bad": commit.sha if commit else "",
-        "author": commit.author if commit and not spell.untested else "",
-        "pull_request": commit.pull if commit and not spell.untested else "",
+        "first_bad": spell.first_bad,
+        "author": culprit.author if culprit else "",
+        "pull_request": culprit.pull if culprit else "",
         "ended_by": spell.ended_by,
         "inherited": list(told.inherited),
         "owners": list(spell.owners),

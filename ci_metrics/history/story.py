@@ -66,6 +66,11 @@ class ToldSpell:
     quote: str  # the line that names its first failure; "" where none is known
     compare: str  # address of what changed between the last good and the first bad commit; "" where not known
 
+    @property
+    def culprit(self) -> Commit | None:
+        """The commit that broke it; None where it is not known, or one before it may have."""
+        return None if self.spell.untested else self.first_bad
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldFlake:
@@ -125,7 +130,7 @@ def read_story(
         biggest=max(telling, key=lambda group: (group.lost_minutes, group.id), default=None),
         branch_kinds=figures.branch_kinds,
         outages=outages(attempts, storm_types),
-        spells=_spells(index, attempts, window),
+        spells=told_spells(index, attempts, window),
         flakiest=_flakiest(index, flaky, window.where(repos), found),
         new=None if young else tuple(new),
         new_since=new_since,
@@ -159,9 +164,10 @@ def _outage(stretch: Sequence[Attempt]) -> Outage:
     )
 
 
-def _spells(index: DocumentIndex, failed: Sequence[Attempt], window: Window) -> tuple[ToldSpell, ...]:
-    """The red spells that are worth telling: not those of a flaky test, nor of one run alone that
-    no pull request inherited and that is no news.
+def told_spells(index: DocumentIndex, failed: Sequence[Attempt], window: Window) -> tuple[ToldSpell, ...]:
+    """The red spells that are worth telling, still red ones first: not those of a flaky test, nor
+    of one run alone that no pull request inherited and that is no news. `failed`: the failed
+    attempts of the window.
     """
     default = [attempt for attempt in failed if attempt.on_default]
     if not default:

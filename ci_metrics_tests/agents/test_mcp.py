@@ -21,8 +21,9 @@ from mcp import Client, StdioServerParameters, stdio_client
 from mcp_types import CallToolResult, TextContent, TextResourceContents
 
 from ci_metrics.agents.questions import MOST_LINES, Questions
-from ci_metrics.agents.replies import NOTICE
+from ci_metrics.agents.records import NOTICE
 from ci_metrics.agents.server import build_server
+from ci_metrics.github.text import NAME_CHARACTERS
 from ci_metrics.index.base import Document
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.times import iso
@@ -174,6 +175,7 @@ def test_what_is_broken_on_main_is_told_with_the_commits_between_which_it_broke(
     assert (broken["failures"], broken["last_good_commit"], broken["first_bad_commit"]) == (2, "a" * 40, "b" * 40)
     assert broken["compare_url"] == f"https://github.example/acme/shop/compare/{'a' * 40}...{'b' * 40}"
     assert broken["newest"]["document"] == "github-job-3-attempt-1"
+    assert broken["untrusted_from_ci"]["jobs"] == ["test"]
 
 
 def test_a_job_and_a_run_in_no_index_are_fetched_from_github_and_judged(home: Path) -> None:
@@ -202,7 +204,10 @@ def test_a_job_and_a_run_in_no_index_are_fetched_from_github_and_judged(home: Pa
 
 def test_text_from_ci_stands_marked_and_apart_and_is_bounded(home: Path) -> None:
     long = ORDERS * 400
-    named = dict.fromkeys(("s_workflow_name", "s_job_name", "s_error_summary", "s_suggested_fix"), long)
+    named = {
+        **dict.fromkeys(("s_workflow_name", "s_job_name"), long[:NAME_CHARACTERS]),
+        **dict.fromkeys(("s_error_summary", "s_suggested_fix"), long),
+    }
     evil = [
         on_main(
             n, n % 60, "failure", "a" * 40, s_error_state="classified", s_error_type="timeout",
