@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
 from types import TracebackType
 from typing import TypeVar
 
@@ -22,9 +21,9 @@ from pydantic import ValidationError
 
 from ci_metrics.addresses import is_loopback
 from ci_metrics.deadline import GRACE
-from ci_metrics.errors import ContractError, IncompleteError, NotFoundError
+from ci_metrics.errors import ContractError, NotFoundError
 from ci_metrics.github import passing_runs, pull_requests, run_search
-from ci_metrics.github.annotations_at_once import MOST_JOBS, annotations_at_once
+from ci_metrics.github.annotations import JobAnnotations
 from ci_metrics.github.artifacts import download_artifact
 from ci_metrics.github.auth import AppItself, Credentials, TokenCredentials, credentials_of
 from ci_metrics.github.conditional import ConditionalCache
@@ -37,8 +36,6 @@ from ci_metrics.github.request_counts import Counts, RequestCount
 from ci_metrics.github.retry_policy import Patience
 from ci_metrics.github.schemas import (
     ArtifactObject,
-    CheckAnnotation,
-    CheckRun,
     Content,
     InstallationToken,
     ListedRepository,
@@ -50,6 +47,7 @@ from ci_metrics.github.schemas import (
     WorkflowRun,
 )
 from ci_metrics.github.transport import Transport
+from ci_metrics.github.wholeness import another, attempt_name, whole
 from ci_metrics.limits import Limiter
 from ci_metrics.models import Annotation, Artifact, Job, JobLog, Run, RunStanding
 from ci_metrics.repositories import is_name
@@ -57,12 +55,6 @@ from ci_metrics.settings import Settings
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-
-#: Check suites whose finished check runs are remembered, so that a run's later
-#: attempts need not ask again.
-_SUITES_KEPT = 256
-#: Jobs whose ids for GraphQL are remembered: those of an hour.
-_NODES_KEPT = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +76,7 @@ class GitHub:
         self._api_url, self._identities, self._counts = api_url, identities, counts
         self._downloads: dict[int, LogDownloads] = {}
         self._lock = threading.Lock()
-        self._suites: dict[tuple[str, int], dict[int, int]] = {}
-        self._without_graphql: set[Transport] = set()  # until this client is closed
-        self._nodes: dict[tuple[str, int], str] = {}
+        self._annotations = JobAnnotations(identities)
         self._pulls: dict[tuple[str, str], list[Pull]] = {}
         self._branches: dict[str, str] = {}
 
@@ -151,18 +141,18 @@ class GitHub:
                 continue
             # The partition is decided by the run's creation, whatever an attempt's own JSON says.
             found.append(replace(earlier, created_at=run.created_at))
-        return _whole([*found, run], f"run {run.run_id} of {run.repo}", missing)
+        return whole([*found, run], f"run {run.run_id} of {run.repo}", missing)
 
     def job(self, repo: str, job_id: int) -> Job:
         """One job with its steps, without its annotations; one request. Raises NotFoundError."""
-        shape = Shape(WorkflowJob, repo, misplaced=lambda job: _another("job", job.id, job_id))
+        shape = Shape(WorkflowJob, repo, misplaced=lambda job: another("job", job.id, job_id))
         return (
             self._identities.of(repo).one("job", f"/repos/{repo}/actions/jobs/{job_id}", shape, keep=False).record(repo)
         )
 
     def run(self, repo: str, run_id: int) -> Run:
         """The latest attempt of a run; one request. Raises NotFoundError."""
-        shape = Shape(WorkflowRun, repo, misplaced=lambda run: _another("run", run.id, run_id))
+        shape = Shape(WorkflowRun, repo, misplaced=lambda run: another("run", run.id, run_id))
         return self._identities.of(repo).one("run", f"/repos/{repo}/actions/runs/{run_id}", shape).record(repo)
 
     def attempt(self, repo: str, run_id: int, number: int) -> Run:
@@ -170,7 +160,7 @@ class GitHub:
         path = f"/repos/{repo}/actions/runs/{run_id}/attempts/{number}"
 
         def misplaced(run: WorkflowRun) -> str:
-            return _another("run", run.id, run_id) or _another("attempt", run.run_attempt, number)
+            return another("run", run.id, run_id) or another("attempt", run.run_attempt, number)
 
         return (
             self._identities.of(repo)
@@ -186,103 +176,22 @@ class GitHub:
         that came when there are more.
         """
         path = f"/repos/{run.repo}/actions/runs/{run.run_id}/attempts/{run.run_attempt}/jobs"
-        where = _attempt_name(run)
-        shape = Shape(WorkflowJob, where, "jobs", misplaced=lambda job: _another("run", job.run_id, run.run_id))
+        where = attempt_name(run)
+        shape = Shape(WorkflowJob, where, "jobs", misplaced=lambda job: another("run", job.run_id, run.run_id))
         listing = read_listing(self._identities.of(run.repo), "jobs", path, shape, keep=not run.finished)
-        with self._lock:
-            self._nodes.update({(run.repo, job.id): job.node_id for job in listing.items if job.node_id})
-            while len(self._nodes) > _NODES_KEPT:
-                del self._nodes[next(iter(self._nodes))]
+        self._annotations.listed({(run.repo, job.id): job.node_id for job in listing.items if job.node_id})
         given = (
             job.record(run.repo, run_attempt=run.run_attempt, workflow_name=run.workflow_name) for job in listing.items
         )
-        return _whole([job for job in given if job.run_attempt == run.run_attempt], where, [listing.missing])
+        return whole([job for job in given if job.run_attempt == run.run_attempt], where, [listing.missing])
 
     def annotations_at_once(self, jobs: Sequence[Job]) -> dict[int, tuple[Annotation, ...]]:
-        """Annotations of jobs that `jobs` has listed and that have ended, by job id: a request for
-        a hundred.
-
-        A job that is not in the result is to be asked for by `annotations`. Raises nothing.
-        """
-        by_identity: dict[int, tuple[Transport, dict[str, int]]] = {}
-        for job in jobs:
-            with self._lock:
-                node = self._nodes.pop((job.repo, job.job_id), "")
-            if node and job.finished:
-                transport = self._identities.of(job.repo)
-                by_identity.setdefault(id(transport), (transport, {}))[1][node] = job.job_id
-        found: dict[int, tuple[Annotation, ...]] = {}
-        for transport, nodes in by_identity.values():
-            for first in range(0, len(nodes), MOST_JOBS):
-                if transport in self._without_graphql:
-                    break
-                answer = annotations_at_once(transport, dict(islice(nodes.items(), first, first + MOST_JOBS)))
-                if answer is None:
-                    self._without_graphql.add(transport)
-                found.update(answer or {})
-        return found
+        """Of jobs that `jobs` has listed; see `JobAnnotations.at_once`."""
+        return self._annotations.at_once(jobs)
 
     def annotations(self, repo: str, run: Run, jobs: Sequence[Job]) -> dict[int, tuple[Annotation, ...]]:
-        """Each job's annotations, by job id; empty for a job without any.
-
-        One listing of the run's check suite says how many each job has; only jobs that have some
-        are asked for them. Raises IncompleteError with those that came when a job has more than are
-        listed, or nobody knows how many it has.
-        """
-        if not jobs:
-            return {}
-        counts = self._annotation_counts(repo, run, jobs)
-        found: dict[int, tuple[Annotation, ...]] = {}
-        missing: list[str] = []
-        for job in jobs:
-            try:
-                count = counts[job.job_id] if job.job_id in counts else self._count_directly(repo, job.job_id)
-                found[job.job_id] = self._annotations_of(repo, job.job_id, count) if count else ()
-            except IncompleteError as error:
-                found[job.job_id] = error.found
-                missing.append(str(error))
-            except (NotFoundError, ContractError) as error:
-                missing.append(f"annotations of job {job.job_id}: {error}")
-        return _whole(found, _attempt_name(run), missing)
-
-    def _annotation_counts(self, repo: str, run: Run, jobs: Sequence[Job]) -> dict[int, int]:
-        """Check run id -> number of annotations. Those of finished check runs are
-        remembered: they do not change.
-
-        What the listing lacks is no loss: such a job is asked for directly.
-        """
-        suite = run.check_suite_id
-        if suite is None:
-            return {}
-        with self._lock:
-            remembered = self._suites.get((repo, suite), {})
-        if all(job.finished and job.job_id in remembered for job in jobs):
-            return remembered
-        path = f"/repos/{repo}/check-suites/{suite}/check-runs"
-        shape = Shape(CheckRun, f"{repo} check suite {suite}", "check_runs")
-        checks = read_listing(self._identities.of(repo), "check_runs", path, shape, {"filter": "all"}, keep=False).items
-        with self._lock:
-            self._suites[repo, suite] = {check.id: check.output.annotations_count for check in checks if check.finished}
-            while len(self._suites) > _SUITES_KEPT:
-                del self._suites[next(iter(self._suites))]
-        return {check.id: check.output.annotations_count for check in checks}
-
-    def _count_directly(self, repo: str, job_id: int) -> int:
-        shape = Shape(CheckRun, repo, misplaced=lambda check: _another("check run", check.id, job_id))
-        try:
-            check = self._identities.of(repo).one("check_run", f"/repos/{repo}/check-runs/{job_id}", shape, keep=False)
-        except NotFoundError as error:
-            if error.status == 410:
-                return 0
-            raise
-        return check.output.annotations_count
-
-    def _annotations_of(self, repo: str, job_id: int, count: int) -> tuple[Annotation, ...]:
-        path, where = f"/repos/{repo}/check-runs/{job_id}/annotations", f"job {job_id} of {repo}"
-        listing = read_listing(
-            self._identities.of(repo), "annotations", path, Shape(CheckAnnotation, where, ""), claimed=count, keep=False
-        )
-        return _whole(tuple(note.record() for note in listing.items), where, [listing.missing])
+        """Each job's annotations, by job id; see `JobAnnotations.one_by_one`."""
+        return self._annotations.one_by_one(repo, run, jobs)
 
     def download_log(
         self, job: Job, write: Callable[[bytes], None], max_bytes: int, earlier: JobLog | None = None
@@ -306,7 +215,7 @@ class GitHub:
         listing = read_listing(
             self._identities.of(run.repo), "artifacts", path, Shape(ArtifactObject, where, "artifacts")
         )
-        return _whole([each.record() for each in listing.items], where, [listing.missing])
+        return whole([each.record() for each in listing.items], where, [listing.missing])
 
     def download_artifact(self, repo: str, artifact_id: int, most: int) -> bytes:
         """An artifact's archive of at most so many bytes; see `artifacts.download_artifact`."""
@@ -325,7 +234,7 @@ class GitHub:
             params = {"head": head, "state": "all"}
             path, shape = f"/repos/{run.repo}/pulls", Shape(Pull, run.repo, "")
             listing = read_listing(self._identities.of(run.repo), "pulls", path, shape, params)
-            known = _whole(listing.items, f"pull requests of {head} into {run.repo}", [listing.missing])
+            known = whole(listing.items, f"pull requests of {head} into {run.repo}", [listing.missing])
             with self._lock:
                 self._pulls[run.repo, head] = known
         return pull_requests.choose_pull_request(run, known)
@@ -399,7 +308,7 @@ class GitHub:
                 listing = read_listing(transport, "repositories", f"/users/{owner}/repos", bare)
         found = [each.full_name for each in listing.items if not each.archived and not each.disabled]
         own = [name for name in found if is_name(name) and name.lower().startswith(f"{owner.lower()}/")]
-        return _whole(own, where, [listing.missing])
+        return whole(own, where, [listing.missing])
 
     def _download_of(self, repo: str) -> LogDownloads:
         transport = self._identities.of(repo)
@@ -417,24 +326,6 @@ class GitHub:
         shape = Shape(WorkflowRun, repo, "workflow_runs")
         runs = self._identities.of(repo).get("runs", f"/repos/{repo}/actions/runs", shape, {"per_page": 1})
         return RepoAccess(repo, private=found.private, runs=runs.total or 0)
-
-
-def _attempt_name(run: Run) -> str:
-    return f"{run.repo} run {run.run_id} attempt {run.run_attempt}"
-
-
-def _another(noun: str, seen: int, wanted: int) -> str:
-    """Why an object is no answer to the question; "" when it is."""
-    return "" if seen == wanted else f"it belongs to {noun} {seen}, asked for was {noun} {wanted}"
-
-
-def _whole(found: T, where: str, missing: Sequence[str]) -> T:
-    """What was found; IncompleteError with it when something is missing."""
-    said = [what for what in missing if what]
-    if said:
-        more = f" (and {len(said) - 3} more)" if len(said) > 3 else ""
-        raise IncompleteError(f"{where}: {'; '.join(said[:3])}{more}. It is asked for again later", found=found)
-    return found
 
 
 def open_github(

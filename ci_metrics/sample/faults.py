@@ -58,6 +58,7 @@ class Fault:
 
     kind: FaultKind
     on: str = "*"  # a kind of request (see server_routes.KINDS), or * for all
+    repo: str = ""  # only requests about this repository; "": about any
     after: int = 0
     times: int | None = 1  # None: for ever
     every: int = 1
@@ -68,9 +69,9 @@ class Fault:
     seen: int = field(default=0, init=False)
     done: int = field(default=0, init=False)
 
-    def meets(self, kind: str) -> bool:
+    def meets(self, kind: str, path: str = "") -> bool:
         """Count a request of `kind` and say whether this fault strikes it."""
-        if self.on not in ("*", kind):
+        if self.on not in ("*", kind) or (self.repo and f"/repos/{self.repo}/" not in path):
             return False
         self.seen += 1
         due = self.seen - self.after
@@ -108,10 +109,10 @@ class Faults:
             self.hidden_check_runs = set()
             self.capped_total = False
 
-    def strike(self, kind: str) -> Fault | None:
+    def strike(self, kind: str, path: str = "") -> Fault | None:
         """The fault that meets this request, if any."""
         with self._lock:
-            return next((fault for fault in self._faults if fault.meets(kind)), None)
+            return next((fault for fault in self._faults if fault.meets(kind, path)), None)
 
     def as_json(self) -> dict[str, object]:
         """What is set, for the admin endpoint."""

@@ -180,7 +180,7 @@ class ApiHandler(Http):
             return
         path = parts.path.removeprefix(sample.base_path) if parts.path.startswith(sample.base_path) else ""
         kind = self._kind(path)
-        fault = sample.faults.strike(kind)
+        fault = sample.faults.strike(kind, self.path)
         if sample.faults.latency:
             time.sleep(sample.faults.latency)
         if fault is not None and fault.kind == "hang":

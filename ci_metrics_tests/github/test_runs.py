@@ -66,10 +66,10 @@ def test_a_run_that_vanishes_between_pages_hides_no_other() -> None:
     class Deleting(Faults):
         """Deletes the five newest runs once the first page has been asked for."""
 
-        def strike(self, kind: str) -> Fault | None:
+        def strike(self, kind: str, path: str = "") -> Fault | None:
             if server.stats.total["runs"] == 1:
                 server.world = rest
-            return super().strike(kind)
+            return super().strike(kind, path)
 
     with SampleGitHub(made, faults=Deleting()) as server, client(server) as github:
         found = {r.run_id for r in github.runs_created(made.repos[0], made.start, made.end)}

@@ -12,8 +12,7 @@ import pytest
 from upath import UPath
 
 from ci_metrics.commands.launch import run_hours
-from ci_metrics.errors import AuthenticationError, CiMetricsError, NotFoundError
-from ci_metrics.github.client import GitHub
+from ci_metrics.errors import CiMetricsError, NotFoundError
 from ci_metrics.orchestration.fair_order import fairly
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
@@ -90,17 +89,10 @@ def test_a_pattern_takes_an_accounts_repositories_and_each_has_its_own_settings(
 
 
 def test_a_check_suite_that_may_not_be_read_costs_that_repositorys_annotations_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    counts = GitHub._annotation_counts
-
-    def refusing(self: GitHub, repo: str, *rest: object) -> dict[int, int]:
-        if repo == "acme/docs":
-            raise AuthenticationError("GitHub answered 403 “Resource not accessible by integration”")
-        return counts(self, repo, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(GitHub, "_annotation_counts", refusing)
     with SampleGitHub(WORLD) as server:
+        server.faults.add(Fault(kind="status", status=403, on="check_runs", repo="acme/docs", times=None))
         server.faults.add(Fault(kind="status", status=404, on="graphql", times=None))
         settings = settings_of(server, tmp_path, REPO="acme/web,acme/docs,octo/widgets")
         assert ingest(settings)
