@@ -5,10 +5,14 @@ write, valid for both indices.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from ci_metrics.history.attempts import Attempt, attempt_of
 from ci_metrics.index.base import Document
+from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.times import iso
 
 #: The moment that `at` counts minutes from.
@@ -92,3 +96,12 @@ def step_of(document: Document, number: int = 3) -> Document:
 def attempts(*documents: Document) -> list[Attempt]:
     """The documents as history reads them."""
     return [attempt_of(document) for document in documents]
+
+
+def index_of_the_sample(home: Path, monkeypatch: pytest.MonkeyPatch) -> EmbeddedIndex:
+    """The embedded index that commands read where nothing is set but this home."""
+    monkeypatch.chdir(home)
+    for name in ("REPO", "GITHUB_TOKEN", "JOB_INDEX", "WORKFLOW_INDEX", "STEPS_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CI_METRICS_HOME", str(home))
+    return EmbeddedIndex(home / "sample" / "index.sqlite")

@@ -16,7 +16,7 @@ from ci_metrics.errors import NotFoundError, SettingsError
 from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import Window
 from ci_metrics.index.base import Document, DocumentIndex
-from ci_metrics.index.embedded import EmbeddedIndex
+from ci_metrics_tests.history.history_documents import index_of_the_sample
 from ci_metrics_tests.history.history_documents import job as history_job
 from ci_metrics_tests.report.corpus import END, corpus
 
@@ -127,11 +127,7 @@ def test_a_category_finds_the_projects_own_kinds_of_it(any_index: DocumentIndex)
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A CI_METRICS_HOME whose index holds the documents."""
-    for name in ("REPO", "GITHUB_TOKEN", "JOB_INDEX", "WORKFLOW_INDEX", "STEPS_INDEX"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CI_METRICS_HOME", str(tmp_path))
-    index = EmbeddedIndex(tmp_path / "sample" / "index.sqlite")
+    index = index_of_the_sample(tmp_path, monkeypatch)
     index.upsert(DOCUMENTS)
     index.close()
     return tmp_path

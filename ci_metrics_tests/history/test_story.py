@@ -19,10 +19,9 @@ from ci_metrics.history.regressions import shifted
 from ci_metrics.history.story import Story, read_story
 from ci_metrics.history.time_range import Window
 from ci_metrics.index.base import Document, DocumentIndex
-from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.report.page import build_report, render_page
 from ci_metrics.report.story import Sentence, story, told_of
-from ci_metrics_tests.history.history_documents import START, job, moment
+from ci_metrics_tests.history.history_documents import START, index_of_the_sample, job, moment
 
 DAY = Window(START - timedelta(hours=5), START + timedelta(hours=19))
 RUN_PAGE = "https://github.com/acme/shop/actions/runs/1/job/1"
@@ -122,11 +121,7 @@ def test_a_branch_whose_newest_run_is_its_first_red_one_is_news_for_some_hours(a
 def test_top_red_shows_each_spell_with_its_error_commit_and_author(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("REPO", "GITHUB_TOKEN", "JOB_INDEX", "WORKFLOW_INDEX", "STEPS_INDEX"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("CI_METRICS_HOME", str(tmp_path))
-    index = EmbeddedIndex(tmp_path / "sample" / "index.sqlite")
+    index = index_of_the_sample(tmp_path, monkeypatch)
     second = [main(30, FIX, name="lint", at=310), main(31, "e" * 40, "failure", name="lint", at=400)]
     second += [main(32, "e" * 40, "failure", name="lint", at=410)]
     told(index, *red_main(), *second)

@@ -16,6 +16,7 @@ from ci_metrics.history.time_range import Window
 from ci_metrics.history.top import BY, top_rows
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
+from ci_metrics_tests.history.history_documents import index_of_the_sample
 from ci_metrics_tests.report.corpus import END, corpus
 
 DOCUMENTS = corpus(14)
@@ -62,11 +63,7 @@ def test_groups_are_those_of_the_groups_table(embedded_index: DocumentIndex) -> 
 def test_the_command_prints_a_table_json_and_csv(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("REPO", "GITHUB_TOKEN", "JOB_INDEX", "WORKFLOW_INDEX", "STEPS_INDEX"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("CI_METRICS_HOME", str(tmp_path))
-    index = EmbeddedIndex(tmp_path / "sample" / "index.sqlite")
+    index = index_of_the_sample(tmp_path, monkeypatch)
     index.upsert(DOCUMENTS)
     index.close()
     span: dict[str, Any] = {"from_": "2026-11-09", "to": "2026-11-22"}
