@@ -80,7 +80,7 @@ def test_the_run_log_says_once_which_classifier_answers(settings: Settings, job:
 def test_one_failing_repository_loses_nothing_of_the_others_and_is_made_good(
     github: SampleGitHub, settings: Settings
 ) -> None:
-    github.faults.add(Fault(kind="status", on="runs", status=404))
+    github.faults.add(Fault(kind="status", on="runs", status=404, repo=WORLD.repos[0]))
     assert ingest(settings)
     assert {body["s_repo"] for body in jobs(settings).values()} == {WORLD.repos[1]}
     assert unfinished(settings)
@@ -92,7 +92,7 @@ def test_one_failing_repository_loses_nothing_of_the_others_and_is_made_good(
 def test_an_hour_that_a_sensor_redoes_for_one_repository_asks_github_nothing_of_the_others(
     github: SampleGitHub, settings: Settings
 ) -> None:
-    github.faults.add(Fault(kind="status", on="runs", status=404))
+    github.faults.add(Fault(kind="status", on="runs", status=404, repo=WORLD.repos[0]))
     assert ingest(settings)
     asked = github.stats.total.copy()
     failing, good = WORLD.repos

@@ -158,5 +158,6 @@ def test_lines_made_to_be_slow_cost_what_their_size_costs(line: bytes) -> None:
         Masker().masked(data)
         return time.process_time() - before
 
-    small, large = seconds(60_000), seconds(240_000)
+    # The least of three: whatever else the machine does is not the line's cost.
+    small, large = (min(seconds(size) for _ in range(3)) for size in (60_000, 240_000))
     assert large < 0.3 + 9 * small  # four times the size: four times the time, with room for a busy machine
