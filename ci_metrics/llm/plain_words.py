@@ -121,11 +121,16 @@ _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 def plain_words(text: str) -> str:
     """The text on one line, with neither; WITHHELD when it holds one in disguise."""
     text = _UNPRINTED.sub(" ", text[:MOST_CHARS])
-    text = " ".join("".join(c for c in text if unicodedata.category(c) != "Cf").split())
+    text = " ".join(without_format(text).split())
     text = _ADDRESS.sub(lambda found: ADDRESS_MARK if _is_address(found) else found.group(), text)
     text = _COMMAND.sub(COMMAND_MARK, _SENTENCE.sub(_hyphenated, text))
     unmarked = text.replace(ADDRESS_MARK, "…").replace(COMMAND_MARK, "…")
-    return WITHHELD if any(map(_holds_something, _readings(unmarked))) else text
+    return WITHHELD if any(map(_holds_something, readings(unmarked))) else text
+
+
+def without_format(text: str) -> str:
+    """The text without characters that only steer how others are shown."""
+    return text if text.isascii() else "".join(c for c in text if unicodedata.category(c) != "Cf")
 
 
 def _is_address(found: re.Match[str]) -> bool:
@@ -143,8 +148,10 @@ def _holds_something(text: str) -> bool:
     return any(map(_is_address, _ADDRESS.finditer(text))) or bool(_COMMAND.search(_SENTENCE.sub(_hyphenated, text)))
 
 
-def _readings(text: str) -> Iterator[str]:
-    """The text as it reads once disguises are undone, one after another."""
+def readings(text: str) -> Iterator[str]:
+    """The text as it reads once disguises are undone, one after another. It is without format
+    characters.
+    """
     letters = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text))
     text = "".join(c for c in letters if unicodedata.category(c) not in ("Mn", "Me")).translate(_ALIKE)
     yield text
