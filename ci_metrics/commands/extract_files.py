@@ -5,7 +5,6 @@ Belongs here: printing extractions. Does not: extracting (`ci_metrics.logs`).
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from cyclopts import Parameter
 
 from ci_metrics.catalogue import catalogue_in_force
 from ci_metrics.commands.log_input import named_files, opened, read_background, read_job_file
-from ci_metrics.commands.terminal import terminal_lines
+from ci_metrics.commands.terminal import terminal_json, terminal_lines
 from ci_metrics.logs import extract as extract_log
 from ci_metrics.models import Extraction
 from ci_metrics.settings import load_settings
@@ -53,7 +52,7 @@ def extract(
                 stream, job=described, background=background, budget=settings.excerpt_budget, catalogue=catalogue
             )
         print(
-            json.dumps(_row(name, result), ensure_ascii=False) if json_lines else terminal_lines(_text(name, result)),
+            terminal_json(_row(name, result)) if json_lines else terminal_lines(_text(name, result)),
             flush=True,
         )
 
