@@ -31,7 +31,7 @@ KEPT = 4
 #: Lines that go on with an error, whatever they match.
 _INNER = (" ", "\t", "Caused by", "E  ")
 #: Roles of lines that are no last word of a program.
-_NOT_SAID = frozenset({"echo", "status", "step-end", "epilogue", "banner", "step-start"})
+_NOT_SAID = frozenset({"echo", "status", "step-end", "epilogue", "banner", "step-start", "pass"})
 #: What services print around the output of a command: what stands above it was said by another.
 _FRAME = ("##[", "travis_", "$ ", "+ ", "[Pipeline]", "shell: ")
 #: The runner's header of a step, with what it runs.
