@@ -14,7 +14,7 @@ from itertools import islice
 
 from ci_metrics.errors import SettingsError
 from ci_metrics.history.attempts import narrowed
-from ci_metrics.history.failures import FIELDS
+from ci_metrics.history.failures import FAILURE_FIELDS
 from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED
 from ci_metrics.history.time_range import TIME, Window
 from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
@@ -29,7 +29,7 @@ _ONLY_JOBS = frozenset(
 
 #: Values that a message lists where none is like the one asked for: all the categories, and the
 #: most frequent of more.
-SHOWN = 12
+_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ def repositories(index: DocumentIndex, asked: str) -> tuple[str, ...]:
 
 def fields_of_kind(kind: Kind) -> tuple[str, ...]:
     """The fields to read of a kind."""
-    return FIELDS if kind == "jobs" else tuple(name for name in FIELDS if name not in _ONLY_JOBS)
+    return FAILURE_FIELDS if kind == "jobs" else tuple(name for name in FAILURE_FIELDS if name not in _ONLY_JOBS)
 
 
 def _types(index: DocumentIndex, kind: Kind, name: str, option: str, asked: str) -> tuple[str, ...]:
@@ -127,8 +127,8 @@ def _values(index: DocumentIndex, kind: Kind, name: str, option: str, asked: str
     if found or _wild(asked):
         return found or (asked,)  # a pattern that fits nothing finds nothing
     there = index.count_by(kind, name, Where(equals={"s_status": MAYBE_FAILED}))
-    near = difflib.get_close_matches(asked, there, n=3, cutoff=0.4) or sorted(there, key=lambda v: -there[v])[:SHOWN]
-    more = f" and {len(there) - len(near)} more" if len(near) == SHOWN < len(there) else ""
+    near = difflib.get_close_matches(asked, there, n=3, cutoff=0.4) or sorted(there, key=lambda v: -there[v])[:_SHOWN]
+    more = f" and {len(there) - len(near)} more" if len(near) == _SHOWN < len(there) else ""
     advice = f"There is {', '.join(f'“{value}”' for value in near)}{more}" if near else "No failed job has one"
     if near:
         advice += "; * and ? stand for any text"

@@ -6,6 +6,7 @@ it (`opensearch_setup.py`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -19,13 +20,15 @@ from ci_metrics.index.fields import ERROR_FIELDS, IGNORE_ABOVE, Field, fields_of
 TEMPLATE_PRIORITY = 500
 
 #: Our analyzer: words of letters, digits and underscores, so that `test_a` finds “tests/test_a.py”,
-#: which the standard one keeps together. `analyzer.py` does the same. Cut, because one term over
-#: 32,766 bytes would refuse its whole document.
+#: which the standard one keeps together. `analyzed_words` does the same for the embedded index.
+#: They are cut: one term over 32,766 bytes would refuse its whole document.
 ANALYZER = "ci_metrics_words"
 WORD_CHARACTERS = 255
 
 #: For indices that were made without ours: an analyzer cannot be added to an open index.
 FALLBACK_ANALYZER = "standard"
+
+_WORD = re.compile(r"\w+")
 
 
 def properties_of(fields: Iterable[Field], analyzer: str = ANALYZER) -> dict[str, Any]:
@@ -41,7 +44,7 @@ def mapping_of(kind: Kind) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class IndexLayout:
     """How an index is laid out on the server. None: the server's own number of shards, a replica
     where there is a second node.
     """
@@ -51,7 +54,7 @@ class Layout:
     by_month: bool = False  # an index a month, `NAME-2026.03`, read through the alias `NAME`
 
 
-def template_of(kind: Kind, index: str, layout: Layout) -> dict[str, Any]:
+def template_of(kind: Kind, index: str, layout: IndexLayout) -> dict[str, Any]:
     """A composable index template that matches this one index name, or those of its
     months, and nothing else.
     """
@@ -67,7 +70,7 @@ def template_of(kind: Kind, index: str, layout: Layout) -> dict[str, Any]:
     }
 
 
-def index_settings(layout: Layout) -> dict[str, Any]:
+def index_settings(layout: IndexLayout) -> dict[str, Any]:
     """Shards, replicas, our analyzer. Without a number of replicas a single
     node's cluster is not yellow.
     """
@@ -98,3 +101,18 @@ def _property(field: Field, analyzer: str) -> dict[str, Any]:
             return {"type": "nested", "dynamic": "strict", "properties": properties_of(ERROR_FIELDS.values(), analyzer)}
         case _:
             return {"type": field.type}
+
+
+def analyzed_words(text: str) -> frozenset[str]:
+    """The words of a text as our analyzer makes them, so that both indices find the same."""
+    return frozenset(word.lower()[:WORD_CHARACTERS] for word in _WORD.findall(text))
+
+
+def has_all(wanted: frozenset[str], texts: Iterable[str]) -> bool:
+    """Whether each wanted word stands in any of the texts. A search
+    without a word finds nothing.
+    """
+    found: set[str] = set()
+    for text in texts:
+        found |= analyzed_words(text)
+    return bool(wanted) and wanted <= found

@@ -43,7 +43,7 @@ from ci_metrics.index.runner_prices import RunnerPrices, load_runner_prices
 from ci_metrics.report import charts, readable
 from ci_metrics.report.causes import ShownCause, count_states, history_is_young, show_causes
 from ci_metrics.report.filters import Values, job_name
-from ci_metrics.report.fixes import issue_text, standing_in_words, whose
+from ci_metrics.report.fixes import issue_text, responsible, standing_in_words
 from ci_metrics.report.story import Sentence, story
 from ci_metrics.report.tiles import notices, tiles
 
@@ -55,12 +55,12 @@ MOST_TESTS = 25
 MOST_RUNNERS = 20
 MOST_QUEUES = 8
 MOST_WORKFLOWS = 100
-MOST_FAILURES = 10_000
+MOST_LISTED = 10_000
 
 #: Causes before the click that shows more: each is a stop of the Tab key.
 FIRST_CAUSES = 15
 
-DAY = timedelta(days=1)
+_DAY = timedelta(days=1)
 
 
 #: Causes, most frequent first, of which it is looked up where they stand.
@@ -105,7 +105,7 @@ def build_report(
     lost = losses_and_costs(index, failures)
     figures = collect(index, window, repos, lost)
     begins = oldest_failure(index)
-    before = totals(index, window.before, repos) if begins and begins < window.before.start + DAY else None
+    before = totals(index, window.before, repos) if begins and begins < window.before.start + _DAY else None
     found = groups(index, where, failures=failures, lost=lost)
     kept = records.shown(found, now)
     ordered = [*kept, *(group for group in found if group not in kept)]  # none vanishes
@@ -138,7 +138,7 @@ def render_page(report: Report) -> str:
     body = script.removeprefix("<script>").removesuffix("</script>")
     queues = figures.queues[:MOST_QUEUES]
     young = history_is_young(report.history_begins, figures.window)
-    values, numbers = Values.among(report.causes, figures.failures[:MOST_FAILURES])
+    values, numbers = Values.among(report.causes, figures.failures[:MOST_LISTED])
     page = (
         _environment(types, figures.window)
         .get_template("report.html")
@@ -224,7 +224,7 @@ def _environment(types: Sequence[str], window: Window) -> Environment:
         "span": lambda start: charts.span(window, start),
         "colour": lambda name: charts.colour_of(types, name),
         "linked": _linked,
-        "whose": whose,
+        "whose": responsible,
         "standing_in_words": standing_in_words,
         "issue": _issue,
     }

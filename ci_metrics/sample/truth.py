@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ci_metrics.models import Span
+from ci_metrics.models import LineSpan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class JobTruth:
     category: str | None  # one of the taxonomy's names, for state classified
     step: str | None  # the failed step's name; None when no step ran
     step_number: int | None
-    marks: tuple[Span, ...]  # lines of the raw log; none when the cause stands only in an annotation
+    marks: tuple[LineSpan, ...]  # lines of the raw log; none when the cause stands only in an annotation
     slug: str  # of the recorded failure; "" when there is none
     flaky: str  # what history says once later attempts are known: "", suspected, confirmed
     completed_at: datetime
