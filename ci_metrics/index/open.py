@@ -24,7 +24,7 @@ EMBEDDED_FILE = "index.sqlite"
 #: What OpenSearch allows in no index name.
 _NOT_IN_NAMES = frozenset(' "*\\<>|,/?#:')
 
-#: Seconds that one request to OpenSearch may take.
+#: Seconds that OpenSearch may take from one byte to the next; a whole answer has a bound too.
 REQUEST_SECONDS = 60
 
 
@@ -80,6 +80,7 @@ def _client(settings: Settings, host: str, auth: tuple[str, str] | None) -> Open
     """
     from opensearchpy import OpenSearch
 
+    from ci_metrics.index.opensearch_deadline import EndingConnection
     from ci_metrics.index.opensearch_errors import JsonTransport
 
     paths = {"client_cert": settings.opensearch_client_cert, "client_key": settings.opensearch_client_key}
@@ -92,6 +93,7 @@ def _client(settings: Settings, host: str, auth: tuple[str, str] | None) -> Open
         retry_on_timeout=True,
         http_compress=host.startswith("https:"),
         transport_class=JsonTransport,
+        connection_class=EndingConnection,
         **{name: str(path) for name, path in paths.items() if path is not None},
     )
 
