@@ -41,7 +41,7 @@ MOST_LOG_LINES = 100
 #: Characters of a log that an agent may hand over.
 MOST_TEXT = 1_000_000
 
-JobName = Annotated[
+AskedJob = Annotated[
     str, Field(description="A job: its id, its document (github-job-1-attempt-1), or its page's address on GitHub.")
 ]
 Repo = Annotated[str, Field(description="owner/name; * and ? may stand in it; empty: all.")]
@@ -56,7 +56,7 @@ class Questions:
         """`logs`: files, and folders of files, that agents may ask about; no others are read."""
         self._settings, self._logs = settings, tuple(logs)
 
-    def why_did_this_job_fail(self, job: JobName) -> records.JobReply:
+    def why_did_this_job_fail(self, job: AskedJob) -> records.JobReply:
         """Why one CI job failed: category, confidence, cause, the log lines that prove it, whether
         it is flaky, what failed like it before. A job in no index is fetched from GitHub and
         judged, where there is a token.

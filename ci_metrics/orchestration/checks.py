@@ -16,7 +16,7 @@ import dagster as dg
 from ci_metrics.index.base import DocumentIndex, Kind, Where
 from ci_metrics.models import Job, JobLog, Run
 from ci_metrics.orchestration.metadata import hours_judged, markdown_table
-from ci_metrics.orchestration.new_failures import SHOWN_COLUMNS, shown, worth_an_alarm
+from ci_metrics.orchestration.new_failures import SHOWN_COLUMNS, table_row, worth_an_alarm
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
 from ci_metrics.orchestration.stale_hours import OFF
@@ -169,7 +169,7 @@ def new_and_spiking_groups(store: HourStore, hours: Sequence[str]) -> dg.AssetCh
             "hours": hours_judged(hours),
             "new": new,
             "spiking": spiking,
-            "groups": markdown_table([{"hour": row.hour, **shown(row)} for row in rows], ("hour", *SHOWN_COLUMNS)),
+            "groups": markdown_table([{"hour": row.hour, **table_row(row)} for row in rows], ("hour", *SHOWN_COLUMNS)),
         },
     )
 

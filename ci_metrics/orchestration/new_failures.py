@@ -66,7 +66,7 @@ def rows_of(hour: str, found: Iterable[Group]) -> list[NewFailure]:
     ]
 
 
-def shown(row: NewFailure) -> dict[str, str | int]:
+def table_row(row: NewFailure) -> dict[str, str | int]:
     """A row as a table in Dagster shows it."""
     return {
         "is": row.kind,

@@ -18,7 +18,7 @@ from ci_metrics.history.period import has_earlier_failures
 from ci_metrics.index.base import DocumentIndex, Where
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.metadata import markdown_table, plot
-from ci_metrics.orchestration.new_failures import HISTORY_ASSET, SHOWN_COLUMNS, NewFailure, rows_of, shown
+from ci_metrics.orchestration.new_failures import HISTORY_ASSET, SHOWN_COLUMNS, NewFailure, rows_of, table_row
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
@@ -85,7 +85,7 @@ def follow_hour(hours: HoursPart, index: DocumentIndex, taxonomy: Taxonomy, hour
         "documents_changed_in_other_hours": flags.changed_elsewhere,
         "lost_minutes": round(sum(group.lost_minutes for group in found), 1),
         "lost_minutes_by_category": plot(_minutes(found)),
-        "new_failures": markdown_table([shown(row) for row in rows], SHOWN_COLUMNS),
+        "new_failures": markdown_table([table_row(row) for row in rows], SHOWN_COLUMNS),
         "groups_seen": markdown_table(
             [
                 {
