@@ -19,9 +19,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ci_metrics.errors import ContractError
 from ci_metrics.models import Usage
 
-#: The longest minimum of any model listed: a prefix longer than this is cached by all of them.
-LARGEST_CACHE_MINIMUM = 4_096
-
 _MILLION = 1_000_000
 
 _ADVICE = (

@@ -17,14 +17,14 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import BinaryIO, cast
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.logs.background import SHAPES_VERSION, background_of
 from ci_metrics.models import Job, JobLog, PassingLog, Run
-from ci_metrics.orchestration.backgrounds import ABSENT_HOLDS, DistinctJob, KnownPassing, distinct_job, job_began
+from ci_metrics.orchestration.backgrounds import DistinctJob, KnownPassing, distinct_job, job_began
 from ci_metrics.orchestration.partitions import hour_key, hour_start
 from ci_metrics.orchestration.rows import JobKey
 from ci_metrics.orchestration.store import HourStore
@@ -148,7 +148,7 @@ class _Search:
         """Passing jobs of these names, of this hour and the day before, as far as stored."""
         if not names:
             return {}
-        first = hour_key(hour_start(self._hour) - ABSENT_HOLDS)
+        first = hour_key(hour_start(self._hour) - timedelta(days=1))
         before = [hour for hour, state in self._store.states(first, self._hour).items() if state.of("workflow_jobs")]
         found: dict[DistinctJob, list[Job]] = {}
         for hour in {*before, self._hour}:

@@ -1,14 +1,12 @@
 """What is true of the sample day's failed jobs: said by the people who made the
 failures, not by any classifier.
 
-What belongs here: the record of one failed job's truth, and counting. Does not: where it comes from
-(`scenario.py`), comparing it with anything.
+What belongs here: the record of one failed job's truth. Does not: where it comes from (`scenario.py`),
+comparing it with anything.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,13 +36,3 @@ class JobTruth:
     def key(self) -> tuple[int, int]:
         """(job id, attempt): unique in the world."""
         return self.job_id, self.run_attempt
-
-
-def count_by_category(truths: Iterable[JobTruth]) -> Counter[str]:
-    """How many failed jobs are of each category; jobs without one are not counted."""
-    return Counter(truth.category for truth in truths if truth.category is not None)
-
-
-def count_by_state(truths: Iterable[JobTruth]) -> Counter[str]:
-    """How many failed jobs are in each state."""
-    return Counter(truth.state for truth in truths)
