@@ -1,8 +1,8 @@
 """What is true of the sample day's failed jobs: said by the people who made the
 failures, not by any classifier.
 
-What belongs here: the record of one failed job's truth. Does not: where it comes from (`scenario.py`),
-comparing it with anything.
+What belongs here: the record of one job. Does not: where it comes from (`scenario.py`), comparing
+it with anything.
 """
 
 from __future__ import annotations
