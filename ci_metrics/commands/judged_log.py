@@ -21,8 +21,8 @@ from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.errors import SettingsError
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.logs import Background, extract, redact
-from ci_metrics.logs.encodings import BEGINNING, why_no_text
 from ci_metrics.logs.junit_report import HEAD, extract_junit, is_junit
+from ci_metrics.logs.not_text import BEGINNING, why_no_text
 from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 from ci_metrics.report.verdict_reasons import WhyOfLog
