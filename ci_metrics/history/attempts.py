@@ -23,7 +23,7 @@ from ci_metrics.telling_quote import headline
 CHUNK = 500
 
 #: The fields that `attempt_of` reads.
-ATTEMPT_FIELDS = (
+FIELDS = (
     TIME, "s_repo", "s_workflow_id", "s_workflow_name", "s_job_id", "s_job_name", "s_step_name", "s_branch", "s_pr_id",
     "s_commit_sha", "s_github_event", "s_status", "l_run_attempt", "l_duration_sec", "s_error_state", "s_error_type", "s_error_source",
     "s_error_summary", "s_error_evidence", "s_error_fingerprint", "s_error_group", "b_error_generic", "s_classifier_version",
@@ -140,7 +140,7 @@ def failed_attempts(index: DocumentIndex, where: Where) -> list[Attempt]:
     """The failed attempts among the matching jobs, oldest first."""
     chosen = where if "s_status" in where.equals else narrowed(where, equals={"s_status": MAYBE_FAILED})
     # By id first: what is equal in time stands in the same order whichever index was asked.
-    documents = sorted(index.scan("jobs", chosen, fields=ATTEMPT_FIELDS), key=lambda document: document.id)
+    documents = sorted(index.scan("jobs", chosen, fields=FIELDS), key=lambda document: document.id)
     found = (attempt_of(document) for document in documents)
     return in_order(attempt for attempt in found if attempt.failed)
 
@@ -151,7 +151,7 @@ def attempts_with(
     """The attempts whose `field` is any of `values`, and that match
     `where`; in no order, none twice.
     """
-    return map(attempt_of, _jobs_with(index, field, values, where or Where(), ATTEMPT_FIELDS))
+    return map(attempt_of, _jobs_with(index, field, values, where or Where(), FIELDS))
 
 
 def runs_that_ran_again(index: DocumentIndex, run_ids: Collection[str]) -> list[Attempt]:

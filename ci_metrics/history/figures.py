@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
 from ci_metrics.history.attempts import narrowed
-from ci_metrics.history.failures import FAILURE_FIELDS, Failure, failure_of
+from ci_metrics.history.failures import FIELDS, Failure, failure_of
 from ci_metrics.history.gates import gates_among, with_gates
 from ci_metrics.history.lost_time import Losses, losses, losses_and_costs
 from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, MAYBE_FAILED, PASSED, branch_kind_of, share
@@ -202,7 +202,7 @@ def totals(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> T
 
 def _jobs(index: DocumentIndex, where: Where) -> Iterator[Document]:
     """The matching jobs; of those that did not fail, with what is counted of them only."""
-    yield from index.scan("jobs", narrowed(where, equals={"s_status": MAYBE_FAILED}), fields=FAILURE_FIELDS)
+    yield from index.scan("jobs", narrowed(where, equals={"s_status": MAYBE_FAILED}), fields=FIELDS)
     others = sorted(set(index.count_by("jobs", "s_status", where)) - set(MAYBE_FAILED))
     if others:
         yield from index.scan("jobs", narrowed(where, equals={"s_status": others}), fields=_COUNTED_FIELDS)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from ci_metrics.history.attempts import ATTEMPT_FIELDS, Attempt, attempt_of, attempts_with, failed_attempts
+from ci_metrics.history.attempts import FIELDS, Attempt, attempt_of, attempts_with, failed_attempts
 from ci_metrics.history.flakiness import on_base_branch
 from ci_metrics.history.flaky_failures import evidence_of, scheduled_branches, storms_around, suspects_like
 from ci_metrics.history.flaky_flags import FlagRules, flag_changes
@@ -94,7 +94,7 @@ def _commit_changes(index: DocumentIndex, partition: str) -> tuple[set[str], Cha
     """
     hour = [
         attempt
-        for document in index.scan("jobs", Where(equals={"s_partition": partition}), fields=ATTEMPT_FIELDS)
+        for document in index.scan("jobs", Where(equals={"s_partition": partition}), fields=FIELDS)
         if (attempt := attempt_of(document)).on_default
     ]
     branches = {attempt.branch for attempt in hour}

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from ci_metrics.history.attempts import ATTEMPT_FIELDS, CHUNK, Attempt, attempt_of
+from ci_metrics.history.attempts import CHUNK, FIELDS, Attempt, attempt_of
 from ci_metrics.index.base import DocumentIndex, Where
 
 #: How far back the last passing run of a job is looked for.
@@ -141,7 +141,7 @@ def attempts_on_default(
         for start in range(0, len(names), CHUNK):
             equals = {"s_repo": repo, "s_branch": sorted(branches), "s_job_name": names[start : start + CHUNK]}
             where = Where(equals=equals, ranges={"s_partition": (first, f"{last}~")})
-            seen = map(attempt_of, index.scan("jobs", where, fields=ATTEMPT_FIELDS))
+            seen = map(attempt_of, index.scan("jobs", where, fields=FIELDS))
             found += (attempt for attempt in seen if attempt.on_default and attempt.job_name in wanted)
     return found
 

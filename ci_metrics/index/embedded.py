@@ -22,6 +22,7 @@ from itertools import islice
 from pathlib import Path
 
 from ci_metrics.errors import PermanentError, TransientError
+from ci_metrics.index.analyzer import analyzed_words, has_all
 from ci_metrics.index.base import Body, Document, Kind, Where, Written
 from ci_metrics.index.embedded_schema import (
     PAGE_BYTES,
@@ -45,7 +46,6 @@ from ci_metrics.index.embedded_sql import (
     upsert_sql,
 )
 from ci_metrics.index.fields import exact_field
-from ci_metrics.index.mappings import analyzed_words, has_all
 from ci_metrics.index.validation import problem_of, write_error
 from ci_metrics.private_files import make_folder
 
@@ -53,14 +53,14 @@ from ci_metrics.private_files import make_folder
 BUSY_SECONDS = 60.0
 
 #: Documents per transaction: long enough to be fast, short enough for others to get their turn.
-_BATCH = 1_000
+BATCH = 1_000
 
 #: Pages that the log beside the file may grow to before they are moved into it: moving them twice
 #: as seldom saves a tenth.
 LOG_PAGES = 4_000
 
 #: Ids per query, below SQLite's limit of parameters.
-_IDS = 500
+IDS = 500
 
 
 class EmbeddedIndex:
@@ -89,7 +89,7 @@ class EmbeddedIndex:
         created = written = 0
         failures: list[tuple[str, str]] = []
         stream = iter(documents)
-        while batch := list(islice(stream, _BATCH)):
+        while batch := list(islice(stream, BATCH)):
             rows: dict[Kind, list[tuple[object, ...]]] = {}
             for document in batch:
                 row = self._row(document, failures)
@@ -122,7 +122,7 @@ class EmbeddedIndex:
         failures: list[tuple[str, str]] = []
         done = 0
         stream = iter(changes.items())
-        while batch := dict(islice(stream, _BATCH)):
+        while batch := dict(islice(stream, BATCH)):
             with self._writing() as connection:
                 for id_, body in self._bodies(connection, kind, list(batch)):
                     merged = {name: value for name, value in {**body, **batch[id_]}.items() if value is not None}
@@ -317,5 +317,5 @@ def _reading(fields: Sequence[str]) -> Callable[[str], Body]:
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), _IDS):
-        yield ids[start : start + _IDS]
+    for start in range(0, len(ids), IDS):
+        yield ids[start : start + IDS]

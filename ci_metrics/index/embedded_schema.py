@@ -24,7 +24,7 @@ from ci_metrics.index.embedded_sql import column, column_fields, indexes, table_
 from ci_metrics.index.fields import KINDS, fields_of
 
 #: What a file has, as `user_version`: to be raised with every change of tables, indexes or views.
-SCHEMA_VERSION = 3
+SCHEMA = 3
 
 #: Columns that came with a later schema, of files that had documents by then.
 ADDED: Mapping[Kind, tuple[str, ...]] = {"jobs": ("s_job_name",)}  # 3
@@ -53,12 +53,12 @@ def check_schema(connection: sqlite3.Connection, location: str) -> bool:
     newer version has changed it.
     """
     (number,) = connection.execute("PRAGMA user_version").fetchone()
-    if SCHEMA_VERSION < number < MOST_SCHEMAS:
+    if SCHEMA < number < MOST_SCHEMAS:
         raise PermanentError(
-            f"{location}: a newer ci_metrics has brought this file to schema {number}, this one knows {SCHEMA_VERSION}. "
+            f"{location}: a newer ci_metrics has brought this file to schema {number}, this one knows {SCHEMA}. "
             "Update this installation too, or set CI_METRICS_HOME to another folder"
         )
-    return bool(number == SCHEMA_VERSION)
+    return bool(number == SCHEMA)
 
 
 def bring_up_to_date(connection: sqlite3.Connection, location: str) -> None:
@@ -79,7 +79,7 @@ def bring_up_to_date(connection: sqlite3.Connection, location: str) -> None:
             for kind in KINDS:  # what an older process wrote meanwhile: from now on it is refused
                 _fill(connection, kind, filled[kind])
             _make(connection, "view", {**views(), **{_table_of_0_1(kind): _view_for_0_1(kind) for kind in KINDS}})
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA}")
     for kind in KINDS:
         keep_statistics(connection, kind)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from ci_metrics.index.analyzer import analyzed_words
 from ci_metrics.index.base import Body, Kind, Where
 from ci_metrics.index.fields import (
     ERROR_FIELDS,
@@ -26,7 +27,6 @@ from ci_metrics.index.fields import (
     known_field,
     text_fields,
 )
-from ci_metrics.index.mappings import analyzed_words
 from ci_metrics.index.times import bound
 
 #: The indexes of each kind, each with the question that it answers. Each one costs an upsert some

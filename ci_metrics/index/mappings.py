@@ -6,7 +6,6 @@ it (`opensearch_setup.py`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -20,15 +19,13 @@ from ci_metrics.index.fields import ERROR_FIELDS, IGNORE_ABOVE, Field, fields_of
 TEMPLATE_PRIORITY = 500
 
 #: Our analyzer: words of letters, digits and underscores, so that `test_a` finds “tests/test_a.py”,
-#: which the standard one keeps together. `analyzed_words` does the same for the embedded index.
-#: They are cut: one term over 32,766 bytes would refuse its whole document.
+#: which the standard one keeps together. `analyzer.py` does the same. Cut, because one term over
+#: 32,766 bytes would refuse its whole document.
 ANALYZER = "ci_metrics_words"
 WORD_CHARACTERS = 255
 
 #: For indices that were made without ours: an analyzer cannot be added to an open index.
 FALLBACK_ANALYZER = "standard"
-
-_WORD = re.compile(r"\w+")
 
 
 def properties_of(fields: Iterable[Field], analyzer: str = ANALYZER) -> dict[str, Any]:
@@ -101,18 +98,3 @@ def _property(field: Field, analyzer: str) -> dict[str, Any]:
             return {"type": "nested", "dynamic": "strict", "properties": properties_of(ERROR_FIELDS.values(), analyzer)}
         case _:
             return {"type": field.type}
-
-
-def analyzed_words(text: str) -> frozenset[str]:
-    """The words of a text as our analyzer makes them, so that both indices find the same."""
-    return frozenset(word.lower()[:WORD_CHARACTERS] for word in _WORD.findall(text))
-
-
-def has_all(wanted: frozenset[str], texts: Iterable[str]) -> bool:
-    """Whether each wanted word stands in any of the texts. A search
-    without a word finds nothing.
-    """
-    found: set[str] = set()
-    for text in texts:
-        found |= analyzed_words(text)
-    return bool(wanted) and wanted <= found

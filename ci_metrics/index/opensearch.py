@@ -25,11 +25,11 @@ from ci_metrics.index.opensearch_setup import exact_names, make_index, month_of,
 from ci_metrics.index.validation import write_error
 
 #: Documents that are sorted by index before they are sent.
-_BATCH = 5_000
+BATCH = 5_000
 
 #: Ids per multi-get, hits per page of a scan, buckets per page of a count.
-_IDS = 1_000
-_PAGE = 1_000
+IDS = 1_000
+PAGE = 1_000
 
 #: OpenSearch's limit for one search without scrolling (index.max_result_window).
 WINDOW = 10_000
@@ -92,7 +92,7 @@ class OpenSearchIndex:
         refused: list[tuple[str, str]] = []
         hosts: dict[str, None] = {}
         stream = iter(documents)
-        while batch := list(islice(stream, _BATCH)):
+        while batch := list(islice(stream, BATCH)):
             for target in self._targets_of(batch):
                 hosts[target.host] = None
                 bulk = Bulk(target.client, target.label, target.size, refused=refused)
@@ -140,9 +140,9 @@ class OpenSearchIndex:
         if self._spread(kind):
             return {hit["_id"]: hit["_source"] for hit in self._hits(kind, ids, bodies=True)}
         found: dict[str, Body] = {}
-        for start in range(0, len(ids), _IDS):
+        for start in range(0, len(ids), IDS):
             with explained(target.label):
-                answer = target.client.mget(index=target.index, body={"ids": list(ids[start : start + _IDS])})
+                answer = target.client.mget(index=target.index, body={"ids": list(ids[start : start + IDS])})
             for hit in answer["docs"]:
                 if "error" in hit:
                     raise trouble(hit["error"], target.label)
@@ -170,7 +170,7 @@ class OpenSearchIndex:
         """As the protocol says: every value, however many there are; the most frequent first."""
         target, names = self._targets[kind], self._exact_names(kind)
         source = {"value": {"terms": {"field": names.get(by, countable_field(kind, by).name)}}}
-        pages: dict[str, Any] = {"size": _PAGE, "sources": [source]}
+        pages: dict[str, Any] = {"size": PAGE, "sources": [source]}
         counts: dict[str, int] = {}
         while True:
             body = {"size": 0, "query": query_of(kind, where, names), "aggs": {"values": {"composite": pages}}}
@@ -188,8 +188,8 @@ class OpenSearchIndex:
         field, first = exact_field(kind, by).name, exact_field(kind, of).name
         smallest = {"first": {"min": {"field": first, "format": "yyyy-MM-dd'T'HH:mm:ss'Z'"}}}
         found: dict[str, str] = {}
-        for start in range(0, len(values), _IDS):
-            some = list(values[start : start + _IDS])
+        for start in range(0, len(values), IDS):
+            some = list(values[start : start + IDS])
             where = Where(equals={by: some}, exists=(of,))
             terms = {"field": names.get(field, field), "size": len(some), "include": some}
             body = {
@@ -297,8 +297,8 @@ class OpenSearchIndex:
         target = self._targets[kind]
         with explained(target.label):
             target.client.indices.refresh(index=target.index)
-            for start in range(0, len(ids), _IDS):
-                some = list(ids[start : start + _IDS])
+            for start in range(0, len(ids), IDS):
+                some = list(ids[start : start + IDS])
                 body = {"query": {"ids": {"values": some}}, "_source": bodies, "size": WINDOW}
                 yield from target.client.search(index=target.index, body=body)["hits"]["hits"]
 
@@ -308,7 +308,7 @@ class OpenSearchIndex:
             if limit is not None and limit <= WINDOW:
                 hits = target.client.search(index=target.index, body=body, size=limit)["hits"]["hits"]
             else:
-                pages = helpers.scan(target.client, query=body, index=target.index, size=_PAGE, preserve_order=True)
+                pages = helpers.scan(target.client, query=body, index=target.index, size=PAGE, preserve_order=True)
                 hits = islice(pages, limit)
             for hit in hits:
                 yield Document(kind, hit["_id"], hit["_source"])

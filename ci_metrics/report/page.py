@@ -60,7 +60,7 @@ MOST_LISTED = 10_000
 #: Causes before the click that shows more: each is a stop of the Tab key.
 FIRST_CAUSES = 15
 
-_DAY = timedelta(days=1)
+DAY = timedelta(days=1)
 
 
 #: Causes, most frequent first, of which it is looked up where they stand.
@@ -105,7 +105,7 @@ def build_report(
     lost = losses_and_costs(index, failures)
     figures = collect(index, window, repos, lost)
     begins = oldest_failure(index)
-    before = totals(index, window.before, repos) if begins and begins < window.before.start + _DAY else None
+    before = totals(index, window.before, repos) if begins and begins < window.before.start + DAY else None
     found = groups(index, where, failures=failures, lost=lost)
     kept = records.shown(found, now)
     ordered = [*kept, *(group for group in found if group not in kept)]  # none vanishes
