@@ -17,14 +17,14 @@ from ci_metrics.catalogue import Catalogue, Message, Role
 from ci_metrics.logs import fingerprint
 from ci_metrics.logs.excerpt import line_spans
 from ci_metrics.logs.ranking import GENERIC, ROLES, shares
-from ci_metrics.logs.regions import Line
+from ci_metrics.logs.regions import ScoredLine
 from ci_metrics.logs.structure import MARK
 from ci_metrics.models import ExtractedError, LogLine
 
 #: A line begins an error when its own weight is this share of the best one's, and at least so much.
 SHARE, LEAST = 0.4, 3.2
 #: Errors of one log that are told apart; more are the same flood.
-MOST = 25
+_MOST = 25
 #: Occurrences of an error whose lines are kept.
 KEPT = 4
 #: Lines that go on with an error, whatever they match.
@@ -52,7 +52,7 @@ class _Block:
 
 
 def ranked_errors(
-    lines: Sequence[Line],
+    lines: Sequence[ScoredLine],
     shown: Mapping[int, LogLine],
     scores: NDArray[np.float32],
     hits: Sequence[tuple[int, ...]],
@@ -91,7 +91,7 @@ def ranked_errors(
         known = found.get(mark.fingerprint)
         if known is not None:
             found[mark.fingerprint] = _repeated(known, own)
-        elif len(found) < MOST:
+        elif len(found) < _MOST:
             step = step_of(head.at)
             found[mark.fingerprint] = ExtractedError(
                 headline=headline,
@@ -111,7 +111,7 @@ def ranked_errors(
 
 
 def _last_words(
-    blocks: Sequence[_Block], lines: Sequence[Line], hits: Sequence[tuple[int, ...]], catalogue: Catalogue
+    blocks: Sequence[_Block], lines: Sequence[ScoredLine], hits: Sequence[tuple[int, ...]], catalogue: Catalogue
 ) -> list[_Block]:
     """The block with the last words of these, headed by them; none where a program said nothing."""
     for block in reversed(blocks):
@@ -123,7 +123,9 @@ def _last_words(
     return []
 
 
-def _said_last(lines: Sequence[Line], hits: Sequence[tuple[int, ...]], catalogue: Catalogue, block: _Block) -> int:
+def _said_last(
+    lines: Sequence[ScoredLine], hits: Sequence[tuple[int, ...]], catalogue: Catalogue, block: _Block
+) -> int:
     """The head of a block; where that only says that a command failed, the last thing said before
     it, by programs nobody knows.
 
@@ -151,7 +153,9 @@ def _role(messages: Sequence[Message]) -> Role:
     return next((role for role in ROLES if role in roles), "cause")
 
 
-def _blocks(lines: Sequence[Line], scores: NDArray[np.float32], inside: Callable[[int], bool] | None) -> list[_Block]:
+def _blocks(
+    lines: Sequence[ScoredLine], scores: NDArray[np.float32], inside: Callable[[int], bool] | None
+) -> list[_Block]:
     """Runs of lines, cut at a step's ends and where a kind of line that
     begins an error is seen again.
     """
