@@ -18,14 +18,14 @@ from ci_metrics.logs import fingerprint
 from ci_metrics.logs.excerpt import line_spans
 from ci_metrics.logs.innermost import innermost
 from ci_metrics.logs.ranking import GENERIC, ROLES, shares
-from ci_metrics.logs.regions import Line
+from ci_metrics.logs.regions import ScoredLine
 from ci_metrics.logs.structure import MARK
 from ci_metrics.models import ExtractedError, LogLine
 
 #: A line begins an error when its own weight is this share of the best one's, and at least so much.
 SHARE, LEAST = 0.4, 3.2
 #: Errors of one log that are told apart; more are the same flood.
-MOST = 25
+MOST_ERRORS = 25
 #: Occurrences of an error whose lines are kept.
 KEPT = 4
 #: Lines that go on with an error, whatever they match.
@@ -54,7 +54,7 @@ class _Block:
 
 
 def ranked_errors(
-    lines: Sequence[Line],
+    lines: Sequence[ScoredLine],
     shown: Mapping[int, LogLine],
     scores: NDArray[np.float32],
     hits: Sequence[tuple[int, ...]],
@@ -94,7 +94,7 @@ def ranked_errors(
         known = found.get(mark.fingerprint)
         if known is not None:
             found[mark.fingerprint] = _repeated(known, own)
-        elif len(found) < MOST:
+        elif len(found) < MOST_ERRORS:
             step = step_of(head.at)
             found[mark.fingerprint] = ExtractedError(
                 headline=headline,
@@ -114,7 +114,7 @@ def ranked_errors(
 
 
 def _last_words(
-    blocks: Sequence[_Block], lines: Sequence[Line], hits: Sequence[tuple[int, ...]], catalogue: Catalogue
+    blocks: Sequence[_Block], lines: Sequence[ScoredLine], hits: Sequence[tuple[int, ...]], catalogue: Catalogue
 ) -> list[_Block]:
     """The block with the last words of these, headed by them; none where a program said nothing."""
     for block in reversed(blocks):
@@ -126,7 +126,9 @@ def _last_words(
     return []
 
 
-def _said_last(lines: Sequence[Line], hits: Sequence[tuple[int, ...]], catalogue: Catalogue, block: _Block) -> int:
+def _said_last(
+    lines: Sequence[ScoredLine], hits: Sequence[tuple[int, ...]], catalogue: Catalogue, block: _Block
+) -> int:
     """The head of a block; where that only says that a command failed, the last thing said before
     it, by programs nobody knows.
 
@@ -145,20 +147,28 @@ def _said_last(lines: Sequence[Line], hits: Sequence[tuple[int, ...]], catalogue
 
 
 def _told(
-    lines: Sequence[Line],
+    lines: Sequence[ScoredLine],
     scores: NDArray[np.float32],
     hits: Sequence[tuple[int, ...]],
     catalogue: Catalogue,
     block: _Block,
 ) -> int:
-    """The line of a block that says what happened innermost."""
+    """The line of a block that says what happened innermost; none that says that something went
+    well, where there is another.
+    """
     texts = [line.text for line in lines[block.first : block.last + 1]]
 
     def roles(at: int) -> frozenset[str]:
         return frozenset(catalogue.messages[number].role for number in hits[block.first + at])
 
-    found = innermost(texts, block.head - block.first, roles, lambda at: float(scores[block.first + at]))
-    return block.first + found
+    def score(at: int) -> float:
+        return float(scores[block.first + at])
+
+    head = block.head - block.first
+    if "pass" in roles(head) and not roles(head) & {"cause", "test"}:
+        others = (at for at, text in enumerate(texts) if text.strip() and not roles(at) & {"pass", "noise"})
+        head = max(others, key=score, default=head)
+    return block.first + innermost(texts, head, roles, score)
 
 
 def _role(messages: Sequence[Message]) -> Role:
@@ -171,7 +181,9 @@ def _role(messages: Sequence[Message]) -> Role:
     return next((role for role in ROLES if role in roles), "cause")
 
 
-def _blocks(lines: Sequence[Line], scores: NDArray[np.float32], inside: Callable[[int], bool] | None) -> list[_Block]:
+def _blocks(
+    lines: Sequence[ScoredLine], scores: NDArray[np.float32], inside: Callable[[int], bool] | None
+) -> list[_Block]:
     """Runs of lines, cut at a step's ends and where a kind of line that
     begins an error is seen again.
     """

@@ -28,12 +28,12 @@ from ci_metrics.catalogue import Catalogue
 from ci_metrics.errors import ContractError
 from ci_metrics.logs.extract import DEFAULT_BUDGET, extract
 from ci_metrics.logs.failed_tests import MOST, MOST_CHARACTERS
-from ci_metrics.logs.findings import MOST as MOST_ERRORS
+from ci_metrics.logs.findings import MOST_ERRORS
 from ci_metrics.models import ExtractedError, Extraction
 from ci_metrics.redaction import redact_lines
 
 #: What became of a test.
-Outcome = Literal["passed", "failed", "skipped"]
+CaseOutcome = Literal["passed", "failed", "skipped"]
 
 #: What a report begins with, behind a declaration and comments, within so many bytes. What was read
 #: is not read in another way: comment after comment would take twice the time each.
@@ -226,7 +226,7 @@ def _root(data: bytes, name: str) -> Element:
         raise ContractError(f"{name}: is not well-formed XML ({error}). Give a whole JUnit report") from error
 
 
-def _results(root: Element) -> Iterator[tuple[str, Outcome]]:
+def _results(root: Element) -> Iterator[tuple[str, CaseOutcome]]:
     """Each test's name and what became of it; the library gives those of suites within suites."""
     # Only a report is worth the time that this takes.
     from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
@@ -240,7 +240,7 @@ def _results(root: Element) -> Iterator[tuple[str, Outcome]]:
 
     for case in cases(JUnitXml.fromroot(cast(Any, root))):
         kinds = {type(result) for result in case.result}
-        outcome: Outcome = "failed" if kinds & {Failure, Error} else "skipped" if Skipped in kinds else "passed"
+        outcome: CaseOutcome = "failed" if kinds & {Failure, Error} else "skipped" if Skipped in kinds else "passed"
         yield _name(case.classname, case.name), outcome
 
 

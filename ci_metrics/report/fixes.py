@@ -29,7 +29,7 @@ def standing_in_words(fix: Fix) -> str:
     return f"regressed (resolved {fix.resolved_at:%Y-%m-%d %H:%M})"
 
 
-def whose(fix: Fix) -> str:
+def responsible(fix: Fix) -> str:
     """Who looks after it: the person it is assigned to, else its owner."""
     return fix.assignee or fix.owner
 
@@ -91,8 +91,8 @@ def issue_text(fix: Fix) -> dict[str, str]:
         lines.append(f"- tests: {inert_text(some(fix.tests, MOST_TESTS), 1_000)}")
     if standing_in_words(fix):
         lines.append(f"- {standing_in_words(fix)}")
-    if whose(fix):
-        lines.append(f"- {'assigned to' if fix.assignee else 'owner:'} {inert_text(whose(fix), 120)}")
+    if responsible(fix):
+        lines.append(f"- {'assigned to' if fix.assignee else 'owner:'} {inert_text(responsible(fix), 120)}")
     if fix.url:
         lines.append(f"- {link('the newest log line', fix.url)}")
     if fix.command:
