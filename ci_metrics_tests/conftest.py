@@ -30,8 +30,8 @@ SLOW_FIXTURES = frozenset({"ingested", "team", "live", "opensearch_url", "browse
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as `slow` what waits for one of those, or stands in a module that runs the chain itself.
 
-    `-m "not slow"` leaves a loop to work in; CI runs everything. Modules with such tests come first,
-    so that no worker begins a long one when the others have ended.
+    `-m "not slow"` leaves a loop to work in; CI runs everything. Modules with such tests come
+    first, so that no worker begins a long one when the others have ended.
     """
     for item in items:
         waits = SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))

@@ -16,11 +16,10 @@ from collections.abc import Iterator
 from itertools import product
 
 from ci_metrics.redaction import encoded, keys
-from ci_metrics.redaction.names import Kind, name_kind
+from ci_metrics.redaction.names import NameKind, name_kind
 from ci_metrics.redaction.places import value_at
 from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_chosen, looks_made
-
-Span = tuple[int, int]
+from ci_metrics.redaction.views import Span
 
 #: What tools put before a line of another program: times, BuildKit's step, a service's name, marks
 #: of quotes, diffs and prompts.
@@ -34,7 +33,7 @@ _TABLE_STARTS = (
     re.compile(_TIME),
     re.compile(_TIME + r"(?:\[[^\]\n]{1,80}\]|[\w./\[\]-]{1,80}(?: \([\w -]{1,40}\))?:)[ ]"),
 )
-PREFIX = re.compile(
+LINE_PREFIX = re.compile(
     _TIME.replace(r"(?=\ufeff?\d{4}-)", "") + r"(?:[ ]{0,8}[\w.-]{1,60}[ ]{0,20}\|[ ]?)?(?:[>|+-] ?(?![\w-]))?"
 )
 
@@ -54,7 +53,7 @@ class Following(ABC):
         """Where the line's own text begins, behind what a tool put before it."""
         if self._lead and text[: len(self._lead)].translate(_SHAPE) == self._lead.translate(_SHAPE):
             return len(self._lead)
-        found = PREFIX.match(text)
+        found = LINE_PREFIX.match(text)
         return found.end() if found else 0
 
     @property
@@ -113,7 +112,7 @@ class NextValue(Following):
     ``|`` with several lines.
     """
 
-    def __init__(self, kind: Kind, lead: str = "", *, block: bool = False) -> None:
+    def __init__(self, kind: NameKind, lead: str = "", *, block: bool = False) -> None:
         super().__init__(30 if block else 3, lead)
         self._kind = kind
         self._block = block
@@ -135,7 +134,7 @@ class NextValue(Following):
         value = text[span[0] : span[1]]
         rest = text[span[1] :].strip().strip("\"'`,;\\)}]")
         alone = quoted or not rest
-        kind = Kind.SECRET if self._kind is Kind.MAYBE else self._kind
+        kind = NameKind.SECRET if self._kind is NameKind.MAYBE else self._kind
         if (
             not alone
             or not is_secret(value, kind)
@@ -156,7 +155,7 @@ class NextPair(Following):
 
     _VALUE = re.compile(r"\b[Vv]alue(?:\\*[\"'])?[ \t]*[:=][ \t]*|<string>")
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: NameKind) -> None:
         super().__init__(1)
         self._kind = kind
 
@@ -212,7 +211,12 @@ class NextWord(Following):
         self.done = self._left <= 0 or bool(word)
         at = text.find(word, start)
         value = word.strip("\"'`")
-        if not value or not is_secret(value, Kind.SECRET) or any(c.isspace() for c in value) or _PLACE.search(value):
+        if (
+            not value
+            or not is_secret(value, NameKind.SECRET)
+            or any(c.isspace() for c in value)
+            or _PLACE.search(value)
+        ):
             return []
         at += word.index(value)
         return [(at, at + len(value))]
@@ -231,7 +235,7 @@ class NextItem(Following):
         r"[ \t]*(?:\d{1,4}:|\[\d{1,4}\]|-)?[ \t]*[\"']?([^\s\"',]{6,2000})[\"']?(?: \(\d{1,4} bytes\))?,?[ \t\r]*$"
     )
 
-    def __init__(self, kind: Kind, lead: str = "") -> None:
+    def __init__(self, kind: NameKind, lead: str = "") -> None:
         super().__init__(1, lead)
         self._kind = kind
 
@@ -253,7 +257,7 @@ _RULE = re.compile(r"(?:^|\|)[\s|:+=-]{3,}$")
 class Rows(Following):
     """The values of columns whose heading says that they are secret."""
 
-    def __init__(self, kinds: tuple[Kind, ...], cells: re.Pattern[str], lead: str) -> None:
+    def __init__(self, kinds: tuple[NameKind, ...], cells: re.Pattern[str], lead: str) -> None:
         super().__init__(100, lead)
         self._kinds, self._cells = kinds, cells
 
@@ -268,7 +272,7 @@ class Rows(Following):
         found: list[Span] = []
         for (first, last), kind in zip(cells, self._kinds, strict=False):
             value = text[first:last]
-            if not self.done and kind >= Kind.SECRET and is_secret(value, kind) and looks_chosen(value):
+            if not self.done and kind >= NameKind.SECRET and is_secret(value, kind) and looks_chosen(value):
                 found.append((first, last))
         return found
 
@@ -362,13 +366,13 @@ def value_follows(text: str) -> Following | None:
     found = _NAME_ENDS.search(text, max(0, len(text) - 300))
     if found and (kind := name_kind(found.group(1))):
         if found.group(1) in ("pass", "pw"):
-            kind = Kind.PASSWORD
+            kind = NameKind.PASSWORD
         return NextValue(kind, _lead(text, found.start(1)), block=bool(found.group(2)))
     found = _OPTION_ENDS.search(text, max(0, len(text) - 300))
-    if found and (kind := name_kind(found.group(1))) >= Kind.SECRET:
+    if found and (kind := name_kind(found.group(1))) >= NameKind.SECRET:
         return NextValue(kind, _lead(text, found.start(1)))
     found = _ITEM_ENDS.search(text, max(0, len(text) - 300))
-    if found and (kind := name_kind(found.group(1))) >= Kind.SECRET:
+    if found and (kind := name_kind(found.group(1))) >= NameKind.SECRET:
         return NextItem(kind)
     for form in (_ELEMENT_ENDS, _FORM_ENDS, _HERE_ENDS):
         if (found := form.search(text, max(0, len(text) - 300))) and (kind := name_kind(found.group(1))):
@@ -413,11 +417,11 @@ _HEADINGS = tuple(
 
 def rows_follow(text: str) -> Following | None:
     """The rows below the headings of a table."""
-    for before, (headings, cells) in product((*_TABLE_STARTS, PREFIX), _HEADINGS):
+    for before, (headings, cells) in product((*_TABLE_STARTS, LINE_PREFIX), _HEADINGS):
         start = found.end() if (found := before.match(text)) else 0
         if found := headings.match(text, start):
             kinds = tuple(name_kind(text[first:last]) for first, last in _cells_of(text, cells, found.start()))
-            return Rows(kinds, cells, text[:start]) if max(kinds) >= Kind.SECRET else None
+            return Rows(kinds, cells, text[:start]) if max(kinds) >= NameKind.SECRET else None
     return None
 
 
