@@ -21,8 +21,7 @@ from ci_metrics.redaction.places import value_at
 from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_chosen, looks_made
 from ci_metrics.redaction.views import Span
 
-#: What tools put before a line of another program: times, BuildKit's step, a service's name, marks
-#: of quotes, diffs and prompts.
+#: The columns, times and BuildKit's step before a line.
 _TIME = (
     r"(?:\udcef\udcbb\udcbf)?(?:[^\t\n]{1,200}\t[^\t\n]{1,200}\t(?=\ufeff?\d{4}-))?"
     r"(?:\[?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\]?[ ]?)?(?:#\d+ \d+\.\d+ )?"
@@ -33,6 +32,8 @@ _TABLE_STARTS = (
     re.compile(_TIME),
     re.compile(_TIME + r"(?:\[[^\]\n]{1,80}\]|[\w./\[\]-]{1,80}(?: \([\w -]{1,40}\))?:)[ ]"),
 )
+#: What tools put before a line of another program: times, BuildKit's step, a service's name, marks
+#: of quotes, diffs and prompts.
 LINE_PREFIX = re.compile(
     _TIME.replace(r"(?=\ufeff?\d{4}-)", "") + r"(?:[ ]{0,8}[\w.-]{1,60}[ ]{0,20}\|[ ]?)?(?:[>|+-] ?(?![\w-]))?"
 )
