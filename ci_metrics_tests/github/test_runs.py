@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_each_attempt_has_its_own_times_actor_conclusion_and_jobs() -> None:
 def test_jobs_of_a_later_attempt_than_was_asked_for_are_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     told = payloads.job
 
-    def later(base: str, moment: Moment, of: RunSpec, number: int, spec: JobSpec) -> payloads.Json:
+    def later(base: str, moment: Moment, of: RunSpec, number: int, spec: JobSpec) -> dict[str, Any]:
         return told(base, moment, of, number + (spec.job_id == 12), spec)
 
     monkeypatch.setattr(payloads, "job", later)
