@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import starmap
 
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.history.flakiness import FlakyEvidence
@@ -49,7 +50,7 @@ def parts_of(store: HourStore, hour: str) -> Iterator[HourRows]:
     runs = store.each("workflow_runs", hour, Run)
     jobs = store.each("workflow_jobs", hour, Job)
     verdicts = store.each("classifications", hour, JobVerdicts)
-    return (_rows(*part) for part in repository_parts(runs, jobs, verdicts))
+    return starmap(_rows, repository_parts(runs, jobs, verdicts))
 
 
 def _rows(runs: Sequence[Run], jobs: Iterable[Job], verdicts: Iterable[JobVerdicts]) -> HourRows:
@@ -96,6 +97,7 @@ def documents_of(store: HourStore, hour: str, saying: Saying) -> Iterator[tuple[
     evidence = hour_evidence(parts_of(store, hour), saying)
     for rows in parts_of(store, hour):
         yield rows, derive_documents(rows, saying, evidence)
+        del rows  # before the next ones are read
 
 
 def hour_evidence(parts: Iterable[HourRows], saying: Saying) -> dict[str, FlakyEvidence]:

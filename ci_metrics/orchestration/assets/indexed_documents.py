@@ -176,6 +176,7 @@ def index_hour(
         _count(done, part, written, refused)
         if on_part is not None:
             on_part(part)
+        del rows, documents, names, due, part  # before the next ones are made
     if last_error is not None and done.due > 1 and done.refused == done.due:
         raise last_error
     status = {
