@@ -24,7 +24,7 @@ EMBEDDED_FILE = "index.sqlite"
 #: What OpenSearch allows in no index name.
 _NOT_IN_NAMES = frozenset(' "*\\<>|,/?#:')
 
-#: Seconds that one request to OpenSearch may take.
+#: Seconds that OpenSearch may take from one byte to the next; a whole answer has a bound too.
 REQUEST_SECONDS = 60
 
 
@@ -50,7 +50,7 @@ def open_index(settings: Settings) -> DocumentIndex:
 
 def _open_opensearch(settings: Settings, addresses: dict[Kind, str]) -> DocumentIndex:
     # Imported here: it costs 0.2 s, which users of the embedded index need not pay.
-    from ci_metrics.index.mappings import Layout
+    from ci_metrics.index.mappings import IndexLayout
     from ci_metrics.index.opensearch import OpenSearchIndex, Target
     from ci_metrics.index.opensearch_bulk import RequestSize
 
@@ -63,7 +63,7 @@ def _open_opensearch(settings: Settings, addresses: dict[Kind, str]) -> Document
             auth = (settings.opensearch_username, settings.opensearch_password.get_secret_value())
         if (host, auth) not in clients:
             clients[host, auth] = _client(settings, host, auth)
-        layout = Layout(
+        layout = IndexLayout(
             shards=settings.opensearch_shards,
             replicas=settings.opensearch_replicas,
             by_month=settings.index_by_month and kind != "verdicts",
@@ -80,6 +80,7 @@ def _client(settings: Settings, host: str, auth: tuple[str, str] | None) -> Open
     """
     from opensearchpy import OpenSearch
 
+    from ci_metrics.index.opensearch_deadline import EndingConnection
     from ci_metrics.index.opensearch_errors import JsonTransport
 
     paths = {"client_cert": settings.opensearch_client_cert, "client_key": settings.opensearch_client_key}
@@ -92,6 +93,7 @@ def _client(settings: Settings, host: str, auth: tuple[str, str] | None) -> Open
         retry_on_timeout=True,
         http_compress=host.startswith("https:"),
         transport_class=JsonTransport,
+        connection_class=EndingConnection,
         **{name: str(path) for name, path in paths.items() if path is not None},
     )
 

@@ -1,4 +1,4 @@
-"""Repositories that cannot be had: gone, renamed away, no longer let in.
+"""Repositories that cannot be fetched: gone, renamed, or access withdrawn.
 
 What belongs here: how often in a row each failed, and when it is asked again. Does not: what else
 of an hour could not be done (`hours.py`).

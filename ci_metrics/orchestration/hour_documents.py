@@ -43,7 +43,7 @@ def read_rows(store: HourStore, hour: str) -> HourRows:
     return _rows(store.read("workflow_runs", hour, Run), jobs, verdicts)
 
 
-def parts_of(store: HourStore, hour: str) -> Iterator[HourRows]:
+def portions(store: HourStore, hour: str) -> Iterator[HourRows]:
     """The hour's rows, some repositories at a time: all of each, in order. Raises what `read_rows`
     does.
     """
@@ -88,14 +88,14 @@ def derive_documents(
 
 def documents_of(store: HourStore, hour: str, saying: Saying) -> Iterator[tuple[HourRows, list[Document]]]:
     """Every document of the hour, some repositories at a time. Raises what `read_rows` does."""
-    parts = parts_of(store, hour)
+    parts = portions(store, hour)
     first, more = next(parts), next(parts, None)
     if more is None:  # most hours: what it proves follows from the same documents
         yield first, derive_documents(first, saying)
         return
     del first, more
-    evidence = hour_evidence(parts_of(store, hour), saying)
-    for rows in parts_of(store, hour):
+    evidence = hour_evidence(portions(store, hour), saying)
+    for rows in portions(store, hour):
         yield rows, derive_documents(rows, saying, evidence)
         del rows  # before the next ones are read
 

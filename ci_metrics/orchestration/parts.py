@@ -21,7 +21,6 @@ from ci_metrics.catalogue import Catalogue, catalogue_in_force
 from ci_metrics.classifier import Classifier, decision_version
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
-from ci_metrics.hours_root import hours_root
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
 from ci_metrics.index.runner_prices import RunnerPrices, load_runner_prices
@@ -81,7 +80,7 @@ class HoursPart:
     @cached_property
     def store(self) -> HourStore:
         """The files of hours."""
-        return HourStore(hours_root(self.settings))
+        return HourStore(self.settings.hours_root)
 
     @property
     def marked(self) -> MarkedHours:
@@ -112,7 +111,7 @@ class HoursPart:
 
 def batches_folder(settings: Settings) -> UPath:
     """Where message batches are noted: where every process sees it that sees the hours."""
-    return UPath(settings.data_dir / "batches") if settings.hours_url is None else hours_root(settings) / "batches"
+    return UPath(settings.data_dir / "batches") if settings.hours_url is None else settings.hours_root / "batches"
 
 
 class _Opening:
@@ -143,7 +142,7 @@ class GitHubPart(_Opening):
         from ci_metrics.orchestration.conditional_objects import ObjectConditionalCache
 
         make_folder(self.settings.data_dir)
-        root = hours_root(self.settings)
+        root = self.settings.hours_root
         cache: ConditionalCache
         if is_local(root):
             cache = self._opened.enter_context(SQLiteConditionalCache(self.settings.data_dir / "github-cache.sqlite"))

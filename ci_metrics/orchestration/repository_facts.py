@@ -18,9 +18,9 @@ from datetime import UTC, datetime, timedelta
 
 from upath import UPath
 
-from ci_metrics.errors import CiMetricsError
+from ci_metrics.errors import CiMetricsError, TransientError
 from ci_metrics.github import GitHub
-from ci_metrics.history.owners import MOST_BYTES, PLACES, CodeOwnersFile, Owners, read_owners_file
+from ci_metrics.history.owners import CODEOWNERS_PATHS, MOST_CODEOWNERS_BYTES, CodeOwnersFile, Owners, read_owners_file
 from ci_metrics.orchestration.atomic_files import fetch, put
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.settings import Settings
@@ -35,25 +35,34 @@ FRESH = timedelta(days=1)
 class KnownRepository:
     """What GitHub said of a repository when it was asked last."""
 
-    asked: str  # when, ISO 8601
+    asked: str  # when everything was had last, ISO 8601; "": never
     default_branch: str = ""  # "": not known
     owners_path: str = ""  # of its CODEOWNERS; "": it has none
     owners_text: str = ""
 
 
-def ask_repositories(store: HourStore, github: GitHub, repos: Iterable[str], now: datetime) -> None:
+def ask_repositories(store: HourStore, github: GitHub, repos: Iterable[str], now: datetime) -> dict[str, str]:
     """Bring what is known of these repositories up to date: at most four requests a day for each,
     one or two of them 304s as long as nothing changes.
 
-    What cannot be had is logged and asked for again a day later: it costs names of owners, no
-    document.
+    What GitHub refuses is asked for again a day later, what it could not say now at the next call;
+    until then what was known holds. Returns why, for each repository of which nothing was known
+    and now not everything could be said: its documents may lack their kind of branch and owners.
     """
+    lacking: dict[str, str] = {}
     for repo in repos:
-        known = known_repository(store, repo)
-        if known is not None and abs(now - datetime.fromisoformat(known.asked)) < FRESH:
+        known = known_repository(store, repo) or KnownRepository(asked="")
+        if known.asked and abs(now - datetime.fromisoformat(known.asked)) < FRESH:
             continue
-        found = _asked(github, repo, known or KnownRepository(asked=""), now)
+        found, error = _asked(github, repo, known, now)
+        if error is not None:
+            _log.warning("⚠️ %s: its default branch or CODEOWNERS is not known: %s", repo, error)
+        if isinstance(error, TransientError):
+            found = dataclasses.replace(found, asked=known.asked)
+            if not known.asked:
+                lacking[repo] = f"{type(error).__name__}: {error}"
         put(_file(store, repo), json.dumps(dataclasses.asdict(found), ensure_ascii=False).encode())
+    return lacking
 
 
 def known_repository(store: HourStore, repo: str) -> KnownRepository | None:
@@ -81,18 +90,20 @@ def default_branches(known: Mapping[str, KnownRepository]) -> dict[str, str]:
     return {repo: each.default_branch for repo, each in known.items() if each.default_branch}
 
 
-def _asked(github: GitHub, repo: str, known: KnownRepository, now: datetime) -> KnownRepository:
+def _asked(
+    github: GitHub, repo: str, known: KnownRepository, now: datetime
+) -> tuple[KnownRepository, CiMetricsError | None]:
+    """What GitHub says now; what could not be had stays what it was, with the reason."""
     found = dataclasses.replace(known, asked=now.astimezone(UTC).isoformat())
     try:
         found = dataclasses.replace(found, default_branch=github.default_branch(repo))
-        for place in PLACES:
-            text = github.file_text(repo, place, MOST_BYTES)
+        for place in CODEOWNERS_PATHS:
+            text = github.file_text(repo, place, MOST_CODEOWNERS_BYTES)
             if text is not None:
-                return dataclasses.replace(found, owners_path=place, owners_text=text)
-        found = dataclasses.replace(found, owners_path="", owners_text="")
+                return dataclasses.replace(found, owners_path=place, owners_text=text), None
     except CiMetricsError as error:
-        _log.warning("⚠️ %s: its default branch or CODEOWNERS is not known: %s", repo, error)
-    return found
+        return found, error
+    return dataclasses.replace(found, owners_path="", owners_text=""), None
 
 
 def _file(store: HourStore, repo: str) -> UPath:

@@ -47,7 +47,7 @@ from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.hour_states import MOST_SEEN, HourStates
 from ci_metrics.orchestration.hours import FORMAT, AssetRecord, HourState, Outcome, SetAside, refuse_later
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _NOTES = b"ci_metrics"
 _FORMAT = b"ci_metrics.format"
@@ -220,7 +220,7 @@ class HourStore:
         """How many rows there are. Raises NotFoundError and DamagedFileError as `read` does."""
         return int(_parquet(asset, hour, self._load(asset, hour).data).metadata.num_rows)
 
-    def read(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> list[T]:
+    def read(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> list[_T]:
         """The hour's rows.
 
         Raises NotFoundError when the asset has not that hour yet, DamagedFileError when its file
@@ -233,7 +233,7 @@ class HourStore:
         file = self._load(asset, hour)
         if file.rows is not None and file.rows[0] is kind:
             return list(file.rows[1])
-        rows: list[T] = []
+        rows: list[_T] = []
         size = 0
         for batch in _batches(_parquet(asset, hour, file.data), asset, hour, without):
             rows += records_of(batch, kind)
@@ -242,7 +242,7 @@ class HourStore:
             file.rows, file.size = (kind, rows), size
         return list(rows)
 
-    def each(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> Iterator[T]:
+    def each(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> Iterator[_T]:
         """The hour's rows as `read` gives them, some at a time: for those who need few of them, or
         one repository's after the other's. Raises at once what `read` raises, but ShapeError.
         """
@@ -254,7 +254,7 @@ class HourStore:
             return iter(self.read(asset, hour, kind, without=without))
         return (row for batch in _batches(packed, asset, hour, without) for row in records_of(batch, kind))
 
-    def read_or_none(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> list[T]:
+    def read_or_none(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> list[_T]:
         """The hour's rows; none when it was not made or is damaged: it is simply made again.
 
         Raises ShapeError as `read` does: what cannot be read is not "nothing", and would be lost
@@ -265,7 +265,7 @@ class HourStore:
         except (NotFoundError, DamagedFileError):
             return []
 
-    def each_or_none(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> Iterator[T]:
+    def each_or_none(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> Iterator[_T]:
         """The same, some at a time."""
         try:
             packed = _parquet(asset, hour, self._load(asset, hour).data)

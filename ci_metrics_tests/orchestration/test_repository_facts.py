@@ -87,6 +87,27 @@ def test_what_cannot_be_had_stays_what_it_was_and_stops_nothing(tmp_path: Path) 
     assert known.asked == (HOUR + DAY).isoformat()
 
 
+@pytest.mark.parametrize(("on", "branch"), [("repo", ""), ("contents", "main")])
+def test_what_github_could_not_say_is_named_once_and_asked_for_at_the_next_call(
+    on: str, branch: str, tmp_path: Path
+) -> None:
+    hours = hours_in(tmp_path)
+    with serving({"CODEOWNERS": "* @a"}) as server, client(server) as github:
+        server.faults.add(Fault(kind="status", on=on, status=502, times=None))
+        lacking = ask_repositories(hours.store, github, [REPO], HOUR)
+        assert list(lacking) == [REPO]
+        assert "502" in lacking[REPO]
+        assert default_branches(known_repositories(hours.store, [REPO])) == ({REPO: branch} if branch else {})
+        server.faults.clear()
+        assert ask_repositories(hours.store, github, [REPO], HOUR) == {}
+        known = known_repository(hours.store, REPO)
+        assert known is not None
+        assert (known.default_branch, known.owners_text) == ("main", "* @a")
+        server.faults.add(Fault(kind="status", on="contents", status=502, times=None))
+        assert ask_repositories(hours.store, github, [REPO], HOUR + DAY) == {}  # what was known holds
+    assert known_repository(hours.store, REPO) == known
+
+
 def test_a_damaged_file_of_what_is_known_counts_as_none(tmp_path: Path) -> None:
     hours = hours_in(tmp_path)
     file = hours.store.root / "repositories" / "acme" / "basket.json"

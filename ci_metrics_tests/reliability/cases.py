@@ -26,6 +26,7 @@ from ci_metrics_tests.reliability.command import Strike
 from ci_metrics_tests.reliability.index_proxy import Answer
 from ci_metrics_tests.reliability.index_proxy import Fault as IndexFault
 from ci_metrics_tests.reliability.strangers import Stranger, stranger
+from ci_metrics_tests.reliability.world import WORLD
 
 #: As often as the client tries one request, so that one of them fails for good.
 TRIES = 5
@@ -87,7 +88,7 @@ def _of_github() -> Iterator[Case]:
     yield _github("status", "runs", "anything", FAILED, status=502, bounded=True)
     yield _github("status", "runs", "nothing", WELL, status=502, times=2)
     yield _github("status", "runs", "a repository", ASIDE, status=404, times=1, bounded=True)
-    yield _github("status", "runs", "a repository", ASIDE, status=502, times=TRIES)
+    yield _github("status", "runs", "a repository", ASIDE, status=502, times=TRIES, repo=WORLD.repos[0])
     yield _github("status", "jobs", "a run", ASIDE, status=404, times=1, bounded=True)
     yield _github("status", "jobs", "anything", NAMED, status=502)
     yield _github("status", "attempt", "a run", ASIDE, status=404, times=1)
@@ -99,6 +100,9 @@ def _of_github() -> Iterator[Case]:
     yield _github("status", "graphql", "nothing", WELL, status=502)
     yield _github("status", "*", "nothing", WELL, status=502, every=3)
     yield _github("primary_limit", "*", "anything", NAMED, seconds=3000, after=9)
+    for on in ("repo", "contents"):  # default branch and CODEOWNERS, asked once a day
+        yield _github("status", on, "anything", ASIDE, status=502, bounded=on == "repo")
+        yield _github("html", on, "anything", ASIDE)
     yield _github("secondary_limit", "jobs", "anything", NAMED, status=403, seconds=3000)
     for on in ("runs", "jobs", "check_runs", "annotations"):
         # A job that is missing from the page of check runs is asked for by itself.
@@ -184,13 +188,13 @@ def _of_the_model() -> Iterator[Case]:
     yield model(what="nobody at its address", inject=gone, ends=ASIDE)
 
 
-def _at_the_index(kind: Stranger, *, bounded: bool = False, known: str = "") -> Case:
+def _at_the_index(kind: Stranger, *, bounded: bool = False) -> Case:
     def inject(site: Site) -> None:
         address = site.stack.enter_context(stranger(kind))
         for name, setting in (("w", "WORKFLOW_INDEX"), ("j", "JOB_INDEX"), ("s", "STEPS_INDEX")):
             site.environment[setting] = f"{address}/{name}"
 
-    return Case(part="index", what=f"{kind} at its address", inject=inject, ends=FAILED, bounded=bounded, known=known)
+    return Case(part="index", what=f"{kind} at its address", inject=inject, ends=FAILED, bounded=bounded)
 
 
 def _of_the_index() -> Iterator[Case]:
@@ -204,9 +208,7 @@ def _of_the_index() -> Iterator[Case]:
     yield _at_the_index("a redirect to itself")
     yield _at_the_index("silence")
     yield _at_the_index("no HTTP")
-    yield _at_the_index(
-        "a byte now and then", known="opensearch-py's timeout counts from one byte to the next: the run hangs"
-    )
+    yield _at_the_index("a byte now and then", bounded=True)
 
     def locked(site: Site) -> None:
         _index_file(site).write_bytes(b"this is no database, but somebody's notes\n" * 200)

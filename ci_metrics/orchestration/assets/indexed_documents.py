@@ -46,7 +46,7 @@ NAME = "indexed_documents"
 MADE_OF = ("workflow_runs", "workflow_jobs", "classifications")
 
 #: Failed jobs' documents that the metadata names.
-MOST_NAMED = 200
+_MOST_NAMED = 200
 
 
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
@@ -117,7 +117,7 @@ class Indexed:
     attempts: int = 0
     due: int = 0  # documents that the index did not hold as they are
     refused: int = 0
-    failed_jobs: list[str] = field(default_factory=list)  # ids of documents, the first `MOST_NAMED`
+    failed_jobs: list[str] = field(default_factory=list)  # ids of documents, the first `_MOST_NAMED`
     written: Written = field(default_factory=Written)
     repos: list[str] = field(default_factory=list)
     failures: dict[str, dict[str, str]] = field(default_factory=dict)  # by repository, what the index refused
@@ -205,7 +205,7 @@ def _count(done: Indexed, part: IndexedPart, written: Written, refused: Mapping[
     done.written = Written(done.written.created + written.created, done.written.updated + written.updated)
     done.repos += sorted({str(document.body["s_repo"]) for document in part.documents})
     failed = (document.id for document in part.documents if "s_error_state" in document.body)
-    done.failed_jobs += islice(failed, MOST_NAMED - len(done.failed_jobs))
+    done.failed_jobs += islice(failed, _MOST_NAMED - len(done.failed_jobs))
     for document in part.documents:
         if document.id in refused:
             named = done.failures.setdefault(str(document.body["s_repo"]), {})

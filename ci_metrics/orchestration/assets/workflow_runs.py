@@ -89,7 +89,10 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     errors = [answer.error for answer in answers.values() if answer.error]
     if errors and len(errors) == len(repos):
         raise errors[0]
-    ask_repositories(hours.store, github.client, (repo for repo in asked if answers[repo].runs), hours.now())
+    with_runs = [repo for repo in asked if answers[repo].runs]
+    for repo, why in ask_repositories(hours.store, github.client, with_runs, hours.now()).items():
+        failures = {**answers[repo].failures, "default branch and CODEOWNERS": why}
+        answers[repo] = replace(answers[repo], failures=failures)
     runs, deleted = merged_runs(stored, answers, gone)
     outcome = Outcome(
         repos=repos,
