@@ -6,24 +6,29 @@ What belongs here: the order, and gathering what the documents say of each. Does
 
 A cause's weight is its lost minutes, times runs / (runs + 1), times how sure its verdict is: what
 was lost, as far as it is likely to be lost again and it is known what to do. One run that failed
-counts half, twenty nearly whole.
+counts half, twenty nearly whole. One that is gone from the default branch, and that history does
+not suspect to be flaky, will hardly be lost again: it keeps a tenth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ci_metrics.history.attempts import first_line
 from ci_metrics.history.cause_states import CauseRecords, Standing
 from ci_metrics.history.failures import web_url, without_quote
 from ci_metrics.history.groups import Group
+from ci_metrics.history.whereabouts import Whereabouts, whereabouts
 from ci_metrics.index.base import Body, DocumentIndex
 from ci_metrics.telling_quote import headline
 
 #: How sure a failure without a category counts.
 UNSURE = 0.25
+
+#: What the weight of a cause that is gone is worth: every job that failed with it has passed since.
+GONE = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,15 @@ class Fix:
     tests: tuple[str, ...]  # that failed with it, of its newest failures
     url: str  # of the newest failure's log line
     job_url: str
+    whereabouts: Whereabouts | None = None  # None where nobody looked
+
+    @property
+    def gone_since(self) -> datetime | None:
+        """When its last job passed again on the default branch; None of one that is not gone, or
+        that comes and goes.
+        """
+        where = self.whereabouts
+        return where.since if where is not None and where.kind == "gone" and not self.group.suspected else None
 
 
 def fixes(
@@ -53,7 +67,8 @@ def fixes(
     """The causes to fix among these groups, the weightiest first.
 
     Those that are ignored now, or resolved and not seen since, are left out; so are failures that
-    say nothing of a cause. A regressed one comes first of all.
+    say nothing of a cause. A regressed one comes first of all. Where a cause stands is asked of
+    those that come so far up.
     """
     standing = {group.id: records.standing(group.id, now) for group in found}
     open_ = [group for group in found if not group.generic and standing[group.id] in ("open", "regressed")]
@@ -62,8 +77,27 @@ def fixes(
     for group in open_:
         examples = [bodies[id_] for id_ in group.examples if id_ in bodies]
         made.append(_fix(group, examples, records, standing[group.id]))
-    made.sort(key=lambda fix: (fix.standing != "regressed", -fix.weight, -fix.group.count, fix.group.id))
-    return made[:limit]
+    while True:
+        made.sort(key=_place)
+        unseen = [fix.group.id for fix in made[:limit] if fix.whereabouts is None]
+        if not unseen:
+            return made[:limit]
+        known = whereabouts(index, unseen)
+        made = [
+            _standing(fix, known.get(fix.group.id, Whereabouts("elsewhere"))) if fix.group.id in unseen else fix
+            for fix in made
+        ]
+
+
+def _place(fix: Fix) -> tuple[bool, float, int, str]:
+    regressed = fix.standing == "regressed" and fix.gone_since is None
+    return not regressed, -fix.weight, -fix.group.count, fix.group.id
+
+
+def _standing(fix: Fix, where: Whereabouts) -> Fix:
+    """`fix`, weighed by where it stands."""
+    placed = replace(fix, whereabouts=where)
+    return placed if placed.gone_since is None else replace(placed, weight=fix.weight * GONE)
 
 
 def weight_of(lost_minutes: float, runs: int, certainty: float) -> float:

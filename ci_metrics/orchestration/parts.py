@@ -7,7 +7,7 @@ commands. Does not: Dagster's configuration of them (`resources.py`), what is do
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -31,7 +31,7 @@ from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
 from ci_metrics.orchestration.atomic_files import is_local
 from ci_metrics.orchestration.batch_files import FileBatchLedger
 from ci_metrics.orchestration.cause_records import CauseStore
-from ci_metrics.orchestration.failing_repositories import FailingRepositories
+from ci_metrics.orchestration.failing_repositories import Failing, FailingRepositories
 from ci_metrics.orchestration.labels import LabelStore
 from ci_metrics.orchestration.learned_weights import LearnedWeights
 from ci_metrics.orchestration.marked_hours import MarkedHours
@@ -95,7 +95,11 @@ class HoursPart:
     @property
     def awaited_repos(self) -> list[str]:
         """The repositories that hours wait for: all but those set aside, unless all are."""
-        failing, repos = self.failing.read(), self.repos
+        return self.awaited_but(self.failing.read())
+
+    def awaited_but(self, failing: Mapping[str, Failing]) -> list[str]:
+        """The same, given which repositories fail."""
+        repos = self.repos
         return [repo for repo in repos if repo not in failing or not failing[repo].is_set_aside] or list(repos)
 
     @property

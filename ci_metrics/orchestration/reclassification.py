@@ -53,11 +53,12 @@ def cost_of(hours: HoursPart, judge: JudgePart, keys: Iterable[str], only: Only 
     usd = 0.0
     seen: set[str] = set()
     asked_for: set[str] = set()
+    labels = judge.labels.labels()
     for hour in keys:
         count += 1
         extractions = hours.store.read("extracted_errors", hour, JobExtraction)
         before = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobVerdicts)}
-        held = still_holding(judge, extractions, before, only)
+        held = still_holding(judge, extractions, before, labels, only)
         due = [row for row in extractions if row.key not in held]
         failed += len(extractions)
         due_jobs += len(due)

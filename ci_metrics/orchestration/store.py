@@ -328,12 +328,12 @@ class HourStore:
             folder.fs.rm(folder.path, recursive=True)
 
     def remove(self, hour: str) -> None:
-        """Delete an hour: logs, rows, then what is known of it, so that what is
-        left of it is still listed.
+        """Delete an hour: logs, rows and all else that is named by it, then what is known of it, so
+        that what is left of it is still listed.
         """
         self.remove_logs(hour)
         with self._states.alone():
-            for path in self.root.glob(f"*/{hour}.parquet"):
+            for path in self.root.glob(f"*/{hour}.*"):
                 path.unlink(missing_ok=True)
             self._states.remove(hour)
         self._seen.pop(hour, None)
