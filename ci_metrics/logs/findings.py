@@ -24,7 +24,7 @@ from ci_metrics.models import ExtractedError, LogLine
 #: A line begins an error when its own weight is this share of the best one's, and at least so much.
 SHARE, LEAST = 0.4, 3.2
 #: Errors of one log that are told apart; more are the same flood.
-_MOST = 25
+MOST_ERRORS = 25
 #: Occurrences of an error whose lines are kept.
 KEPT = 4
 #: Lines that go on with an error, whatever they match.
@@ -91,7 +91,7 @@ def ranked_errors(
         known = found.get(mark.fingerprint)
         if known is not None:
             found[mark.fingerprint] = _repeated(known, own)
-        elif len(found) < _MOST:
+        elif len(found) < MOST_ERRORS:
             step = step_of(head.at)
             found[mark.fingerprint] = ExtractedError(
                 headline=headline,
