@@ -28,7 +28,7 @@ from ci_metrics.catalogue import Catalogue
 from ci_metrics.errors import ContractError
 from ci_metrics.logs.extract import DEFAULT_BUDGET, extract
 from ci_metrics.logs.failed_tests import MOST, MOST_CHARACTERS
-from ci_metrics.logs.findings import MOST_ERRORS as MOST_ERRORS
+from ci_metrics.logs.findings import MOST_ERRORS
 from ci_metrics.models import ExtractedError, Extraction
 from ci_metrics.redaction import redact_lines
 
