@@ -7,7 +7,6 @@ Belongs here: options and printing. Does not: judging a log (`judged_log.py`), r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +17,7 @@ from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.commands.judged_log import JudgedLog, opened_judge
 from ci_metrics.commands.log_input import logs_of, named_files, opened, read_background, read_job_file
-from ci_metrics.commands.terminal import terminal_lines
+from ci_metrics.commands.terminal import terminal_json, terminal_lines
 from ci_metrics.logs import redact
 from ci_metrics.models import Extraction, Job
 from ci_metrics.report.readable import some
@@ -77,11 +76,11 @@ def classify(
                         extraction = judge.read(each.log, each.job, background)
                         for shown in requests_of(extraction, each.job, settings, judge.taxonomy, judge.classifier):
                             indent = None if json_lines else 2
-                            print(json.dumps({"file": name, **shown}, ensure_ascii=False, indent=indent))
+                            print(terminal_json({"file": name, **shown}, indent=indent))
                     continue
                 judged = judge.judge(stream, job=record, background=background, why=why)
             if json_lines:
-                print(json.dumps(verdict_row(name, judged), ensure_ascii=False))
+                print(terminal_json(verdict_row(name, judged)))
                 continue
             for title, own in named_jobs(name, judged):
                 if markdown:

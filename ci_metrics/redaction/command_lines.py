@@ -57,7 +57,7 @@ SECRET_ARGUMENTS: tuple[tuple[str, str], ...] = (
     (r"\bsnmp[a-z]+\b[^\n]*-[AX]", r"\bsnmp\w+\b.{0,300}?[ \t]-[AX][ \t]+⟪WORD⟫"),
     (r"[ \t][/-]p(?:ass|assword)?:", r"(?i:[ \t](?:/|-)p(?:ass|assword)?:)⟪SECRET⟫"),
     (r"\b(?:auth|requirepass|masterauth|bindpw|rootpw)[ \t]+[^ \t\n]{6}", r"(?:\b(?:requirepass|masterauth|bindpw|rootpw)|(?:^|[\s\"'`>])AUTH)[ \t]+⟪SECRET⟫"),
-    (r"\bnet use\b", r"\bnet use[ \t]+\S+(?:[ \t]+\\\\\S+)?[ \t]+(?!/)⟪WORD⟫"),
+    (r"\bnet use\b", r"\bnet use[ \t]+\S+(?:[ \t]+\\\\\S+)?(?:[ \t]+/\S+)*[ \t]+(?!/)⟪WORD⟫"),
     (r"[ \t]-(?:-cookie|b)[ =]", r"[ \t](?:--cookie|-b)[ =]['\"]?[\w.-]{1,60}=()()([^\s;'\"]{12,})"),
     (r"-(?:dest-|src-)?creds[ =]", r"--(?:dest-|src-)?creds[ =]⟪LOGIN⟫"),
     (r"[ \t]-auth[ =][\w.@-]+:", r"[ \t]-auth[ =]⟪LOGIN⟫"),
@@ -92,6 +92,9 @@ SECRET_ARGUMENTS: tuple[tuple[str, str], ...] = (
     (r"sonar\.login[ =]", r"sonar\.login[ =]()()([\w-]{20,})"),
     (r"privatekey[ \t]*=", r"\bPrivateKey[ \t]*=[ \t]*()()([A-Za-z0-9+/]{43}=)"),
     (r"github-token", r"--github-token[ =]⟪TOKEN⟫"),
+    (r"pass(?:word|phrase|wd)[^\n]{0,120}\.(?:type|fill|send_?keys|set_?value|type_?text|input)\(", r"(?i:pass(?:word|phrase|wd)[^\n]{0,120}?\.(?:type|fill|send_?keys|set_?value|type_?text|input)\([ ]?)(?=[\"'])⟪SECRET⟫"),
+    (r"\b(?:type|fill|send_?keys|set_?value|type_?text)\([\"'][^\n]{4,300}pass(?:word|phrase|wd)", r"(?i:\b(?:type|fill|send_?keys|set_?value|type_?text)\([ ]?)(?=[\"'])⟪SECRET⟫(?=.{0,300}(?i:pass(?:word|phrase|wd)))"),
+    (r"pass(?:word|phrase|wd)['\"]?[ ]\|[ ]['\"]", r"(?i:[=:#]\w{0,30}pass(?:word|phrase|wd)['\"]?[ ]\|[ ])(?=['\"])⟪SECRET⟫"),
 )  # fmt: skip
 
 
