@@ -268,7 +268,7 @@ def test_a_packed_log_that_is_damaged_is_said_to_be(tmp_path: Path) -> None:
     "given", [{"json_lines": True}, {"show_request": True}, {"json_lines": True, "show_request": True}]
 )
 def test_json_says_all_and_steers_no_terminal(
-    given: dict[str, bool], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    given: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Also by 8-bit codes, breaks of lines that are none, and turned text."""
     odd = "error: unknown \x9b31mtype\x9b0m \u202eeman\u202c a\u2028b \x85\u2066"
