@@ -24,8 +24,6 @@ from ci_metrics.report.readable import some
 from ci_metrics.report.verdict_reasons import reasons_row as why_as_row
 from ci_metrics.report.verdict_reasons import reasons_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
-from ci_metrics.verdicts.request import primary_requests
-from ci_metrics.verdicts.request_preview import render_request
 
 #: Other errors of a log, and failed tests, that are printed.
 MOST_OTHERS, MOST_TESTS = 4, 5
@@ -111,6 +109,9 @@ def requests_of(
     """The first question about each error that a model would be asked about; one with neither
     address nor body if none is.
     """
+    from ci_metrics.verdicts.request import primary_requests  # what asks models takes 0.1 s to load
+    from ci_metrics.verdicts.request_preview import render_request
+
     none: dict[str, object] = {"url": None, "body": None}
     asked = 0
     for request in primary_requests(extraction, job):

@@ -81,7 +81,7 @@ SECRET_ARGUMENTS: tuple[tuple[str, str], ...] = (
     (r"base64 -", r"\b(?:echo|printf)[ \t]+(?:-\w+[ \t]+){0,2}⟪LOGIN64⟫[ \t]*\|[ \t]*base64"),
     (r"\b(?:tailscale|netlify|vercel|firebase)[ \t][^\n]*[ \t]-(?:-?auth|-?token|t)", r"\b(?:tailscale|netlify|vercel|firebase)\b.{0,300}?[ \t]--?(?:auth|authkey|auth-key|token|t)[ \t=]+⟪TOKEN⟫"),
     (r"secure-?string", r"ConvertTo-SecureString[ \t]+(?:-String[ \t]+)?⟪WORD⟫"),
-    (r"\bidentified (?:with|by)\b", r"(?i:\bIDENTIFIED[ \t]+(?:WITH[ \t]+\S+[ \t]+)?(?:BY|AS)[ \t]+(?:PASSWORD[ \t]+)?)⟪WORD⟫"),
+    (r"\bidentified (?:with|by)\b", r"(?:(?i:(?:\b(?:USER|ROLE|EXISTS)[ \t]+\S+|[@'\"`]\S*)[ \t]+identified)|\bIDENTIFIED)(?i:[ \t]+(?:WITH[ \t]+\S+[ \t]+)?(?:BY|AS)[ \t]+(?:PASSWORD[ \t]+)?)⟪WORD⟫"),
     (r"\b(?:create|alter|role|user|login|encrypted|with)[ \t][^\n]*password '", r"(?i:\bPASSWORD[ \t]+)()'([^']+)'()"),
     (r"\b(?:sqlplus|sqlldr|expdp|impdp|rman|thin|exp|imp)\b.*/.*@", r"(?:\b(?:sqlplus|sqlldr|expdp|impdp|rman|exp|imp)\b.{0,100}?[ \t]|thin:)['\"]?[\w$.#]{1,40}/()()([^\s/@'\"][^\s'\"]*)(?=@(?://|[\w.-]+))"),
     (r"pgpass", r"[\w.*-]{1,100}:(?:\d{2,5}|\*):[\w*-]{1,60}:[\w*-]{1,60}:()()([^\s:'\"]+)"),

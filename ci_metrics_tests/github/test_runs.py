@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from ci_metrics.errors import ContractError, IncompleteError, NotFoundError
-from ci_metrics.sample import payloads, payloads_repo
+from ci_metrics.sample import payloads
 from ci_metrics.sample.faults import Fault, Faults
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub
@@ -103,7 +104,7 @@ def test_each_attempt_has_its_own_times_actor_conclusion_and_jobs() -> None:
 def test_jobs_of_a_later_attempt_than_was_asked_for_are_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     told = payloads.job
 
-    def later(base: str, moment: Moment, of: RunSpec, number: int, spec: JobSpec) -> payloads_repo.Json:
+    def later(base: str, moment: Moment, of: RunSpec, number: int, spec: JobSpec) -> dict[str, Any]:
         return told(base, moment, of, number + (spec.job_id == 12), spec)
 
     monkeypatch.setattr(payloads, "job", later)

@@ -51,6 +51,7 @@ LOOKALIKES = (
     "container {hex64} exited with 1",
     "layer {hex12}: Pull complete",
     'revision = "{hex40}"',
+    "Can't locate revision identified by 'r{hex12}'",
     "Build fingerprint: {hex40}",
     "SHA256 Fingerprint={HEX2}:{HEX2}:{HEX2}:{HEX2}:{HEX2}:{HEX2}:{HEX2}:{HEX2}",
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{b6443} ci@host",
