@@ -99,7 +99,7 @@ def checked(log: BinaryIO | bytes) -> tuple[str, BinaryIO | bytes]:
     return (why_no_text(peek(BEGINNING)[:BEGINNING]), log) if peek else ("", log)
 
 
-class JobLog(NamedTuple):
+class GivenLog(NamedTuple):
     """One job's log."""
 
     name: str  # "" where the file holds no other's
@@ -107,14 +107,14 @@ class JobLog(NamedTuple):
     job: Job | None
 
 
-def logs_of(log: BinaryIO | bytes, job: Job | None = None) -> list[JobLog]:
+def logs_of(log: BinaryIO | bytes, job: Job | None = None) -> list[GivenLog]:
     """The logs of the jobs that a file holds: itself, or several as `gh run view --log` prints
     them; where `job` is one of those, its log alone.
     """
     head = log if isinstance(log, bytes) else log.peek(BEGINNING) if isinstance(log, io.BufferedReader) else b""
     if not names_jobs(head[:BEGINNING]):
-        return [JobLog("", log, job)]
+        return [GivenLog("", log, job)]
     data = log if isinstance(log, bytes) else log.read()  # its jobs stand behind one another
     jobs = jobs_apart(data)
     own = next((each for name, each in jobs if job is not None and name == job.name), data)
-    return [JobLog("", own, job)] if own is not data or not jobs else [JobLog(*each, None) for each in jobs]
+    return [GivenLog("", own, job)] if own is not data or not jobs else [GivenLog(*each, None) for each in jobs]

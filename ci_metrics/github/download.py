@@ -27,6 +27,7 @@ from ci_metrics.github.transport import Transport, certificates
 from ci_metrics.models import Job, JobLog, LogState
 from ci_metrics.retrying import retrying
 
+#: GitHub redirects a log once, to its storage.
 _MAX_REDIRECTS = 3
 
 #: How a log may be packed on its way: what every httpx unpacks, whatever else is installed.

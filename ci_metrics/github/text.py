@@ -29,6 +29,7 @@ _LINE_ENDS = re.compile(r"\r\n?|\x85|\u2028|\u2029")
 #: Control characters, marks that turn the direction of writing, halves of characters, byte order
 #: marks.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+#: Names up to so many characters are cleaned once and remembered: an hour repeats them.
 _SHORT = 256
 
 

@@ -46,7 +46,9 @@ from ci_metrics.retrying import retrying
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
+#: GitHub redirects once, where a repository was renamed.
 _MAX_REDIRECTS = 3
+#: A search ends at 1,000 entries and a run at some thousands of jobs: more pages are a circle.
 _MAX_PAGES = 1000
 
 #: Bytes of one JSON answer, unpacked. A page of a hundred jobs of a hundred steps has 3 MB.

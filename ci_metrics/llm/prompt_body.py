@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from ci_metrics.llm.quotes import one_line, quotable_lines
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run, Verdict
 
+#: What one failure may take of a prompt, whatever GitHub or a log holds: characters of a name,
+#: of an annotation and of a log line, and how many annotations.
 _NAME_CHARS = 200
 _ANNOTATION_CHARS = 1_000
 _MOST_ANNOTATIONS = 10

@@ -20,6 +20,7 @@ MOST_EVIDENCE = 4
 # compared as one. Half a surrogate pair (GitHub's JSON can hold one) cannot be sent at all.
 _BREAKS = re.compile("[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 
+#: A shorter quote stands in too many lines to prove anything, unless it is the whole line.
 _LEAST_CHARS = 4
 
 

@@ -122,7 +122,7 @@ def reports_in(archive: bytes, name: str) -> list[JUnitReport]:
 def extract_junit(data: bytes, name: str, catalogue: Catalogue, budget: int = DEFAULT_BUDGET) -> Extraction:
     """What a report says of its failures, as an extraction: lines are the file's own."""
     report = read_junit(data, name)
-    lines, starts = _said(data.decode("utf-8", "replace"))
+    lines, starts = failure_lines(data.decode("utf-8", "replace"))
     if not report.failed:
         return Extraction(state="no_error_found", total_lines=len(lines), log_bytes=len(data))
     found = extract("\n".join(lines).encode(), budget=budget, catalogue=catalogue)
@@ -162,15 +162,11 @@ def _alone(lines: Sequence[str], starts: Sequence[int], test: int) -> bytes:
     return ("\n" * (first - 1) + "\n".join(lines[first - 1 : last])).encode()
 
 
-def failure_lines(text: str) -> list[str]:
+def failure_lines(text: str) -> tuple[list[str], list[int]]:
     """Of each line of a well-formed report what failures and errors say on it: as many lines, but
-    where several say something on one, each has a line of its own.
+    where several say something on one, each has a line of its own. With the numbers of the lines on
+    which a failure or an error begins.
     """
-    return _said(text)[0]
-
-
-def _said(text: str) -> tuple[list[str], list[int]]:
-    """These lines, and the numbers of those on which a failure or an error begins."""
     out: list[str] = []
     starts: list[int] = []
     inside = 0
