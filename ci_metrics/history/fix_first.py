@@ -22,9 +22,6 @@ from ci_metrics.history.groups import Group
 from ci_metrics.index.base import Body, DocumentIndex
 from ci_metrics.telling_quote import headline
 
-#: How sure a failure without a category counts.
-UNSURE = 0.25
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
@@ -57,13 +54,13 @@ def fixes(
     """
     standing = {group.id: records.standing(group.id, now) for group in found}
     open_ = [group for group in found if not group.generic and standing[group.id] in ("open", "regressed")]
-    bodies = index.get("jobs", [example for group in open_ for example in group.examples])
-    made = []
-    for group in open_:
-        examples = [bodies[id_] for id_ in group.examples if id_ in bodies]
-        made.append(_fix(group, examples, records, standing[group.id]))
-    made.sort(key=lambda fix: (fix.standing != "regressed", -fix.weight, -fix.group.count, fix.group.id))
-    return made[:limit]
+    open_.sort(key=lambda group: (standing[group.id] != "regressed", -_weight(group), -group.count, group.id))
+    shown = open_[:limit]
+    bodies = index.get("jobs", [example for group in shown for example in group.examples])
+    return [
+        _fix(group, [bodies[id_] for id_ in group.examples if id_ in bodies], records, standing[group.id])
+        for group in shown
+    ]
 
 
 def weight_of(lost_minutes: float, runs: int, certainty: float) -> float:
@@ -71,17 +68,20 @@ def weight_of(lost_minutes: float, runs: int, certainty: float) -> float:
     return lost_minutes * runs / (runs + 1) * certainty
 
 
+def _weight(group: Group) -> float:
+    return weight_of(group.lost_minutes, group.runs, group.certainty)
+
+
 def _fix(group: Group, examples: Sequence[Body], records: CauseRecords, standing: Standing) -> Fix:
     newest = examples[0] if examples else {}
-    certainty = sum(map(_certainty, examples)) / len(examples) if examples else UNSURE
     record = records.of(group.id)
     evidence = _first(examples, "s_error_evidence")
     quote = headline(evidence) or group.headline
     tests = (test for body in examples for test in body.get("s_failed_tests") or [])
     return Fix(
         group=group,
-        weight=weight_of(group.lost_minutes, group.runs, certainty),
-        certainty=certainty,
+        weight=_weight(group),
+        certainty=group.certainty,
         standing=standing,
         resolved_at=record.resolved_at if record else None,
         assignee=record.assignee if record else "",
@@ -95,10 +95,6 @@ def _fix(group: Group, examples: Sequence[Body], records: CauseRecords, standing
         url=web_url(str(newest.get("s_error_log_url") or "")) or web_url(str(newest.get("s_html_url") or "")),
         job_url=web_url(str(newest.get("s_html_url") or "")),
     )
-
-
-def _certainty(body: Body) -> float:
-    return float(body.get("f_error_confidence") or 0) if body.get("s_error_state") == "classified" else UNSURE
 
 
 def _first(examples: Sequence[Body], name: str) -> str:
