@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from ci_metrics.history import attempts, failures
+from ci_metrics.history import attempts, failing_tests, failures
 from ci_metrics.history.attempts import Attempt, failed_among
 from ci_metrics.history.figures import Figures, InShort, collect, in_short, maybe_failed
 from ci_metrics.history.flaky_failures import Flakiest, flakiest_of
@@ -21,7 +21,7 @@ from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.time_range import Window
 from ci_metrics.index.base import Document, DocumentIndex, Where
 
-_FIELDS = tuple(dict.fromkeys((*failures.FIELDS, *attempts.FIELDS)))
+_FIELDS = tuple(dict.fromkeys((*failures.FIELDS, *attempts.FIELDS, *failing_tests.FIELDS)))
 
 
 @dataclass(frozen=True)

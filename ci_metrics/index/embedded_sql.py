@@ -93,6 +93,9 @@ STORED: Mapping[Kind, tuple[str, ...]] = {
 #: characters nine take half the time.
 FEW_FIELDS = 16
 
+#: Combinations of values that are looked for one by one.
+FEW_TOGETHER = 200
+
 #: Fields that most documents lack: an index that begins with one leaves those documents out.
 _SELDOM = ("s_error_",)
 
@@ -363,15 +366,27 @@ def _clauses(kind: Kind, where: Where) -> Iterator[tuple[str, str, list[Any]]]:
             if end is not None:
                 yield name, f"{_value(kind, field)} {operator} ?", [_comparable(field, end)]
     for names, combinations in where.together.items():
-        columns = ", ".join(_value(kind, exact_field(kind, name)) for name in names)
-        row = f"({', '.join('?' * len(names))})"
+        columns = [_value(kind, exact_field(kind, name)) for name in names]
         parameters = [value for combination in combinations for value in combination]
-        sql = f"({columns}) IN (VALUES {', '.join([row] * len(combinations))})" if combinations else "0"
+        sql = _any_together(columns, len(combinations))
         yield names[0] if set(names) <= set(column_names(kind)) else "", sql, parameters
     for name in where.exists:
         yield name, present_sql(kind, name), []
     for name in where.missing:
         yield name, f"NOT ({present_sql(kind, name)})", []
+
+
+def _any_together(columns: Sequence[str], count: int) -> str:
+    """Any of so many combinations of values. SQLite looks for each of a few by itself; many are
+    compared with what the other conditions leave.
+    """
+    if not count:
+        return "0"
+    if count <= FEW_TOGETHER:
+        each = f"({' AND '.join(f'{column} = ?' for column in columns)})"
+        return f"({' OR '.join([each] * count)})"
+    row = f"({', '.join('?' * len(columns))})"
+    return f"({', '.join(columns)}) IN (VALUES {', '.join([row] * count)})"
 
 
 def _joined(clauses: Sequence[tuple[str, list[Any]]]) -> tuple[str, list[Any]]:

@@ -120,7 +120,7 @@ def build_report(
         now=now,
         fixes=tuple(fixes(index, kept, records, now, MOST_FIXES)),
         ignored=len(found) - len(kept),
-        tests=tuple(failing_tests(index, stretch.where)),
+        tests=tuple(failing_tests(index, stretch.where, documents=stretch.documents)),
         prices=prices or load_runner_prices(),
     )
 
