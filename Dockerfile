@@ -15,9 +15,12 @@ RUN /opt/ci-metrics/bin/pip install --no-cache-dir --no-deps --no-build-isolatio
 ENV XDG_CACHE_HOME=/opt/ci-metrics/cache
 RUN /opt/ci-metrics/bin/ci-metrics warm
 COPY deploy/storage.yaml deploy/workspace.yaml ./deploy/
-# Dagster's settings are the checkout's, with PostgreSQL for storage. Dagster's Helm chart mounts its own in their place.
+# Dagster's settings are the checkout's, with PostgreSQL for storage. Dagster's Helm chart mounts its own in their place,
+# and starts `dagster-webserver`: here that is Dagster's with our pages in it.
 RUN mkdir -p /opt/dagster/dagster_home && cat dagster.yaml deploy/storage.yaml > /opt/dagster/dagster.yaml \
-    && cp deploy/workspace.yaml /opt/dagster/workspace.yaml
+    && cp deploy/workspace.yaml /opt/dagster/workspace.yaml \
+    && printf '%s\n' '#!/opt/ci-metrics/bin/python' 'from ci_metrics.commands.webserver import main' 'main()' \
+    > /opt/ci-metrics/bin/dagster-webserver
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --user-group --create-home ci-metrics \

@@ -23,7 +23,7 @@ test: .venv/dev.done ## lint, types, import rules, all tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 fuzz: .venv/dev.done ## look for counterexamples to what holds for any log and any answer: 100,000 of each (FUZZ_EXAMPLES=…)
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100000} $(BIN)/pytest -n auto --maxprocesses 4 --timeout 0 ci_metrics_tests/properties

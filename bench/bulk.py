@@ -28,7 +28,7 @@ from opensearchpy import OpenSearch, helpers
 from ci_metrics.index.base import Document
 from ci_metrics.index.documents import job_document
 from ci_metrics.index.embedded import EmbeddedIndex
-from ci_metrics.index.mappings import Layout, index_settings, mapping_of
+from ci_metrics.index.mappings import IndexLayout, index_settings, mapping_of
 from ci_metrics.index.open import open_index
 from ci_metrics.index.opensearch_bulk import AT_ONCE, CHUNK_BYTES, CHUNK_DOCUMENTS
 from ci_metrics.settings import load_settings
@@ -84,7 +84,9 @@ def measure(url: str, documents: list[Document], rounds: int) -> dict[str, objec
     for number in range(rounds + 2):
         for name in (*NAMES.values(), PLAIN, VERDICTS):
             client.indices.delete(index=name, ignore=404)
-        client.indices.create(index=PLAIN, body={"settings": index_settings(Layout()), "mappings": mapping_of("jobs")})
+        client.indices.create(
+            index=PLAIN, body={"settings": index_settings(IndexLayout()), "mappings": mapping_of("jobs")}
+        )
         index = open_index(settings)
         index.ensure()
         client.cluster.health(wait_for_status="yellow", params={"wait_for_no_initializing_shards": "true"})

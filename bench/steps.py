@@ -2,6 +2,7 @@
 
     python bench/steps.py FOLDER                 # zips as GitHub's runs/{id}/logs returns them
     python bench/steps.py FOLDER --without times # or names, shells: what is left without them
+    python bench/steps.py FOLDER --passing       # logs without a mark of an error that give one
     python bench/steps.py --cases FOLDER         # cases.jsonl.gz: with steps, and the failing lines
 
 The step list is rebuilt as the API gives it: names as the archive's file names hold them, times of
@@ -214,12 +215,29 @@ def laid(whole: bytes, steps: Collection[Step]) -> list[StepRange]:
     return list(read_log(whole, load_catalogue()).structure.laid_out(tuple(steps)).ranges)
 
 
+def measure_passing(folder: Path) -> None:
+    """How many of the logs without a mark of an error, of whole jobs and of single steps, are said
+    to hold one.
+    """
+    seen, loud = collections.Counter[str](), collections.Counter[str]()
+    for archive in sorted(folder.glob("*.zip")):
+        with zipfile.ZipFile(archive) as data:
+            for name in (each for each in data.namelist() if each.endswith(".txt")):
+                log = data.read(name)
+                if b"##[error]" not in log:
+                    kind = "steps" if "/" in name else "jobs"
+                    seen[kind] += 1
+                    loud[kind] += bool(extract(log).errors)
+    print(", ".join(f"{kind}: {loud[kind]} of {seen[kind]} give an error" for kind in ("jobs", "steps")))
+
+
 def main() -> None:
     """Measure every archive of the folder and print shares."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="of archives")
     parser.add_argument("--cases", type=Path, help="folder of cases, instead of archives")
     parser.add_argument("--without", action="append", default=[], choices=["times", "names", "shells"])
+    parser.add_argument("--passing", action="store_true")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     if options.cases:
@@ -227,6 +245,9 @@ def main() -> None:
         return
     if options.folder is None:
         parser.error("a folder of archives or --cases is needed")
+    if options.passing:
+        measure_passing(options.folder)
+        return
     total = starts = both = failing = alone = named = passing = silent = 0
     for archive in sorted(options.folder.glob("*.zip")):
         for name, whole, rows in jobs(archive):

@@ -22,7 +22,7 @@ def is_loopback(url: str) -> bool:
     """Whether an address is this machine: proxies from the environment do not lead
     there, and nobody reads along.
     """
-    parts = parts_of(url)
+    parts = split_address(url)
     host = (parts.hostname if parts is not None else None) or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -30,7 +30,7 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def parts_of(url: str) -> SplitResult | None:
+def split_address(url: str) -> SplitResult | None:
     """The address in parts; None when it is none (a port that is no
     number, a bracket left open).
     """

@@ -30,7 +30,7 @@ import platformdirs
 _LOG = logging.getLogger(__name__)
 _DIGEST = 32  # bytes of the hash in front of the stored database
 #: Expressions, the number that the engine reports for each, its flags.
-Given = tuple[Sequence[bytes], Sequence[int], Sequence[int]]
+Expressions = tuple[Sequence[bytes], Sequence[int], Sequence[int]]
 
 
 def compiled(
@@ -50,7 +50,7 @@ def default_folder() -> Path:
     return platformdirs.user_cache_path("ci-metrics")
 
 
-def compiled_as(name: str, made: Callable[[], Given], *, folder: Path | None = None) -> Any:
+def compiled_as(name: str, made: Callable[[], Expressions], *, folder: Path | None = None) -> Any:
     """The same for what `made` makes: asked only where no database of this name is remembered.
 
     `name` must be another one whenever `made` could make something else: a hash

@@ -26,7 +26,6 @@ from ci_metrics.errors import ContractError
 from ci_metrics.history.attempts import attempt_of
 from ci_metrics.history.lost_time import losses
 from ci_metrics.history.metrics import CONDITIONS, FAILURE
-from ci_metrics.hours_root import hours_root
 from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
 from ci_metrics.index.fields import Field, fields_of
 from ci_metrics.index.open import open_index
@@ -83,7 +82,7 @@ def hours(asset: str, *, first: str = "", last: str = "", root: UPath | Path | s
     have the hours. Raises ContractError when a file is damaged. An asset that has no such hour
     gives an empty frame.
     """
-    folder = (UPath(root) if root is not None else hours_root(load_settings())) / asset
+    folder = (UPath(root) if root is not None else load_settings().hours_root) / asset
     paths = sorted(folder.glob("*.parquet"), key=lambda path: path.name) if folder.is_dir() else []
     chosen = [path for path in paths if (not first or path.stem >= first) and (not last or path.stem <= last)]
     tables = [_stored(path) for path in chosen]

@@ -2,7 +2,8 @@
 that the server asked for.
 
 What belongs here: waiting before a call. Does not: which server allows how much
-(`github/limiter.py`, `llm/clients.py`), trying again (`retrying.py`), money (`verdicts/budget.py`).
+(`github/rate_limits.py`, `llm/clients.py`), trying again (`retrying.py`), money
+(`verdicts/budget.py`).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-Span = tuple[int, int]
+LineSpan = tuple[int, int]
 
 #: Conclusions of a job (GitHub's words) whose cause is looked for.
 FAILED_CONCLUSIONS = frozenset({"failure", "timed_out", "cancelled", "startup_failure"})
@@ -210,7 +210,7 @@ class ExtractedError:
 
     headline: str  # one redacted line that names the error
     line: int | None  # the headline's raw line; None when it stands only in an annotation
-    spans: tuple[Span, ...]
+    spans: tuple[LineSpan, ...]
     lines: tuple[LogLine, ...]  # the error's own lines, those of `spans`, as far as the budget kept them
     step: str | None  # as GitHub's API names it
     step_number: int | None
@@ -239,13 +239,12 @@ class Extraction:
     excerpt: str = ""  # what a model would be sent: cleaned, redacted, gaps marked with their line ranges
     lines: tuple[LogLine, ...] = ()  # the excerpt's log lines with their raw numbers
     messages: tuple[LineMessages, ...] = ()  # of the excerpt's lines, where any were found
-    spans: tuple[Span, ...] = ()
+    spans: tuple[LineSpan, ...] = ()
     errors: tuple[ExtractedError, ...] = ()  # root cause first
     failed_step: str | None = None
     failed_step_number: int | None = None
-    failed_span: Span | None = (
-        None  # that step's lines, where GitHub names it (or the log marks several) and the log shows it
-    )
+    #: That step's lines, where GitHub names it (or the log marks several) and the log shows it.
+    failed_span: LineSpan | None = None
     total_lines: int = 0
     log_bytes: int = 0
     truncated: bool = False  # a cap cut the log before or while it was read

@@ -24,7 +24,7 @@ from ci_metrics.errors import RateLimitedError, TransientError
 
 #: The longest wait that an answer can ask for, in seconds: a quota is full again within an
 #: hour, so more is a mistake.
-LONGEST_WAIT = 86_400.0
+_LONGEST_WAIT = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +88,8 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
 
 
 def bounded(seconds: float) -> float:
-    """A wait that can be meant: no less than none, no more than `LONGEST_WAIT`."""
-    return min(max(seconds, 0.0), LONGEST_WAIT)
+    """A wait that can be meant: no less than none, no more than `_LONGEST_WAIT`."""
+    return min(max(seconds, 0.0), _LONGEST_WAIT)
 
 
 def unix_seconds(date: str) -> float | None:

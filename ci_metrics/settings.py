@@ -13,15 +13,18 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ci_metrics.addresses import is_loopback, mask_url, parts_of
+from ci_metrics.addresses import is_loopback, mask_url, split_address
 from ci_metrics.errors import SettingsError
 from ci_metrics.repositories import RepoFile, pattern, read_repo_file
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 #: The hours before this one are not partitions. GitHub itself keeps runs for 400 days at most.
 DEFAULT_PARTITIONS_START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -204,7 +207,7 @@ class Settings(BaseSettings):
             return value
         hosts = tuple(dict.fromkeys(part.strip().rstrip("/") for part in value.split(",") if part.strip()))
         for host in hosts:
-            parts = parts_of(host)
+            parts = split_address(host)
             if (
                 parts is None
                 or parts.scheme not in ("http", "https")
@@ -247,7 +250,7 @@ class Settings(BaseSettings):
     def _http_url(cls, value: str | None, info: Any) -> str | None:
         if value is None:
             return None
-        parts = parts_of(value)
+        parts = split_address(value)
         if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
             seen = f"“{mask_url(value)}” is not an http(s) address"
             raise _WrongError(info.field_name.upper(), seen, "Write it like https://host/path")
@@ -258,7 +261,7 @@ class Settings(BaseSettings):
     def _index_url(cls, value: str | None, info: Any) -> str | None:
         if value is None:
             return None
-        parts = parts_of(value)
+        parts = split_address(value)
         name = parts.path.strip("/") if parts is not None else ""
         if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or not name or "/" in name:
             seen = f"“{mask_url(value)}” is not an index address"
@@ -390,6 +393,15 @@ class Settings(BaseSettings):
         mixes with a repository's.
         """
         return self.ci_metrics_home / ("sample" if self.is_sample else "data")
+
+    @property
+    def hours_root(self) -> UPath:
+        """The folder or address of the hours; the sample's is apart."""
+        from upath import UPath  # loads fsspec, for those who need it
+
+        if self.hours_url is None:
+            return UPath(self.data_dir / "hours")
+        return UPath(self.hours_url) / "sample" if self.is_sample else UPath(self.hours_url)
 
     @property
     def shares_hours_alone(self) -> bool:

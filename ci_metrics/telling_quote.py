@@ -1,5 +1,4 @@
-"""The words of a quote that say what is wrong: where its first line is a code, the telling line
-that belongs to it stands with it. Pure.
+"""The line of a quote that says what is wrong, where its first line is only an error code. Pure.
 
 What belongs here: which lines are only codes, which line tells, both as one line for people. Does
 not: which lines are quoted, what makes two failures the same (`logs/fingerprint.py`).
@@ -31,9 +30,9 @@ _SILENT = re.compile(
     r"|npm (?:ERR!|error) (?:A complete log|\S+\.log$|path\s|code\s|errno\s|syscall\s))",
 )
 #: Letters that a telling line has at least.
-LEAST = 6
+_LEAST = 6
 #: Lines behind a code in which the telling one is looked for.
-NEAR = 6
+_NEAR = 6
 _BETWEEN = " — "
 
 
@@ -54,7 +53,7 @@ def telling_after(quotes: Sequence[str], lines: Sequence[str]) -> str:
     if not places:
         return ""
     at = places[0]
-    near = [*lines[at + 1 : at + 1 + NEAR], *reversed(lines[max(0, at - NEAR) : at])]
+    near = [*lines[at + 1 : at + 1 + _NEAR], *reversed(lines[max(0, at - _NEAR) : at])]
     return next((line for line in near if _tells(line)), "")
 
 
@@ -68,4 +67,4 @@ def headline(quote: str) -> str:
 
 
 def _tells(line: str) -> bool:
-    return sum(map(str.isalpha, line)) >= LEAST and not is_code(line) and not _SILENT.match(line)
+    return sum(map(str.isalpha, line)) >= _LEAST and not is_code(line) and not _SILENT.match(line)

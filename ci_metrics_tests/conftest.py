@@ -30,12 +30,15 @@ SLOW_FIXTURES = frozenset({"ingested", "team", "live", "opensearch_url", "browse
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as `slow` what waits for one of those, or stands in a module that runs the chain itself.
 
-    `-m "not slow"` leaves a loop to work in; CI runs everything.
+    `-m "not slow"` leaves a loop to work in; CI runs everything. Modules with such tests come
+    first, so that no worker begins a long one when the others have ended.
     """
     for item in items:
         waits = SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
         if waits or item.get_closest_marker("opensearch") or _runs_the_chain(item.path):
             item.add_marker(pytest.mark.slow)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @cache

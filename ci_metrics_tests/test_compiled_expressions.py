@@ -5,7 +5,7 @@ from pathlib import Path
 import hyperscan
 import pytest
 
-from ci_metrics.compiled_expressions import Given, compiled, compiled_as
+from ci_metrics.compiled_expressions import Expressions, compiled, compiled_as
 
 
 def matches(database: object, text: bytes) -> list[int]:
@@ -52,7 +52,7 @@ def test_a_refused_expression_is_an_error(tmp_path: Path) -> None:
 
 
 def test_what_is_remembered_under_a_name_is_not_made_again(tmp_path: Path) -> None:
-    def again() -> Given:
+    def again() -> Expressions:
         raise AssertionError("made again")
 
     compiled_as("some name", lambda: ([b"abc"], [1], [0]), folder=tmp_path)

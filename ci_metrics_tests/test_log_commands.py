@@ -7,6 +7,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +16,13 @@ from typing import Any
 
 import pytest
 
+from ci_metrics.classifier import Classifier
+from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.commands.classify_files import classify
 from ci_metrics.commands.evaluate import evaluate
 from ci_metrics.commands.extract_files import extract
 from ci_metrics.errors import ContractError, SettingsError
+from ci_metrics.github.schemas import job_from_object
 from ci_metrics.logs import extract as extract_log
 from ci_metrics.settings import load_settings
 
@@ -107,6 +111,81 @@ def test_a_budget_that_is_too_small_or_too_large_is_one_message(tmp_path: Path, 
     (tmp_path / "make.log").write_bytes(MAKE)
     with pytest.raises(SettingsError, match=f"^EXCERPT_BUDGET: “{budget}” is not usable. {advice}$"):
         extract("make.log", budget=budget)
+
+
+def columns_of(job: str, *lines: str) -> str:
+    """As `gh run view --log-failed` prints them."""
+    return "".join(f"{job}\tRun it\t{STAMP}{line}\n" for line in lines)
+
+
+COMPILED = "src/cart.ts(3,5): error TS2304: Cannot find name 'price'."
+REFUSED = "denied: requested access to the resource is denied"
+TWO_JOBS = (
+    columns_of("build", "##[group]Run npx tsc", "##[endgroup]", COMPILED, "##[error]Process completed with exit code 2.")
+    + columns_of("push image", "##[group]Run docker push acme/shop", "##[endgroup]", "The push refers to acme/shop")
+    + columns_of("push image", REFUSED, "##[error]Process completed with exit code 1.")
+)  # fmt: skip
+
+
+def test_each_job_of_a_runs_log_is_judged_for_itself_by_the_files_own_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "run.log"
+    file.write_text(TWO_JOBS)
+    classify(str(file), json_lines=True)
+    (row,) = printed(capsys)  # one object a file
+    assert (row["error_type"], row["evidence"][0]) == ("compilation_error", {"line": 3, "text": COMPILED})
+    jobs = [(job["job"], job["error_type"], job["evidence"][0]) for job in row["jobs"]]
+    assert jobs == [
+        ("build", "compilation_error", {"line": 3, "text": COMPILED}),
+        ("push image", "configuration_error", {"line": 8, "text": REFUSED}),
+    ]
+    extract(str(file), json_lines=True)
+    (row,) = printed(capsys)
+    assert [(job["job"], job["errors"][0]["line"]) for job in row["jobs"]] == [("build", 3), ("push image", 8)]
+    assert (row["errors"], row["excerpt"]) == (row["jobs"][0]["errors"], row["jobs"][0]["excerpt"])
+    assert REFUSED not in row["excerpt"]
+    classify(str(file))
+    told = capsys.readouterr().out
+    assert f"{file}, job build: compilation_error" in told
+    assert f"{file}, job push image: configuration_error" in told
+
+
+def test_a_jobs_json_chooses_its_own_lines_of_a_runs_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, described = tmp_path / "run.log", tmp_path / "job.json"
+    file.write_text(TWO_JOBS)
+    described.write_text(json.dumps({"id": 1, "name": "push image", "status": "completed", "conclusion": "failure"}))
+    classify(str(file), json_lines=True, job=described)
+    (row,) = printed(capsys)
+    assert (row["error_type"], row["evidence"][0]["line"]) == ("configuration_error", 8)
+    assert "jobs" not in row
+
+
+def test_of_a_runs_log_jobs_that_passed_are_not_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "run.log"
+    passed = columns_of("lint", "Current runner version: '2.331.0'", "##[group]Run make lint", "##[endgroup]", "fine")
+    file.write_text(passed + columns_of("lint", "Cleaning up orphan processes") + TWO_JOBS)
+    classify(str(file), json_lines=True)
+    (row,) = printed(capsys)
+    assert [job["job"] for job in row["jobs"]] == ["build", "push image"]
+
+
+def test_bytes_that_are_no_log_are_said_to_be_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "core"
+    file.write_bytes(random.Random(3).randbytes(4_000))
+    for command in (classify, extract):
+        command(str(file), json_lines=True)
+        assert printed(capsys)[0]["state"] == "no_log"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_the_log_of_a_failed_job_holds_it_gives_an_error(seed: int) -> None:
+    described = job_from_object({"id": 1, "name": "build", "status": "completed", "conclusion": "failure"})
+    found = extract_log(random.Random(seed).randbytes(4_000), job=described)
+    assert found.state == "errors"
+    assert found.errors
+    verdict = Classifier(load_taxonomy(None)).judge(found, job=described)
+    assert verdict.state == "unknown"
 
 
 def test_extract_prints_one_object_a_file_with_the_promised_fields(

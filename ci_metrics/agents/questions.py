@@ -36,12 +36,12 @@ from ci_metrics.orchestration.job_details import log_window
 from ci_metrics.settings import Settings
 
 #: Lines of a log in one reply.
-MOST_LINES = 100
+MOST_LOG_LINES = 100
 
 #: Characters of a log that an agent may hand over.
 MOST_TEXT = 1_000_000
 
-Job = Annotated[
+AskedJob = Annotated[
     str, Field(description="A job: its id, its document (github-job-1-attempt-1), or its page's address on GitHub.")
 ]
 Repo = Annotated[str, Field(description="owner/name; * and ? may stand in it; empty: all.")]
@@ -56,7 +56,7 @@ class Questions:
         """`logs`: files, and folders of files, that agents may ask about; no others are read."""
         self._settings, self._logs = settings, tuple(logs)
 
-    def why_did_this_job_fail(self, job: Job) -> records.JobReply:
+    def why_did_this_job_fail(self, job: AskedJob) -> records.JobReply:
         """Why one CI job failed: category, confidence, cause, the log lines that prove it, whether
         it is flaky, what failed like it before. A job in no index is fetched from GitHub and
         judged, where there is a token.
@@ -169,11 +169,11 @@ class Questions:
         line: Annotated[int, Field(description="The line in the middle, from 1.", ge=1)],
         job: Annotated[str, Field(description="A job: id, document or address. Or empty, with log.")] = "",
         log: Annotated[str, Field(description="The name of a log this server was given.")] = "",
-        before: Annotated[int, Field(ge=0, le=MOST_LINES // 2)] = 20,
-        after: Annotated[int, Field(ge=0, le=MOST_LINES // 2)] = 20,
+        before: Annotated[int, Field(ge=0, le=MOST_LOG_LINES // 2)] = 20,
+        after: Annotated[int, Field(ge=0, le=MOST_LOG_LINES // 2)] = 20,
     ) -> records.LinesReply:
         """The lines of a job's log around one line, secrets masked."""
-        first, last = max(1, line - before), line + min(after, MOST_LINES - 1 - min(before, line - 1))
+        first, last = max(1, line - before), line + min(after, MOST_LOG_LINES - 1 - min(before, line - 1))
         if job:
             lines = shown_lines(self._settings, read_reference(job), first, last)
         else:

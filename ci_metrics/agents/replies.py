@@ -268,6 +268,10 @@ def log_reply(judged: JudgedLog) -> LogReply:
             other_errors=tuple(
                 _text(f"line {error.line}: {other.error_type or other.state}: {error.headline}", LINE)
                 for error, other in judged.others[:10]
+            )
+            + tuple(
+                _text(f"job {name}: {each.verdict.error_type or each.verdict.state}: {each.verdict.summary}", LINE)
+                for name, each in judged.jobs[1:10]
             ),
             hint=_text(verdict.suggested_fix, SENTENCE),
         ),

@@ -30,10 +30,10 @@ COLOUR = r"(?:(?:\x1b|\^\[)?\[[0-9;]*[mGKJ])*"
 #: byte-order mark, the runner's markers. Only the last characters of those, of bounded length: an
 #: unbounded prefix keeps the engine from looking for the form's literal first, which is what makes
 #: it fast.
-START = r"(?:^|\dZ |[\d\[][mKGJ]|\r|\xbf|##\[error\]|##\[warning\])"
+_START = r"(?:^|\dZ |[\d\[][mKGJ]|\r|\xbf|##\[error\]|##\[warning\])"
 #: The start of a word in a raw line: a colour code ends in a letter, which would
 #: hide the one behind it.
-WORD = r"(?:\b|[\d\[]m)"
+_WORD = r"(?:\b|[\d\[]m)"
 #: What relays another's words: the runner's mark, BuildKit's and Compose's prefixes, a clock,
 #: a turborepo's package.
 _PREFIX = re.compile(
@@ -138,7 +138,7 @@ def alternatives(form: str) -> list[str]:
 
 
 def _raw(message: Message) -> list[str]:
-    return [translated(each, START, rf"{COLOUR}\r?$", COLOUR, WORD) for each in alternatives(message.form)]
+    return [translated(each, _START, rf"{COLOUR}\r?$", COLOUR, _WORD) for each in alternatives(message.form)]
 
 
 def _line(message: Message) -> list[str]:
@@ -154,7 +154,7 @@ def raw_engine(catalogue: Catalogue, numbers: Iterable[int]) -> Any:
 
 @lru_cache(maxsize=16)
 def _compiled(catalogue: Catalogue, numbers: tuple[int, ...], *, raw: bool) -> Any:
-    def given() -> compiled_expressions.Given:
+    def given() -> compiled_expressions.Expressions:
         expressions, ids, flags = [], [], []
         for number in numbers:
             message = catalogue.messages[number]

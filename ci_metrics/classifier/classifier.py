@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ci_metrics.catalogue import Catalogue, Message, load_catalogue
 from ci_metrics.classifier.contract import FLAKY, by_contract, gate, named_by_nothing, spoken_for
-from ci_metrics.classifier.features import GATE, SeenEvidence, see_evidence
+from ci_metrics.classifier.features import AGGREGATE, SeenEvidence, see_evidence
 from ci_metrics.classifier.model import Model, Opinion, model_in_force
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.version import decision_version
@@ -30,7 +30,7 @@ CAPPED = 0.7
 #: What a message of a team's own catalogue adds to its category, by its place, where nothing was
 #: learned of it. Not learned: no labelled log has one. More than a message on the naming line is
 #: worth by its category (about 2): a person wrote it to decide.
-OWN = {"head": 3.0, "first": 1.5}
+_OWN = {"head": 3.0, "first": 1.5}
 #: A category that is more likely wrong than right is a guess, and the state `unknown`.
 GUESS = 0.5
 #: Words of a failure, of those that anything was learned of, without which they say nothing of it.
@@ -39,7 +39,7 @@ KNOWN = 4
 #: projects that took no part in learning, 8 were right; of 7 above it all.
 UNSPOKEN = 0.7
 #: Who decided, where no single message did.
-WORDS = "words"
+_WORDS = "words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Classifier:
             return Verdict(state=extraction.state, error_type=None, confidence=0.0, summary="")
         seen = see_evidence(extraction, self._catalogue, error, job)
         if said := gate(seen):
-            return Verdict(state="no_error_found", error_type=None, confidence=0.0, summary=said, rule=GATE)
+            return Verdict(state="no_error_found", error_type=None, confidence=0.0, summary=said, rule=AGGREGATE)
         decision = self.decide(seen, job)
         if decision is None:
             return self._unknown(seen, None)
@@ -127,7 +127,7 @@ class Classifier:
             shipped = load_catalogue().by_id.get(message.id)
             learned = any(f"message:{message.id}@{place}" in self._model.weights for place in ("head", "any"))
             if not learned or (shipped is not None and shipped.category != message.category):
-                told[message.category] = max(told.get(message.category, 0.0), OWN.get(each.place, 0.0))
+                told[message.category] = max(told.get(message.category, 0.0), _OWN.get(each.place, 0.0))
         return told
 
     def _by(self, seen: SeenEvidence, category: str) -> Message | None:
@@ -146,7 +146,7 @@ class Classifier:
             worth = sum(float(self._model.weights[name][at]) for name in names if name in self._model.weights)
             worth += {"head": 0.3, "first": 0.2, "other": 0.1}.get(each.place, 0.0)
             if each.message.id in self._catalogue.own:
-                worth += OWN.get(each.place, 0.0)
+                worth += _OWN.get(each.place, 0.0)
             if best is None or worth > best[0]:
                 best = worth, each.message
         return best[1] if best else None
@@ -176,7 +176,7 @@ class Classifier:
             shares=decision.opinion.shares[:3],
             category=decision.category,
             confidence=decision.share,
-            by=decision.by.id if decision.by else WORDS,
+            by=decision.by.id if decision.by else _WORDS,
             line=next((f.line.number for f in seen.found if f.message is decision.by and f.line.number), None),
             gate=bool(gate(seen)),
             contract=decision.contract,
@@ -214,7 +214,7 @@ class Classifier:
             evidence=quotes(seen, decision.by),
             suggested_fix=fix or (category.fix if category else ""),
             fingerprint=root.fingerprint if root else "",
-            rule=decision.by.id if decision.by else WORDS,
+            rule=decision.by.id if decision.by else _WORDS,
             guess=None if name else decision.category,
             detail="" if name else f"the taxonomy has no place for {decision.category}",
         )

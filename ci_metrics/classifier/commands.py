@@ -32,6 +32,11 @@ _BEFORE = re.compile(
     re.VERBOSE,
 )
 _TRAVIS = re.compile(r'^The command "(.{1,600})" (?:exited with [1-9]|failed and exited)')
+#: What a builder says of an image's instruction whose command failed.
+_INSTRUCTION = re.compile(
+    r"""(?:process "|The command '|executor failed running \[)(?:\S*/)?\w*sh (?:-\w+ (?:pipefail )?)*?-\w*c (.{1,400}?)"""
+    r"""["'\]]? ?(?:did not complete|returned a non-zero|: exit code)"""
+)
 _GROUP, _END = "##[group]Run ", "##[endgroup]"
 
 
@@ -55,11 +60,15 @@ def _prefix(command: str) -> int:
 
 
 def _scripts(extraction: Extraction) -> Iterator[str]:
-    """Lines of the script of what failed: of the failed step's header, of what Travis says
-    failed, of what Jenkins ran last.
+    """Lines of the script of what failed: of an image's instruction, of the failed step's header,
+    of what Travis says failed, of what Jenkins ran last.
     """
     lines = extraction.lines
     span = extraction.failed_span
+    inside = next((found[1] for line in reversed(lines) if (found := _INSTRUCTION.search(line.text))), None)
+    if inside is not None:  # the step only asked for the image
+        yield inside
+        return
     ends = [i for i, line in enumerate(lines) if line.text.startswith("##[error]")]
     header = _header(lines, ends[0] if ends else len(lines), span)
     if header is not None:

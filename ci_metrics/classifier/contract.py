@@ -7,7 +7,7 @@ decision (`classifier.py`).
 from __future__ import annotations
 
 from ci_metrics.catalogue import Message
-from ci_metrics.classifier.features import GATE, SeenEvidence
+from ci_metrics.classifier.features import AGGREGATE, SeenEvidence
 from ci_metrics.models import Job
 
 #: The tag of messages that say that pytest could not collect tests.
@@ -24,7 +24,7 @@ def gate(seen: SeenEvidence) -> str:
     """What a gate says that only waits for other jobs, where nothing else in its
     log names a cause; else "".
     """
-    gates = [each for each in seen.found if GATE in each.message.tags]
+    gates = [each for each in seen.found if AGGREGATE in each.message.tags]
     if not gates:
         return ""
     lines = {each.line.number for each in gates}

@@ -14,7 +14,7 @@ step was asked to run, and what it is called.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -35,9 +35,7 @@ _SAYS_NOTHING = re.compile(
 )
 #: The tag of messages of a job without a cause of its own, which a script may show: it
 #: compares other jobs' results.
-GATE = "aggregate"
-#: Places whose messages speak of the failure itself.
-PLACES = ("head", "first", "other", "step")
+AGGREGATE = "aggregate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,40 +71,56 @@ def see_evidence(
     root = error or (extraction.errors[0] if extraction.errors else None)
     whole = error is None or (bool(extraction.errors) and error == extraction.errors[0])
     found = tuple(_found(extraction, catalogue, root, whole=whole))
-    features: dict[str, float] = {}
+    names = [
+        *_of_messages(found),
+        *(_of_words(root) if root is not None else ()),
+        *(_of_commands(extraction, catalogue) if whole else ()),
+        *_of_step(_step_name(extraction, error, job), catalogue),
+    ]
+    return SeenEvidence(found, dict.fromkeys(names, 1.0), root)
+
+
+def _of_messages(found: Iterable[FoundMessage]) -> Iterator[str]:
+    """The features of the messages that were found, but for those of a script's text."""
     for each in found:
         message, place = each.message, each.place
         if place == "script":
             continue
         if message.category:
-            features[f"category:{message.category}@{place}"] = 1.0
-        features[f"message:{message.id}@{'head' if place == 'head' else 'any'}"] = 1.0
+            yield f"category:{message.category}@{place}"
+        yield f"message:{message.id}@{'head' if place == 'head' else 'any'}"
         if place in ("head", "first"):
-            features[f"role:{message.role}@{place}"] = 1.0
+            yield f"role:{message.role}@{place}"
         if place != "step":
-            features[f"family:{message.family}"] = 1.0
-    if root is not None:
-        for word in words(root.headline) if not _SAYS_NOTHING.match(root.headline) else ():
-            features[f"word:{word}@head"] = 1.0
-        for line in root.lines[:LINES]:
-            said = not line.text.lstrip().startswith(_SCRIPT) and not _SAYS_NOTHING.match(line.text)
-            if said and line.number != root.line:
-                for word in words(line.text):
-                    features[f"word:{word}@first"] = 1.0
-    if whole:
-        commands = commands_of(extraction)
-        for command, hits in zip(commands, match_lines(catalogue, commands, "command"), strict=True):
-            for number in hits:
-                features[f"command-category:{catalogue.messages[number].category}"] = 1.0
-            for word in words(command)[:6]:
-                features[f"command:{word}"] = 1.0
-    name = _step_name(extraction, error, job)
+            yield f"family:{message.family}"
+
+
+def _of_words(root: ExtractedError) -> Iterator[str]:
+    """Those of the words of the first error: its headline's, and its other lines'."""
+    for word in words(root.headline) if not _SAYS_NOTHING.match(root.headline) else ():
+        yield f"word:{word}@head"
+    for line in root.lines[:LINES]:
+        said = not line.text.lstrip().startswith(_SCRIPT) and not _SAYS_NOTHING.match(line.text)
+        if said and line.number != root.line:
+            yield from (f"word:{word}@first" for word in words(line.text))
+
+
+def _of_commands(extraction: Extraction, catalogue: Catalogue) -> Iterator[str]:
+    """Those of the commands that the failed step ran."""
+    commands = commands_of(extraction)
+    for command, hits in zip(commands, match_lines(catalogue, commands, "command"), strict=True):
+        yield from (f"command-category:{catalogue.messages[number].category}" for number in hits)
+        yield from (f"command:{word}" for word in words(command)[:6])
+
+
+def _of_step(name: str, catalogue: Catalogue) -> Iterator[str]:
+    """Those of the failed step's name."""
     if name:
-        for number in match_lines(catalogue, [name], "step")[0]:
-            features[f"step-category:{catalogue.messages[number].category}"] = 1.0
-        for word in words(name):
-            features[f"step-name:{word}"] = 1.0
-    return SeenEvidence(found, features, root)
+        yield from (
+            f"step-category:{catalogue.messages[number].category}"
+            for number in match_lines(catalogue, [name], "step")[0]
+        )
+        yield from (f"step-name:{word}" for word in words(name))
 
 
 def _step_name(extraction: Extraction, error: ExtractedError | None, job: Job | None) -> str:
@@ -146,7 +160,7 @@ def _found(
         place = "script" if number in scripts and places[number] != "head" else places[number]
         for name in known.get(number, ()):
             message = catalogue.by_id.get(name)
-            if message is not None and (place != "script" or GATE in message.tags):
+            if message is not None and (place != "script" or AGGREGATE in message.tags):
                 yield FoundMessage(message, place, texts[number])
     noted = [root] if root.line is None else []
     if whole:

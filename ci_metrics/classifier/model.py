@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,8 +135,3 @@ class Model:
 def model_in_force() -> Model:
     """The one that comes with the package."""
     return Model.read(files("ci_metrics.classifier").joinpath("weights.tsv").read_text(encoding="utf-8"))
-
-
-def squashed(value: float) -> float:
-    """The logistic function."""
-    return 1 / (1 + exp(-value))

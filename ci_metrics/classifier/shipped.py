@@ -38,7 +38,7 @@ def packed(examples: Sequence[Example]) -> bytes:
     return gzip.compress("\n".join(lines).encode(), mtime=0)
 
 
-def unpacked(data: bytes) -> tuple[Example, ...]:
+def read_examples(data: bytes) -> tuple[Example, ...]:
     """The examples of a file. Raises ContractError when it is damaged."""
     try:
         head, *lines = gzip.decompress(data).decode().split("\n")
@@ -60,4 +60,4 @@ def _example(cells: list[str], names: list[str]) -> Example:
 @cache
 def shipped_examples() -> tuple[Example, ...]:
     """Those that come with the package."""
-    return unpacked(files("ci_metrics.classifier").joinpath(FILE).read_bytes())
+    return read_examples(files("ci_metrics.classifier").joinpath(FILE).read_bytes())

@@ -15,6 +15,7 @@ from datetime import datetime
 
 import numpy as np
 
+from ci_metrics.classifier.contract import FLAKY
 from ci_metrics.classifier.cross_validation import FitFigures, fit_figures, folds, sureness
 from ci_metrics.classifier.learning import CATEGORIES, Array, Example, Fit, fit, learned_features
 from ci_metrics.classifier.model import Model
@@ -32,16 +33,14 @@ HUMAN, MODEL = 1.0, 0.5
 FEWEST = 5
 #: Verdicts learned from at most, people's first, then the newest: what a fit may
 #: take of time and memory.
-MOST = 4_000
+_MOST = 4_000
 #: The part of a team's verdicts, the newest, that weights are checked on, and
 #: how many these must be.
 NEWEST, ENOUGH = 5, 10
 #: With fewer, each group is checked on by weights that have not seen it: one group at a time up to
 #: so many, else in so many parts.
 PARTS = 10
-#: The category that only history or the log's own word gives, and how
-#: features with that word begin.
-FLAKY = "flaky_test"
+#: How features begin that say so by the log's own word.
 _SAYS_FLAKY = f"category:{FLAKY}@"
 #: How much less often new weights may be right on the shipped failures (folds by
 #: project) than the shipped weights. Labels that were right cost .001 at most, labels
@@ -118,7 +117,7 @@ def distinct_failures(said: Iterable[Said]) -> list[Said]:
     ordered = sorted(said, key=lambda each: (each.by_person, each.at))
     by_subject = {each.subject: each for each in ordered}
     seen = {frozenset(each.features.items()): each for each in sorted(by_subject.values(), key=_rank)}
-    kept = sorted(seen.values(), key=_rank)[-MOST:]
+    kept = sorted(seen.values(), key=_rank)[-_MOST:]
     return sorted(kept, key=lambda each: (each.at, each.subject))
 
 

@@ -17,7 +17,7 @@ from cyclopts import Parameter
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.commands.judged_log import JudgedLog, opened_judge
-from ci_metrics.commands.log_input import named_files, opened, read_background, read_job_file
+from ci_metrics.commands.log_input import logs_of, named_files, opened, read_background, read_job_file
 from ci_metrics.commands.terminal import terminal_lines
 from ci_metrics.logs import redact
 from ci_metrics.models import Extraction, Job
@@ -73,29 +73,37 @@ def classify(
         for name in named_files(files):
             with opened(name) as stream:  # read once, in memory that does not grow with the log
                 if show_request:
-                    extraction = judge.read(stream, record, background)
-                    for shown in requests_of(extraction, record, settings, judge.taxonomy, judge.classifier):
-                        indent = None if json_lines else 2
-                        print(json.dumps({"file": name, **shown}, ensure_ascii=False, indent=indent))
+                    for each in logs_of(stream, record):
+                        extraction = judge.read(each.log, each.job, background)
+                        for shown in requests_of(extraction, each.job, settings, judge.taxonomy, judge.classifier):
+                            indent = None if json_lines else 2
+                            print(json.dumps({"file": name, **shown}, ensure_ascii=False, indent=indent))
                     continue
                 judged = judge.judge(stream, job=record, background=background, why=why)
             if json_lines:
                 print(json.dumps(verdict_row(name, judged), ensure_ascii=False))
-            elif markdown:
-                from ci_metrics.report.verdict_markdown import log_markdown
+                continue
+            for title, own in named_jobs(name, judged):
+                if markdown:
+                    from ci_metrics.report.verdict_markdown import log_markdown
 
-                print(
-                    log_markdown(
-                        shown_name(name), judged.verdict, [(error.line, verdict) for error, verdict in judged.others]
-                    )
-                )
-            else:
-                print(terminal_lines(verdict_text(name, judged)))
+                    others = [(error.line, verdict) for error, verdict in own.others]
+                    print(log_markdown(title, own.verdict, others))
+                else:
+                    print(terminal_lines(verdict_text(title, own)))
 
 
 def shown_name(name: str) -> str:
     """A log's name for people."""
     return "standard input" if name == "-" else name
+
+
+def named_jobs(name: str, judged: JudgedLog) -> list[tuple[str, JudgedLog]]:
+    """What is told of a log, by its name for people: each of its jobs that failed, where it holds
+    several.
+    """
+    shown = shown_name(name)
+    return [(f"{shown}, job {job}", each) for job, each in judged.jobs] or [(shown, judged)]
 
 
 def requests_of(
@@ -136,12 +144,16 @@ def verdict_row(name: str, judged: JudgedLog) -> dict[str, object]:
             for error, other in judged.others
         ],
     }
-    return row if judged.account is None else {**row, "why": why_as_row(judged.account)}
+    if judged.account is not None:
+        row["why"] = why_as_row(judged.account)
+    if judged.jobs:
+        row["jobs"] = [{"job": job, **verdict_row(name, each)} for job, each in judged.jobs]
+    return row
 
 
 def verdict_text(name: str, judged: JudgedLog) -> str:
     """The same for people."""
-    verdict, name = judged.verdict, shown_name(name)
+    verdict = judged.verdict
     if verdict.error_type is None:
         shown = [f"{name}: {verdict.state}", *([f"   {verdict.summary}"] if verdict.summary else [])]
     else:

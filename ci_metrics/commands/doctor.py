@@ -23,7 +23,6 @@ from ci_metrics.commands.health import aside_lines
 from ci_metrics.commands.open_index import is_empty, refuse_no_file
 from ci_metrics.errors import CiMetricsError, NotFoundError, SettingsError
 from ci_metrics.github import GitHub, open_github
-from ci_metrics.hours_root import hours_root
 from ci_metrics.index.open import open_index
 from ci_metrics.logs import extractor_version, redact
 from ci_metrics.logs.ranking import weights_in_force
@@ -164,7 +163,7 @@ def _hours(settings: Settings) -> Iterator[Finding]:
     """Where HOURS_URL is. Makes no bucket."""
     if settings.hours_url is None:
         return
-    root, where = hours_root(settings), mask_url(settings.hours_url)
+    root, where = settings.hours_root, mask_url(settings.hours_url)
     try:
         if is_local(root):
             made = "is there" if root.is_dir() else "is made by the first upload"

@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ci_metrics.catalogue import catalogue_in_force
-from ci_metrics.commands.log_input import named_files, opened, read_background, read_job_file
+from ci_metrics.commands.log_input import checked, logs_of, named_files, opened, read_background, read_job_file
 from ci_metrics.commands.terminal import terminal_lines
 from ci_metrics.logs import extract as extract_log
 from ci_metrics.models import Extraction
@@ -49,13 +49,30 @@ def extract(
     described, background = read_job_file(job), read_background(passing)
     for name in named_files(files):
         with opened(name) as stream:
-            result = extract_log(
-                stream, job=described, background=background, budget=settings.excerpt_budget, catalogue=catalogue
-            )
-        print(
-            json.dumps(_row(name, result), ensure_ascii=False) if json_lines else terminal_lines(_text(name, result)),
-            flush=True,
-        )
+            no_text, log = checked(stream)
+            found = [
+                (
+                    each.name,
+                    extract_log(
+                        each.log,
+                        job=each.job,
+                        background=background,
+                        budget=settings.excerpt_budget,
+                        catalogue=catalogue,
+                    ),
+                )
+                for each in ([] if no_text else logs_of(log, described))
+            ]
+        told = [(of, each) for of, each in found if each.errors] or found[:1]
+        first = told[0][1] if told else Extraction(state="no_log")
+        if json_lines:
+            apart = {"jobs": [{"job": of, **_row(name, each)} for of, each in told]} if len(found) > 1 else {}
+            print(json.dumps({**_row(name, first), **apart}, ensure_ascii=False), flush=True)
+        elif no_text:
+            print(terminal_lines(f"{name}: no log: {no_text}"), flush=True)
+        else:
+            for of, each in told:
+                print(terminal_lines(_text(f"{name}, job {of}" if of else name, each)), flush=True)
 
 
 def _row(name: str, result: Extraction) -> dict[str, object]:

@@ -18,7 +18,7 @@ from cyclopts import Parameter
 from ci_metrics.commands.open_index import refuse_no_file
 from ci_metrics.errors import CiMetricsError, NotFoundError
 from ci_metrics.github import open_github
-from ci_metrics.github.retry_policy import Patience
+from ci_metrics.github.rate_limits import Patience
 from ci_metrics.index.open import open_index
 from ci_metrics.orchestration.health import AsideRow, Health, Level, health_of
 from ci_metrics.orchestration.parts import HoursPart
@@ -32,7 +32,7 @@ EXIT: dict[Level, int] = {"well": 0, "needs a person": 1, "under way": 3}
 _PATIENCE, _GRACE = Patience(request=0, total=0, retry=0.2), 5.0
 
 #: Things set aside that are printed one by one.
-SHOWN = 20
+_SHOWN = 20
 
 
 def health(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = False) -> int:
@@ -77,12 +77,12 @@ def aside_lines(rows: list[AsideRow]) -> Iterator[str]:
     """Each thing that was set aside in a line; equal ones of several hours once."""
     alike = Counter((row.asset, row.name, row.why) for row in rows)
     hours = {(row.asset, row.name, row.why): row for row in rows}  # the newest of each
-    for key, count in list(alike.items())[:SHOWN]:
+    for key, count in list(alike.items())[:_SHOWN]:
         row = hours[key]
         where = f"hour {row.hour}" + (f" and {count - 1} more" if count > 1 else "")
         yield f"{where}, {row.asset}{f' {row.name}' if row.name else ''}: {row.why} (tried {row.tries}×)"
-    if len(alike) > SHOWN:
-        yield f"and {len(alike) - SHOWN} more: ci-metrics health --json"
+    if len(alike) > _SHOWN:
+        yield f"and {len(alike) - _SHOWN} more: ci-metrics health --json"
 
 
 def _quota(settings: Settings, problems: list[str]) -> tuple[int, int] | None:

@@ -22,7 +22,7 @@ from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import RECLASSIFY, REEXTRACT
 from ci_metrics.orchestration.partitions import chunks_of, hour_start, hours_between
 from ci_metrics.orchestration.parts import Parts, classifier_in_words, open_parts
-from ci_metrics.orchestration.reclassification import Change, Cost, category_changes, cost_of, read_categories
+from ci_metrics.orchestration.reclassification import Change, Estimate, category_changes, cost_of, read_categories
 from ci_metrics.orchestration.reclassify_filter import Only
 from ci_metrics.orchestration.stale_hours import StaleRange, stale_ranges
 from ci_metrics.settings import Settings, load_settings
@@ -196,7 +196,7 @@ def failed_steps(result: dg.ExecuteInProcessResult) -> str:
     return "; ".join(reasons) or "no step says why"
 
 
-def _show_cost(cost: Cost, settings: Settings, *, as_json: bool) -> None:
+def _show_cost(cost: Estimate, settings: Settings, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"dry_run": True, **dataclasses.asdict(cost)}))
         return

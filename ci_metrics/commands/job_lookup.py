@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from ci_metrics.commands.index_for_a_look import IndexForALook
+from ci_metrics.commands.open_index import is_empty, refuse_no_file
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError, SettingsError
 from ci_metrics.history.flaky_flags import flag_rules
 from ci_metrics.history.job_reference import JobReference, RunReference, find_job
 from ci_metrics.history.metrics import GATE
-from ci_metrics.index.base import Document
+from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.index.embedded import EmbeddedIndex
+from ci_metrics.index.open import EMBEDDED_FILE, open_index
 from ci_metrics.models import Job, LogLine
 from ci_metrics.orchestration.job_details import (
     account_of,
@@ -30,9 +35,9 @@ from ci_metrics.orchestration.job_details import (
     stored_window,
 )
 from ci_metrics.orchestration.partitions import hour_key
-from ci_metrics.orchestration.parts import Parts, open_parts
+from ci_metrics.orchestration.parts import IndexPart, Parts, open_parts
 from ci_metrics.report.explanation import Explanation, explain_job
-from ci_metrics.report.run_explanation import MOST_JOBS, RunExplanation, stored_run
+from ci_metrics.report.run_explanation import MOST_JOBS_TOLD, RunExplanation, stored_run
 from ci_metrics.settings import Settings, with_values
 
 #: The host of the sample's pages.
@@ -42,7 +47,7 @@ SAMPLE_HOST = "github.example"
 @contextmanager
 def parts_for_a_look(settings: Settings) -> Iterator[Parts]:
     """The parts, with an index that is only read and may be missing."""
-    with open_parts(settings, index_part=IndexForALook) as ci:
+    with open_parts(settings, index_part=_IndexToLookInto) as ci:
         yield ci
 
 
@@ -148,7 +153,7 @@ def _fetched_run(ci: Parts, reference: RunReference) -> RunExplanation:
     gates: list[str] = []
     failed = [job for job in jobs if job.finished and job.failed]
     for number, job in enumerate(failed):
-        if len(explained) == MOST_JOBS:
+        if len(explained) == MOST_JOBS_TOLD:
             failed = failed[number:]
             break
         document, details = judge_fetched(ci, run, job)
@@ -230,3 +235,28 @@ def check_host(settings: Settings, reference: JobReference | RunReference) -> No
 
 def _names(jobs: list[Job]) -> tuple[str, ...]:
     return tuple(sorted({job.name for job in jobs}))
+
+
+class _IndexToLookInto(IndexPart):
+    """The index for a command that looks things up in it and works without one too: where there
+    is none, an empty one stands in.
+    """
+
+    @cached_property
+    def documents(self) -> DocumentIndex:
+        """The index that there is; one that goes with the process where there is none."""
+        try:
+            refuse_no_file(self.settings)
+            index = open_index(self.settings)
+            self._opened.callback(index.close)
+            is_empty(index)
+        except NotFoundError:
+            index = _NoIndexYet(Path(self._opened.enter_context(tempfile.TemporaryDirectory())) / EMBEDDED_FILE)
+            self._opened.callback(index.close)
+        return index
+
+
+class _NoIndexYet(EmbeddedIndex):
+    @property
+    def location(self) -> str:
+        return "the index, which does not exist yet"

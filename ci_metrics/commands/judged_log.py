@@ -11,18 +11,18 @@ import contextlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from ci_metrics.catalogue import Catalogue, catalogue_in_force
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
+from ci_metrics.commands.log_input import checked, logs_of
 from ci_metrics.errors import SettingsError
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.logs import Background, extract, redact
 from ci_metrics.logs.junit_report import HEAD, extract_junit, is_junit
-from ci_metrics.logs.not_text import BEGINNING, why_no_text
 from ci_metrics.logs.why import extract_with_ranking
 from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 from ci_metrics.report.verdict_reasons import WhyOfLog
@@ -39,6 +39,7 @@ class JudgedLog:
     verdict: Verdict
     others: tuple[tuple[ExtractedError, Verdict], ...] = ()  # distinct, in the log's order of importance
     account: WhyOfLog | None = None
+    jobs: tuple[tuple[str, JudgedLog], ...] = ()  # those that failed, by name, where the log holds several
 
 
 class LogJudge:
@@ -69,13 +70,21 @@ class LogJudge:
         why: bool = False,
     ) -> JudgedLog:
         """The verdicts on one log; `why`: with an account of what weighed. Input that is no text
-        has the state `no_log`, and the summary says what it is.
+        has the state `no_log`, and the summary says what it is. Of a log of several jobs each is
+        judged for itself, and the first that failed speaks for all.
         """
         log = log if isinstance(log, bytes) or not why else log.read()  # the account reads it twice
-        no_text, log = _checked(log)
+        no_text, log = checked(log)
         if no_text:
             nothing = Verdict(state="no_log", error_type=None, confidence=0.0, summary=f"No log: {no_text}.")
             return JudgedLog(extraction=Extraction(state="no_log"), verdict=nothing)
+        judged = [(each.name, self._judged(each.log, each.job, background, why=why)) for each in logs_of(log, job)]
+        if len(judged) == 1:
+            return judged[0][1]
+        failed = tuple((name, each) for name, each in judged if each.extraction.errors)
+        return replace((failed or judged)[0][1], jobs=failed)
+
+    def _judged(self, log: BinaryIO | bytes, job: Job | None, background: Background | None, *, why: bool) -> JudgedLog:
         extraction = self.read(log, job, background)
         verdict = self._verdict(extraction, job)
         account = None
@@ -132,11 +141,3 @@ def _is_report(log: BinaryIO | bytes) -> bool:
     """Whether it begins as JUnit XML does."""
     head = log if isinstance(log, bytes) else log.peek(HEAD) if isinstance(log, io.BufferedReader) else b""
     return is_junit(head)
-
-
-def _checked(log: BinaryIO | bytes) -> tuple[str, BinaryIO | bytes]:
-    """Why it is no text ("" when it may be), and the log, whole."""
-    if isinstance(log, bytes):
-        return why_no_text(log[:BEGINNING]), log
-    peek = log.peek if isinstance(log, io.BufferedReader) else None
-    return (why_no_text(peek(BEGINNING)[:BEGINNING]), log) if peek else ("", log)

@@ -24,7 +24,7 @@ from ci_metrics.history.job_reference import known_job
 from ci_metrics.history.labels import label_for
 from ci_metrics.index.base import Document
 from ci_metrics.orchestration.label_documents import Relabelled, give_labels, withdraw_label
-from ci_metrics.orchestration.label_file import PeoplesWork, newer_causes, newer_labels, read, written
+from ci_metrics.orchestration.label_file import PeoplesWork, newer_causes, newer_labels, read_label_file, written
 from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.redaction import redact
 from ci_metrics.settings import load_settings
@@ -149,7 +149,7 @@ def _imported(parts: Parts, name: str) -> str:
         raise NotFoundError(f"there is no file {name}. Give one that “ci-metrics label export” wrote") from None
     except (OSError, UnicodeDecodeError) as error:
         raise PermanentError(f"{name}: cannot be read ({error}). Give a file of JSON lines in UTF-8") from error
-    work = read(text, name, parts.judge.taxonomy.names)
+    work = read_label_file(text, name, parts.judge.taxonomy.names)
     causes = list(newer_causes(work.causes, parts.judge.causes.records()))
     labels = list(newer_labels(work.labels, dict(parts.judge.labels.labels())))
     parts.judge.causes.keep(causes)

@@ -13,10 +13,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from ci_metrics.errors import ContractError
 from ci_metrics.logs import Background, background_of
+from ci_metrics.logs.jobs_apart import jobs_apart, names_jobs
+from ci_metrics.logs.not_text import BEGINNING, why_no_text
 from ci_metrics.models import Job
 from ci_metrics.packed import GZIP_MARK, unpacked
 from ci_metrics.settings import load_settings
@@ -87,3 +89,32 @@ def read_job_file(path: Path | None) -> Job | None:
     from ci_metrics.github.schemas import job_from_object
 
     return job_from_object(value)
+
+
+def checked(log: BinaryIO | bytes) -> tuple[str, BinaryIO | bytes]:
+    """Why it is no text ("" when it may be), and the log, whole."""
+    if isinstance(log, bytes):
+        return why_no_text(log[:BEGINNING]), log
+    peek = log.peek if isinstance(log, io.BufferedReader) else None
+    return (why_no_text(peek(BEGINNING)[:BEGINNING]), log) if peek else ("", log)
+
+
+class JobLog(NamedTuple):
+    """One job's log."""
+
+    name: str  # "" where the file holds no other's
+    log: BinaryIO | bytes
+    job: Job | None
+
+
+def logs_of(log: BinaryIO | bytes, job: Job | None = None) -> list[JobLog]:
+    """The logs of the jobs that a file holds: itself, or several as `gh run view --log` prints
+    them; where `job` is one of those, its log alone.
+    """
+    head = log if isinstance(log, bytes) else log.peek(BEGINNING) if isinstance(log, io.BufferedReader) else b""
+    if not names_jobs(head[:BEGINNING]):
+        return [JobLog("", log, job)]
+    data = log if isinstance(log, bytes) else log.read()  # its jobs stand behind one another
+    jobs = jobs_apart(data)
+    own = next((each for name, each in jobs if job is not None and name == job.name), data)
+    return [JobLog("", own, job)] if own is not data or not jobs else [JobLog(*each, None) for each in jobs]

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from ci_metrics.errors import NotFoundError
-from ci_metrics.hours_root import hours_root
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import EMBEDDED_FILE, open_index
 from ci_metrics.orchestration.cause_records import CauseStore
@@ -30,7 +29,7 @@ def reading_index(settings: Settings) -> Iterator[DocumentIndex]:
 
 def cause_store(settings: Settings, index: DocumentIndex) -> CauseStore:
     """What people said of causes, where the settings have the hours."""
-    return CauseStore(hours_root(settings), lambda: index)
+    return CauseStore(settings.hours_root, lambda: index)
 
 
 def refuse_no_file(settings: Settings) -> None:

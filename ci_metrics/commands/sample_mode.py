@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pydantic import SecretStr
 
 from ci_metrics.orchestration.partitions import hour_key, last_closed_hour
-from ci_metrics.sample.dates import START
+from ci_metrics.sample.dates import BEGINS
 from ci_metrics.sample.scenario import sample_weeks
 from ci_metrics.sample.server import SAMPLE_TOKEN, SampleGitHub
 from ci_metrics.settings import Settings
@@ -44,7 +44,7 @@ def sample_settings(settings: Settings, api_url: str, repos: tuple[str, ...]) ->
             "github_token": SecretStr(SAMPLE_TOKEN),
             "repo": repos,
             "repo_file": None,
-            "partitions_start": START,
+            "partitions_start": BEGINS,
             "anthropic_api_key": settings.anthropic_api_key if settings.enable_error_classification else None,
             "enable_error_classification": True,
         }

@@ -14,7 +14,7 @@ from ci_metrics.history.gates import gates_of_runs, with_gates
 from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import asked_window
 from ci_metrics.report.readable import cut, moment, some, spoken
-from ci_metrics.report.whose import whose
+from ci_metrics.report.responsibility import responsibility
 from ci_metrics.settings import load_settings
 from ci_metrics.telling_quote import headline
 
@@ -127,5 +127,5 @@ def _card(failure: Failure) -> list[str]:
     held_up = f"gates that failed with it: {some(failure.gates)}" if failure.gates else ""
     quote = cut(headline(failure.quote), 200)
     lines = [f"{place}  ({failure.branch}{f', #{failure.pr}' if failure.pr else ''})", failure.cause]
-    lines += [f"│ {quote}" if quote else "", held_up, whose(failure), failure.link]
+    lines += [f"│ {quote}" if quote else "", held_up, responsibility(failure), failure.link]
     return [f"{moment(failure.when)}  {category}{flaky}", *(line for line in lines if line)]

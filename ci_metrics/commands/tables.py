@@ -1,4 +1,4 @@
-"""Rows for people and for scripts: a table on a terminal, JSON lines' sober sister, CSV.
+"""Rows as a table or as cards on a terminal, as a JSON array, as CSV.
 
 Belongs here: printing rows of plain values. Does not: which rows.
 
@@ -30,19 +30,19 @@ Switch = Annotated[bool, Parameter(negative="")]
 #: A count; a negative one is refused by the command line.
 NotNegative = Annotated[int, Parameter(validator=validators.Number(gte=0))]
 
-Row = Mapping[str, Any]
+TableRow = Mapping[str, Any]
 
 #: What spreadsheets take for a formula's beginning, also as full-width signs and behind
 #: blanks that they cut off.
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def print_json(rows: Sequence[Row]) -> None:
+def print_json(rows: Sequence[TableRow]) -> None:
     """One JSON array."""
     print(json.dumps(rows, ensure_ascii=False, indent=2, default=str))
 
 
-def print_csv(rows: Sequence[Row], columns: Sequence[str]) -> None:
+def print_csv(rows: Sequence[TableRow], columns: Sequence[str]) -> None:
     """A header and a line a row; absent values are empty."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)

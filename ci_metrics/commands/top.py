@@ -32,8 +32,8 @@ from ci_metrics.report.fixes import (
     failed_test_row,
     fix_row,
     issue_text,
+    responsible,
     standing_in_words,
-    whose,
 )
 from ci_metrics.report.readable import (
     cut,
@@ -67,7 +67,7 @@ What = Literal[
 ]
 
 #: Characters of a headline that a table shows.
-MOST = 140
+_MOST = 140
 
 #: What rates are told apart by, and its name in columns.
 APART = {"default": "default_branch", "pull_request": "pull_request"}
@@ -196,7 +196,8 @@ class _Asked:
         return told_of(self.stretch)
 
     def fixes(self) -> list[Fix]:
-        return fixes(self.index, self.stretch.groups, self.records, self.now, self.limit or None)
+        found, failures = self.stretch.groups, self.stretch.failures
+        return fixes(self.index, found, self.records, self.now, self.limit or None, failures=failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,14 +284,14 @@ def _show_fixes(found: Sequence[Fix], records: CauseRecords, window: Window, now
             f"{percent(fix.certainty)} sure",
             f"last {moment(group.last_seen)}",
         ]
-        words = [standing_in_words(fix), f"whose: {whose(fix)}" if whose(fix) else ""]
-        lines = [cut(" ".join(fix.quote.split()), MOST)] if fix.evidence else []
+        words = [standing_in_words(fix), f"whose: {responsible(fix)}" if responsible(fix) else ""]
+        lines = [cut(" ".join(fix.quote.split()), _MOST)] if fix.evidence else []
         lines += [" · ".join(facts), f"{some(group.jobs)} in {some(group.repos)}"]
         lines += [" · ".join(filter(None, words))] if any(words) else []
         lines += [f"reproduce: {fix.command}"] if fix.command else []
         lines += [f"hint: {fix.hint}"] if fix.hint else []
         lines += [f"cause {group.id}", *([fix.url] if fix.url else [])]
-        cards.append([f"{rank}. {spoken(group.error_type)}: {cut(' '.join(fix.summary.split()), MOST)}", *lines])
+        cards.append([f"{rank}. {spoken(group.error_type)}: {cut(' '.join(fix.summary.split()), _MOST)}", *lines])
     print_cards(cards, f"Fix these first: {window}")
     ignored = sum(records.standing(record.group, now) == "ignored" for record in records.records)
     note = f" {ignored} ignored for now: ci-metrics cause list." if ignored else ""
@@ -396,7 +397,7 @@ def _cells(row: TopRow, what: What, rated: bool) -> list[object]:
     ]
     last = moment(row.last_seen) if row.last_seen else ""
     kind = "" if row.error_type == row.name else spoken(row.error_type)
-    said = ": ".join(part for part in (kind, cut(" ".join(row.headline.split()), MOST)) if part)
+    said = ": ".join(part for part in (kind, cut(" ".join(row.headline.split()), _MOST)) if part)
     lines = (said, row.name) if what == "groups" else (row.name, f"  {said}", f"  {', '.join(apart)}")
     name = tuple(line for line in lines if line.strip())
     return [row.failed, *rate, percent(row.share), minutes(row.lost_minutes * 60), dollars(row.lost_usd), last, name]

@@ -68,12 +68,12 @@ def upload(
     settings = load_settings()
     talk = Talk(quiet=quiet or json_, verbose=verbose, as_json=json_)
     if not settings.is_sample:
-        return run(settings, *_hours(settings, from_, to), talk)
+        return upload_hours(settings, *_hours(settings, from_, to), talk)
     with serve_sample(settings) as (served, first, last):
         first, last = checked_hours(served, from_ or first, to or last)
         if not talk.quiet:
             print(f"No REPO is set, so this is the sample GitHub: {', '.join(served.repo)}, {first} to {last}.")
-        return run(served, first, last, talk, asked=bool(from_ or to))
+        return upload_hours(served, first, last, talk, asked=bool(from_ or to))
 
 
 #: How a run ends: all that is there by now landed; something was not to be had and is named; an
@@ -106,7 +106,7 @@ def checked_hours(settings: Settings, first: str, last: str) -> tuple[str, str]:
     there is nothing between them.
     """
     if settings.is_sample:
-        begins, ends = hour_key(sample.START), last_closed_hour(sample.END)
+        begins, ends = hour_key(sample.BEGINS), last_closed_hour(sample.ENDS)
         for option, key in (("--from", first), ("--to", last)):
             if not begins <= hour_key(_start(option, key)) <= ends:
                 seen = f"{key} is no hour of the sample"
@@ -129,7 +129,7 @@ def _start(option: str, key: str) -> datetime:
         raise SettingsError(option, f"“{key}” is not an hour", "Write it like 2026-03-02T05 (UTC)") from error
 
 
-def run(settings: Settings, first: str, last: str, talk: Talk, *, asked: bool = True) -> int:
+def upload_hours(settings: Settings, first: str, last: str, talk: Talk, *, asked: bool = True) -> int:
     """Do the main job for the hours `first` to `last` and print the summary; the exit code.
 
     `asked`: whether a person named the hours. Of the sample's, whose clock stands, those that would

@@ -52,7 +52,7 @@ def verdict(request: Request) -> HTMLResponse:
     return _page(render_verdict(found, back=back, at_github=not settings.is_sample))
 
 
-def report(request: Request) -> HTMLResponse:
+def report_page(request: Request) -> HTMLResponse:
     """A day's report, as the asset `daily_report` made it."""
     day = request.path_params["day"]
     try:
@@ -90,7 +90,7 @@ def pages() -> Mount:
         PREFIX,
         routes=[
             Route("/jobs/{hour}/{job_id:int}/{attempt:int}", _said(verdict)),
-            Route("/reports/{day}", _said(report)),
+            Route("/reports/{day}", _said(report_page)),
         ],
     )
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from ci_metrics.errors import ContractError
 from ci_metrics.github.schemas import job_from_object
-from ci_metrics.models import Job, Span
+from ci_metrics.models import Job, LineSpan
 from ci_metrics.packed import GZIP_MARK, unpacked
 from ci_metrics.settings import load_settings
 
@@ -53,7 +53,7 @@ class Case:
     path: Path
     expected: tuple[str, ...] = ()  # empty: not scored for its category
     decisive: tuple[int, ...] = ()  # lines to be quoted as the error; empty where nobody said
-    spans: tuple[Span, ...] = ()
+    spans: tuple[LineSpan, ...] = ()
     span_kind: str = ""
     chunk: str = ""
     job: Job | None = None

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ci_metrics.evaluation.cases import Case, clean, plain_line
-from ci_metrics.models import Evidence, ExtractedError, LogLine, Span
+from ci_metrics.models import Evidence, ExtractedError, LineSpan, LogLine
 
 _SHOWN = 60  # characters by which a line is recognised in an excerpt, or in a headline
 _TELLING = 20  # characters that a line must have to be recognised by its beginning
@@ -36,7 +36,7 @@ class JudgedCase:
     case: Case
     lines: Sequence[str]
     excerpt: str
-    spans: tuple[Span, ...]
+    spans: tuple[LineSpan, ...]
     error_type: str | None
     confidence: float
     evidence: tuple[Evidence, ...]

@@ -1,5 +1,4 @@
-"""The annotations of jobs, by as few requests as there are: by GraphQL where it answers, else by
-REST.
+"""The annotations of jobs: by GraphQL, a request a hundred jobs, where it answers, else by REST.
 
 What belongs here: which of both, what is remembered for it. Does not: the question to GraphQL
 (`annotations_at_once.py`), JSON (`schemas.py`), sending (`transport.py`).
@@ -14,11 +13,10 @@ from itertools import islice
 from ci_metrics.errors import ContractError, IncompleteError, NotFoundError
 from ci_metrics.github.annotations_at_once import MOST_JOBS, annotations_at_once
 from ci_metrics.github.identities import Identities
-from ci_metrics.github.listings import read_listing
+from ci_metrics.github.listings import another, attempt_name, read_listing, whole
 from ci_metrics.github.pages import Shape
 from ci_metrics.github.schemas import CheckAnnotation, CheckRun
 from ci_metrics.github.transport import Transport
-from ci_metrics.github.wholeness import another, attempt_name, whole
 from ci_metrics.models import Annotation, Job, Run
 
 #: Check suites whose finished check runs are remembered, so that a run's later

@@ -18,7 +18,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field, ValidationError
 
 from ci_metrics.errors import CiMetricsError
-from ci_metrics.github.schemas import CheckAnnotation, GitHubObject, Id, Message, Name, Number
+from ci_metrics.github.json_fields import GitHubObject, Id, MessageText, Name, Number
+from ci_metrics.github.schemas import CheckAnnotation
 from ci_metrics.github.transport import Transport
 from ci_metrics.models import Annotation
 
@@ -57,7 +58,7 @@ class _Place(GitHubObject):
 class _Note(GitHubObject):
     noun: ClassVar[str] = "annotation"
     annotationLevel: Name = "NOTICE"  # noqa: N815 - GitHub's names
-    message: Message = ""
+    message: MessageText = ""
     title: Name = ""
     path: Name = ""
     location: _Place = _Place()

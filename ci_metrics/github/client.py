@@ -15,7 +15,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
-from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -29,11 +28,10 @@ from ci_metrics.github.auth import AppItself, Credentials, TokenCredentials, cre
 from ci_metrics.github.conditional import ConditionalCache
 from ci_metrics.github.download import LogDownloads
 from ci_metrics.github.identities import Identities
-from ci_metrics.github.limiter import shared_limiter
-from ci_metrics.github.listings import read_listing
+from ci_metrics.github.listings import another, attempt_name, read_listing, whole
 from ci_metrics.github.pages import Shape
+from ci_metrics.github.rate_limits import Patience, shared_limiter
 from ci_metrics.github.request_counts import Counts, RequestCount
-from ci_metrics.github.retry_policy import Patience
 from ci_metrics.github.schemas import (
     ArtifactObject,
     Content,
@@ -47,13 +45,11 @@ from ci_metrics.github.schemas import (
     WorkflowRun,
 )
 from ci_metrics.github.transport import Transport
-from ci_metrics.github.wholeness import another, attempt_name, whole
 from ci_metrics.limits import Limiter
 from ci_metrics.models import Annotation, Artifact, Job, JobLog, Run, RunStanding
 from ci_metrics.repositories import is_name
 from ci_metrics.settings import Settings
 
-T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 

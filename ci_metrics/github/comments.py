@@ -17,11 +17,11 @@ from ci_metrics.addresses import is_loopback
 from ci_metrics.errors import AuthenticationError, ContractError, IncompleteError, NotFoundError
 from ci_metrics.github.answers import TokenAdvice
 from ci_metrics.github.auth import TokenCredentials
-from ci_metrics.github.limiter import shared_limiter
+from ci_metrics.github.json_fields import read
 from ci_metrics.github.pages import Shape
+from ci_metrics.github.rate_limits import Patience, shared_limiter
 from ci_metrics.github.request_counts import Counts
-from ci_metrics.github.retry_policy import Patience
-from ci_metrics.github.schemas import Account, IssueComment, Pull, read
+from ci_metrics.github.schemas import Account, IssueComment, Pull
 from ci_metrics.github.transport import Transport
 
 _ADVICE = TokenAdvice(

@@ -1,21 +1,24 @@
-"""A listing as a whole: all pages, checked against what GitHub says there is, asked again when it
-is less.
+"""Listings: all pages, checked against what GitHub says there is, asked again when it is less.
 
-What belongs here: when a listing is complete. Does not: one page (`pages.py`), one request
-(`transport.py`).
+What belongs here: whether what was found is what was asked for, and whole. Does not: one page
+(`pages.py`), one request (`transport.py`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Generic
+from typing import Generic, TypeVar
 
+from ci_metrics.errors import IncompleteError
+from ci_metrics.github.json_fields import M
 from ci_metrics.github.pages import Page, Shape
-from ci_metrics.github.schemas import M
 from ci_metrics.github.transport import Transport
+from ci_metrics.models import Run
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +79,25 @@ def refusals(shape: Shape[M], pages: Iterable[Page[M]], found: int) -> str:
     more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
     plural = f"{found + len(refused)} {shape.model.noun}s"
     return f"{len(refused)} of {plural} cannot be used: {refused[0]}{more}" if refused else ""
+
+
+def attempt_name(run: Run) -> str:
+    """How messages name an attempt."""
+    return f"{run.repo} run {run.run_id} attempt {run.run_attempt}"
+
+
+def another(noun: str, seen: int, wanted: int) -> str:
+    """Why an object is no answer to the question; "" when it is."""
+    return "" if seen == wanted else f"it belongs to {noun} {seen}, asked for was {noun} {wanted}"
+
+
+def whole(found: _T, where: str, missing: Sequence[str]) -> _T:
+    """What was found; IncompleteError with it when something is missing."""
+    said = [what for what in missing if what]
+    if said:
+        more = f" (and {len(said) - 3} more)" if len(said) > 3 else ""
+        raise IncompleteError(f"{where}: {'; '.join(said[:3])}{more}. It is asked for again later", found=found)
+    return found
 
 
 def _missing(shape: Shape[M], pages: list[Page[M]], found: int, claimed: int | None) -> str:

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ci_metrics.errors import ContractError, TransientError
 from ci_metrics.github.answers import last_of, next_of, shown_address
-from ci_metrics.github.schemas import GitHubObject, M, object_name, read
+from ci_metrics.github.json_fields import GitHubObject, M, object_name, read
 from ci_metrics.github.text import shown
 
 #: Entries of a page, the most that GitHub gives.

@@ -1,139 +1,47 @@
 """GitHub's JSON as models, strict where a field decides something, tolerant where it may be absent.
 
 What belongs here: which field of GitHub's answers becomes which field of a record. Does not: HTTP,
-cleaning text (`text.py`). Field names are those of GitHub's REST API version 2022-11-28.
-Conclusions and statuses pass through, unknown ones too: GitHub adds words. A null and a missing
-field are the same. A model dumped and read again is the same: the cache keeps it so.
+what a field may hold (`json_fields.py`). Field names are those of GitHub's REST API version
+2022-11-28. Conclusions and statuses pass through, unknown ones too: GitHub adds words. A null and a
+missing field are the same. A model dumped and read again is the same: the cache keeps it so.
 """
 
 from __future__ import annotations
 
 import base64
-import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
-from ci_metrics.errors import ContractError
-from ci_metrics.github import text
+from ci_metrics.github.json_fields import (
+    GitHubObject,
+    Id,
+    KnownTime,
+    LongText,
+    MessageText,
+    Name,
+    Number,
+    RawText,
+    Time,
+    Title,
+    read,
+)
 from ci_metrics.models import Annotation, Artifact, Job, Run, RunStanding, Step
-
-_log = logging.getLogger(__name__)
 
 NO_PULL = "N/A"
 
 _MERGED = re.compile(r"Merge pull request #(\d{1,9}) from ")
 _SQUASHED = re.compile(r" \(#(\d{1,9})\)$")
 
-#: The largest whole number that Parquet, SQLite and OpenSearch store.
-LARGEST = 2**63 - 1
-
-#: Characters of a file that are kept.
-LONGEST_FILE = 1_000_000
-
 #: GitHub runs a run again at most 50 times; a number far above is no attempt, and each would cost a
 #: request.
-MOST_ATTEMPTS = 1_000
+_MOST_ATTEMPTS = 1_000
 
 #: 3000-01-01 in Unix seconds: what lies behind is no time of a quota's end.
 _YEAR_3000 = 32_503_680_000
-
-
-def _number(value: object, info: ValidationInfo) -> object:
-    """A number that nothing depends on: left out where it is out of range."""
-    if isinstance(value, int) and not isinstance(value, bool) and not 0 <= value <= LARGEST:
-        whose = object_name(*info.context) if info.context else "an answer"
-        _log.warning("⚠️ %s: field “%s” is %.40s, more than fits: left out", whose, info.field_name, value)
-        return None
-    return value
-
-
-def _time(value: object) -> object:
-    """A time in UTC; None for GitHub's placeholders ("0001-01-01T00:00:00Z" for a step that never
-    ran).
-    """
-    if isinstance(value, str):
-        if not value:
-            return None
-        try:
-            time = datetime.fromisoformat(value)
-            time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
-            return time.astimezone(UTC) if 1970 < time.year < 2200 else None  # Parquet's nanoseconds end in 2262
-        except (ValueError, OverflowError):
-            pass
-    raise PydanticCustomError("time", "should be a time like 2026-01-31T12:00:00Z")
-
-
-def _text(clean: Any) -> BeforeValidator:
-    return BeforeValidator(lambda value: clean(value) if isinstance(value, str) else value)
-
-
-Id = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
-Number = Annotated[Annotated[int, Field(strict=True)] | None, BeforeValidator(_number)]
-Name = Annotated[str, _text(text.name)]
-Message = Annotated[str, _text(text.message)]
-LongText = Annotated[str, _text(lambda value: text.lines(value, LONGEST_FILE))]
-Title = Annotated[str, _text(lambda value: text.name(value.strip().partition("\n")[0]))]
-Time = Annotated[datetime | None, BeforeValidator(_time)]
-
-
-class GitHubObject(BaseModel):
-    """One object of GitHub's."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-    noun: ClassVar[str] = "object"
-    identity: ClassVar[str] = "id"  # the field by which it is known in a listing; "": none
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, value: object) -> object:
-        return {k: v for k, v in value.items() if v is not None} if isinstance(value, Mapping) else value
-
-
-M = TypeVar("M", bound=GitHubObject)
-
-#: What was wanted, in words, by pydantic's type of the error.
-_WANTED = {
-    "missing": "there",
-    "string_type": "a string",
-    "int_type": "a whole number",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "model_type": "an object",
-    "datetime_type": "a time",
-    "greater_than_equal": "a whole number that is not negative",
-    "less_than_equal": "a smaller number",
-}
-
-
-def read(model: type[M], value: object, where: str) -> M:
-    """`value` as a `model` of `where` (a repository, a run of one …). ContractError: names the
-    object, the field, what was seen.
-    """
-    try:
-        return model.model_validate(value, context=(model, value, where))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        wanted = _WANTED.get(first["type"], "")
-        said = f"should be {wanted}" if wanted else first["msg"]
-        seen = None if first["type"] == "missing" else first["input"]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ContractError(
-            f"{object_name(model, value, where)}: field “{field}” {said}, but is {text.shown(seen)}"
-            if field
-            else f"{object_name(model, value, where)}: expected a JSON object, got {text.shown(value)}"
-        ) from None
-
-
-def object_name(model: type[GitHubObject], value: object, where: str) -> str:
-    """The object as messages name it: "job 5 of acme/basket run 1"."""
-    given = value.get("id", value.get("number")) if isinstance(value, Mapping) else None
-    number = f" {given}" if type(given) is int and 0 <= given <= LARGEST else ""
-    return f"{model.noun}{number} of {where}"
 
 
 class _Running(GitHubObject):
@@ -242,8 +150,8 @@ class ListedRun(_Running):
 
     noun: ClassVar[str] = "workflow run"
     id: Id
-    run_attempt: Annotated[int, Field(strict=True, ge=1, le=MOST_ATTEMPTS)] = 1
-    created_at: Annotated[datetime, BeforeValidator(_time)]
+    run_attempt: Annotated[int, Field(strict=True, ge=1, le=_MOST_ATTEMPTS)] = 1
+    created_at: KnownTime
     repository: Repository | None = None
 
     def standing(self) -> RunStanding:
@@ -269,7 +177,7 @@ class WorkflowRun(ListedRun):
     head_repository: Repository | None = None
     actor: Account | None = None
     triggering_actor: Account | None = None
-    pull_requests: list[Pull] = []
+    pull_requests: list[Pull] = Field(default_factory=list)
     run_started_at: Time = None
     updated_at: Time = None
     check_suite_id: Number = None
@@ -341,7 +249,7 @@ class WorkflowJob(_Running):
     id: Id
     node_id: Name = ""  # of its check run, for GraphQL
     run_id: Id
-    run_attempt: Annotated[int, Field(strict=True, ge=1, le=MOST_ATTEMPTS)] | None = None
+    run_attempt: Annotated[int, Field(strict=True, ge=1, le=_MOST_ATTEMPTS)] | None = None
     name: Name
     workflow_name: Name = ""
     created_at: Time = None
@@ -349,11 +257,11 @@ class WorkflowJob(_Running):
     completed_at: Time = None
     runner_id: Number = None
     runner_name: Name = ""
-    labels: list[Name] = []
+    labels: list[Name] = Field(default_factory=list)
     head_branch: Name = ""
     head_sha: Name = ""
     html_url: Name = ""
-    steps: list[JobStep] = []
+    steps: list[JobStep] = Field(default_factory=list)
 
     def record(self, repo: str, *, run_attempt: int = 1, workflow_name: str = "") -> Job:
         """The job as this project's record.
@@ -409,7 +317,7 @@ class CheckAnnotation(GitHubObject):
     noun: ClassVar[str] = "annotation"
     identity: ClassVar[str] = ""
     annotation_level: Name = "notice"
-    message: Message = ""
+    message: MessageText = ""
     title: Name = ""
     path: Name = ""
     start_line: Number = None
@@ -473,7 +381,7 @@ class IssueComment(GitHubObject):
 
     noun: ClassVar[str] = "comment"
     id: Id
-    body: Annotated[str, _text(lambda value: value.encode("utf-8", "replace").decode())] = ""
+    body: RawText = ""
     html_url: Name = ""
     user: Account = Account()
 
@@ -502,7 +410,7 @@ class InstallationToken(GitHubObject):
 
     noun: ClassVar[str] = "installation token"
     token: str
-    expires_at: Annotated[datetime, BeforeValidator(_time)]
+    expires_at: KnownTime
 
 
 def job_from_object(value: object) -> Job:

@@ -36,14 +36,14 @@ from ci_metrics.github.answers import (
 )
 from ci_metrics.github.auth import Credentials
 from ci_metrics.github.conditional import ConditionalCache, KeptAnswer
+from ci_metrics.github.json_fields import M
 from ci_metrics.github.pages import PAGE, Page, Shape
+from ci_metrics.github.rate_limits import Patience
 from ci_metrics.github.request_counts import Counts
-from ci_metrics.github.retry_policy import Patience
-from ci_metrics.github.schemas import M
 from ci_metrics.limits import Limiter
 from ci_metrics.retrying import retrying
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 _MAX_REDIRECTS = 3
@@ -190,7 +190,7 @@ class Transport:
 
         return self._retry(ask) if repeatable else ask(False)
 
-    def _retry(self, ask: Callable[[bool], T]) -> T:
+    def _retry(self, ask: Callable[[bool], _T]) -> _T:
         for attempt in retrying(self.patience.policy, sleep=self.sleep):
             with attempt:
                 return ask(attempt.retry_state.attempt_number > 1)

@@ -1,5 +1,5 @@
-"""Gates, told with the failures they waited for: jobs that fail only
-because others of their run did.
+"""Gates: jobs that fail only because others of their run did, listed with the failures they waited
+for.
 
 What belongs here: which gates stand behind which failures. Does not: what a gate is (`metrics.py`).
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ci_metrics.addresses import parts_of
+from ci_metrics.addresses import split_address
 from ci_metrics.errors import NotFoundError, SettingsError
 from ci_metrics.index.base import Document, DocumentIndex, Where
 
@@ -59,7 +59,7 @@ def read_run(text: str) -> RunReference | None:
     name = text.strip()
     if document := _RUN_DOCUMENT.fullmatch(name):
         return RunReference(run_id=document[1], attempt=int(document[2]))
-    parts = parts_of(name if "//" in name else f"https://{name}")
+    parts = split_address(name if "//" in name else f"https://{name}")
     page = _RUN_PAGE.fullmatch(parts.path) if parts is not None else None
     if parts is None or page is None or parts.scheme not in ("http", "https") or not parts.netloc:
         return None
@@ -73,7 +73,7 @@ def read_reference(text: str) -> JobReference:
         return JobReference(job_id=name)
     if document := _DOCUMENT.fullmatch(name):
         return JobReference(job_id=document[1] or document[2], attempt=int(document[3]))
-    parts = parts_of(name if "//" in name else f"https://{name}")
+    parts = split_address(name if "//" in name else f"https://{name}")
     if parts is None:
         raise SettingsError("JOB", f"“{text}” names no job", _FORMS)
     page = _PAGE.fullmatch(parts.path)

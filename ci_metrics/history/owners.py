@@ -26,10 +26,10 @@ from ci_metrics.index.base import Body, Document
 from ci_metrics.index.error_domains import domain_of
 
 #: Where a repository may have its CODEOWNERS, the first one found counts.
-PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
+CODEOWNERS_PATHS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 
 #: GitHub loads no larger file.
-MOST_BYTES = 3_000_000
+MOST_CODEOWNERS_BYTES = 3_000_000
 
 #: More `**` than this in a pattern nobody wrote: trying them takes a path's depth to that power.
 _MOST_FOLDERS = 3
@@ -51,7 +51,7 @@ class CodeOwnersFile:
     """
 
     def __init__(self, text: str) -> None:
-        lines = (_COMMENT.sub("", line).strip() for line in text[:MOST_BYTES].split("\n"))
+        lines = (_COMMENT.sub("", line).strip() for line in text[:MOST_CODEOWNERS_BYTES].split("\n"))
         self._kept = [line for line in lines if line and _is_usable(line)]
         self._rules = CodeOwners("\n".join(self._kept))
         self._rules.paths = [(_tried_once(each[0]), *each[1:]) for each in self._rules.paths]

@@ -29,7 +29,7 @@ _ONLY_JOBS = frozenset(
 
 #: Values that a message lists where none is like the one asked for: all the categories, and the
 #: most frequent of more.
-SHOWN = 12
+_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +127,8 @@ def _values(index: DocumentIndex, kind: Kind, name: str, option: str, asked: str
     if found or _wild(asked):
         return found or (asked,)  # a pattern that fits nothing finds nothing
     there = index.count_by(kind, name, Where(equals={"s_status": MAYBE_FAILED}))
-    near = difflib.get_close_matches(asked, there, n=3, cutoff=0.4) or sorted(there, key=lambda v: -there[v])[:SHOWN]
-    more = f" and {len(there) - len(near)} more" if len(near) == SHOWN < len(there) else ""
+    near = difflib.get_close_matches(asked, there, n=3, cutoff=0.4) or sorted(there, key=lambda v: -there[v])[:_SHOWN]
+    more = f" and {len(there) - len(near)} more" if len(near) == _SHOWN < len(there) else ""
     advice = f"There is {', '.join(f'“{value}”' for value in near)}{more}" if near else "No failed job has one"
     if near:
         advice += "; * and ? stand for any text"

@@ -28,8 +28,8 @@ _AGO = re.compile(r"(\d{1,5})\s*(h|d|w)")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 
-Step = Literal["hour", "day", "week"]
-_STEPS: dict[Step, timedelta] = {"hour": timedelta(hours=1), "day": _DAY, "week": timedelta(weeks=1)}
+Interval = Literal["hour", "day", "week"]
+_STEPS: dict[Interval, timedelta] = {"hour": timedelta(hours=1), "day": _DAY, "week": timedelta(weeks=1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Window:
         return (self.end - self.start) / _DAY
 
     @property
-    def step(self) -> Step:
+    def step(self) -> Interval:
         """The bucket that keeps a chart readable: hours for two days, days
         for four months, then weeks.
         """

@@ -60,7 +60,11 @@ def whereabouts(
     runs: dict[JobName, list[Attempt]] = defaultdict(list)
     if default:
         names, branches = {a.job_name for a in default}, {a.branch for a in default}
-        for attempt in passes_on_default(index, names, branches, min(a.partition for a in default)):
+        last: dict[tuple[str, JobName], str] = {}  # only what comes after a cause's last failure of a job tells
+        for attempt in default:
+            key = attempt.group, attempt.job_name
+            last[key] = max(attempt.partition, last.get(key, ""))
+        for attempt in passes_on_default(index, names, branches, min(last.values())):
             runs[attempt.job_name].append(attempt)
     return {group: whereabouts_of(in_order(found), runs) for group, found in members.items()}
 

@@ -41,7 +41,7 @@ def mapping_of(kind: Kind) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class IndexLayout:
     """How an index is laid out on the server. None: the server's own number of shards, a replica
     where there is a second node.
     """
@@ -51,7 +51,7 @@ class Layout:
     by_month: bool = False  # an index a month, `NAME-2026.03`, read through the alias `NAME`
 
 
-def template_of(kind: Kind, index: str, layout: Layout) -> dict[str, Any]:
+def template_of(kind: Kind, index: str, layout: IndexLayout) -> dict[str, Any]:
     """A composable index template that matches this one index name, or those of its
     months, and nothing else.
     """
@@ -67,7 +67,7 @@ def template_of(kind: Kind, index: str, layout: Layout) -> dict[str, Any]:
     }
 
 
-def index_settings(layout: Layout) -> dict[str, Any]:
+def index_settings(layout: IndexLayout) -> dict[str, Any]:
     """Shards, replicas, our analyzer. Without a number of replicas a single
     node's cluster is not yellow.
     """

@@ -50,7 +50,7 @@ def open_index(settings: Settings) -> DocumentIndex:
 
 def _open_opensearch(settings: Settings, addresses: dict[Kind, str]) -> DocumentIndex:
     # Imported here: it costs 0.2 s, which users of the embedded index need not pay.
-    from ci_metrics.index.mappings import Layout
+    from ci_metrics.index.mappings import IndexLayout
     from ci_metrics.index.opensearch import OpenSearchIndex, Target
     from ci_metrics.index.opensearch_bulk import RequestSize
 
@@ -63,7 +63,7 @@ def _open_opensearch(settings: Settings, addresses: dict[Kind, str]) -> Document
             auth = (settings.opensearch_username, settings.opensearch_password.get_secret_value())
         if (host, auth) not in clients:
             clients[host, auth] = _client(settings, host, auth)
-        layout = Layout(
+        layout = IndexLayout(
             shards=settings.opensearch_shards,
             replicas=settings.opensearch_replicas,
             by_month=settings.index_by_month and kind != "verdicts",

@@ -18,8 +18,8 @@ from opensearchpy import OpenSearch, helpers
 
 from ci_metrics.index.base import Body, Document, Kind, Tally, Where, Written
 from ci_metrics.index.fields import KINDS, countable_field, exact_field
-from ci_metrics.index.mappings import Layout
-from ci_metrics.index.opensearch_bulk import Bulk, Change, RequestSize, deleting, indexing, updating
+from ci_metrics.index.mappings import IndexLayout
+from ci_metrics.index.opensearch_bulk import Bulk, BulkAction, RequestSize, deleting, indexing, updating
 from ci_metrics.index.opensearch_errors import explained, reason_of, trouble
 from ci_metrics.index.opensearch_query import apart, query_of, sort_of, source_of, value_of
 from ci_metrics.index.opensearch_setup import exact_names, make_index, month_of, prepare
@@ -54,7 +54,7 @@ class Target:
     host: str
     index: str
     size: RequestSize
-    layout: Layout
+    layout: IndexLayout
 
     @property
     def label(self) -> str:
@@ -304,7 +304,7 @@ class OpenSearchIndex:
 
     def _writing(
         self, target: Target, documents: Sequence[Document], refused: list[tuple[str, str]]
-    ) -> Iterator[Change]:
+    ) -> Iterator[BulkAction]:
         held: dict[Kind, dict[str, str] | None] = {}
         for document in documents:
             kind = document.kind

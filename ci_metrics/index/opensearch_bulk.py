@@ -42,9 +42,9 @@ QUICK = 2
 AT_ONCE = 4
 
 #: Retries of changes that a busy server put off (429); waits of 1, 2, 4, 8 and 16 seconds.
-RETRIES = 5
+_RETRIES = 5
 FIRST_WAIT = 1
-LONGEST_WAIT = 30
+_LONGEST_WAIT = 30
 
 #: Nothing of an answer is read but this.
 _ANSWER = "errors,items.*.status,items.*.result,items.*.error"
@@ -54,7 +54,7 @@ _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class BulkAction:
     """One line or two of a bulk request."""
 
     id: str
@@ -107,7 +107,7 @@ class Bulk:
     ignore_missing: bool = False  # changing a document that is not there is no failure
     refused: list[tuple[str, str]] = field(default_factory=list)
 
-    def send(self, changes: Iterable[Change]) -> Iterator[str]:
+    def send(self, changes: Iterable[BulkAction]) -> Iterator[str]:
         """The result word of each change that was made, in order.
 
         Raises TransientError when the server stays too busy or cannot be reached, PermanentError
@@ -122,11 +122,11 @@ class Bulk:
             while sending:
                 yield from sending.popleft().result()
 
-    def _chunks(self, changes: Iterable[Change]) -> Iterator[tuple[list[Change], bool]]:
+    def _chunks(self, changes: Iterable[BulkAction]) -> Iterator[tuple[list[BulkAction], bool]]:
         """Changes of one request, and whether the one before must be answered first: it changes
         a document of this one too.
         """
-        chunk: list[Change] = []
+        chunk: list[BulkAction] = []
         size, again, on_the_way = 0, False, set[tuple[str, str]]()
         for change in changes:
             key = change.index, change.id
@@ -143,21 +143,21 @@ class Bulk:
         if chunk:
             yield chunk, again
 
-    def _sent(self, chunk: Sequence[Change]) -> list[str]:
+    def _sent(self, chunk: Sequence[BulkAction]) -> list[str]:
         waiting, results, wait = list(chunk), list[str](), float(FIRST_WAIT)
-        for tried in range(RETRIES + 1):
+        for tried in range(_RETRIES + 1):
             done, waiting = self._once(waiting)
             results += done
             if not waiting:
                 return results
-            if tried < RETRIES:
+            if tried < _RETRIES:
                 time.sleep(wait)
-                wait = min(2 * wait, LONGEST_WAIT)
+                wait = min(2 * wait, _LONGEST_WAIT)
         raise TransientError(
-            f"{self.where}: too busy for {len(waiting)} documents after {RETRIES} retries, {waiting[0].id} among them"
+            f"{self.where}: too busy for {len(waiting)} documents after {_RETRIES} retries, {waiting[0].id} among them"
         )
 
-    def _once(self, chunk: list[Change]) -> tuple[list[str], list[Change]]:
+    def _once(self, chunk: list[BulkAction]) -> tuple[list[str], list[BulkAction]]:
         """Result words, and the changes that were put off."""
         body = b"".join(change.lines for change in chunk)
         begun = time.monotonic()
@@ -178,9 +178,9 @@ class Bulk:
         self.size.took(time.monotonic() - begun)
         return self._read(chunk, answer)
 
-    def _read(self, chunk: list[Change], answer: Any) -> tuple[list[str], list[Change]]:
+    def _read(self, chunk: list[BulkAction], answer: Any) -> tuple[list[str], list[BulkAction]]:
         words: list[str] = []
-        later: list[Change] = []
+        later: list[BulkAction] = []
         for change, item in zip(chunk, answer["items"], strict=True):
             (said,) = item.values()
             error, status = said.get("error"), said["status"]
@@ -195,19 +195,19 @@ class Bulk:
         return words, later
 
 
-def indexing(index: str, id_: str, body: Body) -> Change:
+def indexing(index: str, id_: str, body: Body) -> BulkAction:
     """Write a document. Raises ValueError or TypeError saying why its body cannot be sent."""
-    return Change(id_, index, f"{_head('index', index, id_)}\n{_to_json(body)}\n".encode())
+    return BulkAction(id_, index, f"{_head('index', index, id_)}\n{_to_json(body)}\n".encode())
 
 
-def updating(index: str, id_: str, change: Body) -> Change:
+def updating(index: str, id_: str, change: Body) -> BulkAction:
     """Change a document that is there: `change` is what OpenSearch's update takes."""
-    return Change(id_, index, f"{_head('update', index, id_, retry_on_conflict=5)}\n{_to_json(change)}\n".encode())
+    return BulkAction(id_, index, f"{_head('update', index, id_, retry_on_conflict=5)}\n{_to_json(change)}\n".encode())
 
 
-def deleting(index: str, id_: str) -> Change:
+def deleting(index: str, id_: str) -> BulkAction:
     """Remove a document."""
-    return Change(id_, index, f"{_head('delete', index, id_)}\n".encode())
+    return BulkAction(id_, index, f"{_head('delete', index, id_)}\n".encode())
 
 
 def _head(action: str, index: str, id_: str, **more: object) -> str:

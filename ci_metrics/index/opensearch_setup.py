@@ -21,7 +21,7 @@ from ci_metrics.index.fields import ERROR_FIELDS, Field, fields_of
 from ci_metrics.index.mappings import (
     ANALYZER,
     FALLBACK_ANALYZER,
-    Layout,
+    IndexLayout,
     index_settings,
     mapping_of,
     properties_of,
@@ -52,7 +52,7 @@ _AS_GOOD = {
 }
 
 
-def prepare(client: OpenSearch, kind: Kind, index: str, layout: Layout, now: datetime) -> bool:
+def prepare(client: OpenSearch, kind: Kind, index: str, layout: IndexLayout, now: datetime) -> bool:
     """Template and index, made where they are missing; an existing index gets the fields it lacks.
 
     `now` says which month's index is made where there is none yet. Returns whether there is a
@@ -85,7 +85,7 @@ def make_index(
     kind: Kind,
     alias: str,
     name: str,
-    layout: Layout,
+    layout: IndexLayout,
     *,
     templated: bool,
     ignore: Collection[int] = (400,),
@@ -119,7 +119,7 @@ def exact_names(client: OpenSearch, kind: Kind, index: str) -> dict[str, str]:
     return names
 
 
-def _put_template(client: OpenSearch, kind: Kind, index: str, layout: Layout) -> bool:
+def _put_template(client: OpenSearch, kind: Kind, index: str, layout: IndexLayout) -> bool:
     """Whether there was the right to."""
     try:
         client.indices.put_index_template(name=f"ci-metrics-{index}", body=template_of(kind, index, layout))

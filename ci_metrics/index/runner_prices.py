@@ -24,7 +24,7 @@ from ci_metrics.index.base import Body
 from ci_metrics.index.times import seconds_between
 from ci_metrics.models import Job
 
-Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_UsdPerMinute = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 _ADVICE = 'Write [[runner]] rows with label = "pool-*" and usd_per_minute = 0.05, or tables as in runner_prices.toml'
 _SYSTEMS = {"ubuntu": "linux", "linux": "linux", "windows": "windows", "macos": "macos"}
@@ -40,7 +40,7 @@ class _Runner(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     label: str = Field(min_length=1)
-    usd_per_minute: Dollars
+    usd_per_minute: _UsdPerMinute
 
 
 class RunnerPrices(BaseModel):
@@ -50,7 +50,7 @@ class RunnerPrices(BaseModel):
 
     checked: str = ""
     source: str = ""
-    usd_per_minute: Mapping[str, Mapping[str, Dollars]] = {}
+    usd_per_minute: Mapping[str, Mapping[str, _UsdPerMinute]] = {}
     runner: Sequence[_Runner] = ()
 
     def per_minute(self, labels: Iterable[str]) -> float | None:

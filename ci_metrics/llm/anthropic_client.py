@@ -20,13 +20,13 @@ from anthropic.types.messages import MessageBatch
 from ci_metrics.deadline import bounded_answers
 from ci_metrics.errors import NotFoundError, TransientError
 from ci_metrics.llm.client_protocol import ANSWER_TOKENS, BatchResult, BatchState, ModelReply
-from ci_metrics.llm.endpoint import SCHEMA, SCHEMA_WORDS, EndpointClient, RefusedError, asked_in_words, counted
+from ci_metrics.llm.endpoint import SCHEMA, SCHEMA_WORDS, EndpointClient, RefusedError, asked_in_words, token_count
 from ci_metrics.llm.prices import Tokens
 from ci_metrics.llm.prompt import Prompt
 from ci_metrics.llm.status_errors import error_for_status
 from ci_metrics.models import Usage
 
-DEFAULT_BASE_URL = "https://api.anthropic.com"
+_DEFAULT_BASE_URL = "https://api.anthropic.com"
 
 # Thinking is billed as output and seldom changes what kind of failure a log shows. These think
 # unless told not to, and may be told (migration guide of claude-haiku-5-5); the others of their
@@ -34,7 +34,7 @@ DEFAULT_BASE_URL = "https://api.anthropic.com"
 _MAY_NOT_THINK = re.compile(r"claude-(?:haiku-5|opus-5(?!-5))")
 _TAKES_EFFORT = re.compile(r"claude-(?:sonnet|opus|fable|mythos)-5")
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 
 class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
@@ -49,7 +49,7 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
     }
 
     def _base(self, base_url: str | None) -> str:
-        return (base_url or DEFAULT_BASE_URL).removesuffix("/").removesuffix("/v1")
+        return (base_url or _DEFAULT_BASE_URL).removesuffix("/").removesuffix("/v1")
 
     def _path(self) -> str:
         return "/v1/messages"
@@ -99,10 +99,10 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
         text = "".join(block.text for block in message.content if block.type == "text")
         used = message.usage
         tokens = Tokens(
-            uncached=counted(used.input_tokens),
-            cache_read=counted(used.cache_read_input_tokens),
-            cache_write=counted(used.cache_creation_input_tokens),
-            output=counted(used.output_tokens),
+            uncached=token_count(used.input_tokens),
+            cache_read=token_count(used.cache_read_input_tokens),
+            cache_write=token_count(used.cache_creation_input_tokens),
+            output=token_count(used.output_tokens),
         )
         reason, named = message.stop_reason, message.model or asked
         cut = reason in ("max_tokens", "model_context_window_exceeded", "pause_turn")
@@ -159,8 +159,8 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
             return BatchResult(custom_id=custom_id, reply=None, outcome="errored", retry=True, detail=str(error))
         return BatchResult(custom_id=custom_id, reply=reply, outcome="succeeded")
 
-    def _batch_call(self, call: Callable[[], Result]) -> Result:
-        def once() -> Result:
+    def _batch_call(self, call: Callable[[], _Result]) -> _Result:
+        def once() -> _Result:
             try:
                 return self._call(call)
             except RefusedError as refused:
@@ -168,7 +168,7 @@ class AnthropicClient(EndpointClient[anthropic.Anthropic, Message]):
 
         return self._retried(once)
 
-    def _call(self, call: Callable[[], Result]) -> Result:
+    def _call(self, call: Callable[[], _Result]) -> _Result:
         try:
             return call()
         except anthropic.APIStatusError as error:

@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 # The API takes 100,000 requests and 256 MB a batch; smaller chunks end sooner and
 # lose less when one fails.
 MOST_REQUESTS = 5_000
-MOST_BYTES = 100_000_000
+MOST_BATCH_BYTES = 100_000_000
 
 # A batch whose id was not noted is looked for among those created within this time of its record.
 # Until it is over, another process may still be sending it.
@@ -39,7 +39,7 @@ class BatchSender:
         clock: Callable[[], datetime],
         *,
         most_requests: int = MOST_REQUESTS,
-        most_bytes: int = MOST_BYTES,
+        most_bytes: int = MOST_BATCH_BYTES,
     ) -> None:
         """`model` is its name, `clock` the present moment (UTC)."""
         self._client, self._model, self._ledger, self._clock = client, model, ledger, clock

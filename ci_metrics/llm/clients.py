@@ -15,7 +15,7 @@ from ci_metrics.llm.prices import load_prices
 from ci_metrics.settings import Settings
 
 #: Questions to a model on their way at once: with answers of 4 s that is 480 a minute.
-MOST_AT_ONCE = 32
+_MOST_AT_ONCE = 32
 
 
 def build_client(settings: Settings, *, limiter: Limiter | None = None) -> ModelClient | None:
@@ -27,7 +27,7 @@ def build_client(settings: Settings, *, limiter: Limiter | None = None) -> Model
     if not settings.uses_model or settings.anthropic_api_key is None:
         return None
     limiter = limiter or Limiter(
-        per_minute=settings.max_rpm, tokens_per_minute=settings.max_tpm, concurrency=MOST_AT_ONCE
+        per_minute=settings.max_rpm, tokens_per_minute=settings.max_tpm, concurrency=_MOST_AT_ONCE
     )
     key = settings.anthropic_api_key.get_secret_value().strip()
     if not (key.isascii() and key.isprintable()):

@@ -26,10 +26,10 @@ from ci_metrics.llm.prompt import Prompt
 from ci_metrics.models import Usage
 from ci_metrics.retrying import RetryPolicy, retrying
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 #: A model's own limits last longer than a server's hiccup: a minute at most is waited out at once.
-RETRIES = RetryPolicy(attempts=5, first_wait=1.0, longest_wait=60.0)
+_RETRIES = RetryPolicy(attempts=5, first_wait=1.0, longest_wait=60.0)
 
 #: The optional parameter that holds the answer's schema, and the words by which
 #: an endpoint refuses it.
@@ -45,7 +45,7 @@ class Closable(Protocol):
 
 
 Sdk = TypeVar("Sdk", bound=Closable)
-Message = TypeVar("Message")
+_Message = TypeVar("_Message")
 
 
 class RefusedError(Exception):
@@ -58,7 +58,7 @@ class RefusedError(Exception):
         self.error = error
 
 
-def counted(value: object) -> int:
+def token_count(value: object) -> int:
     """A number of tokens as an endpoint reports it; 0 where it reports none."""
     return value if isinstance(value, int) else 0
 
@@ -68,7 +68,7 @@ def asked_in_words(prompt: Prompt) -> str:
     return f"{prompt.user}\nAnswer with one JSON object and nothing else. Its JSON schema:\n{json.dumps(prompt.schema)}"
 
 
-class EndpointClient(ABC, Generic[Sdk, Message]):
+class EndpointClient(ABC, Generic[Sdk, _Message]):
     """A `ModelClient` over an SDK; safe to use from several threads."""
 
     #: Whether this endpoint is expected to serve repeated prefixes from a cache.
@@ -85,7 +85,7 @@ class EndpointClient(ABC, Generic[Sdk, Message]):
         base_url: str | None = None,
         limiter: Limiter,
         prices: PriceTable | None = None,
-        policy: RetryPolicy = RETRIES,
+        policy: RetryPolicy = _RETRIES,
         timeout: float = 120.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -120,7 +120,7 @@ class EndpointClient(ABC, Generic[Sdk, Message]):
         """Release connections."""
         self._sdk.close()
 
-    def _create(self, prompt: Prompt, model: str, max_tokens: int) -> Message:
+    def _create(self, prompt: Prompt, model: str, max_tokens: int) -> _Message:
         """One call, asked differently as long as the endpoint refuses the
         way in which it was asked.
         """
@@ -142,7 +142,7 @@ class EndpointClient(ABC, Generic[Sdk, Message]):
         with self._lock:
             return self._refused.get(model, frozenset())
 
-    def _reply(self, message: Message, asked: str, *, batch: bool = False) -> ModelReply:
+    def _reply(self, message: _Message, asked: str, *, batch: bool = False) -> ModelReply:
         """The API's answer as a reply. Raises TransientError for one of another shape:
         the SDKs check little of it.
         """
@@ -153,7 +153,7 @@ class EndpointClient(ABC, Generic[Sdk, Message]):
                 f"{self._base_url}: an answer of another shape than the API's ({type(error).__name__}: {error})"
             ) from error
 
-    def _retried(self, call: Callable[[], Result]) -> Result:
+    def _retried(self, call: Callable[[], _Result]) -> _Result:
         return retrying(self._policy, sleep=self._sleep, pause=self._limiter.pause)(call)
 
     @abstractmethod
@@ -173,13 +173,13 @@ class EndpointClient(ABC, Generic[Sdk, Message]):
         """The request for a prompt, without these optional parameters."""
 
     @abstractmethod
-    def _send(self, body: dict[str, Any]) -> Message:
+    def _send(self, body: dict[str, Any]) -> _Message:
         """One request. Raises RefusedError for a 400 or 422, TransientError when the
         answer is none, else as `ask`.
         """
 
     @abstractmethod
-    def _read(self, message: Message, asked: str, *, batch: bool = False) -> ModelReply:
+    def _read(self, message: _Message, asked: str, *, batch: bool = False) -> ModelReply:
         """The API's answer as a reply; any AttributeError, TypeError, ValueError or
         LookupError means another shape.
         """

@@ -17,14 +17,14 @@ from openai.types.chat import ChatCompletion
 from ci_metrics.deadline import bounded_answers
 from ci_metrics.errors import TransientError
 from ci_metrics.llm.client_protocol import ModelReply
-from ci_metrics.llm.endpoint import SCHEMA, SCHEMA_WORDS, EndpointClient, RefusedError, asked_in_words, counted
+from ci_metrics.llm.endpoint import SCHEMA, SCHEMA_WORDS, EndpointClient, RefusedError, asked_in_words, token_count
 from ci_metrics.llm.prices import Tokens
 from ci_metrics.llm.prompt import Prompt
 from ci_metrics.llm.schema import SCHEMA_NAME
 from ci_metrics.llm.status_errors import error_for_status
 from ci_metrics.models import Usage
 
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
+_DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
 # Reasoning is billed as output and seldom changes what kind of failure a log shows.
 _REASONS = re.compile(r"(?:^|/)(?:gpt-[56]|o[134])")
@@ -43,7 +43,7 @@ class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
     }
 
     def _base(self, base_url: str | None) -> str:
-        return (base_url or DEFAULT_BASE_URL).removesuffix("/")
+        return (base_url or _DEFAULT_BASE_URL).removesuffix("/")
 
     def _path(self) -> str:
         return "/chat/completions"
@@ -79,7 +79,7 @@ class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
         user = asked_in_words(prompt) if SCHEMA in without else prompt.user
         # OpenAI's own newer models want the longer name, compatible servers
         # know only the older one.
-        newer = (self._base_url == DEFAULT_BASE_URL) != ("max_tokens" in without)
+        newer = (self._base_url == _DEFAULT_BASE_URL) != ("max_tokens" in without)
         body: dict[str, Any] = {
             "model": model,
             "max_completion_tokens" if newer else "max_tokens": max_tokens,
@@ -97,13 +97,13 @@ class OpenAIClient(EndpointClient[openai.OpenAI, ChatCompletion]):
         answer = choice.message
         used = completion.usage
         details = used.prompt_tokens_details if used else None
-        read = counted(details.cached_tokens) if details else 0
-        written = counted(details.cache_write_tokens) if details else 0
+        read = token_count(details.cached_tokens) if details else 0
+        written = token_count(details.cache_write_tokens) if details else 0
         tokens = Tokens(
-            uncached=max(0, (counted(used.prompt_tokens) if used else 0) - read - written),
+            uncached=max(0, (token_count(used.prompt_tokens) if used else 0) - read - written),
             cache_read=read,
             cache_write=written,
-            output=counted(used.completion_tokens) if used else 0,
+            output=token_count(used.completion_tokens) if used else 0,
         )
         declined = bool(answer.refusal) or choice.finish_reason == "content_filter"
         named = completion.model or asked

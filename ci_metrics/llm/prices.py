@@ -19,9 +19,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ci_metrics.errors import ContractError
 from ci_metrics.models import Usage
 
-#: The longest minimum of any model listed: a prefix longer than this is cached by all of them.
-LARGEST_CACHE_MINIMUM = 4_096
-
 _MILLION = 1_000_000
 
 _ADVICE = (
@@ -46,7 +43,7 @@ class Tokens:
         return self.uncached + self.cache_read + self.cache_write
 
 
-Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+_UsdPerMillion = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
 
 class Price(BaseModel):
@@ -56,17 +53,17 @@ class Price(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    input: Dollars
-    output: Dollars
-    cache_read: Dollars | None = None
-    cache_write: Dollars | None = None
-    batch_factor: Dollars = 0.5
+    input: _UsdPerMillion
+    output: _UsdPerMillion
+    cache_read: _UsdPerMillion | None = None
+    cache_write: _UsdPerMillion | None = None
+    batch_factor: _UsdPerMillion = 0.5
     cache_minimum: int | None = None
     above: int | None = None
-    above_input: Dollars | None = None
-    above_output: Dollars | None = None
-    above_cache_read: Dollars | None = None
-    above_cache_write: Dollars | None = None
+    above_input: _UsdPerMillion | None = None
+    above_output: _UsdPerMillion | None = None
+    above_cache_read: _UsdPerMillion | None = None
+    above_cache_write: _UsdPerMillion | None = None
 
     def cost(self, tokens: Tokens, *, batch: bool = False) -> float:
         """What a call cost, in US dollars; `batch`: it went through a message batch."""

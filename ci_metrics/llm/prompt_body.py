@@ -1,5 +1,5 @@
-"""One failure as the lines that a model reads: facts, what programs guess of it and how sure they
-are, the numbered excerpt.
+"""One failure as the text that a model reads: facts, guesses of programs and how sure they are, the
+numbered excerpt.
 
 What belongs here: these lines. Does not: the frame around them and the task (`prompt.py`), masking
 secrets (`request.py`). Every line begins with words of ours; what comes from outside stands quoted

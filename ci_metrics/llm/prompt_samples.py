@@ -1,5 +1,5 @@
-"""Made-up failures that make every word of a question show: the prompt's version is
-a hash of what they give.
+"""Made-up failures that together use every word of a question: the prompt's version is a hash of
+what they give.
 
 What belongs here: the failures. Does not: how a question is written
 (`prompt_body.py`, `prompt.py`).

@@ -28,7 +28,7 @@ from ci_metrics.logs.scan import pieces
 from ci_metrics.logs.whole_log import Reading
 
 #: What a match that the passing run printed too still counts.
-DIM = 0.15
+_DIM = 0.15
 #: Shapes that are kept of one log: 400 kB in a file, 7 MB in memory. Of 731 real logs half have
 #: under 450, the largest has 10,099.
 MOST = 100_000
@@ -69,7 +69,7 @@ class Background:
         for block in reading.blocks:
             for hit in block.hits:
                 if hit.weight and self.holds(text_of(block.data[hit.start : hit.end])):
-                    hit.weight *= DIM
+                    hit.weight *= _DIM
                 best = max(best, hit.weight)
         return best
 

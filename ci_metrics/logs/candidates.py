@@ -16,7 +16,7 @@ from ci_metrics.logs.background import Background
 from ci_metrics.logs.cleanup_steps import looks_after
 from ci_metrics.logs.lines import line_time, text_of
 from ci_metrics.logs.ranking import Features, LinePlace, features
-from ci_metrics.logs.regions import Line
+from ci_metrics.logs.regions import ScoredLine
 from ci_metrics.logs.relayed import messages_of
 from ci_metrics.logs.scan import newlines
 from ci_metrics.logs.steps import StepRange
@@ -59,7 +59,7 @@ class Candidates:
     step: Step | None  # that GitHub names as the reason
     failing: set[int]  # segments of the log that failed
     failed: bool  # whether the log tells of a failure at all
-    lines: list[Line]  # in the log's order
+    lines: list[ScoredLine]  # in the log's order
     hits: list[tuple[int, ...]]  # numbers of the messages on each
     places: list[LinePlace]
 

@@ -1,5 +1,5 @@
-"""Steps that look after a failure: they tell of it, keep what it left, or clean up, and run
-whatever happened before them.
+"""Clean-up steps: they report a failure, keep what it left, or tidy up, and run whatever happened
+before them.
 
 Belongs here: a step's name in, whether it is one of those out. Does not: which step a job
 failed of (`structure.py`).
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-#: Actions that look after a failure: they run whatever happened before them. By the action's name,
+#: Actions that clean up: they run whatever happened before them. By the action's name,
 #: without owner and version.
 _CARING_ACTION = re.compile(
     r"(?i)(?:^|[/_-])(?:upload|report(?:er|s|ing)?|codecov|coveralls?|publish-(?:unit-)?(?:test|report)\S*|notif\w*|slack|discord|teams|annotat\w*"

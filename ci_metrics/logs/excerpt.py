@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from operator import attrgetter
 
 from ci_metrics.logs.lines import text_of
-from ci_metrics.logs.regions import Line, spread
+from ci_metrics.logs.regions import ScoredLine, spread
 from ci_metrics.logs.scan import Block, finder
 from ci_metrics.logs.whole_log import Reading
-from ci_metrics.models import LogLine, Span
+from ci_metrics.models import LineSpan, LogLine
 
 #: A line must score this share of the best match to be chosen, whatever the budget.
 FLOOR = 0.16
@@ -68,10 +68,10 @@ def most_of(budget: int) -> int:
     return max(ANCHORS, budget // EACH)
 
 
-def scored(reading: Reading, failing: set[int], best: float, budget: int) -> tuple[dict[int, Line], float]:
+def scored(reading: Reading, failing: set[int], best: float, budget: int) -> tuple[dict[int, ScoredLine], float]:
     """Every line that might be chosen, by its offset, and the least score that is worth a line."""
     floor = max(1.0, FLOOR * best)
-    lines: dict[int, Line] = {}
+    lines: dict[int, ScoredLine] = {}
     ranked = sorted((h.weight for b in reading.blocks for h in b.hits if h.weight), reverse=True)
     most = most_of(budget)
     least = max(floor, ranked[most]) if len(ranked) > most else floor
@@ -83,7 +83,7 @@ def scored(reading: Reading, failing: set[int], best: float, budget: int) -> tup
     return lines, floor
 
 
-def _seed(reading: Reading, failing: set[int], lines: dict[int, Line]) -> None:
+def _seed(reading: Reading, failing: set[int], lines: dict[int, ScoredLine]) -> None:
     """Lines that count for where they stand: before the end of what failed, and what the
     failing step was asked to do.
     """
@@ -122,7 +122,7 @@ def _length(data: bytes) -> int:
     return 0
 
 
-def _script(reading: Reading, at: int, lines: dict[int, Line]) -> None:
+def _script(reading: Reading, at: int, lines: dict[int, ScoredLine]) -> None:
     """The header of a step and the lines of its script, which the runner prints in colour."""
     block = reading.block(at)
     if block is None or not at:
@@ -136,24 +136,26 @@ def _script(reading: Reading, at: int, lines: dict[int, Line]) -> None:
         start = end + 1
 
 
-def _raise_line(reading: Reading, at: int, lines: dict[int, Line], score: float) -> None:
+def _raise_line(reading: Reading, at: int, lines: dict[int, ScoredLine], score: float) -> None:
     block = reading.block(at)
     if block is not None:
         end = block.data.find(b"\n", at - block.offset)
         _raise(lines, block, at - block.offset, len(block.data) if end < 0 else end, score)
 
 
-def _raise(lines: dict[int, Line], block: Block, start: int, end: int, score: float) -> None:
+def _raise(lines: dict[int, ScoredLine], block: Block, start: int, end: int, score: float) -> None:
     at = block.offset + start
     line = lines.get(at)
     if line is None:
-        line = lines[at] = Line(at, text_of(block.data[start:end]), 0.0, block.offset + end)
+        line = lines[at] = ScoredLine(at, text_of(block.data[start:end]), 0.0, block.offset + end)
     line.score = max(line.score, score)
 
 
-def choose_lines(reading: Reading, lines: Iterable[Line], floor: float, budget: int, failing: set[int]) -> list[Line]:
+def choose_lines(
+    reading: Reading, lines: Iterable[ScoredLine], floor: float, budget: int, failing: set[int]
+) -> list[ScoredLine]:
     """The best lines that fit `budget` characters, in the log's order, with their numbers."""
-    chosen: list[Line] = []
+    chosen: list[ScoredLine] = []
     used = 0
     for line in sorted(sorted(lines, key=attrgetter("at")), key=attrgetter("score"), reverse=True):
         if line.score < floor or used >= budget:
@@ -171,12 +173,12 @@ def choose_lines(reading: Reading, lines: Iterable[Line], floor: float, budget: 
     return chosen
 
 
-def _rest(reading: Reading, failing: set[int], kept: set[int], room: int) -> list[Line]:
+def _rest(reading: Reading, failing: set[int], kept: set[int], room: int) -> list[ScoredLine]:
     """The last lines of what failed that are not in `kept`, as far as there is
     room, from its end upwards.
     """
     structure = reading.structure
-    found: list[Line] = []
+    found: list[ScoredLine] = []
     for segment in sorted(failing, reverse=True)[:1] or [structure.segment(reading.size)]:
         start = structure.starts[segment]
         stop = structure.starts[segment + 1] if segment + 1 < len(structure.starts) else reading.size
@@ -195,11 +197,11 @@ def _rest(reading: Reading, failing: set[int], kept: set[int], room: int) -> lis
             room -= len(text) + 1
             if room < 0:
                 break
-            found.append(Line(at, text, 0.0, block.offset + end))
+            found.append(ScoredLine(at, text, 0.0, block.offset + end))
     return found
 
 
-def _number(reading: Reading, chosen: list[Line]) -> None:
+def _number(reading: Reading, chosen: list[ScoredLine]) -> None:
     """Give the lines their numbers: newlines are counted only before those
     that do not follow another.
     """
@@ -214,17 +216,17 @@ def _number(reading: Reading, chosen: list[Line]) -> None:
         number = line.number = numbers.get(line.at, number + 1)
 
 
-def _joined(reading: Reading, chosen: list[Line]) -> list[Line]:
+def _joined(reading: Reading, chosen: list[ScoredLine]) -> list[ScoredLine]:
     """`chosen` without blank lines at the ends of a run, and with gaps filled that
     a mark would not shorten.
     """
-    runs: list[list[Line]] = []
+    runs: list[list[ScoredLine]] = []
     for line in chosen:
         if runs and runs[-1][-1].end + 1 == line.at:
             runs[-1].append(line)
         else:
             runs.append([line])
-    out: list[Line] = []
+    out: list[ScoredLine] = []
     for run in runs:
         while run and not run[-1].text:
             run.pop()
@@ -237,15 +239,15 @@ def _joined(reading: Reading, chosen: list[Line]) -> list[Line]:
             at = out[-1].end + 1
             while block is not None and block.offset <= at < run[0].at:
                 end = block.data.find(b"\n", at - block.offset) + block.offset
-                out.append(Line(at, text_of(block.data[at - block.offset : end - block.offset]), 0.0, end))
+                out.append(ScoredLine(at, text_of(block.data[at - block.offset : end - block.offset]), 0.0, end))
                 at = end + 1
         out += run
     return out
 
 
-def line_spans(numbers: Iterable[int]) -> tuple[Span, ...]:
+def line_spans(numbers: Iterable[int]) -> tuple[LineSpan, ...]:
     """Ascending line numbers as runs."""
-    spans: list[Span] = []
+    spans: list[LineSpan] = []
     for number in numbers:
         if spans and spans[-1][1] == number - 1:
             spans[-1] = (spans[-1][0], number)

@@ -21,7 +21,7 @@ from ci_metrics.logs.ranking import Weights, scores, weights_in_force
 from ci_metrics.logs.steps import StepRange
 from ci_metrics.logs.version import extractor_version
 from ci_metrics.logs.whole_log import Reading, read_log
-from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, LineMessages, LogLine, Span, Step
+from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, LineMessages, LineSpan, LogLine, Step
 from ci_metrics.redaction import redact_lines
 from ci_metrics.settings import DEFAULT_EXCERPT_BUDGET as DEFAULT_BUDGET
 
@@ -123,7 +123,7 @@ def _step_of(found: Candidates, at: int) -> tuple[str | None, int | None]:
     return (None, None) if found.ranges else (found.reading.structure.name(at), None)
 
 
-def _inside(found: Candidates, failed_span: Span | None) -> Callable[[int], bool] | None:
+def _inside(found: Candidates, failed_span: LineSpan | None) -> Callable[[int], bool] | None:
     """Whether an offset lies in what failed, where that is known."""
     structure = found.reading.structure
     if found.step is not None:
@@ -143,7 +143,7 @@ def _reasons(errors: tuple[ExtractedError, ...], ranges: list[StepRange]) -> tup
     return tuple(error for error in errors if error.step_number not in passed) or errors
 
 
-def _lines_of(reading: Reading, ranges: list[StepRange], step: Step | None) -> Span | None:
+def _lines_of(reading: Reading, ranges: list[StepRange], step: Step | None) -> LineSpan | None:
     """The failing step's lines; None where GitHub does not name it or the log does not show it."""
     if step is None:
         return None
@@ -156,7 +156,7 @@ def _lines_of(reading: Reading, ranges: list[StepRange], step: Step | None) -> S
     return None
 
 
-def _marked_span(reading: Reading, failing: set[int]) -> Span | None:
+def _marked_span(reading: Reading, failing: set[int]) -> LineSpan | None:
     """The lines of the step that the job failed of, where the log marks others too that were
     allowed to fail; else None.
     """
@@ -171,7 +171,7 @@ def _marked_span(reading: Reading, failing: set[int]) -> Span | None:
     return numbers[0], numbers[1] - 1 if len(numbers) > 1 else reading.lines
 
 
-def _with_step_line(error: ExtractedError, failed: Span | None) -> ExtractedError:
+def _with_step_line(error: ExtractedError, failed: LineSpan | None) -> ExtractedError:
     """The error with its line as GitHub's page counts it: from the step's own first line."""
     if failed is None or error.line is None or not failed[0] <= error.line <= failed[1]:
         return error

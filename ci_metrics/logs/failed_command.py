@@ -18,7 +18,7 @@ from ci_metrics.logs.headers import Header, script_lines
 from ci_metrics.redaction import redact
 
 #: Characters of a command that is given.
-MOST = 400
+_MOST = 400
 #: Lines that say that a script is no list of commands.
 _STRUCTURE = re.compile(
     r"\s*(?:if|then|else|elif|fi|for|while|until|do|done|case|esac|function|select)\b|.*<<-?\s*['\"\\]?\w|.*[{(]\s*$|\s*[})]"
@@ -35,10 +35,10 @@ def failed_command(found: Candidates) -> str:
     block = found.reading.block(header.at) if header is not None else None
     if header is None or block is None:
         return ""
-    return redact(one_line(script_lines(block.data, header.at - block.offset), header.shell or ""))[0]
+    return redact(one_command(script_lines(block.data, header.at - block.offset), header.shell or ""))[0]
 
 
-def one_line(script: Sequence[str], shell: str) -> str:
+def one_command(script: Sequence[str], shell: str) -> str:
     """A script's lines as one command for its shell; "" where they are none."""
     joined = "\n".join(script).replace("\\\n", " ")
     lines = [" ".join(line.split()) for line in joined.split("\n") if not _ASIDE.match(line)]
@@ -47,7 +47,7 @@ def one_line(script: Sequence[str], shell: str) -> str:
     if len(lines) > 1 and not _POSIX.match(shell):
         return ""
     command = " && ".join(lines)
-    return command if len(command) <= MOST else ""
+    return command if len(command) <= _MOST else ""
 
 
 def _whole(line: str) -> bool:

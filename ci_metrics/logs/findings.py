@@ -16,21 +16,22 @@ from numpy.typing import NDArray
 from ci_metrics.catalogue import Catalogue, Message, Role
 from ci_metrics.logs import fingerprint
 from ci_metrics.logs.excerpt import line_spans
+from ci_metrics.logs.innermost import innermost
 from ci_metrics.logs.ranking import GENERIC, ROLES, shares
-from ci_metrics.logs.regions import Line
+from ci_metrics.logs.regions import ScoredLine
 from ci_metrics.logs.structure import MARK
 from ci_metrics.models import ExtractedError, LogLine
 
 #: A line begins an error when its own weight is this share of the best one's, and at least so much.
 SHARE, LEAST = 0.4, 3.2
 #: Errors of one log that are told apart; more are the same flood.
-MOST = 25
+MOST_ERRORS = 25
 #: Occurrences of an error whose lines are kept.
 KEPT = 4
 #: Lines that go on with an error, whatever they match.
 _INNER = (" ", "\t", "Caused by", "E  ")
 #: Roles of lines that are no last word of a program.
-_NOT_SAID = frozenset({"echo", "status", "step-end", "epilogue", "banner", "step-start"})
+_NOT_SAID = frozenset({"echo", "status", "step-end", "epilogue", "banner", "step-start", "pass"})
 #: What services print around the output of a command: what stands above it was said by another.
 _FRAME = ("##[", "travis_", "$ ", "+ ", "[Pipeline]", "shell: ")
 #: The runner's header of a step, with what it runs.
@@ -47,12 +48,13 @@ class _Block:
     first: int
     last: int
     head: int
+    told: int  # the line that says what happened innermost: the error's headline
     begins: bool  # a line of its own weighs enough to be an error
     kinds: set[tuple[int, ...]]
 
 
 def ranked_errors(
-    lines: Sequence[Line],
+    lines: Sequence[ScoredLine],
     shown: Mapping[int, LogLine],
     scores: NDArray[np.float32],
     hits: Sequence[tuple[int, ...]],
@@ -80,18 +82,19 @@ def ranked_errors(
     others = [block for block in wanted if block not in ours]
     for block in wanted:
         block.head = _said_last(lines, hits, catalogue, block)
+        block.told = _told(lines, scores, hits, catalogue, block)
     likely = shares(scores)
     found: dict[str, ExtractedError] = {}
     for block in (*sorted(ours, key=lambda b: -scores[b.head]), *sorted(others, key=lambda b: -scores[b.head])):
         own = [shown[line.number] for line in lines[block.first : block.last + 1]]
-        head = lines[block.head]
+        head = lines[block.told]
         headline = shown[head.number].text.strip() or next((text for line in own if (text := line.text.strip())), "")
-        messages = [catalogue.messages[number] for number in hits[block.head]]
+        messages = [catalogue.messages[number] for number in hits[block.told]]
         mark = fingerprint.of(headline, [line.text for line in own], role=_role(messages))
         known = found.get(mark.fingerprint)
         if known is not None:
             found[mark.fingerprint] = _repeated(known, own)
-        elif len(found) < MOST:
+        elif len(found) < MOST_ERRORS:
             step = step_of(head.at)
             found[mark.fingerprint] = ExtractedError(
                 headline=headline,
@@ -111,7 +114,7 @@ def ranked_errors(
 
 
 def _last_words(
-    blocks: Sequence[_Block], lines: Sequence[Line], hits: Sequence[tuple[int, ...]], catalogue: Catalogue
+    blocks: Sequence[_Block], lines: Sequence[ScoredLine], hits: Sequence[tuple[int, ...]], catalogue: Catalogue
 ) -> list[_Block]:
     """The block with the last words of these, headed by them; none where a program said nothing."""
     for block in reversed(blocks):
@@ -123,7 +126,9 @@ def _last_words(
     return []
 
 
-def _said_last(lines: Sequence[Line], hits: Sequence[tuple[int, ...]], catalogue: Catalogue, block: _Block) -> int:
+def _said_last(
+    lines: Sequence[ScoredLine], hits: Sequence[tuple[int, ...]], catalogue: Catalogue, block: _Block
+) -> int:
     """The head of a block; where that only says that a command failed, the last thing said before
     it, by programs nobody knows.
 
@@ -141,6 +146,31 @@ def _said_last(lines: Sequence[Line], hits: Sequence[tuple[int, ...]], catalogue
     return block.head
 
 
+def _told(
+    lines: Sequence[ScoredLine],
+    scores: NDArray[np.float32],
+    hits: Sequence[tuple[int, ...]],
+    catalogue: Catalogue,
+    block: _Block,
+) -> int:
+    """The line of a block that says what happened innermost; none that says that something went
+    well, where there is another.
+    """
+    texts = [line.text for line in lines[block.first : block.last + 1]]
+
+    def roles(at: int) -> frozenset[str]:
+        return frozenset(catalogue.messages[number].role for number in hits[block.first + at])
+
+    def score(at: int) -> float:
+        return float(scores[block.first + at])
+
+    head = block.head - block.first
+    if "pass" in roles(head) and not roles(head) & {"cause", "test"}:
+        others = (at for at, text in enumerate(texts) if text.strip() and not roles(at) & {"pass", "noise"})
+        head = max(others, key=score, default=head)
+    return block.first + innermost(texts, head, roles, score)
+
+
 def _role(messages: Sequence[Message]) -> Role:
     """The role of a headline with these messages: one that names nothing, unless another one
     names a cause of its own.
@@ -151,7 +181,9 @@ def _role(messages: Sequence[Message]) -> Role:
     return next((role for role in ROLES if role in roles), "cause")
 
 
-def _blocks(lines: Sequence[Line], scores: NDArray[np.float32], inside: Callable[[int], bool] | None) -> list[_Block]:
+def _blocks(
+    lines: Sequence[ScoredLine], scores: NDArray[np.float32], inside: Callable[[int], bool] | None
+) -> list[_Block]:
     """Runs of lines, cut at a step's ends and where a kind of line that
     begins an error is seen again.
     """
@@ -172,7 +204,7 @@ def _blocks(lines: Sequence[Line], scores: NDArray[np.float32], inside: Callable
             chained = any(mark in each.text for each in lines[max(block.first, at - 4) : at] for mark in _CHAIN)
             follows = chained or lines[at - 1].ids == line.ids
         if not follows:
-            blocks.append(_Block(at, at, at, False, set()))
+            blocks.append(_Block(at, at, at, at, False, set()))
         block = blocks[-1]
         block.last = at
         if begins:

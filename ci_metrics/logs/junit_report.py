@@ -16,8 +16,9 @@ import re
 import struct
 import zipfile
 import zlib
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 from xml.etree.ElementTree import Element, ParseError, fromstring
@@ -27,11 +28,12 @@ from ci_metrics.catalogue import Catalogue
 from ci_metrics.errors import ContractError
 from ci_metrics.logs.extract import DEFAULT_BUDGET, extract
 from ci_metrics.logs.failed_tests import MOST, MOST_CHARACTERS
-from ci_metrics.models import Extraction
+from ci_metrics.logs.findings import MOST_ERRORS
+from ci_metrics.models import ExtractedError, Extraction
 from ci_metrics.redaction import redact_lines
 
 #: What became of a test.
-Outcome = Literal["passed", "failed", "skipped"]
+CaseOutcome = Literal["passed", "failed", "skipped"]
 
 #: What a report begins with, behind a declaration and comments, within so many bytes. What was read
 #: is not read in another way: comment after comment would take twice the time each.
@@ -120,20 +122,67 @@ def reports_in(archive: bytes, name: str) -> list[JUnitReport]:
 def extract_junit(data: bytes, name: str, catalogue: Catalogue, budget: int = DEFAULT_BUDGET) -> Extraction:
     """What a report says of its failures, as an extraction: lines are the file's own."""
     report = read_junit(data, name)
-    lines = failure_lines(data.decode("utf-8", "replace"))
+    lines, starts = _said(data.decode("utf-8", "replace"))
     if not report.failed:
         return Extraction(state="no_error_found", total_lines=len(lines), log_bytes=len(data))
     found = extract("\n".join(lines).encode(), budget=budget, catalogue=catalogue)
-    return replace(found, failed_tests=report.failed, command="", log_bytes=len(data))
+    errors = _one_each(found.errors, lines, starts, catalogue)
+    return replace(found, errors=errors, failed_tests=report.failed, command="", log_bytes=len(data))
+
+
+def _one_each(
+    errors: Sequence[ExtractedError], lines: Sequence[str], starts: Sequence[int], catalogue: Catalogue
+) -> tuple[ExtractedError, ...]:
+    """`errors`, of which none holds what several tests say: that many a report puts on lines next
+    to each other.
+    """
+    made: dict[str, ExtractedError] = {}
+    for error in errors:
+        tests = sorted({bisect_right(starts, line.number) for line in error.lines if line.text.strip()})
+        parts = [error]
+        if len(tests) > 1 and error.line is not None:
+            own = bisect_right(starts, error.line)
+            tests.sort(key=lambda test: test != own)
+            sure = round(error.confidence / len(tests), 3)
+            parts = [
+                replace(each, confidence=sure)
+                for test in tests[: MOST_ERRORS - len(made)]
+                for each in extract(_alone(lines, starts, test), catalogue=catalogue).errors[:1]
+            ]
+        for part in parts:
+            known = made.get(part.fingerprint)
+            made[part.fingerprint] = part if known is None else replace(known, repeats=known.repeats + part.repeats)
+    return tuple(made.values())
+
+
+def _alone(lines: Sequence[str], starts: Sequence[int], test: int) -> bytes:
+    """What one test says, on its own lines."""
+    first = max(starts[test - 1], 1) if test else 1
+    last = starts[test] - 1 if test < len(starts) else len(lines)
+    return ("\n" * (first - 1) + "\n".join(lines[first - 1 : last])).encode()
 
 
 def failure_lines(text: str) -> list[str]:
-    """Of each line of a well-formed report what failures and errors say on it: as many lines."""
+    """Of each line of a well-formed report what failures and errors say on it: as many lines, but
+    where several say something on one, each has a line of its own.
+    """
+    return _said(text)[0]
+
+
+def _said(text: str) -> tuple[list[str], list[int]]:
+    """These lines, and the numbers of those on which a failure or an error begins."""
     out: list[str] = []
+    starts: list[int] = []
     inside = 0
+    number, spoken = 1, False  # of the line, and whether something was said on it
     for token in _TOKEN.finditer(text):
         said = ""
         if token["tag"] in ("failure", "error"):
+            if not token["end"]:
+                if spoken:
+                    out.append("\n")
+                    number += 1
+                starts.append(number)
             inside = 0 if token["end"] or token["more"].rstrip().endswith("/") else 1
             message = None if token["end"] else _MESSAGE.search(token["more"])
             said = (
@@ -148,7 +197,10 @@ def failure_lines(text: str) -> list[str]:
         else:
             said = "\n" * token[0].count("\n")
         out.append(said)
-    return [line.strip() if line.isspace() else line.rstrip() for line in "".join(out).split("\n")]
+        _, _, last = said.rpartition("\n")
+        spoken = bool(last.strip()) or (spoken and len(last) == len(said))
+        number += said.count("\n")
+    return [line.strip() if line.isspace() else line.rstrip() for line in "".join(out).split("\n")], starts
 
 
 def _root(data: bytes, name: str) -> Element:
@@ -174,7 +226,7 @@ def _root(data: bytes, name: str) -> Element:
         raise ContractError(f"{name}: is not well-formed XML ({error}). Give a whole JUnit report") from error
 
 
-def _results(root: Element) -> Iterator[tuple[str, Outcome]]:
+def _results(root: Element) -> Iterator[tuple[str, CaseOutcome]]:
     """Each test's name and what became of it; the library gives those of suites within suites."""
     # Only a report is worth the time that this takes.
     from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
@@ -188,7 +240,7 @@ def _results(root: Element) -> Iterator[tuple[str, Outcome]]:
 
     for case in cases(JUnitXml.fromroot(cast(Any, root))):
         kinds = {type(result) for result in case.result}
-        outcome: Outcome = "failed" if kinds & {Failure, Error} else "skipped" if Skipped in kinds else "passed"
+        outcome: CaseOutcome = "failed" if kinds & {Failure, Error} else "skipped" if Skipped in kinds else "passed"
         yield _name(case.classname, case.name), outcome
 
 

@@ -15,9 +15,9 @@ from ci_metrics.logs.scan import FAINT, Block, Hit
 from ci_metrics.logs.whole_log import Reading
 
 #: What a match counts that stands in the output of a test that passed.
-DIM = 0.1
+_DIM = 0.1
 #: Bytes before and behind a match in which the marks around it are looked for.
-REACH = 48 << 10
+_REACH = 48 << 10
 #: How often the best matches are looked at: those that move up when others are dimmed may
 #: stand in such output too.
 ROUNDS = 6
@@ -91,7 +91,7 @@ def dim(reading: Reading, best: float, most: int, dimmed: set[int]) -> float:
         for block, hit in nlargest(most, _weighty(reading), key=_weight):
             at = block.offset + hit.start
             if at not in seen and any(_inside(block.data, hit.start, hit.end, runner) for runner in runners):
-                hit.weight *= DIM
+                hit.weight *= _DIM
                 dimmed.add(at)
                 found = True
             seen.add(at)
@@ -113,7 +113,7 @@ def _inside(data: bytes, start: int, end: int, runner: Runner) -> bool:
     """Whether the line from `start` to `end` stands between the begin of a test and the
     word that this test passed.
     """
-    low, high = max(0, start - REACH), end + REACH
+    low, high = max(0, start - _REACH), end + _REACH
     begin = max(data.rfind(mark, low, start) for mark in runner.begins)
     if begin < 0:
         return False

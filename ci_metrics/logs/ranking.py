@@ -37,7 +37,7 @@ GENERIC = "generic"
 #: Lines between a line and the next place where its step failed, as steps of a scale.
 DISTANCES = (0, 1, 2, 3, 5, 8, 15, 30, 100, 400)
 #: How far a line looks for a cause, a test or a frame above and below it, in kept lines.
-NEAR = (3, 12)
+_NEAR = (3, 12)
 LOOKED_FOR = ("cause", "test", "frame", "epilogue", "count", "title", "stack")
 #: What a line loses that the last passing run of the job printed too. Not learned: the
 #: labelled logs come without their passing runs; `python -m bench.background` shows what it is
@@ -67,8 +67,10 @@ class Features:
     too, and where it stands.
     """
 
-    own: NDArray[np.float32]  # lines x `OWN`
-    beside: tuple[NDArray[np.float32], ...]  # for each of `AROUND`: 1 where the neighbour stands right there in the log
+    own: NDArray[np.float32]  # lines x `_OWN`
+    beside: tuple[
+        NDArray[np.float32], ...
+    ]  # for each of `_AROUND`: 1 where the neighbour stands right there in the log
     place: NDArray[np.float32]  # lines x `PLACE`
     background: NDArray[np.float32]  # 1 for a line that the last passing run of the job printed too
 
@@ -82,7 +84,7 @@ class Features:
         """`values @ vector`, without making the neighbours' columns: their
         sums are shifted instead.
         """
-        width = len(OWN)
+        width = len(_OWN)
         parts = vector[: width * (1 + len(_OFFSETS))].reshape(1 + len(_OFFSETS), width)
         each = self.own @ parts.T
         total = each[:, 0] + self.place @ vector[width * (1 + len(_OFFSETS)) :]
@@ -128,14 +130,14 @@ def _shifted(matrix: NDArray[np.float32], by: int) -> NDArray[np.float32]:
 
 
 #: Features of a line by itself.
-OWN = (*(f"role:{role}" for role in ROLES), *(f"shape:{shape}" for shape in SHAPES), "hit", "category")
+_OWN = (*(f"role:{role}" for role in ROLES), *(f"shape:{shape}" for shape in SHAPES), "hit", "category")
 #: Whose features count too: the neighbours, and those behind them.
-AROUND = ("above", "below", "above2", "below2")
+_AROUND = ("above", "below", "above2", "below2")
 _OFFSETS = (-1, 1, -2, 2)
 #: Features of a line's place.
 PLACE = (
     "gap-above", "gap-below",
-    *(f"{role}-{way}-{reach}" for role in LOOKED_FOR for way in ("above", "below") for reach in NEAR),
+    *(f"{role}-{way}-{reach}" for role in LOOKED_FOR for way in ("above", "below") for reach in _NEAR),
     *(f"{role}-in-step" for role in LOOKED_FOR),
     "failing", "aside", "no-failing-step", "weight", "weight-share", "heaviest", "weight-5", "weight-7", "weight-85",
     *(f"to-end-{d}" for d in DISTANCES), "to-end-more", "behind-end", "no-end", "distance", "depth",
@@ -144,15 +146,15 @@ PLACE = (
     "frame-with-cause", "frame-with-test", "epilogue-with-cause", "count-with-cause", "cause-alone", "same-above",
     "short", "brief", "long", "very-long",
 )  # fmt: skip
-#: Columns of `OWN`.
+#: Columns of `_OWN`.
 _LOOKED = [ROLES.index(role) for role in LOOKED_FOR]
-_STEP_END, _EXIT_MARK = OWN.index("role:step-end"), OWN.index("shape:exit-mark")
+_STEP_END, _EXIT_MARK = _OWN.index("role:step-end"), _OWN.index("shape:exit-mark")
 
 
 @cache
 def feature_names() -> tuple[str, ...]:
     """All features, in order."""
-    return (*OWN, *(f"{where}:{name}" for where in AROUND for name in OWN), *PLACE)
+    return (*_OWN, *(f"{where}:{name}" for where in _AROUND for name in _OWN), *PLACE)
 
 
 @lru_cache(maxsize=8)
@@ -178,7 +180,7 @@ def _flat(hits: Sequence[tuple[int, ...]]) -> tuple[NDArray[np.intp], NDArray[np
 
 def _own(catalogue: Catalogue, texts: Sequence[str], hits: Sequence[tuple[int, ...]]) -> NDArray[np.float32]:
     """What each line is."""
-    own = np.zeros((len(texts), len(OWN)), np.float32)
+    own = np.zeros((len(texts), len(_OWN)), np.float32)
     own[:, len(ROLES) : len(ROLES) + len(SHAPES)] = shapes_of(texts)
     rows, numbers = _flat(hits)
     if len(rows):
@@ -268,9 +270,9 @@ def features(
 
 def _near(looked: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Of each role (rows of `looked`): whether a line has one within each reach of
-    `NEAR` above it, and below it.
+    `_NEAR` above it, and below it.
     """
-    (roles, count), far = looked.shape, max(NEAR)
+    (roles, count), far = looked.shape, max(_NEAR)
     sums = np.zeros(
         (roles, far + 1 + count + far), np.float32
     )  # running, with room for what would reach beyond the ends
@@ -281,7 +283,7 @@ def _near(looked: NDArray[np.float32]) -> NDArray[np.bool_]:
         found: NDArray[np.bool_] = sums[:, far + stop : far + stop + count] > sums[:, far + first : far + first + count]
         return found
 
-    ways = [*(any_of(-reach, 0) for reach in NEAR), *(any_of(1, 1 + reach) for reach in NEAR)]
+    ways = [*(any_of(-reach, 0) for reach in _NEAR), *(any_of(1, 1 + reach) for reach in _NEAR)]
     return np.stack(ways, axis=1).reshape(-1, count)
 
 

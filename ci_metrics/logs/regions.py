@@ -16,7 +16,7 @@ _DIGITS = b"0123456789"
 
 
 @dataclass(slots=True)
-class Line:
+class ScoredLine:
     """One line with its score."""
 
     at: int  # offset in the log
@@ -109,7 +109,7 @@ def _kind(text: str) -> int:
 
 
 def spread(
-    block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, Line], floor: float, known: Finder
+    block: Block, anchors: list[Hit], walls: set[int], lines: dict[int, ScoredLine], floor: float, known: Finder
 ) -> None:
     """Give every anchor's neighbours their share, into `lines` (by offset); `walls` are
     lines that start another step.
@@ -121,7 +121,7 @@ def spread(
         line = lines.get(base + anchor.start)
         if line is None:
             text = text_of(data[anchor.start : anchor.end])
-            lines[base + anchor.start] = line = Line(base + anchor.start, text, anchor.weight, base + anchor.end)
+            lines[base + anchor.start] = line = ScoredLine(base + anchor.start, text, anchor.weight, base + anchor.end)
         line.score = max(line.score, anchor.weight)
         line.own, line.ids = max(line.own, anchor.weight), anchor.ids
         steps = INSIDE if opens else DECAYS
@@ -145,7 +145,7 @@ def spread(
             if score < floor:
                 break
             if there is None:
-                lines[here] = Line(here, text, score, base + end)
+                lines[here] = ScoredLine(here, text, score, base + end)
             elif there.score < score:
                 there.score = score
             else:
@@ -164,7 +164,7 @@ def spread(
             there = lines.get(here)
             if there is None:
                 below = text_of(data[start:end])
-                lines[here] = Line(here, below, score, base + end)
+                lines[here] = ScoredLine(here, below, score, base + end)
             elif there.score < score:
                 there.score = score
                 below = there.text

@@ -1,5 +1,5 @@
-"""What a line relays of another's words, and when it was printed: messages that its
-form alone does not tell.
+"""Messages that need more than a line's form: words that it relays from elsewhere, and when it was
+printed.
 
 Belongs here: prefixes of task runners and remotes, the tail behind a wrapper's last
 colon, what ended a silence. Does not: forms (`catalogue`), what a message is worth
@@ -15,7 +15,7 @@ from functools import lru_cache
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.catalogue.engine import match_lines
 from ci_metrics.logs.lines import line_time
-from ci_metrics.logs.regions import Line
+from ci_metrics.logs.regions import ScoredLine
 from ci_metrics.logs.structure import SERVICES_END
 from ci_metrics.logs.whole_log import Reading
 
@@ -41,7 +41,7 @@ SILENCE, LATE = 600, 15
 LIMITS = (5, 10, 15, 20, 25, 30, 40, 45, 50, 60, 75, 90, 100, 120, 150, 180, 240, 300, 360)
 
 
-def messages_of(reading: Reading, lines: Sequence[Line], catalogue: Catalogue) -> list[tuple[int, ...]]:
+def messages_of(reading: Reading, lines: Sequence[ScoredLine], catalogue: Catalogue) -> list[tuple[int, ...]]:
     """The numbers of the messages on each of these kept lines, ascending; what is relayed on a line
     counts as a line of its own.
 
@@ -95,7 +95,7 @@ def _numbers(catalogue: Catalogue) -> tuple[frozenset[int], frozenset[int]]:
     )
 
 
-def _late(reading: Reading, line: Line, hits: tuple[int, ...], catalogue: Catalogue) -> tuple[int, ...]:
+def _late(reading: Reading, line: ScoredLine, hits: tuple[int, ...], catalogue: Catalogue) -> tuple[int, ...]:
     """The `late` messages of a line that a long silence or a round limit's end stands
     before; none of any other line.
     """

@@ -29,7 +29,7 @@ KEPT_HITS, KEPT_BEFORE, KEPT_AFTER = 300, 3_000, 9_000
 #: The head and the tail of a block that are always kept: a step may begin or end there.
 KEPT_ENDS = 16_000
 #: Bytes of a line that is looked at for what takes weight from its other matches.
-HEAD = 400
+_HEAD = 400
 #: Lowest bits of a match's number, which hold its message's.
 NUMBER_BITS = 16
 NUMBER = (1 << NUMBER_BITS) - 1
@@ -245,7 +245,7 @@ def _beside(data: bytes, found: list[Hit], known: Finder) -> None:
     found = [hit for hit in found if not weighty.isdisjoint(hit.ids)]
     if not found:
         return
-    heads = [data[hit.start : hit.end if hit.end - hit.start < HEAD else hit.start + HEAD] for hit in found]
+    heads = [data[hit.start : hit.end if hit.end - hit.start < _HEAD else hit.start + _HEAD] for hit in found]
     at, end, extra = -1, 0, list[int]()
     for match in _matches(known.beside, b"\n".join(heads)):
         to = match >> NUMBER_BITS

@@ -27,7 +27,7 @@ from ci_metrics.models import Annotation, Extraction, Job
 #: Lines that are told of, and what is told for and against each.
 LINES, REASONS = 8, 5
 #: What weighs less is not worth telling.
-LEAST = 0.05
+_LEAST = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _ranking(
         reasons = [
             LineReason(name, line_feature_in_words(name, has=bool(more > 0)), round(float(more * weight), 2))
             for name, more, weight in zip(names, difference, vector, strict=True)
-            if abs(more * weight) >= LEAST
+            if abs(more * weight) >= _LEAST
         ]
         place = found.places[i]
         lines.append(

@@ -29,7 +29,7 @@ from ci_metrics.orchestration.rows import JobVerdicts
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.report.alerts import (
     Alert,
-    Sent,
+    SentAlerts,
     budget_alert,
     group_alert,
     grouped_alerts,
@@ -39,7 +39,7 @@ from ci_metrics.report.alerts import (
 from ci_metrics.report.webhook import send
 
 #: How many hours back events are looked for.
-HOURS = 24
+_HOURS = 24
 
 
 @dg.op(pool="alerts", description="Post what was not posted yet. Needs ALERT_WEBHOOK_URL.")
@@ -78,12 +78,12 @@ def send_alerts() -> None:
     post_alerts()
 
 
-def read_sent(store: HourStore) -> Sent:
+def read_sent(store: HourStore) -> SentAlerts:
     """Which events were sent; none where that was never noted."""
     try:
-        return Sent(fetch(_file(store)).decode())
+        return SentAlerts(fetch(_file(store)).decode())
     except FileNotFoundError:
-        return Sent("")
+        return SentAlerts("")
 
 
 def events(
@@ -96,7 +96,7 @@ def events(
     what people said of them; `read`: a job document's id -> the failed job.
     """
     causes = causes or CauseRecords()
-    oldest = hour_key(hours.now() - HOURS * HOUR)
+    oldest = hour_key(hours.now() - _HOURS * HOUR)
     if not hours.settings.is_sample:
         yield from _silence(hours)
     for hour in hours.store.hours():
@@ -138,7 +138,7 @@ def _group(row: NewFailure, read: Callable[[str], Failure | None]) -> Alert:
 def _regressed(causes: CauseRecords, now: datetime) -> Iterator[Alert]:
     for group, again in (causes.regressed or {}).items():
         record = causes.of(group)
-        if record is None or record.resolved_at is None or again < now - HOURS * HOUR:
+        if record is None or record.resolved_at is None or again < now - _HOURS * HOUR:
             continue
         if causes.standing(group, now) == "regressed":
             yield regressed_alert(

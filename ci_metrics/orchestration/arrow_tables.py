@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ci_metrics.errors import ContractError, ShapeError
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _SCALARS: dict[Any, pa.DataType] = {
     str: pa.string(),
@@ -100,7 +100,7 @@ class PackedRows:
         return pa.concat_tables([*self._parts, arrow_table(self._last, self._kind)])
 
 
-def records_of(batch: pa.RecordBatch, kind: type[T]) -> list[T]:
+def records_of(batch: pa.RecordBatch, kind: type[_T]) -> list[_T]:
     """The records of a part of a table that this or an earlier version made of them.
 
     Fields that were not stored have their defaults; None where they have none and may be None.
@@ -138,8 +138,8 @@ def misfit(record: Any, path: str = "") -> str | None:
     return next(filter(None, parts), None)
 
 
-def _validated(rows: list[dict[str, Any]], kind: type[T]) -> list[T]:
-    found: list[T] = _adapter(cast(Any, kind)).validate_python(rows)
+def _validated(rows: list[dict[str, Any]], kind: type[_T]) -> list[_T]:
+    found: list[_T] = _adapter(cast(Any, kind)).validate_python(rows)
     return found
 
 

@@ -30,7 +30,7 @@ from ci_metrics.orchestration.atomic_files import fetch, put
 #: How long a passing log is background for the failures around the one it was fetched for.
 WEEK = timedelta(days=7)
 #: How long "there is none" holds for later failures.
-DAY = timedelta(days=1)
+_ABSENT_HOLDS = timedelta(days=1)
 #: Answers kept of one distinct job: two years of weeks.
 _MOST = 104
 #: Shapes that are kept in memory, some kB each: failed jobs of an hour share them.
@@ -68,7 +68,7 @@ class KnownPassing:
 
     def denies(self, failed: Job) -> bool:
         """Whether it says that there is none for the failed job: nor was there a day later."""
-        return not self.path and job_began(failed) < self.before + DAY
+        return not self.path and job_began(failed) < self.before + _ABSENT_HOLDS
 
     @property
     def is_readable(self) -> bool:

@@ -49,7 +49,7 @@ from ci_metrics.private_files import make_folder
 from ci_metrics.settings import Settings
 
 #: Of the archive: raised when a restore of it needs another step.
-FORMAT = 1
+BACKUP_FORMAT = 1
 
 _MANIFEST, _INDEX, _VERDICTS = "manifest.json", EMBEDDED_FILE, "verdicts.jsonl"
 #: Below the hours' root: raw logs are large and hold what was not masked; the rest is made
@@ -117,7 +117,7 @@ def make_backup(settings: Settings, target: Path, now: datetime) -> Manifest:
             for name, data in _contents(settings, root, names):
                 _add(archive, files, name, data)
             manifest = Manifest(
-                format=FORMAT,
+                format=BACKUP_FORMAT,
                 version=__version__,
                 made_at=now,
                 sample=settings.is_sample,
@@ -270,9 +270,9 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> Manifest:
     data = _unpacked(archive, _MANIFEST)
     try:
         found = _FORMAT.validate_json(data).format
-        if found > FORMAT:
+        if found > BACKUP_FORMAT:
             raise ContractError(
-                f"{path} was made by a later version (format {found}, known up to {FORMAT}). Use that one to restore it"
+                f"{path} was made by a later version (format {found}, known up to {BACKUP_FORMAT}). Use that one to restore it"
             )
         manifest = _MANIFEST_FILE.validate_json(data)
     except ValidationError as error:

@@ -16,7 +16,7 @@ import dagster as dg
 from ci_metrics.index.base import DocumentIndex, Kind, Where
 from ci_metrics.models import Job, JobLog, Run
 from ci_metrics.orchestration.metadata import hours_judged, markdown_table
-from ci_metrics.orchestration.new_failures import worth_an_alarm
+from ci_metrics.orchestration.new_failures import SHOWN_COLUMNS, table_row, worth_an_alarm
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
 from ci_metrics.orchestration.stale_hours import OFF
@@ -160,19 +160,6 @@ def new_and_spiking_groups(store: HourStore, hours: Sequence[str]) -> dg.AssetCh
     """Whether the hours' failures are all known ones, as often as usual."""
     rows = [row for hour in hours for row in worth_an_alarm(store, hour)]
     new, spiking = (sum(row.kind == kind for row in rows) for kind in ("new", "spiking"))
-    shown = [
-        {
-            "hour": row.hour,
-            "is": row.kind,
-            "type": row.error_type,
-            "failures": row.count,
-            "runs": row.runs,
-            "headline": row.headline,
-            "example": row.examples[0],
-        }
-        for row in rows
-    ]
-    columns = ("hour", "is", "type", "failures", "runs", "headline", "example")
     return dg.AssetCheckResult(
         check_name=NEW_AND_SPIKING_GROUPS.name,
         passed=not rows,
@@ -182,7 +169,7 @@ def new_and_spiking_groups(store: HourStore, hours: Sequence[str]) -> dg.AssetCh
             "hours": hours_judged(hours),
             "new": new,
             "spiking": spiking,
-            "groups": markdown_table(shown, columns),
+            "groups": markdown_table([{"hour": row.hour, **table_row(row)} for row in rows], ("hour", *SHOWN_COLUMNS)),
         },
     )
 

@@ -1,4 +1,4 @@
-"""Repositories that cannot be had: gone, renamed away, no longer let in.
+"""Repositories that cannot be fetched: gone, renamed, or access withdrawn.
 
 What belongs here: how often in a row each failed, and when it is asked again. Does not: what else
 of an hour could not be done (`hours.py`).
@@ -62,14 +62,19 @@ class FailingRepositories:
         except FileNotFoundError:
             return {}
 
-    def note(self, answers: Mapping[str, CiMetricsError | None], now: datetime) -> None:
-        """What came of asking: None where it answered.
+    def note(
+        self,
+        answers: Mapping[str, CiMetricsError | None],
+        now: datetime,
+        before: Mapping[str, Failing] | None = None,
+    ) -> None:
+        """What came of asking: None where it answered. `before`: what was read before asking.
 
         What is no single repository's failure does not count: a limit, a server's bad hour, a token
         that is refused for all.
         """
         counts = {repo: error for repo, error in answers.items() if not _is_elsewhere(error)}
-        before = self.read()
+        before = self.read() if before is None else before
         if not any(error or repo in before for repo, error in counts.items()):
             return
 

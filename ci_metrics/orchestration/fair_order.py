@@ -10,19 +10,19 @@ from hashlib import blake2b
 from itertools import chain, zip_longest
 from typing import TypeVar
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _NOTHING = object()
 
 
-def fairly(items: Iterable[T], repo_of: Callable[[T], str], hour: str) -> list[T]:
+def fairly(items: Iterable[_T], repo_of: Callable[[_T], str], hour: str) -> list[_T]:
     """The first item of each repository, then the second of each, and so on.
 
     So where the quota ends, it has ended for those with the most to ask. Which repository is first
     depends on the hour, not on its name: no one is always last. A repository's own items keep
     their order.
     """
-    queues: dict[str, list[T]] = {}
+    queues: dict[str, list[_T]] = {}
     for item in items:
         queues.setdefault(repo_of(item), []).append(item)
     order = sorted(queues, key=lambda repo: blake2b(f"{hour} {repo}".encode(), digest_size=8).digest())

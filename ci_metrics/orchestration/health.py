@@ -1,5 +1,5 @@
-"""How the whole is: hours behind, unfinished and set aside, open verdicts,
-requests left, documents refused.
+"""The state of the installation: hours behind, unfinished and set aside, open verdicts, requests
+left, documents refused.
 
 What belongs here: the record, and what of it needs a person. Does not: how it is shown
 (`commands/health.py`, `commands/metrics.py`), checks of single hours (`checks.py`).
@@ -23,7 +23,7 @@ from ci_metrics.orchestration.verdict_store import IndexVerdictStore
 from ci_metrics.settings import Settings
 
 #: What could not be done so often in a row needs a person: once or twice is a server's bad hour.
-MOST_TRIES = 3
+_MOST_TRIES = 3
 
 #: `well`: all is there. `under way`: the next ticks make up for what is missing. `needs
 #: a person`: they cannot.
@@ -48,7 +48,7 @@ class AsideRow:
     @property
     def needs_a_person(self) -> bool:
         """Whether trying again will hardly help."""
-        return self.tries >= MOST_TRIES or self.refused > 0
+        return self.tries >= _MOST_TRIES or self.refused > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +75,12 @@ class Health:
     @property
     def reasons(self) -> list[str]:
         """What needs a person."""
-        often = sum(row.tries >= MOST_TRIES for row in self.set_aside if not row.refused)
+        often = sum(row.tries >= _MOST_TRIES for row in self.set_aside if not row.refused)
         found = {
             "no hour was worked on yet: is Dagster's daemon running?": not self.hours and not self.sample,
             f"{self.behind} hours behind: is Dagster's daemon running?": self.behind > SILENT_HOURS,
             f"{self.documents_refused} documents were refused by the index": self.documents_refused,
-            f"{often} things could not be done {MOST_TRIES} times in a row": often,
+            f"{often} things could not be done {_MOST_TRIES} times in a row": often,
         }
         return [*(text for text, holds in found.items() if holds), *self.problems]
 

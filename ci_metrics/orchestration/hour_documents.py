@@ -50,7 +50,7 @@ def read_rows(store: HourStore, hour: str) -> HourRows:
     return HourRows(runs=store.read("workflow_runs", hour, Run), jobs=jobs, verdicts=verdicts)
 
 
-def parts_of(store: HourStore, hour: str) -> Iterator[HourRows]:
+def portions(store: HourStore, hour: str) -> Iterator[HourRows]:
     """The hour's rows, some repositories at a time: all of each, in order. Raises what `read_rows`
     does.
     """

@@ -83,7 +83,7 @@ def _apart(groups: Any) -> dict[str, RepoRecord]:
 _ALIKE = TypeAdapter(list[_Alike])
 
 #: By repository; stored once for all that are alike.
-Parts = Annotated[Mapping[str, RepoRecord], PlainValidator(_apart), PlainSerializer(_alike)]
+RepoRecords = Annotated[Mapping[str, RepoRecord], PlainValidator(_apart), PlainSerializer(_alike)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,9 @@ class AssetRecord:
     version: str = ""  # of the code that made it, where it has one
     open: int = 0  # verdicts that will be looked at again
     said: Mapping[str, Any] = field(default_factory=dict)  # further figures, named by the asset
-    repos: Parts = field(default_factory=dict)  # of `workflow_runs` all, of the others those that are not finished
+    repos: RepoRecords = field(
+        default_factory=dict
+    )  # of `workflow_runs` all, of the others those that are not finished
     failed: SetAside | None = None  # why the whole hour could not be done when it was tried last
 
     @property

@@ -36,7 +36,7 @@ from ci_metrics.verdicts.judge import Judge
 from ci_metrics.verdicts.reuse import StoredVerdict, VerdictStore
 
 #: Lines shown before and after a quoted one.
-AROUND = 4
+_AROUND = 4
 
 #: Lines before and after those asked for that are masked with them: a private key has some fifty.
 MASKED_AROUND = 300
@@ -100,16 +100,14 @@ def stored_details(store: HourStore, document: Document) -> Details:
         return Details(verdict=verdict, why_no_context=f"the files of hour {hour} are not here ({store.root})")
     extractor = found.extraction.version
     if found.log.state != "stored":
-        return Details(
-            verdict=verdict, extractor=extractor, log_state=found.log.state, why_no_context=_no_log(found.log)
-        )
+        return Details(verdict=verdict, extractor=extractor, why_no_context=_no_log(found.log))
     numbers = _quoted(document, verdict)
     try:
         with store.open_log(hour, found.log.path) as source:
             context = lines_around(cast(BinaryIO, source), numbers)
     except NotFoundError as error:
-        return Details(verdict=verdict, extractor=extractor, log_state="stored", why_no_context=str(error))
-    return Details(verdict=verdict, extractor=extractor, log_state="stored", context=context)
+        return Details(verdict=verdict, extractor=extractor, why_no_context=str(error))
+    return Details(verdict=verdict, extractor=extractor, context=context)
 
 
 def account_of(ci: Parts, document: Document) -> WhyOfLog | None:
@@ -204,7 +202,6 @@ def judge_fetched(ci: Parts, run: Run, job: Job, *, why: bool = False) -> tuple[
         details = Details(
             verdict=row.judged[0].verdict if row.judged else None,
             extractor=ci.judge.extractor_version,
-            log_state=log.state,
         )
         if log.state != "stored":
             return document, replace(details, why_no_context=_no_log(log))
@@ -216,10 +213,10 @@ def judge_fetched(ci: Parts, run: Run, job: Job, *, why: bool = False) -> tuple[
 
 
 def lines_around(log: BinaryIO, numbers: Collection[int]) -> tuple[LogLine, ...]:
-    """The lines of a raw log with these numbers and `AROUND` on each side, cleaned and redacted."""
+    """The lines of a raw log with these numbers and a few on each side, cleaned and redacted."""
     if not numbers:
         return ()
-    wanted = {near for number in numbers for near in range(number - AROUND, number + AROUND + 1)}
+    wanted = {near for number in numbers for near in range(number - _AROUND, number + _AROUND + 1)}
     read = {near for number in numbers for near in range(number - MASKED_AROUND, number + MASKED_AROUND + 1)}
     return tuple(line for line in _masked(log, read) if line.number in wanted)
 

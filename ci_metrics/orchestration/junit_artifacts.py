@@ -31,26 +31,26 @@ UNREADABLE = "unreadable: "
 _AFTER = timedelta(seconds=30)
 
 
-def undecided(log: JobLog) -> bool:
+def reports_undecided(log: JobLog) -> bool:
     """Whether a job's reports were not looked for, or could not be had yet."""
     return log.junit not in ("read", "none") and not log.junit.startswith(UNREADABLE)
 
 
-def failure_of(log: JobLog) -> str:
+def missing_reports(log: JobLog) -> str:
     """Why a job's reports could not be had yet; "" when nothing is missing."""
-    return log.junit if log.junit and undecided(log) else ""
+    return log.junit if log.junit and reports_undecided(log) else ""
 
 
 def with_reports(
     github: GitHub, patterns: Sequence[str], runs: Iterable[Run], jobs: Mapping[JobKey, Job], logs: Sequence[JobLog]
 ) -> list[JobLog]:
-    """The logs, those that are `undecided` with what their jobs' reports say, one listing a run.
+    """The logs, those that are undecided with what their jobs' reports say, one listing a run.
 
     What GitHub refuses, or cannot be read, is a state of the log, not an error.
     """
     by_run: dict[tuple[str, int], list[JobLog]] = {}
     for log in logs:
-        if undecided(log) and (log.job_id, log.run_attempt) in jobs:
+        if reports_undecided(log) and (log.job_id, log.run_attempt) in jobs:
             by_run.setdefault((log.repo, log.run_id), []).append(log)
     known = {(run.repo, run.run_id): run for run in runs}
     settled: dict[JobKey, JobLog] = {}
@@ -61,7 +61,7 @@ def with_reports(
     return [settled.get((log.job_id, log.run_attempt), log) for log in logs]
 
 
-def whose(artifact: Artifact, failed: Sequence[Job]) -> Job | None:
+def artifact_job(artifact: Artifact, failed: Sequence[Job]) -> Job | None:
     """The failed job that made an artifact; None where that is not clear."""
     made = artifact.created_at
     if made is None:
@@ -89,7 +89,7 @@ def _of_run(
     except CiMetricsError as error:
         return [replace(log, junit=f"{type(error).__name__}: {error}") for log in logs]
     for artifact in listed:
-        job = whose(artifact, failed)
+        job = artifact_job(artifact, failed)
         if job is None:
             continue
         key = (job.job_id, job.run_attempt)

@@ -23,7 +23,7 @@ from ci_metrics.orchestration.cause_records import RECORD
 from ci_metrics.redaction import redact
 
 #: Faults that one message names.
-MOST_NAMED = 5
+_MOST_NAMED = 5
 #: Names that become a file's: a key and a group hold nothing else.
 _KEY = re.compile(r"[\w.-]{1,200}-human")
 _GROUP = re.compile(r"g[\w.-]{1,200}")
@@ -47,7 +47,7 @@ def written(work: PeoplesWork) -> str:
     return "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in (*labels, *causes))
 
 
-def read(text: str, name: str, categories: Collection[str]) -> PeoplesWork:
+def read_label_file(text: str, name: str, categories: Collection[str]) -> PeoplesWork:
     """What the lines say. Raises ContractError that names the lines that cannot be used and why:
     then none is.
     """
@@ -64,8 +64,8 @@ def read(text: str, name: str, categories: Collection[str]) -> PeoplesWork:
             continue
         (labels if isinstance(found, Document) else causes).append(found)  # type: ignore[arg-type]
     if faults:
-        more = f"; and {len(faults) - MOST_NAMED} more" if len(faults) > MOST_NAMED else ""
-        raise ContractError(f"{name}: {'; '.join(faults[:MOST_NAMED])}{more}. Nothing was imported: correct the file")
+        more = f"; and {len(faults) - _MOST_NAMED} more" if len(faults) > _MOST_NAMED else ""
+        raise ContractError(f"{name}: {'; '.join(faults[:_MOST_NAMED])}{more}. Nothing was imported: correct the file")
     return PeoplesWork(tuple(labels), tuple(causes))
 
 

@@ -71,9 +71,9 @@ class LabelStore:
         for key in keys:
             self._file(key).unlink(missing_ok=True)
 
-    def carry(self, rows: Sequence[JobExtraction], before: Mapping[JobKey, JobVerdicts] | None = None) -> int:
+    def carry(self, rows: Sequence[JobExtraction], before: Mapping[JobKey, JobVerdicts] | None = None) -> Labels:
         """Give what persons said under other versions' fingerprints to those of these errors that
-        are like it; how many were given.
+        are like it; the labels in force then.
 
         `before`: the jobs' last verdicts. Two things say what is like it: the line that a label was
         given for, of which the version in force can say what it names; and a job that was judged
@@ -83,7 +83,7 @@ class LabelStore:
         labels = self.labels()
         carried = _carried(labels, rows, before or {})
         self.give(label for key, label in carried.items() if key not in labels)
-        return len(carried.keys() - labels.keys())
+        return {**carried, **labels}
 
     def _read(self) -> dict[str, Document]:
         listed = {name: stamp for name, stamp in listing(self._folder).items() if name.endswith(".json")}

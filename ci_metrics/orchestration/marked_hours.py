@@ -1,7 +1,7 @@
 """Which repositories' parts of which hours were seen to have changed, and when.
 
-What belongs here: the one file of marks. Does not: who sees a change (`sweeps.py`, the `webhook`
-command), what follows (`due_hours.py`).
+What belongs here: the one file of marks. Does not: who sees a change (`sweeps.py`), what follows
+(`due_hours.py`).
 
     <root>/marked.json
 

@@ -1,4 +1,4 @@
-"""What verdicts cost, kept while their hour is done again and again: counted once, and never lost.
+"""What an hour's verdicts cost, counted once however often the hour is done again.
 
 What belongs here: money of a job's earlier verdicts -> its new ones, and sums for metadata. Does
 not: what a call costs (`llm/prices.py`), limits (`verdicts/budget.py`).

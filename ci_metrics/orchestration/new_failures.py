@@ -15,7 +15,9 @@ from ci_metrics.history.groups import Group
 from ci_metrics.orchestration.store import HourStore
 
 #: The asset that stores the table.
-NAME = "failure_history"
+HISTORY_ASSET = "failure_history"
+#: Columns of the table that Dagster shows.
+SHOWN_COLUMNS = ("is", "type", "failures", "runs", "headline", "example")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +66,25 @@ def rows_of(hour: str, found: Iterable[Group]) -> list[NewFailure]:
     ]
 
 
+def table_row(row: NewFailure) -> dict[str, str | int]:
+    """A row as a table in Dagster shows it."""
+    return {
+        "is": row.kind,
+        "type": row.error_type,
+        "failures": row.count,
+        "runs": row.runs,
+        "headline": row.headline,
+        "example": row.examples[0],
+    }
+
+
 def new_failures(store: HourStore, hour: str) -> list[NewFailure]:
     """The hour's table as it was made last; empty when it has not been made."""
-    return store.read_or_none(NAME, hour, NewFailure)
+    return store.read_or_none(HISTORY_ASSET, hour, NewFailure)
 
 
 def worth_an_alarm(store: HourStore, hour: str) -> list[NewFailure]:
     """The rows that a person should hear of: none in the first hour of all, where there
     is nothing to compare with.
     """
-    return new_failures(store, hour) if store.notes(NAME, hour).get("compared") else []
+    return new_failures(store, hour) if store.notes(HISTORY_ASSET, hour).get("compared") else []

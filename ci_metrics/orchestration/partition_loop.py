@@ -31,7 +31,7 @@ MOST_IN_A_ROW = 3
 #: What an asset does for one hour: returns the hour's metadata.
 HourWork = Callable[[str], Mapping[str, Any]]
 
-Done = TypeVar("Done")
+_Done = TypeVar("_Done")
 
 
 def each_hour(
@@ -140,12 +140,12 @@ def _in_words(error: Exception) -> str:
 def until_not_overtaken(
     hours: HoursPart,
     hour: str,
-    work: Callable[[str], Done],
+    work: Callable[[str], _Done],
     made_of: Sequence[str],
-    again: Callable[[str], Done],
+    again: Callable[[str], _Done],
     *,
     gathers: bool = False,
-) -> Done:
+) -> _Done:
     """Look at an hour and do the work on it; done again where another run came in between."""
     for number, act in enumerate((work, *[again] * MOST_REPEATS)):
         hours.store.look(hour, made_of, anew=number > 0, gathers=gathers)

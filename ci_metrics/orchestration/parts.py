@@ -7,7 +7,7 @@ commands. Does not: Dagster's configuration of them (`resources.py`), what is do
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -21,7 +21,6 @@ from ci_metrics.catalogue import Catalogue, catalogue_in_force
 from ci_metrics.classifier import Classifier, decision_version
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
-from ci_metrics.hours_root import hours_root
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.open import open_index
 from ci_metrics.index.runner_prices import RunnerPrices, load_runner_prices
@@ -32,7 +31,7 @@ from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
 from ci_metrics.orchestration.atomic_files import is_local
 from ci_metrics.orchestration.batch_files import FileBatchLedger
 from ci_metrics.orchestration.cause_records import CauseStore
-from ci_metrics.orchestration.failing_repositories import FailingRepositories
+from ci_metrics.orchestration.failing_repositories import Failing, FailingRepositories
 from ci_metrics.orchestration.labels import LabelStore
 from ci_metrics.orchestration.learned_weights import LearnedWeights
 from ci_metrics.orchestration.marked_hours import MarkedHours
@@ -81,7 +80,7 @@ class HoursPart:
     @cached_property
     def store(self) -> HourStore:
         """The files of hours."""
-        return HourStore(hours_root(self.settings))
+        return HourStore(self.settings.hours_root)
 
     @property
     def marked(self) -> MarkedHours:
@@ -96,7 +95,11 @@ class HoursPart:
     @property
     def awaited_repos(self) -> list[str]:
         """The repositories that hours wait for: all but those set aside, unless all are."""
-        failing, repos = self.failing.read(), self.repos
+        return self.awaited_but(self.failing.read())
+
+    def awaited_but(self, failing: Mapping[str, Failing]) -> list[str]:
+        """The same, given which repositories fail."""
+        repos = self.repos
         return [repo for repo in repos if repo not in failing or not failing[repo].is_set_aside] or list(repos)
 
     @property
@@ -108,7 +111,7 @@ class HoursPart:
 
 def batches_folder(settings: Settings) -> UPath:
     """Where message batches are noted: where every process sees it that sees the hours."""
-    return UPath(settings.data_dir / "batches") if settings.hours_url is None else hours_root(settings) / "batches"
+    return UPath(settings.data_dir / "batches") if settings.hours_url is None else settings.hours_root / "batches"
 
 
 class _Opening:
@@ -139,7 +142,7 @@ class GitHubPart(_Opening):
         from ci_metrics.orchestration.conditional_objects import ObjectConditionalCache
 
         make_folder(self.settings.data_dir)
-        root = hours_root(self.settings)
+        root = self.settings.hours_root
         cache: ConditionalCache
         if is_local(root):
             cache = self._opened.enter_context(SQLiteConditionalCache(self.settings.data_dir / "github-cache.sqlite"))

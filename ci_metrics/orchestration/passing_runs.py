@@ -17,14 +17,14 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import BinaryIO, cast
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.logs.background import SHAPES_VERSION, background_of
 from ci_metrics.models import Job, JobLog, PassingLog, Run
-from ci_metrics.orchestration.backgrounds import DAY, DistinctJob, KnownPassing, distinct_job, job_began
+from ci_metrics.orchestration.backgrounds import DistinctJob, KnownPassing, distinct_job, job_began
 from ci_metrics.orchestration.partitions import hour_key, hour_start
 from ci_metrics.orchestration.rows import JobKey
 from ci_metrics.orchestration.store import HourStore
@@ -34,7 +34,7 @@ from ci_metrics.orchestration.store import HourStore
 #: costs 0.319 requests a job instead of 0.294 (bench/github_requests.py).
 LEAST_REQUESTS, JOBS_A_REQUEST = 20, 50
 #: Bytes of a passing log that are read, its beginning and its end: a second of work.
-MOST_BYTES = 20_000_000
+_MOST_BYTES = 20_000_000
 #: Passing logs under way at once.
 _THREADS = 8
 
@@ -51,7 +51,7 @@ class FoundPassing:
     fetched: int  # passing logs
 
 
-def undecided(log: JobLog) -> bool:
+def background_undecided(log: JobLog) -> bool:
     """Whether a passing run is to be looked for: the job has a log, and nothing final is known."""
     if log.state != "stored":
         return False
@@ -68,7 +68,7 @@ def look_for(
 
     What GitHub refuses is a state, not an error.
 
-    `jobs`, `runs`: all of the hour, whatever became of them; `logs`: those that are `undecided`.
+    `jobs`, `runs`: all of the hour, whatever became of them; `logs`: those that are undecided.
     """
     before = github.requests
     by_key = {(job.job_id, job.run_attempt): job for job in jobs}
@@ -148,7 +148,7 @@ class _Search:
         """Passing jobs of these names, of this hour and the day before, as far as stored."""
         if not names:
             return {}
-        first = hour_key(hour_start(self._hour) - DAY)
+        first = hour_key(hour_start(self._hour) - timedelta(days=1))
         before = [hour for hour, state in self._store.states(first, self._hour).items() if state.of("workflow_jobs")]
         found: dict[DistinctJob, list[Job]] = {}
         for hour in {*before, self._hour}:
@@ -240,7 +240,7 @@ class _Search:
         try:
             with tempfile.TemporaryFile() as kept:
                 log = cast(BinaryIO, kept)
-                got = self._github.download_log(want.passed, lambda part: _write(log, part), MOST_BYTES)
+                got = self._github.download_log(want.passed, lambda part: _write(log, part), _MOST_BYTES)
                 if got.state == "stored":
                     log.seek(0)
                     self._backgrounds.write(path, background_of(log))

@@ -28,7 +28,7 @@ from ci_metrics.settings import Settings
 
 #: How many hours back pull requests are looked at: later re-runs are told when somebody asks with
 #: `ci-metrics pr-comment`.
-HOURS = 48
+_HOURS = 48
 
 
 @dg.op(pool="pr_comments", description="Write or update the one comment of each open pull request that has news.")
@@ -78,7 +78,7 @@ def news(hours: HoursPart) -> tuple[Mapping[str, str], list[str]]:
     """When each of the newest hours was indexed last, and those of them that were since
     their pull requests were told.
     """
-    oldest = hour_key(hours.now() - HOURS * HOUR)
+    oldest = hour_key(hours.now() - _HOURS * HOUR)
     records = ((hour, state.of("indexed_documents")) for hour, state in hours.store.states(oldest).items())
     indexed = {hour: record.seen.isoformat() for hour, record in records if record is not None}
     told = _read(_file(hours.store))

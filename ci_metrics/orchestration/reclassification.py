@@ -24,7 +24,7 @@ Categories = Mapping[tuple[str, int, int], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Estimate:
     """What judging again would take. Tokens and dollars are estimates: second
     questions are not counted.
     """
@@ -47,17 +47,18 @@ class Change:
     jobs: int
 
 
-def cost_of(hours: HoursPart, judge: JudgePart, keys: Iterable[str], only: Only | None) -> Cost:
+def cost_of(hours: HoursPart, judge: JudgePart, keys: Iterable[str], only: Only | None) -> Estimate:
     """Look at what is stored, without asking a model or writing anything."""
     count = failed = due_jobs = to_ask = tokens = 0
     usd = 0.0
     seen: set[str] = set()
     asked_for: set[str] = set()
+    labels = judge.labels.labels()
     for hour in keys:
         count += 1
         extractions = hours.store.read("extracted_errors", hour, JobExtraction)
         before = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobVerdicts)}
-        held = still_holding(judge, extractions, before, only)
+        held = still_holding(judge, extractions, before, labels, only)
         due = [row for row in extractions if row.key not in held]
         failed += len(extractions)
         due_jobs += len(due)
@@ -78,7 +79,7 @@ def cost_of(hours: HoursPart, judge: JudgePart, keys: Iterable[str], only: Only 
             plan = judge.judge.plan(fresh)
             to_ask, tokens, usd = to_ask + plan.to_ask, tokens + plan.tokens, usd + plan.usd
     priced = judge.model is None or judge.model.prices.find(judge.model.model) is not None
-    return Cost(
+    return Estimate(
         hours=count,
         failed_jobs=failed,
         due_jobs=due_jobs,

@@ -20,7 +20,7 @@ from upath import UPath
 
 from ci_metrics.errors import CiMetricsError, TransientError
 from ci_metrics.github import GitHub
-from ci_metrics.history.owners import MOST_BYTES, PLACES, CodeOwnersFile, Owners, read_owners_file
+from ci_metrics.history.owners import CODEOWNERS_PATHS, MOST_CODEOWNERS_BYTES, CodeOwnersFile, Owners, read_owners_file
 from ci_metrics.orchestration.atomic_files import fetch, put
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.settings import Settings
@@ -97,8 +97,8 @@ def _asked(
     found = dataclasses.replace(known, asked=now.astimezone(UTC).isoformat())
     try:
         found = dataclasses.replace(found, default_branch=github.default_branch(repo))
-        for place in PLACES:
-            text = github.file_text(repo, place, MOST_BYTES)
+        for place in CODEOWNERS_PATHS:
+            text = github.file_text(repo, place, MOST_CODEOWNERS_BYTES)
             if text is not None:
                 return dataclasses.replace(found, owners_path=place, owners_text=text), None
     except CiMetricsError as error:

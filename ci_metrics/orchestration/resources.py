@@ -22,25 +22,25 @@ from ci_metrics.orchestration.parts import GitHubPart, HoursPart, IndexPart, Jud
 from ci_metrics.settings import Settings, load_settings, with_values
 
 #: A setting as text, as in the environment.
-Given = Annotated[str | None, Field(description="Replaces the environment's setting of this name.")]
+Override = Annotated[str | None, Field(description="Replaces the environment's setting of this name.")]
 
 
 class HoursResource(dg.ConfigurableResource[HoursPart]):
     """Where hours are kept, and of which repositories."""
 
-    REPO: Given = None
-    REPO_FILE: Given = None
-    CI_METRICS_HOME: Given = None
-    CI_METRICS_SAMPLE: Given = None
-    HOURS_URL: Given = None
-    HOURS_BACK: Given = None
-    PARTITIONS_START: Given = None
-    USE_BACKGROUND: Given = None
-    OWNERS_FILE: Given = None
-    KEEP_LOGS_DAYS: Given = None
-    KEEP_HOURS_DAYS: Given = None
-    KEEP_RUNS_DAYS: Given = None
-    OTEL_EXPORTER_OTLP_ENDPOINT: Given = None
+    REPO: Override = None
+    REPO_FILE: Override = None
+    CI_METRICS_HOME: Override = None
+    CI_METRICS_SAMPLE: Override = None
+    HOURS_URL: Override = None
+    HOURS_BACK: Override = None
+    PARTITIONS_START: Override = None
+    USE_BACKGROUND: Override = None
+    OWNERS_FILE: Override = None
+    KEEP_LOGS_DAYS: Override = None
+    KEEP_HOURS_DAYS: Override = None
+    KEEP_RUNS_DAYS: Override = None
+    OTEL_EXPORTER_OTLP_ENDPOINT: Override = None
 
     def create_resource(self, context: dg.InitResourceContext) -> HoursPart:  # noqa: ARG002 - Dagster's signature
         """Read the settings."""
@@ -51,12 +51,12 @@ class GitHubResource(dg.ConfigurableResource[GitHubPart]):
     """How GitHub is asked."""
 
     hours: dg.ResourceDependency[HoursPart]
-    GITHUB_API_URL: Given = None
-    GITHUB_APP_ID: Given = None
-    GITHUB_APP_INSTALLATION_ID: Given = None
-    MAX_LOG_MB: Given = None
-    JUNIT_ARTIFACTS: Given = None
-    ENABLE_PR_COMMENTS: Given = None
+    GITHUB_API_URL: Override = None
+    GITHUB_APP_ID: Override = None
+    GITHUB_APP_INSTALLATION_ID: Override = None
+    MAX_LOG_MB: Override = None
+    JUNIT_ARTIFACTS: Override = None
+    ENABLE_PR_COMMENTS: Override = None
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[GitHubPart]:  # noqa: ARG002
@@ -69,21 +69,21 @@ class IndexResource(dg.ConfigurableResource[IndexPart]):
     """Where documents go."""
 
     hours: dg.ResourceDependency[HoursPart]
-    WORKFLOW_INDEX: Given = None
-    JOB_INDEX: Given = None
-    STEPS_INDEX: Given = None
-    ERROR_CLASSIFICATION_INDEX: Given = None
-    OPENSEARCH_USERNAME: Given = None
-    OPENSEARCH_HOSTS: Given = None
-    OPENSEARCH_CLIENT_CERT: Given = None
-    OPENSEARCH_CLIENT_KEY: Given = None
-    OPENSEARCH_AWS_REGION: Given = None
-    OPENSEARCH_AWS_SERVICE: Given = None
-    OPENSEARCH_SHARDS: Given = None
-    OPENSEARCH_REPLICAS: Given = None
-    OPENSEARCH_BULK_MB: Given = None
-    INDEX_BY_MONTH: Given = None
-    RUNNER_PRICES_FILE: Given = None
+    WORKFLOW_INDEX: Override = None
+    JOB_INDEX: Override = None
+    STEPS_INDEX: Override = None
+    ERROR_CLASSIFICATION_INDEX: Override = None
+    OPENSEARCH_USERNAME: Override = None
+    OPENSEARCH_HOSTS: Override = None
+    OPENSEARCH_CLIENT_CERT: Override = None
+    OPENSEARCH_CLIENT_KEY: Override = None
+    OPENSEARCH_AWS_REGION: Override = None
+    OPENSEARCH_AWS_SERVICE: Override = None
+    OPENSEARCH_SHARDS: Override = None
+    OPENSEARCH_REPLICAS: Override = None
+    OPENSEARCH_BULK_MB: Override = None
+    INDEX_BY_MONTH: Override = None
+    RUNNER_PRICES_FILE: Override = None
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[IndexPart]:  # noqa: ARG002
@@ -97,26 +97,26 @@ class JudgeResource(dg.ConfigurableResource[JudgePart]):
 
     hours: dg.ResourceDependency[HoursPart]
     index: dg.ResourceDependency[IndexPart]
-    ENABLE_ERROR_CLASSIFICATION: Given = None
-    ANTHROPIC_MODEL: Given = None
-    STRONGER_MODEL: Given = None
-    API_FORMAT: Given = None
-    API_BASE_URL: Given = None
-    ALLOW_PLAIN_HTTP: Given = None
-    MAX_RPM: Given = None
-    MAX_TPM: Given = None
-    CLASSIFICATION_CACHE_TTL_HOURS: Given = None
-    MIN_CONFIDENCE_FOR_REUSE: Given = None
-    CONFIDENCE_THRESHOLD: Given = None
-    LOW_CONFIDENCE: Given = None
-    MAX_USD_PER_HOUR: Given = None
-    MODEL_POLICY: Given = None
-    MODEL_BATCHES: Given = None
-    PRICES_FILE: Given = None
-    TAXONOMY_FILE: Given = None
-    CATALOGUE_DIR: Given = None
-    LEARN_FROM_VERDICTS: Given = None
-    EXCERPT_BUDGET: Given = None
+    ENABLE_ERROR_CLASSIFICATION: Override = None
+    ANTHROPIC_MODEL: Override = None
+    STRONGER_MODEL: Override = None
+    API_FORMAT: Override = None
+    API_BASE_URL: Override = None
+    ALLOW_PLAIN_HTTP: Override = None
+    MAX_RPM: Override = None
+    MAX_TPM: Override = None
+    CLASSIFICATION_CACHE_TTL_HOURS: Override = None
+    MIN_CONFIDENCE_FOR_REUSE: Override = None
+    CONFIDENCE_THRESHOLD: Override = None
+    LOW_CONFIDENCE: Override = None
+    MAX_USD_PER_HOUR: Override = None
+    MODEL_POLICY: Override = None
+    MODEL_BATCHES: Override = None
+    PRICES_FILE: Override = None
+    TAXONOMY_FILE: Override = None
+    CATALOGUE_DIR: Override = None
+    LEARN_FROM_VERDICTS: Override = None
+    EXCERPT_BUDGET: Override = None
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[JudgePart]:  # noqa: ARG002

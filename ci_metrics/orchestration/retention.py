@@ -17,8 +17,10 @@ from pathlib import Path
 import dagster as dg
 
 from ci_metrics.orchestration.atomic_files import is_local
+from ci_metrics.orchestration.batch_files import FileBatchLedger
 from ci_metrics.orchestration.instance import dagster_home
 from ci_metrics.orchestration.partitions import hour_key
+from ci_metrics.orchestration.parts import batches_folder
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.settings import Settings
 
@@ -69,7 +71,9 @@ def remove_outdated(outdated: Outdated, settings: Settings, store: HourStore, in
         path.unlink(missing_ok=True)
     for hour in outdated.logs:
         store.remove_logs(hour)
+    ledger = FileBatchLedger(batches_folder(settings))
     for hour in outdated.hours:
+        ledger.note_waiting(hour, ())  # else its answer would have an hour judged that is not there
         store.remove(hour)
     home = dagster_home(settings)
     for run in outdated.runs:

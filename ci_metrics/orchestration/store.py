@@ -47,7 +47,7 @@ from ci_metrics.orchestration.backgrounds import Backgrounds
 from ci_metrics.orchestration.hour_states import MOST_SEEN, HourStates
 from ci_metrics.orchestration.hours import FORMAT, AssetRecord, HourState, Outcome, SetAside, refuse_later
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _NOTES = b"ci_metrics"
 _FORMAT = b"ci_metrics.format"
@@ -216,7 +216,7 @@ class HourStore:
         """Whether the asset has that hour."""
         return bool(self._file(asset, hour).exists())
 
-    def read(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> list[T]:
+    def read(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> list[_T]:
         """The hour's rows.
 
         Raises NotFoundError when the asset has not that hour yet, DamagedFileError when its file
@@ -229,7 +229,7 @@ class HourStore:
         file = self._load(asset, hour)
         if file.rows is not None and file.rows[0] is kind:
             return list(file.rows[1])
-        rows: list[T] = []
+        rows: list[_T] = []
         size = 0
         for batch in _batches(_parquet(asset, hour, file.data), asset, hour, without):
             rows += records_of(batch, kind)
@@ -238,7 +238,7 @@ class HourStore:
             file.rows, file.size = (kind, rows), size
         return list(rows)
 
-    def each(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> Iterator[T]:
+    def each(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> Iterator[_T]:
         """The hour's rows as `read` gives them, some at a time: for those who need few of them, or
         one repository's after the other's. Raises at once what `read` raises, but ShapeError.
         """
@@ -250,7 +250,7 @@ class HourStore:
             return iter(self.read(asset, hour, kind, without=without))
         return (row for batch in _batches(packed, asset, hour, without) for row in records_of(batch, kind))
 
-    def read_or_none(self, asset: str, hour: str, kind: type[T], *, without: Collection[str] = ()) -> list[T]:
+    def read_or_none(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> list[_T]:
         """The hour's rows; none when it was not made or is damaged: it is simply made again.
 
         Raises ShapeError as `read` does: what cannot be read is not "nothing", and would be lost
@@ -328,12 +328,12 @@ class HourStore:
             folder.fs.rm(folder.path, recursive=True)
 
     def remove(self, hour: str) -> None:
-        """Delete an hour: logs, rows, then what is known of it, so that what is
-        left of it is still listed.
+        """Delete an hour: logs, rows and all else that is named by it, then what is known of it, so
+        that what is left of it is still listed.
         """
         self.remove_logs(hour)
         with self._states.alone():
-            for path in self.root.glob(f"*/{hour}.parquet"):
+            for path in self.root.glob(f"*/{hour}.*"):
                 path.unlink(missing_ok=True)
             self._states.remove(hour)
         self._seen.pop(hour, None)

@@ -31,7 +31,7 @@ from ci_metrics.verdicts.judge import MODEL_FAILED, model_failed
 #: How many of the biggest causes are shown.
 MOST_CAUSES = 5
 #: Failures that are shown one by one; more are causes.
-MOST_LINES = 8
+_MOST_LINES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,6 @@ class Summary:
     failure_rate: float | None = None  # failed among passed and failed
     lost_minutes: float = 0.0  # of failed attempts and the re-runs they caused
     flaky_jobs: int = 0  # of the failed ones
-    unexplained_jobs: int = 0  # of the failed ones: without a category
     documents: int = 0
     written: int = 0
     location: str = ""  # of the index
@@ -77,7 +76,7 @@ class Summary:
     runner_minutes: int = 0  # as GitHub bills them, of all jobs
     runner_usd: float = 0.0  # their list price, as far as it is known
     lost_usd: float = 0.0  # of these, for failed attempts and the re-runs they caused
-    few: tuple[str, ...] = ()  # the failures, a line each, where there are at most MOST_LINES
+    few: tuple[str, ...] = ()  # the failures, a line each, where there are at most _MOST_LINES
     story: tuple[str, ...] = ()  # what happened, in sentences, but for the counts above; empty: nothing stands out
     quiet_repositories: dict[str, str] = field(default_factory=dict)  # without a run in these hours: when the last was
 
@@ -120,7 +119,6 @@ def summarise(store: HourStore, index: DocumentIndex, hours: Sequence[str], sinc
         failure_rate=None if figures.rate is None else round(figures.rate, 4),
         lost_minutes=round(figures.lost / 60, 1),
         flaky_jobs=sum(bool(failure.flaky) for failure in figures.failures),
-        unexplained_jobs=figures.unexplained,
         documents=documents,
         written=written,
         location=index.location,
@@ -136,7 +134,7 @@ def summarise(store: HourStore, index: DocumentIndex, hours: Sequence[str], sinc
         runner_minutes=figures.money.total.minutes,
         runner_usd=round(figures.money.total.dollars, 2),
         lost_usd=round(figures.lost_usd, 2),
-        few=tuple(_line(f) for f in figures.failures) if len(figures.failures) <= MOST_LINES else (),
+        few=tuple(_line(f) for f in figures.failures) if len(figures.failures) <= _MOST_LINES else (),
     )
 
 

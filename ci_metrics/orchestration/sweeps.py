@@ -103,7 +103,10 @@ def sweep_day(hours: HoursPart, github: GitHub, day: str) -> int:
     hours.failing.note({**dict.fromkeys(found), **failed}, now)
     changed = changed_parts(hours.store, states, found)
     hours.marked.mark(changed, now)
-    hours.marked.drop(lambda hour, repo, at: hour not in states or _is_waited_for(states[hour], repo, at))
+    oldest = oldest_swept(now, hours.settings.partitions_start)
+    hours.marked.drop(
+        lambda hour, repo, at: hour >= oldest and (hour not in states or _is_waited_for(states[hour], repo, at))
+    )
     kept = {each: seen for each, seen in sweeps.swept.items() if now - day_start(each) < 40 * DAY}
     left = {each: repos for each, repos in sweeps.left.items() if each in kept}
     noted = Sweeps(swept={**kept, day: now if due is None else kept[day]}, left={**left, day: sorted(failed)})

@@ -23,7 +23,7 @@ from ci_metrics.verdicts.origin import Origin
 from ci_metrics.verdicts.reuse import StoredVerdict, human_key, subject_of
 
 #: Distinct failures looked at, the newest: some 10 kB each.
-MOST_FAILURES = 20_000
+_MOST_FAILURES = 20_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,7 +77,7 @@ def _read_hour(
         root = kept.extraction.errors[0]
         subject = subject_of(root, kept.extraction, Origin(row.repo))
         if subject not in team.failures:
-            if len(team.failures) >= MOST_FAILURES:
+            if len(team.failures) >= _MOST_FAILURES:
                 continue
             if jobs is None:
                 stored = store.read_or_none("workflow_jobs", hour, Job, without=("annotations",))

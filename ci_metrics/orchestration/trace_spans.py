@@ -30,11 +30,11 @@ from ci_metrics.report.trace_spans import JobCategories, spans_of
 
 #: How many hours back the sensor looks: collectors refuse what is old. `ci-metrics upload` sends
 #: the hours that it works on, however old.
-HOURS = 48
+_HOURS = 48
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentSpans:
     """What was sent of an hour: its attempts (`run/attempt`), and when it had been indexed then."""
 
     indexed: str = ""
@@ -61,7 +61,7 @@ def send_trace_spans() -> None:
 
 def due(hours: HoursPart) -> Mapping[str, str]:
     """The newest hours that were indexed since their spans were sent, and when."""
-    oldest = hour_key(hours.now() - HOURS * HOUR)
+    oldest = hour_key(hours.now() - _HOURS * HOUR)
     return changed(hours.store, (hour for hour in hours.store.hours() if hour >= oldest))
 
 
@@ -128,9 +128,9 @@ def _file(store: HourStore, hour: str) -> UPath:
     return store.root / "trace_spans" / f"{hour}.json"
 
 
-def _sent(store: HourStore, hour: str) -> Sent:
+def _sent(store: HourStore, hour: str) -> SentSpans:
     try:
         found = json.loads(_file(store, hour).read_text(encoding="utf-8"))
-        return Sent(str(found["indexed"]), frozenset(found["attempts"]))
+        return SentSpans(str(found["indexed"]), frozenset(found["attempts"]))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return Sent()
+        return SentSpans()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ci_metrics.history.labels import Labels
 from ci_metrics.orchestration.parts import JudgePart
 from ci_metrics.orchestration.reclassify_filter import Only
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
@@ -21,7 +22,11 @@ def is_open(row: JobVerdicts) -> bool:
 
 
 def still_holding(
-    judge: JudgePart, extractions: list[JobExtraction], before: Mapping[JobKey, JobVerdicts], only: Only | None
+    judge: JudgePart,
+    extractions: list[JobExtraction],
+    before: Mapping[JobKey, JobVerdicts],
+    labels: Labels,
+    only: Only | None,
 ) -> dict[JobKey, JobVerdicts]:
     """The rows that need no new look: nothing they are made of has changed, and nothing is open.
 
@@ -32,11 +37,11 @@ def still_holding(
     """
     same = [(row, before[row.key]) for row in extractions if row.key in before and before[row.key].digest == row.digest]
     same = [(row, kept) for row, kept in same if kept.state != "off" and not is_open(kept)]
-    labels = {key: label.body["s_error_type"] for key, label in judge.labels.labels().items()}
+    types = {key: label.body["s_error_type"] for key, label in labels.items()}
     held: dict[JobKey, JobVerdicts] = {}
     for row, kept in same:
         version = judge.judge.version_for(row.extraction)
-        said = [labels.get(label_key(error)) for error in row.extraction.errors]
+        said = [types.get(label_key(error)) for error in row.extraction.errors]
         spared = only is not None and not only.wants(kept)
         if spared or (len(said) == len(kept.judged) and all(map(_holds, kept.judged, said, [version] * len(said)))):
             held[row.key] = kept

@@ -13,14 +13,13 @@ from functools import cache
 from ci_metrics.redaction.encoded import is_login
 from ci_metrics.redaction.places import WORD
 from ci_metrics.redaction.values import is_reference, looks_chosen, looks_made
-
-Span = tuple[int, int]
+from ci_metrics.redaction.views import Span
 
 _PIPED = r"\b(?:echo|printf|Write-Output)[ \t]+(?:-\w+[ \t]+){0,2}(?:['\"]%s(?:\\n)?['\"][ \t]+)?⟪WORD⟫[ \t]*\|[ \t]*"
 #: (mark in hyperscan's dialect and any case, form with one word of a command line). ``⟪WORD⟫`` is
 #: any, ``⟪TOKEN⟫`` one that looks made, ``⟪SECRET⟫`` one that is no word, ``⟪LOGIN⟫`` one of user
 #: and password, ``⟪LOGIN64⟫`` the same in base64.
-COMMANDS: tuple[tuple[str, str], ...] = (
+SECRET_ARGUMENTS: tuple[tuple[str, str], ...] = (
     (r"\b(?:curl|https?|xh|wget|ab|aria2c)\b[^\n]*[ \t](?:-[uaU]|--auth)[ =]?[^ \t\n]+:", r"\b(?:curl|https?|xh|wget|ab|aria2c)\b.{0,2000}?[ \t](?:-u|-a|-U|--user|--auth|--proxy-user)[ =]?⟪LOGIN⟫"),
     (r"--(?:proxy-)?user[ =][^ \t\n]+:", r"--(?:proxy-)?user[ =]⟪LOGIN⟫"),
     (r"[ \t]-u[ ][^ \t\n]+:[^\n]*\\[ \t\r]{0,4}\n", r"^[^A-Za-z]{0,60}(?:\d{4}-\d\d-\d\dT\S+[ ])?[ \t]*-u[ ]⟪LOGIN⟫"),

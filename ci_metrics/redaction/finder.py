@@ -27,9 +27,9 @@ from ci_metrics import compiled_expressions
 from ci_metrics.redaction import command_lines, encoded, following, keys, tokens, views
 from ci_metrics.redaction.names import STEM
 from ci_metrics.redaction.places import PLACES
+from ci_metrics.redaction.views import Span
 from ci_metrics.redaction.writings import WRITINGS
 
-Span = tuple[int, int]
 Spans = Callable[[str], Iterator[Span]]
 Announces = Callable[[str], following.Following | None]
 
@@ -112,7 +112,7 @@ ENTRIES: tuple[Entry, ...] = (
     *(Entry(place.name, place.marks, True, place.spans) for place in (*PLACES, *WRITINGS)),
     *(
         Entry(f"command {number}", (mark,), True, command_lines.argument_finder(form))
-        for number, (mark, form) in enumerate(command_lines.COMMANDS)
+        for number, (mark, form) in enumerate(command_lines.SECRET_ARGUMENTS)
     ),
     Entry("base64", tuple(re.escape(core) for core in encoded.cores()), spans=_base64),
     Entry(
@@ -225,7 +225,7 @@ def matches(data: bytes, care: Care) -> list[tuple[int, int]]:
     return found
 
 
-def line_spans(text: str, numbers: AbstractSet[int]) -> list[Span]:
+def secret_spans(text: str, numbers: AbstractSet[int]) -> list[Span]:
     """Where secrets stand in one line without colour codes, of which the
     engine reported these entries.
     """
@@ -279,7 +279,7 @@ def spans_in(text: str) -> list[Span]:
     _LAYERS.depth += 1
     try:
         numbers = {number for _, number in matches(_bytes(text), Care.TEXT)}
-        return line_spans(text, numbers) if numbers else []
+        return secret_spans(text, numbers) if numbers else []
     finally:
         _LAYERS.depth -= 1
 

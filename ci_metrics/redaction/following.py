@@ -14,15 +14,14 @@ import re
 from abc import ABC, abstractmethod
 
 from ci_metrics.redaction import encoded, keys
-from ci_metrics.redaction.names import Kind, name_kind
+from ci_metrics.redaction.names import NameKind, name_kind
 from ci_metrics.redaction.places import value_at
 from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_chosen, looks_made
-
-Span = tuple[int, int]
+from ci_metrics.redaction.views import Span
 
 #: What tools put before a line of another program: times, BuildKit's step, a service's name, marks
 #: of quotes, diffs and prompts.
-PREFIX = re.compile(
+LINE_PREFIX = re.compile(
     r"(?:\udcef\udcbb\udcbf)?(?:[^\t\n]{1,200}\t[^\t\n]{1,200}\t)?"
     r"(?:\[?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\]?[ ]?)?(?:#\d+ \d+\.\d+ )?"
     r"(?:[ ]{0,8}[\w.-]{1,60}[ ]{0,20}\|[ ]?)?(?:[>|+-] ?(?![\w-]))?"
@@ -44,7 +43,7 @@ class Following(ABC):
         """Where the line's own text begins, behind what a tool put before it."""
         if self._lead and text[: len(self._lead)].translate(_SHAPE) == self._lead.translate(_SHAPE):
             return len(self._lead)
-        found = PREFIX.match(text)
+        found = LINE_PREFIX.match(text)
         return found.end() if found else 0
 
     @property
@@ -103,7 +102,7 @@ class NextValue(Following):
     ``|`` with several lines.
     """
 
-    def __init__(self, kind: Kind, lead: str = "", *, block: bool = False) -> None:
+    def __init__(self, kind: NameKind, lead: str = "", *, block: bool = False) -> None:
         super().__init__(30 if block else 3, lead)
         self._kind = kind
         self._block = block
@@ -125,7 +124,7 @@ class NextValue(Following):
         value = text[span[0] : span[1]]
         rest = text[span[1] :].strip().strip("\"'`,;\\)}]")
         alone = quoted or not rest
-        kind = Kind.SECRET if self._kind is Kind.MAYBE else self._kind
+        kind = NameKind.SECRET if self._kind is NameKind.MAYBE else self._kind
         if (
             not alone
             or not is_secret(value, kind)
@@ -146,7 +145,7 @@ class NextPair(Following):
 
     _VALUE = re.compile(r"\b[Vv]alue(?:\\*[\"'])?[ \t]*[:=][ \t]*|<string>")
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: NameKind) -> None:
         super().__init__(1)
         self._kind = kind
 
@@ -192,7 +191,7 @@ class PasswordFile(Following):
 class Rows(Following):
     """The values of columns whose heading says that they are secret."""
 
-    def __init__(self, kinds: tuple[Kind, ...], lead: str = "") -> None:
+    def __init__(self, kinds: tuple[NameKind, ...], lead: str = "") -> None:
         super().__init__(20, lead)
         self._kinds = kinds
 
@@ -204,7 +203,7 @@ class Rows(Following):
         found: list[Span] = []
         for cell, kind in zip(cells, self._kinds, strict=False):
             value = cell.strip(" \"'")
-            if not self.done and kind >= Kind.SECRET and is_secret(value, kind) and looks_chosen(value):
+            if not self.done and kind >= NameKind.SECRET and is_secret(value, kind) and looks_chosen(value):
                 found.append((start + cell.index(value), start + cell.index(value) + len(value)))
             start += len(cell) + 1
         return found
@@ -284,10 +283,10 @@ def value_follows(text: str) -> Following | None:
     found = _NAME_ENDS.search(text, max(0, len(text) - 300))
     if found and (kind := name_kind(found.group(1))):
         if found.group(1) in ("pass", "pw"):
-            kind = Kind.PASSWORD
+            kind = NameKind.PASSWORD
         return NextValue(kind, _lead(text, found.start(1)), block=bool(found.group(2)))
     found = _OPTION_ENDS.search(text, max(0, len(text) - 300))
-    if found and (kind := name_kind(found.group(1))) >= Kind.SECRET:
+    if found and (kind := name_kind(found.group(1))) >= NameKind.SECRET:
         return NextValue(kind, _lead(text, found.start(1)))
     return None
 
@@ -319,7 +318,7 @@ def rows_follow(text: str) -> Following | None:
     """The rows below the headings of a table of values between commas."""
     found = _HEADINGS.search(text)
     kinds = tuple(name_kind(name) for name in found.group().rstrip().split(",")) if found else ()
-    return Rows(kinds, _lead(text, found.start())) if found and max(kinds) >= Kind.SECRET else None
+    return Rows(kinds, _lead(text, found.start())) if found and max(kinds) >= NameKind.SECRET else None
 
 
 def entries_follow(text: str) -> Following | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-Span = tuple[int, int]
+from ci_metrics.redaction.views import Span
 
 #: What begins and ends a key that opens something. Certificates, requests, signatures
 #: and public keys do not.

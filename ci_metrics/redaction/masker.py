@@ -14,11 +14,9 @@ import numpy as np
 
 from ci_metrics.redaction import finder, keys
 from ci_metrics.redaction.finder import Care
-from ci_metrics.redaction.following import PREFIX, Following, KeyBody, SecretData
+from ci_metrics.redaction.following import LINE_PREFIX, Following, KeyBody, SecretData
 from ci_metrics.redaction.values import MASK
-from ci_metrics.redaction.views import uncoloured, unescaped, without_codes
-
-Span = tuple[int, int]
+from ci_metrics.redaction.views import Span, uncoloured, unescaped, without_codes
 
 #: Lines before a key's end, and before a Secret's kind, that are looked at once more.
 MOST_BEFORE = 120
@@ -84,7 +82,7 @@ class Masker:
         here = self._followed(text)
         spans: list[Span] = []
         if entries:
-            own = finder.line_spans(text, entries)
+            own = finder.secret_spans(text, entries)
             if own:
                 self.count += len(finder.merged_spans(here + own)) - len(here)
                 here += own
@@ -156,7 +154,7 @@ def _secret_before(data: bytes, at: int) -> list[Span]:
     for start, end in _lines_before(data, at):
         lines.append((start, end))
         text = uncoloured(data[start:end].decode("ascii", "surrogateescape")).text
-        found = PREFIX.match(text)
+        found = LINE_PREFIX.match(text)
         body = text[found.end() if found else 0 :]
         if body.startswith("---") or body.lstrip().startswith("kind:"):
             break

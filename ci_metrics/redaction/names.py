@@ -15,7 +15,7 @@ from enum import IntEnum
 from functools import lru_cache
 
 
-class Kind(IntEnum):
+class NameKind(IntEnum):
     """How much a name says."""
 
     NOTHING = 0
@@ -98,7 +98,7 @@ _PIECES = re.compile(
 
 
 @lru_cache(maxsize=1 << 14)
-def name_kind(name: str) -> Kind:
+def name_kind(name: str) -> NameKind:
     """What `name` (as it is written, with whatever dots, dashes and capitals)
     says of a value behind it.
     """
@@ -106,42 +106,42 @@ def name_kind(name: str) -> Kind:
     while words and (words[-1].isdigit() or (words[-1] in _SHADES and len(words) > 1)):
         words.pop()
     if not words:
-        return Kind.NOTHING
+        return NameKind.NOTHING
     last = words[-1]
     before = words[-2] if len(words) > 1 else ""
     if last in ("pass", "pw") and len(words) == 1 and not name.startswith("-"):
-        return Kind.SECRET if name.islower() else Kind.NOTHING  # `PASS: test_name` is a test's
+        return NameKind.SECRET if name.islower() else NameKind.NOTHING  # `PASS: test_name` is a test's
     if last == "ident" and before == "auth":
-        return Kind.PASSWORD
+        return NameKind.PASSWORD
     if last == "pass" and before in _OTHER_PASSES:
-        return Kind.NOTHING
+        return NameKind.NOTHING
     if last in _PASSWORD_WORDS or last.startswith("contrase") or (last == "passe" and "mot" in words):
-        return Kind.PASSWORD
+        return NameKind.PASSWORD
     if ending := _ENDINGS.search(last):
         if ending.group(1):
-            return Kind.PASSWORD
+            return NameKind.PASSWORD
         if last != "auth":
-            return Kind.SECRET
+            return NameKind.SECRET
     if last == "mnemonic" or (last == "phrase" and before in ("pass", "seed", "recovery", "mnemonic")):
-        return Kind.PASSWORD
+        return NameKind.PASSWORD
     if last == "word" and before == "pass":
-        return Kind.PASSWORD
+        return NameKind.PASSWORD
     if last == "credential" and before in ("amz", "goog"):
-        return Kind.NOTHING  # who signed a request, not with what
+        return NameKind.NOTHING  # who signed a request, not with what
     if last in _SECRET_WORDS:
         return (
-            Kind.MAYBE
+            NameKind.MAYBE
             if last in ("pat", "sig", "credential", "credentials", "secrets") and len(words) == 1
-            else Kind.SECRET
+            else NameKind.SECRET
         )
     if last in ("key", "keys", "license", "licence"):
         if before in _SURE_KEYS or (last != "key" and last != "keys"):
-            return Kind.SECRET
+            return NameKind.SECRET
         if before in _HARMLESS_KEYS or not before:
-            return Kind.MAYBE if name.startswith("--") else Kind.NOTHING
-        return Kind.MAYBE
+            return NameKind.MAYBE if name.startswith("--") else NameKind.NOTHING
+        return NameKind.MAYBE
     if last == "auth":
-        return Kind.SECRET if name.lstrip("-").startswith("_") else Kind.MAYBE
+        return NameKind.SECRET if name.lstrip("-").startswith("_") else NameKind.MAYBE
     if last in ("seed", "salt", "signature", "otp") and before in (
         "mfa",
         "totp",
@@ -156,27 +156,27 @@ def name_kind(name: str) -> Kind:
         "hash",
         "webhook",
     ):
-        return Kind.SECRET
+        return NameKind.SECRET
     if (
         last in ("p12", "pfx", "keystore", "jks", "kubeconfig", "crumb", "samlresponse")
         or (last == "config" and before == "kube")
         or (last == "response" and before == "saml")
     ):
-        return Kind.MAYBE
+        return NameKind.MAYBE
     if last in ("signature", "cookie", "seed", "otp", "totp", "salt", "session", "sessionid", "sid"):
-        return Kind.MAYBE
+        return NameKind.MAYBE
     if (before, last) in (("honeycomb", "team"), ("reporter", "id")):
-        return Kind.SECRET
+        return NameKind.SECRET
     if last in ("string", "uri", "url") and before == "connection":
-        return Kind.MAYBE
+        return NameKind.MAYBE
     if last in ("data",) and before == "key":
-        return Kind.SECRET
+        return NameKind.SECRET
     if last in ("id",) and before in ("secret", "session") and words[:1] != ["kms"]:
-        return Kind.MAYBE  # AppRole's secret_id opens, a secret's id does not: the value says which
+        return NameKind.MAYBE  # AppRole's secret_id opens, a secret's id does not: the value says which
     if last in _ABOUT:
-        return Kind.NOTHING
+        return NameKind.NOTHING
     return (
-        Kind.MAYBE
+        NameKind.MAYBE
         if any(word in _PASSWORD_WORDS or word in _SECRET_WORDS for word in words) and not _ABOUT.intersection(words)
-        else Kind.NOTHING
+        else NameKind.NOTHING
     )

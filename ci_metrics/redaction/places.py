@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ci_metrics.redaction.encoded import is_login
-from ci_metrics.redaction.names import STEM, Kind, name_kind
+from ci_metrics.redaction.names import STEM, NameKind, name_kind
 from ci_metrics.redaction.values import (
     MASK,
     is_readable,
@@ -23,8 +23,7 @@ from ci_metrics.redaction.values import (
     looks_made,
     looks_random,
 )
-
-Span = tuple[int, int]
+from ci_metrics.redaction.views import Span
 
 #: Characters of a value that may belong to it, and that say whether it is a secret.
 MOST, JUDGED = 8_192, 400
@@ -108,7 +107,7 @@ def assigned(text: str) -> Iterator[Span]:
         name, at = found.group(1), found.end()
         kind = name_kind(name)
         if (
-            kind is Kind.NOTHING
+            kind is NameKind.NOTHING
             or at >= len(text)
             or (text[at - 1] == ":" and text[found.start() - 1 : found.start()] == ":")
         ):
@@ -125,20 +124,20 @@ def assigned(text: str) -> Iterator[Span]:
             not quoted and (text[span[1] : span[1] + 1] == "(" or _is_talk(text, found, span, kind, value))
         ):
             continue
-        if kind is Kind.SECRET and name in ("pass", "pw") and (quoted or looks_chosen(value)):
-            kind = Kind.PASSWORD
+        if kind is NameKind.SECRET and name in ("pass", "pw") and (quoted or looks_chosen(value)):
+            kind = NameKind.PASSWORD
         if is_secret(value, kind) or (name.lower().endswith("auth") and is_login(value)) or _is_laravel(value):
             yield span
             if changed := _CHANGE.match(text, span[1]):
                 yield value_at(text, changed.end())[0]
 
 
-def _of_list(text: str, at: int, kind: Kind) -> Iterator[Span]:
+def _of_list(text: str, at: int, kind: NameKind) -> Iterator[Span]:
     """The secrets of ``["…", "…"]``; behind a password's name, too, only what was made:
     lists there are of complaints.
     """
     for found in _ITEM.finditer(text, at, (text.find("]", at, at + MOST) + 1) or at):
-        if is_secret(found.group(1), min(kind, Kind.SECRET)):
+        if is_secret(found.group(1), min(kind, NameKind.SECRET)):
             yield found.span(1)
 
 
@@ -146,7 +145,7 @@ def _is_laravel(value: str) -> bool:
     return value.startswith("base64:") and looks_made(value[7:])
 
 
-def _is_talk(text: str, found: re.Match[str], span: Span, kind: Kind, value: str) -> bool:
+def _is_talk(text: str, found: re.Match[str], span: Span, kind: NameKind, value: str) -> bool:
     """Whether a value without quotes is a word of a sentence or of source
     text rather than a value.
     """
@@ -157,7 +156,7 @@ def _is_talk(text: str, found: re.Match[str], span: Span, kind: Kind, value: str
     if spaced and value.startswith("--"):
         return True  # an option whose value is empty, and the next option
     if ":" in assigns and spaced:
-        if is_readable(value) and kind is Kind.PASSWORD and not _REST.match(text, span[1]):
+        if is_readable(value) and kind is NameKind.PASSWORD and not _REST.match(text, span[1]):
             return True
         before = text[max(0, found.start() - 40) : found.start()]
         if is_readable(value) and re.search(
@@ -165,7 +164,7 @@ def _is_talk(text: str, found: re.Match[str], span: Span, kind: Kind, value: str
             before,
         ):
             return True
-    elif spaced and assigns[0] in " \t" and kind is Kind.PASSWORD:
+    elif spaced and assigns[0] in " \t" and kind is NameKind.PASSWORD:
         return is_readable(value) and bool(re.search(r"[_.;(]", value + text[span[1] : span[1] + 1]))
     return False
 
@@ -290,13 +289,13 @@ def options(text: str) -> Iterator[Span]:
     for found in _OPTION.finditer(text):
         kind = name_kind("-" + found.group(1))
         if (
-            kind is Kind.NOTHING
+            kind is NameKind.NOTHING
             and found.group(1) in ("key", "k", "auth", "vkey")
             and (span := _word(text, found.end()))
         ):
             if looks_random(text[slice(*span)]):
                 yield span
-        elif kind >= Kind.SECRET and (span := _word(text, found.end())):
+        elif kind >= NameKind.SECRET and (span := _word(text, found.end())):
             value = text[span[0] : span[1]]
             talk = (
                 value.isalpha()

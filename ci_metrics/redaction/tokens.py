@@ -17,8 +17,7 @@ from functools import cache
 from itertools import pairwise
 
 from ci_metrics.redaction.values import is_readable
-
-Span = tuple[int, int]
+from ci_metrics.redaction.views import Span
 
 #: (whose, form). A form that also matches names that people make up is marked by ``~``: what it
 #: finds must not read like words.

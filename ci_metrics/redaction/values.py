@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from functools import lru_cache
 
-from ci_metrics.redaction.names import Kind, name_kind
+from ci_metrics.redaction.names import NameKind, name_kind
 
 MASK = "[REDACTED]"
 
@@ -76,15 +76,15 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SEPARATED = re.compile(r"[\s_./:,;=+-]+")
 
 
-def is_secret(value: str, kind: Kind) -> bool:
+def is_secret(value: str, kind: NameKind) -> bool:
     """Whether `value`, behind a name of `kind`, is a secret rather than a word, a path, a
     number, a reference or a mask.
     """
-    if not value or kind is Kind.NOTHING or is_reference(value):
+    if not value or kind is NameKind.NOTHING or is_reference(value):
         return False
-    if kind is Kind.PASSWORD:
+    if kind is NameKind.PASSWORD:
         return not (value.isdigit() and len(value) < 4) and len(value) > 2
-    if kind is Kind.SECRET:
+    if kind is NameKind.SECRET:
         return len(value) >= 8 and looks_made(value)
     return len(value) >= 12 and looks_random(value)
 
@@ -98,7 +98,7 @@ def is_reference(value: str) -> bool:
         return True
     if value.lower().rstrip(".,:;!?)") in _WORDS or _REFERENCE.fullmatch(value):
         return True
-    if _VARIABLE.fullmatch(value) and name_kind(value) > Kind.MAYBE:
+    if _VARIABLE.fullmatch(value) and name_kind(value) > NameKind.MAYBE:
         return True
     return bool(_PATH.match(value)) and (is_readable(value) or _is_path(value))
 

@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+#: Where something stands in a line: its first character, and the one behind its last.
 Span = tuple[int, int]
 
 #: Colour, cursor and hyperlink codes (ECMA-48), and colour codes whose escape character was lost on

@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ci_metrics.redaction.names import STEM, Kind, name_kind
+from ci_metrics.redaction.names import STEM, NameKind, name_kind
 from ci_metrics.redaction.places import SecretPlace, value_at
 from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_chosen, looks_made, looks_random
-
-Span = tuple[int, int]
+from ci_metrics.redaction.views import Span
 
 _Q = r"\\*[\"']"  # a quote, escaped or not
 _ELEMENT = re.compile(r"<([\w:.-]{2,60})(?:[ \t][^<>]{0,200})?>(?:<!\[CDATA\[)?([^<>\]]{1,4000})(?:\]\]>)?</")
@@ -112,7 +111,7 @@ def sentences(text: str) -> Iterator[Span]:
             yield found.span(1)
     for found in _QUOTED.finditer(text):
         if is_secret(found.group(3), kind := name_kind(found.group(1))) and (
-            looks_chosen(found.group(3)) if kind is Kind.PASSWORD else not is_readable(found.group(3))
+            looks_chosen(found.group(3)) if kind is NameKind.PASSWORD else not is_readable(found.group(3))
         ):
             yield found.span(3)
     for found in _PROMPT.finditer(text):
@@ -124,15 +123,15 @@ def sentences(text: str) -> Iterator[Span]:
     for found in _BESIDE.finditer(text):
         name, value = found.groups()
         if (
-            name_kind(name) >= Kind.SECRET
-            and is_secret(value, Kind.PASSWORD)
+            name_kind(name) >= NameKind.SECRET
+            and is_secret(value, NameKind.PASSWORD)
             and looks_chosen(value)
             and not _VERSION.match(value)
         ):
             yield found.span(2)
     yield from (found.span(1) for found in _HALF.finditer(text) if looks_random(found.group(1)))
     for found in _ADD_MASK.finditer(text):
-        if is_secret(found.group(1), Kind.PASSWORD):
+        if is_secret(found.group(1), NameKind.PASSWORD):
             yield found.span(1)
     for found in _SET.finditer(text):
         if is_secret(found.group(2), name_kind(found.group(1))):

@@ -19,13 +19,13 @@ from typing import Any, Literal
 from ci_metrics.history.failures import Failure, web_url
 from ci_metrics.report.markdown import visible_text
 from ci_metrics.report.readable import minutes, some, spoken
-from ci_metrics.report.whose import whose
+from ci_metrics.report.responsibility import responsibility
 
 #: Sent events are remembered so long: longer than any of them can come up again.
 REMEMBER = timedelta(days=60)
 
 #: More group alerts than this at once become one message: in an outage nobody reads twenty.
-MOST_AT_ONCE = 5
+_MOST_AT_ONCE = 5
 
 _HEADER, _SECTION = 150, 2_900  # Slack's limits: 150 and 3,000 characters
 
@@ -62,7 +62,7 @@ def group_alert(
     title = f"New failure: {what}" if kind == "new" else f"Spiking failure: {what}"
     failed = f"{count} job{'s' if count != 1 else ''} failed with it in the hour {hour} UTC"
     facts = (failed, f"{minutes(lost_minutes * 60)} lost", f"in {some(repos)}", f"jobs: {some(jobs)}")
-    known = whose(example) if example is not None else ""
+    known = responsibility(example) if example is not None else ""
     return Alert(key, title, headline, (*facts, known) if known else facts, example.link if example is not None else "")
 
 
@@ -108,7 +108,7 @@ def grouped_alerts(alerts: Sequence[Alert]) -> list[tuple[tuple[str, ...], dict[
     """The messages to send, each with the keys it covers: one an alert, or one
     for all when there are many.
     """
-    if len(alerts) <= MOST_AT_ONCE:
+    if len(alerts) <= _MOST_AT_ONCE:
         return [((alert.key,), slack_message(alert)) for alert in alerts]
     lines = [f"{alert.title}{f': {alert.quote}' if alert.quote else ''}" for alert in alerts[:20]]
     if len(alerts) > len(lines):
@@ -133,7 +133,7 @@ def slack_message(alert: Alert) -> dict[str, Any]:
     return {"text": _escaped(_cut(" ".join(visible_text(fallback).split()), _SECTION // 2)), "blocks": blocks}
 
 
-class Sent:
+class SentAlerts:
     """Which events were sent, and when; kept as text."""
 
     def __init__(self, text: str) -> None:

@@ -156,7 +156,7 @@ def _cause(
         name=name or newest.state,
         summary=(newest.cause or group.headline) if group else state,
         quote=newest.quote if group else "",
-        owner=owner_of(newest),
+        owner=owner_names(newest),
         hint=newest.fix if group else "",
         lost=sum(figures.lost_by_failure[failure.id] for failure in failures),
         failures=tuple(failures),
@@ -176,7 +176,7 @@ def _most(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name, _ in Counter(values).most_common())
 
 
-def owner_of(failure: Failure) -> str:
+def owner_names(failure: Failure) -> str:
     """Whose a failure is; "" when that is not known."""
     return ", ".join(failure.owners)
 

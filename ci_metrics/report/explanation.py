@@ -27,7 +27,7 @@ from ci_metrics.report.verdict_reasons import WhyOfLog
 from ci_metrics.verdicts.reuse import apart, human_key, verdict_key
 
 #: Other jobs of the group that are named.
-MOST_OTHERS = 5
+_MOST_OTHERS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,6 @@ class Details:
     verdict: Verdict | None = None  # of the root cause, as the judge gave it
     extractor: str = ""  # version
     context: tuple[LogLine, ...] = ()  # lines of the log around the quoted ones, redacted
-    log_state: str = ""  # what became of the log
     why_no_context: str = ""
     account: WhyOfLog | None = None  # of the log, read again: what weighed for and against its lines, and the category
 
@@ -311,6 +310,6 @@ def _others(index: DocumentIndex, attempt: Attempt) -> tuple[OtherJob, ...]:
         found[key] = OtherJob(
             document=document.id, job=key[1], repo=key[0], branch=key[2], when=moment_of(str(body[TIME]))
         )
-        if len(found) == MOST_OTHERS:
+        if len(found) == _MOST_OTHERS:
             break
     return tuple(found.values())

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from ci_metrics.history.failures import Failure
 from ci_metrics.history.figures import workflow_name
-from ci_metrics.report.causes import ShownCause, owner_of
+from ci_metrics.report.causes import ShownCause, owner_names
 from ci_metrics.report.readable import spoken
 
 
@@ -39,7 +39,7 @@ FILTERS = (
     Filter("branch", "Branch", lambda _, failure: failure.branch, True),
     Filter("type", "Category", lambda _, failure: failure.type, True, spoken),
     Filter("state", "State", lambda _, failure: failure.state, True, spoken),
-    Filter("owner", "Owner", lambda _, failure: owner_of(failure), True),
+    Filter("owner", "Owner", lambda _, failure: owner_names(failure), True),
     Filter("cause", "Cause", lambda cause, _: str(cause.number)),
     Filter("new", "New", lambda cause, _: _yes(cause.new)),
     Filter("flaky", "Flaky", lambda _, failure: _yes(bool(failure.flaky))),

@@ -19,13 +19,17 @@ MOST_TESTS, MOST_TITLE = 10, 120
 
 
 def standing_in_words(fix: Fix) -> str:
-    """`regressed (resolved 2026-03-02)`; "" for an open one."""
+    """`regressed (resolved 2026-03-02)`, or since when it is gone; "" for one that is open and
+    live.
+    """
+    if fix.gone_since is not None and fix.whereabouts is not None:
+        return fix.whereabouts.in_words
     if fix.standing != "regressed" or fix.resolved_at is None:
         return ""
     return f"regressed (resolved {fix.resolved_at:%Y-%m-%d %H:%M})"
 
 
-def whose(fix: Fix) -> str:
+def responsible(fix: Fix) -> str:
     """Who looks after it: the person it is assigned to, else its owner."""
     return fix.assignee or fix.owner
 
@@ -52,6 +56,7 @@ def fix_row(fix: Fix, rank: int) -> dict[str, Any]:
         "headline": fix.quote,
         "summary": fix.summary,
         "standing": fix.standing,
+        "gone_since": fix.gone_since.isoformat() if fix.gone_since else None,
         "owner": fix.owner or None,
         "assignee": fix.assignee or None,
         "hint": fix.hint or None,
@@ -84,10 +89,10 @@ def issue_text(fix: Fix) -> dict[str, str]:
     ]
     if fix.tests:
         lines.append(f"- tests: {inert_text(some(fix.tests, MOST_TESTS), 1_000)}")
-    if fix.standing == "regressed":
+    if standing_in_words(fix):
         lines.append(f"- {standing_in_words(fix)}")
-    if whose(fix):
-        lines.append(f"- {'assigned to' if fix.assignee else 'owner:'} {inert_text(whose(fix), 120)}")
+    if responsible(fix):
+        lines.append(f"- {'assigned to' if fix.assignee else 'owner:'} {inert_text(responsible(fix), 120)}")
     if fix.url:
         lines.append(f"- {link('the newest log line', fix.url)}")
     if fix.command:

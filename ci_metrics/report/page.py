@@ -40,7 +40,7 @@ from ci_metrics.index.runner_prices import RunnerPrices, load_runner_prices
 from ci_metrics.report import charts, readable
 from ci_metrics.report.causes import ShownCause, count_states, history_is_young, show_causes
 from ci_metrics.report.filters import Values, job_name
-from ci_metrics.report.fixes import issue_text, standing_in_words, whose
+from ci_metrics.report.fixes import issue_text, responsible, standing_in_words
 from ci_metrics.report.story import Sentence, story
 from ci_metrics.report.tiles import notices, tiles
 
@@ -52,7 +52,7 @@ MOST_TESTS = 25
 MOST_RUNNERS = 20
 MOST_QUEUES = 8
 MOST_WORKFLOWS = 100
-MOST_FAILURES = 10_000
+MOST_LISTED = 10_000
 
 #: Causes before the click that shows more: each is a stop of the Tab key.
 FIRST_CAUSES = 15
@@ -118,7 +118,7 @@ def build_report(
         history_begins=begins,
         location=index.location,
         now=now,
-        fixes=tuple(fixes(index, kept, records, now, MOST_FIXES)),
+        fixes=tuple(fixes(index, kept, records, now, MOST_FIXES, failures=stretch.failures)),
         ignored=len(found) - len(kept),
         tests=tuple(failing_tests(index, stretch.where, documents=stretch.documents)),
         prices=prices or load_runner_prices(),
@@ -133,7 +133,7 @@ def render_page(report: Report) -> str:
     body = script.removeprefix("<script>").removesuffix("</script>")
     queues = figures.queues[:MOST_QUEUES]
     young = history_is_young(report.history_begins, figures.window)
-    values, numbers = Values.among(report.causes, figures.failures[:MOST_FAILURES])
+    values, numbers = Values.among(report.causes, figures.failures[:MOST_LISTED])
     page = (
         _environment(types, figures.window)
         .get_template("report.html")
@@ -219,7 +219,7 @@ def _environment(types: Sequence[str], window: Window) -> Environment:
         "span": lambda start: charts.span(window, start),
         "colour": lambda name: charts.colour_of(types, name),
         "linked": _linked,
-        "whose": whose,
+        "whose": responsible,
         "standing_in_words": standing_in_words,
         "issue": _issue,
     }

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ci_metrics.history.pull_request import FailedJob, PullRequest
 from ci_metrics.report.markdown import fenced, inert_text, link
 from ci_metrics.report.readable import some, spoken
-from ci_metrics.report.whose import owner_of
+from ci_metrics.report.responsibility import owners_in_words
 
 #: How our own comment is found again; it is its first line, and not shown.
 MARKER = "<!-- ci-metrics: why CI failed -->"
@@ -122,7 +122,7 @@ def _owner_note(job: FailedJob) -> str:
     failure = job.failure
     if failure.domain == "platform":
         return f"**The platform's, not the code's.** Owner: {inert_text(some(failure.owners) or 'unknown', 200)}."
-    return f"Owner: {inert_text(owner_of(failure).removeprefix('owner '), 300)}." if failure.owners else ""
+    return f"Owner: {inert_text(owners_in_words(failure).removeprefix('owner '), 300)}." if failure.owners else ""
 
 
 def _flaky_note(job: FailedJob) -> str:

@@ -15,14 +15,14 @@ from ci_metrics.history.pull_request import PullRequest, read_pull_request
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.report.pr_comment import MARKER, comment_body
 
-Done = Literal["created", "updated", "unchanged", "nothing to say", "closed"]
+Posting = Literal["created", "updated", "unchanged", "nothing to say", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Posted:
     """What became of the comment, and its address ("" when there is none)."""
 
-    done: Done
+    done: Posting
     url: str = ""
 
 

@@ -18,7 +18,7 @@ from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.report.explanation import Details, Explanation, explain_job
 
 #: Failed jobs of a run that are explained; the others are named.
-MOST_JOBS = 10
+MOST_JOBS_TOLD = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class RunExplanation:
     status: str  # GitHub's conclusion; before there is one, its status
     url: str
     in_index: bool
-    jobs: tuple[Explanation, ...]  # those that failed, at most MOST_JOBS
+    jobs: tuple[Explanation, ...]  # those that failed, at most MOST_JOBS_TOLD
     more: tuple[str, ...]  # further failed jobs, which were not looked at
     gates: tuple[str, ...]  # failed only because those did
     passed: int
@@ -73,9 +73,9 @@ def stored_run(
         in_index=True,
         jobs=tuple(
             explain_job(index, document, details(document), storm_types=storm_types)
-            for document in [Document("jobs", id_, whole) for id_, whole in failed.items()][:MOST_JOBS]
+            for document in [Document("jobs", id_, whole) for id_, whole in failed.items()][:MOST_JOBS_TOLD]
         ),
-        more=_names(list(failed.values())[MOST_JOBS:]),
+        more=_names(list(failed.values())[MOST_JOBS_TOLD:]),
         gates=_names([job.body for job in jobs if GATE.holds(job.body)]),
         passed=sum(PASSED.holds(job.body) for job in jobs),
         unfinished=_names([job.body for job in jobs if not ENDED.holds(job.body)]),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
 #: Spans in one request.
-AT_ONCE = 512
+_AT_ONCE = 512
 
 #: Seconds that one request may take, retries included.
 SECONDS = 10
@@ -68,8 +68,8 @@ class Collector:
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         made = sdk_spans(spans)
-        for begin in range(0, len(made), AT_ONCE):
-            if self._exporter.export(made[begin : begin + AT_ONCE]) is not SpanExportResult.SUCCESS:
+        for begin in range(0, len(made), _AT_ONCE):
+            if self._exporter.export(made[begin : begin + _AT_ONCE]) is not SpanExportResult.SUCCESS:
                 raise TransientError(
                     f"the collector at {self.location} did not take {len(made) - begin} of {len(made)} spans. They are sent "
                     "again later; check OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_HEADERS"

@@ -17,7 +17,7 @@ from ci_metrics.report.story import rates_apart
 
 #: A newest document older than this is worth a notice: the hourly schedule is
 #: late at least three times.
-STALE = timedelta(hours=3)
+_STALE = timedelta(hours=3)
 
 #: A share of failures without a category above this is worth a notice.
 MUCH_UNEXPLAINED = 0.25
@@ -92,7 +92,7 @@ def notices(figures: Figures, newest: datetime | None, now: datetime) -> list[st
     said: list[str] = []
     if newest is None:
         said.append("The index holds no job yet. Run “ci-metrics upload” first.")
-    elif now - newest > STALE and figures.window.end > newest:
+    elif now - newest > _STALE and figures.window.end > newest:
         said.append(f"The newest job in the index ended on {moment(newest)} UTC: what came after is not here.")
     if figures.unfinished:
         said.append(f"{counted(figures.unfinished, 'job')} still going when last looked at: not counted yet.")

@@ -17,14 +17,14 @@ from ci_metrics.retrying import RetryPolicy, retrying
 #: Seconds for one request.
 TIMEOUT = 10.0
 
-RETRIES = RetryPolicy(attempts=3, first_wait=0.2, longest_wait=3.0)
+_RETRIES = RetryPolicy(attempts=3, first_wait=0.2, longest_wait=3.0)
 
 
 def send(url: str, message: Mapping[str, Any]) -> None:
     """Post the message. Raises TransientError when it should be tried later, PermanentError
     when the address refuses it.
     """
-    retrying(RETRIES)(lambda: _send(url, message))
+    retrying(_RETRIES)(lambda: _send(url, message))
 
 
 def _send(url: str, message: Mapping[str, Any]) -> None:

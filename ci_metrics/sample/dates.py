@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 #: The first moment of the last day, a Monday, in which every recording fails.
 DAY_START = datetime(2026, 3, 2, tzinfo=UTC)
 #: Where the two weeks end.
-END = DAY_START + timedelta(days=1)
+ENDS = DAY_START + timedelta(days=1)
 #: Whole days before the last one.
 DAYS_BEFORE = 13
 #: The first moment of the two weeks.
-START = DAY_START - timedelta(days=DAYS_BEFORE)
+BEGINS = DAY_START - timedelta(days=DAYS_BEFORE)
 #: A clock that nobody sets stands here: the last hour is closed, one run of it is still going.
-OPENS_AT = END + timedelta(minutes=20)
+OPENS_AT = ENDS + timedelta(minutes=20)
 #: Two weeks later: the last re-run is over and nothing changes any more.
 SETTLED_AT = DAY_START + timedelta(days=15)

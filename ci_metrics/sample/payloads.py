@@ -9,12 +9,9 @@ point to a host that cannot exist (`.example`), so that a link in a document lea
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
-from ci_metrics.sample.payloads_repo import HTML, node_id, number_of, repository, user
+from ci_metrics.sample.payloads_repo import HTML, Json, node_id, number_of, repository, user
 from ci_metrics.sample.world import AttemptSpec, JobSpec, Moment, RunSpec, StepSpec, status_at
-
-Json = dict[str, Any]  # a JSON object on its way out; nothing reads it here
 
 
 def api_time(time: datetime | None) -> str | None:

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from ci_metrics.models import Span
+from ci_metrics.models import LineSpan
 
 DATA = Path(__file__).parent / "data"
 
@@ -51,7 +51,7 @@ class RecordedFailure(Recording):
     category: str | None  # None unless the state is `classified`
     state: str
     title: str
-    marks: tuple[Span, ...]  # lines of the recorded output, from 1
+    marks: tuple[LineSpan, ...]  # lines of the recorded output, from 1
     exit_code: int
     conclusion: str  # of the job
     before: tuple[tuple[str, str], ...]  # (step, slug of a passing recording)

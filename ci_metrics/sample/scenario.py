@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from ci_metrics.models import FAILED_CONCLUSIONS
-from ci_metrics.sample.dates import DAY_START, END, OPENS_AT, SETTLED_AT, START
+from ci_metrics.sample.dates import BEGINS, DAY_START, ENDS, OPENS_AT, SETTLED_AT
 from ci_metrics.sample.scenario_files import FILES, changed_paths
 from ci_metrics.sample.scenario_jobs import JobPlan, JobScript, recorded, stable_number
 from ci_metrics.sample.scenario_plan import PEOPLE, REPOS, WORKFLOWS, RunPlan, ordinary_runs
@@ -83,7 +83,7 @@ def sample_weeks() -> Scenario:
     plans, day = list(weeks_runs()), sample_day()
     counts = Counter((plan.repo, plan.workflow) for plan in plans)
     builder = _Builder(_WEEKS_IDS, {key: _RUN_NUMBER - count for key, count in counts.items()})
-    made = _scenario(builder, builder.runs(plans), START)
+    made = _scenario(builder, builder.runs(plans), BEGINS)
     world = replace(
         made.world,
         runs=(*made.world.runs, *day.world.runs),
@@ -98,7 +98,7 @@ def _scenario(builder: _Builder, runs: tuple[RunSpec, ...], start: datetime) -> 
     world = World(
         runs=runs,
         start=start,
-        end=END,
+        end=ENDS,
         opens_at=OPENS_AT,
         pulls=(*builder.pulls.values(), *builder.merged),
         settled_at=SETTLED_AT,

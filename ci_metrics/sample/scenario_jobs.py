@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ci_metrics.models import Span
+from ci_metrics.models import LineSpan
 from ci_metrics.sample.log_format import (
     StepText,
     as_shown,
@@ -128,7 +128,7 @@ class JobScript:
         """The job's whole log."""
         return render_log([text for _, text in self.texts()])
 
-    def marks(self) -> tuple[Span, ...]:
+    def marks(self) -> tuple[LineSpan, ...]:
         """The lines of the raw log that a person would mark as the cause."""
         if self.recorded is None or self.plan.answer != "stored":
             return ()

@@ -21,7 +21,7 @@ BRANCHES = ("add-basket", "error-pages", "fix/rounding", "retry-downloads", "doc
 WORKFLOWS = {"CI": "ci.yml", "Lint": "lint.yml", "Docs": "docs.yml", "Release": "release.yml", "Nightly": "nightly.yml"}
 
 #: Ordinary runs in each hour of the day: a working day with a quiet night.
-HOURS = (2, 1, 1, 2, 1, 3, 5, 6, 8, 8, 9, 7, 6, 8, 5, 8, 8, 7, 6, 5, 4, 3, 3, 2)
+_HOURS = (2, 1, 1, 2, 1, 3, 5, 6, 8, 8, 9, 7, 6, 8, 5, 8, 8, 7, 6, 5, 4, 3, 3, 2)
 
 _HOMES = {
     GADGETS: ("go", "gofmt", "gcc", "g++", "ld", "make", "cmake", "ctest", "cargo", "clippy", "rustfmt", "maven",
@@ -167,11 +167,11 @@ def ordinary_runs() -> Iterator[RunPlan]:
             size = 1 + stable_number(f"bundle {repo} {workflow} {len(members)}", 3)
             bundles.append((repo, workflow, tuple(dict.fromkeys(members[:size]))))
             members = members[size:]
-    wanted = sum(HOURS)
+    wanted = sum(_HOURS)
     for place in range(wanted - len(bundles)):
         workflow = ("CI", "CI", "Lint", "Docs")[stable_number(f"passing workflow {place}", 4)]
         bundles.append((REPOS[stable_number(f"passing repo {place}", 3)], workflow, ()))
-    hours = [hour for hour, count in enumerate(HOURS) for _ in range(count)]
+    hours = [hour for hour, count in enumerate(_HOURS) for _ in range(count)]
     order = sorted(range(len(bundles)), key=lambda n: stable_number(f"bundle order {n}", 2**40))
     for place, (which, hour) in enumerate(zip(order, hours, strict=False)):
         repo, workflow, members_of = bundles[which]

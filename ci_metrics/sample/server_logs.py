@@ -14,6 +14,7 @@ import time
 import zlib
 from urllib.parse import parse_qs, urlsplit
 
+from ci_metrics.sample.faults import Fault
 from ci_metrics.sample.server_http import HTML_PAGE, Http, QuietServer
 
 #: How long a signed address is good, in seconds (GitHub's documentation of "Download job
@@ -40,33 +41,52 @@ class LogHandler(Http):
             time.sleep(sample.faults.latency)
         if fault is not None and fault.kind == "hang":
             time.sleep(fault.seconds or 0)
-        if fault is not None and self.fail(fault):
-            return
-        if fault is not None and fault.kind == "html_as_text":
-            self.send_bytes(200, {"Content-Type": "text/plain"}, HTML_PAGE)
-            return
-        if fault is not None and fault.kind == "status":
-            self._refuse(fault.status, "ServerBusy")
+        if fault is not None and self._answered(fault):
             return
         if self.headers.get("Authorization"):
             self._refuse(400, "InvalidAuthenticationInfo")  # GitHub's storage does so: a token must not come here
             return
+        job_id = self._signed_job()
+        if job_id is None:
+            return
+        log = sample.read_log(job_id)
+        if log is None:
+            self._refuse(404, "BlobNotFound")
+            return
+        self._send_log(log, fault)
+
+    def _answered(self, fault: Fault) -> bool:
+        """Whether the fault was the whole answer."""
+        if self.fail(fault):
+            return True
+        if fault.kind == "html_as_text":
+            self.send_bytes(200, {"Content-Type": "text/plain"}, HTML_PAGE)
+        elif fault.kind == "status":
+            self._refuse(fault.status, "ServerBusy")
+        else:
+            return False
+        return True
+
+    def _signed_job(self) -> int | None:
+        """The job whose log the address names; None, with the answer sent, where it is no
+        address of ours, or its signature is wrong or no longer good.
+        """
         parts = urlsplit(self.path)
         query = parse_qs(parts.query)
         found = re.fullmatch(r"/logs/(\d+)", parts.path)
         expires, signature = query.get("se", ["0"])[0], query.get("sig", [""])[0]
         if found is None or not expires.isdigit():
             self._refuse(404, "BlobNotFound")
-            return
-        job_id = int(found.group(1))
+            return None
+        job_id, sample = int(found.group(1)), self.server.sample
         good = hmac.compare_digest(signature, sign(sample.secret, job_id, int(expires)))
         if not good or int(expires) < sample.gate.wall():
             self._refuse(403, "AuthenticationFailed")
-            return
-        log = sample.read_log(job_id)
-        if log is None:
-            self._refuse(404, "BlobNotFound")
-            return
+            return None
+        return job_id
+
+    def _send_log(self, log: bytes, fault: Fault | None) -> None:
+        """The log, or the range of it that is asked for, spoilt as the fault says."""
         kind = fault.kind if fault is not None else ""
         if kind == "half":
             log = log[: len(log) // 2]

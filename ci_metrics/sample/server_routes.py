@@ -70,7 +70,7 @@ def _stands(moment: Moment, run: RunSpec) -> tuple[str, ...]:
     return (status, latest.final_conclusion) if status == "completed" else (status,)
 
 
-def _latest(question: SampleRequest, run: RunSpec) -> payloads.Json:
+def _latest(question: SampleRequest, run: RunSpec) -> payloads_repo.Json:
     moment = question.moment
     return payloads.run(question.base, moment, run, run.attempts_at(moment.now)[-1])
 
@@ -182,7 +182,7 @@ def _repo(question: SampleRequest, repo: str) -> Reply:
     return Reply(200, _full(question, repo))
 
 
-def _full(question: SampleRequest, repo: str) -> payloads.Json:
+def _full(question: SampleRequest, repo: str) -> payloads_repo.Json:
     archived = repo in question.moment.world.archived
     return payloads_repo.full_repository(question.base, repo, archived=archived)
 
@@ -260,7 +260,7 @@ def _graphql(question: SampleRequest) -> Reply:
     return Reply(200, {"data": {"nodes": [_check_node(question, str(node)) for node in ids]}})
 
 
-def _check_node(question: SampleRequest, node: str) -> payloads.Json | None:
+def _check_node(question: SampleRequest, node: str) -> payloads_repo.Json | None:
     moment = question.moment
     number = int(node[3:], 16) if node.startswith("CR_") else -1
     repo = moment.world.repo_of_job(number)

@@ -1,18 +1,16 @@
 """What is true of the sample day's failed jobs: said by the people who made the
 failures, not by any classifier.
 
-What belongs here: the record of one failed job's truth, and counting. Does not: where it comes from
-(`scenario.py`), comparing it with anything.
+What belongs here: the record of one job. Does not: where it comes from (`scenario.py`), comparing
+it with anything.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ci_metrics.models import Span
+from ci_metrics.models import LineSpan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +27,7 @@ class JobTruth:
     category: str | None  # one of the taxonomy's names, for state classified
     step: str | None  # the failed step's name; None when no step ran
     step_number: int | None
-    marks: tuple[Span, ...]  # lines of the raw log; none when the cause stands only in an annotation
+    marks: tuple[LineSpan, ...]  # lines of the raw log; none when the cause stands only in an annotation
     slug: str  # of the recorded failure; "" when there is none
     flaky: str  # what history says once later attempts are known: "", suspected, confirmed
     completed_at: datetime
@@ -38,13 +36,3 @@ class JobTruth:
     def key(self) -> tuple[int, int]:
         """(job id, attempt): unique in the world."""
         return self.job_id, self.run_attempt
-
-
-def count_by_category(truths: Iterable[JobTruth]) -> Counter[str]:
-    """How many failed jobs are of each category; jobs without one are not counted."""
-    return Counter(truth.category for truth in truths if truth.category is not None)
-
-
-def count_by_state(truths: Iterable[JobTruth]) -> Counter[str]:
-    """How many failed jobs are in each state."""
-    return Counter(truth.state for truth in truths)

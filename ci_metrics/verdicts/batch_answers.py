@@ -17,7 +17,7 @@ from ci_metrics.llm.client_protocol import ModelReply
 from ci_metrics.llm.schema import AnswerProblemError
 from ci_metrics.models import Annotation, Usage, Verdict
 from ci_metrics.settings import Settings
-from ci_metrics.verdicts.decision import BATCH
+from ci_metrics.verdicts.decision import IN_A_BATCH
 from ci_metrics.verdicts.doubt import doubted
 from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, with_threshold
 
@@ -80,7 +80,7 @@ def kept_verdict(
         created_at=now,
         partitions=tuple(sorted(hours)[-MOST_PARTITIONS:]),
         calls=0 if failed else 2 if first else 1,
-        owner=BATCH,
+        owner=IN_A_BATCH,
         job_id=item.job_id,
         doubted=apart,
         sketch=item.sketch,

@@ -23,7 +23,7 @@ from datetime import datetime
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.errors import CiMetricsError, NotFoundError, OvertakenError
 from ci_metrics.llm.batch_ledger import BatchAsk, BatchContents, BatchItem, BatchLedger, BatchRecord, LedgerLook
-from ci_metrics.llm.batch_submission import MOST_BYTES, MOST_REQUESTS, BatchSender
+from ci_metrics.llm.batch_submission import MOST_BATCH_BYTES, MOST_REQUESTS, BatchSender
 from ci_metrics.llm.client_protocol import BatchClient, BatchState, ModelClient, ModelReply
 from ci_metrics.models import Usage
 from ci_metrics.settings import Settings
@@ -34,7 +34,7 @@ from ci_metrics.verdicts.reuse import VerdictStore
 _log = logging.getLogger(__name__)
 
 #: A question is put into a batch so many times; then it goes the normal way.
-MOST_TRIES = 3
+_MOST_TRIES = 3
 
 #: A batch's answers are left to the process that reads them for so long; one that was killed gives
 #: way after it.
@@ -79,7 +79,7 @@ class Batches:
         budget: Budget | None = None,
         clock: Callable[[], datetime] = utc_now,
         most_requests: int = MOST_REQUESTS,
-        most_bytes: int = MOST_BYTES,
+        most_bytes: int = MOST_BATCH_BYTES,
     ) -> None:
         """An endpoint without batches, or MODEL_BATCHES=false, leaves
         everything to the normal path.
@@ -294,7 +294,7 @@ class Batches:
         """Send items anew, those tried too often not; then the old record is done."""
         again = []
         for item in items:
-            if item.tries >= MOST_TRIES:
+            if item.tries >= _MOST_TRIES:
                 result.failed[item.key] = why
                 result.partitions.update(item.partitions)
             else:

@@ -1,4 +1,4 @@
-"""Claims: what one process is finding out is left to it by the others, as long as it lives.
+"""Claims: a question that one process works on is left to it by the others, as long as it lives.
 
 What belongs here: taking, renewing and giving back. Does not: what is found out (`ask.py`).
 """
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 # A claim is renewed as long as its process lives: one that was killed gives way after a minute.
 _CLAIM_SECONDS = 60.0
-_RENEW_EVERY_SECONDS = 20.0
+RENEW_EVERY_SECONDS = 20.0
 
 
 class Claims:
@@ -68,7 +68,7 @@ class Claims:
             thread.join()
 
     def _renew_until(self, store: VerdictStore, done: threading.Event) -> None:
-        while not done.wait(_RENEW_EVERY_SECONDS):
+        while not done.wait(RENEW_EVERY_SECONDS):
             for key in tuple(self._held):
                 with self._lock:
                     if key not in self._held:

@@ -27,7 +27,7 @@ DecidedBy = Literal["rules", "human", "reused", "ask", "asked", "pending", "fail
 DOUBTED = "a model judged an equal failure otherwise; that holds for others only once it says it of two"
 
 #: The `owner` of verdicts that a message batch brought.
-BATCH = "batch"
+IN_A_BATCH = "batch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,7 +101,7 @@ def _asked_once(stored: StoredVerdict, question: Question, settings: Settings) -
     more context is still due.
     """
     unsure = stored.verdict.confidence < settings.low_confidence
-    return stored.owner == BATCH and stored.calls == 1 and unsure and question.lead.request.larger is not None
+    return stored.owner == IN_A_BATCH and stored.calls == 1 and unsure and question.lead.request.larger is not None
 
 
 def _worth_asking(question: Question, settings: Settings) -> bool:

@@ -24,7 +24,7 @@ LEAST_LINES = 5
 #: Sketches so alike are of excerpts that tell the same story. Among 603 real failure logs of 147
 #: projects, 25 pairs of different projects are at least so alike, and all 25 of one category; of
 #: the 72 pairs between 0.6 and 0.7 one is of two.
-NEAR = 0.7
+_NEAR = 0.7
 
 _VARYING = re.compile(r"[0-9a-f]*\d[\w.]*|\s+")
 
@@ -51,7 +51,7 @@ def likeness(one: str, other: str) -> float:
 
 def near_equal(one: str, other: str) -> bool:
     """Whether two sketches are of nearly equal excerpts."""
-    return likeness(one, other) >= NEAR
+    return likeness(one, other) >= _NEAR
 
 
 def _hashes(text: str) -> set[str]:

@@ -27,13 +27,13 @@ from ci_metrics.llm.client_protocol import (
     ModelReply,
 )
 from ci_metrics.llm.prices import Tokens
-from ci_metrics.llm.prompt import NOTES, Prompt, build_prompt, estimated_prefix_tokens
+from ci_metrics.llm.prompt import NOTES, Prompt, estimated_prefix_tokens
 from ci_metrics.llm.quotes import quotable_lines
 from ci_metrics.llm.schema import AnswerProblemError
 from ci_metrics.models import Extraction, Usage, Verdict
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.budget import Budget
-from ci_metrics.verdicts.request import JudgeRequest, addressed, larger_extraction
+from ci_metrics.verdicts.request import JudgeRequest, addressed, larger_extraction, prompt_about
 
 _log = logging.getLogger(__name__)
 
@@ -108,20 +108,7 @@ class Asker:
 
     def prompt(self, request: JudgeRequest, rules: Verdict, extraction: Extraction, note: str = "") -> Prompt:
         """What would be asked about this (masked) failure."""
-        if request.error is None:
-            raise ValueError("there is no error to ask about")
-        return build_prompt(
-            taxonomy=self._taxonomy,
-            extraction=extraction,
-            error=request.error,
-            root=request.is_root,
-            job=request.job,
-            run=request.run,
-            annotations=request.annotations,
-            rules=rules,
-            history=request.history,
-            note=note,
-        )
+        return prompt_about(request, self._taxonomy, rules, extraction, note)
 
     def estimate(self, prompt: Prompt, model: str, *, batch: bool = False, following: bool = False) -> float:
         """About what this prompt costs, in US dollars: its prefix as cached once a cached one was

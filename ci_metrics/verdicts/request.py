@@ -1,6 +1,7 @@
 """One failure to be judged, as the caller hands it over.
 
-What belongs here: the record, and getting more of its log. Does not: any decision.
+What belongs here: the record, what a model is asked about it, and getting more of its log. Does
+not: any decision.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.errors import CiMetricsError
+from ci_metrics.llm.prompt import Prompt, build_prompt
 from ci_metrics.llm.prompt_body import same_error
-from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run, Usage
+from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run, Usage, Verdict
 from ci_metrics.verdicts.doubt import speaks_to_a_model
 from ci_metrics.verdicts.origin import Origin
 
@@ -82,6 +85,26 @@ class JudgeRequest:
         step = (self.error and self.error.step) or self.extraction.failed_step
         error = self.error and replace(self.error, step=step and mask(step))
         return replace(self, annotations=notes, job=job, error=error, history=mask(self.history))
+
+
+def prompt_about(
+    request: JudgeRequest, taxonomy: Taxonomy, rules: Verdict, extraction: Extraction, note: str = ""
+) -> Prompt:
+    """What is asked about this (masked) failure, with this excerpt of its log."""
+    if request.error is None:
+        raise ValueError("there is no error to ask about")
+    return build_prompt(
+        taxonomy=taxonomy,
+        extraction=extraction,
+        error=request.error,
+        root=request.is_root,
+        job=request.job,
+        run=request.run,
+        annotations=request.annotations,
+        rules=rules,
+        history=request.history,
+        note=note,
+    )
 
 
 def addressed(request: JudgeRequest, extraction: Extraction) -> bool:

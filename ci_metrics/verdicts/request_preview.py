@@ -11,10 +11,9 @@ from typing import Any
 
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.llm.clients import client_to_show
-from ci_metrics.llm.prompt import build_prompt
 from ci_metrics.models import Verdict
 from ci_metrics.settings import Settings
-from ci_metrics.verdicts.request import JudgeRequest
+from ci_metrics.verdicts.request import JudgeRequest, prompt_about
 
 
 def render_request(
@@ -32,18 +31,7 @@ def render_request(
     if request.error is None or request.extraction.state != "errors" or rules.state in ("no_error_found", "no_log"):
         return None
     safe = request.redacted(redact)
-    assert safe.error is not None
-    prompt = build_prompt(
-        taxonomy=taxonomy,
-        extraction=safe.extraction,
-        error=safe.error,
-        root=safe.is_root,
-        job=safe.job,
-        run=safe.run,
-        annotations=safe.annotations,
-        rules=rules,
-        history=safe.history,
-    )
+    prompt = prompt_about(safe, taxonomy, rules, safe.extraction)
     client = client_to_show(settings)
     try:
         return client.render(prompt)

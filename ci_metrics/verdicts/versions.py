@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.classifier.version import LEARNED
@@ -36,10 +36,6 @@ class StageVersions:
         return classifier_version(
             extractor=self.extractor, rules=self.rules, taxonomy=self.taxonomy, prompt=self.prompt, model=self.model
         )
-
-    def as_dict(self) -> dict[str, str]:
-        """By stage's name, with the whole under `classifier`: for metadata and `stale`."""
-        return {**asdict(self), "classifier": self.classifier}
 
 
 def stage_versions(

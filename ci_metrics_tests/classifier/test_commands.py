@@ -78,6 +78,19 @@ def test_travis_names_the_command_that_failed_and_jenkins_traces_it() -> None:
     assert commands_of(extraction("+ mvn -q package", "+ yamllint .", "x.yml", "Finished: FAILURE")) == ["yamllint ."]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        'ERROR: failed to solve: process "/bin/sh -c npm run build --prefix site" did not complete successfully: exit code: 1',
+        "The command '/bin/sh -c npm run build --prefix site' returned a non-zero code: 1",
+        "executor failed running [/bin/bash -o pipefail -c npm run build --prefix site]: exit code: 1",
+    ],
+)
+def test_of_an_images_build_the_command_that_failed_counts_not_the_step_that_asked_for_it(said: str) -> None:
+    lines = ("##[group]Run docker/build-push-action@v6", "##[endgroup]", said, "##[error]buildx failed")
+    assert commands_of(extraction(*lines)) == ["npm run build --prefix site"]
+
+
 def test_a_check_whose_words_nobody_knows_is_an_assertion_failure_and_quotes_what_it_said() -> None:
     verdict = CLASSIFIER.judge(github("ec -exclude dist", said="README.md:3: Wrong amount of left-padding spaces"))
     assert verdict.error_type == "assertion_failure"

@@ -26,7 +26,7 @@ from ci_metrics.classifier.learning import (
     learned_features,
 )
 from ci_metrics.classifier.model import Model
-from ci_metrics.classifier.shipped import packed, shipped_examples, unpacked
+from ci_metrics.classifier.shipped import packed, read_examples, shipped_examples
 from ci_metrics.classifier.takeover import (
     FEWEST,
     HUMAN,
@@ -147,12 +147,12 @@ def test_no_word_of_the_shipped_examples_is_of_fewer_than_five_projects_and_none
 def test_the_shipped_examples_are_small_and_are_written_as_they_are_read() -> None:
     data = files("ci_metrics.classifier").joinpath("examples.tsv.gz").read_bytes()
     assert len(data) < 1_500_000
-    assert unpacked(packed(unpacked(data))) == unpacked(data)
+    assert read_examples(packed(read_examples(data))) == read_examples(data)
 
 
 def test_damaged_examples_are_one_clear_error() -> None:
     with pytest.raises(ContractError, match=r"examples.tsv.gz is damaged .* Install the package again"):
-        unpacked(packed(made(20))[:-40])
+        read_examples(packed(made(20))[:-40])
 
 
 def test_one_flood_is_one_example_and_the_newest_word_of_a_person_counts() -> None:

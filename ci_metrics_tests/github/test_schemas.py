@@ -8,14 +8,8 @@ from typing import Any
 import pytest
 
 from ci_metrics.errors import ContractError
-from ci_metrics.github.schemas import (
-    CheckAnnotation,
-    RateLimitOverview,
-    WorkflowJob,
-    WorkflowRun,
-    job_from_object,
-    read,
-)
+from ci_metrics.github.json_fields import read
+from ci_metrics.github.schemas import CheckAnnotation, RateLimitOverview, WorkflowJob, WorkflowRun, job_from_object
 from ci_metrics.github.text import MESSAGE_CHARACTERS, NAME_CHARACTERS
 from ci_metrics.models import Annotation, Job, Run
 

@@ -21,8 +21,7 @@ from ci_metrics.errors import (
 )
 from ci_metrics.github import open_github
 from ci_metrics.github.answers import error_of, joined, json_of, next_of, origin, shown_address, wait_asked_for
-from ci_metrics.github.limiter import shared_limiter
-from ci_metrics.github.retry_policy import Patience
+from ci_metrics.github.rate_limits import Patience, shared_limiter
 from ci_metrics.limits import Limiter
 from ci_metrics.sample.faults import Fault, FaultKind
 from ci_metrics.sample.scaling import scaled_world

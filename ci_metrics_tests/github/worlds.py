@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from ci_metrics.github import ConditionalCache, GitHub, open_github
-from ci_metrics.github.retry_policy import Patience
+from ci_metrics.github.rate_limits import Patience
 from ci_metrics.limits import Limiter
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.sample.world import AnnotationSpec, AttemptSpec, JobSpec, PullSpec, RunSpec, StepSpec, World

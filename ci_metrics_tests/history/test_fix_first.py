@@ -48,6 +48,24 @@ def test_lost_time_recurrence_and_certainty_decide_the_order(any_index: Document
     ]
 
 
+def test_a_cause_that_is_gone_from_the_default_branch_does_not_rank_as_a_live_one(any_index: DocumentIndex) -> None:
+    main: dict[str, Any] = {"branch": "main", "event": "push"}
+    gone = [job(n, fingerprint="f1-gone", minutes=60, name="build", **main) for n in (1, 2)]
+    mended = job(3, name="build", status="success", at=50, **main)
+    live = job(4, fingerprint="f1-live", minutes=30, name="lint", **main)
+    flaky = job(5, fingerprint="f1-flaky", minutes=20, b_flaky_suspected=True, **main)
+    passed = job(6, status="success", at=50, **main)
+    found = ranked(any_index, *gone, mended, live, flaky, passed)
+    assert names(found) == ["g1-live", "g1-flaky", "g1-gone"]
+    assert [fix.gone_since for fix in found] == [None, None, moment(50)]
+    assert found[-1].weight == pytest.approx(0.1 * weight_of(120, 2, 0.9))
+    row = fix_row(found[-1], 3)
+    assert row["gone_since"] == moment(50).isoformat()
+    assert "gone from the default branch since 02 Mar 05:50" in issue_text(found[-1])["body"]
+    # Where only the first is asked for, one that is gone does not take its place.
+    assert names(fixes(any_index, groups(any_index), CauseRecords(), NOW, 1)) == ["g1-live"]
+
+
 def test_a_failure_that_says_nothing_of_a_cause_is_not_to_be_fixed_first(embedded_index: DocumentIndex) -> None:
     assert ranked(embedded_index, job(1, fingerprint="f1-exit", generic=True, minutes=500)) == []
 

@@ -301,7 +301,7 @@ def test_a_model_that_is_not_there_says_what_to_check(make_client: MakeClient, s
         make_client().ask(a_prompt())
 
 
-def test_the_environment_does_not_redirect_the_sdks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_does_not_redirect_the_sdks(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ANTHROPIC_BASE_URL", "OPENAI_BASE_URL"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for api_format, host in (("anthropic", "https://api.anthropic.com"), ("openai", "https://api.openai.com")):
@@ -310,8 +310,8 @@ def test_the_environment_does_not_redirect_the_sdks(monkeypatch: pytest.MonkeyPa
         client = build_client(load_settings(environ))
         assert client is not None
         assert client.render(a_prompt())["url"].startswith(host)
-        assert str(client._sdk.base_url).startswith(host)  # type: ignore[attr-defined]
         client.close()
+        make_client(api_format).ask(a_prompt())  # is answered by the server that it names
 
 
 @pytest.mark.parametrize("api_format", FORMATS)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from ci_metrics.commands.fixture import marked, same_verdict, unmarked, window_of
 from ci_metrics.errors import ContractError
 from ci_metrics.logs import extract
-from ci_metrics.logs.fixtures import marked, same_verdict, unmarked, window_of
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("*.log"))
 WHOLE = sorted((Path(__file__).parent / "fixtures" / "whole").glob("*.log.gz"))

@@ -54,6 +54,26 @@ def test_what_failures_say_stands_on_the_files_own_lines() -> None:
     assert (error.line, error.headline) == (7, "E       AssertionError: assert 1 == 2")
 
 
+@pytest.mark.parametrize("between", ["", "\n"])
+def test_each_test_has_an_error_of_its_own_however_the_report_is_written(between: str) -> None:
+    case = '<testcase classname="Cart" name="{}"><failure message="{}"/></testcase>'
+    report = (
+        '<testsuites><testsuite name="s">'
+        + case.format("adds", "AssertionError: expected 3 to equal 4")
+        + '<testcase classname="Cart" name="stays"/>'
+        + between
+        + case.format("pays", "TypeError: card.charge is not a function")
+        + "</testsuite></testsuites>"
+    )
+    assert failure_lines(report) == [
+        "AssertionError: expected 3 to equal 4", "TypeError: card.charge is not a function",
+    ]  # fmt: skip
+    errors = extract_junit(report.encode(), "results.xml", load_catalogue()).errors
+    assert sorted((error.line or 0, error.headline) for error in errors) == [
+        (1, "AssertionError: expected 3 to equal 4"), (2, "TypeError: card.charge is not a function"),
+    ]  # fmt: skip
+
+
 def test_classify_takes_a_report_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "results.xml"
     file.write_text(REPORT)

@@ -126,6 +126,14 @@ def test_the_only_word_of_a_step_heads_its_error_before_the_runners_own() -> Non
     assert head(failing("qwertz uiop: asdf")) == "qwertz uiop: asdf"
 
 
+@pytest.mark.parametrize(
+    "last",
+    ["ok  \texample.com/shop/errors\t(cached)", "#12 ok   example.com/shop/report\t(cached)", "#9 PASS: failure_test"],
+)
+def test_what_says_that_a_test_passed_heads_no_error_even_where_nothing_else_was_said(last: str) -> None:
+    assert head(failing("ok  \texample.com/shop/cart\t0.12s", last, run="go test ./...")) != last
+
+
 def test_no_block_crosses_a_steps_header() -> None:
     first = script("src/a.c:3:4: error: expected ';'", "note: see above", run="make a", code=2)
     second = script("src/b.c:9:1: error: unknown type name 'berth'", run="make b", code=2)

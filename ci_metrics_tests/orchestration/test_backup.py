@@ -10,22 +10,35 @@ import stat
 import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ci_metrics.commands.launch import run_hours
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError
-from ci_metrics.index.base import Document
+from ci_metrics.history.cause_states import CauseRecord
+from ci_metrics.history.labels import label_for
+from ci_metrics.index.base import Document, Where
 from ci_metrics.index.fields import KINDS
 from ci_metrics.index.open import open_index
+from ci_metrics.models import JobLog
 from ci_metrics.orchestration.atomic_files import put
 from ci_metrics.orchestration.backup import check_backup, make_backup, restore_backup
+from ci_metrics.orchestration.instance import open_instance
+from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.labels import LabelStore
-from ci_metrics.orchestration.parts import HoursPart
+from ci_metrics.orchestration.partitions import hour_key
+from ci_metrics.orchestration.parts import HoursPart, open_parts
+from ci_metrics.orchestration.repository_facts import known_repository
+from ci_metrics.orchestration.sweeps import read_sweeps, sweep_day
+from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import Settings, load_settings
+from ci_metrics_tests.github.worlds import REPO, START, at, attempt, job, run, world
 from ci_metrics_tests.orchestration.home_0_1 import HOUR, files_of, home_of_0_1
+from ci_metrics_tests.orchestration.test_junit_artifacts import archive, artifact
 
 NOW = datetime(2026, 3, 3, tzinfo=UTC)
 
@@ -233,3 +246,88 @@ def test_what_is_known_of_a_repository_whose_name_begins_with_a_dot_is_in_a_back
     assert {"hours/repositories/acme/.github.json", "hours/sweeps.json", "hours/marked.json"} <= set(names)
     assert {"hours/failing.json", "hours/repositories.json"} <= set(names)
     assert not any(name.endswith(".lock") for name in names)
+
+
+#: The test names of its report are the first that its documents name.
+LOG = (
+    b"2026-03-02T09:00:00.0000000Z ##[group]Run pytest\n2026-03-02T09:00:00.0000000Z pytest\n"
+    b"2026-03-02T09:00:00.0000000Z shell: /usr/bin/bash -e {0}\n2026-03-02T09:00:00.0000000Z ##[endgroup]\n"
+    b"2026-03-02T09:00:01.0000000Z FAILED tests/test_a.py::test_b - AssertionError\n"
+    b"2026-03-02T09:00:02.0000000Z ##[error]Process completed with exit code 1.\n"
+)
+#: What GitHub is asked for once.
+ASKED_ONCE = ("log", "jobs", "artifacts", "artifact", "contents")
+
+
+@pytest.mark.slow
+def test_a_restored_home_knows_all_that_it_knew_and_goes_on_without_asking_for_it_again(tmp_path: Path) -> None:
+    """Owners, failing repositories, sweeps, marks, test reports, passing logs, labels, causes."""
+    failed = run(2, [attempt(1, [job(21, "unit", 11, 15, conclusion="failure", log=LOG)])], begin=10)
+    passed = run(1, [attempt(1, [job(11, "unit", log=b"2026-03-02T09:00:00.0000000Z fine\n")])])
+    made = replace(world(passed, failed), files={REPO: {"CODEOWNERS": "* @acme/shop"}})
+    with SampleGitHub(made) as server:
+        server.clock.set(at(120))
+        server.artifacts[2] = [
+            artifact(901, "junit-unit", archive("tests.test_a.test_b", "tests.test_a.test_c"), at(14))
+        ]
+        environ = {
+            "GITHUB_API_URL": server.api_url,
+            "GITHUB_TOKEN": server.token,
+            "REPO": f"{REPO},acme/gone",
+            "JUNIT_ARTIFACTS": "junit-*",
+            "ENABLE_ERROR_CLASSIFICATION": "true",
+        }
+        ours = load_settings({**environ, "CI_METRICS_HOME": str(tmp_path / "ours")})
+        ingest(ours)
+        assert all(server.stats.total[kind] for kind in ASKED_ONCE)
+        with open_parts(ours, clock=lambda: at(121)) as parts:
+            sweep_day(parts.hours, parts.github.client, f"{START:%Y-%m-%d}")
+            parts.hours.marked.mark({hour_key(START): [REPO]}, at(122))
+            known = next(iter(parts.index.documents.scan("jobs", Where(equals={"s_job_id": "21"}))))
+            parts.judge.labels.give(
+                [label_for(known, "timeout", note="", fix="", all_like_it=False, user="ada", now=at(121))]
+            )
+            group = str(known.body["s_error_group"])
+            said = CauseRecord(group=group, fingerprint="f1-a", quote="it broke", changed_at=at(121), assignee="ada")
+            parts.judge.causes.keep([said])
+        make_backup(ours, tmp_path / "b.zip", NOW)
+        theirs = load_settings({**environ, "CI_METRICS_HOME": str(tmp_path / "theirs")})
+        restore_backup(theirs, tmp_path / "b.zip", replace=False)
+        before = what_is_known(ours)
+        assert before["documents"]["github-job-21-attempt-1"]["s_owner"] == ["@acme/shop"]
+        assert before["documents"]["github-job-21-attempt-1"]["s_failed_tests"][1] == "tests.test_a.test_c"
+        assert before["documents"]["github-job-21-attempt-1"]["b_error_background"]
+        assert set(before["failing"]) == {"acme/gone"}
+        assert all(before.values()), before.keys()
+        assert what_is_known(theirs) == before
+        server.reset_stats()
+        ingest(theirs)
+        assert not any(server.stats.total[kind] for kind in ASKED_ONCE), server.stats.total
+        labelled = documents_of(theirs)["github-job-21-attempt-1"]
+        assert (labelled["s_error_type"], labelled["s_error_source"]) == ("timeout", "human")
+        assert len(documents_of(theirs)) == len(before["documents"])
+
+
+def ingest(settings: Settings) -> None:
+    with open_instance(settings) as instance:
+        hour = hour_key(START)
+        assert run_hours(settings, instance, INGEST, hour, hour, quiet=True).success
+
+
+def what_is_known(settings: Settings) -> dict[str, Any]:
+    """What files and index say, as those read it who need it."""
+    with open_parts(settings) as parts:
+        store = parts.hours.store
+        return {
+            "states": store.states(),
+            "sweeps": read_sweeps(store).swept,
+            "marks": parts.hours.marked.read(),
+            "failing": parts.hours.failing.read(),
+            "repository": known_repository(store, REPO),
+            "logs": [
+                (log.failed_tests, store.backgrounds.of(log)) for log in store.read("job_logs", hour_key(START), JobLog)
+            ],
+            "labels": parts.judge.labels.labels(),
+            "causes": parts.judge.causes.records(),
+            "documents": {each.id: each.body for kind in KINDS for each in parts.index.documents.scan(kind)},
+        }

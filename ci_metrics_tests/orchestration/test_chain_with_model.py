@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 
 from ci_metrics.commands.launch import run_hours
-from ci_metrics.commands.upload import EXIT_CODES, Talk, run
+from ci_metrics.commands.upload import EXIT_CODES, Talk, upload_hours
 from ci_metrics.definitions import build_definitions
 from ci_metrics.index.base import Body, Where
 from ci_metrics.orchestration.instance import open_instance
@@ -227,7 +227,7 @@ def test_a_model_that_fails_costs_no_document_is_told_and_is_asked_again(
 ) -> None:
     here = place("")
     settings = here.settings(ANTHROPIC_API_KEY="sk-another-key")
-    assert run(settings, HOUR, HOUR, Talk(verbose=True)) == EXIT_CODES["unfinished"]
+    assert upload_hours(settings, HOUR, HOUR, Talk(verbose=True)) == EXIT_CODES["unfinished"]
     said = capsys.readouterr().out
     assert "⚠️ Error during classification: the model failed" in said
     assert "⚠️ the model: no usable answer on" in said and "401" in said

@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import tomllib
@@ -93,25 +95,65 @@ def test_the_charts_version_is_the_librarys() -> None:
 def test_the_values_say_for_a_cluster_what_dagsters_settings_say_for_one_machine(tmp_path: Path) -> None:
     """As the chart writes them into its own settings file, Dagster takes them."""
     daemon, retention = VALUES["dagsterDaemon"], VALUES["retention"]
-    assert daemon["runCoordinator"]["config"] == {"queuedRunCoordinator": {}}
     monitoring = {snake(name): value for name, value in daemon["runMonitoring"].items()}
     assert INSTANCE["run_monitoring"].items() <= monitoring.items()
     assert {snake(name): value for name, value in daemon["runRetries"].items()} == INSTANCE["run_retries"]
     kept = {name: {"purge_after_days": retention[name]["purgeAfterDays"]} for name in ("schedule", "sensor")}
     assert kept["schedule"] == INSTANCE["retention"]["schedule"]
     assert INSTANCE["retention"]["sensor"]["purge_after_days"].items() <= kept["sensor"]["purge_after_days"].items()
+    limits = {
+        part: {snake(name): value for name, value in VALUES["concurrency"][part].items()} for part in ("runs", "pools")
+    }
+    assert limits == INSTANCE["concurrency"]
     written = {
-        "run_coordinator": {"module": "dagster.core.run_coordinator", "class": "QueuedRunCoordinator"},
+        "run_coordinator": coordinator(VALUES),
         "run_monitoring": monitoring,
         "run_retries": INSTANCE["run_retries"],
         "retention": kept,
-        **VALUES["additionalInstanceConfig"],
+        "concurrency": limits,
+        **VALUES.get("additionalInstanceConfig", {}),
     }
-    assert written["concurrency"] == INSTANCE["concurrency"]
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(written))
     with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(tmp_path))) as instance:
         assert instance.run_monitoring_enabled
         assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
+
+
+def coordinator(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the chart writes of the coordinator: without limits under `concurrency` it gives it one
+    (Dagster's issues 31086, 33225), and its default values are never empty.
+    """
+    given = {**CHARTS_COORDINATOR, **values["dagsterDaemon"]["runCoordinator"].get("config", {})}
+    limit = {} if values.get("concurrency", {}).get("enabled") else {"max_concurrent_runs": -1}
+    return {
+        "module": "dagster.core.run_coordinator",
+        "class": values["dagsterDaemon"]["runCoordinator"]["type"],
+        "config": {**limit, **{snake(name): value for name, value in given.items()}},
+    }
+
+
+#: Values that the chart itself gives.
+CHARTS_COORDINATOR = {"dequeueUseThreads": True, "dequeueNumWorkers": 4}
+
+
+def test_the_webserver_that_the_chart_starts_has_our_pages_and_the_settings_that_they_need(tmp_path: Path) -> None:
+    [code] = VALUES["dagster-user-deployments"]["deployments"]
+    webserver = VALUES["dagsterWebserver"]
+    assert {name: webserver[name] for name in ("image", "env", "envSecrets")} == {
+        name: code[name] for name in ("image", "env", "envSecrets")
+    }
+    found = re.search(
+        r"printf '%s\\n' ('.+') \\\n +> /opt/ci-metrics/bin/dagster-webserver", (ROOT / "Dockerfile").read_text()
+    )
+    assert found
+    first, *lines = shlex.split(found[1])
+    assert first == "#!/opt/ci-metrics/bin/python"
+    assert lines[0] == "from ci_metrics.commands.webserver import main"
+    script = tmp_path / "dagster-webserver"
+    script.write_text("\n".join(lines))
+    started = [sys.executable, str(script), "-h", "0.0.0.0", "-p", "80", "-w", "workspace.yaml", "--help"]
+    done = subprocess.run(started, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stdout.partition(" ")[0]) == (0, "Usage:")
 
 
 def test_the_runs_pods_are_as_kubernetes_describes_them() -> None:
@@ -202,7 +244,11 @@ def test_the_processes_that_compose_names_do_an_hour_side_by_side(tmp_path: Path
         client = OpenSearch(opensearch_url)
         try:
             client.indices.refresh(index=f"{prefix}-*")
-            assert client.count(index=f"{prefix}-jobs")["count"] > 0
+            query = {"query": {"term": {"s_error_state": "classified"}}}
+            job = client.search(index=f"{prefix}-jobs", body=query)["hits"]["hits"][0]["_source"]
+            page = f"/ci-metrics/jobs/{HOUR}/{job['s_job_id']}/{job['l_run_attempt']}"
+            shown = httpx.get(f"http://127.0.0.1:{ports[2]}{page}", timeout=60)
+            assert (shown.status_code, job["s_error_type"] in shown.text) == (200, True), shown.text
         finally:
             client.indices.delete(index=f"{prefix}-*")
             client.close()

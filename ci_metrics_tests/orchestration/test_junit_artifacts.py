@@ -17,7 +17,7 @@ from ci_metrics.github import GitHub
 from ci_metrics.models import Job, JobLog
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
-from ci_metrics.orchestration.junit_artifacts import failure_of, undecided, whose, with_reports
+from ci_metrics.orchestration.junit_artifacts import artifact_job, missing_reports, reports_undecided, with_reports
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.sample.faults import Fault
@@ -67,7 +67,7 @@ def test_failed_tests_of_a_report_are_those_of_the_job_that_made_it() -> None:
         logs = looked_for(server, github)
     assert (logs[11].junit, logs[11].failed_tests) == ("read", ("adds", "rounds"))
     assert (logs[12].junit, logs[12].failed_tests) == ("read", ("drains",))
-    assert not any(undecided(log) for log in logs.values())
+    assert not any(reports_undecided(log) for log in logs.values())
 
 
 def test_a_report_that_may_be_either_jobs_is_nobodys_and_none_is_said_so() -> None:
@@ -90,8 +90,8 @@ def test_without_a_time_an_artifact_is_nobodys(  # GitHub's description allows n
         server.artifacts[1] = [artifact(901, "junit-3.11", archive("adds"))]
         (listed,) = github.artifacts(github.runs_created(REPO, START, START + HOUR)[0])
         jobs: list[Job] = github.jobs(github.runs_created(REPO, START, START + HOUR)[0])
-    assert whose(listed, jobs) is not None
-    assert whose(replace(listed, created_at=None), jobs) is None
+    assert artifact_job(listed, jobs) is not None
+    assert artifact_job(replace(listed, created_at=None), jobs) is None
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_report_that_cannot_be_read_says_why_and_is_not_asked_for_again(data: 
         server.artifacts[1] = [artifact(901, "junit-3.11", data)]
         log = looked_for(server, github)[11]
     assert log.failed_tests == ()
-    assert not undecided(log) and failure_of(log) == ""
+    assert not reports_undecided(log) and missing_reports(log) == ""
     assert said in log.junit
 
 
@@ -117,7 +117,7 @@ def test_what_github_refuses_now_is_asked_for_again() -> None:
         server.artifacts[1] = [artifact(901, "junit-3.11", archive("adds"))]
         server.faults.add(Fault(kind="status", on="log_storage", status=503, times=None))
         log = looked_for(server, github)[11]
-        assert undecided(log) and "503" in failure_of(log)
+        assert reports_undecided(log) and "503" in missing_reports(log)
         server.faults.clear()
         assert looked_for(server, github)[11].failed_tests == ("adds",)
 

@@ -21,7 +21,7 @@ from ci_metrics.orchestration.hour_documents import (
     Saying,
     derive_documents,
     hour_evidence,
-    parts_of,
+    portions,
     read_rows,
 )
 from ci_metrics.orchestration.rows import JobVerdicts, JudgedError
@@ -85,11 +85,11 @@ def test_documents_of_some_repositories_at_a_time_are_those_of_the_whole_hour(
     monkeypatch.setattr(arrow_tables, "BATCH", 3)
     monkeypatch.setattr(store, "BATCH", 3)
     again = HourStore(tmp_path)
-    evidence = hour_evidence(parts_of(again, KEY), saying)
-    parts = [derive_documents(rows, saying, evidence) for rows in parts_of(again, KEY)]
+    evidence = hour_evidence(portions(again, KEY), saying)
+    parts = [derive_documents(rows, saying, evidence) for rows in portions(again, KEY)]
     assert len(parts) == len(REPOS)
     assert [document for part in parts for document in part] == whole
-    alone = [document for rows in parts_of(again, KEY) for document in derive_documents(rows, saying)]
+    alone = [document for rows in portions(again, KEY) for document in derive_documents(rows, saying)]
     assert flaky(alone) != flaky(whole), "what an hour proves takes all its repositories"
 
 

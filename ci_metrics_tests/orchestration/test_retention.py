@@ -16,8 +16,10 @@ import pytest
 
 from ci_metrics.commands.prune import prune
 from ci_metrics.errors import SettingsError
+from ci_metrics.orchestration.atomic_files import put
+from ci_metrics.orchestration.batch_files import FileBatchLedger
 from ci_metrics.orchestration.instance import open_instance
-from ci_metrics.orchestration.parts import HoursPart
+from ci_metrics.orchestration.parts import HoursPart, batches_folder
 from ci_metrics.orchestration.retention import find_outdated, remove_outdated
 from ci_metrics.orchestration.rows import JobExtraction
 from ci_metrics.settings import Settings, load_settings, with_values
@@ -76,6 +78,25 @@ def test_old_hours_go_whole_and_young_ones_stay_whole(settings: Settings) -> Non
     store = HoursPart(kept).store
     assert names(settings) == {name for name in before if HOUR not in name}
     assert (store.hours(), set(store.states())) == ([YOUNG], {YOUNG})
+
+
+def test_what_speaks_of_an_old_hour_alone_goes_with_it_and_what_holds_for_others_stays(settings: Settings) -> None:
+    root, ledger = HoursPart(settings).store.root, FileBatchLedger(batches_folder(settings))
+    for hour in (HOUR, YOUNG):
+        put(root / "trace_spans" / f"{hour}.json", b"{}")
+        ledger.note_waiting(hour, ["f1-a"])
+    shared = (
+        "sweeps.json", "marked.json", "failing.json", "repositories.json", "repositories/acme/shop.json",
+        "labels/f1-a-human.json", "labels/causes/g1.json", "backgrounds/0a/asked.json", "backgrounds/0a/1-1.shapes",
+        "learned/in_force.json", "alerts/sent.json", "pr_comments/told.json", "unwritten_verdicts/a.json",
+    )  # fmt: skip
+    for name in shared:
+        put(root / name, b"{}")
+    kept = pruned(settings, keep_hours_days=31, keep_logs_days=31, keep_runs_days=1)
+    assert not [name for name in files_of(settings) if HOUR in name]
+    assert (root / "trace_spans" / f"{YOUNG}.json").exists()
+    assert set(FileBatchLedger(batches_folder(kept)).waiting_partitions()) == {YOUNG}
+    assert [name for name in shared if not (root / name).exists()] == []
 
 
 def test_an_hour_that_0_1_left_goes_too(tmp_path: Path) -> None:

@@ -106,6 +106,17 @@ def test_a_re_run_nine_days_later_is_found_by_one_listing_and_stays_due_until_it
         assert len(list(parts.index.documents.scan("workflows"))) == 3
 
 
+def test_a_mark_on_an_hour_that_is_looked_at_no_more_goes_and_a_young_ones_stays(
+    server: SampleGitHub, tmp_path: Path
+) -> None:
+    now = START + timedelta(days=40)
+    young = hour_key(now - HOUR)
+    with open_parts(settings_of(server, tmp_path), clock=lambda: now) as parts:
+        parts.hours.marked.mark({KEY: [REPOS[0]], young: [REPOS[0]]}, now)
+        sweep_day(parts.hours, parts.github.client, young[:10])
+        assert set(parts.hours.marked.read()) == {young}
+
+
 def test_a_repository_that_cannot_be_listed_is_left_for_later_and_the_others_are_swept(
     server: SampleGitHub, tmp_path: Path
 ) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ci_metrics.errors import ContractError
 from ci_metrics.github.answers import parsed_json
-from ci_metrics.github.schemas import CheckAnnotation, WorkflowJob, WorkflowRun, job_from_object, read
+from ci_metrics.github.json_fields import read
+from ci_metrics.github.schemas import CheckAnnotation, WorkflowJob, WorkflowRun, job_from_object
 from ci_metrics.models import Annotation, Job, Run
 from ci_metrics.orchestration.arrow_tables import arrow_table, records_of
 

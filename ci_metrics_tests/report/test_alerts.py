@@ -15,13 +15,13 @@ from ci_metrics.commands.upload import failure_words
 from ci_metrics.errors import PermanentError, TransientError
 from ci_metrics.history.failures import Failure, failure_of
 from ci_metrics.models import Verdict
-from ci_metrics.orchestration.new_failures import NAME, NewFailure
+from ci_metrics.orchestration.new_failures import HISTORY_ASSET, NewFailure
 from ci_metrics.orchestration.partitions import HOUR, hour_key
 from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts, JudgedError
 from ci_metrics.report.alerts import (
     Alert,
-    Sent,
+    SentAlerts,
     budget_alert,
     group_alert,
     grouped_alerts,
@@ -144,13 +144,13 @@ def test_an_event_has_one_key_for_ever() -> None:
 
 def test_what_was_sent_is_not_sent_again_and_forgotten_after_two_months() -> None:
     alerts = [Alert("a", "A"), Alert("b", "B"), Alert("a", "A again")]
-    sent = Sent("")
+    sent = SentAlerts("")
     assert [alert.key for alert in sent.unsent(alerts)] == ["a", "b"]
     sent.note(["a"], NOW)
-    again = Sent(sent.text(NOW))
+    again = SentAlerts(sent.text(NOW))
     assert [alert.key for alert in again.unsent(alerts)] == ["b"]
-    assert Sent(again.text(NOW + timedelta(days=61))).unsent(alerts[:1]) == alerts[:1]
-    assert Sent("not json").unsent(alerts[:1]) == alerts[:1]
+    assert SentAlerts(again.text(NOW + timedelta(days=61))).unsent(alerts[:1]) == alerts[:1]
+    assert SentAlerts("not json").unsent(alerts[:1]) == alerts[:1]
 
 
 def test_many_alerts_at_once_become_one_message() -> None:
@@ -207,7 +207,7 @@ def _told(place: Parts) -> str:
 
 def _indexed(place: Parts, hours_ago: int, *rows: NewFailure) -> str:
     hour = hour_key(NOW - hours_ago * HOUR)
-    place.hours.store.write(NAME, hour, list(rows), NewFailure, {"compared": True})
+    place.hours.store.write(HISTORY_ASSET, hour, list(rows), NewFailure, {"compared": True})
     place.hours.store.commit("indexed_documents", hour, [], IndexedDocument, notes={}, status={}, now=NOW)
     return hour
 

@@ -145,7 +145,7 @@ def test_above_the_most_that_a_page_lists_the_newest_are_listed_and_it_is_said(
 ) -> None:
     embedded_index.upsert(corpus(10))
     report = build_report(embedded_index, NOW)
-    monkeypatch.setattr("ci_metrics.report.page.MOST_FAILURES", 7)
+    monkeypatch.setattr("ci_metrics.report.page.MOST_LISTED", 7)
     page = render_page(report)
     seen = _Links()
     seen.feed(page)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from ci_metrics.models import FAILED_CONCLUSIONS
 from ci_metrics.sample.commits import commit_at, commits_of
-from ci_metrics.sample.dates import DAY_START, END, OPENS_AT, START
+from ci_metrics.sample.dates import BEGINS, DAY_START, ENDS, OPENS_AT
 from ci_metrics.sample.scenario import sample_day, sample_weeks
 from ci_metrics.sample.truth import JobTruth
 from ci_metrics.sample.world import AttemptSpec, JobSpec, RunSpec
@@ -38,8 +38,8 @@ def test_the_last_day_holds_all_of_the_day_that_tests_know_and_more_that_passes(
     more = [r for r in weeks.world.runs if r.created_at >= DAY_START and r.run_id not in known]
     assert {job.conclusion for run in more for a in run.attempts for job in a.jobs} == {"success"}
     assert weeks.truth[-len(day.truth) :] == day.truth
-    assert (weeks.world.start, weeks.world.end) == (START, END)
-    assert timedelta(days=14) == END - START
+    assert (weeks.world.start, weeks.world.end) == (BEGINS, ENDS)
+    assert timedelta(days=14) == ENDS - BEGINS
 
 
 def test_ten_to_fifteen_of_a_hundred_jobs_fail() -> None:

@@ -388,7 +388,7 @@ def test_without_a_store_distinct_errors_are_still_asked_once(make_judge: MakeJu
 def test_a_claim_is_renewed_while_its_process_asks_and_given_back_afterwards(
     make_judge: MakeJudge, server: ModelServer, store: MemoryStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ci_metrics.verdicts.claims._RENEW_EVERY_SECONDS", 0.005)
+    monkeypatch.setattr("ci_metrics.verdicts.claims.RENEW_EVERY_SECONDS", 0.005)
     ends: list[Any] = []
 
     def slowly(user: str) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def build_assets(settings: Settings) -> Assets:
     """
     catalogue = catalogue_in_force(settings.catalogue_dir)
     versions = versions_in_force(settings, taxonomy_in_force(settings.taxonomy_file, catalogue), catalogue)
-    start, end = (sample.START, sample.END) if settings.is_sample else (settings.partitions_start, None)
+    start, end = (sample.BEGINS, sample.ENDS) if settings.is_sample else (settings.partitions_start, None)
     partitions = hourly_partitions(start, end)
     with warnings.catch_warnings():
         # Backfill policies are "beta" in Dagster's words; the exact pin in

@@ -80,12 +80,12 @@ def judge_hour(hours: HoursPart, judge: JudgePart, hour: str, only: Only | None 
     version = "off"
     if judge.settings.enable_error_classification:
         version = judge.hour_version
-        judge.labels.carry(extractions, before)
+        labels = judge.labels.carry(extractions, before)
         found: dict[JobKey, JobVerdicts] = {}
         in_force: set[str] = set()
         for part, own in _by_judge(judge, extractions):
             paid_before = part.judge.stats.usage
-            held = still_holding(part, own, before, only)
+            held = still_holding(part, own, before, labels, only)
             due = [row for row in own if row.key not in held]
             found.update({**_judge(hours, part, hour, due, before), **held})
             paid_now += part.judge.stats.usage - paid_before

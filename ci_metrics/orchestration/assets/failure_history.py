@@ -18,7 +18,7 @@ from ci_metrics.history.period import has_earlier_failures
 from ci_metrics.index.base import DocumentIndex, Where
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.metadata import markdown_table, plot
-from ci_metrics.orchestration.new_failures import NAME, NewFailure, rows_of
+from ci_metrics.orchestration.new_failures import HISTORY_ASSET, SHOWN_COLUMNS, NewFailure, rows_of, table_row
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
@@ -28,7 +28,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
     """The asset on these partitions; `upstream` writes the documents."""
 
     @partitioned_asset(
-        NAME,
+        HISTORY_ASSET,
         partitions,
         upstream=upstream,
         rows=NewFailure,
@@ -62,7 +62,7 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
 def follow_hour(hours: HoursPart, index: DocumentIndex, taxonomy: Taxonomy, hour: str) -> Mapping[str, Any]:
     """Bring the hour's flags and table up to date; returns the metadata."""
     index.refresh()
-    before = hours.store.notes(NAME, hour).get("fingerprints", [])
+    before = hours.store.notes(HISTORY_ASSET, hour).get("fingerprints", [])
     flags = run_history_pass(index, hour, rules=flag_rules(taxonomy), before=before)
     found = groups(index, Where(equals={"s_partition": hour}))
     rows = rows_of(hour, found)
@@ -70,7 +70,7 @@ def follow_hour(hours: HoursPart, index: DocumentIndex, taxonomy: Taxonomy, hour
     notes = {"fingerprints": list(flags.fingerprints), "compared": compared}
     kinds = Counter(row.kind for row in rows)
     status = {"new": kinds["new"], "spiking": kinds["spiking"]}
-    hours.store.commit(NAME, hour, rows, NewFailure, notes=notes, status=status, now=hours.now())
+    hours.store.commit(HISTORY_ASSET, hour, rows, NewFailure, notes=notes, status=status, now=hours.now())
     return {
         "dagster/row_count": len(rows),
         "groups": len(found),
@@ -85,20 +85,7 @@ def follow_hour(hours: HoursPart, index: DocumentIndex, taxonomy: Taxonomy, hour
         "documents_changed_in_other_hours": flags.changed_elsewhere,
         "lost_minutes": round(sum(group.lost_minutes for group in found), 1),
         "lost_minutes_by_category": plot(_minutes(found)),
-        "new_failures": markdown_table(
-            [
-                {
-                    "is": row.kind,
-                    "type": row.error_type,
-                    "failures": row.count,
-                    "runs": row.runs,
-                    "headline": row.headline,
-                    "example": row.examples[0],
-                }
-                for row in rows
-            ],
-            ("is", "type", "failures", "runs", "headline", "example"),
-        ),
+        "new_failures": markdown_table([table_row(row) for row in rows], SHOWN_COLUMNS),
         "groups_seen": markdown_table(
             [
                 {

@@ -20,7 +20,7 @@ from ci_metrics.index.documents import Provenance, document_digest, job_id
 from ci_metrics.models import ErrorState, Run, Verdict
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.arrow_tables import PackedRows
-from ci_metrics.orchestration.hour_documents import HourRows, Saying, derive_documents, hour_evidence, parts_of
+from ci_metrics.orchestration.hour_documents import HourRows, Saying, derive_documents, hour_evidence, portions
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
@@ -46,7 +46,7 @@ NAME = "indexed_documents"
 MADE_OF = ("workflow_runs", "workflow_jobs", "classifications")
 
 #: Failed jobs' documents that the metadata names.
-MOST_NAMED = 200
+_MOST_NAMED = 200
 
 
 def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) -> dg.AssetsDefinition:
@@ -115,7 +115,7 @@ class Indexed:
     attempts: int = 0
     due: int = 0  # documents that the index did not hold as they are
     refused: int = 0
-    failed_jobs: list[str] = field(default_factory=list)  # ids of documents, the first `MOST_NAMED`
+    failed_jobs: list[str] = field(default_factory=list)  # ids of documents, the first `_MOST_NAMED`
     written: Written = field(default_factory=Written)
     repos: list[str] = field(default_factory=list)
     failures: dict[str, dict[str, str]] = field(default_factory=dict)  # by repository, what the index refused
@@ -155,12 +155,12 @@ def index_hour(
         default_branches=default_branches(known),
         prices=index.prices,
     )
-    evidence = hour_evidence(parts_of(hours.store, hour), saying)
+    evidence = hour_evidence(portions(hours.store, hour), saying)
     held = _held(hours.store, index.documents, hour) if trusting else set()
     done = Indexed(location=index.documents.location)
     listed = PackedRows(IndexedDocument)
     last_error: IndexWriteError | None = None
-    for rows in parts_of(hours.store, hour):
+    for rows in portions(hours.store, hour):
         documents = derive_documents(rows, saying, evidence)
         names = [IndexedDocument(kind=each.kind, id=each.id, digest=document_digest(each)) for each in documents]
         due = [each for each, row in zip(documents, names, strict=True) if _name(row) not in held]
@@ -195,7 +195,7 @@ def _count(done: Indexed, part: IndexedPart, written: Written, refused: Mapping[
     done.written = Written(done.written.created + written.created, done.written.updated + written.updated)
     done.repos += sorted({str(document.body["s_repo"]) for document in part.documents})
     failed = (document.id for document in part.documents if "s_error_state" in document.body)
-    done.failed_jobs += islice(failed, MOST_NAMED - len(done.failed_jobs))
+    done.failed_jobs += islice(failed, _MOST_NAMED - len(done.failed_jobs))
     for document in part.documents:
         if document.id in refused:
             named = done.failures.setdefault(str(document.body["s_repo"]), {})

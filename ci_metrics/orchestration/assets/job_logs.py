@@ -23,7 +23,7 @@ from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
-from ci_metrics.orchestration.passing_runs import FoundPassing, look_for, undecided
+from ci_metrics.orchestration.passing_runs import FoundPassing, background_undecided, look_for
 from ci_metrics.orchestration.rows import JobKey
 from ci_metrics.orchestration.store import log_path
 
@@ -112,7 +112,7 @@ def _with_reports(
 ) -> list[JobLog]:
     """The manifest with what failed jobs' JUnit reports say, where a setting names artifacts."""
     patterns = github.settings.junit_artifacts
-    due = [log for log in logs if log.repo in meant and junit_artifacts.undecided(log)]
+    due = [log for log in logs if log.repo in meant and junit_artifacts.reports_undecided(log)]
     if not patterns or not due:
         return logs
     keys = {(log.job_id, log.run_attempt) for log in due}
@@ -129,7 +129,7 @@ def _failures(logs: Iterable[JobLog]) -> dict[str, dict[str, str]]:
     for log in logs:
         if log.state == "unavailable":
             found.setdefault(log.repo, {})[f"log of job {log.job_id} attempt {log.run_attempt}"] = log.detail
-        if why := junit_artifacts.failure_of(log):
+        if why := junit_artifacts.missing_reports(log):
             found.setdefault(log.repo, {})[f"reports of job {log.job_id} attempt {log.run_attempt}"] = why
     return found
 
@@ -156,7 +156,7 @@ def _metadata(found: FoundPassing, requests: int) -> Mapping[str, Any]:
 def _with_background(hours: HoursPart, github: GitHubPart, hour: str, logs: list[JobLog]) -> FoundPassing:
     """The manifest with the passing run of each failed job, unless that is switched off."""
     repos = set(hours.repos)
-    due = [log for log in logs if log.repo in repos and undecided(log)]
+    due = [log for log in logs if log.repo in repos and background_undecided(log)]
     if not hours.settings.use_background or not due:
         return FoundPassing(logs, requests=0, fetched=0)
     jobs = list(hours.store.each("workflow_jobs", hour, Job, without=("steps", "annotations")))

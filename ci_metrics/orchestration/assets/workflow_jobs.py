@@ -26,10 +26,10 @@ from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
 from ci_metrics.orchestration.rows import JobKey
 from ci_metrics.orchestration.store import HourStore
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 #: Attempts whose jobs are in memory as records at a time.
-MOST_ATTEMPTS = 500
+_MOST_ATTEMPTS = 500
 
 NAME = "workflow_jobs"
 
@@ -75,8 +75,8 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     due = [run for run in runs if known.is_due(run, asked)]
     due = fairly(due, lambda run: run.repo, hour)
     answers: list[FetchedJobs] = []
-    for first in range(0, len(due), MOST_ATTEMPTS):
-        part = due[first : first + MOST_ATTEMPTS]
+    for first in range(0, len(due), _MOST_ATTEMPTS):
+        part = due[first : first + _MOST_ATTEMPTS]
         fetched = fetch_attempts(github.client, part)
         known.note(part, fetched)
         jobs.add([job for answer in fetched for job in answer.jobs])
@@ -126,16 +126,16 @@ class FetchedJobs:
     refused: AuthenticationError | None = None  # the token may not read something of this repository
 
 
-Attempt = tuple[int, ...]  # run, attempt
+AttemptKey = tuple[int, ...]  # run, attempt
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What is known of the hour's attempts from the last time."""
 
-    settled: set[Attempt]  # finished, with all their jobs: they will not change any more
-    asked: set[Attempt]  # not settled, but asked for once
-    deleted: Collection[Attempt]  # of a run that GitHub has no more: what is stored is all there will ever be
+    settled: set[AttemptKey]  # finished, with all their jobs: they will not change any more
+    asked: set[AttemptKey]  # not settled, but asked for once
+    deleted: Collection[AttemptKey]  # of a run that GitHub has no more: what is stored is all there will ever be
 
     @classmethod
     def of(cls, store: HourStore, hour: str, *, any_stored: bool) -> Self:
@@ -163,7 +163,7 @@ class _Known:
         return {"settled": sorted(self.settled), "asked": sorted(self.asked)}
 
 
-def _attempts(pairs: Iterable[Iterable[int]] | None) -> set[Attempt]:
+def _attempts(pairs: Iterable[Iterable[int]] | None) -> set[AttemptKey]:
     return {tuple(pair) for pair in pairs or ()}
 
 
@@ -216,13 +216,13 @@ def _refusal(error: CiMetricsError) -> AuthenticationError | None:
     return error if isinstance(error, AuthenticationError) else None
 
 
-def _as_found(ask: Callable[[], T], short: list[str]) -> T:
+def _as_found(ask: Callable[[], _T], short: list[str]) -> _T:
     """What GitHub gave; where that is not all, `short` gets the reason."""
     try:
         return ask()
     except IncompleteError as error:
         short.append(str(error))
-        found: T = error.found
+        found: _T = error.found
         return found
 
 
@@ -260,7 +260,7 @@ class _Seen:
     annotations: int = 0
 
     @classmethod
-    def of(cls, jobs: Iterable[Job], deleted: Collection[Attempt]) -> Self:
+    def of(cls, jobs: Iterable[Job], deleted: Collection[AttemptKey]) -> Self:
         seen = cls({})
         waiting: set[tuple[str, int]] = set()
         for job in jobs:

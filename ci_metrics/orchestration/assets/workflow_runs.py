@@ -16,6 +16,7 @@ from ci_metrics.errors import AuthenticationError, CiMetricsError, IncompleteErr
 from ci_metrics.github import GitHub, RequestCount
 from ci_metrics.models import Run
 from ci_metrics.orchestration.due_hours import REASON_TAG, REASONS, repositories_to_ask
+from ci_metrics.orchestration.failing_repositories import Failing
 from ci_metrics.orchestration.fair_order import fairly
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import markdown_table, plot
@@ -71,7 +72,8 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     before, began = github.client.requests, hours.now()
     repos = hours.repos
     stored = hours.store.read_or_none(NAME, hour, Run)
-    asked, resting = _whom_to_ask(hours, hour, context.run.tags.get(REASON_TAG, ""), began)
+    failing = hours.failing.read()
+    asked, resting = _whom_to_ask(hours, hour, context.run.tags.get(REASON_TAG, ""), began, failing)
     known: dict[tuple[str, int], dict[int, Run]] = {}
     for run in stored:
         known.setdefault((run.repo, run.run_id), {})[run.run_attempt] = run
@@ -82,7 +84,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     for repo, answer in answers.items():
         for what, why in answer.failures.items():
             context.log.warning(f"⚠️ {repo}: {what}: {why}")
-    hours.failing.note({repo: answer.error for repo, answer in answers.items()}, began)
+    hours.failing.note({repo: answer.error for repo, answer in answers.items()}, began, failing)
     gone = {tuple(pair) for pair in hours.store.notes(NAME, hour).get("deleted", [])}
     errors = [answer.error for answer in answers.values() if answer.error]
     if errors and len(errors) == len(repos):
@@ -108,18 +110,17 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
 
 
 def _whom_to_ask(
-    hours: HoursPart, hour: str, reason: str, now: datetime
+    hours: HoursPart, hour: str, reason: str, now: datetime, failing: Mapping[str, Failing]
 ) -> tuple[list[str], dict[str, dict[str, str]]]:
     """The repositories to ask, in order, and what is noted of those that are set aside.
 
     These are asked once a day, by a schedule's run; a person's run asks for all.
     """
-    state, repos, awaited = hours.store.looked_at(hour), hours.repos, hours.awaited_repos
+    state, repos, awaited = hours.store.looked_at(hour), hours.repos, hours.awaited_but(failing)
     among = awaited if reason in REASONS else repos
     due = repositories_to_ask(now, hour, state, among, reason, hours.marked.read().get(hour))
     if not reason:
         return fairly(due, str, hour), {}
-    failing = hours.failing.read()
     aside = {repo: failing[repo].why for repo in set(repos) - set(awaited) if failing[repo].rests(now)}
     record = state.of(NAME)
     unknown = [repo for repo in repos if repo in aside and (record is None or repo not in record.repos)]

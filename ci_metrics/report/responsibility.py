@@ -10,7 +10,7 @@ from ci_metrics.history.failures import Failure
 from ci_metrics.report.readable import some
 
 
-def whose(failure: Failure) -> str:
+def responsibility(failure: Failure) -> str:
     """Who has to act, the owner and the commits, as far as they are known; "" where nothing was
     classified.
     """
@@ -18,13 +18,13 @@ def whose(failure: Failure) -> str:
         return ""
     parts = [
         failure.domain if failure.domain != "unknown" else "code or platform: unknown",
-        owner_of(failure),
+        owners_in_words(failure),
         began(failure),
     ]
     return " · ".join(part for part in parts if part)
 
 
-def owner_of(failure: Failure) -> str:
+def owners_in_words(failure: Failure) -> str:
     """The owners, and the file that they own."""
     if not failure.owners:
         return "owner unknown"
