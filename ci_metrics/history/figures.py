@@ -315,7 +315,8 @@ def _collected(
 
 def _count_others(index: DocumentIndex, where: Where, count: _Count) -> None:
     for found in index.tally("jobs", ("s_status", TIME), where):
-        count.add_hour(*found.values, found.count)
+        status, hour = found.values
+        count.add_hour(status or "", hour, found.count)
     for (status, repo, workflow), kinds in branch_kinds(
         index, where, ("s_status", "s_repo", "s_workflow_name")
     ).items():
@@ -325,9 +326,12 @@ def _count_others(index: DocumentIndex, where: Where, count: _Count) -> None:
     told = ("s_repo", "s_workflow_name", "s_runner_labels")
     priced = replace(billed, exists=(*billed.exists, "f_runner_cost_usd"))
     for found in index.tally("jobs", told, priced, sums=("l_runner_minutes", "f_runner_cost_usd")):
-        count.add_billed(*found.values, int(found.sums[0]), round(found.sums[1], DECIMALS), found.count)
+        repo, workflow, labels = found.values
+        minutes, dollars = found.sums
+        count.add_billed(repo, workflow, labels, int(minutes), round(dollars, DECIMALS), found.count)
     for found in index.tally("jobs", told, replace(billed, missing=("f_runner_cost_usd",)), sums=("l_runner_minutes",)):
-        count.add_billed(*found.values, int(found.sums[0]), None, found.count)
+        repo, workflow, labels = found.values
+        count.add_billed(repo, workflow, labels, int(found.sums[0]), None, found.count)
 
 
 def tally(documents: Iterable[Document], window: Window, lost_of: LostOf) -> Figures:

@@ -352,7 +352,7 @@ def test_when_each_value_was_seen_first_is_one_question(any_index: DocumentIndex
 
 def several_jobs() -> list[Document]:
     """Jobs of two pools of runners in two hours; one says nothing of itself."""
-    of = {"s_repo": "a/b", "s_workflow_name": "CI", "s_job_name": "test", "f_runner_cost_usd": 0.012}
+    of: dict[str, Any] = {"s_repo": "a/b", "s_workflow_name": "CI", "s_job_name": "test", "f_runner_cost_usd": 0.012}
     return [
         a_doc(
             "j1", **of, s_job_id="1", s_runner_labels=["self-hosted", "linux"], l_queue_time_sec=5, l_runner_minutes=2
