@@ -41,8 +41,7 @@ class Cost:
             self.unpriced += minutes
             return
         self.dollars = round(self.dollars + dollars, DECIMALS)
-        if failed:
-            self.failed_dollars = round(self.failed_dollars + dollars, DECIMALS)
+        self.failed_dollars = round(self.failed_dollars + dollars * failed, DECIMALS)
 
 
 @dataclass(slots=True)
