@@ -3,9 +3,9 @@
 `ci-metrics upload` in a process of its own against a generated GitHub on loopback: `small` is one
 hour of 15 jobs, `busy` one of 3,000 jobs with 50 ms before each answer, `large` one of 100,000 jobs
 of 1,000 repositories, `again` 720 hours with 10,000 failures of 2,000 causes, taken in and then
-judged by another taxonomy, as a whole and a tenth of them. Without a name: all but `large` and
-`again`, which take long. JSON on standard output: wall-clock and CPU seconds, megabytes resident,
-requests.
+judged by another taxonomy, as a whole and the last tenth, quarter and half of them (`--hours`: of
+fewer hours with as many failures an hour). Without a name: all but `large` and `again`, which take
+long. JSON on standard output: wall-clock and CPU seconds, megabytes resident, requests.
 """
 
 from __future__ import annotations
@@ -61,24 +61,29 @@ def taken_in(world: World, home: str, latency: float = 0.0) -> tuple[Figures, Ma
     return figures(cost, requests=requests), environ
 
 
-def again(home: str) -> dict[str, Figures]:
-    """720 hours, taken in, and judged again: all of them, and the last 72."""
-    world = scaled_world(runs=5_000, jobs=4, failure_share=0.5, hours=720, log_bytes=3_000, repos=4, causes=2_000)
-    first, last = hour_names(world)
-    written, environ = taken_in(world, home)
-    other = {**environ, "TAXONOMY_FILE": str(TAXONOMY)}
-    tenth = f"{world.end - timedelta(hours=72):%Y-%m-%dT%H}"
-    return {
-        "720 hours taken in": written,
-        "72 of them judged again": figures(
-            cost_of("reclassify", "--from", tenth, "--to", last, "--json", environ=other)
-        ),
-        "720 judged again": figures(cost_of("reclassify", "--from", first, "--to", last, "--json", environ=other)),
-    }
+def again(home: str, hours: int) -> dict[str, Figures]:
+    """So many hours taken in, and judged again: the last of them, more each time, then all. Each
+    time by another classifier than before.
+    """
+    world = scaled_world(
+        runs=5_000 * hours // 720, jobs=4, failure_share=0.5, hours=hours, log_bytes=3_000, repos=4, causes=2_000
+    )
+    _, last = hour_names(world)
+    found, environ = taken_in(world, home)
+    told = {f"{hours} hours taken in": found}
+    text = TAXONOMY.read_text(encoding="utf-8")
+    for part in (10, 4, 2, 1):
+        first = f"{world.end - timedelta(hours=hours // part):%Y-%m-%dT%H}"
+        taxonomy = Path(home) / f"taxonomy-{part}.toml"
+        taxonomy.write_text(text.replace('description = "', f'description = "({part}) '), encoding="utf-8")
+        other = {**environ, "TAXONOMY_FILE": str(taxonomy)}
+        cost = cost_of("reclassify", "--from", first, "--to", last, "--json", environ=other)
+        told[f"{hours // part} of them judged again" if part > 1 else f"{hours} judged again"] = figures(cost)
+    return told
 
 
-def measure(case: str) -> dict[str, Figures]:
-    """The figures of one case."""
+def measure(case: str, hours: int) -> dict[str, Figures]:
+    """The figures of one case; `hours`: of `again`."""
     with tempfile.TemporaryDirectory() as home:
         match case:
             case "small":
@@ -90,17 +95,19 @@ def measure(case: str) -> dict[str, Figures]:
                 world = scaled_world(runs=10_000, jobs=10, repos=1_000, log_bytes=3_000)
                 return {"one hour of 100,000 jobs": taken_in(world, home)[0]}
             case _:
-                return again(home)
+                return again(home, hours)
 
 
 def main() -> None:
     """Measure, print."""
     parser = argparse.ArgumentParser(description="What hours of CI cost")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}")
-    chosen = parser.parse_args().cases or ["small", "busy"]
+    parser.add_argument("--hours", type=int, default=720, help="that are judged again")
+    given = parser.parse_args()
+    chosen = given.cases or ["small", "busy"]
     if unknown := set(chosen).difference(CASES):
         parser.error(f"there is no case {', '.join(sorted(unknown))}: take of {', '.join(CASES)}")
-    print(json.dumps({name: told for case in chosen for name, told in measure(case).items()}, indent=2))
+    print(json.dumps({name: told for case in chosen for name, told in measure(case, given.hours).items()}, indent=2))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@ and how little that loads.
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +66,20 @@ def test_help_and_a_misspelt_command_load_nothing_heavy(argument: str) -> None:
     loaded = done.stdout.splitlines()[-1].split()
     assert loaded[0] == "loaded:" and "ci_metrics.cli" in loaded
     assert HEAVY & set(loaded) == set()
+
+
+def test_a_log_is_judged_without_loading_what_asks_models(tmp_path: Path) -> None:
+    log = tmp_path / "build.log"
+    log.write_text("E   ModuleNotFoundError: No module named 'basket'\n")
+    code = (
+        f"import sys; from ci_metrics.cli import run; run(['classify', {str(log)!r}]); print('loaded:', *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    said, _, loaded = done.stdout.rpartition("loaded:")
+    assert "basket" in said
+    assert not [name for name in loaded.split() if name.startswith(("ci_metrics.llm", "ci_metrics.verdicts"))]
+
+
+def test_a_command_runs_with_the_collector_of_garbage_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ran(monkeypatch, "classify", "--help") == 0
+    assert gc.isenabled()

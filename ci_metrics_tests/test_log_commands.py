@@ -262,3 +262,18 @@ def test_a_packed_log_that_is_damaged_is_said_to_be(tmp_path: Path) -> None:
     (tmp_path / "half.log.gz").write_bytes(packed)
     with pytest.raises(ContractError, match=r"half\.log\.gz: cannot be read"):
         extract("half.log.gz")
+
+
+@pytest.mark.parametrize(("json_lines", "show_request"), [(True, False), (False, True), (True, True)])
+def test_json_says_all_and_steers_no_terminal(
+    json_lines: bool, show_request: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also by 8-bit codes, breaks of lines that are none, and turned text."""
+    odd = "error: unknown \x9b31mtype\x9b0m \u202eeman\u202c a\u2028b \x85\u2066"
+    log = tmp_path / "odd.log"
+    log.write_bytes(log_of("##[group]Run make", "##[endgroup]", odd, "##[error]Process completed with exit code 2."))
+    classify(str(log), json_lines=json_lines, show_request=show_request)
+    extract(str(log), json_lines=True)
+    out = capsys.readouterr().out
+    assert all(c.isprintable() or c == "\n" for c in out)
+    assert odd.rstrip() in json.loads(out.splitlines()[-1])["excerpt"]

@@ -7,7 +7,6 @@ Belongs here: options and printing. Does not: judging a log (`judged_log.py`), r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -18,15 +17,13 @@ from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.commands.judged_log import JudgedLog, opened_judge
 from ci_metrics.commands.log_input import logs_of, named_files, opened, read_background, read_job_file
-from ci_metrics.commands.terminal import terminal_lines
+from ci_metrics.commands.terminal import terminal_json, terminal_lines
 from ci_metrics.logs import redact
 from ci_metrics.models import Extraction, Job
 from ci_metrics.report.readable import some
 from ci_metrics.report.verdict_reasons import reasons_row as why_as_row
 from ci_metrics.report.verdict_reasons import reasons_text as why_as_text
 from ci_metrics.settings import Settings, load_settings
-from ci_metrics.verdicts.request import primary_requests
-from ci_metrics.verdicts.request_preview import render_request
 
 #: Other errors of a log, and failed tests, that are printed.
 MOST_OTHERS, MOST_TESTS = 4, 5
@@ -77,11 +74,11 @@ def classify(
                         extraction = judge.read(each.log, each.job, background)
                         for shown in requests_of(extraction, each.job, settings, judge.taxonomy, judge.classifier):
                             indent = None if json_lines else 2
-                            print(json.dumps({"file": name, **shown}, ensure_ascii=False, indent=indent))
+                            print(terminal_json({"file": name, **shown}, indent=indent))
                     continue
                 judged = judge.judge(stream, job=record, background=background, why=why)
             if json_lines:
-                print(json.dumps(verdict_row(name, judged), ensure_ascii=False))
+                print(terminal_json(verdict_row(name, judged)))
                 continue
             for title, own in named_jobs(name, judged):
                 if markdown:
@@ -112,6 +109,9 @@ def requests_of(
     """The first question about each error that a model would be asked about; one with neither
     address nor body if none is.
     """
+    from ci_metrics.verdicts.request import primary_requests  # what asks models takes 0.1 s to load
+    from ci_metrics.verdicts.request_preview import render_request
+
     none: dict[str, object] = {"url": None, "body": None}
     asked = 0
     for request in primary_requests(extraction, job):

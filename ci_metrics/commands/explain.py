@@ -7,7 +7,6 @@ known (`report/explanation.py`).
 from __future__ import annotations
 
 import dataclasses
-import json
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -18,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ci_metrics.commands.job_lookup import explained_job, explained_run
-from ci_metrics.commands.terminal import terminal_lines, terminal_text
+from ci_metrics.commands.terminal import terminal_json, terminal_lines, terminal_text
 from ci_metrics.commands.ui_address import ui_address
 from ci_metrics.history.job_reference import read_reference, read_run
 from ci_metrics.report.explanation import Explanation, Why
@@ -69,7 +68,7 @@ def explain(
         return _explain_run(explained_run(settings, run), link, as_json=json_, as_markdown=markdown)
     found = explained_job(settings, read_reference(job), store=store, why=why)
     if json_:
-        print(json.dumps({**explanation_row(found), "links": links(found, link)}, ensure_ascii=False))
+        print(terminal_json({**explanation_row(found), "links": links(found, link)}))
     elif markdown:
         print(job_markdown(found))
     else:
@@ -80,7 +79,7 @@ def explain(
 def _explain_run(run: RunExplanation, dagster: str, *, as_json: bool, as_markdown: bool) -> int:
     if as_json:
         jobs = [{**explanation_row(found), "links": links(found, dagster)} for found in run.jobs]
-        print(json.dumps({**dataclasses.asdict(dataclasses.replace(run, jobs=())), "jobs": jobs}, ensure_ascii=False))
+        print(terminal_json({**dataclasses.asdict(dataclasses.replace(run, jobs=())), "jobs": jobs}))
         return 0
     if as_markdown:
         print(run_markdown(run))

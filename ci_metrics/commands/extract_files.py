@@ -5,7 +5,6 @@ Belongs here: printing extractions. Does not: extracting (`ci_metrics.logs`).
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from cyclopts import Parameter
 
 from ci_metrics.catalogue import catalogue_in_force
 from ci_metrics.commands.log_input import checked, logs_of, named_files, opened, read_background, read_job_file
-from ci_metrics.commands.terminal import terminal_lines
+from ci_metrics.commands.terminal import terminal_json, terminal_lines
 from ci_metrics.logs import extract as extract_log
 from ci_metrics.models import Extraction
 from ci_metrics.settings import load_settings
@@ -67,7 +66,7 @@ def extract(
         first = told[0][1] if told else Extraction(state="no_log")
         if json_lines:
             apart = {"jobs": [{"job": of, **_row(name, each)} for of, each in told]} if len(found) > 1 else {}
-            print(json.dumps({**_row(name, first), **apart}, ensure_ascii=False), flush=True)
+            print(terminal_json({**_row(name, first), **apart}), flush=True)
         elif no_text:
             print(terminal_lines(f"{name}: no log: {no_text}"), flush=True)
         else:

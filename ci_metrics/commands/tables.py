@@ -10,7 +10,6 @@ spreadsheet runs it. JSON is exact.
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -22,7 +21,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ci_metrics.commands.terminal import terminal_text
+from ci_metrics.commands.terminal import terminal_json, terminal_text
 
 #: Switches for scripts, without a "--no-" form.
 Switch = Annotated[bool, Parameter(negative="")]
@@ -39,7 +38,7 @@ _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 def print_json(rows: Sequence[TableRow]) -> None:
     """One JSON array."""
-    print(json.dumps(rows, ensure_ascii=False, indent=2, default=str))
+    print(terminal_json(rows, indent=2, default=str))
 
 
 def print_csv(rows: Sequence[TableRow], columns: Sequence[str]) -> None:

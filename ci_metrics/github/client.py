@@ -173,7 +173,13 @@ class GitHub:
         """
         path = f"/repos/{run.repo}/actions/runs/{run.run_id}/attempts/{run.run_attempt}/jobs"
         where = attempt_name(run)
-        shape = Shape(WorkflowJob, where, "jobs", misplaced=lambda job: another("run", job.run_id, run.run_id))
+
+        def misplaced(job: WorkflowJob) -> str:
+            number = job.run_attempt or 0
+            later = another("attempt", number, run.run_attempt) if number > run.run_attempt else ""
+            return another("run", job.run_id, run.run_id) or later
+
+        shape = Shape(WorkflowJob, where, "jobs", misplaced=misplaced)
         listing = read_listing(self._identities.of(run.repo), "jobs", path, shape, keep=not run.finished)
         self._annotations.listed({(run.repo, job.id): job.node_id for job in listing.items if job.node_id})
         given = (

@@ -12,8 +12,9 @@ order, ends with the same ones.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from ci_metrics.history.attempts import FIELDS, Attempt, attempt_of, attempts_with, failed_attempts
 from ci_metrics.history.flakiness import on_base_branch
@@ -28,7 +29,7 @@ from ci_metrics.history.job_documents import (
     write_changes,
 )
 from ci_metrics.history.regressions import JobName, regressions, runs_until_passed
-from ci_metrics.index.base import Body, Document, DocumentIndex, Where
+from ci_metrics.index.base import Body, Document, DocumentIndex, Kind, Where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +91,21 @@ def run_history_pass(
 
 def _commit_changes(index: DocumentIndex, partition: str) -> tuple[set[str], Changes]:
     """The jobs' documents of which it is known since which commit they fail, and what changes: in
-    this hour, and in those after it for which its runs on default branches speak.
+    this hour, and in those after it for which its runs on default branches speak. One repository
+    after the other: nothing is compared between them.
     """
-    hour = [
-        attempt
-        for document in index.scan("jobs", Where(equals={"s_partition": partition}), fields=FIELDS)
-        if (attempt := attempt_of(document)).on_default
-    ]
+    began: set[str] = set()
+    changes: dict[tuple[Kind, str], Body] = {}
+    found = index.scan("jobs", Where(equals={"s_partition": partition}), fields=FIELDS, sort="s_repo")
+    for _, attempts in groupby(map(attempt_of, found), key=lambda attempt: attempt.repo):
+        known, changed = _commits_of([attempt for attempt in attempts if attempt.on_default], index, partition)
+        began |= known
+        changes.update(changed)
+    return began, changes
+
+
+def _commits_of(hour: Sequence[Attempt], index: DocumentIndex, partition: str) -> tuple[set[str], Changes]:
+    """The same for one repository's attempts on its default branch."""
     branches = {attempt.branch for attempt in hour}
 
     def beside(jobs: Collection[JobName], way: int) -> list[Attempt]:

@@ -23,6 +23,8 @@ def _safe(value: Any) -> Any:
     """
     if isinstance(value, list):
         return [_safe(item) for item in value]
-    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value if character > "\ud7ff"):
+    if not isinstance(value, str) or value.isascii():
+        return value
+    if any("\ud800" <= character <= "\udfff" for character in value if character > "\ud7ff"):
         return value.encode("utf-8", "replace").decode("utf-8")
     return value

@@ -64,6 +64,9 @@ BATCH = 1_000
 #: as seldom saves a tenth.
 LOG_PAGES = 4_000
 
+#: Connections that are kept to read with.
+READERS = 4
+
 #: Ids per query, below SQLite's limit of parameters.
 IDS = 500
 
@@ -78,7 +81,7 @@ class EmbeddedIndex:
         self._path = Path(path)
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._idle: list[sqlite3.Connection] = []  # to read with
+        self._readers: list[sqlite3.Connection] = []  # that nobody reads with now
 
     @property
     def location(self) -> str:
@@ -232,8 +235,8 @@ class EmbeddedIndex:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
-            while self._idle:
-                self._idle.pop().close()
+            while self._readers:
+                self._readers.pop().close()
 
     def _scan(
         self, kind: Kind, sql: str, parameters: Sequence[object], what: Selected, fields: Sequence[str]
@@ -241,23 +244,9 @@ class EmbeddedIndex:
         self.ensure()
         read = _reading(what, fields)
         # A connection of its own: what it sees stands still while this thread or another writes.
-        with self._explained(), self._reading() as connection, closing(connection.execute(sql, parameters)) as rows:
+        with self._explained(), self._reader() as connection, closing(connection.execute(sql, parameters)) as rows:
             for row in rows:
                 yield Document(kind, row[0], read(row))
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection that nobody else reads with meanwhile."""
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self._open()
-        try:
-            yield connection
-        except BaseException:
-            connection.close()
-            raise
-        self._idle.append(connection)
 
     @staticmethod
     def _row(document: Document, failures: list[tuple[str, str]]) -> tuple[object, ...] | None:
@@ -309,6 +298,22 @@ class EmbeddedIndex:
             raise PermanentError(f"{self.location}: {error}. Move the file away to begin a new one") from error
         except OSError as error:
             raise PermanentError(f"{self.location}: {error.strerror}. Check CI_METRICS_HOME") from error
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """A connection that nobody else uses meanwhile; kept for the next, since a new one reads
+        all tables' and indexes' definitions first.
+        """
+        with self._lock:
+            connection = self._readers.pop() if self._readers else self._open()
+        try:
+            yield connection
+        finally:
+            with self._lock:
+                if self._connection is not None and len(self._readers) < READERS:
+                    self._readers.append(connection)
+                else:
+                    connection.close()
 
     def _prepared(self) -> sqlite3.Connection:
         make_folder(self._path.parent)

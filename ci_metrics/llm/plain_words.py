@@ -51,6 +51,8 @@ _ADDRESS = re.compile(
     | (?P<name> (?P<user>[\w.+-]+@)? (?<![\w.-]) (?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+ (?P<ending>{_ENDING}) (?![\w-]|\.\w)
         (?P<port>:\d+)? (?P<path>[/?\#]\S*)? )
     | (?<![\w.]) (?!127\.|0\.0\.0\.0) (?:\d{{1,3}}\.){{3}} \d{{1,3}} (?![\w.]) (?::\d+)? (?:/\S*)?
+    | \[ (?=[^\]]*:[^\]]*:) [0-9a-f:.]{{2,45}} \] (?: :\d+ \S* | /\S* )
+    | (?<![\\\w:]) \\\\ [\w.-]+ \\ \S+
     | (?<![\w:]) \[? (?=[0-9a-f:]*\d) [0-9a-f]{{1,4}} (?: :[0-9a-f]{{0,4}} ){{3,7}} \]? (?![\w:])
     """
 )
@@ -62,22 +64,38 @@ _TOLD = (
     r"reported|reports|ended|aborted|hung|got|gets|ran|found|step|steps|command|because|with|while|during|not|output|error|errors|exit|"
     r"and|or|to|in|on|of|for|from|by|at|until|then|process|download|request|requests|job|\w{2,}ed)\b"
 )
-_VERBS = r"(?:install|i|ci|add|run|exec|x|update|upgrade|dlx|get|sync|download|remove|uninstall|pull|build|test|publish|login|tool|mod)"
+_VERBS = (
+    r"(?:install|i|ci|add|run|exec|x|update|upgrade|dlx|get|sync|download|remove|uninstall|pull|build|test|publish|login|tool|mod|repo|"
+    r"apply|plugin)"
+)
 _TOOLS = (
     r"(?:pip(?:x|\d(?:\.\d+)?)?|uv(?:\s+pip)?|poetry|conda|mamba|npm|pnpm|yarn|bun|gem|bundle|cargo|go|apt(?:-get|itude)?|apk|dnf|yum|brew|"
     r"choco|winget|scoop|pacman|snap|docker(?:\s+compose)?|podman|helm|composer|dotnet|nuget|corepack|mix|cabal|stack|deno)"
 )
 _GIT = r"git\s+(?:clone|pull|push|checkout|config|fetch|reset|apply|am|submodule|remote|rebase|clean|lfs)"
+#: Command lines of clouds and code hosts, with words that stand behind their names in commands.
+_CLOUDS = (
+    r"(?:aws|az|gcloud|gsutil|gh|glab)\s+(?:s3(?:api)?|ec2|iam|sts|ssm|kms|lambda|secretsmanager|configure|login|auth|secrets?|variable|"
+    r"repo|pr|issue|run|workflow|release|api|ssh-key|gist|account|keyvault|storage|compute|cp|rsync|config)"
+)
+#: Tools that are a command where an option, or a place from the root or somebody's home, is behind.
+_FILE_TOOLS = (
+    r"(?:rm|cat|less|cp|mv|ln|dd|tee|nc|nmap|crontab|del|rmdir|shred|truncate|kill(?:all)?|mkfs(?:\.\w+)?|tar|base64|openssl|printenv|"
+    r"env)"
+)
 _SHELL = r"(?:(?:ba|z|da|k|fi)?sh|python\d?|perl|ruby|node|php|iex|pwsh|powershell|cmd)"
 _END = r".*?(?=[.;!?](?:\s|$)|[`”\"]|$)"
 _SENTENCE = re.compile(rf"(?i)\b(?:{_TOOLS}\s+{_VERBS}|{_GIT})(?=\s+{_TOLD}|\s*[.,;:!?)]|\s*$)")
 _COMMAND = re.compile(
     rf"""(?ix)
-    (?: (?<![\w.-]) (?: {_TOOLS}\s+{_VERBS}\b | {_GIT}\b | (?:npx|sudo|kubectl|terraform|ssh|scp|rsync|ncat|telnet|certutil|mshta|iwr|iex|
-          invoke-\w+|start-process|chmod|chown)\s | rm\s+- | {_SHELL}\s+(?:-|/c\b|<|\S+\.(?:sh|ps1|py|pl|rb|js)\b)
+    (?: (?<![\w.-]) (?: {_TOOLS}\s+{_VERBS}\b | {_GIT}\b | {_CLOUDS}\b(?!\s+{_TOLD}|\s*[.,;:!?)]|\s*$)
+          | (?:npx|bunx|uvx|sudo|kubectl|terraform|ssh|scp|rsync|ncat|telnet|certutil|mshta|start-process|chmod|chown)\s
+          | (?:iwr|iex|invoke-\w+)[\s(] | reg\s+(?:add|delete|import)\s
+          | {_FILE_TOOLS}\s+(?:-\w|~/|\$\w|/[a-z]) | {_SHELL}\s+(?:-|/c\b|<|\S+\.(?:sh|ps1|py|pl|rb|js)\b)
           | (?:curl|wget)(?!\s+{_TOLD})\s
           | export\s+\w+= | eval\s*[$"'(`] )
-        | \|\s*(?:sudo\s+)?{_SHELL}\b | \$\( | &&\s*\S | (?<![\w./])\./\w | `[^`]*\s--?\w[^`]* ) {_END}
+        | \|\s*(?:sudo\s+)?(?:{_SHELL}|nc|ncat|curl|wget|xargs)\b
+        | :\(\)\s*\{{ | `(?:rm|mv|cp|dd|kill)\s | \$\( | &&\s*\S | (?<![\w./])\./\w | `[^`]*\s--?\w[^`]* ) {_END}
     """
 )
 
@@ -103,11 +121,16 @@ _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 def plain_words(text: str) -> str:
     """The text on one line, with neither; WITHHELD when it holds one in disguise."""
     text = _UNPRINTED.sub(" ", text[:MOST_CHARS])
-    text = " ".join("".join(c for c in text if unicodedata.category(c) != "Cf").split())
+    text = " ".join(without_format(text).split())
     text = _ADDRESS.sub(lambda found: ADDRESS_MARK if _is_address(found) else found.group(), text)
     text = _COMMAND.sub(COMMAND_MARK, _SENTENCE.sub(_hyphenated, text))
     unmarked = text.replace(ADDRESS_MARK, "…").replace(COMMAND_MARK, "…")
-    return WITHHELD if any(map(_holds_something, _readings(unmarked))) else text
+    return WITHHELD if any(map(_holds_something, readings(unmarked))) else text
+
+
+def without_format(text: str) -> str:
+    """The text without characters that only steer how others are shown."""
+    return text if text.isascii() else "".join(c for c in text if unicodedata.category(c) != "Cf")
 
 
 def _is_address(found: re.Match[str]) -> bool:
@@ -125,8 +148,10 @@ def _holds_something(text: str) -> bool:
     return any(map(_is_address, _ADDRESS.finditer(text))) or bool(_COMMAND.search(_SENTENCE.sub(_hyphenated, text)))
 
 
-def _readings(text: str) -> Iterator[str]:
-    """The text as it reads once disguises are undone, one after another."""
+def readings(text: str) -> Iterator[str]:
+    """The text as it reads once disguises are undone, one after another. It is without format
+    characters.
+    """
     letters = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text))
     text = "".join(c for c in letters if unicodedata.category(c) not in ("Mn", "Me")).translate(_ALIKE)
     yield text

@@ -128,9 +128,10 @@ def telling_words(text: str) -> frozenset[str]:
     return frozenset(word for word in _WORD.findall(text.lower()) if word not in _EMPTY_WORDS and len(word) > 1)
 
 
-def read_header(block: Block, hit: Hit, kind: str, *, behind: int) -> tuple[Header, int]:
+def read_header(block: Block, hit: Hit, kind: str, *, behind: int, deep: bool = False) -> tuple[Header, int]:
     """One header of GitHub's, and the offset behind its own lines (-1 where they do not end);
-    `behind`: that of the one before.
+    `behind`: that of the one before. `deep`: it stands inside so many others that its own lines
+    are not looked for.
     """
     raw = block.data[hit.start : hit.end]
     text = text_of(raw)
@@ -144,7 +145,7 @@ def read_header(block: Block, hit: Hit, kind: str, *, behind: int) -> tuple[Head
             text = text.removeprefix("##[group]").removeprefix("##")
         case "debug":
             text = text.split(": ", 1)[-1].strip("'")
-    body, end = _body(block.data, hit.end) if kind == "run" else (b"", hit.end + 1)
+    body, end = (b"", -1) if deep else _body(block.data, hit.end) if kind == "run" else (b"", hit.end + 1)
     shell = _shell(body)
     script = body[: shell.start()] if shell else b""
     column = step_column(raw)

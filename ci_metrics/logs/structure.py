@@ -48,6 +48,10 @@ _SCRIPT_SECTION = re.compile(rb"section_start:\d+:(?:step|build)_script\b")
 _SCRIPT_FAILED = b"ERROR: Job failed: "
 _TASK = b"##[section]Starting: "
 
+#: Headers in a row that may begin inside the one before: steps whose ends the log does not show are
+#: some dozens, more is a program that prints headers, and to read on from each of them takes long.
+_MOST_INSIDE = 500
+
 
 @dataclass(slots=True)
 class Structure:
@@ -79,6 +83,7 @@ class Structure:
     )  # offsets of all lines that begin a step or a composite action's: nothing that belongs together crosses one
     _script_end: int | None = None  # offset at which what runs after a script of GitLab's begins
     _behind: int = -1  # offset behind the last header's own lines, -1 where that is not known
+    _inside: int = 0  # headers in a row that began before the one before them had ended
     _scripts: bool = False  # a header of a script was seen, with its shell
 
     @property
@@ -208,7 +213,10 @@ class Structure:
 
     def _header(self, block: Block, hit: Hit, kind: str) -> None:
         """Take in a header of GitHub's."""
-        header, self._behind = read_header(block, hit, kind, behind=self._behind)
+        inside = self._behind < 0 or self._behind > block.offset + hit.start
+        self._inside = self._inside + 1 if inside else 0
+        deep = self._inside > _MOST_INSIDE
+        header, self._behind = read_header(block, hit, kind, behind=self._behind, deep=deep)
         if header.echoed and self._scripts:
             self.headers.append(header)  # a program's own group, unless a step of this name begins here
             return

@@ -9,7 +9,7 @@ same (`fingerprint.py`).
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 #: Characters of a line that count; what names a failure stands before them.
 LONGEST = 300
@@ -162,6 +162,12 @@ _KINDS = {
 }
 
 
+#: Few texts hold a drive or a random name without a digit, and those without any
+#: digit nothing but places.
+_ALL, _COMMON, _PLACES = "DTWPS", "DTWS", "PS"
+
+
+@cache  # each takes longer to compile than a small log to read, and few logs need all
 def _combined(kinds: str) -> re.Pattern[str]:
     """The rules of these kinds in one expression, in order within a kind. Inside a word only a
     drive letter begins anything.
@@ -176,12 +182,8 @@ def _combined(kinds: str) -> re.Pattern[str]:
     return re.compile((r"(?:(?!\B\w)|(?=[A-Za-z]:\\))" if "P" in kinds else r"(?!\B\w)") + f"(?:{'|'.join(branches)})")
 
 
-#: Few texts hold a drive or a random name without a digit, and those without any
-#: digit nothing but places.
-_ALL, _COMMON, _PLACES = _combined("DTWPS"), _combined("DTWS"), _combined("PS")
 _RARE = re.compile(r"[\\/]|molecule|te?mp")
 _DIGIT = re.compile(r"\d")
-_OWN = [re.compile(rule[2]) for rule in _RULES]
 _FRONT = re.compile(
     r"^(?:##\[\w+\]|[\s>|*=#+_✖✗✘×❌●-]+|\d+\) |E\s{2,}|\[(?:ERROR|error|FAIL|E)\]\s*"
     r"|(?:ERROR|Error|error|FATAL|fatal)\s*:\s*(?=\S*(?:Error|error|fatal|FAIL)))+"
@@ -208,9 +210,9 @@ def normalised(text: str) -> str:
     text = without_ornament(text)
     rare = _RARE.search(text)
     if _DIGIT.search(text):
-        text = (_ALL if rare else _COMMON).sub(_replaced, text)
+        text = _combined(_ALL if rare else _COMMON).sub(_replaced, text)
     elif rare:
-        text = _PLACES.sub(_replaced, text)
+        text = _combined(_PLACES).sub(_replaced, text)
     return _WHEN.sub("", text) if "<time>" in text[:8] else text
 
 
@@ -229,5 +231,11 @@ def _replaced(found: re.Match[str]) -> str:
             else "<n>"
         )
     if "\\" in instead:
-        return _OWN[number].sub(instead, text)
+        return _own(number).sub(instead, text)
     return instead
+
+
+@cache
+def _own(number: int) -> re.Pattern[str]:
+    """One rule by itself."""
+    return re.compile(_RULES[number][2])

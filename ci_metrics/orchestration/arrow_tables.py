@@ -87,8 +87,13 @@ class PackedRows:
 
     def arrange(self, places: Sequence[int]) -> None:
         """Only the rows at these places (counted as they came, from 0), in this order."""
-        self._parts = [self.table().combine_chunks().take(_column(places, pa.int64()))]
-        self._last = []
+        table, order = self.table(), _column(places, pa.int64())
+        self._parts, self._last = [], []
+        columns: list[Any] = []
+        for _ in table.schema:  # one after the other: a large table is there once, not three times
+            columns.append(table.column(0).combine_chunks().take(order))
+            table = table.remove_column(0)
+        self._parts = [pa.Table.from_arrays(columns, schema=schema_of(cast(Any, self._kind)))]
 
     def __iter__(self) -> Iterator[Any]:
         """The rows as records, some at a time."""

@@ -9,19 +9,18 @@ looks at all hours ever stored, so it is asked once a day (`daily_reports`).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 
 from ci_metrics.index.base import DocumentIndex, Kind, Where
-from ci_metrics.models import Job, JobLog, Run
+from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.metadata import hours_judged, markdown_table
 from ci_metrics.orchestration.new_failures import SHOWN_COLUMNS, table_row, worth_an_alarm
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
-from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
 from ci_metrics.orchestration.stale_hours import OFF
 from ci_metrics.orchestration.store import HourStore
-from ci_metrics.verdicts.judge import model_failed
 
 #: Shares above these are worth a warning.
 MOST_UNKNOWN = 0.25
@@ -89,23 +88,21 @@ def ids_unique(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
 
 def missing_logs(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
     """Whether the logs of the hours' failed jobs are there, but for some."""
-    states = Counter(log.state for hour in hours for log in store.each("job_logs", hour, JobLog))
+    states = _counted(store, "job_logs", hours, "logs")
     return _share(MISSING_LOGS, hours, states.total() - states["stored"], states.total(), MOST_MISSING_LOGS)
 
 
 def unknown_share(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
     """Whether the hours' failures fit a category, but for some."""
-    states = Counter(row.state for hour in hours for row in store.each("classifications", hour, JobVerdicts))
+    states = _counted(store, "classifications", hours, "states")
     return _share(UNKNOWN_SHARE, hours, states["unknown"], states.total(), MOST_UNKNOWN)
 
 
 def model_failures(store: HourStore, hours: Sequence[str]) -> dg.AssetCheckResult:
-    """Whether the model answered, but for some; the rules may have answered instead, so the
-    state alone does not tell.
-    """
-    rows = (row for hour in hours for row in store.each("classifications", hour, JobVerdicts))
-    failed = [row.state == "llm_failed" or any(model_failed(j.verdict) for j in row.judged) for row in rows]
-    return _share(MODEL_FAILURES, hours, sum(failed), len(failed), MOST_MODEL_FAILURES)
+    """Whether the model answered, but for some."""
+    failed = sum(int(_said(store, "classifications", hour).get("model_failures", 0)) for hour in hours)
+    judged = _counted(store, "classifications", hours, "states").total()
+    return _share(MODEL_FAILURES, hours, failed, judged, MOST_MODEL_FAILURES)
 
 
 def documents_complete(
@@ -117,13 +114,14 @@ def documents_complete(
     index.refresh()
     wrong: list[str] = []
     for hour in hours:
-        stored = Counter(document.kind for document in store.each("indexed_documents", hour, IndexedDocument))
+        said = _said(store, "indexed_documents", hour)
+        stored = Counter(said.get("kinds", {}))
         for kind in _KINDS:
             held = index.count_by(kind, "s_partition", Where(equals={"s_partition": hour})).get(hour, 0)
             if held < stored[kind]:
                 wrong.append(f"{hour} {kind}: {held} of {stored[kind]} documents")
         if classified:
-            wrong += [f"{hour} {problem}" for problem in _without_state(store, hour)]
+            wrong += [f"{hour} job {job} has no state" for job in said.get("without_state", ())]
     return dg.AssetCheckResult(
         check_name=DOCUMENTS_COMPLETE.name,
         passed=not wrong,
@@ -203,11 +201,17 @@ def judged_by_this_version(
     )
 
 
-def _without_state(store: HourStore, hour: str) -> list[str]:
-    """Failed jobs of the hour that no row gives a state."""
-    stated = {row.key for row in store.each("classifications", hour, JobVerdicts)}
-    failed = (job for job in store.each("workflow_jobs", hour, Job, without=_PARTS) if job.failed and job.finished)
-    return [f"job {job.job_id} has no state" for job in failed if (job.job_id, job.run_attempt) not in stated]
+def _counted(store: HourStore, asset: str, hours: Sequence[str], figure: str) -> Counter[str]:
+    """What an asset noted of the hours as it made them, added up."""
+    counted: Counter[str] = Counter()
+    for hour in hours:
+        counted.update(_said(store, asset, hour).get(figure, {}))
+    return counted
+
+
+def _said(store: HourStore, asset: str, hour: str) -> Mapping[str, Any]:
+    record = store.look(hour).of(asset)
+    return record.said if record is not None else {}
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from heapq import merge
-from itertools import groupby
+from itertools import starmap
 
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.history.flakiness import FlakyEvidence
@@ -23,13 +22,9 @@ from ci_metrics.index.documents import Provenance, branch_kind, job_document, st
 from ci_metrics.index.runner_prices import RunnerPrices
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.judged_job import outcome_of
+from ci_metrics.orchestration.repository_parts import repository_parts
 from ci_metrics.orchestration.rows import JobKey, JobVerdicts
 from ci_metrics.orchestration.store import HourStore
-
-_Row = Run | Job | JobVerdicts
-
-#: Rows after which a part of an hour ends with its repository.
-PART = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,56 +38,26 @@ class HourRows:
 
 def read_rows(store: HourStore, hour: str) -> HourRows:
     """The hour's rows. Raises NotFoundError when one of the assets has not the hour yet."""
-    jobs: dict[tuple[int, int], list[Job]] = {}
-    for job in store.read("workflow_jobs", hour, Job):
-        jobs.setdefault((job.run_id, job.run_attempt), []).append(job)
-    verdicts = {row.key: row for row in store.read("classifications", hour, JobVerdicts)}
-    return HourRows(runs=store.read("workflow_runs", hour, Run), jobs=jobs, verdicts=verdicts)
+    jobs = store.read("workflow_jobs", hour, Job)
+    verdicts = store.read("classifications", hour, JobVerdicts)
+    return _rows(store.read("workflow_runs", hour, Run), jobs, verdicts)
 
 
 def portions(store: HourStore, hour: str) -> Iterator[HourRows]:
     """The hour's rows, some repositories at a time: all of each, in order. Raises what `read_rows`
     does.
     """
-    stored: list[Iterable[_Row]] = [
-        store.each("workflow_runs", hour, Run),
-        store.each("workflow_jobs", hour, Job),
-        store.each("classifications", hour, JobVerdicts),
-    ]  # all in order of their repositories
-    part, size = _Part(), 0
-    for _, rows in groupby(merge(*stored, key=_repo), key=_repo):
-        if size >= PART:
-            yield part.rows()
-            part, size = _Part(), 0
-        for row in rows:
-            part.add(row)
-            size += 1
-    yield part.rows()
+    runs = store.each("workflow_runs", hour, Run)
+    jobs = store.each("workflow_jobs", hour, Job)
+    verdicts = store.each("classifications", hour, JobVerdicts)
+    return starmap(_rows, repository_parts(runs, jobs, verdicts))
 
 
-class _Part:
-    """Rows as they come."""
-
-    def __init__(self) -> None:
-        self._runs: list[Run] = []
-        self._jobs: dict[tuple[int, int], list[Job]] = {}
-        self._verdicts: dict[JobKey, JobVerdicts] = {}
-
-    def add(self, row: _Row) -> None:
-        match row:
-            case Run():
-                self._runs.append(row)
-            case Job():
-                self._jobs.setdefault((row.run_id, row.run_attempt), []).append(row)
-            case JobVerdicts():
-                self._verdicts[row.key] = row
-
-    def rows(self) -> HourRows:
-        return HourRows(runs=self._runs, jobs=self._jobs, verdicts=self._verdicts)
-
-
-def _repo(row: _Row) -> str:
-    return row.repo
+def _rows(runs: Sequence[Run], jobs: Iterable[Job], verdicts: Iterable[JobVerdicts]) -> HourRows:
+    by_attempt: dict[tuple[int, int], list[Job]] = {}
+    for job in jobs:
+        by_attempt.setdefault((job.run_id, job.run_attempt), []).append(job)
+    return HourRows(runs=runs, jobs=by_attempt, verdicts={row.key: row for row in verdicts})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +84,20 @@ def derive_documents(
     if evidence is None:
         evidence = evidence_within((each for each in documents if each.kind == "jobs"), rules)
     return merged_body(documents, flag_changes(documents, evidence, rules))
+
+
+def documents_of(store: HourStore, hour: str, saying: Saying) -> Iterator[tuple[HourRows, list[Document]]]:
+    """Every document of the hour, some repositories at a time. Raises what `read_rows` does."""
+    parts = portions(store, hour)
+    first, more = next(parts), next(parts, None)
+    if more is None:  # most hours: what it proves follows from the same documents
+        yield first, derive_documents(first, saying)
+        return
+    del first, more
+    evidence = hour_evidence(portions(store, hour), saying)
+    for rows in portions(store, hour):
+        yield rows, derive_documents(rows, saying, evidence)
+        del rows  # before the next ones are read
 
 
 def hour_evidence(parts: Iterable[HourRows], saying: Saying) -> dict[str, FlakyEvidence]:

@@ -62,12 +62,15 @@ def hours_judged(hours: Sequence[str]) -> str:
 
 
 def markdown_table(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], most: int = 20
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], most: int = 20, of: int = 0
 ) -> dg.MarkdownMetadataValue:
-    """The first rows as a markdown table; says how many more there are."""
+    """The first rows as a markdown table; says how many more there are (`of`: where these are not
+    all).
+    """
     if not rows:
         return dg.MetadataValue.md("_no rows_")
     cells = [[_cell(row.get(name)) for name in columns] for row in rows[:most]]
     lines = [" | ".join(columns), " | ".join("---" for _ in columns), *(" | ".join(row) for row in cells)]
-    more = [f"\n_and {len(rows) - most} more_"] if len(rows) > most else []
+    left = max(of, len(rows)) - most
+    more = [f"\n_and {left} more_"] if left > 0 else []
     return dg.MetadataValue.md("\n".join([*(f"| {line} |" for line in lines), *more]))

@@ -62,19 +62,19 @@ def background_undecided(log: JobLog) -> bool:
 
 
 def look_for(
-    github: GitHub, store: HourStore, hour: str, jobs: Sequence[Job], runs: Iterable[Run], logs: Sequence[JobLog]
+    github: GitHub, store: HourStore, hour: str, failed: Iterable[Job], runs: Iterable[Run], logs: Sequence[JobLog]
 ) -> FoundPassing:
     """Find a passing run for each failed job whose log this is.
 
     What GitHub refuses is a state, not an error.
 
-    `jobs`, `runs`: all of the hour, whatever became of them; `logs`: those that are undecided.
+    `runs`: all of the hour; `logs`: those that are `undecided`; `failed`: their jobs.
     """
     before = github.requests
-    by_key = {(job.job_id, job.run_attempt): job for job in jobs}
+    by_key = {(job.job_id, job.run_attempt): job for job in failed}
     keys = [(log.job_id, log.run_attempt) for log in logs]
     due = [by_key[key] for key in keys if key in by_key]
-    search = _Search(github, store, hour, jobs, runs, due)
+    search = _Search(github, store, hour, runs, due)
     fetched = search.settle()
     settled = [replace(log, passing=search.found.get(key, log.passing)) for key, log in zip(keys, logs, strict=True)]
     return FoundPassing(settled, (github.requests - before).total, fetched)
@@ -97,14 +97,13 @@ class _Search:
         github: GitHub,
         store: HourStore,
         hour: str,
-        jobs: Sequence[Job],
         runs: Iterable[Run],
         due: Sequence[Job],
     ) -> None:
         self.found: dict[JobKey, PassingLog] = {}
-        self._github, self._store, self._hour, self._jobs = github, store, hour, jobs
+        self._github, self._store, self._hour = github, store, hour
         self._backgrounds = store.backgrounds
-        self._limit = github.requests.total + max(LEAST_REQUESTS, len(jobs) // JOBS_A_REQUEST)
+        self._limit = github.requests.total + max(LEAST_REQUESTS, store.count("workflow_jobs", hour) // JOBS_A_REQUEST)
         # An earlier attempt may have been stored before workflows' ids were.
         self._runs = {run.run_id: run for run in sorted(runs, key=lambda run: run.workflow_id is not None)}
         self._failed: dict[DistinctJob, list[Job]] = {}
@@ -152,9 +151,7 @@ class _Search:
         before = [hour for hour, state in self._store.states(first, self._hour).items() if state.of("workflow_jobs")]
         found: dict[DistinctJob, list[Job]] = {}
         for hour in {*before, self._hour}:
-            same = hour == self._hour
-            jobs = self._jobs if same else self._store.read_or_none("workflow_jobs", hour, Job, without=_PARTS)
-            for job in jobs:
+            for job in self._store.each_or_none("workflow_jobs", hour, Job, without=_PARTS):
                 if job.conclusion == "success" and distinct_job(job) in names:
                     found.setdefault(distinct_job(job), []).append(job)
         return found

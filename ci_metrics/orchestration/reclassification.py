@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ci_metrics.orchestration.assets.classifications import NAME, requests_for
+from ci_metrics.orchestration.assets.classifications import NAME, requests_for, stored_failures
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.reclassify_filter import Only
-from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
+from ci_metrics.orchestration.rows import JobVerdicts
 from ci_metrics.orchestration.store import HourStore
 from ci_metrics.orchestration.unchanged_rows import still_holding
 from ci_metrics.verdicts.judge import JudgeRequest
@@ -56,14 +56,13 @@ def cost_of(hours: HoursPart, judge: JudgePart, keys: Iterable[str], only: Only 
     labels = judge.labels.labels()
     for hour in keys:
         count += 1
-        extractions = hours.store.read("extracted_errors", hour, JobExtraction)
-        before = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobVerdicts)}
-        held = still_holding(judge, extractions, before, labels, only)
-        due = [row for row in extractions if row.key not in held]
-        failed += len(extractions)
+        [part] = stored_failures(hours.store, hour, whole=True)
+        held = still_holding(judge, part.extractions, part.before, labels, only)
+        due = [row for row in part.extractions if row.key not in held]
+        failed += len(part.extractions)
         due_jobs += len(due)
         fresh: list[JudgeRequest] = []
-        for request in requests_for(hours, judge, hour, due, before) if due else []:
+        for request in requests_for(hours, judge, hour, due, part):
             if request.error is None:
                 continue
             subject = subject_of(request.error, request.extraction, request.origin)

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 
 from upath import UPath
 
-from ci_metrics.errors import CiMetricsError, TransientError
+from ci_metrics.errors import AuthenticationError, CiMetricsError, TransientError
 from ci_metrics.github import GitHub
 from ci_metrics.history.owners import CODEOWNERS_PATHS, MOST_CODEOWNERS_BYTES, CodeOwnersFile, Owners, read_owners_file
 from ci_metrics.orchestration.atomic_files import fetch, put
@@ -45,9 +45,10 @@ def ask_repositories(store: HourStore, github: GitHub, repos: Iterable[str], now
     """Bring what is known of these repositories up to date: at most four requests a day for each,
     one or two of them 304s as long as nothing changes.
 
-    What GitHub refuses is asked for again a day later, what it could not say now at the next call;
-    until then what was known holds. Returns why, for each repository of which nothing was known
-    and now not everything could be said: its documents may lack their kind of branch and owners.
+    A CODEOWNERS that the token may not read is asked for again a day later, what could not be said
+    now at the next call; until then what was known holds. Returns why, for each repository of which
+    nothing was known and now not everything could be said: its documents may lack their kind of
+    branch and owners.
     """
     lacking: dict[str, str] = {}
     for repo in repos:
@@ -57,7 +58,7 @@ def ask_repositories(store: HourStore, github: GitHub, repos: Iterable[str], now
         found, error = _asked(github, repo, known, now)
         if error is not None:
             _log.warning("⚠️ %s: its default branch or CODEOWNERS is not known: %s", repo, error)
-        if isinstance(error, TransientError):
+        if error is not None and not _for_good(found, error):
             found = dataclasses.replace(found, asked=known.asked)
             if not known.asked:
                 lacking[repo] = f"{type(error).__name__}: {error}"
@@ -104,6 +105,16 @@ def _asked(
     except CiMetricsError as error:
         return found, error
     return dataclasses.replace(found, owners_path="", owners_text=""), None
+
+
+def _for_good(found: KnownRepository, error: CiMetricsError) -> bool:
+    """Whether asking again soon cannot help: the token reads runs, not files. A repository that is
+    not to be seen itself while its runs were just listed (made private, a token revoked in
+    between) is another matter.
+    """
+    if isinstance(error, TransientError) or (isinstance(error, AuthenticationError) and error.everywhere):
+        return False
+    return bool(found.default_branch)
 
 
 def _file(store: HourStore, repo: str) -> UPath:

@@ -216,6 +216,10 @@ class HourStore:
         """Whether the asset has that hour."""
         return bool(self._file(asset, hour).exists())
 
+    def count(self, asset: str, hour: str) -> int:
+        """How many rows there are. Raises NotFoundError and DamagedFileError as `read` does."""
+        return int(_parquet(asset, hour, self._load(asset, hour).data).metadata.num_rows)
+
     def read(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> list[_T]:
         """The hour's rows.
 
@@ -260,6 +264,17 @@ class HourStore:
             return self.read(asset, hour, kind, without=without)
         except (NotFoundError, DamagedFileError):
             return []
+
+    def each_or_none(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> Iterator[_T]:
+        """The same, some at a time."""
+        try:
+            packed = _parquet(asset, hour, self._load(asset, hour).data)
+            if packed.metadata.num_rows > FEW_ROWS:  # what is damaged shows now, not when half of it is used
+                for _ in _batches(packed, asset, hour, without):
+                    pass
+            return self.each(asset, hour, kind, without=without)
+        except (NotFoundError, DamagedFileError):
+            return iter(())
 
     def notes(self, asset: str, hour: str) -> dict[str, Any]:
         """What was noted with the hour's rows; {} when there are none or their file is damaged."""

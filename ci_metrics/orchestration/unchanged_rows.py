@@ -12,13 +12,20 @@ from ci_metrics.history.labels import Labels
 from ci_metrics.orchestration.parts import JudgePart
 from ci_metrics.orchestration.reclassify_filter import Only
 from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
-from ci_metrics.verdicts.judge import unsettled
+from ci_metrics.verdicts.judge import model_failed, unsettled
 from ci_metrics.verdicts.reuse import label_key
 
 
 def is_open(row: JobVerdicts) -> bool:
     """Whether the next tick should try again."""
     return any(unsettled(judged.verdict) for judged in row.judged)
+
+
+def model_has_failed(row: JobVerdicts) -> bool:
+    """Whether the model was asked in vain; the rules may have answered instead, so the state alone
+    does not tell.
+    """
+    return row.state == "llm_failed" or any(model_failed(judged.verdict) for judged in row.judged)
 
 
 def still_holding(

@@ -57,7 +57,7 @@ SECRET_ARGUMENTS: tuple[tuple[str, str], ...] = (
     (r"\bsnmp[a-z]+\b[^\n]*-[AX]", r"\bsnmp\w+\b.{0,300}?[ \t]-[AX][ \t]+⟪WORD⟫"),
     (r"[ \t][/-]p(?:ass|assword)?:", r"(?i:[ \t](?:/|-)p(?:ass|assword)?:)⟪SECRET⟫"),
     (r"\b(?:auth|requirepass|masterauth|bindpw|rootpw)[ \t]+[^ \t\n]{6}", r"(?:\b(?:requirepass|masterauth|bindpw|rootpw)|(?:^|[\s\"'`>])AUTH)[ \t]+⟪SECRET⟫"),
-    (r"\bnet use\b", r"\bnet use[ \t]+\S+(?:[ \t]+\\\\\S+)?[ \t]+(?!/)⟪WORD⟫"),
+    (r"\bnet use\b", r"\bnet use[ \t]+\S+(?:[ \t]+\\\\\S+)?(?:[ \t]+/\S+)*[ \t]+(?!/)⟪WORD⟫"),
     (r"[ \t]-(?:-cookie|b)[ =]", r"[ \t](?:--cookie|-b)[ =]['\"]?[\w.-]{1,60}=()()([^\s;'\"]{12,})"),
     (r"-(?:dest-|src-)?creds[ =]", r"--(?:dest-|src-)?creds[ =]⟪LOGIN⟫"),
     (r"[ \t]-auth[ =][\w.@-]+:", r"[ \t]-auth[ =]⟪LOGIN⟫"),
@@ -81,7 +81,7 @@ SECRET_ARGUMENTS: tuple[tuple[str, str], ...] = (
     (r"base64 -", r"\b(?:echo|printf)[ \t]+(?:-\w+[ \t]+){0,2}⟪LOGIN64⟫[ \t]*\|[ \t]*base64"),
     (r"\b(?:tailscale|netlify|vercel|firebase)[ \t][^\n]*[ \t]-(?:-?auth|-?token|t)", r"\b(?:tailscale|netlify|vercel|firebase)\b.{0,300}?[ \t]--?(?:auth|authkey|auth-key|token|t)[ \t=]+⟪TOKEN⟫"),
     (r"secure-?string", r"ConvertTo-SecureString[ \t]+(?:-String[ \t]+)?⟪WORD⟫"),
-    (r"\bidentified (?:with|by)\b", r"(?i:\bIDENTIFIED[ \t]+(?:WITH[ \t]+\S+[ \t]+)?(?:BY|AS)[ \t]+(?:PASSWORD[ \t]+)?)⟪WORD⟫"),
+    (r"\bidentified (?:with|by)\b", r"(?:(?i:(?:\b(?:USER|ROLE|EXISTS)[ \t]+\S+|[@'\"`]\S*)[ \t]+identified)|\bIDENTIFIED)(?i:[ \t]+(?:WITH[ \t]+\S+[ \t]+)?(?:BY|AS)[ \t]+(?:PASSWORD[ \t]+)?)⟪WORD⟫"),
     (r"\b(?:create|alter|role|user|login|encrypted|with)[ \t][^\n]*password '", r"(?i:\bPASSWORD[ \t]+)()'([^']+)'()"),
     (r"\b(?:sqlplus|sqlldr|expdp|impdp|rman|thin|exp|imp)\b.*/.*@", r"(?:\b(?:sqlplus|sqlldr|expdp|impdp|rman|exp|imp)\b.{0,100}?[ \t]|thin:)['\"]?[\w$.#]{1,40}/()()([^\s/@'\"][^\s'\"]*)(?=@(?://|[\w.-]+))"),
     (r"pgpass", r"[\w.*-]{1,100}:(?:\d{2,5}|\*):[\w*-]{1,60}:[\w*-]{1,60}:()()([^\s:'\"]+)"),
@@ -92,6 +92,9 @@ SECRET_ARGUMENTS: tuple[tuple[str, str], ...] = (
     (r"sonar\.login[ =]", r"sonar\.login[ =]()()([\w-]{20,})"),
     (r"privatekey[ \t]*=", r"\bPrivateKey[ \t]*=[ \t]*()()([A-Za-z0-9+/]{43}=)"),
     (r"github-token", r"--github-token[ =]⟪TOKEN⟫"),
+    (r"pass(?:word|phrase|wd)[^\n]{0,120}\.(?:type|fill|send_?keys|set_?value|type_?text|input)\(", r"(?i:pass(?:word|phrase|wd)[^\n]{0,120}?\.(?:type|fill|send_?keys|set_?value|type_?text|input)\([ ]?)(?=[\"'])⟪SECRET⟫"),
+    (r"\b(?:type|fill|send_?keys|set_?value|type_?text)\([\"'][^\n]{4,300}pass(?:word|phrase|wd)", r"(?i:\b(?:type|fill|send_?keys|set_?value|type_?text)\([ ]?)(?=[\"'])⟪SECRET⟫(?=.{0,300}(?i:pass(?:word|phrase|wd)))"),
+    (r"pass(?:word|phrase|wd)['\"]?[ ]\|[ ]['\"]", r"(?i:[=:#]\w{0,30}pass(?:word|phrase|wd)['\"]?[ ]\|[ ])(?=['\"])⟪SECRET⟫"),
 )  # fmt: skip
 
 

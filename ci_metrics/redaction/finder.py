@@ -105,6 +105,7 @@ _ESCAPED = r"(?:%(?:25)?[0-9a-f]{2}|&(?:quot|apos|lt|gt|#34|#x22|#39|#x27);|\\{1
 _NOUN = "(?:token|key|secret|credential|auth|passw)"
 _RANDOM = "[A-Za-z0-9][_~-][A-Za-z0-9]{20}"
 _EOL = r"[ \t\r]{0,8}\n"
+_HEADING = r"(?:passw(?:or)?d|passphrase|pwd|secret|token|api[ _-]?key|access[ _-]?key)[\w-]{0,20}"
 ENTRIES: tuple[Entry, ...] = (
     *(Entry(issuer, (form.lstrip("~"),), spans=tokens.token_finder(form)) for issuer, form in tokens.TOKENS),
     Entry("random behind a word", (_RANDOM,), spans=tokens.prefixed, care=Care.TEXT),
@@ -149,9 +150,12 @@ ENTRIES: tuple[Entry, ...] = (
         "value on the next line",
         (
             rf"{STEM}[\w.\x80-\xff-]{{0,40}}(?:\\{{0,7}}[\"'`])?\]?[ \t]{{0,8}}"
-            rf"(?::=|=>?|:)[ \t]{{0,8}}(?:[|>][+-]?\d?)?[ \t]{{0,8}}(?:\\|@[\"'])?{_EOL}",
+            rf"(?::=|=>?|:|>)[ \t]{{0,8}}(?:[|>][+-]?\d?)?[ \t]{{0,8}}(?:\\|@[\"'])?{_EOL}",
             r"\$(?:pass|pw) ?= ?@[\"']\r?\n",
             rf"-{STEM}[\w.-]{{0,40}}[ \t]{{1,8}}\\{_EOL}",
+            rf"-{STEM}[\w.-]{{0,40}}(?:[ ]\(\d{{1,4}} bytes\)|[\"'],?){_EOL}",
+            rf"form-data;[^\n]{{0,80}}name=\"?[\w.-]{{0,40}}{STEM}[\w.-]{{0,20}}\"?{_EOL}",
+            rf"{STEM}[\w.-]{{0,40}}<<-?[\"']?[\w-]{{1,80}}[\"']?{_EOL}",
         ),
         True,
         announces=following.value_follows,
@@ -171,9 +175,21 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("lines of .pgpass", (r"pgpass[^\n]{0,40}<<",), announces=following.password_lines_follow, care=Care.ACROSS),
     Entry(
         "rows below headings",
-        (r"(?:name|user|login|mail),(?:password|passwd|pwd|secret|token)[\w.,-]{0,100}[ \t\r]{0,8}\n",),
+        (
+            rf"[,;\t|][ \"']{{0,3}}[\w -]{{0,20}}{_HEADING}[\"']?[ \t|]{{0,9}}\r?\n",
+            rf"{_HEADING}[\"']?[ ]{{0,20}}[,;\t|][\w \"'.,;\t|-]{{1,200}}\r?\n",
+            rf"[ ]{{2}}[\w -]{{0,20}}{_HEADING}[ \r]{{0,8}}\n",
+            rf"{_HEADING}[ ]{{2,60}}[\w -]{{1,100}}\r?\n",
+        ),
         True,
         announces=following.rows_follow,
+        care=Care.ACROSS,
+    ),
+    Entry(
+        "word below a sentence",
+        (rf"(?:password|passphrase|passcode|secret|token|api[ _-]?key)\b[^\n:]{{1,160}}:{_EOL}",),
+        True,
+        announces=following.word_follows,
         care=Care.ACROSS,
     ),
     Entry(

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from itertools import product
 
 from ci_metrics.redaction import encoded, keys
 from ci_metrics.redaction.names import NameKind, name_kind
@@ -19,12 +21,21 @@ from ci_metrics.redaction.places import value_at
 from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_chosen, looks_made
 from ci_metrics.redaction.views import Span
 
+#: The columns, times and BuildKit's step before a line.
+_TIME = (
+    r"(?:\udcef\udcbb\udcbf)?(?:[^\t\n]{1,200}\t[^\t\n]{1,200}\t(?=\ufeff?\d{4}-))?"
+    r"(?:\[?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\]?[ ]?)?(?:#\d+ \d+\.\d+ )?"
+)
+#: Where a table may begin on its line: behind times alone, for what else tools put there may be its
+#: first cell; behind a label; behind all that tools put there.
+_TABLE_STARTS = (
+    re.compile(_TIME),
+    re.compile(_TIME + r"(?:\[[^\]\n]{1,80}\]|[\w./\[\]-]{1,80}(?: \([\w -]{1,40}\))?:)[ ]"),
+)
 #: What tools put before a line of another program: times, BuildKit's step, a service's name, marks
 #: of quotes, diffs and prompts.
 LINE_PREFIX = re.compile(
-    r"(?:\udcef\udcbb\udcbf)?(?:[^\t\n]{1,200}\t[^\t\n]{1,200}\t)?"
-    r"(?:\[?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\]?[ ]?)?(?:#\d+ \d+\.\d+ )?"
-    r"(?:[ ]{0,8}[\w.-]{1,60}[ ]{0,20}\|[ ]?)?(?:[>|+-] ?(?![\w-]))?"
+    _TIME.replace(r"(?=\ufeff?\d{4}-)", "") + r"(?:[ ]{0,8}[\w.-]{1,60}[ ]{0,20}\|[ ]?)?(?:[>|+-] ?(?![\w-]))?"
 )
 
 
@@ -188,25 +199,92 @@ class PasswordFile(Following):
         return [found.span(1)] if found and not is_reference(found.group(1)) else []
 
 
-class Rows(Following):
-    """The values of columns whose heading says that they are secret."""
+class NextWord(Following):
+    """A word of its own below a sentence that announces it: ``Use the following password:``."""
 
-    def __init__(self, kinds: tuple[NameKind, ...], lead: str = "") -> None:
-        super().__init__(20, lead)
-        self._kinds = kinds
+    def __init__(self, lead: str = "") -> None:
+        super().__init__(3, lead)
 
     def spans(self, text: str) -> list[Span]:  # noqa: D102
         self._left -= 1
         start = self._start(text)
-        cells = text[start:].rstrip().split(",")
+        word = text[start:].strip()
+        self.done = self._left <= 0 or bool(word)
+        at = text.find(word, start)
+        value = word.strip("\"'`")
+        if (
+            not value
+            or not is_secret(value, NameKind.SECRET)
+            or any(c.isspace() for c in value)
+            or _PLACE.search(value)
+        ):
+            return []
+        at += word.index(value)
+        return [(at, at + len(value))]
+
+
+#: What a value is not: a place in a file, a call, an address.
+_PLACE = re.compile(r"[(){}<>]|:\d|//|::")
+
+
+class NextItem(Following):
+    """The argument of an option where a list of arguments has one on each line: ``"--password",``,
+    ``6: --password (10 bytes)``.
+    """
+
+    _ITEM = re.compile(
+        r"[ \t]*(?:\d{1,4}:|\[\d{1,4}\]|-)?[ \t]*[\"']?([^\s\"',]{6,2000})[\"']?(?: \(\d{1,4} bytes\))?,?[ \t\r]*$"
+    )
+
+    def __init__(self, kind: NameKind, lead: str = "") -> None:
+        super().__init__(1, lead)
+        self._kind = kind
+
+    def spans(self, text: str) -> list[Span]:  # noqa: D102
+        self.done = True
+        found = self._ITEM.match(text, self._start(text)) or self._ITEM.match(text)
+        if not found or not looks_chosen(found.group(1)) or not is_secret(found.group(1), self._kind):
+            return []
+        return [found.span(1)]
+
+
+#: How the cells of a row stand apart.
+_COMMAS, _SEMICOLONS, _TABS, _BARS, _GAPS = (
+    re.compile(form) for form in (r"[^,]+", r"[^;]+", r"[^\t]+", r"[^|]+", r"\S+(?: \S+)*")
+)
+_RULE = re.compile(r"(?:^|\|)[\s|:+=-]{3,}$")
+
+
+class Rows(Following):
+    """The values of columns whose heading says that they are secret."""
+
+    def __init__(self, kinds: tuple[NameKind, ...], cells: re.Pattern[str], lead: str) -> None:
+        super().__init__(100, lead)
+        self._kinds, self._cells = kinds, cells
+
+    def spans(self, text: str) -> list[Span]:  # noqa: D102
+        self._left -= 1
+        same = text[: len(self._lead)].translate(_SHAPE) == self._lead.translate(_SHAPE)
+        start = len(self._lead) if same else self._start(text)
+        if self._left > 0 and _RULE.search(text[start:]):
+            return []
+        cells = list(_cells_of(text, self._cells, start))
         self.done = self._left <= 0 or len(cells) != len(self._kinds)
         found: list[Span] = []
-        for cell, kind in zip(cells, self._kinds, strict=False):
-            value = cell.strip(" \"'")
+        for (first, last), kind in zip(cells, self._kinds, strict=False):
+            value = text[first:last]
             if not self.done and kind >= NameKind.SECRET and is_secret(value, kind) and looks_chosen(value):
-                found.append((start + cell.index(value), start + cell.index(value) + len(value)))
-            start += len(cell) + 1
+                found.append((first, last))
         return found
+
+
+def _cells_of(text: str, cells: re.Pattern[str], start: int) -> Iterator[Span]:
+    """Where the cells of a row stand, without their quotes."""
+    for cell in cells.finditer(text.rstrip(), start + len(text[start:]) - len(text[start:].lstrip(" "))):
+        bare = cell.group().strip(" \t\"'`")
+        at = cell.start() + cell.group().index(bare)
+        if bare or cells is not _BARS:
+            yield at, at + len(bare)
 
 
 class SecretData(Following):
@@ -268,6 +346,10 @@ _NAME_ENDS = re.compile(
     re.ASCII,
 )
 _OPTION_ENDS = re.compile(r"(?:^|[\s\"'])(-{1,2}[A-Za-z][\w.-]*)[ \t]+\\[ \t\r]*$")
+_ITEM_ENDS = re.compile(r"(?:^|[\s\"'\[(])(-{1,2}[A-Za-z][\w.-]*)(?:[\"'],?|[ ]\(\d{1,4} bytes\))[ \t\r]*$")
+_ELEMENT_ENDS = re.compile(r"<([\w:.-]{2,60})>[ \t\r]*$")
+_FORM_ENDS = re.compile(r"form-data;.{0,80}?name=\"?([\w.-]{2,60})\"?[ \t\r]*$")
+_HERE_ENDS = re.compile(r"([\w.-]{2,80})<<-?[\"']?[\w-]{1,80}[\"']?[ \t\r]*$")
 _PLIST_NAME = re.compile(r"<key>([\w.:-]{2,80})</key>[ \t\r]*$")
 _PAIR_NAME = re.compile(
     r"(?:\b[Nn]ame|\b[Kk]ey)(?:\\*[\"'])?[ \t]*[:=][ \t]*\\*[\"']?([\w.:-]{2,80})\\*[\"']?[ \t]*,?[ \t\r]*$"
@@ -279,7 +361,9 @@ def _lead(text: str, at: int) -> str:
 
 
 def value_follows(text: str) -> Following | None:
-    """The value of a name, or of an option, with which this line ends."""
+    """The value of a name, an option, an element, a part of a form or a here-document
+    with which this line ends.
+    """
     found = _NAME_ENDS.search(text, max(0, len(text) - 300))
     if found and (kind := name_kind(found.group(1))):
         if found.group(1) in ("pass", "pw"):
@@ -288,6 +372,12 @@ def value_follows(text: str) -> Following | None:
     found = _OPTION_ENDS.search(text, max(0, len(text) - 300))
     if found and (kind := name_kind(found.group(1))) >= NameKind.SECRET:
         return NextValue(kind, _lead(text, found.start(1)))
+    found = _ITEM_ENDS.search(text, max(0, len(text) - 300))
+    if found and (kind := name_kind(found.group(1))) >= NameKind.SECRET:
+        return NextItem(kind)
+    for form in (_ELEMENT_ENDS, _FORM_ENDS, _HERE_ENDS):
+        if (found := form.search(text, max(0, len(text) - 300))) and (kind := name_kind(found.group(1))):
+            return NextValue(kind, _lead(text, found.start()))
     return None
 
 
@@ -311,14 +401,38 @@ def password_lines_follow(text: str) -> Following | None:  # noqa: ARG001
     return PasswordFile()
 
 
-_HEADINGS = re.compile(r"(?:[\w.-]{1,60},){1,20}[\w.-]{1,60}[ \t\r]*$", re.ASCII)
+_HEADING = r"[\"']?[A-Za-z][\w.-]*(?:[ ][\w.-]+){0,3}[\"']?"
+#: The headings of a table, by what stands between them; in columns without a line between them, as
+#: terminals show them, they are in capitals or begin with one.
+_HEADINGS = tuple(
+    (re.compile(rf"[ ]*{form}[ \t\r]*$"), cells)
+    for form, cells in (
+        (rf"{_HEADING}(?:,[ ]?{_HEADING}){{1,30}}", _COMMAS),
+        (rf"{_HEADING}(?:;[ ]?{_HEADING}){{1,30}}", _SEMICOLONS),
+        (rf"{_HEADING}(?:\t{_HEADING}){{1,30}}", _TABS),
+        (rf"\|?[ ]*{_HEADING}(?:[ ]*\|[ ]*{_HEADING}){{1,30}}[ ]*\|?", _BARS),
+        (r"[A-Z][\w.-]*(?: [A-Z][\w.-]*)*(?:[ ]{2,60}[A-Z][\w.-]*(?: [A-Z][\w.-]*)*){1,30}", _GAPS),
+    )
+)
 
 
 def rows_follow(text: str) -> Following | None:
-    """The rows below the headings of a table of values between commas."""
-    found = _HEADINGS.search(text)
-    kinds = tuple(name_kind(name) for name in found.group().rstrip().split(",")) if found else ()
-    return Rows(kinds, _lead(text, found.start())) if found and max(kinds) >= NameKind.SECRET else None
+    """The rows below the headings of a table."""
+    for before, (headings, cells) in product((*_TABLE_STARTS, LINE_PREFIX), _HEADINGS):
+        start = found.end() if (found := before.match(text)) else 0
+        if found := headings.match(text, start):
+            kinds = tuple(name_kind(text[first:last]) for first, last in _cells_of(text, cells, found.start()))
+            return Rows(kinds, cells, text[:start]) if max(kinds) >= NameKind.SECRET else None
+    return None
+
+
+_ANNOUNCED = re.compile(r"(?i:\b(?:password|passphrase|passcode|secret|token|api[ _-]?key))\b[^:]{1,160}:[ \t\r]*$")
+
+
+def word_follows(text: str) -> Following | None:
+    """A word that a sentence announces."""
+    found = _ANNOUNCED.search(text, max(0, len(text) - 300))
+    return NextWord(_lead(text, found.start())) if found else None
 
 
 def entries_follow(text: str) -> Following | None:

@@ -38,13 +38,8 @@ _PASSWORD_WORDS = frozenset(_PASSWORD_WORDS_TEXT.split())
 _SECRET_WORDS = frozenset(
     {"secret", "secrets", "token", "credential", "credentials", "apikey", "sig", "jwt", "pat", "bearer"}
 )
-#: Endings of words that are written as one: `accesstoken`, `dbpassword`, `clientsecret`.
 _WHOSE_PASS = (
     "ssh|smtp|db|sql|pg|ftp|ldap|admin|root|user|mail|key|store|become|sudo|rpc|redis|mongo|nexus|proxy|require"
-)
-_ENDINGS = re.compile(
-    rf"(?:(password|passwd|passphrase|passwort|kennwort|(?:{_WHOSE_PASS})pass|(?:bind|root|user|admin)pw|psk)"
-    r"|(secret|token|apikey|authkey|secretkey|accesskey|privatekey|masterkey|auth|authz))$"
 )
 #: Words behind a secret's that change nothing: where, when, for whom, how it is written.
 _SHADES_TEXT = """
@@ -86,6 +81,12 @@ ingestion insert sdk personal license licence application app admin client serve
 instrumentation algolia stripe sendgrid openai anthropic rails symmetric aes des rsa integration write hex
 """
 _SURE_KEYS = frozenset(_SURE_KEYS_TEXT.split())
+#: Endings of words that are written as one: `accesstoken`, `dbpassword`, `clientsecret`,
+#: `instrumentationkey`.
+_ENDINGS = re.compile(
+    rf"(?:(password|passwd|passphrase|passwort|kennwort|(?:{_WHOSE_PASS})pass|(?:bind|root|user|admin)pw|psk)"
+    rf"|(secret|token|(?:{'|'.join(sorted(_SURE_KEYS))})key|auth|authz))$"
+)
 #: What stands before `pass` where something is handed on, done once more, or went well.
 _OTHER_PASSES_TEXT = """
 fastcgi proxy uwsgi scgi grpc memcached first second third last next one two single multi all tests must will should did can to compiler

@@ -39,6 +39,7 @@ TOKENS: tuple[tuple[str, str], ...] = (
     ("Google Gemini", r"AQ\.Ab8RN6[A-Za-z0-9_-]{40,}"),
     ("Google OAuth", r"ya29\.[0-9A-Za-z_.-]{20,}"),
     ("Google OAuth client", r"GOCSPX-[0-9A-Za-z_-]{20,}"),
+    ("Google Cloud Storage", r"GOOG[A-Z0-9]{20}"),
     ("Google refresh", r"1//0[0-9A-Za-z_-]{30,}"),
     ("Firebase messaging", r"AAAA[0-9A-Za-z_-]{7}:APA91b[0-9A-Za-z_-]{60,}"),
     ("Azure AD client secret", r"[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}"),

@@ -37,7 +37,7 @@ _REFERENCE = re.compile(
     | [A-Za-z_][A-Za-z_.]*\(.* | [A-Za-z_][A-Za-z_.]*\[["'\w].*
     | (?:process|os|env|secrets?|vars|self|this|config|settings|request|req|args|opts|options|params|github|var|local|data|module)
       \.[A-Za-z_][\w.]*[,;)]*
-    | [\w.:]+/\d{1,2} | [A-Za-z]\#[A-Za-z_]\w*
+    | [\w.:]+/\d{1,2} | [A-Za-z]\#[A-Za-z_]\w* | &(?:str|\[u8\]|String|Path|OsStr)
     # dates and versions
     | \d{4}-\d\d-\d\d[T ]?[\d:.Z+-]* | v?\d+(?:\.\d+){1,3}
     # certificates and public keys

@@ -67,7 +67,7 @@ _NOUN = "password|passwd|passphrase|passcode|pwd|secret|token|api[ _-]?key"
 _SAYS = "is|was|now|set|to|of|be|generated|reads"
 _SAID = re.compile(
     rf"(?i:\b({_NOUN}))(?:[ \t]+(?:{_SAYS})){{0,3}}[ \t]*[:=]?[ \t]+"
-    r"(?:([\"'`])([^\"'`\n]{3,200})\2|(?<=is |to )([^\s\"'`]{6,200}))"
+    r"(?:([\"'`])([^\"'`\n]{3,200})\2|(?:(?<=is |to )|(?<=is: |as: |to: |ow: ))([^\s\"'`]{6,200}))"
 )
 #: What a service says of a key that it refuses: ``Incorrect API key provided: x``, ``password for
 #: user admin is x``; and a key right behind its noun.
@@ -83,6 +83,10 @@ _PASSWORD_OF = re.compile(r"(?i:\bpassword)[ \t]+[\w.-]{1,60}[ \t]+=[ \t]+(\S{4,
 #: The other half of a pair of keys, as long as clouds make it.
 _HALF = re.compile(r"(?i:\bsecret)[ \t]+([A-Za-z0-9+/]{40})(?![A-Za-z0-9+/=])")
 _VERSION = re.compile(r"v?\d+\.\d")
+#: A user and a password as people write pairs: ``credentials: ci / x``, ``with credentials ci:x``.
+_PAIR_OF = re.compile(
+    r"(?i:\bcredentials?)(?:[ \t]*[:=]|[ \t]+(?:for|of|are|is)(?![\w:/]))?[ \t]+[\w.@+-]{1,60}([ ]?[:/][ ]?)([^\s\"'`,;]{6,200})"
+)
 _BESIDE = re.compile(r"(?<![\w.-])([\w.-]*[/_][\w./-]{1,80})[ \t]+([\w/+$!#][^\s\"'`]{5,400})(?=[ \t\r]*$|[ \t]+-)")
 #: GitHub's commands in a log: what is to be masked, and values set for later steps.
 _ADD_MASK = re.compile(r"(?:::add-mask::|##\[add-mask\])[ \t]*(\S.{0,4000}?)[ \t\r]*$")
@@ -129,6 +133,12 @@ def sentences(text: str) -> Iterator[Span]:
             and not _VERSION.match(value)
         ):
             yield found.span(2)
+    for found in _PAIR_OF.finditer(text):
+        between, value = found.group(1), found.group(2).rstrip(".)")
+        if is_reference(value) or is_readable(value) or ":" in value or value[0] in "/\\":
+            continue
+        if looks_random(value) or (between != "/" and looks_chosen(value)):
+            yield found.start(2), found.start(2) + len(value)
     yield from (found.span(1) for found in _HALF.finditer(text) if looks_random(found.group(1)))
     for found in _ADD_MASK.finditer(text):
         if is_secret(found.group(1), NameKind.PASSWORD):
@@ -158,7 +168,7 @@ WRITINGS: tuple[SecretPlace, ...] = (
         "sentences",
         (
             rf"(?:{_NOUN})(?:[ \t]+(?:{_SAYS})){{0,3}}[ \t]*[:=]?[ \t]+[\"'`][^\"'`\n]{{3}}",
-            rf"(?:{_NOUN})[ \t]+(?:{_SAYS})[ \t]",
+            rf"(?:{_NOUN})[ \t]+(?:{_SAYS}):?[ \t]",
             rf"(?:{_NOUN})(?:[ \t]+(?:{_WHOSE}))?(?:[ \t]{{0,2}}:|[ \t]+(?:is|was))[ \t]+[^ \t\n\"'`]{{8}}",
             rf"(?:{_NOUN})[ \t]+[A-Za-z0-9_-]{{16}}",
             r"pass(?:word|phrase) for [^ \t\n]{1,200}:[ \t]",
@@ -166,6 +176,7 @@ WRITINGS: tuple[SecretPlace, ...] = (
             rf"[/_]{STEM}[\w.-]{{0,12}}[ \t]+[^ \t\n]{{6}}",
             r"[_-]key[ \t]+[\w/+=-]{16}",
             r"secret[ \t]+[A-Za-z0-9+/]{40}",
+            r"credentials?[ \t]{0,4}[:=]?[ \t]+(?:(?:for|of|are|is)[ \t]+)?[\w.@+-]{1,60}[ ]?[:/][ ]?[^ \t\n]{6}",
             "add-mask",
             "(?:set-output|set-env|save-state) name=",
         ),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ci_metrics.llm.plain_words import readings, without_format
 from ci_metrics.llm.schema import NO_CAUSE
 from ci_metrics.models import Verdict
 
@@ -29,13 +30,18 @@ _SPEAKS = re.compile(
       \b(?:timeout|flaky|unknown|no_error_found|\w+_(?:error|failure|exhaustion))\b
     | \b(?:dependency_error|network_error|compilation_error|infrastructure_error|configuration_error|assertion_failure)\b
     | \b(?:resource_exhaustion|no_error_found|flaky_test|suggested_fix)\b
+    | \b(?:say|output|pick|choose|call|please)\b .{0,40}
+      \b(?:(?:dependency|network|compilation|infrastructure|configuration|runtime)[ -]error
+      |assertion[ -]failure|resource[ -]exhaustion|flaky[ -]test)\b
     """
 )
 
 
 def speaks_to_a_model(lines: Iterable[str]) -> bool:
-    """Whether a line speaks to a model, or names one of the categories as only an answer does."""
-    return any(_SPEAKS.search(line) for line in lines)
+    """Whether a line speaks to a model, or names one of the categories as only an answer does, in
+    whatever spelling: a model reads them all.
+    """
+    return any(_SPEAKS.search(reading) for line in lines for reading in readings(without_format(line)))
 
 
 def doubted(answer: Verdict, rules: Verdict, *, addressed: bool, sure: float, confirmed_by: Verdict | None) -> bool:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from ci_metrics.errors import ContractError, IncompleteError, NotFoundError
+from ci_metrics.sample import payloads
 from ci_metrics.sample.faults import Fault, Faults
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub
+from ci_metrics.sample.world import JobSpec, Moment, RunSpec
 from ci_metrics_tests.github.worlds import HOUR, REPO, START, at, attempt, client, job, run, world
 
 
@@ -96,6 +99,21 @@ def test_each_attempt_has_its_own_times_actor_conclusion_and_jobs() -> None:
         [(13, 2, "success")],
         [(14, 3, "success"), (15, 3, "success")],
     ]
+
+
+def test_jobs_of_a_later_attempt_than_was_asked_for_are_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = payloads.job
+
+    def later(base: str, moment: Moment, of: RunSpec, number: int, spec: JobSpec) -> dict[str, Any]:
+        return told(base, moment, of, number + (spec.job_id == 12), spec)
+
+    monkeypatch.setattr(payloads, "job", later)
+    made = world(run(1, [attempt(1, [job(11, "build"), job(12, "test")])]))
+    with SampleGitHub(made) as server, client(server) as github:
+        (latest,) = github.runs_created(REPO, START, START + HOUR)
+        with pytest.raises(IncompleteError, match="belongs to attempt 2, asked for was attempt 1") as caught:
+            github.jobs(latest)
+    assert [each.job_id for each in caught.value.found] == [11]
 
 
 def test_attempts_that_are_known_are_not_asked_for_again() -> None:

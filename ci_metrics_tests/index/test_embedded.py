@@ -133,6 +133,26 @@ def test_processes_that_make_the_file_at_once_both_can(tmp_path: Path) -> None:
         assert problems == []
 
 
+def test_a_scan_that_is_left_half_way_keeps_nothing_from_those_after_it(tmp_path: Path) -> None:
+    """Connections to read with are used again."""
+    index = EmbeddedIndex(tmp_path / "index.sqlite")
+    index.upsert(Document("jobs", f"j{number}", {"l_duration_sec": number}) for number in range(3))
+    left = index.scan("jobs")
+    next(left)
+    left.close()  # type: ignore[attr-defined]  # a generator's
+    open_ones = [index.scan("jobs") for _ in range(6)]
+    assert [next(each).id for each in open_ones] == ["j0"] * 6
+    index.upsert([Document("jobs", "j3", {"l_duration_sec": 3})])
+    assert [len(list(each)) for each in open_ones] == [2] * 6, "as it was when they began"
+    assert [len(list(index.scan("jobs"))) for _ in range(6)] == [4] * 6
+    half = index.scan("jobs")
+    next(half)
+    index.close()
+    assert len(list(half)) == 3, "closing the index does not cut it off"
+    assert len(list(index.scan("jobs"))) == 4
+    index.close()
+
+
 def test_a_scan_does_not_see_what_is_written_meanwhile(tmp_path: Path) -> None:
     index = EmbeddedIndex(tmp_path / "index.sqlite")
     index.upsert(Document("jobs", f"j{number}", {"l_duration_sec": number}) for number in range(3))

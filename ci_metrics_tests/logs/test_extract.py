@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -548,3 +549,17 @@ def pipeline(*, post: bool) -> bytes:
 @pytest.mark.parametrize("post", [False, True])
 def test_a_jenkins_pipeline_failed_of_its_last_script_before_the_post_actions(post: bool) -> None:
     assert extract(pipeline(post=post)).errors[0].headline == "src/total.py:4: AssertionError: totals differ"
+
+
+def test_headers_that_never_end_cost_little_more_than_headers_that_do() -> None:
+    """Each of them begins inside all those before it."""
+    count = 8_000
+    end = "##[error]Process completed with exit code 1.\n"
+    spent = {}
+    for body in ("##[endgroup]\n", "echo so it goes\n"):
+        log = (f"##[group]Run make\n{body}" * count + end).encode()
+        began = time.process_time()
+        extract(log)
+        spent[body] = time.process_time() - began
+    ended, endless = spent.values()
+    assert endless < 4 * ended

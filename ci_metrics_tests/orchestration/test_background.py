@@ -17,7 +17,7 @@ from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.index.base import Body
 from ci_metrics.logs import background_of
 from ci_metrics.logs.background import SHAPES_VERSION
-from ci_metrics.models import JobLog, PassingLog
+from ci_metrics.models import Job, JobLog, PassingLog
 from ci_metrics.orchestration import passing_runs
 from ci_metrics.orchestration.assets.extracted_errors import extract_hour
 from ci_metrics.orchestration.backgrounds import Backgrounds, DistinctJob, KnownPassing
@@ -110,6 +110,7 @@ class Place:
             listed = github.runs_created(REPO, first, first + timedelta(hours=1))
             runs = [replace(each, base_branch=base) for latest in listed for each in github.attempts(latest)]
             jobs = [found for each in runs for found in github.jobs(each)]
+            self.store.write("workflow_jobs", hour_key(first), jobs, Job, {})
             logs = [a_job_log(each) for each in jobs if each.failed]
             found = passing_runs.look_for(github, self.store, hour_key(first), jobs, runs, logs)
         assert found.requests <= self.server.stats.total.total()

@@ -7,15 +7,17 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ci_metrics.classifier.taxonomy import load_taxonomy
+from ci_metrics.commands.launch import run_hours
 from ci_metrics.history.owners import Owners
 from ci_metrics.index.base import Document
 from ci_metrics.index.documents import Provenance
 from ci_metrics.models import Job, Run
-from ci_metrics.orchestration import arrow_tables, hour_documents, store
+from ci_metrics.orchestration import arrow_tables, repository_parts, store
 from ci_metrics.orchestration.arrow_tables import PackedRows
 from ci_metrics.orchestration.hour_documents import (
     Saying,
@@ -24,8 +26,15 @@ from ci_metrics.orchestration.hour_documents import (
     portions,
     read_rows,
 )
-from ci_metrics.orchestration.rows import JobVerdicts, JudgedError
+from ci_metrics.orchestration.instance import open_instance
+from ci_metrics.orchestration.jobs import INGEST
+from ci_metrics.orchestration.partitions import hour_key
+from ci_metrics.orchestration.parts import open_parts
+from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts, JudgedError
 from ci_metrics.orchestration.store import HourStore
+from ci_metrics.sample.scaling import scaled_world
+from ci_metrics.sample.server import SampleGitHub
+from ci_metrics.settings import load_settings
 from ci_metrics_tests.builders import HOUR, a_job, a_run, a_verdict, an_error
 
 KEY = "2026-03-02T05"
@@ -80,7 +89,7 @@ def test_documents_of_some_repositories_at_a_time_are_those_of_the_whole_hour(
         owners=Owners({}), default_branches={},
     )  # fmt: skip
     whole = derive_documents(read_rows(hours, KEY), saying)
-    monkeypatch.setattr(hour_documents, "PART", 5)
+    monkeypatch.setattr(repository_parts, "PART", 5)
     monkeypatch.setattr(store, "FEW_ROWS", 2)
     monkeypatch.setattr(arrow_tables, "BATCH", 3)
     monkeypatch.setattr(store, "BATCH", 3)
@@ -100,6 +109,37 @@ def flaky(documents: list[Document]) -> dict[str, object]:
         for each in documents
         if each.kind == "jobs"
     }
+
+
+@pytest.mark.slow
+def test_logs_are_read_and_judged_some_repositories_at_a_time_as_they_are_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = scaled_world(runs=8, jobs=3, repos=4, failure_share=0.4, log_bytes=2_000)
+    with SampleGitHub(world) as server:
+        whole = ingested(server, tmp_path / "whole")
+        monkeypatch.setattr(repository_parts, "PART", 5)
+        monkeypatch.setattr(store, "FEW_ROWS", 2)
+        assert ingested(server, tmp_path / "parts") == whole
+    assert len(whole["classifications"]) == 10
+
+
+def ingested(server: SampleGitHub, home: Path) -> dict[str, list[Any]]:
+    """The rows and documents of the world's hour."""
+    hour, repos = hour_key(server.world.start), ",".join(server.world.repos)
+    environ = {"GITHUB_API_URL": server.api_url, "GITHUB_TOKEN": server.token, "REPO": repos}
+    given = {**environ, "CI_METRICS_HOME": str(home), "ENABLE_ERROR_CLASSIFICATION": "true"}
+    settings = load_settings(given)
+    with open_instance(settings) as instance:
+        assert run_hours(settings, instance, INGEST, hour, hour, quiet=True).success
+    with open_parts(settings) as parts:
+        rows = parts.hours.store.read
+        runs = [each.body | {"s_dagster_run_id": ""} for each in parts.index.documents.scan("jobs", sort="s_job_id")]
+        return {
+            "extracted_errors": rows("extracted_errors", hour, JobExtraction),
+            "classifications": rows("classifications", hour, JobVerdicts),
+            "documents": runs,
+        }
 
 
 def test_equal_rows_are_one_commit_however_they_came(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,16 +87,19 @@ def test_what_cannot_be_had_stays_what_it_was_and_stops_nothing(tmp_path: Path) 
     assert known.asked == (HOUR + DAY).isoformat()
 
 
-@pytest.mark.parametrize(("on", "branch"), [("repo", ""), ("contents", "main")])
+@pytest.mark.parametrize(
+    ("on", "status", "branch"),
+    [("repo", 502, ""), ("contents", 502, "main"), ("repo", 404, ""), ("repo", 403, ""), ("contents", 401, "main")],
+)
 def test_what_github_could_not_say_is_named_once_and_asked_for_at_the_next_call(
-    on: str, branch: str, tmp_path: Path
+    on: str, status: int, branch: str, tmp_path: Path
 ) -> None:
     hours = hours_in(tmp_path)
     with serving({"CODEOWNERS": "* @a"}) as server, client(server) as github:
-        server.faults.add(Fault(kind="status", on=on, status=502, times=None))
+        server.faults.add(Fault(kind="status", on=on, status=status, times=None))
         lacking = ask_repositories(hours.store, github, [REPO], HOUR)
         assert list(lacking) == [REPO]
-        assert "502" in lacking[REPO]
+        assert str(status) in lacking[REPO]
         assert default_branches(known_repositories(hours.store, [REPO])) == ({REPO: branch} if branch else {})
         server.faults.clear()
         assert ask_repositories(hours.store, github, [REPO], HOUR) == {}

@@ -867,6 +867,31 @@ RARER = {
     "snyk env": "SNYK_TOKEN: «{uuid}»",
     "mend": "WS_APIKEY=«{hex64}»",
     "veracode": "-vid {hex32} -vkey «{hex128}»",
+    # tables
+    "headings with spaces": "User,Access key ID,Secret access key\nci,«AKIA{up16}»,«{b6440}»\nbot,«AKIA{up16}»,«{b6440}»",
+    "headings in quotes": '"Service";"API token"\n"billing";"«{an24}»"',
+    "headings between tabs": "service\tpassword\tport\nbilling\t«{pw}»\t5432",
+    "table of markdown": "| user | password |\n|------|----------|\n| ci   | «{pw}» |\n| bot  | «{an20}» |",
+    "table of psql": " login | api_key \n-------+---------\n ci    | «{hex32}»\n(1 row)",
+    "table of a terminal": "SERVICE    SECRET      AGE\nbilling    «{an24}»  3d",
+    # announced on the line before
+    "element over lines": "<server>\n  <password>\n    «{pw}»\n  </password>",
+    "value for later steps": "API_TOKEN<<EOF_7\n«{an24}»\nEOF_7",
+    "part of a form": 'Content-Disposition: form-data; name="client_secret"\n\n«{an24}»',
+    "word below a sentence": "Use the following password to go on:\n\n«{hex32}»\n",
+    "word below a sentence, indented": "Your new API token (it is not shown again):\n  «{an28}»",
+    "arguments with their lengths": "ARGS:\n  5: ci (2 bytes)\n  6: --password (10 bytes)\n  7: «{an20}» (20 bytes)",
+    "arguments in JSON": '  "args": [\n    "--client-secret",\n    "«{an24}»",\n    "--verbose"\n  ]',
+    # pairs and fields
+    "pair of credentials": "credentials: deploy / «{pw}»",
+    "pair of credentials, joined": "Using credentials deploy:«{an20}» for the staging repository",
+    "password is, colon": "The initial password is: «{pw}»",
+    "typed into a field": "cy.get('input[name=password]').type('«{pw}»')",
+    "filled into a field": "  - fill(\"«{pw}»\") on locator('#password')",
+    "keyword of a test": "Arguments: [ 'css=#password' | '«{pw}»' ]",
+    "net use with a user": r"net use Z: \\files\ci /user:CORP\ci «{pw}»",
+    "name in one word": "APPINSIGHTS_INSTRUMENTATIONKEY=«{uuid}»",
+    "Google storage key id": "gs_access_key_id = «GOOG1E{up55}»",
     "gpg export": "{dashes}BEGIN PGP PRIVATE KEY BLOCK{dashes}\n\n«{b6464}»\n«{b6430}»\n=«{b644}»\n{dashes}END PGP PRIVATE KEY BLOCK{dashes}",
 }
 LEAKS = COMMON | RARER | SCANNER_LEAKS

@@ -7,8 +7,8 @@ What belongs here: handing logs and annotations to the extractor. Does not: what
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, cast
 
 import dagster as dg
@@ -17,12 +17,14 @@ import zstandard
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError
 from ci_metrics.models import Extraction, Job, JobLog, PassingLog
+from ci_metrics.orchestration.arrow_tables import PackedRows
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.judged_job import extract_job
 from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
+from ci_metrics.orchestration.repository_parts import repository_parts
 from ci_metrics.orchestration.rows import JobExtraction
 from ci_metrics.orchestration.store import HourStore
 
@@ -60,21 +62,31 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition, co
 
 
 def extract_hour(hours: HoursPart, judge: JudgePart, hour: str) -> Mapping[str, Any]:
-    """Extract the hour's errors and commit them; returns the metadata.
+    """Extract the hour's errors and commit them, some repositories at a time; returns the metadata.
 
     Where nothing changed, or the log is gone, rows are kept.
     """
-    logs = {(log.job_id, log.run_attempt): log for log in hours.store.read("job_logs", hour, JobLog)}
-    every = hours.store.each("workflow_jobs", hour, Job)
-    jobs = {key: job for job in every if (key := (job.job_id, job.run_attempt)) in logs}
-    kept = {row.key: row for row in hours.store.read_or_none(NAME, hour, JobExtraction)}
-    done = [_done(hours, judge, hour, jobs[key], log, kept.get(key)) for key, log in logs.items() if key in jobs]
-    rows = [each.row for each in done]
-    version = min({row.extraction.version for row in rows} - {judge.extractor_version}, default=judge.extractor_version)
-    outcome = Outcome(repos=(repos := sorted({row.repo for row in rows})), asked=repos, failures=_failures(done))
+    rows, seen = PackedRows(JobExtraction), _Seen()
+    for logs, jobs, before in _parts(hours.store, hour):
+        by_key = {(job.job_id, job.run_attempt): job for job in jobs}
+        kept = {row.key: row for row in before}
+        known = [(log, job) for log in logs if (job := by_key.get((log.job_id, log.run_attempt))) is not None]
+        done = [_done(hours, judge, hour, job, log, kept.get((log.job_id, log.run_attempt))) for log, job in known]
+        rows.add(each.row for each in done)
+        seen.add(done)
+    in_force = judge.extractor_version
+    version = min(seen.versions - {in_force}, default=in_force)
+    outcome = Outcome(repos=(repos := sorted(seen.repos)), asked=repos, failures=seen.failures)
     said = {"version": version}
     hours.store.commit(NAME, hour, rows, JobExtraction, notes=said, status=said, now=hours.now(), outcome=outcome)
-    return _metadata(judge.extractor_version, done)
+    return seen.metadata(in_force)
+
+
+def _parts(store: HourStore, hour: str) -> Iterator[tuple[Any, ...]]:
+    """Logs, their jobs, and what was extracted before."""
+    logged = {(log.job_id, log.run_attempt) for log in store.each("job_logs", hour, JobLog)}
+    jobs = (job for job in store.each("workflow_jobs", hour, Job) if (job.job_id, job.run_attempt) in logged)
+    return repository_parts(store.each("job_logs", hour, JobLog), jobs, store.each_or_none(NAME, hour, JobExtraction))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,47 +128,66 @@ def _done(hours: HoursPart, judge: JudgePart, hour: str, job: Job, log: JobLog, 
     return _Done(row=replace(row, extraction=extraction), read=True)
 
 
-def _failures(done: Iterable[_Done]) -> dict[str, dict[str, str]]:
-    """The jobs whose logs could not be read, and why, by repository."""
-    found: dict[str, dict[str, str]] = {}
-    for each in done:
-        if each.problem:
-            name = f"log of job {each.row.job_id} attempt {each.row.run_attempt}"
-            found.setdefault(each.row.repo, {})[name] = each.problem
-    return found
+@dataclass(slots=True)
+class _Seen:
+    """What is told of an hour's rows, added up as they come."""
 
+    rows: int = 0
+    read: int = 0
+    deleted: int = 0
+    errors: int = 0
+    characters: int = 0
+    redactions: int = 0
+    versions: set[str] = field(default_factory=set)
+    repos: set[str] = field(default_factory=set)
+    states: Counter[str] = field(default_factory=Counter)
+    background: Counter[str] = field(default_factory=Counter)
+    problems: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, dict[str, str]] = field(default_factory=dict)  # by repository, what could not be read, and why
+    without: list[dict[str, object]] = field(default_factory=list)
+    causes: list[dict[str, object]] = field(default_factory=list)
 
-def _metadata(in_force: str, done: Sequence[_Done]) -> Mapping[str, Any]:
-    rows = [each.row for each in done]
-    sizes = [len(row.extraction.excerpt) for row in rows]
-    return {
-        "dagster/row_count": len(rows),
-        "extractor_version": in_force,
-        "read_now": sum(each.read for each in done),
-        "deleted_logs": sum(each.deleted for each in done),
-        "problems": dg.MetadataValue.json({str(each.row.key): each.problem for each in done if each.problem}),
-        "errors": sum(len(row.extraction.errors) for row in rows),
-        "mean_excerpt_characters": round(sum(sizes) / len(sizes)) if sizes else 0,
-        "redactions": sum(row.extraction.redactions for row in rows),
-        "background": plot(Counter(row.log.passing.state for row in rows if row.log.passing is not None)),
-        "without_background": markdown_table(
-            [
-                {"job": row.job_id, "state": row.log.passing.state, "why": row.log.passing.detail}
-                for row in rows
-                if row.log.passing is not None and not row.log.has_background
-            ],
-            ("job", "state", "why"),
-        ),
-        "by_state": plot(Counter(row.extraction.state for row in rows)),
-        "root_causes": markdown_table(
-            [
-                {"job": row.job_id, "step": error.step or "", "line": error.line or "", "headline": error.headline}
-                for row in rows
-                for error in row.extraction.errors[:1]
-            ],
-            ("job", "step", "line", "headline"),
-        ),
-    }
+    def add(self, done: Iterable[_Done]) -> None:
+        """Some more."""
+        for each in done:
+            row, extraction, passing = each.row, each.row.extraction, each.row.log.passing
+            self.rows += 1
+            self.read += each.read
+            self.deleted += each.deleted
+            self.errors += len(extraction.errors)
+            self.characters += len(extraction.excerpt)
+            self.redactions += extraction.redactions
+            self.versions.add(extraction.version)
+            self.repos.add(row.repo)
+            self.states[extraction.state] += 1
+            if each.problem:
+                self.problems[str(row.key)] = each.problem
+                name = f"log of job {row.job_id} attempt {row.run_attempt}"
+                self.failures.setdefault(row.repo, {})[name] = each.problem
+            if passing is not None:
+                self.background[passing.state] += 1
+                if not row.log.has_background:
+                    self.without.append({"job": row.job_id, "state": passing.state, "why": passing.detail})
+            for error in extraction.errors[:1]:
+                said = {"step": error.step or "", "line": error.line or "", "headline": error.headline}
+                self.causes.append({"job": row.job_id, **said})
+
+    def metadata(self, in_force: str) -> Mapping[str, Any]:
+        """As Dagster shows it; `in_force`: the extractor's version."""
+        return {
+            "dagster/row_count": self.rows,
+            "extractor_version": in_force,
+            "read_now": self.read,
+            "deleted_logs": self.deleted,
+            "problems": dg.MetadataValue.json(self.problems),
+            "errors": self.errors,
+            "mean_excerpt_characters": round(self.characters / self.rows) if self.rows else 0,
+            "redactions": self.redactions,
+            "background": plot(self.background),
+            "without_background": markdown_table(self.without, ("job", "state", "why")),
+            "by_state": plot(self.states),
+            "root_causes": markdown_table(self.causes, ("job", "step", "line", "headline")),
+        }
 
 
 def _readable(store: HourStore, log: JobLog) -> JobLog:

@@ -20,7 +20,7 @@ from ci_metrics.index.documents import Provenance, document_digest, job_id
 from ci_metrics.models import ErrorState, Run, Verdict
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.arrow_tables import PackedRows
-from ci_metrics.orchestration.hour_documents import HourRows, Saying, derive_documents, hour_evidence, portions
+from ci_metrics.orchestration.hour_documents import HourRows, Saying, documents_of
 from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
@@ -112,6 +112,8 @@ class Indexed:
 
     location: str
     by_kind: Counter[str] = field(default_factory=Counter)
+    listed: Counter[str] = field(default_factory=Counter)  # by kind, without what was refused
+    without_state: list[int] = field(default_factory=list)  # failed jobs that no verdict gives a state
     attempts: int = 0
     due: int = 0  # documents that the index did not hold as they are
     refused: int = 0
@@ -155,13 +157,11 @@ def index_hour(
         default_branches=default_branches(known),
         prices=index.prices,
     )
-    evidence = hour_evidence(portions(hours.store, hour), saying)
     held = _held(hours.store, index.documents, hour) if trusting else set()
     done = Indexed(location=index.documents.location)
     listed = PackedRows(IndexedDocument)
     last_error: IndexWriteError | None = None
-    for rows in portions(hours.store, hour):
-        documents = derive_documents(rows, saying, evidence)
+    for rows, documents in documents_of(hours.store, hour, saying):
         names = [IndexedDocument(kind=each.kind, id=each.id, digest=document_digest(each)) for each in documents]
         due = [each for each, row in zip(documents, names, strict=True) if _name(row) not in held]
         refused: dict[str, str] = {}
@@ -176,9 +176,16 @@ def index_hour(
         _count(done, part, written, refused)
         if on_part is not None:
             on_part(part)
+        del rows, documents, names, due, part  # before the next ones are made
     if last_error is not None and done.due > 1 and done.refused == done.due:
         raise last_error
-    status = {"documents": len(listed), "written": done.due - done.refused, "index": done.location}
+    status = {
+        "documents": len(listed),
+        "kinds": dict(done.listed),
+        "written": done.due - done.refused,
+        "index": done.location,
+        **({"without_state": done.without_state} if done.without_state else {}),
+    }
     notes = {"location": done.location}
     hours.store.commit(
         NAME, hour, listed, IndexedDocument, notes=notes, status=status, now=hours.now(), outcome=done.outcome
@@ -190,6 +197,9 @@ def _count(done: Indexed, part: IndexedPart, written: Written, refused: Mapping[
     """Add what a part came to."""
     done.attempts += len(part.rows.runs)
     done.by_kind.update(document.kind for document in part.documents)
+    done.listed.update(document.kind for document in part.documents if document.id not in refused)
+    ended = (job for jobs in part.rows.jobs.values() for job in jobs if job.failed and job.finished)
+    done.without_state += [job.job_id for job in ended if (job.job_id, job.run_attempt) not in part.rows.verdicts]
     done.due += len(part.due)
     done.refused += len(refused)
     done.written = Written(done.written.created + written.created, done.written.updated + written.updated)

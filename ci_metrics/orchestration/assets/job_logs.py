@@ -159,9 +159,11 @@ def _with_background(hours: HoursPart, github: GitHubPart, hour: str, logs: list
     due = [log for log in logs if log.repo in repos and background_undecided(log)]
     if not hours.settings.use_background or not due:
         return FoundPassing(logs, requests=0, fetched=0)
-    jobs = list(hours.store.each("workflow_jobs", hour, Job, without=("steps", "annotations")))
+    keys = {(log.job_id, log.run_attempt) for log in due}
+    every = hours.store.each("workflow_jobs", hour, Job, without=("steps", "annotations"))
+    failed = [job for job in every if _key(job) in keys]
     runs = hours.store.read_or_none("workflow_runs", hour, Run)
-    found = look_for(github.client, hours.store, hour, jobs, runs, due)
+    found = look_for(github.client, hours.store, hour, failed, runs, due)
     settled = {(log.job_id, log.run_attempt): log for log in found.logs}
     return replace(found, logs=[settled.get((log.job_id, log.run_attempt), log) for log in logs])
 

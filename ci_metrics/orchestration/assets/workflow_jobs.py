@@ -29,7 +29,7 @@ from ci_metrics.orchestration.store import HourStore
 _T = TypeVar("_T")
 
 #: Attempts whose jobs are in memory as records at a time.
-_MOST_ATTEMPTS = 500
+_MOST_ATTEMPTS = 200
 
 NAME = "workflow_jobs"
 
@@ -75,14 +75,17 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     due = [run for run in runs if known.is_due(run, asked)]
     due = fairly(due, lambda run: run.repo, hour)
     answers: list[FetchedJobs] = []
+    came = False
     for first in range(0, len(due), _MOST_ATTEMPTS):
         part = due[first : first + _MOST_ATTEMPTS]
         fetched = fetch_attempts(github.client, part)
         known.note(part, fetched)
         jobs.add([job for answer in fetched for job in answer.jobs])
-        answers += [replace(answer, jobs=answer.jobs[:1]) for answer in fetched]
+        came = came or any(answer.jobs for answer in fetched)
+        answers += [replace(answer, jobs=()) for answer in fetched]
     failures = _failures(due, answers, context)
-    _raise_if_nobody_is_let_in(due, answers, repos)
+    if not came:
+        _raise_if_nobody_is_let_in(due, answers, repos)
     rows = jobs.in_order()
     seen = _Seen.of(rows, known.deleted)
     outcome = Outcome(
@@ -229,7 +232,7 @@ def _as_found(ask: Callable[[], _T], short: list[str]) -> _T:
 def _raise_if_nobody_is_let_in(due: Sequence[Run], answers: Sequence[FetchedJobs], repos: Sequence[str]) -> None:
     """Where no job of any repository may be read, it is not one repository's problem."""
     refused = {run.repo for run, answer in zip(due, answers, strict=True) if answer.refused}
-    if len(refused) == len(repos) and not any(answer.jobs for answer in answers):
+    if len(refused) == len(repos):
         raise next(answer.refused for answer in answers if answer.refused)
 
 
