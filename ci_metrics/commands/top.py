@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any, Literal
 
-from ci_metrics.commands.open_index import cause_store, reading_index
+from ci_metrics.commands.open_index import cause_store, no_garbage, reading_index
 from ci_metrics.commands.tables import NotNegative, Switch, print_cards, print_csv, print_json, print_table
 from ci_metrics.commands.terminal import terminal_text
 from ci_metrics.errors import SettingsError
@@ -135,7 +135,7 @@ def top(
     """
     now = datetime.now(UTC)
     settings = load_settings()
-    with reading_index(settings) as index:
+    with no_garbage(), reading_index(settings) as index:
         repos = repositories(index, repo)
         window = asked_window(from_, to, now) or default_window(index, now, repos)
         records = cause_store(settings, index).in_force()
