@@ -287,7 +287,8 @@ class WorkflowJob(_Running):
             head_branch=self.head_branch,
             head_sha=self.head_sha,
             html_url=self.html_url,
-            steps=tuple(Step(**dict(step)) for step in self.steps),
+            # A number stands for one step, the last of that number: documents are named after it.
+            steps=tuple({step.number: Step(**dict(step)) for step in self.steps}.values()),
         )
 
 

@@ -46,6 +46,13 @@ def pulls(*bases: str) -> list[dict[str, Any]]:
     ]
 
 
+def test_a_step_that_is_listed_twice_is_one_step() -> None:
+    steps = [{"number": 1, "name": "set up"}, {"number": 2, "name": "test"}, {"number": 2, "name": "test again"}]
+    assert [(step.number, step.name) for step in job_of({**JOB, "steps": steps}).steps] == [
+        (1, "set up"), (2, "test again"),
+    ]  # fmt: skip
+
+
 def test_a_job_with_only_what_must_be_there_is_a_job() -> None:
     job = job_of(JOB, "acme/basket", run_attempt=3)
     assert (job.job_id, job.run_id, job.run_attempt, job.name, job.conclusion) == (5, 1, 3, "test", "failure")
