@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ci_metrics.index.base import Document, Where
-from ci_metrics.index.documents import Provenance, job_document, workflow_document
+from ci_metrics.index.documents import BranchKind, Provenance, job_document, workflow_document
 from ci_metrics.index.open import open_index
 from ci_metrics.models import ErrorState
 from ci_metrics.settings import load_settings
@@ -58,11 +58,14 @@ def documents_of(count: int, *, seed: int = 1) -> Iterator[Document]:
         created = created.replace(microsecond=0)
         repo = f"octo/service-{chance.randrange(300)}"
         again = chance.random() < 0.1
+        branch = chance.choice(("main", f"topic-{chance.randrange(1000)}"))
+        kind: BranchKind = "default" if branch == "main" else "other"
         run = a_run(
             run_id=number + 1,
             repo=repo,
             workflow_name=f"Workflow {chance.randrange(4)}",
-            head_branch=chance.choice(("main", f"topic-{chance.randrange(1000)}")),
+            head_branch=branch,
+            head_sha=f"{number + 1:040x}",
             run_attempt=2 if again else 1,
             created_at=created,
             run_started_at=created,
@@ -77,6 +80,7 @@ def documents_of(count: int, *, seed: int = 1) -> Iterator[Document]:
                 run_id=number + 1,
                 run_attempt=run.run_attempt,
                 name=f"job {place}",
+                workflow_name=run.workflow_name,
                 conclusion="failure" if failed else "success",
                 created_at=created,
                 started_at=created + timedelta(seconds=20),
@@ -94,8 +98,8 @@ def documents_of(count: int, *, seed: int = 1) -> Iterator[Document]:
                 )
                 error = an_error(fingerprint=f"v1-{cause:05}", group=f"v1-g{cause:05}")
                 outcome = an_outcome((error, verdict), state=state)
-            yield job_document(run, job, outcome, provenance)
-        yield workflow_document(run, jobs, provenance)
+            yield job_document(run, job, outcome, provenance, kind)
+        yield workflow_document(run, jobs, provenance, kind)
     yield Document(
         "jobs",
         "github-job-999999999-attempt-1",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ci_metrics.commands.open_index import cause_store, reading_index
+from ci_metrics.commands.open_index import cause_store, no_garbage, reading_index
 from ci_metrics.errors import NotFoundError, PermanentError
 from ci_metrics.history.search import repositories
 from ci_metrics.history.time_range import asked_window
@@ -37,7 +37,7 @@ def report(*, from_: str | None = None, to: str | None = None, repo: str = "", o
     now = datetime.now(UTC)
     settings = load_settings()
     window = asked_window(from_, to, now)
-    with reading_index(settings) as index:
+    with no_garbage(), reading_index(settings) as index:
         made = build_report(
             index,
             now,

@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cached_property, partial
 from typing import Any, Literal
 
-from ci_metrics.commands.open_index import cause_store, reading_index
+from ci_metrics.commands.open_index import cause_store, no_garbage, reading_index
 from ci_metrics.commands.tables import NotNegative, Switch, print_cards, print_csv, print_json, print_table
 from ci_metrics.commands.terminal import terminal_text
 from ci_metrics.errors import SettingsError
 from ci_metrics.history.cause_states import CauseRecords
 from ci_metrics.history.failing_tests import DENOMINATOR, FailedTest, failing_tests
 from ci_metrics.history.fix_first import Fix, fixes
-from ci_metrics.history.groups import groups
 from ci_metrics.history.money import Cost, Money, dearest
 from ci_metrics.history.search import repositories
 from ci_metrics.history.story import Story, ToldSpell
+from ci_metrics.history.stretch import Stretch
 from ci_metrics.history.time_range import Window, asked_window, default_window
 from ci_metrics.history.top import TopRow, top_rows
 from ci_metrics.index.base import DocumentIndex, Where
@@ -135,18 +135,17 @@ def top(
     """
     now = datetime.now(UTC)
     settings = load_settings()
-    with reading_index(settings) as index:
+    with no_garbage(), reading_index(settings) as index:
         repos = repositories(index, repo)
         window = asked_window(from_, to, now) or default_window(index, now, repos)
         records = cause_store(settings, index).in_force()
         most = max(limit, issue) if limit else 0
-        told = cache(partial(told_of, index, window, repos))
-        asked = _Asked(index, window, window.where(repos), records, now, most, settings, told)
+        asked = _Asked(Stretch(index, window, repos), records, now, most, settings)
         if issue:
             print(_issue(asked, issue))
             return
         answer = _OWN[what](asked) if what in _OWN else _counted(asked, what)
-        said = [] if json or csv or what == "red" or not answer.rows else story(told())
+        said = [] if json or csv or what == "red" or not answer.rows else story(asked.told)
     if json:
         print_json(answer.rows)
     elif csv:
@@ -172,19 +171,33 @@ _NOTHING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Asked:
-    index: DocumentIndex
-    window: Window
-    where: Where
+    stretch: Stretch
     records: CauseRecords
     now: datetime
     limit: int  # 0: all
     settings: Settings
-    told: Callable[[], Story]
+
+    @property
+    def index(self) -> DocumentIndex:
+        return self.stretch.index
+
+    @property
+    def window(self) -> Window:
+        return self.stretch.window
+
+    @property
+    def where(self) -> Where:
+        return self.stretch.where
+
+    @cached_property
+    def told(self) -> Story:
+        return told_of(self.stretch)
 
     def fixes(self) -> list[Fix]:
-        return fixes(self.index, groups(self.index, self.where), self.records, self.now, self.limit or None)
+        found, failures = self.stretch.groups, self.stretch.failures
+        return fixes(self.index, found, self.records, self.now, self.limit or None, failures=failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +228,7 @@ def _tests(asked: _Asked) -> _Answer:
 
 
 def _red(asked: _Asked) -> _Answer:
-    spells = asked.told().spells
+    spells = asked.told.spells
     shown = spells[: asked.limit or None]
     show = partial(_show_red, shown, len(spells) - len(shown), asked.window)
     return _Answer([_red_row(told) for told in shown], RED_COLUMNS, show)

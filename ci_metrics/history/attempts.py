@@ -28,7 +28,21 @@ FIELDS = (
     "s_commit_sha", "s_github_event", "s_status", "l_run_attempt", "l_duration_sec", "s_error_state", "s_error_type", "s_error_source",
     "s_error_summary", "s_error_evidence", "s_error_fingerprint", "s_error_group", "b_error_generic", "s_classifier_version",
     "b_flaky_suspected", "b_flaky_confirmed", "s_partition", "s_branch_kind", "s_error_domain", "s_owner", "s_first_bad_sha",
-    "s_last_good_sha", "f_runner_cost_usd",
+    "s_last_good_sha", "f_runner_cost_usd", "f_error_confidence",
+)  # fmt: skip
+
+
+#: The fields that say when and where a job ran, and whether it passed: an index reads them without
+#: reading documents.
+RAN_FIELDS = (
+    TIME, "s_repo", "s_workflow_id", "s_workflow_name", "s_job_name", "s_branch", "s_pr_id", "s_commit_sha", "s_github_event",
+    "s_status", "l_run_attempt", "s_partition", "s_branch_kind",
+)  # fmt: skip
+
+#: The fields that say what an attempt lost.
+_LOST_FIELDS = (
+    TIME, "s_repo", "s_workflow_id", "s_job_name", "s_status", "l_run_attempt", "l_duration_sec", "f_runner_cost_usd",
+    "s_error_state", "s_error_type", "s_classifier_version",
 )  # fmt: skip
 
 
@@ -69,6 +83,7 @@ class Attempt:
     first_bad: str  # commits, as the document says now
     last_good: str
     runner_usd: float = 0.0  # at list price; 0 where that is not known
+    confidence: float | None = None  # of its verdict; None where it has no category
 
     @property
     def tells(self) -> bool:
@@ -96,69 +111,74 @@ class Attempt:
 def attempt_of(document: Document) -> Attempt:
     """The record of a job's document."""
     body = document.body
-
-    def text(field: str) -> str:
-        return str(body.get(field) or "")
-
-    pr = text("s_pr_id")
+    get = body.get
+    pr = get("s_pr_id") or ""
     return Attempt(
         id=document.id,
-        when=moment_of(text(TIME)),
-        repo=text("s_repo"),
-        run_id=text("s_workflow_id"),
-        workflow=text("s_workflow_name"),
-        job_id=text("s_job_id"),
-        job=text("s_job_name"),
-        branch=text("s_branch"),
+        when=moment_of(get(TIME) or ""),
+        repo=get("s_repo") or "",
+        run_id=get("s_workflow_id") or "",
+        workflow=get("s_workflow_name") or "",
+        job_id=get("s_job_id") or "",
+        job=get("s_job_name") or "",
+        branch=get("s_branch") or "",
         pr="" if pr == "N/A" else pr,
-        commit=text("s_commit_sha"),
-        event=text("s_github_event"),
-        status=text("s_status"),
+        commit=get("s_commit_sha") or "",
+        event=get("s_github_event") or "",
+        status=get("s_status") or "",
         failed=FAILURE.holds(body),
-        number=int(body.get("l_run_attempt") or 1),
-        seconds=float(body.get("l_duration_sec") or 0),
-        type=text("s_error_type"),
-        source=text("s_error_source"),
-        summary=text("s_error_summary"),
-        quote=headline(text("s_error_evidence")),
-        fingerprint=text("s_error_fingerprint"),
-        group=text("s_error_group"),
-        generic=body.get("b_error_generic") is True,
-        suspected=body.get("b_flaky_suspected") is True,
-        confirmed=body.get("b_flaky_confirmed") is True,
-        partition=text("s_partition"),
-        runner_usd=float(body.get("f_runner_cost_usd") or 0),
+        number=int(get("l_run_attempt") or 1),
+        seconds=float(get("l_duration_sec") or 0),
+        type=get("s_error_type") or "",
+        source=get("s_error_source") or "",
+        summary=get("s_error_summary") or "",
+        quote=headline(get("s_error_evidence") or ""),
+        fingerprint=get("s_error_fingerprint") or "",
+        group=get("s_error_group") or "",
+        generic=get("b_error_generic") is True,
+        suspected=get("b_flaky_suspected") is True,
+        confirmed=get("b_flaky_confirmed") is True,
+        partition=get("s_partition") or "",
+        runner_usd=float(get("f_runner_cost_usd") or 0),
+        confidence=float(get("f_error_confidence") or 0) if get("s_error_state") == "classified" else None,
         branch_kind=branch_kind_of(body),
-        domain=text("s_error_domain"),
-        owners=tuple(body.get("s_owner") or ()),
-        first_bad=text("s_first_bad_sha"),
-        last_good=text("s_last_good_sha"),
+        domain=get("s_error_domain") or "",
+        owners=tuple(get("s_owner") or ()),
+        first_bad=get("s_first_bad_sha") or "",
+        last_good=get("s_last_good_sha") or "",
     )
 
 
 def failed_attempts(index: DocumentIndex, where: Where) -> list[Attempt]:
     """The failed attempts among the matching jobs, oldest first."""
     chosen = where if "s_status" in where.equals else narrowed(where, equals={"s_status": MAYBE_FAILED})
-    # By id first: what is equal in time stands in the same order whichever index was asked.
-    documents = sorted(index.scan("jobs", chosen, fields=FIELDS), key=lambda document: document.id)
-    found = (attempt_of(document) for document in documents)
-    return in_order(attempt for attempt in found if attempt.failed)
+    return failed_among(index.scan("jobs", chosen, fields=FIELDS))
+
+
+def failed_among(documents: Iterable[Document]) -> list[Attempt]:
+    """The failed attempts among these documents, oldest first."""
+    return in_order(attempt_of(document) for document in documents if FAILURE.holds(document.body))
 
 
 def attempts_with(
-    index: DocumentIndex, field: str, values: Collection[str], where: Where | None = None
+    index: DocumentIndex,
+    field: str,
+    values: Collection[str],
+    where: Where | None = None,
+    fields: Sequence[str] = FIELDS,
 ) -> Iterator[Attempt]:
     """The attempts whose `field` is any of `values`, and that match
-    `where`; in no order, none twice.
+    `where`; in no order, none twice. `fields`: what is read of them.
     """
-    return map(attempt_of, _jobs_with(index, field, values, where or Where(), FIELDS))
+    return map(attempt_of, _jobs_with(index, field, values, where or Where(), fields))
 
 
 def runs_that_ran_again(index: DocumentIndex, run_ids: Collection[str]) -> list[Attempt]:
-    """All attempts of those of the runs that have more than one."""
+    """All attempts of those of the runs that have more than one, with what says what they lost."""
     again = Where(ranges={"l_run_attempt": (2, None)})
     found = _jobs_with(index, "s_workflow_id", run_ids, again, ("s_workflow_id",))
-    return in_order(attempts_with(index, "s_workflow_id", {str(job.body["s_workflow_id"]) for job in found}))
+    runs = {str(job.body["s_workflow_id"]) for job in found}
+    return in_order(attempts_with(index, "s_workflow_id", runs, fields=_LOST_FIELDS))
 
 
 def _jobs_with(

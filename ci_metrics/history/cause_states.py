@@ -24,7 +24,6 @@ from ci_metrics.history.metrics import MAYBE_FAILED
 from ci_metrics.history.time_range import TIME
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.index.times import iso
-from ci_metrics.logs import fingerprint
 
 #: How fingerprints and groups begin: the algorithm's version, a hash.
 _ID = re.compile(r"[fg][0-9a-f]+-")
@@ -94,6 +93,8 @@ class CauseRecords:
 
 def names_of(record: CauseRecord) -> set[str]:
     """The groups that a record speaks of: its own, and what the version in force calls its line."""
+    from ci_metrics.logs import fingerprint  # half a second, where anything was said of a cause
+
     return {record.group, fingerprint.group_of_line(first_line(record.quote))} - {""}
 
 

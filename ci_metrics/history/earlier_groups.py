@@ -16,9 +16,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from ci_metrics.history.metrics import MAYBE_FAILED
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
-from ci_metrics.logs import fingerprint
 
 #: Documents of a group that are looked at: what the others quote, these do.
 SAMPLES = 3
@@ -33,6 +31,10 @@ def earlier_names(index: DocumentIndex, examples: Mapping[str, Sequence[str]]) -
     `examples`: group -> ids of some of its jobs' documents. Two groups are the same when the first
     telling line that a document of the one quotes is quoted by a document of the other too.
     """
+    versions = {_version(name) for name in examples}
+    others = list(_of_other_versions(index, versions))
+    if not others:
+        return {}
     ids = [id_ for several in examples.values() for id_ in several[:SAMPLES]]
     bodies = index.get("jobs", ids)
     ours = {
@@ -43,8 +45,7 @@ def earlier_names(index: DocumentIndex, examples: Mapping[str, Sequence[str]]) -
         for line in (line for lines in quoted for line in lines):
             by_line[line].add(name)
     found: dict[str, set[str]] = defaultdict(set)
-    versions = {_version(name) for name in examples}
-    for document in _of_other_versions(index, versions) if by_line else ():
+    for document in others if by_line else ():
         old = str(document.body["s_error_group"])
         theirs = _quoted(document.body)
         for name in {name for line in theirs for name in by_line.get(line, ())}:
@@ -68,8 +69,8 @@ def _of_other_versions(index: DocumentIndex, versions: set[str]) -> Iterator[Doc
         ]  # a group is its version, "-" and a hash; "." comes after "-"
     seen: Counter[str] = Counter()
     for bounds in ranges:
+        # No status: only failed jobs have a group, and its index is the one to begin with.
         where = Where(
-            equals={"s_status": MAYBE_FAILED},
             ranges={} if bounds == (None, None) else {"s_error_group": bounds},
             exists=("s_error_group", "s_error_evidence"),
         )
@@ -84,6 +85,8 @@ def _quoted(body: Body) -> list[str]:
     """What the lines that a document quotes name, in order, whatever version wrote it; lines
     that name nothing are left out.
     """
+    from ci_metrics.logs import fingerprint  # it takes half a second to load, and is needed after an upgrade only
+
     named = (fingerprint.group_of_line(line) for line in str(body.get("s_error_evidence") or "").splitlines())
     return [name for name in dict.fromkeys(named) if name]
 

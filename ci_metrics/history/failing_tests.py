@@ -12,12 +12,13 @@ attempts are counted apart and are in no rate.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from ci_metrics.history.attempts import narrowed
-from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED, PASSED, share
+from ci_metrics.history.figures import maybe_failed
+from ci_metrics.history.metrics import FAILURE, PASSED, share
 from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 
@@ -31,10 +32,13 @@ FLAKED_RUNS = 2
 #: hide that.
 BROKEN = 3
 
-_FIELDS = (
+#: The fields that are read of jobs that may have failed, and of those that passed.
+FIELDS = (
     TIME, "s_repo", "s_workflow_id", "s_workflow_name", "s_job_name", "s_status", "s_error_state", "s_error_type",
     "s_classifier_version", "s_failed_tests", "b_flaky_suspected", "b_flaky_confirmed", "s_html_url", "s_error_log_url",
 )  # fmt: skip
+
+_PASSED_FIELDS = (TIME, "s_repo", "s_workflow_name", "s_job_name")
 
 _Job = tuple[str, str, str]  # repository, workflow, job
 
@@ -91,11 +95,15 @@ class FailedTest:
         return ""
 
 
-def failing_tests(index: DocumentIndex, where: Where, limit: int | None = None) -> list[FailedTest]:
-    """The tests that failed, most flakes first, then most failures."""
+def failing_tests(
+    index: DocumentIndex, where: Where, limit: int | None = None, documents: Sequence[Document] | None = None
+) -> list[FailedTest]:
+    """The tests that failed, most flakes first, then most failures. `documents`: the matching jobs
+    that may have failed, by id and with `FIELDS`, where they are known already.
+    """
     rows: dict[tuple[str, str], FailedTest] = {}
     jobs: dict[_Job, dict[str, FailedTest]] = defaultdict(dict)
-    failed = _documents(index, narrowed(where, equals={"s_status": MAYBE_FAILED}))
+    failed = maybe_failed(index, where, FIELDS) if documents is None else documents
     for document in failed:
         for name in _tests(document.body):
             _add_failure(rows, jobs, name, document.body)
@@ -107,14 +115,10 @@ def failing_tests(index: DocumentIndex, where: Where, limit: int | None = None) 
     if rows:
         repos = sorted({row.repo for row in rows.values()})
         equals = {"s_status": PASSED.values} | ({} if "s_repo" in where.equals else {"s_repo": repos})
-        for document in _documents(index, narrowed(where, equals=equals)):
+        for document in index.scan("jobs", narrowed(where, equals=equals), fields=_PASSED_FIELDS):
             _add_pass(jobs.get(_job(document.body), {}).values(), document.body)
     ordered = sorted(rows.values(), key=lambda row: (-row.flakes, -row.failures, row.repo, row.name))
     return ordered[:limit]
-
-
-def _documents(index: DocumentIndex, where: Where) -> list[Document]:
-    return sorted(index.scan("jobs", where, fields=_FIELDS), key=lambda document: document.id)
 
 
 def _tests(body: Body) -> list[str]:

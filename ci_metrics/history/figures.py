@@ -1,45 +1,42 @@
-"""The numbers of a stretch of time, computed from documents; pure but for one scan of the index.
+"""The numbers of a stretch of time, computed from documents.
 
 What belongs here: counting jobs, failures, lost time, waiting, spending. Does not: groups and
 flakiness (`groups.py`, `flaky_failures.py`), showing (`page.py`, `charts.py`).
 
-One pass over narrow documents, those of jobs that did not fail narrower still; only failures are
-kept, so that a quarter of a million jobs cost no memory. Lost time (`lost_time.py`) is blamed on
+Jobs that may have failed are read, all others are counted by the index, so that a quarter of a
+million jobs cost neither time nor memory. Lost time (`lost_time.py`) is blamed on
 the failure that caused it, so it stands in that failure's bucket and category.
 """
 
 from __future__ import annotations
 
-from array import array
+from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from statistics import quantiles
+from itertools import accumulate
+from typing import Any, Protocol
 
-from ci_metrics.history.attempts import narrowed
+from ci_metrics.history.attempts import Attempt, narrowed
 from ci_metrics.history.failures import FIELDS, Failure, failure_of
 from ci_metrics.history.gates import gates_among, with_gates
 from ci_metrics.history.lost_time import Losses, losses, losses_and_costs
 from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, MAYBE_FAILED, PASSED, branch_kind_of, share
-from ci_metrics.history.money import Money
-from ci_metrics.history.time_range import TIME, Window, moment_of
+from ci_metrics.history.money import DECIMALS, Money
+from ci_metrics.history.time_range import TIME, Window, moment_of, newest_document, oldest_document
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 
 #: Failures -> seconds lost to each, by document id.
 LostOf = Callable[[Sequence[Failure]], Mapping[str, float]]
 
-#: What is counted of jobs that did not fail: at most `FEW_FIELDS`, which an index reads faster.
-_COUNTED_FIELDS = (
-    TIME, "s_repo", "s_workflow_name", "s_status", "l_queue_time_sec", "s_runner_labels", "s_runner_prefix",
-    "s_job_name", "s_html_url", "l_runner_minutes", "f_runner_cost_usd", "s_branch_kind", "s_branch",
-    "s_github_event", "s_pr_id",
-)  # fmt: skip
-
 #: What says whether a job failed, and what it lost.
 _FAILED_FIELDS = (
     "s_status", "s_error_state", "s_error_type", "s_classifier_version", "s_workflow_id", "l_duration_sec",
 )  # fmt: skip
+
+#: What is said of a long wait.
+_WAIT_FIELDS = (TIME, "s_repo", "s_job_name", "s_html_url", "l_queue_time_sec", "s_runner_labels", "s_runner_prefix")
 
 #: How many of a runner pool's longest waits are listed.
 MOST_WAITS = 5
@@ -74,6 +71,41 @@ class Totals:
     def rate(self) -> float | None:
         """Failed jobs among those that passed or failed."""
         return share(self.failed, self.failed + self.passed)
+
+
+class Counts(Protocol):
+    """What a story says of all jobs of a stretch: `Figures` in short."""
+
+    @property
+    def window(self) -> Window:
+        """The stretch."""
+
+    @property
+    def jobs(self) -> int:
+        """Jobs that passed or failed."""
+
+    @property
+    def failed(self) -> int:
+        """Of these, failures."""
+
+    @property
+    def lost(self) -> float:
+        """Seconds."""
+
+    @property
+    def branch_kinds(self) -> Mapping[str, Row]:
+        """Default, pull_request and other apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InShort:
+    """See `Counts`."""
+
+    window: Window
+    jobs: int
+    failed: int
+    lost: float
+    branch_kinds: Mapping[str, Row]
 
 
 @dataclass(slots=True)
@@ -179,43 +211,67 @@ def workflow_name(repo: str, workflow: str) -> str:
     return f"{repo} · {workflow}"
 
 
-def collect(index: DocumentIndex, window: Window, repos: Sequence[str] = (), lost: Losses | None = None) -> Figures:
-    """Count the jobs of a stretch, of these repositories (none: all). `lost`: what its failures
-    cost, where that is known already.
+def collect(
+    index: DocumentIndex,
+    window: Window,
+    repos: Sequence[str] = (),
+    lost: Losses | None = None,
+    documents: Iterable[Document] | None = None,
+) -> Figures:
+    """Count the jobs of a stretch, of these repositories (none: all). `documents`: those that may
+    have failed (`maybe_failed`) with `FIELDS`, and `lost`: what the failures cost, where they are
+    known already.
     """
-    documents = sorted(_jobs(index, window.where(repos)), key=lambda document: document.id)
-    return _tallied(index, documents, window, lost)
+    return _collected(index, window.where(repos), window, lost, documents)
+
+
+def maybe_failed(index: DocumentIndex, where: Where, fields: Sequence[str] = FIELDS) -> list[Document]:
+    """The matching jobs that may have failed, in one order, whichever index was asked."""
+    chosen = narrowed(where, equals={"s_status": MAYBE_FAILED})
+    return sorted(index.scan("jobs", chosen, fields=fields), key=lambda document: document.id)
 
 
 def totals(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> Totals:
     """What `collect` counts, as far as it takes no look at each job that passed."""
     where = window.where(repos)
-    asked = narrowed(where, equals={"s_status": MAYBE_FAILED})
     failures = [
         _Failed(found.id, str(found.body["s_workflow_id"]), float(found.body.get("l_duration_sec") or 0))
-        for found in index.scan("jobs", asked, fields=_FAILED_FIELDS)
+        for found in maybe_failed(index, where, _FAILED_FIELDS)
         if FAILURE.holds(found.body)
     ]
     passed = sum(index.count_by("jobs", "s_status", narrowed(where, equals={"s_status": PASSED.values})).values())
     return Totals(passed, len(failures), sum(losses(index, failures).values()))
 
 
-def _jobs(index: DocumentIndex, where: Where) -> Iterator[Document]:
-    """The matching jobs; of those that did not fail, with what is counted of them only."""
-    yield from index.scan("jobs", narrowed(where, equals={"s_status": MAYBE_FAILED}), fields=FIELDS)
-    others = sorted(set(index.count_by("jobs", "s_status", where)) - set(MAYBE_FAILED))
-    if others:
-        yield from index.scan("jobs", narrowed(where, equals={"s_status": others}), fields=_COUNTED_FIELDS)
+def in_short(
+    index: DocumentIndex, window: Window, repos: Sequence[str], failures: Sequence[Attempt], lost: Mapping[str, float]
+) -> InShort:
+    """As `collect` counts, no more than a story says. `failures`: of the stretch, and the seconds
+    that each `lost`.
+    """
+    passed = branch_kinds(index, narrowed(window.where(repos), equals={"s_status": PASSED.values}), ())[()]
+    kinds: dict[str, Row] = {kind: Row(kind, passed=count) for kind, count in passed.items()}
+    for failure in failures:
+        row = kinds.setdefault(failure.branch_kind, Row(failure.branch_kind))
+        row.failed += 1
+        row.lost += lost[failure.id]
+    return InShort(
+        window=window,
+        jobs=passed.total() + len(failures),
+        failed=len(failures),
+        lost=sum(lost[failure.id] for failure in failures),
+        branch_kinds=kinds,
+    )
 
 
 def collect_hours(index: DocumentIndex, first: str, last: str) -> Figures:
     """Count the jobs of the hours from `first` to `last` (partitions): of the runs created in
     them, whenever the jobs ended.
     """
-    documents = sorted(_jobs(index, where_hours(first, last)), key=lambda document: document.id)
-    moments = [moment_of(str(document.body[TIME])) for document in documents] or [datetime(1970, 1, 1, tzinfo=UTC)]
-    window = Window(min(moments), max(moments) + timedelta(seconds=1))
-    return _tallied(index, documents, window)
+    where = where_hours(first, last)
+    begin, end = oldest_document(index, where), newest_document(index, where)
+    nothing = datetime(1970, 1, 1, tzinfo=UTC)
+    return _collected(index, where, Window(begin or nothing, (end or nothing) + timedelta(seconds=1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,26 +288,70 @@ def where_hours(first: str, last: str) -> Where:
     return Where(ranges={"s_partition": (first, f"{last}~")})  # "~" comes after all that an hour's name may hold
 
 
-def _tallied(
-    index: DocumentIndex, documents: Iterable[Document], window: Window, known: Losses | None = None
+def _collected(
+    index: DocumentIndex,
+    where: Where,
+    window: Window,
+    known: Losses | None = None,
+    documents: Iterable[Document] | None = None,
 ) -> Figures:
-    dollars: dict[str, float] = {}
+    """Jobs that may have failed are read; all others, which are most, are counted by the index."""
+    count = _Count(window)
+    for document in maybe_failed(index, where) if documents is None else documents:
+        count.add_maybe_failed(document)
+    seconds, dollars = known or losses_and_costs(index, count.failures)
+    others = sorted(set(index.count_by("jobs", "s_status", where)) - set(MAYBE_FAILED))
+    if others:
+        _count_others(index, narrowed(where, equals={"s_status": others}), count)
+    waited = replace(where, exists=(*where.exists, "l_queue_time_sec"))
+    pool = ("s_runner_labels", "s_runner_prefix")
+    for found in index.tally("jobs", (*pool, "l_queue_time_sec"), waited):
+        labels, prefix, wait = found.values
+        count.add_waits(labels, prefix, wait, found.count)
+    order = ("-l_queue_time_sec", "s_job_id", "l_run_attempt")
+    count.add_longest(index.first_of_each("jobs", pool, order, MOST_WAITS, waited, fields=_WAIT_FIELDS))
+    return replace(count.figures(seconds), lost_usd=sum(dollars.values()))
 
-    def lost_of(failures: Sequence[Failure]) -> Mapping[str, float]:
-        seconds, cost = known or losses_and_costs(index, failures)
-        dollars.update(cost)
-        return seconds
 
-    return replace(tally(documents, window, lost_of), lost_usd=sum(dollars.values()))
+def _count_others(index: DocumentIndex, where: Where, count: _Count) -> None:
+    for found in index.tally("jobs", ("s_status", TIME), where):
+        status, hour = found.values
+        count.add_hour(status or "", hour, found.count)
+    for (status, repo, workflow), kinds in branch_kinds(
+        index, where, ("s_status", "s_repo", "s_workflow_name")
+    ).items():
+        for kind, jobs in kinds.items():
+            count.add_others(str(status or ""), str(repo or ""), str(workflow or ""), kind, jobs)
+    billed = replace(where, exists=(*where.exists, "l_runner_minutes"))
+    told = ("s_repo", "s_workflow_name", "s_runner_labels")
+    priced = replace(billed, exists=(*billed.exists, "f_runner_cost_usd"))
+    for found in index.tally("jobs", told, priced, sums=("l_runner_minutes", "f_runner_cost_usd")):
+        repo, workflow, labels = found.values
+        minutes, dollars = found.sums
+        count.add_billed(repo, workflow, labels, int(minutes), round(dollars, DECIMALS), found.count)
+    for found in index.tally("jobs", told, replace(billed, missing=("f_runner_cost_usd",)), sums=("l_runner_minutes",)):
+        repo, workflow, labels = found.values
+        count.add_billed(repo, workflow, labels, int(found.sums[0]), None, found.count)
 
 
 def tally(documents: Iterable[Document], window: Window, lost_of: LostOf) -> Figures:
-    """Count jobs' documents, pure; those outside the stretch are left out. `lost_of`
-    says what each failure cost.
+    """Count jobs' documents as `collect` does, pure; those outside the stretch are left out.
+    `lost_of` says what each failure cost.
     """
     count = _Count(window)
-    for document in documents:
-        count.add(document)
+    found = [each for each in documents if window.start <= moment_of(str(each.body[TIME])) < window.end]
+    for document in found:
+        body = document.body
+        status, workflow = str(body.get("s_status") or ""), str(body.get("s_workflow_name") or "")
+        if status in MAYBE_FAILED:
+            count.add_maybe_failed(document)
+        else:
+            count.add_hour(status, str(body[TIME])[:13], 1)
+            count.add_others(status, str(body["s_repo"]), workflow, branch_kind_of(body), 1)
+            count.money.add(body)
+        if body.get("l_queue_time_sec") is not None:
+            count.add_waits(body.get("s_runner_labels"), body.get("s_runner_prefix"), body["l_queue_time_sec"], 1)
+    count.add_longest(document for document in found if document.body.get("l_queue_time_sec") is not None)
     return count.figures(lost_of(count.failures))
 
 
@@ -261,90 +361,90 @@ class _Count:
         self.buckets = {start: Bucket(start) for start in window.buckets()}
         self.types: dict[str, Row] = {}
         self.workflows: dict[tuple[str, str], Row] = {}
-        self.hours: dict[str, Bucket] = {}
         self.kinds = Row("")
         self.states: Counter[str] = Counter()
-        self.waits: dict[str, array[float]] = defaultdict(lambda: array("d"))
-        self.longest: dict[str, list[Wait]] = defaultdict(list)
+        self.waits: dict[str, Counter[float]] = defaultdict(Counter)
+        self.longest: dict[str, list[tuple[str, Wait]]] = defaultdict(list)
         self.spend = Spend()
         self.money = Money()
         self.failures: list[Failure] = []
         self.gates: list[Body] = []
         self.seen = self.passed = self.failed = self.cancelled = self.unfinished = 0
 
-    def add(self, document: Document) -> None:
+    def add_maybe_failed(self, document: Document) -> None:
+        """Count a job whose status a failure may have."""
         body = document.body
-        bucket = self._bucket(str(body[TIME]))
-        if bucket is None:
-            return
-        named = (str(body["s_repo"]), str(body.get("s_workflow_name") or ""))
-        workflow = self.workflows.get(named)
-        if workflow is None:
-            workflow = self.workflows[named] = Row(workflow_name(*named))
-        passed = PASSED.holds(body)
-        failed = not passed and FAILURE.holds(body)
+        bucket = self.buckets[self.window.bucket_of(moment_of(str(body[TIME])))]
+        workflow = self._workflow(str(body["s_repo"]), str(body.get("s_workflow_name") or ""))
         kind = branch_kind_of(body)
-        apart = (self.kinds.kind(kind), workflow.kind(kind))
+        rows = (workflow, self.kinds.kind(kind), workflow.kind(kind))
         self.seen += 1
-        if failed:
+        if FAILURE.holds(body):
             self.failed += 1
             bucket.failed += 1
-            for row in (workflow, *apart):
+            for row in rows:
                 row.failed += 1
             self.failures.append(failure_of(document))
             self._add_failure(self.failures[-1], bucket)
-        elif passed:
-            self.passed += 1
-            bucket.passed += 1
-            for row in (workflow, *apart):
-                row.passed += 1
+            self.states[str(body.get("s_error_state") or "off")] += 1
         elif GATE.holds(body):
             self.gates.append(body)
         elif CANCELLED.holds(body):
             self.cancelled += 1
-        elif not ENDED.holds(body):
-            self.unfinished += 1
-        if failed:
-            self.states[str(body.get("s_error_state") or "off")] += 1
-        self._add_wait(document)
         self._add_spend(document, bucket)
         self.money.add(body)
+
+    def add_hour(self, status: str, hour: str, jobs: int) -> None:
+        """Count so many other jobs that ended (or were last heard of) in an hour."""
+        ended = {"s_status": status}
+        self.seen += jobs
+        if PASSED.holds(ended):
+            self.passed += jobs
+            self.buckets[self.window.bucket_of(moment_of(f"{hour}:00"))].passed += jobs
+        elif not ENDED.holds(ended):
+            self.unfinished += jobs
+
+    def add_others(self, status: str, repo: str, name: str, kind: str, jobs: int) -> None:
+        """Count so many other jobs of a workflow, by what they ran on."""
+        workflow = self._workflow(repo, name)
+        passed = jobs if PASSED.holds({"s_status": status}) else 0
+        for row in (workflow, self.kinds.kind(kind), workflow.kind(kind)):
+            row.passed += passed
+
+    def add_billed(
+        self,
+        repo: str | None,
+        workflow: str | None,
+        labels: Sequence[str] | None,
+        minutes: int,
+        dollars: float | None,
+        jobs: int,
+    ) -> None:
+        """Count the runners of so many other jobs."""
+        self.money.add_jobs(repo or "", workflow or "", labels or (), minutes, dollars, failed=False, jobs=jobs)
+
+    def add_waits(self, labels: object, prefix: object, seconds: float, jobs: int) -> None:
+        """Count so many jobs, of any status, that waited so long."""
+        self.waits[_pool(labels, prefix)][float(seconds)] += jobs
+
+    def add_longest(self, documents: Iterable[Document]) -> None:
+        """Keep those that waited longest."""
+        for document in documents:
+            body = document.body
+            job, url = str(body.get("s_job_name") or ""), str(body.get("s_html_url") or "")
+            wait = Wait(float(body["l_queue_time_sec"]), str(body["s_repo"]), job, url, moment_of(str(body[TIME])))
+            self.longest[_pool(body.get("s_runner_labels"), body.get("s_runner_prefix"))].append((document.id, wait))
+
+    def _workflow(self, repo: str, name: str) -> Row:
+        found = self.workflows.get((repo, name))
+        if found is None:
+            found = self.workflows[repo, name] = Row(workflow_name(repo, name))
+        return found
 
     def _add_failure(self, failure: Failure, bucket: Bucket) -> None:
         bucket.by_type[failure.type or failure.state] += 1
         if failure.type:
             self.types.setdefault(failure.type, Row(failure.type)).failed += 1
-
-    def _bucket(self, time: str) -> Bucket | None:
-        """Of a document's time; None outside the stretch. A whole hour is looked up once."""
-        hour = time[:13] if time.endswith("Z") else time
-        found = self.hours.get(hour)
-        if found is None:
-            when = moment_of(time)
-            if not self.window.start <= when < self.window.end:
-                return None
-            found = self.buckets[self.window.bucket_of(when)]
-            begins = when.replace(minute=0, second=0, microsecond=0)
-            if self.window.start <= begins and begins + timedelta(hours=1) <= self.window.end:
-                self.hours[hour] = found
-        return found
-
-    def _add_wait(self, document: Document) -> None:
-        body = document.body
-        seconds = body.get("l_queue_time_sec")
-        if seconds is None:
-            return
-        labels = body.get("s_runner_labels") or []
-        pool = ", ".join(labels) if isinstance(labels, list) else str(labels)
-        pool = pool or str(body.get("s_runner_prefix") or "no label")
-        self.waits[pool].append(float(seconds))
-        kept = self.longest[pool]
-        if len(kept) < MOST_WAITS or seconds > kept[-1].seconds:
-            job, url = str(body.get("s_job_name") or ""), str(body.get("s_html_url") or "")
-            when = moment_of(str(body[TIME]))
-            kept.append(Wait(float(seconds), str(body["s_repo"]), job, url, when))
-            kept.sort(key=lambda wait: -wait.seconds)
-            del kept[MOST_WAITS:]
 
     def _add_spend(self, document: Document, bucket: Bucket) -> None:
         body = document.body
@@ -396,6 +496,43 @@ class _Count:
             ),
         )
 
-    def _queue(self, pool: str, waits: array[float]) -> Queue:
-        tenths = quantiles(waits, n=10, method="inclusive") if len(waits) > 1 else [waits[0]] * 9
-        return Queue(pool, len(waits), tenths[4], tenths[8], max(waits), tuple(self.longest[pool]))
+    def _queue(self, pool: str, waits: Counter[float]) -> Queue:
+        median, p90 = _tenth(waits, 5), _tenth(waits, 9)
+        longest = sorted(self.longest[pool], key=lambda found: (-found[1].seconds, found[0]))[:MOST_WAITS]
+        return Queue(pool, waits.total(), median, p90, max(waits), tuple(wait for _, wait in longest))
+
+
+def branch_kinds(index: DocumentIndex, where: Where, by: Sequence[str]) -> dict[tuple[Any, ...], Counter[str]]:
+    """How many of the matching jobs ran on what (`metrics.branch_kind_of`), by the values of
+    these fields.
+    """
+    found: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+    unsaid = False
+    for each in index.tally("jobs", (*by, "s_branch_kind"), where):
+        *values, kind = each.values
+        unsaid = unsaid or kind is None
+        if kind is not None:
+            found[tuple(values)][kind] += each.count
+    said_by = ("s_github_event", "s_branch", "s_pr_id")
+    without = replace(where, missing=(*where.missing, "s_branch_kind"))
+    for each in index.tally("jobs", (*by, *said_by), without) if unsaid else ():
+        kind = branch_kind_of(dict(zip(said_by, each.values[len(by) :], strict=True)))
+        found[each.values[: len(by)]][kind] += each.count
+    return found
+
+
+def _pool(labels: object, prefix: object) -> str:
+    """How a pool of runners is called: by what its jobs ask for, else by its runners' names."""
+    asked = ", ".join(map(str, labels)) if isinstance(labels, (list, tuple)) else str(labels or "")
+    return asked or str(prefix or "no label")
+
+
+def _tenth(waits: Mapping[float, int], number: int) -> float:
+    """What `number` tenths of the waits are below: `statistics.quantiles(…, method="inclusive")` of
+    values that are counted.
+    """
+    ends = list(accumulate(waits[value] for value in sorted(waits)))
+    place, further = divmod(number * (ends[-1] - 1), 10)
+    ordered = sorted(waits)
+    low, high = (ordered[bisect_right(ends, min(at, ends[-1] - 1))] for at in (place, place + 1))
+    return (low * (10 - further) + high * further) / 10

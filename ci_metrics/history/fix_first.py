@@ -13,19 +13,16 @@ not suspect to be flaky, will hardly be lost again: it keeps a tenth.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-from ci_metrics.history.attempts import first_line
+from ci_metrics.history.attempts import Attempt, first_line
 from ci_metrics.history.cause_states import CauseRecords, Standing
 from ci_metrics.history.failures import web_url, without_quote
 from ci_metrics.history.groups import Group
 from ci_metrics.history.whereabouts import Whereabouts, whereabouts
 from ci_metrics.index.base import Body, DocumentIndex
 from ci_metrics.telling_quote import headline
-
-#: How sure a failure without a category counts.
-UNSURE = 0.25
 
 #: What the weight of a cause that is gone is worth: every job that failed with it has passed since.
 GONE = 0.1
@@ -57,47 +54,56 @@ class Fix:
         """When its last job passed again on the default branch; None of one that is not gone, or
         that comes and goes.
         """
-        where = self.whereabouts
-        return where.since if where is not None and where.kind == "gone" and not self.group.suspected else None
+        return _gone_since(self.group, self.whereabouts)
 
 
 def fixes(
-    index: DocumentIndex, found: Sequence[Group], records: CauseRecords, now: datetime, limit: int | None = None
+    index: DocumentIndex,
+    found: Sequence[Group],
+    records: CauseRecords,
+    now: datetime,
+    limit: int | None = None,
+    *,
+    failures: Sequence[Attempt] | None = None,
 ) -> list[Fix]:
     """The causes to fix among these groups, the weightiest first.
 
     Those that are ignored now, or resolved and not seen since, are left out; so are failures that
     say nothing of a cause. A regressed one comes first of all. Where a cause stands is asked of
-    those that come so far up.
+    those that come so far up, by their `failures`: those of the groups (None: all there are).
     """
     standing = {group.id: records.standing(group.id, now) for group in found}
     open_ = [group for group in found if not group.generic and standing[group.id] in ("open", "regressed")]
-    bodies = index.get("jobs", [example for group in open_ for example in group.examples])
-    made = []
-    for group in open_:
-        examples = [bodies[id_] for id_ in group.examples if id_ in bodies]
-        made.append(_fix(group, examples, records, standing[group.id]))
+    places: dict[str, Whereabouts] = {}
     while True:
-        made.sort(key=_place)
-        unseen = [fix.group.id for fix in made[:limit] if fix.whereabouts is None]
-        if not unseen:
-            return made[:limit]
-        known = whereabouts(index, unseen)
-        made = [
-            _standing(fix, known.get(fix.group.id, Whereabouts("elsewhere"))) if fix.group.id in unseen else fix
-            for fix in made
-        ]
+        open_.sort(key=lambda group: _place(group, standing[group.id], places.get(group.id)))
+        shown = open_[:limit]
+        if all(group.id in places for group in shown):
+            break
+        # Twice as many each time: where most are gone, many have to be looked at.
+        unseen = [group.id for group in open_[: max(len(shown), 2 * len(places))] if group.id not in places]
+        known = whereabouts(index, unseen, failures=failures)
+        places |= {name: known.get(name, Whereabouts("elsewhere")) for name in unseen}
+    bodies = index.get("jobs", [example for group in shown for example in group.examples])
+    return [
+        _fix(
+            group,
+            [bodies[id_] for id_ in group.examples if id_ in bodies],
+            records,
+            standing[group.id],
+            places[group.id],
+        )
+        for group in shown
+    ]
 
 
-def _place(fix: Fix) -> tuple[bool, float, int, str]:
-    regressed = fix.standing == "regressed" and fix.gone_since is None
-    return not regressed, -fix.weight, -fix.group.count, fix.group.id
+def _place(group: Group, standing: Standing, where: Whereabouts | None) -> tuple[bool, float, int, str]:
+    regressed = standing == "regressed" and _gone_since(group, where) is None
+    return not regressed, -_weight(group, where), -group.count, group.id
 
 
-def _standing(fix: Fix, where: Whereabouts) -> Fix:
-    """`fix`, weighed by where it stands."""
-    placed = replace(fix, whereabouts=where)
-    return placed if placed.gone_since is None else replace(placed, weight=fix.weight * GONE)
+def _gone_since(group: Group, where: Whereabouts | None) -> datetime | None:
+    return where.since if where is not None and where.kind == "gone" and not group.suspected else None
 
 
 def weight_of(lost_minutes: float, runs: int, certainty: float) -> float:
@@ -105,17 +111,21 @@ def weight_of(lost_minutes: float, runs: int, certainty: float) -> float:
     return lost_minutes * runs / (runs + 1) * certainty
 
 
-def _fix(group: Group, examples: Sequence[Body], records: CauseRecords, standing: Standing) -> Fix:
+def _weight(group: Group, where: Whereabouts | None) -> float:
+    weight = weight_of(group.lost_minutes, group.runs, group.certainty)
+    return weight if _gone_since(group, where) is None else weight * GONE
+
+
+def _fix(group: Group, examples: Sequence[Body], records: CauseRecords, standing: Standing, where: Whereabouts) -> Fix:
     newest = examples[0] if examples else {}
-    certainty = sum(map(_certainty, examples)) / len(examples) if examples else UNSURE
     record = records.of(group.id)
     evidence = _first(examples, "s_error_evidence")
     quote = headline(evidence) or group.headline
     tests = (test for body in examples for test in body.get("s_failed_tests") or [])
     return Fix(
         group=group,
-        weight=weight_of(group.lost_minutes, group.runs, certainty),
-        certainty=certainty,
+        weight=_weight(group, where),
+        certainty=group.certainty,
         standing=standing,
         resolved_at=record.resolved_at if record else None,
         assignee=record.assignee if record else "",
@@ -128,11 +138,8 @@ def _fix(group: Group, examples: Sequence[Body], records: CauseRecords, standing
         tests=tuple(dict.fromkeys(map(str, tests))),
         url=web_url(str(newest.get("s_error_log_url") or "")) or web_url(str(newest.get("s_html_url") or "")),
         job_url=web_url(str(newest.get("s_html_url") or "")),
+        whereabouts=where,
     )
-
-
-def _certainty(body: Body) -> float:
-    return float(body.get("f_error_confidence") or 0) if body.get("s_error_state") == "classified" else UNSURE
 
 
 def _first(examples: Sequence[Body], name: str) -> str:

@@ -8,7 +8,7 @@ What belongs here: reading what history says of flaky failures. Does not: decidi
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -64,9 +64,13 @@ def flakiest(index: DocumentIndex, where: Where | None = None) -> Flakiest:
     """The flaky jobs and tests among the matching documents, by the flags
     that history has set in them.
     """
-    chosen = narrowed(where or Where(), equals={"b_flaky_suspected": True})
-    failures = [attempt for attempt in failed_attempts(index, chosen) if attempt.tells]
-    lost = losses(index, failures)
+    failures = failed_attempts(index, narrowed(where or Where(), equals={"b_flaky_suspected": True}))
+    return flakiest_of(failures, losses(index, failures))
+
+
+def flakiest_of(found: Iterable[Attempt], lost: Mapping[str, float]) -> Flakiest:
+    """The flaky jobs and tests among failures, oldest first; the seconds that each `lost`."""
+    failures = [attempt for attempt in found if attempt.suspected and attempt.tells]
 
     def tabled(key: Callable[[Attempt], tuple[str, ...]], *, by_job: bool) -> tuple[Flake, ...]:
         members: dict[tuple[str, ...], list[Attempt]] = defaultdict(list)

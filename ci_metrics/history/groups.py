@@ -38,6 +38,9 @@ SPIKE_FACTOR = 3.0
 #: Documents named as examples, newest first.
 EXAMPLES = 3
 
+#: How sure a failure without a category counts.
+UNSURE = 0.25
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
@@ -66,6 +69,7 @@ class Group:
     spiking: bool
     generic: bool  # says nothing of a cause: never new, spiking, flaky or blamed
     examples: tuple[str, ...]  # document ids, newest first
+    certainty: float  # of the examples' verdicts, 0 to 1
 
 
 def groups(
@@ -196,6 +200,7 @@ def _group(
     newest = found[-1]
     generic = not _tells(found)
     new = not generic and period.is_new(first, found[0].when)
+    examples = found[: -EXAMPLES - 1 : -1]
     return Group(
         id=name,
         error_type=next(iter(_most(attempt.type for attempt in found)), ""),
@@ -217,7 +222,8 @@ def _group(
         new=new,
         spiking=spiking and not new,
         generic=generic,
-        examples=tuple(attempt.id for attempt in reversed(found[-EXAMPLES:])),
+        examples=tuple(attempt.id for attempt in examples),
+        certainty=sum(UNSURE if a.confidence is None else a.confidence for a in examples) / len(examples),
     )
 
 

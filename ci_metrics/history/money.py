@@ -10,11 +10,14 @@ minutes included in a plan are not taken off.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ci_metrics.history.metrics import FAILURE
 from ci_metrics.index.base import Body
+
+#: Of a job's price in dollars (`index/runner_prices.py`).
+DECIMALS = 4
 
 
 @dataclass(slots=True)
@@ -28,15 +31,17 @@ class Cost:
     unpriced: int = 0  # of the minutes: the price of their labels is not known
     failed_dollars: float = 0  # of failed jobs, without the re-runs they caused
 
-    def add(self, minutes: int, dollars: float | None, *, failed: bool) -> None:
-        """Count a job."""
-        self.jobs += 1
+    def add(self, minutes: int, dollars: float | None, *, failed: bool, jobs: int = 1) -> None:
+        """Count a job, or several that failed or did not. A job's dollars have `DECIMALS`, so their
+        sum has no more, whichever way it was added up.
+        """
+        self.jobs += jobs
         self.minutes += minutes
         if dollars is None:
             self.unpriced += minutes
             return
-        self.dollars += dollars
-        self.failed_dollars += dollars * failed
+        self.dollars = round(self.dollars + dollars, DECIMALS)
+        self.failed_dollars = round(self.failed_dollars + dollars * failed, DECIMALS)
 
 
 @dataclass(slots=True)
@@ -53,20 +58,31 @@ class Money:
         minutes = body.get("l_runner_minutes")
         if minutes is None:
             return
-        labels = body.get("s_runner_labels") or []
-        repo = str(body.get("s_repo") or "")
+        repo, workflow = str(body.get("s_repo") or ""), str(body.get("s_workflow_name") or "")
+        labels = tuple(map(str, body.get("s_runner_labels") or ()))
+        cost = body.get("f_runner_cost_usd")
+        dollars = None if cost is None else float(cost)
+        self.add_jobs(repo, workflow, labels, int(minutes), dollars, failed=FAILURE.holds(body))
+
+    def add_jobs(
+        self,
+        repo: str,
+        workflow: str,
+        labels: Sequence[str],
+        minutes: int,
+        dollars: float | None,
+        *,
+        failed: bool,
+        jobs: int = 1,
+    ) -> None:
+        """Count so many jobs that runners took, with their minutes and dollars together."""
         for table, name in (
-            (self.by_labels, ", ".join(map(str, labels)) or "no label"),
-            (self.by_workflow, f"{repo} · {body.get('s_workflow_name') or ''}"),
+            (self.by_labels, ", ".join(labels) or "no label"),
+            (self.by_workflow, f"{repo} · {workflow}"),
             (self.by_repo, repo),
         ):
-            self._add(table.setdefault(name, Cost(name)), body, int(minutes))
-        self._add(self.total, body, int(minutes))
-
-    @staticmethod
-    def _add(cost: Cost, body: Body, minutes: int) -> None:
-        dollars = body.get("f_runner_cost_usd")
-        cost.add(minutes, None if dollars is None else float(dollars), failed=FAILURE.holds(body))
+            table.setdefault(name, Cost(name)).add(minutes, dollars, failed=failed, jobs=jobs)
+        self.total.add(minutes, dollars, failed=failed, jobs=jobs)
 
 
 def dearest(costs: Iterable[Cost]) -> list[Cost]:

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import operator
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 
-from ci_metrics.history.attempts import CHUNK, FIELDS, Attempt, attempt_of
+from ci_metrics.history.attempts import FIELDS, RAN_FIELDS, Attempt, attempt_of, narrowed
+from ci_metrics.history.metrics import MAYBE_FAILED, PASSED
 from ci_metrics.index.base import DocumentIndex, Where
 
 #: How far back the last passing run of a job is looked for.
@@ -33,6 +33,13 @@ _REACHES = (timedelta(hours=6), timedelta(days=1), timedelta(days=4), LOOK_BACK)
 
 #: How a partition's key is written (`2026-03-02T05`).
 _KEY = "%Y-%m-%dT%H"
+
+#: Jobs in one question: each further one looks at the same hours again, and SQLite allows 32,766
+#: values.
+AT_ONCE = 8_000
+
+#: Partitions sort as text: this comes after all of them.
+_EVER = "9"
 
 #: Conclusions that say whether the job works at a commit.
 _BAD = frozenset({"failure", "timed_out"})
@@ -132,18 +139,52 @@ def attempts_on_default(
     index: DocumentIndex, jobs: Collection[JobName], branches: Collection[str], first: str, last: str
 ) -> list[Attempt]:
     """The attempts of these jobs on these default branches in the hours (partitions) from
-    `first` to `last`; one question for each repository.
+    `first` to `last`. Of those that cannot have failed only `RAN_FIELDS` are read.
     """
     found: list[Attempt] = []
-    for repo, own in groupby(sorted(jobs), key=lambda job: job[0]):
-        wanted = set(own)
-        names = sorted({name for _, _, name in wanted})
-        for start in range(0, len(names), CHUNK):
-            equals = {"s_repo": repo, "s_branch": sorted(branches), "s_job_name": names[start : start + CHUNK]}
-            where = Where(equals=equals, ranges={"s_partition": (first, f"{last}~")})
-            seen = map(attempt_of, index.scan("jobs", where, fields=FIELDS))
-            found += (attempt for attempt in seen if attempt.on_default and attempt.job_name in wanted)
-    return found
+    for where in _runs_of(jobs, branches, first, last):
+        failed = narrowed(where, equals={"s_status": MAYBE_FAILED})
+        found += map(attempt_of, index.scan("jobs", failed, fields=FIELDS))
+        ran = index.scan("jobs", where, fields=RAN_FIELDS)
+        found += (attempt_of(each) for each in ran if each.body.get("s_status") not in MAYBE_FAILED)
+    return _wanted(found, jobs)
+
+
+def passes_on_default(
+    index: DocumentIndex, jobs: Collection[JobName], branches: Collection[str], first: str
+) -> list[Attempt]:
+    """The attempts that passed of these jobs on these default branches since an hour (partition),
+    with `RAN_FIELDS`.
+    """
+    found: list[Attempt] = []
+    for where in _runs_of(jobs, branches, first, _EVER):
+        passed = narrowed(where, equals={"s_status": PASSED.values})
+        found += map(attempt_of, index.scan("jobs", passed, fields=RAN_FIELDS))
+    return _wanted(found, jobs)
+
+
+def _wanted(found: Iterable[Attempt], jobs: Collection[JobName]) -> list[Attempt]:
+    wanted = set(jobs)
+    return [attempt for attempt in found if attempt.on_default and attempt.job_name in wanted]
+
+
+def _runs_of(jobs: Collection[JobName], branches: Collection[str], first: str, last: str) -> Iterator[Where]:
+    """Questions for all runs of these jobs, some jobs each; of one whose workflow has no name, for
+    those of all jobs of its name.
+    """
+    named = [job for job in sorted(set(jobs)) if job[1]]
+    nameless = sorted({(repo, job) for repo, workflow, job in jobs if not workflow})
+    asked: list[tuple[tuple[str, ...], Sequence[tuple[str, ...]]]] = [
+        (("s_repo", "s_workflow_name", "s_job_name"), named),
+        (("s_repo", "s_job_name"), nameless),
+    ]
+    for fields, wanted in asked:
+        for start in range(0, len(wanted), AT_ONCE):
+            yield Where(
+                equals={"s_branch": sorted(branches)},
+                ranges={"s_partition": (first, f"{last}~")},
+                together={fields: wanted[start : start + AT_ONCE]},
+            )
 
 
 def runs_until_passed(

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from ci_metrics.history.attempts import Attempt, attempts_with, failed_attempts, in_order, narrowed
 from ci_metrics.history.failures import compare_url
-from ci_metrics.history.figures import Figures, Row
+from ci_metrics.history.figures import Counts, Row
 from ci_metrics.history.flakiness import STORM_TIME, storms
 from ci_metrics.history.flaky_failures import Flake, Flakiest
 from ci_metrics.history.flaky_flags import STORM_TYPES
@@ -22,8 +22,9 @@ from ci_metrics.history.groups import Group
 from ci_metrics.history.metrics import MAYBE_FAILED, PASSED, share
 from ci_metrics.history.period import NEW_FOR
 from ci_metrics.history.regressions import LOOK_BACK, RedSpell, attempts_on_default, key_of, red_spells, shifted
-from ci_metrics.history.time_range import Window
+from ci_metrics.history.time_range import TIME, Window
 from ci_metrics.index.base import DocumentIndex, Where
+from ci_metrics.index.times import iso
 from ci_metrics.telling_quote import headline
 
 #: A flaky failure seen once is a chance, not a test to name.
@@ -105,19 +106,21 @@ class Story:
 
 def read_story(
     index: DocumentIndex,
-    figures: Figures,
+    figures: Counts,
     found: Sequence[Group],
     flaky: Flakiest,
     *,
     repos: Sequence[str] = (),
     history_begins: datetime | None,
     storm_types: Collection[str] = STORM_TYPES,
+    failures: Sequence[Attempt] | None = None,
 ) -> Story:
     """The facts of the stretch that `figures` counts; `found`: its groups, `flaky`: its flaky
-    failures. `history_begins`: when the index's oldest failure ended.
+    failures. `history_begins`: when the index's oldest failure ended; `failures`: of the stretch,
+    where they are known already.
     """
     window = figures.window
-    attempts = failed_attempts(index, window.where(repos))
+    attempts = failed_attempts(index, window.where(repos)) if failures is None else failures
     telling = [group for group in found if not group.generic]
     young = history_begins is None or history_begins >= window.end - NEW_FOR
     new_since = max(window.start, window.end - NEW_FOR)
@@ -183,22 +186,27 @@ def told_spells(index: DocumentIndex, failed: Sequence[Attempt], window: Window)
         )
         if here.intersection(spell.failures) and not (spell.groups and flaky.issuperset(spell.groups))
     ]
-    commits = _commits(index, {spell.run_id for spell in spells if spell.first_bad})
-    inheriting = _inheriting(index, spells, window.end)
-    bodies = index.get("jobs", [spell.failures[0] for spell in spells]) if spells else {}
+    inheriting = _inheriting(index, spells, failed, window)
+    newest = max(attempt.when for attempt in failed)
+    worth = [
+        (spell, numbers)
+        for spell, numbers in zip(spells, inheriting, strict=True)
+        if spell.runs > 1 or numbers or _is_news(spell, newest)
+    ]
+    commits = _commits(index, {spell.run_id for spell, _ in worth if spell.first_bad})
+    bodies = index.get("jobs", [spell.failures[0] for spell, _ in worth]) if worth else {}
     told = [
         ToldSpell(
             spell=spell,
             first_bad=commits.get(spell.run_id) if spell.first_bad else None,
             quote=headline(str(bodies.get(spell.failures[0], {}).get("s_error_evidence") or "")),
-            inherited=tuple(number for number in inheriting[place] if number != _pull_of(commits.get(spell.run_id))),
+            inherited=tuple(number for number in numbers if number != _pull_of(commits.get(spell.run_id))),
             compare=compare_url(
                 str(bodies.get(spell.failures[0], {}).get("s_html_url") or ""), spell.last_good, spell.first_bad
             ),
         )
-        for place, spell in enumerate(spells)
+        for spell, numbers in worth
     ]
-    newest = max(attempt.when for attempt in failed)
     kept = [each for each in told if each.spell.runs > 1 or each.inherited or _is_news(each.spell, newest)]
     return tuple(
         sorted(
@@ -244,16 +252,25 @@ def _commits(index: DocumentIndex, run_ids: Collection[str]) -> dict[str, Commit
     return found
 
 
-def _inheriting(index: DocumentIndex, spells: Sequence[RedSpell], until: datetime) -> list[list[str]]:
-    """For each spell, the pull requests that failed with one of its causes while it lasted."""
+def _inheriting(
+    index: DocumentIndex, spells: Sequence[RedSpell], failed: Sequence[Attempt], window: Window
+) -> list[list[str]]:
+    """For each spell, the pull requests that failed with one of its causes while it lasted.
+    `failed`: all failures of the window; some spells began before it.
+    """
     groups = {group for spell in spells for group in spell.groups}
+    began = min((spell.began for spell in spells), default=window.start)
+    earlier: Iterable[Attempt] = ()
+    if began < window.start:
+        before = Where(equals={"s_status": MAYBE_FAILED}, ranges={TIME: (iso(began), iso(window.start))})
+        earlier = attempts_with(index, "s_error_group", groups, before)
     by_group: dict[str, list[Attempt]] = defaultdict(list)
-    for attempt in attempts_with(index, "s_error_group", groups, Where(equals={"s_status": MAYBE_FAILED})):
-        if attempt.failed and attempt.pr and not attempt.on_default:
+    for attempt in (*failed, *earlier):
+        if attempt.failed and attempt.group and attempt.pr and not attempt.on_default:
             by_group[attempt.group].append(attempt)
     found: list[list[str]] = []
     for spell in spells:
-        end = spell.ended or until
+        end = spell.ended or window.end
         numbers = {
             attempt.pr
             for group in spell.groups

@@ -163,6 +163,11 @@ def newest_document(index: DocumentIndex, where: Where | None = None) -> datetim
     return _edge(index, where or Where(), "-" + TIME)
 
 
+def oldest_document(index: DocumentIndex, where: Where | None = None) -> datetime | None:
+    """The oldest job's time; None when there is none."""
+    return _edge(index, where or Where(), TIME)
+
+
 def _edge(index: DocumentIndex, where: Where, sort: str) -> datetime | None:
     for document in index.scan("jobs", where, fields=(TIME,), sort=sort, limit=1):
         return moment_of(str(document.body[TIME]))

@@ -13,11 +13,8 @@ from datetime import datetime
 from typing import Literal
 
 from ci_metrics.history.attempts import Attempt, attempts_with, in_order
-from ci_metrics.history.regressions import JobName, attempts_on_default
+from ci_metrics.history.regressions import JobName, passes_on_default
 from ci_metrics.index.base import DocumentIndex, Where
-
-#: Partitions sort as text: this comes after all of them.
-_EVER = "9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +42,19 @@ class Whereabouts:
         )
 
 
-def whereabouts(index: DocumentIndex, groups: Collection[str], where: Where | None = None) -> dict[str, Whereabouts]:
+def whereabouts(
+    index: DocumentIndex,
+    groups: Collection[str],
+    where: Where | None = None,
+    *,
+    failures: Iterable[Attempt] | None = None,
+) -> dict[str, Whereabouts]:
     """Where each of these groups stands, by its failures among the matching documents and all that
-    came after them.
+    came after them. `failures`: of those documents, where they are known already.
     """
     members: dict[str, list[Attempt]] = defaultdict(list)
-    for attempt in attempts_with(index, "s_error_group", groups, where):
-        if attempt.failed:
+    for attempt in attempts_with(index, "s_error_group", groups, where) if failures is None else failures:
+        if attempt.failed and attempt.group in groups:
             members[attempt.group].append(attempt)
     default = [attempt for found in members.values() for attempt in found if attempt.on_default]
     runs: dict[JobName, list[Attempt]] = defaultdict(list)
@@ -61,7 +64,7 @@ def whereabouts(index: DocumentIndex, groups: Collection[str], where: Where | No
         for attempt in default:
             key = attempt.group, attempt.job_name
             last[key] = max(attempt.partition, last.get(key, ""))
-        for attempt in attempts_on_default(index, names, branches, min(last.values()), _EVER):
+        for attempt in passes_on_default(index, names, branches, min(last.values())):
             runs[attempt.job_name].append(attempt)
     return {group: whereabouts_of(in_order(found), runs) for group, found in members.items()}
 

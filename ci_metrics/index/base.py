@@ -34,7 +34,18 @@ class Where:
     ranges: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)  # field -> (>= this or None, < that or None)
     exists: Sequence[str] = ()
     missing: Sequence[str] = ()
+    #: Several fields -> the combinations of their values of which any will do (repository and job).
+    together: Mapping[tuple[str, ...], Sequence[tuple[str, ...]]] = field(default_factory=dict)
     text: str = ""  # all words, whole and case-insensitive, each in any of the text fields
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many documents have the same values of some fields."""
+
+    values: tuple[Any, ...]  # in the order of the fields; None: the documents have none
+    count: int
+    sums: tuple[float, ...] = ()  # of other fields; what is absent adds nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,32 @@ class DocumentIndex(Protocol):
 
         Booleans count as "true" and "false", each element of a list for itself. Raises
         ContractError as `scan` does.
+        """
+
+    def tally(
+        self, kind: Kind, by: Sequence[str], where: Where | None = None, *, sums: Sequence[str] = ()
+    ) -> list[Tally]:
+        """How many matching documents have each combination of values of these fields (at least
+        one), in no order; those without a value are counted too.
+
+        A date counts by its hour (`2026-03-02T05`), a list as a whole, as a tuple. Raises
+        ContractError as `scan` does.
+        """
+
+    def first_of_each(
+        self,
+        kind: Kind,
+        by: Sequence[str],
+        order: Sequence[str],
+        most: int,
+        where: Where | None = None,
+        *,
+        fields: Sequence[str],
+    ) -> list[Document]:
+        """Of each combination of values of the fields `by` the first `most` matching documents, as
+        `order` (names as `scan` sorts by) has them; in no order.
+
+        Raises ContractError as `scan` does.
         """
 
     def earliest(self, kind: Kind, by: str, values: Sequence[str], of: str = "@timestamp") -> dict[str, str]:

@@ -20,10 +20,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json, to_json
 
 from ci_metrics.errors import PermanentError, TransientError
 from ci_metrics.index.analyzer import analyzed_words, has_all
-from ci_metrics.index.base import Body, Document, Kind, Where, Written
+from ci_metrics.index.base import Body, Document, Kind, Tally, Where, Written
 from ci_metrics.index.embedded_schema import (
     PAGE_BYTES,
     bring_up_to_date,
@@ -33,19 +36,21 @@ from ci_metrics.index.embedded_schema import (
     transaction,
 )
 from ci_metrics.index.embedded_sql import (
-    column_names,
+    Selected,
     columns_of,
     condition,
     counting_sql,
     earliest_sql,
+    first_sql,
     ordering_sql,
     selected,
     sorted_sql,
     sorts_by_column,
     table_name,
+    tally_sql,
     upsert_sql,
 )
-from ci_metrics.index.fields import exact_field
+from ci_metrics.index.fields import Field, exact_field, fields_of
 from ci_metrics.index.validation import problem_of, write_error
 from ci_metrics.private_files import make_folder
 
@@ -153,12 +158,12 @@ class EmbeddedIndex:
         limit: int | None = None,
     ) -> Iterator[Document]:
         """As the protocol says; what is written meanwhile is not seen."""
-        at_most, what = -1 if limit is None else limit, selected(fields)
+        at_most, what = -1 if limit is None else limit, selected(kind, fields)
         if sort and sorts_by_column(kind, sort):
-            return self._scan(kind, *sorted_sql(kind, where, sort, at_most, what), fields)
+            return self._scan(kind, *sorted_sql(kind, where, sort, at_most, what), what, fields)
         clause, parameters = condition(kind, where)
-        sql = f"SELECT id, {what} FROM {table_name(kind)}{clause}{ordering_sql(kind, sort) if sort else ''} LIMIT ?"
-        return self._scan(kind, sql, [*parameters, at_most], fields)
+        sql = f"SELECT id, {what.sql} FROM {table_name(kind)}{clause}{ordering_sql(kind, sort) if sort else ''} LIMIT ?"
+        return self._scan(kind, sql, [*parameters, at_most], what, fields)
 
     def count_by(self, kind: Kind, by: str, where: Where | None = None) -> dict[str, int]:
         """As the protocol says; the most frequent value first."""
@@ -168,6 +173,40 @@ class EmbeddedIndex:
             rows = connection.execute(sql, parameters).fetchall()
         named = [(("true" if value else "false") if boolean else str(value), count) for value, count in rows]
         return dict(sorted(named, key=lambda row: (-row[1], row[0])))
+
+    def tally(
+        self, kind: Kind, by: Sequence[str], where: Where | None = None, *, sums: Sequence[str] = ()
+    ) -> list[Tally]:
+        """As the protocol says."""
+        sql, parameters = tally_sql(kind, by, where, sums)
+        read = [_hashable(_reader(fields_of(kind)[name])) for name in by]
+        with self._connected() as connection:
+            rows = connection.execute(sql, parameters).fetchall()
+        return [
+            Tally(
+                tuple(
+                    value if value is None or each is None else each(value)
+                    for each, value in zip(read, row, strict=False)
+                ),
+                row[len(by)],
+                row[len(by) + 1 :],
+            )
+            for row in rows
+        ]
+
+    def first_of_each(
+        self,
+        kind: Kind,
+        by: Sequence[str],
+        order: Sequence[str],
+        most: int,
+        where: Where | None = None,
+        *,
+        fields: Sequence[str],
+    ) -> list[Document]:
+        """As the protocol says."""
+        what = selected(kind, fields)
+        return list(self._scan(kind, *first_sql(kind, by, order, most, where, what), what, fields))
 
     def earliest(self, kind: Kind, by: str, values: Sequence[str], of: str = "@timestamp") -> dict[str, str]:
         """As the protocol says."""
@@ -199,17 +238,15 @@ class EmbeddedIndex:
             while self._readers:
                 self._readers.pop().close()
 
-    def _scan(self, kind: Kind, sql: str, parameters: Sequence[object], fields: Sequence[str]) -> Iterator[Document]:
+    def _scan(
+        self, kind: Kind, sql: str, parameters: Sequence[object], what: Selected, fields: Sequence[str]
+    ) -> Iterator[Document]:
         self.ensure()
-        read = _reading(fields)
+        read = _reading(what, fields)
         # A connection of its own: what it sees stands still while this thread or another writes.
-        with (
-            self._explained(),
-            self._reader() as connection,
-            closing(connection.execute(sql, list(parameters))) as rows,
-        ):
-            for id_, text in rows:
-                yield Document(kind, id_, read(text))
+        with self._explained(), self._reader() as connection, closing(connection.execute(sql, parameters)) as rows:
+            for row in rows:
+                yield Document(kind, row[0], read(row))
 
     @staticmethod
     def _row(document: Document, failures: list[tuple[str, str]]) -> tuple[object, ...] | None:
@@ -217,10 +254,10 @@ class EmbeddedIndex:
         body = document.body
         problem = problem_of(document.kind, body)
         if problem is None:
-            text = _to_json(body)
-            if text.isascii() or _is_unicode(text):
-                return (document.id, *columns_of(body, column_names(document.kind)), text)
-            problem = "half a surrogate pair in its text"
+            try:
+                return (document.id, *columns_of(document.kind, body), to_json(body).decode())
+            except ValueError:
+                problem = "half a surrogate pair in its text"
         failures.append((document.id, problem))
         return None
 
@@ -229,7 +266,7 @@ class EmbeddedIndex:
         found: list[tuple[str, Body]] = []
         for some in _chunks(ids):
             sql = f"SELECT id, body FROM {table_name(kind)} WHERE id IN ({', '.join('?' * len(some))})"
-            found += [(id_, json.loads(text)) for id_, text in connection.execute(sql, some)]
+            found += [(id_, _read_json(text)) for id_, text in connection.execute(sql, some)]
         return found
 
     @contextmanager
@@ -316,30 +353,55 @@ def _has_words(text: str, *values: str | None) -> bool:
     return has_all(analyzed_words(text), [value for value in values if value is not None])
 
 
-#: Without what `json.loads` and `json.dumps` do around it: an encoder each
-#: time, a search for spaces.
-_from_json = json.JSONDecoder().raw_decode
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
-
-
-def _is_unicode(text: str) -> bool:
+def _read_json(text: str) -> Any:
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        return from_json(text)
+    except ValueError:  # half a surrogate pair, as 0.1 wrote it
+        return json.loads(text)
 
 
-def _reading(fields: Sequence[str]) -> Callable[[str], Body]:
-    """How to read what is `selected` of a document with these fields."""
-    if not fields:
-        return lambda text: _from_json(text)[0]
-    if selected(fields) == "body":
+def _reading(what: Selected, fields: Sequence[str]) -> Callable[[Sequence[Any]], Body]:
+    """How to read what is `selected` of a document with these fields; a row begins with its id."""
+    if not what.columns and not what.others:
+        if not fields:
+            return lambda row: _read_json(row[1])
         wanted = frozenset(fields)
-        return lambda text: {name: value for name, value in _from_json(text)[0].items() if name in wanted}
-    return lambda text: {
-        name: value for name, value in zip(fields, _from_json(text)[0], strict=False) if value is not None
-    }
+        return lambda row: {name: value for name, value in _read_json(row[1]).items() if name in wanted}
+    names = [field.name for field in what.columns]
+    special = [(place, reader) for place, field in enumerate(what.columns) if (reader := _reader(field))]
+
+    def read(row: Sequence[Any]) -> Body:
+        body = {name: value for name, value in zip(names, row[1:], strict=False) if value is not None}
+        for place, reader in special:
+            if names[place] in body:
+                body[names[place]] = reader(row[place + 1])
+        if what.others:
+            found = zip(what.others, _read_json(row[-1]), strict=False)
+            body.update((name, value) for name, value in found if value is not None)
+        return body
+
+    return read
+
+
+def _reader(field: Field) -> Callable[[Any], Any] | None:
+    """How to read a value of a column; None where it is as it stands."""
+    if field.type == "boolean":
+        return bool
+    return _read_list if field.many else None
+
+
+def _hashable(reader: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+    """The same for values that documents are told apart by."""
+    return _read_tuple if reader is _read_list else reader
+
+
+def _read_tuple(text: Any) -> Any:
+    found = _read_list(text)
+    return tuple(found) if found.__class__ is list else found
+
+
+def _read_list(text: Any) -> Any:
+    return _read_json(text) if text.__class__ is str and text.startswith("[") else text
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -20,14 +20,15 @@ from contextlib import contextmanager
 
 from ci_metrics.errors import PermanentError
 from ci_metrics.index.base import Kind
-from ci_metrics.index.embedded_sql import column, column_fields, indexes, table_name, value_in_body, views
+from ci_metrics.index.embedded_sql import STORED, column, column_fields, indexes, table_name, value_in_body, views
 from ci_metrics.index.fields import KINDS, fields_of
 
 #: What a file has, as `user_version`: to be raised with every change of tables, indexes or views.
-SCHEMA = 3
+SCHEMA = 4
 
-#: Columns that came with a later schema, of files that had documents by then.
-ADDED: Mapping[Kind, tuple[str, ...]] = {"jobs": ("s_job_name",)}  # 3
+#: Columns that came with a later schema, of files that had documents by then. The newest come
+#: first, and of these one that all documents have: where it is empty, a row has not been filled.
+ADDED: Mapping[Kind, tuple[str, ...]] = {"jobs": (*STORED["jobs"], "s_job_name")}  # 4, 3
 
 #: The hashes of 0.1 are larger (all but one in 16,000), and no file has seen so many changes.
 MOST_SCHEMAS = 1_000
@@ -78,6 +79,7 @@ def bring_up_to_date(connection: sqlite3.Connection, location: str) -> None:
         if not check_schema(connection, location):
             for kind in KINDS:  # what an older process wrote meanwhile: from now on it is refused
                 _fill(connection, kind, filled[kind])
+                connection.execute(f"DROP TRIGGER IF EXISTS {_filling(kind)}")
             _make(connection, "view", {**views(), **{_table_of_0_1(kind): _view_for_0_1(kind) for kind in KINDS}})
             connection.execute(f"PRAGMA user_version = {SCHEMA}")
     for kind in KINDS:
@@ -140,6 +142,11 @@ def _fill_added(connection: sqlite3.Connection, kind: Kind) -> int:
         for name in ADDED[kind]:
             if column(name) not in there:
                 connection.execute(f"ALTER TABLE {table_name(kind)} ADD COLUMN {column(name)}")
+        # What an older process, which does not know the columns, writes again meanwhile.
+        connection.execute(
+            f"CREATE TRIGGER IF NOT EXISTS {_filling(kind)} AFTER UPDATE OF body ON {table_name(kind)} BEGIN "
+            f"UPDATE {table_name(kind)} SET {_added_values(kind)} WHERE rowid = new.rowid; END"
+        )
     done = 0
     while True:
         with transaction(connection):
@@ -157,12 +164,19 @@ def _fill(connection: sqlite3.Connection, kind: Kind, after: int, most: int = -1
     (last,) = connection.execute(f"SELECT max(rowid) FROM ({rows})", (after, most)).fetchone()
     if last is None:
         return after
-    values = ", ".join(f"{column(name)} = {value_in_body(fields_of(kind)[name])}" for name in ADDED[kind])
     connection.execute(
-        f"UPDATE {table_name(kind)} SET {values} WHERE rowid > ? AND rowid <= ? AND {column(ADDED[kind][0])} IS NULL",
+        f"UPDATE {table_name(kind)} SET {_added_values(kind)} WHERE rowid > ? AND rowid <= ? AND {column(ADDED[kind][0])} IS NULL",
         (after, last),
     )
     return int(last)
+
+
+def _added_values(kind: Kind) -> str:
+    return ", ".join(f"{column(name)} = {value_in_body(fields_of(kind)[name])}" for name in ADDED[kind])
+
+
+def _filling(kind: Kind) -> str:
+    return f"{table_name(kind)}_filling"
 
 
 def _move_from_0_1(connection: sqlite3.Connection, kind: Kind) -> None:

@@ -10,9 +10,12 @@ loses its @). `job_errors` has a row per entry of `errors`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from pydantic_core import to_json
 
 from ci_metrics.index.analyzer import analyzed_words
 from ci_metrics.index.base import Body, Kind, Where
@@ -25,6 +28,7 @@ from ci_metrics.index.fields import (
     exact_field,
     fields_of,
     known_field,
+    tallied_field,
     text_fields,
 )
 from ci_metrics.index.times import bound
@@ -66,9 +70,31 @@ INDEXES: Mapping[Kind, tuple[tuple[str, ...], ...]] = {
     ),
 }
 
+#: Further fields that have a column: what is counted of every job of a stretch, and what is read of
+#: those that passed. A column costs an upsert a tenth of what an index costs, and reading it
+#: a tenth of reading the body.
+STORED: Mapping[Kind, tuple[str, ...]] = {
+    "jobs": (
+        "s_workflow_name",
+        "s_branch_kind",
+        "s_github_event",
+        "s_pr_id",
+        "s_commit_sha",
+        "l_queue_time_sec",
+        "l_duration_sec",
+        "s_runner_labels",
+        "s_runner_prefix",
+        "l_runner_minutes",
+        "f_runner_cost_usd",
+    ),
+}
+
 #: Up to so many fields SQLite takes out of a body faster than Python reads the whole: of 900
 #: characters nine take half the time.
 FEW_FIELDS = 16
+
+#: Combinations of values that are looked for one by one.
+FEW_TOGETHER = 200
 
 #: Fields that most documents lack: an index that begins with one leaves those documents out.
 _SELDOM = ("s_error_",)
@@ -82,7 +108,7 @@ def table_name(kind: Kind) -> str:
 @cache
 def column_fields(kind: Kind) -> tuple[Field, ...]:
     """The fields of a kind that have a column of their own."""
-    named = {name: None for index in INDEXES[kind] for name in index}
+    named = dict.fromkeys([*(name for index in INDEXES[kind] for name in index), *STORED.get(kind, ())])
     return tuple(fields_of(kind)[name] for name in named)
 
 
@@ -97,11 +123,25 @@ def column(name: str) -> str:
     return name.removeprefix("@")
 
 
-def columns_of(body: Body, names: Iterable[str]) -> list[Any]:
-    """What the columns of these fields hold: a keyword too long to be searched counts as
-    absent, as in OpenSearch.
+def columns_of(kind: Kind, body: Body) -> list[Any]:
+    """What the columns of a kind hold: a keyword too long to be searched counts as absent, as in
+    OpenSearch; a list is JSON.
     """
-    return [None if value.__class__ is str and len(value) > IGNORE_ABOVE else value for value in map(body.get, names)]
+    get = body.get
+    values = [
+        None if value.__class__ is str and len(value) > IGNORE_ABOVE else value
+        for value in map(get, column_names(kind))
+    ]
+    for place in _lists(kind):
+        if values[place].__class__ is list:
+            values[place] = to_json(values[place]).decode()
+    return values
+
+
+@cache
+def _lists(kind: Kind) -> tuple[int, ...]:
+    """Which of the columns hold lists."""
+    return tuple(place for place, field in enumerate(column_fields(kind)) if field.many)
 
 
 def value_in_body(field: Field, body: str = "body") -> str:
@@ -162,14 +202,38 @@ def indexes(kind: Kind) -> dict[str, str]:
     return made
 
 
-def selected(fields: Sequence[str]) -> str:
-    """What to select besides the id: the body, or a JSON array of the values of a few fields,
-    null where the document has none.
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What to select besides the id: `columns` in their order, then, where there are `others`, a
+    JSON array of their values, null where the document has none; without either the body.
     """
-    if not 0 < len(fields) <= FEW_FIELDS:
-        return "body"
-    paths = [f"""'$."{name}"'""" for name in (*fields, fields[0])]  # with one path alone it is no array
-    return f"json_extract(body, {', '.join(paths)})"
+
+    columns: tuple[Field, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @property
+    def sql(self) -> str:
+        """For a SELECT."""
+        found = [_faithful(field) for field in self.columns]
+        if self.others:
+            paths = [f"""'$."{name}"'""" for name in (*self.others, self.others[0])]  # with one alone it is no array
+            found.append(f"json_extract(body, {', '.join(paths)})")
+        return ", ".join(found) or "body"
+
+
+def selected(kind: Kind, fields: Sequence[str]) -> Selected:
+    """How a few fields are read; of many the whole body is faster."""
+    columns = tuple(fields_of(kind)[name] for name in fields if name in column_names(kind))
+    others = tuple(name for name in fields if name not in column_names(kind))
+    return Selected(columns, others) if fields and len(others) <= FEW_FIELDS else Selected()
+
+
+def _faithful(field: Field) -> str:
+    """A column, but what the body says where the column leaves a long keyword out."""
+    name = column(field.name)
+    if field.type != "keyword" or field.many:
+        return name
+    return f"""coalesce({name}, json_extract(body, '$."{field.name}"'))"""
 
 
 def condition(kind: Kind, where: Where | None) -> tuple[str, list[Any]]:
@@ -202,6 +266,39 @@ def counting_sql(kind: Kind, by: str, where: Where | None) -> tuple[str, list[An
     return f"SELECT value, count(*) FROM ({values}) WHERE value IS NOT NULL GROUP BY value", parameters
 
 
+def tally_sql(kind: Kind, by: Sequence[str], where: Where | None, sums: Sequence[str]) -> tuple[str, list[Any]]:
+    """Rows of values, a count, and sums. Raises ContractError on fields that documents are not told
+    apart by.
+    """
+    clause, parameters = condition(kind, where)
+    values = [_told_apart(kind, tallied_field(kind, name)) for name in by]
+    added = [f"total({_value(kind, exact_field(kind, name))})" for name in sums]
+    groups = ", ".join(str(number) for number in range(1, len(values) + 1))
+    return (
+        f"SELECT {', '.join([*values, 'count(*)', *added])} FROM {table_name(kind)}{clause} GROUP BY {groups}",
+        parameters,
+    )
+
+
+def first_sql(
+    kind: Kind, by: Sequence[str], order: Sequence[str], most: int, where: Where | None, what: Selected
+) -> tuple[str, list[Any]]:
+    """Ids and what is `selected` of the first documents of each combination of values. Raises
+    ContractError as `tally_sql` does.
+    """
+    clause, parameters = condition(kind, where)
+    values = ", ".join(_told_apart(kind, tallied_field(kind, name)) for name in by)
+    ordered = ", ".join(_ordered(kind, name) for name in order)
+    places = (
+        f"SELECT rowid AS number, row_number() OVER (PARTITION BY {values} ORDER BY {ordered}) AS place "
+        f"FROM {table_name(kind)}{clause}"
+    )
+    sql = (
+        f"SELECT id, {what.sql} FROM ({places}) AS found JOIN {table_name(kind)} AS document ON document.rowid = number"
+    )
+    return f"{sql} WHERE place <= ?", [*parameters, most]
+
+
 def earliest_sql(kind: Kind, by: str, values: Sequence[str], of: str) -> tuple[str, list[Any]]:
     """(value, the smallest of `of`) rows for those values of `by`. Raises ContractError on
     fields that cannot be compared.
@@ -218,11 +315,10 @@ def ordering_sql(kind: Kind, sort: str) -> str:
     Nothing more, not even for ties: with it SQLite reads and sorts a million
     documents for the newest one.
     """
-    value = _value(kind, exact_field(kind, sort.removeprefix("-")))
-    return f" ORDER BY {value} DESC" if sort.startswith("-") else f" ORDER BY {value} NULLS LAST"
+    return f" ORDER BY {_ordered(kind, sort)}"
 
 
-def sorted_sql(kind: Kind, where: Where | None, sort: str, limit: int, what: str = "body") -> tuple[str, list[Any]]:
+def sorted_sql(kind: Kind, where: Where | None, sort: str, limit: int, what: Selected) -> tuple[str, list[Any]]:
     """Ids and what is `selected` in the order of a field that has a column; `limit`: -1 for all.
 
     First which rows, in order, as the columns say; then their bodies one after the other, until
@@ -232,7 +328,7 @@ def sorted_sql(kind: Kind, where: Where | None, sort: str, limit: int, what: str
     chosen, parameters = _joined(_in_columns(kind, where))
     rest, conditions = _joined(_in_bodies(kind, where))
     rows = f"SELECT rowid AS number FROM {table_name(kind)}{chosen}{ordering_sql(kind, sort)} LIMIT ?"
-    sql = f"SELECT id, {what} FROM ({rows}) AS found CROSS JOIN {table_name(kind)} AS document ON document.rowid = number{rest} LIMIT ?"
+    sql = f"SELECT id, {what.sql} FROM ({rows}) AS found CROSS JOIN {table_name(kind)} AS document ON document.rowid = number{rest} LIMIT ?"
     return sql, [*parameters, -1 if rest else limit, *conditions, limit]
 
 
@@ -261,16 +357,36 @@ def _clauses(kind: Kind, where: Where) -> Iterator[tuple[str, str, list[Any]]]:
     for name, wanted in where.equals.items():
         field = exact_field(kind, name)
         values = [wanted] if isinstance(wanted, (str, int, float, bool)) else list(wanted)
-        yield name, _one_of(kind, field, len(values)), [_comparable(field, value) for value in values]
+        # A plus keeps SQLite from beginning with an index of it: most documents have one status.
+        begins = "+" if where.together and name == "s_status" else ""
+        yield name, begins + _one_of(kind, field, len(values)), [_comparable(field, value) for value in values]
     for name, (low, high) in where.ranges.items():
         field = exact_field(kind, name)
         for operator, end in ((">=", low), ("<", high)):
             if end is not None:
                 yield name, f"{_value(kind, field)} {operator} ?", [_comparable(field, end)]
+    for names, combinations in where.together.items():
+        columns = [_value(kind, exact_field(kind, name)) for name in names]
+        parameters = [value for combination in combinations for value in combination]
+        sql = _any_together(columns, len(combinations))
+        yield names[0] if set(names) <= set(column_names(kind)) else "", sql, parameters
     for name in where.exists:
         yield name, present_sql(kind, name), []
     for name in where.missing:
         yield name, f"NOT ({present_sql(kind, name)})", []
+
+
+def _any_together(columns: Sequence[str], count: int) -> str:
+    """Any of so many combinations of values. SQLite looks for each of a few by itself; many are
+    compared with what the other conditions leave.
+    """
+    if not count:
+        return "0"
+    if count <= FEW_TOGETHER:
+        each = f"({' AND '.join(f'{column} = ?' for column in columns)})"
+        return f"({' OR '.join([each] * count)})"
+    row = f"({', '.join('?' * len(columns))})"
+    return f"({', '.join(columns)}) IN (VALUES {', '.join([row] * count)})"
 
 
 def _joined(clauses: Sequence[tuple[str, list[Any]]]) -> tuple[str, list[Any]]:
@@ -289,6 +405,17 @@ def _findable(text: str) -> list[str]:
 
 def _value(kind: Kind, field: Field) -> str:
     return column(field.name) if field.name in column_names(kind) else value_in_body(field)
+
+
+def _told_apart(kind: Kind, field: Field) -> str:
+    """What documents are told apart by: of a time its hour."""
+    value = _value(kind, field)
+    return f"substr({value}, 1, 13)" if field.type == "date" else value
+
+
+def _ordered(kind: Kind, sort: str) -> str:
+    value = _value(kind, exact_field(kind, sort.removeprefix("-")))
+    return f"{value} DESC" if sort.startswith("-") else f"{value} NULLS LAST"
 
 
 def _one_of(kind: Kind, field: Field, count: int) -> str:

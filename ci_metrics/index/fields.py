@@ -286,6 +286,16 @@ def countable_field(kind: Kind, name: str) -> Field:
     return field
 
 
+def tallied_field(kind: Kind, name: str) -> Field:
+    """The field, when documents can be told apart by it. Raises ContractError when there is none or
+    it is text, nested or a float.
+    """
+    field = exact_field(kind, name)
+    if field.type == "float":
+        raise ContractError(f"“{name}” is a float: documents are not told apart by it")
+    return field
+
+
 def text_fields(kind: Kind) -> tuple[str, ...]:
     """The names of the fields in which words are searched."""
     return tuple(name for name, field in _BY_KIND[kind].items() if field.type == "text")

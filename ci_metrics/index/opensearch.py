@@ -7,29 +7,35 @@ the wording of queries and of errors, settings (`open.py`).
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from opensearchpy import OpenSearch, helpers
 
-from ci_metrics.index.base import Body, Document, Kind, Where, Written
+from ci_metrics.index.base import Body, Document, Kind, Tally, Where, Written
 from ci_metrics.index.fields import KINDS, countable_field, exact_field
 from ci_metrics.index.mappings import IndexLayout
 from ci_metrics.index.opensearch_bulk import Bulk, BulkAction, RequestSize, deleting, indexing, updating
 from ci_metrics.index.opensearch_errors import explained, reason_of, trouble
-from ci_metrics.index.opensearch_query import query_of, sort_of
+from ci_metrics.index.opensearch_query import apart, query_of, sort_of, source_of, value_of
 from ci_metrics.index.opensearch_setup import exact_names, make_index, month_of, prepare
 from ci_metrics.index.validation import write_error
 
 #: Documents that are sorted by index before they are sent.
 BATCH = 5_000
 
-#: Ids per multi-get, hits per page of a scan, buckets per page of a count.
+#: Ids per multi-get.
 IDS = 1_000
-PAGE = 1_000
+
+#: Hits per page of a scan. Most answers fit one, which is one request; a scroll is three.
+PAGE = 5_000
+
+#: Buckets per page of a count: each page looks at all documents again. The server allows 65,536.
+BUCKETS = 10_000
 
 #: OpenSearch's limit for one search without scrolling (index.max_result_window).
 WINDOW = 10_000
@@ -161,26 +167,57 @@ class OpenSearchIndex:
     ) -> Iterator[Document]:
         """As the protocol says; what is written meanwhile is not seen."""
         names = self._exact_names(kind)
-        body: dict[str, Any] = {"query": query_of(kind, where, names), "sort": sort_of(kind, sort, names)}
-        if fields:
-            body["_source"] = list(fields)
-        return self._scan(kind, body, limit)
+        if where is not None and where.together and (sort or limit is not None):
+            raise ValueError("what is asked for in parts has no order")
+        bodies = [{"query": query_of(kind, some, names), "sort": sort_of(kind, sort, names)} for some in apart(where)]
+        for body in bodies:
+            body |= {"_source": list(fields)} if fields else {}
+        return chain.from_iterable(self._scan(kind, body, limit) for body in bodies)
 
     def count_by(self, kind: Kind, by: str, where: Where | None = None) -> dict[str, int]:
         """As the protocol says: every value, however many there are; the most frequent first."""
-        target, names = self._targets[kind], self._exact_names(kind)
-        source = {"value": {"terms": {"field": names.get(by, countable_field(kind, by).name)}}}
-        pages: dict[str, Any] = {"size": PAGE, "sources": [source]}
-        counts: dict[str, int] = {}
-        while True:
-            body = {"size": 0, "query": query_of(kind, where, names), "aggs": {"values": {"composite": pages}}}
-            with explained(target.label):
-                answer = target.client.search(index=target.index, body=body)
-            values = answer["aggregations"]["values"]
-            counts.update({_as_text(bucket["key"]["value"]): bucket["doc_count"] for bucket in values["buckets"]})
-            if "after_key" not in values:
-                return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-            pages["after"] = values["after_key"]
+        names = self._exact_names(kind)
+        source = {"terms": {"field": names.get(by, countable_field(kind, by).name)}}
+        counts: Counter[str] = Counter()
+        for bucket in self._buckets(kind, where, [source], {}):
+            counts[_as_text(bucket["key"]["0"])] += bucket["doc_count"]
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def tally(
+        self, kind: Kind, by: Sequence[str], where: Where | None = None, *, sums: Sequence[str] = ()
+    ) -> list[Tally]:
+        """As the protocol says. OpenSearch holds floats as 32 bits, and so adds them up."""
+        added = {str(place): {"sum": {"field": exact_field(kind, name).name}} for place, name in enumerate(sums)}
+        found: dict[tuple[Any, ...], Tally] = {}
+        for bucket in self._buckets(kind, where, self._sources(kind, by), added):
+            values = tuple(value_of(kind, name, bucket["key"][str(place)]) for place, name in enumerate(by))
+            before = found.get(values, Tally(values, 0, (0.0,) * len(sums)))  # another part's, see `apart`
+            more = (bucket[each]["value"] for each in added)
+            together = tuple(one + another for one, another in zip(before.sums, more, strict=True))
+            found[values] = Tally(values, before.count + bucket["doc_count"], together)
+        return list(found.values())
+
+    def first_of_each(
+        self,
+        kind: Kind,
+        by: Sequence[str],
+        order: Sequence[str],
+        most: int,
+        where: Where | None = None,
+        *,
+        fields: Sequence[str],
+    ) -> list[Document]:
+        """As the protocol says."""
+        if where is not None and any(not set(together) <= set(by) for together in where.together):
+            raise ValueError("what is asked for in parts has no first")
+        names = self._exact_names(kind)
+        sort = [each for name in order for each in sort_of(kind, name, names)]
+        first = {"first": {"top_hits": {"size": most, "sort": sort, "_source": list(fields)}}}
+        return [
+            Document(kind, hit["_id"], hit["_source"])
+            for bucket in self._buckets(kind, where, self._sources(kind, by), first)
+            for hit in bucket["first"]["hits"]["hits"]
+        ]
 
     def earliest(self, kind: Kind, by: str, values: Sequence[str], of: str = "@timestamp") -> dict[str, str]:
         """As the protocol says."""
@@ -237,6 +274,28 @@ class OpenSearchIndex:
                 with explained(target.label):
                     self._names[kind] = exact_names(target.client, kind, target.index)
             return self._names[kind]
+
+    def _sources(self, kind: Kind, by: Sequence[str]) -> list[dict[str, Any]]:
+        names = self._exact_names(kind)
+        return [source_of(kind, name, names) for name in by]
+
+    def _buckets(
+        self, kind: Kind, where: Where | None, sources: Sequence[dict[str, Any]], inner: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """All combinations of values, however many there are."""
+        target, names = self._targets[kind], self._exact_names(kind)
+        for some in apart(where):
+            pages: dict[str, Any] = {"size": BUCKETS, "sources": [{str(n): each} for n, each in enumerate(sources)]}
+            while True:
+                values = {"composite": pages, **({"aggs": dict(inner)} if inner else {})}
+                body = {"size": 0, "query": query_of(kind, some, names), "aggs": {"values": values}}
+                with explained(target.label):
+                    answer = target.client.search(index=target.index, body=body)
+                found = answer["aggregations"]["values"]
+                yield from found["buckets"]
+                if len(found["buckets"]) < BUCKETS:
+                    break
+                pages["after"] = found["after_key"]
 
     def _targets_of(self, documents: Sequence[Document]) -> list[Target]:
         kinds = {document.kind for document in documents}
@@ -305,9 +364,10 @@ class OpenSearchIndex:
     def _scan(self, kind: Kind, body: dict[str, Any], limit: int | None) -> Iterator[Document]:
         target = self._targets[kind]
         with explained(target.label):
-            if limit is not None and limit <= WINDOW:
-                hits = target.client.search(index=target.index, body=body, size=limit)["hits"]["hits"]
-            else:
+            first = PAGE if limit is None else min(limit, WINDOW)
+            asked = {**body, "track_total_hits": False}
+            hits = target.client.search(index=target.index, body=asked, size=first)["hits"]["hits"]
+            if len(hits) == first and limit != first:
                 pages = helpers.scan(target.client, query=body, index=target.index, size=PAGE, preserve_order=True)
                 hits = islice(pages, limit)
             for hit in hits:

@@ -5,12 +5,35 @@ What belongs here: `Where` -> query, sort -> sort. Does not: sending them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ci_metrics.index.base import Kind, Where
-from ci_metrics.index.fields import Field, exact_field, known_field, text_fields
+from ci_metrics.index.fields import Field, exact_field, known_field, tallied_field, text_fields
 from ci_metrics.index.times import bound
+
+#: Combinations of values in one question: OpenSearch allows 1,024 clauses, and each has some.
+TOGETHER = 250
+
+#: How the hour of a time is written.
+_HOUR = "yyyy-MM-dd'T'HH"
+
+#: A list as JSON, in its order. Sorted columns do not have that, so where there are several values
+#: the document itself is read.
+_LIST = """
+def values = doc[params.name];
+if (values.size() == 0) { return null; }
+def list = values.size() == 1 ? [values[0]] : params['_source'][params.name];
+def text = new StringBuilder("[");
+for (def value : list) {
+  if (text.length() > 1) { text.append(","); }
+  text.append('"').append(value.replace('\\\\', '\\\\\\\\').replace('"', '\\\\"')).append('"');
+}
+return text.append("]").toString();
+"""
 
 Names = Mapping[str, str]  # field -> where its exact values are searched, for fields where that is elsewhere
 
@@ -29,6 +52,7 @@ def query_of(kind: Kind, where: Where | None, names: Names) -> dict[str, Any]:
         ends = {"gte": low, "lt": high}
         bounds = {operator: _comparable(field, end) for operator, end in ends.items() if end is not None}
         filters.append({"range": {names.get(name, name): bounds}})
+    filters += [_together(kind, fields, wanted, names) for fields, wanted in where.together.items()]
     filters += [_exists(known_field(kind, name)) for name in where.exists]
     if where.text:
         words = {"query": where.text, "type": "cross_fields", "operator": "and", "fields": list(text_fields(kind))}
@@ -43,6 +67,55 @@ def sort_of(kind: Kind, sort: str, names: Names) -> list[dict[str, Any]]:
         return [{"_doc": {"order": "asc"}}]
     name = exact_field(kind, sort.removeprefix("-")).name
     return [{names.get(name, name): {"order": "desc" if sort.startswith("-") else "asc", "missing": "_last"}}]
+
+
+def apart(where: Where | None) -> list[Where | None]:
+    """A condition as several that no document fits two of, each short enough for one question."""
+    if where is None or not where.together:
+        return [where]
+    if len(where.together) > 1:
+        raise ValueError("no question has had fields together twice")
+    ((fields, wanted),) = where.together.items()
+    ordered = sorted(set(wanted))
+    return [
+        replace(where, together={fields: ordered[start : start + TOGETHER]})
+        for start in range(0, len(ordered), TOGETHER)
+    ]
+
+
+def source_of(kind: Kind, name: str, names: Names) -> dict[str, Any]:
+    """What documents are told apart by (`DocumentIndex.tally`), of those without it too."""
+    field = tallied_field(kind, name)
+    if field.type == "date":
+        return {"date_histogram": {"field": name, "fixed_interval": "1h", "format": _HOUR, "missing_bucket": True}}
+    if field.many:
+        return {"terms": {"script": {"source": _LIST, "params": {"name": name}}, "missing_bucket": True}}
+    return {"terms": {"field": names.get(name, name), "missing_bucket": True}}
+
+
+def value_of(kind: Kind, name: str, key: Any) -> Any:
+    """A value as `DocumentIndex.tally` says it, of a bucket's key."""
+    return tuple(json.loads(key)) if key is not None and tallied_field(kind, name).many else key
+
+
+def _together(kind: Kind, fields: Sequence[str], wanted: Iterable[Sequence[str]], names: Names) -> dict[str, Any]:
+    """Any of these combinations: one clause for those that differ in the last value only."""
+    found: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for *begin, last in wanted:
+        found[tuple(begin)].append(last)
+    where = [names.get(name, exact_field(kind, name).name) for name in fields]
+    either = [
+        {
+            "bool": {
+                "filter": [
+                    *({"term": {n: v}} for n, v in zip(where, begin, strict=False)),
+                    {"terms": {where[-1]: each}},
+                ]
+            }
+        }
+        for begin, each in found.items()
+    ]
+    return {"bool": {"should": either, "minimum_should_match": 1}}
 
 
 def _exists(field: Field) -> dict[str, Any]:

@@ -24,18 +24,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ci_metrics import __version__
-from ci_metrics.history.attempts import failed_attempts
 from ci_metrics.history.cause_states import CauseRecords
 from ci_metrics.history.failing_tests import DENOMINATOR, FailedTest, failing_tests
 from ci_metrics.history.failures import web_url
-from ci_metrics.history.figures import Figures, Totals, collect, totals
+from ci_metrics.history.figures import Figures, Totals, totals
 from ci_metrics.history.fix_first import Fix, fixes
-from ci_metrics.history.flaky_failures import Flakiest, flakiest
-from ci_metrics.history.groups import groups
-from ci_metrics.history.lost_time import losses_and_costs
+from ci_metrics.history.flaky_failures import Flakiest
 from ci_metrics.history.money import dearest
-from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.story import read_story
+from ci_metrics.history.stretch import Stretch
 from ci_metrics.history.time_range import Window, default_window, newest_document
 from ci_metrics.history.whereabouts import whereabouts
 from ci_metrics.index.base import DocumentIndex
@@ -100,32 +97,30 @@ def build_report(
     """
     records = records or CauseRecords()
     window = window or default_window(index, now, repos)
-    where = window.where(repos)
-    failures = failed_attempts(index, where)
-    lost = losses_and_costs(index, failures)
-    figures = collect(index, window, repos, lost)
-    begins = oldest_failure(index)
+    stretch = Stretch(index, window, repos, whole=True)
+    figures, found, begins = stretch.figures, stretch.groups, stretch.history_begins
     before = totals(index, window.before, repos) if begins and begins < window.before.start + DAY else None
-    found = groups(index, where, failures=failures, lost=lost)
     kept = records.shown(found, now)
-    ordered = [*kept, *(group for group in found if group not in kept)]  # none vanishes
-    causes = show_causes(
-        ordered, figures, whereabouts(index, [group.id for group in ordered[:MOST_WHEREABOUTS]], where)
+    ids = {group.id for group in kept}
+    ordered = [*kept, *(group for group in found if group.id not in ids)]  # none vanishes
+    looked_at = [group.id for group in ordered[:MOST_WHEREABOUTS]]
+    causes = show_causes(ordered, figures, whereabouts(index, looked_at, failures=stretch.failures))
+    told = read_story(
+        index, figures, kept, stretch.flaky, repos=repos, history_begins=begins, failures=stretch.failures
     )
-    flaky = flakiest(index, where)
     return Report(
         figures=figures,
         before=before,
-        story=tuple(story(read_story(index, figures, kept, flaky, repos=repos, history_begins=begins))),
+        story=tuple(story(told)),
         causes=causes,
-        flaky=flaky,
+        flaky=stretch.flaky,
         newest=newest_document(index),
         history_begins=begins,
         location=index.location,
         now=now,
-        fixes=tuple(fixes(index, kept, records, now, MOST_FIXES)),
+        fixes=tuple(fixes(index, kept, records, now, MOST_FIXES, failures=stretch.failures)),
         ignored=len(found) - len(kept),
-        tests=tuple(failing_tests(index, where)),
+        tests=tuple(failing_tests(index, stretch.where, documents=stretch.documents)),
         prices=prices or load_runner_prices(),
     )
 

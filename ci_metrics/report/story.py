@@ -13,13 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ci_metrics.history.figures import collect
-from ci_metrics.history.flaky_failures import flakiest
-from ci_metrics.history.groups import Group, groups
-from ci_metrics.history.period import oldest_failure
+from ci_metrics.history.groups import Group
 from ci_metrics.history.story import Commit, Outage, Story, ToldFlake, ToldSpell, read_story
-from ci_metrics.history.time_range import Window
-from ci_metrics.index.base import DocumentIndex
+from ci_metrics.history.stretch import Stretch
 from ci_metrics.report.readable import counted, cut, minutes, moment, percent, readable_number, some, spoken
 
 #: Sentences of a story: where there are as many, what is counted is left to those who count it.
@@ -54,11 +50,17 @@ def story(told: Story) -> list[Sentence]:
     return said if len(said) >= _MOST else [*said, _lost(told)]
 
 
-def told_of(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> Story:
-    """The facts of a stretch of time, read from the index."""
-    where = window.where(repos)
-    figures, flaky = collect(index, window, repos), flakiest(index, where)
-    return read_story(index, figures, groups(index, where), flaky, repos=repos, history_begins=oldest_failure(index))
+def told_of(stretch: Stretch) -> Story:
+    """The facts of a stretch of time."""
+    return read_story(
+        stretch.index,
+        stretch.in_short,
+        stretch.groups,
+        stretch.flaky,
+        repos=stretch.repos,
+        history_begins=stretch.history_begins,
+        failures=stretch.failures,
+    )
 
 
 def _red(told: Story) -> Iterator[Sentence]:

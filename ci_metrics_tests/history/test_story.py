@@ -17,6 +17,7 @@ from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.regressions import shifted
 from ci_metrics.history.story import Story, read_story
+from ci_metrics.history.stretch import Stretch
 from ci_metrics.history.time_range import Window
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.report.page import build_report, render_page
@@ -225,4 +226,4 @@ def test_the_page_says_the_same_with_every_name_made_harmless(embedded_index: Do
     assert "first bad commit bbbbbbb by &lt;script&gt;" in page
     assert f'href="https://github.com/acme/shop/compare/{GOOD}...{BAD}"' in page
     assert "@acme/pay" in page
-    assert told_of(embedded_index, DAY) == found
+    assert told_of(Stretch(embedded_index, DAY)) == found

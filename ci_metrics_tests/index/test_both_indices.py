@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -347,3 +348,102 @@ def test_when_each_value_was_seen_first_is_one_question(any_index: DocumentIndex
         "b": "2026-03-02T05:00:00Z",
     }
     assert any_index.earliest("jobs", "s_error_group", []) == {}
+
+
+def several_jobs() -> list[Document]:
+    """Jobs of two pools of runners in two hours; one says nothing of itself."""
+    of: dict[str, Any] = {"s_repo": "a/b", "s_workflow_name": "CI", "s_job_name": "test", "f_runner_cost_usd": 0.012}
+    return [
+        a_doc(
+            "j1", **of, s_job_id="1", s_runner_labels=["self-hosted", "linux"], l_queue_time_sec=5, l_runner_minutes=2
+        ),
+        a_doc(
+            "j2", **of, s_job_id="2", s_runner_labels=["self-hosted", "linux"], l_queue_time_sec=9, l_runner_minutes=3
+        ),
+        a_doc(
+            "j3",
+            **of,
+            s_job_id="3",
+            s_runner_labels=["linux", "self-hosted"],
+            l_queue_time_sec=1,
+            b_flaky_suspected=True,
+        ),
+        a_doc("j4", s_job_id="4", s_repo="a/c", s_job_name="lint", s_runner_labels=['q"\\'], l_queue_time_sec=9),
+        a_doc("j5", s_job_id="5", s_repo="a/c", s_workflow_name="x" * 2_000),
+    ]
+
+
+def test_documents_are_counted_by_combinations_of_values_with_sums(any_index: DocumentIndex) -> None:
+    any_index.upsert(several_jobs())
+    any_index.upsert([Document("jobs", "late", {"@timestamp": "2026-03-02T06:59:59Z", "s_repo": "a/b"})])
+    any_index.refresh()
+
+    def tallied(
+        *by: str, where: Where | None = None, sums: Sequence[str] = ()
+    ) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+        found = any_index.tally("jobs", by, where, sums=sums)
+        assert len({each.values for each in found}) == len(found)
+        return {each.values: (each.count, *(round(added, 4) for added in each.sums)) for each in found}
+
+    assert tallied("s_repo", "@timestamp") == {
+        ("a/b", "2026-03-02T05"): (3,),
+        ("a/b", "2026-03-02T06"): (1,),
+        ("a/c", "2026-03-02T05"): (2,),
+    }
+    assert tallied("s_runner_labels") == {
+        (("self-hosted", "linux"),): (2,),
+        (("linux", "self-hosted"),): (1,),
+        (('q"\\',),): (1,),
+        (None,): (2,),
+    }
+    assert tallied("s_workflow_name", "b_flaky_suspected") == {
+        ("CI", None): (2,),
+        ("CI", True): (1,),
+        (None, None): (3,),
+    }
+    named = Where(exists=("s_workflow_name",))
+    assert tallied("s_repo", where=named, sums=("l_runner_minutes", "f_runner_cost_usd")) == {("a/b",): (3, 5, 0.036)}
+    assert tallied("s_repo", where=Where(equals={"s_repo": "no/such"})) == {}
+    with pytest.raises(ContractError, match="f_runner_cost_usd"):
+        any_index.tally("jobs", ("f_runner_cost_usd",))
+
+
+def test_more_combinations_than_one_answer_holds_are_all_counted(
+    any_index: DocumentIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ci_metrics.index.opensearch.BUCKETS", 7)
+    any_index.upsert(many_jobs(50))
+    any_index.refresh()
+    assert sorted(each.values[0] for each in any_index.tally("jobs", ("l_duration_sec",))) == list(range(50))
+
+
+def test_the_first_of_each_combination_are_found_in_the_order_asked_for(any_index: DocumentIndex) -> None:
+    any_index.upsert(several_jobs())
+    any_index.refresh()
+
+    def first(most: int, *order: str) -> set[str]:
+        waited = Where(exists=("l_queue_time_sec",))
+        found = any_index.first_of_each(
+            "jobs", ("s_repo", "s_branch"), order, most, waited, fields=("s_job_id", "errors")
+        )
+        assert all(document.body == {"s_job_id": document.id.removeprefix("j")} for document in found)
+        return {document.id for document in found}
+
+    assert first(1, "-l_queue_time_sec") == {"j2", "j4"}
+    assert first(2, "l_queue_time_sec", "s_job_id") == {"j3", "j1", "j4"}
+    assert first(2, "@timestamp", "-s_job_id") == {"j3", "j2", "j4"}
+
+
+def test_combinations_of_values_are_conditions(any_index: DocumentIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ci_metrics.index.opensearch_query.TOGETHER", 2)
+    any_index.upsert(several_jobs())
+    any_index.refresh()
+    pairs = [("a/b", "test"), ("a/c", "test"), ("a/c", "lint"), ("a/b", "lint"), ("a/b", "test")]
+    fields = ("s_repo", "s_job_name")
+    assert set(ids(any_index, Where(together={fields: pairs}))) == {"j1", "j2", "j3", "j4"}
+    assert ids(any_index, Where(together={fields: pairs[1:3]})) == ["j4"]
+    assert ids(any_index, Where(together={fields: []})) == []
+    by = {each.values: each.count for each in any_index.tally("jobs", ("s_repo",), Where(together={fields: pairs}))}
+    assert by == {("a/b",): 3, ("a/c",): 1}
+    with pytest.raises(ContractError, match="s_error_summary"):
+        ids(any_index, Where(together={("s_repo", "s_error_summary"): [("a/b", "x")]}))

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,7 +22,7 @@ import pytest
 
 from ci_metrics.errors import PermanentError
 from ci_metrics.index import embedded_schema
-from ci_metrics.index.base import Document, Where, Written
+from ci_metrics.index.base import Document, Kind, Where, Written
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.embedded_schema import SCHEMA, bring_up_to_date
 from ci_metrics.index.embedded_sql import condition, indexes, ordering_sql, table_name
@@ -342,6 +342,31 @@ def test_a_file_of_schema_2_gets_the_columns_that_came_since_with_their_values(
         assert "jobs_on_s_repo_and_s_branch_and_s_job_name_and_s_partition" in plan
 
 
+def test_what_an_older_process_writes_again_while_columns_are_filled_has_its_values_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "index.sqlite"
+    index = EmbeddedIndex(path)
+    index.upsert([Document("jobs", "j1", {"s_repo": "a/b", "s_workflow_name": "CI", "l_runner_minutes": 2})])
+    index.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.execute("PRAGMA user_version = 3")
+    steps = indexes("steps")
+
+    def meanwhile(kind: Kind) -> Mapping[str, str]:
+        if kind == "steps":  # the jobs' columns are filled, the file is not yet brought up to date
+            with closing(sqlite3.connect(path, isolation_level=None)) as older:
+                older.execute("""UPDATE jobs_rows SET body = '{"s_repo":"a/b","s_workflow_name":"CI 2"}'""")
+        return steps if kind == "steps" else indexes(kind)
+
+    monkeypatch.setattr(embedded_schema, "indexes", meanwhile)
+    index = EmbeddedIndex(path)
+    assert [each.values for each in index.tally("jobs", ("s_workflow_name", "l_runner_minutes"))] == [("CI 2", None)]
+    index.close()
+    with closing(sqlite3.connect(path)) as now:
+        assert now.execute("SELECT count(*) FROM sqlite_master WHERE type = 'trigger'").fetchone() == (0,)
+
+
 def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     index = EmbeddedIndex(tmp_path / "index.sqlite")
     index.upsert(many_jobs(1))
@@ -366,7 +391,7 @@ def test_the_schema_has_another_number_when_it_is_another_one(tmp_path: Path) ->
     )
     connection.close()
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    assert (SCHEMA, digest) == (3, "5c810461799a"), "raise SCHEMA in embedded_schema.py, so that files get the change"
+    assert (SCHEMA, digest) == (4, "f0f9a460ca0c"), "raise SCHEMA in embedded_schema.py, so that files get the change"
 
 
 def test_a_file_that_is_no_index_is_named_and_left_alone(tmp_path: Path) -> None:
