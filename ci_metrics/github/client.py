@@ -31,7 +31,7 @@ from ci_metrics.github.identities import Identities
 from ci_metrics.github.listings import another, attempt_name, read_listing, whole
 from ci_metrics.github.pages import Shape
 from ci_metrics.github.rate_limits import Patience, shared_limiter
-from ci_metrics.github.request_counts import Counts, RequestCount
+from ci_metrics.github.request_counts import RequestCount, RequestCounts
 from ci_metrics.github.schemas import (
     ArtifactObject,
     Content,
@@ -67,7 +67,7 @@ class GitHub:
     a `with`.
     """
 
-    def __init__(self, api_url: str, identities: Identities, counts: Counts) -> None:
+    def __init__(self, api_url: str, identities: Identities, counts: RequestCounts) -> None:
         """See `open_github`."""
         self._api_url, self._identities, self._counts = api_url, identities, counts
         self._downloads: dict[int, LogDownloads] = {}
@@ -345,7 +345,7 @@ def open_github(
     seconds that one answer may take however slowly it comes. Raises SettingsError when there are no
     credentials.
     """
-    counts = Counts()
+    counts = RequestCounts()
     local = is_loopback(settings.github_api_url)
 
     def open_transport(identity: Credentials) -> Transport:

@@ -20,7 +20,7 @@ from ci_metrics.github.auth import TokenCredentials
 from ci_metrics.github.json_fields import read
 from ci_metrics.github.pages import Shape
 from ci_metrics.github.rate_limits import Patience, shared_limiter
-from ci_metrics.github.request_counts import Counts
+from ci_metrics.github.request_counts import RequestCounts
 from ci_metrics.github.schemas import Account, IssueComment, Pull
 from ci_metrics.github.transport import Transport
 
@@ -63,7 +63,7 @@ class PullRequestClient:
             api_url,
             credentials=credentials,
             limiter=shared_limiter(api_url, credentials.scope, local=is_loopback(api_url)),
-            counts=Counts(),
+            counts=RequestCounts(),
             patience=_PATIENCE,
             advice=_ADVICE,
         )

@@ -45,7 +45,7 @@ _FREE = frozenset({"rate_limit", "token", "installations", "graphql"})
 STORAGE = "log_storage"
 
 
-class Counts:
+class RequestCounts:
     """The running count of one client; safe for many threads."""
 
     def __init__(self) -> None:

@@ -39,7 +39,7 @@ from ci_metrics.github.conditional import ConditionalCache, KeptAnswer
 from ci_metrics.github.json_fields import M
 from ci_metrics.github.pages import PAGE, Page, Shape
 from ci_metrics.github.rate_limits import Patience
-from ci_metrics.github.request_counts import Counts
+from ci_metrics.github.request_counts import RequestCounts
 from ci_metrics.limits import Limiter
 from ci_metrics.retrying import retrying
 
@@ -72,7 +72,7 @@ class Transport:
         *,
         credentials: Credentials,
         limiter: Limiter,
-        counts: Counts,
+        counts: RequestCounts,
         cache: ConditionalCache | None = None,
         patience: Patience | None = None,
         sleep: Callable[[float], None] = time.sleep,

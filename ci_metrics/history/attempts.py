@@ -23,7 +23,7 @@ from ci_metrics.telling_quote import headline
 CHUNK = 500
 
 #: The fields that `attempt_of` reads.
-FIELDS = (
+ATTEMPT_FIELDS = (
     TIME, "s_repo", "s_workflow_id", "s_workflow_name", "s_job_id", "s_job_name", "s_step_name", "s_branch", "s_pr_id",
     "s_commit_sha", "s_github_event", "s_status", "l_run_attempt", "l_duration_sec", "s_error_state", "s_error_type", "s_error_source",
     "s_error_summary", "s_error_evidence", "s_error_fingerprint", "s_error_group", "b_error_generic", "s_classifier_version",
@@ -152,7 +152,7 @@ def attempt_of(document: Document) -> Attempt:
 def failed_attempts(index: DocumentIndex, where: Where) -> list[Attempt]:
     """The failed attempts among the matching jobs, oldest first."""
     chosen = where if "s_status" in where.equals else narrowed(where, equals={"s_status": MAYBE_FAILED})
-    return failed_among(index.scan("jobs", chosen, fields=FIELDS))
+    return failed_among(index.scan("jobs", chosen, fields=ATTEMPT_FIELDS))
 
 
 def failed_among(documents: Iterable[Document]) -> list[Attempt]:
@@ -165,7 +165,7 @@ def attempts_with(
     field: str,
     values: Collection[str],
     where: Where | None = None,
-    fields: Sequence[str] = FIELDS,
+    fields: Sequence[str] = ATTEMPT_FIELDS,
 ) -> Iterator[Attempt]:
     """The attempts whose `field` is any of `values`, and that match
     `where`; in no order, none twice. `fields`: what is read of them.

@@ -33,7 +33,7 @@ FLAKED_RUNS = 2
 BROKEN = 3
 
 #: The fields that are read of jobs that may have failed, and of those that passed.
-FIELDS = (
+FAILED_TEST_FIELDS = (
     TIME, "s_repo", "s_workflow_id", "s_workflow_name", "s_job_name", "s_status", "s_error_state", "s_error_type",
     "s_classifier_version", "s_failed_tests", "b_flaky_suspected", "b_flaky_confirmed", "s_html_url", "s_error_log_url",
 )  # fmt: skip
@@ -99,11 +99,11 @@ def failing_tests(
     index: DocumentIndex, where: Where, limit: int | None = None, documents: Sequence[Document] | None = None
 ) -> list[FailedTest]:
     """The tests that failed, most flakes first, then most failures. `documents`: the matching jobs
-    that may have failed, by id and with `FIELDS`, where they are known already.
+    that may have failed, by id and with `FAILED_TEST_FIELDS`, where they are known already.
     """
     rows: dict[tuple[str, str], FailedTest] = {}
     jobs: dict[_Job, dict[str, FailedTest]] = defaultdict(dict)
-    failed = maybe_failed(index, where, FIELDS) if documents is None else documents
+    failed = maybe_failed(index, where, FAILED_TEST_FIELDS) if documents is None else documents
     for document in failed:
         for name in _tests(document.body):
             _add_failure(rows, jobs, name, document.body)

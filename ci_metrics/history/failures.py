@@ -16,7 +16,7 @@ from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.base import Document
 
 #: The fields that `failure_of` reads.
-FIELDS = (
+FAILURE_FIELDS = (
     TIME, "s_repo", "s_workflow_id", "s_workflow_name", "s_job_id", "s_job_name", "s_step_name", "s_branch", "s_pr_id",
     "s_commit_sha", "s_github_event", "s_status", "l_run_attempt", "l_duration_sec", "l_queue_time_sec", "s_html_url",
     "s_runner_labels", "s_runner_prefix", "s_error_type", "s_error_summary", "f_error_confidence", "s_error_state",

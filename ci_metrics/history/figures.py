@@ -19,7 +19,7 @@ from itertools import accumulate
 from typing import Any, Protocol
 
 from ci_metrics.history.attempts import Attempt, narrowed
-from ci_metrics.history.failures import FIELDS, Failure, failure_of
+from ci_metrics.history.failures import FAILURE_FIELDS, Failure, failure_of
 from ci_metrics.history.gates import gates_among, with_gates
 from ci_metrics.history.lost_time import Losses, losses, losses_and_costs
 from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, MAYBE_FAILED, PASSED, branch_kind_of, share
@@ -225,7 +225,7 @@ def collect(
     return _collected(index, window.where(repos), window, lost, documents)
 
 
-def maybe_failed(index: DocumentIndex, where: Where, fields: Sequence[str] = FIELDS) -> list[Document]:
+def maybe_failed(index: DocumentIndex, where: Where, fields: Sequence[str] = FAILURE_FIELDS) -> list[Document]:
     """The matching jobs that may have failed, in one order, whichever index was asked."""
     chosen = narrowed(where, equals={"s_status": MAYBE_FAILED})
     return sorted(index.scan("jobs", chosen, fields=fields), key=lambda document: document.id)

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from ci_metrics.history.attempts import FIELDS, Attempt, attempt_of, attempts_with, failed_attempts
+from ci_metrics.history.attempts import ATTEMPT_FIELDS, Attempt, attempt_of, attempts_with, failed_attempts
 from ci_metrics.history.flakiness import on_base_branch
 from ci_metrics.history.flaky_failures import evidence_of, scheduled_branches, storms_around, suspects_like
 from ci_metrics.history.flaky_flags import FlagRules, flag_changes
@@ -96,7 +96,7 @@ def _commit_changes(index: DocumentIndex, partition: str) -> tuple[set[str], Cha
     """
     began: set[str] = set()
     changes: dict[tuple[Kind, str], Body] = {}
-    found = index.scan("jobs", Where(equals={"s_partition": partition}), fields=FIELDS, sort="s_repo")
+    found = index.scan("jobs", Where(equals={"s_partition": partition}), fields=ATTEMPT_FIELDS, sort="s_repo")
     for _, attempts in groupby(map(attempt_of, found), key=lambda attempt: attempt.repo):
         known, changed = _commits_of([attempt for attempt in attempts if attempt.on_default], index, partition)
         began |= known

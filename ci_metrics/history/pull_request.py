@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ci_metrics.history.attempts import attempt_of
-from ci_metrics.history.failures import FIELDS, Failure, failure_of
+from ci_metrics.history.failures import FAILURE_FIELDS, Failure, failure_of
 from ci_metrics.history.flakiness import FlakyEvidence
 from ci_metrics.history.flaky_failures import evidence_for, scheduled_branches
 from ci_metrics.history.metrics import BASE_BRANCHES, ENDED, FAILURE, GATE, PASSED
@@ -164,7 +164,7 @@ def newest_jobs(index: DocumentIndex, run_ids: Sequence[str], until: int | None 
     if not run_ids:
         return []
     newest: dict[tuple[str, str], Document] = {}
-    for document in index.scan("jobs", Where(equals={"s_workflow_id": tuple(run_ids)}), fields=FIELDS):
+    for document in index.scan("jobs", Where(equals={"s_workflow_id": tuple(run_ids)}), fields=FAILURE_FIELDS):
         key = (str(document.body["s_workflow_id"]), str(document.body.get("s_job_name")))
         attempt = int(document.body.get("l_run_attempt") or 1)
         if until is not None and attempt > until:
@@ -196,7 +196,9 @@ def _on_base(index: DocumentIndex, fingerprints: set[str], repo: str, base: str,
         return {}
     equals = {"s_repo": repo, "s_branch": base, "s_error_fingerprint": tuple(sorted(fingerprints))}
     found: dict[str, OnBase] = {}
-    documents = index.scan("jobs", Where(equals=equals, ranges={TIME: (iso(since), None)}), fields=FIELDS, sort=TIME)
+    documents = index.scan(
+        "jobs", Where(equals=equals, ranges={TIME: (iso(since), None)}), fields=FAILURE_FIELDS, sort=TIME
+    )
     for document in documents:
         if FAILURE.holds(document.body) and not str(document.body.get("s_github_event")).startswith("pull_request"):
             failure = failure_of(document)

@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ci_metrics.history.attempts import FIELDS, RAN_FIELDS, Attempt, attempt_of, narrowed
+from ci_metrics.history.attempts import ATTEMPT_FIELDS, RAN_FIELDS, Attempt, attempt_of, narrowed
 from ci_metrics.history.metrics import MAYBE_FAILED, PASSED
 from ci_metrics.index.base import DocumentIndex, Where
 
@@ -36,7 +36,7 @@ _KEY = "%Y-%m-%dT%H"
 
 #: Jobs in one question: each further one looks at the same hours again, and SQLite allows 32,766
 #: values.
-AT_ONCE = 8_000
+_AT_ONCE = 8_000
 
 #: Partitions sort as text: this comes after all of them.
 _EVER = "9"
@@ -144,7 +144,7 @@ def attempts_on_default(
     found: list[Attempt] = []
     for where in _runs_of(jobs, branches, first, last):
         failed = narrowed(where, equals={"s_status": MAYBE_FAILED})
-        found += map(attempt_of, index.scan("jobs", failed, fields=FIELDS))
+        found += map(attempt_of, index.scan("jobs", failed, fields=ATTEMPT_FIELDS))
         ran = index.scan("jobs", where, fields=RAN_FIELDS)
         found += (attempt_of(each) for each in ran if each.body.get("s_status") not in MAYBE_FAILED)
     return _wanted(found, jobs)
@@ -179,11 +179,11 @@ def _runs_of(jobs: Collection[JobName], branches: Collection[str], first: str, l
         (("s_repo", "s_job_name"), nameless),
     ]
     for fields, wanted in asked:
-        for start in range(0, len(wanted), AT_ONCE):
+        for start in range(0, len(wanted), _AT_ONCE):
             yield Where(
                 equals={"s_branch": sorted(branches)},
                 ranges={"s_partition": (first, f"{last}~")},
-                together={fields: wanted[start : start + AT_ONCE]},
+                together={fields: wanted[start : start + _AT_ONCE]},
             )
 
 

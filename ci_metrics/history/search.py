@@ -14,7 +14,7 @@ from itertools import islice
 
 from ci_metrics.errors import SettingsError
 from ci_metrics.history.attempts import narrowed
-from ci_metrics.history.failures import FIELDS
+from ci_metrics.history.failures import FAILURE_FIELDS
 from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED
 from ci_metrics.history.time_range import TIME, Window
 from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
@@ -107,7 +107,7 @@ def repositories(index: DocumentIndex, asked: str) -> tuple[str, ...]:
 
 def fields_of_kind(kind: Kind) -> tuple[str, ...]:
     """The fields to read of a kind."""
-    return FIELDS if kind == "jobs" else tuple(name for name in FIELDS if name not in _ONLY_JOBS)
+    return FAILURE_FIELDS if kind == "jobs" else tuple(name for name in FAILURE_FIELDS if name not in _ONLY_JOBS)
 
 
 def _types(index: DocumentIndex, kind: Kind, name: str, option: str, asked: str) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.time_range import Window
 from ci_metrics.index.base import Document, DocumentIndex, Where
 
-_FIELDS = tuple(dict.fromkeys((*failures.FIELDS, *attempts.FIELDS, *failing_tests.FIELDS)))
+_FIELDS = tuple(dict.fromkeys((*failures.FAILURE_FIELDS, *attempts.ATTEMPT_FIELDS, *failing_tests.FAILED_TEST_FIELDS)))
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Stretch:
     @cached_property
     def documents(self) -> list[Document]:
         """The jobs that may have failed."""
-        return maybe_failed(self.index, self.where, _FIELDS if self.whole else attempts.FIELDS)
+        return maybe_failed(self.index, self.where, _FIELDS if self.whole else attempts.ATTEMPT_FIELDS)
 
     @cached_property
     def failures(self) -> list[Attempt]:

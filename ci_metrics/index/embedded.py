@@ -58,7 +58,7 @@ from ci_metrics.private_files import make_folder
 BUSY_SECONDS = 60.0
 
 #: Documents per transaction: long enough to be fast, short enough for others to get their turn.
-BATCH = 1_000
+_BATCH = 1_000
 
 #: Pages that the log beside the file may grow to before they are moved into it: moving them twice
 #: as seldom saves a tenth.
@@ -68,7 +68,7 @@ LOG_PAGES = 4_000
 READERS = 4
 
 #: Ids per query, below SQLite's limit of parameters.
-IDS = 500
+_IDS = 500
 
 
 class EmbeddedIndex:
@@ -98,7 +98,7 @@ class EmbeddedIndex:
         created = written = 0
         failures: list[tuple[str, str]] = []
         stream = iter(documents)
-        while batch := list(islice(stream, BATCH)):
+        while batch := list(islice(stream, _BATCH)):
             rows: dict[Kind, list[tuple[object, ...]]] = {}
             for document in batch:
                 row = self._row(document, failures)
@@ -131,7 +131,7 @@ class EmbeddedIndex:
         failures: list[tuple[str, str]] = []
         done = 0
         stream = iter(changes.items())
-        while batch := dict(islice(stream, BATCH)):
+        while batch := dict(islice(stream, _BATCH)):
             with self._writing() as connection:
                 for id_, body in self._bodies(connection, kind, list(batch)):
                     merged = {name: value for name, value in {**body, **batch[id_]}.items() if value is not None}
@@ -405,5 +405,5 @@ def _read_list(text: Any) -> Any:
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), IDS):
-        yield ids[start : start + IDS]
+    for start in range(0, len(ids), _IDS):
+        yield ids[start : start + _IDS]

@@ -24,7 +24,7 @@ from ci_metrics.index.embedded_sql import STORED, column, column_fields, indexes
 from ci_metrics.index.fields import KINDS, fields_of
 
 #: What a file has, as `user_version`: to be raised with every change of tables, indexes or views.
-SCHEMA = 4
+SCHEMA_VERSION = 4
 
 #: Columns that came with a later schema, of files that had documents by then. The newest come
 #: first, and of these one that all documents have: where it is empty, a row has not been filled.
@@ -54,12 +54,12 @@ def check_schema(connection: sqlite3.Connection, location: str) -> bool:
     newer version has changed it.
     """
     (number,) = connection.execute("PRAGMA user_version").fetchone()
-    if SCHEMA < number < MOST_SCHEMAS:
+    if SCHEMA_VERSION < number < MOST_SCHEMAS:
         raise PermanentError(
-            f"{location}: a newer ci_metrics has brought this file to schema {number}, this one knows {SCHEMA}. "
+            f"{location}: a newer ci_metrics has brought this file to schema {number}, this one knows {SCHEMA_VERSION}. "
             "Update this installation too, or set CI_METRICS_HOME to another folder"
         )
-    return bool(number == SCHEMA)
+    return bool(number == SCHEMA_VERSION)
 
 
 def bring_up_to_date(connection: sqlite3.Connection, location: str) -> None:
@@ -81,7 +81,7 @@ def bring_up_to_date(connection: sqlite3.Connection, location: str) -> None:
                 _fill(connection, kind, filled[kind])
                 connection.execute(f"DROP TRIGGER IF EXISTS {_filling(kind)}")
             _make(connection, "view", {**views(), **{_table_of_0_1(kind): _view_for_0_1(kind) for kind in KINDS}})
-            connection.execute(f"PRAGMA user_version = {SCHEMA}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     for kind in KINDS:
         keep_statistics(connection, kind)
 

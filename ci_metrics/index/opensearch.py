@@ -26,13 +26,13 @@ from ci_metrics.index.opensearch_setup import exact_names, make_index, month_of,
 from ci_metrics.index.validation import write_error
 
 #: Documents that are sorted by index before they are sent.
-BATCH = 5_000
+_BATCH = 5_000
 
 #: Ids per multi-get.
-IDS = 1_000
+_IDS = 1_000
 
 #: Hits per page of a scan. Most answers fit one, which is one request; a scroll is three.
-PAGE = 5_000
+_PAGE = 5_000
 
 #: Buckets per page of a count: each page looks at all documents again. The server allows 65,536.
 BUCKETS = 10_000
@@ -98,7 +98,7 @@ class OpenSearchIndex:
         refused: list[tuple[str, str]] = []
         hosts: dict[str, None] = {}
         stream = iter(documents)
-        while batch := list(islice(stream, BATCH)):
+        while batch := list(islice(stream, _BATCH)):
             for target in self._targets_of(batch):
                 hosts[target.host] = None
                 bulk = Bulk(target.client, target.label, target.size, refused=refused)
@@ -146,9 +146,9 @@ class OpenSearchIndex:
         if self._spread(kind):
             return {hit["_id"]: hit["_source"] for hit in self._hits(kind, ids, bodies=True)}
         found: dict[str, Body] = {}
-        for start in range(0, len(ids), IDS):
+        for start in range(0, len(ids), _IDS):
             with explained(target.label):
-                answer = target.client.mget(index=target.index, body={"ids": list(ids[start : start + IDS])})
+                answer = target.client.mget(index=target.index, body={"ids": list(ids[start : start + _IDS])})
             for hit in answer["docs"]:
                 if "error" in hit:
                     raise trouble(hit["error"], target.label)
@@ -225,8 +225,8 @@ class OpenSearchIndex:
         field, first = exact_field(kind, by).name, exact_field(kind, of).name
         smallest = {"first": {"min": {"field": first, "format": "yyyy-MM-dd'T'HH:mm:ss'Z'"}}}
         found: dict[str, str] = {}
-        for start in range(0, len(values), IDS):
-            some = list(values[start : start + IDS])
+        for start in range(0, len(values), _IDS):
+            some = list(values[start : start + _IDS])
             where = Where(equals={by: some}, exists=(of,))
             terms = {"field": names.get(field, field), "size": len(some), "include": some}
             body = {
@@ -356,19 +356,19 @@ class OpenSearchIndex:
         target = self._targets[kind]
         with explained(target.label):
             target.client.indices.refresh(index=target.index)
-            for start in range(0, len(ids), IDS):
-                some = list(ids[start : start + IDS])
+            for start in range(0, len(ids), _IDS):
+                some = list(ids[start : start + _IDS])
                 body = {"query": {"ids": {"values": some}}, "_source": bodies, "size": WINDOW}
                 yield from target.client.search(index=target.index, body=body)["hits"]["hits"]
 
     def _scan(self, kind: Kind, body: dict[str, Any], limit: int | None) -> Iterator[Document]:
         target = self._targets[kind]
         with explained(target.label):
-            first = PAGE if limit is None else min(limit, WINDOW)
+            first = _PAGE if limit is None else min(limit, WINDOW)
             asked = {**body, "track_total_hits": False}
             hits = target.client.search(index=target.index, body=asked, size=first)["hits"]["hits"]
             if len(hits) == first and limit != first:
-                pages = helpers.scan(target.client, query=body, index=target.index, size=PAGE, preserve_order=True)
+                pages = helpers.scan(target.client, query=body, index=target.index, size=_PAGE, preserve_order=True)
                 hits = islice(pages, limit)
             for hit in hits:
                 yield Document(kind, hit["_id"], hit["_source"])

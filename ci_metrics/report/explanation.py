@@ -24,7 +24,7 @@ from ci_metrics.history.whereabouts import Whereabouts, whereabouts
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.models import LogLine, Verdict
 from ci_metrics.report.verdict_reasons import WhyOfLog
-from ci_metrics.verdicts.reuse import apart, human_key, verdict_key
+from ci_metrics.verdicts.reuse import human_key, kept_apart, verdict_key
 
 #: Other jobs of the group that are named.
 _MOST_OTHERS = 5
@@ -233,7 +233,7 @@ def _why(index: DocumentIndex, document: Document, known: Details) -> Why | None
     verdict = known.verdict
     fingerprint = str(body.get("s_error_fingerprint") or "")
     version = str(body.get("s_classifier_version") or "")
-    own = verdict_key(apart(fingerprint, str(body.get("s_error_origin") or body.get("s_repo") or "")), version)
+    own = verdict_key(kept_apart(fingerprint, str(body.get("s_error_origin") or body.get("s_repo") or "")), version)
     keys = [human_key(document.id), human_key(fingerprint), verdict_key(fingerprint, version), own]
     kept = index.get("verdicts", keys)
     label = (kept.get(keys[0]) or kept.get(keys[1]) or {}) if source == "human" else {}

@@ -57,7 +57,7 @@ MOST_LISTED = 10_000
 #: Causes before the click that shows more: each is a stop of the Tab key.
 FIRST_CAUSES = 15
 
-DAY = timedelta(days=1)
+_DAY = timedelta(days=1)
 
 
 #: Causes, most frequent first, of which it is looked up where they stand.
@@ -99,7 +99,7 @@ def build_report(
     window = window or default_window(index, now, repos)
     stretch = Stretch(index, window, repos, whole=True)
     figures, found, begins = stretch.figures, stretch.groups, stretch.history_begins
-    before = totals(index, window.before, repos) if begins and begins < window.before.start + DAY else None
+    before = totals(index, window.before, repos) if begins and begins < window.before.start + _DAY else None
     kept = records.shown(found, now)
     ids = {group.id for group in kept}
     ordered = [*kept, *(group for group in found if group.id not in ids)]  # none vanishes

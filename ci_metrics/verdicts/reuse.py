@@ -113,13 +113,13 @@ def subject_of(error: ExtractedError, extraction: Extraction, origin: Origin) ->
     """
     if error.generic:
         text = "\n".join(line.text for line in extraction.lines) or extraction.excerpt
-        return apart(error.fingerprint, str(origin), text)
+        return kept_apart(error.fingerprint, str(origin), text)
     if error.telling and (origin.trusted or not origin.repo):
         return error.fingerprint
-    return apart(error.fingerprint, str(origin))
+    return kept_apart(error.fingerprint, str(origin))
 
 
-def apart(fingerprint: str, origin: str, text: str = "") -> str:
+def kept_apart(fingerprint: str, origin: str, text: str = "") -> str:
     """A fingerprint kept apart by where its log is from, and by an excerpt's
     text where that counts too.
     """

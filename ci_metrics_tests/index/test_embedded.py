@@ -24,7 +24,7 @@ from ci_metrics.errors import PermanentError
 from ci_metrics.index import embedded_schema
 from ci_metrics.index.base import Document, Kind, Where, Written
 from ci_metrics.index.embedded import EmbeddedIndex
-from ci_metrics.index.embedded_schema import SCHEMA, bring_up_to_date
+from ci_metrics.index.embedded_schema import SCHEMA_VERSION, bring_up_to_date
 from ci_metrics.index.embedded_sql import condition, indexes, ordering_sql, table_name
 from ci_metrics.index.fields import KINDS
 from ci_metrics.index.open import open_index
@@ -257,7 +257,7 @@ def test_a_file_of_0_1_is_brought_up_to_date_with_all_its_documents(file_of_0_1:
     connection = sqlite3.connect(file_of_0_1)
     assert connection.execute("SELECT s_job_name FROM jobs WHERE s_job_id IS NULL").fetchall() == [("again",)]
     assert connection.execute("SELECT count(*) FROM job_errors").fetchall() == [(2,)]
-    assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     connection.close()
 
 
@@ -331,7 +331,7 @@ def test_a_file_of_schema_2_gets_the_columns_that_came_since_with_their_values(
     assert [d.id for d in index.scan("jobs", Where(equals={"s_job_name": "later"}))] == ["later"]
     index.close()
     with closing(sqlite3.connect(path)) as now:
-        assert now.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
+        assert now.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
         plan = " ".join(
             row[3]
             for row in now.execute(
@@ -371,9 +371,9 @@ def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> 
     index = EmbeddedIndex(tmp_path / "index.sqlite")
     index.upsert(many_jobs(1))
     newer = sqlite3.connect(tmp_path / "index.sqlite")
-    newer.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+    newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     newer.close()
-    with pytest.raises(PermanentError, match=rf"schema {SCHEMA + 1}, this one knows {SCHEMA}\. Update"):
+    with pytest.raises(PermanentError, match=rf"schema {SCHEMA_VERSION + 1}, this one knows {SCHEMA_VERSION}\. Update"):
         index.upsert(many_jobs(2))
     index.close()
     with pytest.raises(PermanentError, match="Update this installation"):
@@ -391,7 +391,9 @@ def test_the_schema_has_another_number_when_it_is_another_one(tmp_path: Path) ->
     )
     connection.close()
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    assert (SCHEMA, digest) == (4, "f0f9a460ca0c"), "raise SCHEMA in embedded_schema.py, so that files get the change"
+    assert (SCHEMA_VERSION, digest) == (4, "f0f9a460ca0c"), (
+        "raise SCHEMA in embedded_schema.py, so that files get the change"
+    )
 
 
 def test_a_file_that_is_no_index_is_named_and_left_alone(tmp_path: Path) -> None:

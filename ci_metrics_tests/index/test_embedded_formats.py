@@ -12,7 +12,7 @@ from ci_metrics.errors import CiMetricsError
 from ci_metrics.index.base import Document, Where
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.embedded_copy import check_index, copy_index, put_back
-from ci_metrics.index.embedded_schema import SCHEMA
+from ci_metrics.index.embedded_schema import SCHEMA_VERSION
 from ci_metrics_tests.orchestration.home_0_1 import HOUR, home_of_0_1
 
 
@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
 
 def made_later(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
 
 
 def test_documents_verdicts_and_labels_of_0_1_are_found_and_views_have_the_fields_of_now(path: Path) -> None:
@@ -37,7 +37,7 @@ def test_documents_verdicts_and_labels_of_0_1_are_found_and_views_have_the_field
         index.upsert([Document("jobs", "new", {"s_repo": "a/b", "s_error_origin": "a/b"})])
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT s_error_origin FROM jobs WHERE id = 'new'").fetchone() == ("a/b",)
-        assert connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
 
 
 def test_a_copy_is_of_one_moment_and_is_put_back_under_those_who_have_the_file_open(path: Path, tmp_path: Path) -> None:
