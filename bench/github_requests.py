@@ -27,7 +27,7 @@ from ci_metrics.models import Job, JobLog
 from ci_metrics.orchestration.assets.workflow_jobs import fetch_attempts
 from ci_metrics.orchestration.partitions import HOUR, hour_key
 from ci_metrics.orchestration.passing_runs import look_for
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.sample.world import World

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from ci_metrics.orchestration.due_hours import DAY, RERUN_LIMIT, YOUNG, due_repositories, due_sweeps
-from ci_metrics.orchestration.hours import AssetRecord, HourState, RepoRecord
 from ci_metrics.orchestration.partitions import HOUR, day_start, hour_key
+from ci_metrics.orchestration.storage.hours import AssetRecord, HourState, RepoRecord
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 TICK = timedelta(minutes=5)

@@ -16,11 +16,11 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from ci_metrics.commands.launch import run_hours
-from ci_metrics.orchestration.hour_states import HourStates
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key, hour_start
 from ci_metrics.orchestration.parts import HoursPart
+from ci_metrics.orchestration.storage.hour_states import HourStates
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import Settings, load_settings

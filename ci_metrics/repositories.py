@@ -1,7 +1,8 @@
 """Which repositories are meant, and what holds for each: names, patterns, a file of them.
 
 What belongs here: reading `REPO` and the file, and deciding. Does not: asking GitHub which
-repositories there are (`github/`), keeping what it said (`orchestration/repository_list.py`).
+repositories there are (`github/`), keeping what it said
+(`orchestration/storage/repository_list.py`).
 
     repos = ["acme/*", "!acme/attic-*", "octo/widgets"]
 

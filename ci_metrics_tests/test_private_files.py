@@ -15,9 +15,9 @@ import pytest
 
 from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.index.open import open_index
-from ci_metrics.orchestration.batch_files import FileBatchLedger
 from ci_metrics.orchestration.instance import dagster_home
 from ci_metrics.orchestration.parts import HoursPart, batches_folder
+from ci_metrics.orchestration.storage.batch_files import FileBatchLedger
 from ci_metrics.private_files import make_folder
 from ci_metrics.settings import Settings, load_settings
 

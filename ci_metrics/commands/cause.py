@@ -1,7 +1,7 @@
 """`ci-metrics cause`: what people say of a cause: resolved, ignored until a day, assigned.
 
 Belongs here: reading the arguments, printing. Does not: what follows from it
-(`history/cause_states.py`), where it is kept (`orchestration/cause_records.py`).
+(`history/cause_states.py`), where it is kept (`orchestration/storage/cause_records.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ci_metrics.commands.tables import Switch, print_json, print_table
 from ci_metrics.errors import SettingsError
 from ci_metrics.history.cause_states import CauseRecord, CauseRecords, cause_named, record_for
 from ci_metrics.history.time_range import parse_moment
-from ci_metrics.orchestration.cause_records import RECORD
+from ci_metrics.orchestration.storage.cause_records import RECORD
 from ci_metrics.redaction import redact
 from ci_metrics.report.readable import cut
 from ci_metrics.settings import load_settings

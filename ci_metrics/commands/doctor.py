@@ -26,10 +26,10 @@ from ci_metrics.github import GitHub, open_github
 from ci_metrics.index.open import open_index
 from ci_metrics.logs import extractor_version, redact
 from ci_metrics.logs.ranking import weights_in_force
-from ci_metrics.orchestration.atomic_files import is_local, keeps_conditions
 from ci_metrics.orchestration.health import health_of
 from ci_metrics.orchestration.parts import HoursPart
 from ci_metrics.orchestration.run_messages import ONLY_HERE
+from ci_metrics.orchestration.storage.atomic_files import is_local, keeps_conditions
 from ci_metrics.private_files import open_to_others
 from ci_metrics.repositories import chosen, owners_to_list
 from ci_metrics.settings import Settings, load_settings

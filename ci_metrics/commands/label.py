@@ -2,7 +2,7 @@
 
 Belongs here: reading the arguments, printing. Does not: what a label says (`history/labels.py`),
 the documents derived from it (`orchestration/label_documents.py`), the lines of a file
-(`orchestration/label_file.py`).
+(`orchestration/storage/label_file.py`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,14 @@ from ci_metrics.history.job_reference import known_job
 from ci_metrics.history.labels import label_for
 from ci_metrics.index.base import Document
 from ci_metrics.orchestration.label_documents import Relabelled, give_labels, withdraw_label
-from ci_metrics.orchestration.label_file import PeoplesWork, newer_causes, newer_labels, read_label_file, written
 from ci_metrics.orchestration.parts import Parts, open_parts
+from ci_metrics.orchestration.storage.label_file import (
+    PeoplesWork,
+    newer_causes,
+    newer_labels,
+    read_label_file,
+    written,
+)
 from ci_metrics.redaction import redact
 from ci_metrics.settings import load_settings
 

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ci_metrics.errors import SettingsError
-from ci_metrics.orchestration.learned_weights import LearnedWeights
 from ci_metrics.orchestration.parts import open_parts
+from ci_metrics.orchestration.storage.learned_weights import LearnedWeights
 from ci_metrics.orchestration.weekly_learning import Relearned, learn_again
 from ci_metrics.settings import load_settings
 

@@ -20,10 +20,10 @@ from ci_metrics.commands.ui_address import DEFAULT_HOST, DEFAULT_PORT, address_o
 from ci_metrics.errors import PermanentError
 from ci_metrics.orchestration.assets.classifications import NAME as CLASSIFICATIONS
 from ci_metrics.orchestration.assets.daily_report import NAME as DAILY_REPORT
-from ci_metrics.orchestration.hours import HourState
 from ci_metrics.orchestration.instance import WORKSPACE_YAML, dagster_home
 from ci_metrics.orchestration.page_addresses import partition_address, report_address
 from ci_metrics.orchestration.parts import open_parts
+from ci_metrics.orchestration.storage.hours import HourState
 from ci_metrics.settings import Settings, load_settings
 
 

@@ -1,7 +1,7 @@
 """What people say of causes: resolved, ignored until a day, assigned; and what follows from it.
 
 What belongs here: the record, finding that of a group, whether a resolved cause came back. Does
-not: where records are kept (`orchestration/cause_records.py`), what is shown.
+not: where records are kept (`orchestration/storage/cause_records.py`), what is shown.
 
 A cause is a group of failures. A record outlives the algorithm that names groups: it keeps the line
 that it was given for, and of a line the version in force can say what it names.

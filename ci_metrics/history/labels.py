@@ -1,7 +1,7 @@
 """Labels: what persons say of failures, and what documents say where a label is in force. Pure.
 
 What belongs here: making a label, and the fields that documents have with it and without it. Does
-not: where labels are kept (`orchestration/labels.py`), which documents are derived again
+not: where labels are kept (`orchestration/storage/labels.py`), which documents are derived again
 (`orchestration/label_documents.py`).
 
 A label is an input of the documents, as logs and verdicts are: it is never all that is known of a
@@ -95,7 +95,7 @@ def is_shared(label: Document) -> bool:
 
 def said_at_once(label: Document, labels: Labels) -> list[Document]:
     """The label and those that carry the same word of the same person under other fingerprints
-    (`orchestration/labels.py` carries them).
+    (`orchestration/storage/labels.py` carries them).
     """
     same = ("@timestamp", "s_job_id", "s_user_alias", "s_error_type")
     return [

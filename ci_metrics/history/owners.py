@@ -1,7 +1,7 @@
 """Whose a failure is: by the team's own mapping (OWNERS_FILE), else by the repository's CODEOWNERS.
 
 What belongs here: reading both, and what they say of documents. Does not: fetching CODEOWNERS
-(`orchestration/repository_facts.py`), which file an error names (`index/error_paths.py`).
+(`orchestration/storage/repository_facts.py`), which file an error names (`index/error_paths.py`).
 
 In both the last entry that fits decides (GitHub's documentation, "About code owners"), also one
 that names nobody. Where none fits the owner is unknown, and the field absent.

@@ -1,7 +1,7 @@
 """What is under way in message batches, kept so that a restart loses and repeats nothing.
 
 What belongs here: the records, the `BatchLedger` protocol. Does not: talking to an endpoint
-(`batches.py`), files (`orchestration/batch_files.py`).
+(`batches.py`), files (`orchestration/storage/batch_files.py`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the last passing run of the same job printed too: background, not cause.
 
 Belongs here: a compact set of the shapes of a log's lines, asking it, its bytes. Does not: finding
-or storing that log (`orchestration/passing_runs.py`, `orchestration/backgrounds.py`), what being
-background is worth in a ranking.
+that log (`orchestration/passing_runs.py`) or keeping it (`orchestration/storage/backgrounds.py`),
+what being background is worth in a ranking.
 
 A line's shape is its clean text (`lines.text_of`: no timestamp, colours or `gh run view` columns)
 without digits, so that durations, counts, ports and dates do not make two lines of one; but a count

@@ -20,13 +20,13 @@ from ci_metrics.history.cause_states import CauseRecords
 from ci_metrics.history.failures import Failure, failure_of
 from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.models import Verdict
-from ci_metrics.orchestration.atomic_files import fetch, put
 from ci_metrics.orchestration.due_hours import SILENT_HOURS, silent_hours
 from ci_metrics.orchestration.new_failures import NewFailure, worth_an_alarm
 from ci_metrics.orchestration.partitions import HOUR, hour_key
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
-from ci_metrics.orchestration.rows import JobVerdicts
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.atomic_files import fetch, put
+from ci_metrics.orchestration.storage.rows import JobVerdicts
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.report.alerts import (
     Alert,
     SentAlerts,

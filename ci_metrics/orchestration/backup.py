@@ -41,10 +41,10 @@ from ci_metrics.index.base import Document, DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.embedded_copy import check_index, copy_index, put_back
 from ci_metrics.index.open import EMBEDDED_FILE, open_index
-from ci_metrics.orchestration import hours as hour_files
-from ci_metrics.orchestration.atomic_files import beside, fetch, put
-from ci_metrics.orchestration.hour_states import HourStates
 from ci_metrics.orchestration.parts import HoursPart, batches_folder
+from ci_metrics.orchestration.storage import hours as hour_files
+from ci_metrics.orchestration.storage.atomic_files import beside, fetch, put
+from ci_metrics.orchestration.storage.hour_states import HourStates
 from ci_metrics.private_files import make_folder
 from ci_metrics.settings import Settings
 

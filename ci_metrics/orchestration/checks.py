@@ -20,7 +20,7 @@ from ci_metrics.orchestration.metadata import hours_judged, markdown_table
 from ci_metrics.orchestration.new_failures import SHOWN_COLUMNS, table_row, worth_an_alarm
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.stale_hours import OFF
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.store import HourStore
 
 #: Shares above these are worth a warning.
 MOST_UNKNOWN = 0.25

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from ci_metrics.orchestration.hours import HourState, RepoRecord
 from ci_metrics.orchestration.partitions import (
     HOUR,
     chunks_of,
@@ -28,6 +27,7 @@ from ci_metrics.orchestration.partitions import (
     hours_between,
     last_closed_hour,
 )
+from ci_metrics.orchestration.storage.hours import HourState, RepoRecord
 
 #: GitHub allows a re-run up to this long after a run. Source: GitHub's documentation, "Re-running
 #: workflows and jobs".

@@ -15,11 +15,11 @@ from typing import Literal
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.validation import refused_in
 from ci_metrics.orchestration.due_hours import SILENT_HOURS, oldest_swept
-from ci_metrics.orchestration.hour_states import listing
-from ci_metrics.orchestration.hours import HourState, SetAside
 from ci_metrics.orchestration.partitions import hours_between, last_closed_hour
-from ci_metrics.orchestration.store import HourStore
-from ci_metrics.orchestration.verdict_store import IndexVerdictStore
+from ci_metrics.orchestration.storage.hour_states import listing
+from ci_metrics.orchestration.storage.hours import HourState, SetAside
+from ci_metrics.orchestration.storage.store import HourStore
+from ci_metrics.orchestration.storage.verdict_store import IndexVerdictStore
 from ci_metrics.settings import Settings
 
 #: What could not be done so often in a row needs a person: once or twice is a server's bad hour.

@@ -23,8 +23,8 @@ from ci_metrics.index.runner_prices import RunnerPrices
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.judged_job import outcome_of
 from ci_metrics.orchestration.repository_parts import repository_parts
-from ci_metrics.orchestration.rows import JobKey, JobVerdicts
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.rows import JobKey, JobVerdicts
+from ci_metrics.orchestration.storage.store import HourStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,9 +27,9 @@ from ci_metrics.models import Extraction, Job, JobLog, LogLine, Run, Verdict
 from ci_metrics.orchestration.judged_job import extract_job, judged, outcome_of, questions
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import Parts
-from ci_metrics.orchestration.repository_facts import default_branches, known_repositories, owners_in_force
-from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.repository_facts import default_branches, known_repositories, owners_in_force
+from ci_metrics.orchestration.storage.rows import JobExtraction, JobVerdicts
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.report.explanation import Details
 from ci_metrics.report.verdict_reasons import WhyOfLog
 from ci_metrics.verdicts.judge import Judge

@@ -16,7 +16,7 @@ from ci_metrics.catalogue import Catalogue
 from ci_metrics.index.error_fields import JobOutcome
 from ci_metrics.logs import Background, extract
 from ci_metrics.models import ErrorState, Extraction, Job, JobLog, Run, Usage, Verdict
-from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts, JudgedError
+from ci_metrics.orchestration.storage.rows import JobExtraction, JobVerdicts, JudgedError
 from ci_metrics.verdicts.judge import JudgeRequest
 
 

@@ -21,7 +21,7 @@ from ci_metrics.github import GitHub
 from ci_metrics.logs.failed_tests import MOST
 from ci_metrics.logs.junit_report import reports_in
 from ci_metrics.models import Artifact, Job, JobLog, Run
-from ci_metrics.orchestration.rows import JobKey
+from ci_metrics.orchestration.storage.rows import JobKey
 
 #: Bytes of an artifact's archive that are read, and artifacts of one run.
 MOST_BYTES, MOST_ARTIFACTS = 50_000_000, 50

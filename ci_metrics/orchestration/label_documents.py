@@ -2,7 +2,7 @@
 code that the assets run.
 
 What belongs here: which hours a label concerns, and going through them. Does not: what a label says
-(`history/labels.py`), where it is kept (`labels.py`).
+(`history/labels.py`), where it is kept (`storage/labels.py`).
 
 Of an hour whose files are elsewhere, the documents themselves are what is derived from: they keep
 what the machine said in their `errors`, as long as the machine judged them.
@@ -26,8 +26,8 @@ from ci_metrics.orchestration.assets import classifications, failure_history, in
 from ci_metrics.orchestration.partition_loop import until_not_overtaken
 from ci_metrics.orchestration.parts import Parts
 from ci_metrics.orchestration.reclassify_filter import Only
-from ci_metrics.orchestration.repository_facts import known_repositories, owners_in_force
-from ci_metrics.orchestration.rows import JobVerdicts
+from ci_metrics.orchestration.storage.repository_facts import known_repositories, owners_in_force
+from ci_metrics.orchestration.storage.rows import JobVerdicts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 
-from ci_metrics.orchestration.arrow_tables import schema_of
+from ci_metrics.orchestration.storage.arrow_tables import schema_of
 from ci_metrics.report.markdown import inert_cell, link
 
 _BAR = "█"

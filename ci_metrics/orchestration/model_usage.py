@@ -12,7 +12,7 @@ from dataclasses import replace
 import dagster as dg
 
 from ci_metrics.models import Usage
-from ci_metrics.orchestration.rows import JobVerdicts, JudgedError
+from ci_metrics.orchestration.storage.rows import JobVerdicts, JudgedError
 from ci_metrics.verdicts.judge import unsettled
 
 

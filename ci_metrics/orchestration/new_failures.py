@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from ci_metrics.history.groups import Group
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.store import HourStore
 
 #: The asset that stores the table.
 HISTORY_ASSET = "failure_history"

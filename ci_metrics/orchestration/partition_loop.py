@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from ci_metrics.errors import AuthenticationError, CiMetricsError, OvertakenError, SettingsError
-from ci_metrics.orchestration.hours import HourState
 from ci_metrics.orchestration.parts import HoursPart, JudgePart, classifier_in_words
 from ci_metrics.orchestration.run_messages import classification_enabled
+from ci_metrics.orchestration.storage.hours import HourState
 
 #: How often an hour is worked on again because another run has committed meanwhile: each time one
 #: of the two has come through.

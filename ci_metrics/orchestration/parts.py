@@ -28,17 +28,17 @@ from ci_metrics.llm.batch_ledger import BatchLedger
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.llm.clients import build_client
 from ci_metrics.logs import FINGERPRINT_VERSION, extractor_version, redact
-from ci_metrics.orchestration.atomic_files import is_local
-from ci_metrics.orchestration.batch_files import FileBatchLedger
-from ci_metrics.orchestration.cause_records import CauseStore
-from ci_metrics.orchestration.failing_repositories import Failing, FailingRepositories
-from ci_metrics.orchestration.labels import LabelStore
-from ci_metrics.orchestration.learned_weights import LearnedWeights
-from ci_metrics.orchestration.marked_hours import MarkedHours
 from ci_metrics.orchestration.partitions import hour_start
-from ci_metrics.orchestration.repository_list import RepositoryList
-from ci_metrics.orchestration.store import HourStore
-from ci_metrics.orchestration.verdict_store import IndexVerdictStore
+from ci_metrics.orchestration.storage.atomic_files import is_local
+from ci_metrics.orchestration.storage.batch_files import FileBatchLedger
+from ci_metrics.orchestration.storage.cause_records import CauseStore
+from ci_metrics.orchestration.storage.failing_repositories import Failing, FailingRepositories
+from ci_metrics.orchestration.storage.labels import LabelStore
+from ci_metrics.orchestration.storage.learned_weights import LearnedWeights
+from ci_metrics.orchestration.storage.marked_hours import MarkedHours
+from ci_metrics.orchestration.storage.repository_list import RepositoryList
+from ci_metrics.orchestration.storage.store import HourStore
+from ci_metrics.orchestration.storage.verdict_store import IndexVerdictStore
 from ci_metrics.private_files import make_folder
 from ci_metrics.repositories import chosen, owners_to_list
 from ci_metrics.settings import Settings
@@ -139,7 +139,7 @@ class GitHubPart(_Opening):
         # The client takes a third of a second to load, and a look at what is stored needs none.
         from ci_metrics.github import open_github
         from ci_metrics.github.conditional import ConditionalCache, SQLiteConditionalCache
-        from ci_metrics.orchestration.conditional_objects import ObjectConditionalCache
+        from ci_metrics.orchestration.storage.conditional_objects import ObjectConditionalCache
 
         make_folder(self.settings.data_dir)
         root = self.settings.hours_root

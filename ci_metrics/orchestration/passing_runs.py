@@ -1,8 +1,8 @@
 """The last passing run of each failed job of an hour: found, and the shapes of its log kept.
 
 What belongs here: which passing job is whose background, and how few requests find it. Does not:
-the files (`backgrounds.py`), the requests (`github/passing_runs.py`), what background does to an
-extraction (`logs/`).
+the files (`storage/backgrounds.py`), the requests (`github/passing_runs.py`), what background does
+to an extraction (`logs/`).
 
 A distinct job (repository, workflow, job's name) is looked at once an hour, however often it
 failed, the most failing first, and no log is fetched while one that was fetched within a week of
@@ -24,10 +24,10 @@ from ci_metrics.errors import CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.logs.background import SHAPES_VERSION, background_of
 from ci_metrics.models import Job, JobLog, PassingLog, Run
-from ci_metrics.orchestration.backgrounds import DistinctJob, KnownPassing, distinct_job, job_began
 from ci_metrics.orchestration.partitions import hour_key, hour_start
-from ci_metrics.orchestration.rows import JobKey
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.backgrounds import DistinctJob, KnownPassing, distinct_job, job_began
+from ci_metrics.orchestration.storage.rows import JobKey
+from ci_metrics.orchestration.storage.store import HourStore
 
 #: Requests that an hour may spend on backgrounds: at least so many, or one for so many of its jobs.
 #: Without a limit the first hour of a busy installation, in which no job has a background yet,

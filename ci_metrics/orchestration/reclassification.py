@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from ci_metrics.orchestration.assets.classifications import NAME, requests_for, stored_failures
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.reclassify_filter import Only
-from ci_metrics.orchestration.rows import JobVerdicts
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.rows import JobVerdicts
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.orchestration.unchanged_rows import still_holding
 from ci_metrics.verdicts.judge import JudgeRequest
 from ci_metrics.verdicts.reuse import subject_of

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import dagster as dg
 from pydantic import Field
 
-from ci_metrics.orchestration.rows import JobVerdicts
+from ci_metrics.orchestration.storage.rows import JobVerdicts
 
 
 class Only(dg.Config):

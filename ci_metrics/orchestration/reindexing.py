@@ -15,7 +15,7 @@ from ci_metrics.index.base import Kind, Where
 from ci_metrics.orchestration.assets import failure_history, indexed_documents
 from ci_metrics.orchestration.partition_loop import STOPS, until_not_overtaken
 from ci_metrics.orchestration.parts import Parts
-from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
+from ci_metrics.orchestration.storage.rows import JobExtraction, JobVerdicts
 
 #: The kinds of documents that an hour has; verdicts belong to none.
 _KINDS: tuple[Kind, ...] = ("workflows", "jobs", "steps")

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import dagster as dg
 
-from ci_metrics.orchestration.atomic_files import is_local
-from ci_metrics.orchestration.batch_files import FileBatchLedger
 from ci_metrics.orchestration.instance import dagster_home
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import batches_folder
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.atomic_files import is_local
+from ci_metrics.orchestration.storage.batch_files import FileBatchLedger
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.settings import Settings
 
 #: A part-written file that nobody has touched for so long is a dead process's: the

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ci_metrics.index.base import DocumentIndex, Kind
-from ci_metrics.orchestration.hours import HourState
 from ci_metrics.orchestration.partitions import HOUR, hour_start
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.hours import HourState
+from ci_metrics.orchestration.storage.store import HourStore
 
 #: What an hour notes when classification was off: nothing was judged, so nothing is stale.
 OFF = "off"

@@ -22,8 +22,8 @@ from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.story import read_story
 from ci_metrics.index.base import Body, DocumentIndex
 from ci_metrics.models import Run
-from ci_metrics.orchestration.rows import JobVerdicts
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.rows import JobVerdicts
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.report.story import story
 from ci_metrics.telling_quote import headline
 from ci_metrics.verdicts.judge import MODEL_FAILED, model_failed

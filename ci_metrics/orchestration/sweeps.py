@@ -23,13 +23,13 @@ from pydantic import TypeAdapter, ValidationError
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.github import GitHub
 from ci_metrics.models import Run, RunStanding
-from ci_metrics.orchestration.atomic_files import fetch, put
 from ci_metrics.orchestration.due_hours import DAY, due_sweeps, oldest_swept
 from ci_metrics.orchestration.fair_order import fairly
-from ci_metrics.orchestration.hours import HourState
 from ci_metrics.orchestration.partitions import day_start, hour_key
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.atomic_files import fetch, put
+from ci_metrics.orchestration.storage.hours import HourState
+from ci_metrics.orchestration.storage.store import HourStore
 
 _RUNS = "workflow_runs"
 

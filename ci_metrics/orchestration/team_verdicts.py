@@ -17,8 +17,8 @@ from ci_metrics.classifier.takeover import Said
 from ci_metrics.models import Job, Verdict
 from ci_metrics.orchestration.partitions import hour_start
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
-from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.rows import JobExtraction, JobKey, JobVerdicts
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.verdicts.origin import Origin
 from ci_metrics.verdicts.reuse import StoredVerdict, human_key, subject_of
 

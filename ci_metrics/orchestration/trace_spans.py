@@ -19,12 +19,12 @@ from upath import UPath
 
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.models import Job, Run
-from ci_metrics.orchestration.atomic_files import put
 from ci_metrics.orchestration.hour_documents import HourRows, read_rows
 from ci_metrics.orchestration.partitions import HOUR, hour_key
 from ci_metrics.orchestration.parts import HoursPart
-from ci_metrics.orchestration.rows import JobVerdicts
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.atomic_files import put
+from ci_metrics.orchestration.storage.rows import JobVerdicts
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.report.span_export import Collector
 from ci_metrics.report.trace_spans import JobCategories, spans_of
 

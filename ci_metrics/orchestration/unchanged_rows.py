@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ci_metrics.history.labels import Labels
 from ci_metrics.orchestration.parts import JudgePart
 from ci_metrics.orchestration.reclassify_filter import Only
-from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
+from ci_metrics.orchestration.storage.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
 from ci_metrics.verdicts.judge import model_failed, unsettled
 from ci_metrics.verdicts.reuse import label_key
 

@@ -20,13 +20,13 @@ from ci_metrics.logs.background import SHAPES_VERSION
 from ci_metrics.models import Job, JobLog, PassingLog
 from ci_metrics.orchestration import passing_runs
 from ci_metrics.orchestration.assets.extracted_errors import extract_hour
-from ci_metrics.orchestration.backgrounds import Backgrounds, DistinctJob, KnownPassing
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import open_parts
-from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.backgrounds import Backgrounds, DistinctJob, KnownPassing
+from ci_metrics.orchestration.storage.rows import JobExtraction, JobVerdicts
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.sample.faults import Fault
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub

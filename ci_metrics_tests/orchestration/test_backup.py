@@ -25,14 +25,14 @@ from ci_metrics.index.base import Document, Where
 from ci_metrics.index.fields import KINDS
 from ci_metrics.index.open import open_index
 from ci_metrics.models import JobLog
-from ci_metrics.orchestration.atomic_files import put
 from ci_metrics.orchestration.backup import check_backup, make_backup, restore_backup
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
-from ci_metrics.orchestration.labels import LabelStore
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import HoursPart, open_parts
-from ci_metrics.orchestration.repository_facts import known_repository
+from ci_metrics.orchestration.storage.atomic_files import put
+from ci_metrics.orchestration.storage.labels import LabelStore
+from ci_metrics.orchestration.storage.repository_facts import known_repository
 from ci_metrics.orchestration.sweeps import read_sweeps, sweep_day
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import Settings, load_settings

@@ -10,7 +10,7 @@ import dagster as dg
 
 from ci_metrics.index.base import Where
 from ci_metrics.models import Job, Run
-from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
+from ci_metrics.orchestration.storage.rows import JobExtraction, JobVerdicts
 from ci_metrics_tests.orchestration.conftest import Ingested, why_failed
 
 ASSETS = ("workflow_runs", "workflow_jobs", "job_logs", "extracted_errors", "classifications", "indexed_documents")

@@ -22,8 +22,8 @@ from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
 from ci_metrics.orchestration.partitions import KEY_FORMAT
 from ci_metrics.orchestration.parts import open_parts
-from ci_metrics.orchestration.rows import JobVerdicts
 from ci_metrics.orchestration.sensors import RANGE_START
+from ci_metrics.orchestration.storage.rows import JobVerdicts
 from ci_metrics.orchestration.summary import summarise
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SAMPLE_TOKEN, SampleGitHub

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ci_metrics.orchestration.partitions import hour_key, hours_between, last_closed_hour
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SAMPLE_TOKEN, SampleGitHub
 from ci_metrics_tests.orchestration.live import ASSETS, GRAPH, LiveDagster, dagster_dev, wait_for

@@ -13,7 +13,7 @@ from ci_metrics.orchestration.assets.daily_report import NAME, build, report_day
 from ci_metrics.orchestration.jobs import REPORT
 from ci_metrics.orchestration.partitions import hourly_partitions
 from ci_metrics.orchestration.parts import HoursPart, Parts, open_parts
-from ci_metrics.orchestration.rows import JobVerdicts
+from ci_metrics.orchestration.storage.rows import JobVerdicts
 from ci_metrics.settings import load_settings
 from ci_metrics_tests.orchestration.conftest import resources_of
 from ci_metrics_tests.report.corpus import END, corpus

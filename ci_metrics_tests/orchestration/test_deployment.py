@@ -33,7 +33,7 @@ from opensearchpy import OpenSearch
 from packaging.requirements import Requirement
 from upath import UPath
 
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics_tests.object_store import object_store

@@ -16,8 +16,8 @@ from ci_metrics.orchestration.due_hours import (
     repositories_to_ask,
     silent_hours,
 )
-from ci_metrics.orchestration.hours import AssetRecord, HourState, RepoRecord, SetAside
 from ci_metrics.orchestration.partitions import chunks_of, hour_key, hours_between
+from ci_metrics.orchestration.storage.hours import AssetRecord, HourState, RepoRecord, SetAside
 
 NOW = datetime(2026, 3, 10, 12, 20, tzinfo=UTC)
 START = datetime(2026, 1, 1, tzinfo=UTC)

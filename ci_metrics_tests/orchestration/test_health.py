@@ -23,10 +23,10 @@ from ci_metrics.commands.metrics import as_text, metrics, serve_metrics
 from ci_metrics.errors import SettingsError
 from ci_metrics.index.validation import write_error
 from ci_metrics.orchestration.health import Health, health_of
-from ci_metrics.orchestration.hour_states import HourStates
-from ci_metrics.orchestration.hours import AssetRecord, HourState, RepoRecord, SetAside
 from ci_metrics.orchestration.parts import HoursPart
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.hour_states import HourStates
+from ci_metrics.orchestration.storage.hours import AssetRecord, HourState, RepoRecord, SetAside
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics_tests.orchestration.home_0_1 import HOUR, home_of_0_1
 

@@ -26,7 +26,7 @@ from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import HOUR as HOUR_LONG
 from ci_metrics.orchestration.partitions import hour_start
 from ci_metrics.orchestration.parts import Parts, open_parts
-from ci_metrics.orchestration.rows import IndexedDocument
+from ci_metrics.orchestration.storage.rows import IndexedDocument
 from ci_metrics.settings import Settings, load_settings
 from ci_metrics_tests.history.history_documents import job
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from ci_metrics.models import Annotation
-from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.partitions import hours_between
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.hours import Outcome
+from ci_metrics.orchestration.storage.store import HourStore
 
 HOUR = "2026-03-02T05"
 MOMENT = datetime(2026, 3, 2, 6, 1, 2, tzinfo=UTC)
@@ -26,7 +26,7 @@ NOTING = """
 import sys
 from datetime import UTC, datetime
 from ci_metrics.models import Annotation
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.store import HourStore
 store = HourStore(sys.argv[1])
 for n in range(60):
     store.commit(f"asset-{sys.argv[2]}-{n}", "2026-03-02T05", [], Annotation, notes={}, status={}, now=datetime.now(UTC))

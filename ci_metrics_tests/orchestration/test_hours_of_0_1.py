@@ -23,8 +23,8 @@ from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.new_failures import NewFailure
 from ci_metrics.orchestration.parts import open_parts
-from ci_metrics.orchestration.rows import IndexedDocument, JobExtraction, JobVerdicts
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.rows import IndexedDocument, JobExtraction, JobVerdicts
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import load_settings

@@ -19,8 +19,8 @@ from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.verdict_documents import verdict_of
 from ci_metrics.logs import extract
 from ci_metrics.models import JobLog, Verdict
-from ci_metrics.orchestration.labels import LabelStore
-from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
+from ci_metrics.orchestration.storage.labels import LabelStore
+from ci_metrics.orchestration.storage.rows import JobExtraction, JobKey, JobVerdicts, JudgedError
 from ci_metrics.verdicts.reuse import label_key
 from ci_metrics_tests.history.history_documents import job
 

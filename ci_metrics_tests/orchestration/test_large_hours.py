@@ -17,8 +17,7 @@ from ci_metrics.history.owners import Owners
 from ci_metrics.index.base import Document
 from ci_metrics.index.documents import Provenance
 from ci_metrics.models import Job, Run
-from ci_metrics.orchestration import arrow_tables, repository_parts, store
-from ci_metrics.orchestration.arrow_tables import PackedRows
+from ci_metrics.orchestration import repository_parts
 from ci_metrics.orchestration.hour_documents import (
     Saying,
     derive_documents,
@@ -30,8 +29,10 @@ from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import open_parts
-from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts, JudgedError
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage import arrow_tables, store
+from ci_metrics.orchestration.storage.arrow_tables import PackedRows
+from ci_metrics.orchestration.storage.rows import JobExtraction, JobVerdicts, JudgedError
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import load_settings
@@ -162,7 +163,7 @@ def test_rows_are_stored_and_read_without_pandas(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from ci_metrics.models import Job\n"
-        "from ci_metrics.orchestration.store import HourStore\n"
+        "from ci_metrics.orchestration.storage.store import HourStore\n"
         "from ci_metrics_tests.builders import a_job\n"
         f"hours = HourStore({str(tmp_path)!r})\n"
         "hours.write('workflow_jobs', '2026-03-02T05', [a_job()], Job, {})\n"

@@ -30,10 +30,10 @@ from ci_metrics.index.base import Where
 from ci_metrics.models import Job
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
-from ci_metrics.orchestration.learned_weights import LearnedWeights
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import HoursPart, open_parts
-from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts
+from ci_metrics.orchestration.storage.learned_weights import LearnedWeights
+from ci_metrics.orchestration.storage.rows import JobExtraction, JobVerdicts
 from ci_metrics.orchestration.team_verdicts import team_verdicts
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.sample.world import JobSpec

@@ -22,14 +22,14 @@ from ci_metrics.github.conditional import KeptAnswer
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.llm.clients import build_client
 from ci_metrics.models import Annotation
-from ci_metrics.orchestration.atomic_files import change, create, fetch, put
-from ci_metrics.orchestration.batch_files import FileBatchLedger
-from ci_metrics.orchestration.conditional_objects import ObjectConditionalCache
-from ci_metrics.orchestration.hour_states import listing
-from ci_metrics.orchestration.marked_hours import MarkedHours
 from ci_metrics.orchestration.parts import GitHubPart, batches_folder
-from ci_metrics.orchestration.store import HourStore
-from ci_metrics.orchestration.verdict_store import IndexVerdictStore
+from ci_metrics.orchestration.storage.atomic_files import change, create, fetch, put
+from ci_metrics.orchestration.storage.batch_files import FileBatchLedger
+from ci_metrics.orchestration.storage.conditional_objects import ObjectConditionalCache
+from ci_metrics.orchestration.storage.hour_states import listing
+from ci_metrics.orchestration.storage.marked_hours import MarkedHours
+from ci_metrics.orchestration.storage.store import HourStore
+from ci_metrics.orchestration.storage.verdict_store import IndexVerdictStore
 from ci_metrics.settings import load_settings, with_values
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.judge import Judge

@@ -11,7 +11,7 @@ import pytest
 from ci_metrics.commands.upload import failure_words
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import Parts, open_parts
-from ci_metrics.orchestration.rows import IndexedDocument
+from ci_metrics.orchestration.storage.rows import IndexedDocument
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import load_settings

@@ -16,14 +16,14 @@ from ci_metrics.index.base import Body
 from ci_metrics.index.documents import Provenance, branch_kind
 from ci_metrics.orchestration.hour_documents import HourRows, Saying, derive_documents
 from ci_metrics.orchestration.parts import HoursPart
-from ci_metrics.orchestration.repository_facts import (
+from ci_metrics.orchestration.storage.repository_facts import (
     ask_repositories,
     default_branches,
     known_repositories,
     known_repository,
     owners_in_force,
 )
-from ci_metrics.orchestration.rows import JobVerdicts, JudgedError
+from ci_metrics.orchestration.storage.rows import JobVerdicts, JudgedError
 from ci_metrics.sample.faults import Fault
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import load_settings

@@ -16,12 +16,12 @@ import pytest
 
 from ci_metrics.commands.prune import prune
 from ci_metrics.errors import SettingsError
-from ci_metrics.orchestration.atomic_files import put
-from ci_metrics.orchestration.batch_files import FileBatchLedger
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.parts import HoursPart, batches_folder
 from ci_metrics.orchestration.retention import find_outdated, remove_outdated
-from ci_metrics.orchestration.rows import JobExtraction
+from ci_metrics.orchestration.storage.atomic_files import put
+from ci_metrics.orchestration.storage.batch_files import FileBatchLedger
+from ci_metrics.orchestration.storage.rows import JobExtraction
 from ci_metrics.settings import Settings, load_settings, with_values
 from ci_metrics_tests.orchestration.home_0_1 import HOUR, files_of, home_of_0_1
 

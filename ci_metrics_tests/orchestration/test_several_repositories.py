@@ -18,7 +18,7 @@ from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import open_parts
-from ci_metrics.orchestration.repository_list import HOLDS, RepositoryList
+from ci_metrics.orchestration.storage.repository_list import HOLDS, RepositoryList
 from ci_metrics.sample.faults import Fault
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub

@@ -13,8 +13,8 @@ import pytest
 
 from ci_metrics.errors import ContractError, DamagedFileError, NotFoundError, OvertakenError, ShapeError
 from ci_metrics.models import Annotation, Extraction, Job, LogLine
-from ci_metrics.orchestration.rows import JobExtraction, JobVerdicts, JudgedError
-from ci_metrics.orchestration.store import HourStore, log_path
+from ci_metrics.orchestration.storage.rows import JobExtraction, JobVerdicts, JudgedError
+from ci_metrics.orchestration.storage.store import HourStore, log_path
 from ci_metrics_tests.builders import a_job, a_job_log, a_step, a_verdict, an_error
 
 HOUR = "2026-03-02T05"

@@ -17,11 +17,11 @@ from ci_metrics.commands.doctor import look
 from ci_metrics.definitions import build_definitions
 from ci_metrics.errors import AuthenticationError, CiMetricsError, NotFoundError, TransientError
 from ci_metrics.orchestration.due_hours import REASON_TAG, due_repositories, plan
-from ci_metrics.orchestration.failing_repositories import MOST_FAILURES, RARELY, FailingRepositories
 from ci_metrics.orchestration.jobs import INGEST
-from ci_metrics.orchestration.marked_hours import MarkedHours
 from ci_metrics.orchestration.partitions import HOUR, hour_key
 from ci_metrics.orchestration.parts import Parts, open_parts
+from ci_metrics.orchestration.storage.failing_repositories import MOST_FAILURES, RARELY, FailingRepositories
+from ci_metrics.orchestration.storage.marked_hours import MarkedHours
 from ci_metrics.orchestration.sweeps import read_sweeps, sweep_day
 from ci_metrics.sample.faults import Fault
 from ci_metrics.sample.server import SampleGitHub

@@ -19,7 +19,7 @@ from ci_metrics.commands.upload import failure_words
 from ci_metrics.errors import SettingsError
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.parts import Parts, open_parts
-from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts, JudgedError
+from ci_metrics.orchestration.storage.rows import IndexedDocument, JobVerdicts, JudgedError
 from ci_metrics.report.span_export import read_headers
 from ci_metrics.settings import load_settings
 from ci_metrics_tests.builders import HOUR, RUN_ID, a_job, a_run, a_step, a_verdict, an_error

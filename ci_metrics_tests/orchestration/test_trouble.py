@@ -16,11 +16,11 @@ from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.index.base import Body
 from ci_metrics.models import Run
-from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import open_parts
+from ci_metrics.orchestration.storage.hours import Outcome
 from ci_metrics.sample.faults import Fault
 from ci_metrics.sample.scaling import scaled_world
 from ci_metrics.sample.server import SampleGitHub

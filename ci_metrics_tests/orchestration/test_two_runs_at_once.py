@@ -27,8 +27,8 @@ from ci_metrics.orchestration.assets import classifications, indexed_documents
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.parts import Parts, open_parts
-from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.rows import IndexedDocument, JobVerdicts
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import Settings, load_settings
@@ -127,7 +127,7 @@ def test_a_process_that_died_between_the_record_and_its_rows_leaves_an_hour_that
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("ci_metrics.orchestration.store.put", dies)
+        patch.setattr("ci_metrics.orchestration.storage.store.put", dies)
         commit(HourStore(tmp_path / "hours"), "classifications", "second")
     again = HourStore(tmp_path / "hours")
     assert not again.state(HOUR).is_finished

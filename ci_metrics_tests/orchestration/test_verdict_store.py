@@ -25,7 +25,7 @@ from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.llm.clients import build_client
 from ci_metrics.models import ErrorState, Evidence, Usage, Verdict
-from ci_metrics.orchestration.verdict_store import IndexVerdictStore
+from ci_metrics.orchestration.storage.verdict_store import IndexVerdictStore
 from ci_metrics.verdicts.judge import Judge, JudgeRequest
 from ci_metrics.verdicts.reuse import StoredVerdict, human_key, verdict_key
 from ci_metrics_tests.llm.model_server import KEY, ModelServer, answer_of
@@ -289,7 +289,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from ci_metrics.index.embedded import EmbeddedIndex
-from ci_metrics.orchestration.verdict_store import IndexVerdictStore
+from ci_metrics.orchestration.storage.verdict_store import IndexVerdictStore
 from ci_metrics.verdicts.judge import Judge
 from ci_metrics.llm.clients import build_client
 from ci_metrics.classifier.taxonomy import load_taxonomy

@@ -16,7 +16,7 @@ from ci_metrics.github.answers import parsed_json
 from ci_metrics.github.json_fields import read
 from ci_metrics.github.schemas import CheckAnnotation, WorkflowJob, WorkflowRun, job_from_object
 from ci_metrics.models import Annotation, Job, Run
-from ci_metrics.orchestration.arrow_tables import arrow_table, records_of
+from ci_metrics.orchestration.storage.arrow_tables import arrow_table, records_of
 
 _TIMES = st.sampled_from(("2026-03-02T09:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59+14:00", "yesterday", ""))
 _TEXT = st.text(max_size=30)  # lone surrogates too: JSON can spell them

@@ -18,7 +18,7 @@ from ci_metrics.models import Verdict
 from ci_metrics.orchestration.new_failures import HISTORY_ASSET, NewFailure
 from ci_metrics.orchestration.partitions import HOUR, hour_key
 from ci_metrics.orchestration.parts import Parts, open_parts
-from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts, JudgedError
+from ci_metrics.orchestration.storage.rows import IndexedDocument, JobVerdicts, JudgedError
 from ci_metrics.report.alerts import (
     Alert,
     SentAlerts,

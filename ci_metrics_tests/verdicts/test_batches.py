@@ -20,7 +20,7 @@ from ci_metrics.llm.anthropic_client import AnthropicClient
 from ci_metrics.llm.batch_ledger import BatchContents, BatchRecord
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.models import Usage
-from ci_metrics.orchestration.batch_files import FileBatchLedger
+from ci_metrics.orchestration.storage.batch_files import FileBatchLedger
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.judge import Judge, unsettled
 from ci_metrics_tests.llm.model_server import ModelServer, answer_of

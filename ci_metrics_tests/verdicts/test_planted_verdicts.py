@@ -16,7 +16,7 @@ from upath import UPath
 
 from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.models import Run, Verdict
-from ci_metrics.orchestration.batch_files import FileBatchLedger
+from ci_metrics.orchestration.storage.batch_files import FileBatchLedger
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.doubt import speaks_to_a_model
 from ci_metrics.verdicts.judge import Judge, JudgeRequest

@@ -17,7 +17,6 @@ from ci_metrics.history.failures import web_url
 from ci_metrics.index.error_fields import log_url
 from ci_metrics.models import Extraction, Job, Run, Usage
 from ci_metrics.orchestration import checks
-from ci_metrics.orchestration.arrow_tables import PackedRows
 from ci_metrics.orchestration.assets.extracted_errors import extract_stored_log
 from ci_metrics.orchestration.judged_job import judged, not_judged, questions
 from ci_metrics.orchestration.metadata import Linked, markdown_table, plot
@@ -28,8 +27,9 @@ from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.reclassify_filter import Only
 from ci_metrics.orchestration.repository_parts import repository_parts
-from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.arrow_tables import PackedRows
+from ci_metrics.orchestration.storage.rows import JobExtraction, JobKey, JobVerdicts
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.orchestration.unchanged_rows import is_open, model_has_failed, still_holding
 from ci_metrics.verdicts.judge import JudgeRequest
 

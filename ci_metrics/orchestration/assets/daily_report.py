@@ -12,12 +12,12 @@ from upath import UPath
 
 from ci_metrics.history.cause_states import CauseRecords
 from ci_metrics.history.time_range import Window
-from ci_metrics.orchestration.atomic_files import put
 from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.page_addresses import report_address
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
+from ci_metrics.orchestration.storage.atomic_files import put
 from ci_metrics.report.markdown import inert_cell, link
 from ci_metrics.report.page import Report, build_report, render_page
 from ci_metrics.report.readable import cut, minutes, percent, readable_number, telling

@@ -17,16 +17,16 @@ import zstandard
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError
 from ci_metrics.models import Extraction, Job, JobLog, PassingLog
-from ci_metrics.orchestration.arrow_tables import PackedRows
-from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.judged_job import extract_job
 from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.repository_parts import repository_parts
-from ci_metrics.orchestration.rows import JobExtraction
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.arrow_tables import PackedRows
+from ci_metrics.orchestration.storage.hours import Outcome
+from ci_metrics.orchestration.storage.rows import JobExtraction
+from ci_metrics.orchestration.storage.store import HourStore
 
 NAME = "extracted_errors"
 

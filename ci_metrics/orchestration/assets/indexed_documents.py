@@ -19,15 +19,11 @@ from ci_metrics.index.base import Body, Document, DocumentIndex, Where, Written
 from ci_metrics.index.documents import Provenance, document_digest, job_id
 from ci_metrics.models import ErrorState, Run, Verdict
 from ci_metrics.orchestration import checks
-from ci_metrics.orchestration.arrow_tables import PackedRows
 from ci_metrics.orchestration.hour_documents import HourRows, Saying, documents_of
-from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import plot
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import HoursPart, IndexPart, JudgePart
-from ci_metrics.orchestration.repository_facts import default_branches, known_repositories, owners_in_force
-from ci_metrics.orchestration.rows import IndexedDocument, JobVerdicts
 from ci_metrics.orchestration.run_messages import (
     ONLY_HERE,
     LineBuffer,
@@ -38,7 +34,11 @@ from ci_metrics.orchestration.run_messages import (
     processing_workflow,
     verdict_lines,
 )
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.arrow_tables import PackedRows
+from ci_metrics.orchestration.storage.hours import Outcome
+from ci_metrics.orchestration.storage.repository_facts import default_branches, known_repositories, owners_in_force
+from ci_metrics.orchestration.storage.rows import IndexedDocument, JobVerdicts
+from ci_metrics.orchestration.storage.store import HourStore
 
 NAME = "indexed_documents"
 

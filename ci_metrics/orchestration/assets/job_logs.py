@@ -18,14 +18,14 @@ from ci_metrics.models import Job, JobLog, Run
 from ci_metrics.orchestration import checks, junit_artifacts
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
 from ci_metrics.orchestration.fair_order import fairly
-from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
 from ci_metrics.orchestration.passing_runs import FoundPassing, background_undecided, look_for
-from ci_metrics.orchestration.rows import JobKey
-from ci_metrics.orchestration.store import log_path
+from ci_metrics.orchestration.storage.hours import Outcome
+from ci_metrics.orchestration.storage.rows import JobKey
+from ci_metrics.orchestration.storage.store import log_path
 
 NAME = "job_logs"
 

@@ -15,16 +15,16 @@ from ci_metrics.errors import AuthenticationError, CiMetricsError, IncompleteErr
 from ci_metrics.github import MOST_JOBS, GitHub, RequestCount
 from ci_metrics.models import Annotation, Job, Run
 from ci_metrics.orchestration import checks
-from ci_metrics.orchestration.arrow_tables import PackedRows
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
 from ci_metrics.orchestration.fair_order import fairly
-from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import each_hour, with_checks
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart
-from ci_metrics.orchestration.rows import JobKey
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.arrow_tables import PackedRows
+from ci_metrics.orchestration.storage.hours import Outcome
+from ci_metrics.orchestration.storage.rows import JobKey
+from ci_metrics.orchestration.storage.store import HourStore
 
 _T = TypeVar("_T")
 

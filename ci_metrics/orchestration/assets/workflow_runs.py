@@ -16,16 +16,16 @@ from ci_metrics.errors import AuthenticationError, CiMetricsError, IncompleteErr
 from ci_metrics.github import GitHub, RequestCount
 from ci_metrics.models import Run
 from ci_metrics.orchestration.due_hours import REASON_TAG, REASONS, repositories_to_ask
-from ci_metrics.orchestration.failing_repositories import Failing
 from ci_metrics.orchestration.fair_order import fairly
-from ci_metrics.orchestration.hours import Outcome
 from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.partition_loop import announce_classifier, each_hour
 from ci_metrics.orchestration.partitioned_asset import partitioned_asset
 from ci_metrics.orchestration.partitions import HOUR, hour_start
 from ci_metrics.orchestration.parts import FETCH_THREADS, GitHubPart, HoursPart, JudgePart
-from ci_metrics.orchestration.repository_facts import ask_repositories
-from ci_metrics.orchestration.repository_list import RepositoryList
+from ci_metrics.orchestration.storage.failing_repositories import Failing
+from ci_metrics.orchestration.storage.hours import Outcome
+from ci_metrics.orchestration.storage.repository_facts import ask_repositories
+from ci_metrics.orchestration.storage.repository_list import RepositoryList
 from ci_metrics.orchestration.sweeps import listing_digest
 from ci_metrics.repositories import owners_to_list, takes_branch
 

@@ -25,7 +25,7 @@ from upath import UPath
 from ci_metrics.errors import ContractError
 from ci_metrics.logs.background import SHAPES_VERSION, Background
 from ci_metrics.models import Job, JobLog
-from ci_metrics.orchestration.atomic_files import fetch, put
+from ci_metrics.orchestration.storage.atomic_files import fetch, put
 
 #: How long a passing log is background for the failures around the one it was fetched for.
 WEEK = timedelta(days=7)

@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
 from ci_metrics.github.conditional import KeptAnswer
-from ci_metrics.orchestration.atomic_files import fetch, put
+from ci_metrics.orchestration.storage.atomic_files import fetch, put
 
 #: The hour in which the runs of a listing were created, as its address says it; the rest of the
 #: listings are spread over so many objects.

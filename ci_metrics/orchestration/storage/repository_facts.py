@@ -21,8 +21,8 @@ from upath import UPath
 from ci_metrics.errors import AuthenticationError, CiMetricsError, TransientError
 from ci_metrics.github import GitHub
 from ci_metrics.history.owners import CODEOWNERS_PATHS, MOST_CODEOWNERS_BYTES, CodeOwnersFile, Owners, read_owners_file
-from ci_metrics.orchestration.atomic_files import fetch, put
-from ci_metrics.orchestration.store import HourStore
+from ci_metrics.orchestration.storage.atomic_files import fetch, put
+from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.settings import Settings
 
 _log = logging.getLogger(__name__)

@@ -29,8 +29,8 @@ from upath import UPath
 
 from ci_metrics.errors import ContractError, OvertakenError
 from ci_metrics.llm.batch_ledger import BatchContents, BatchRecord, LedgerLook
-from ci_metrics.orchestration.atomic_files import create, fetch, put
-from ci_metrics.orchestration.hour_states import listing
+from ci_metrics.orchestration.storage.atomic_files import create, fetch, put
+from ci_metrics.orchestration.storage.hour_states import listing
 
 #: A done batch's estimate counts in the hour in which it was sent; a day is more than enough.
 _KEEP_DONE_SECONDS = 86_400.0

@@ -18,7 +18,7 @@ from datetime import datetime
 from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
-from ci_metrics.orchestration.atomic_files import change, fetch
+from ci_metrics.orchestration.storage.atomic_files import change, fetch
 
 #: hour -> repository -> when it was seen to have changed
 Marks = dict[str, dict[str, datetime]]

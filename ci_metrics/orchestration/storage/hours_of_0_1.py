@@ -22,8 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
-from ci_metrics.orchestration.atomic_files import fetch
-from ci_metrics.orchestration.hours import AssetRecord, HourState, RepoRecord, SetAside
+from ci_metrics.orchestration.storage.atomic_files import fetch
+from ci_metrics.orchestration.storage.hours import AssetRecord, HourState, RepoRecord, SetAside
 
 #: What is said of a part that cannot be read: long ago, so that it is looked at soon.
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)

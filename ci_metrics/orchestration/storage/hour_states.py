@@ -26,9 +26,18 @@ from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
 from ci_metrics.errors import OvertakenError
-from ci_metrics.orchestration.atomic_files import alone, fetch, fetch_all, fetch_tagged, is_local, is_s3, put, replace
-from ci_metrics.orchestration.hours import HourState, state_of_json, state_to_json
-from ci_metrics.orchestration.hours_of_0_1 import OldStates
+from ci_metrics.orchestration.storage.atomic_files import (
+    alone,
+    fetch,
+    fetch_all,
+    fetch_tagged,
+    is_local,
+    is_s3,
+    put,
+    replace,
+)
+from ci_metrics.orchestration.storage.hours import HourState, state_of_json, state_to_json
+from ci_metrics.orchestration.storage.hours_of_0_1 import OldStates
 
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
 from ci_metrics.errors import AuthenticationError, CiMetricsError, TransientError
-from ci_metrics.orchestration.atomic_files import change, fetch
+from ci_metrics.orchestration.storage.atomic_files import change, fetch
 
 #: So many failures in a row set a repository aside.
 MOST_FAILURES = 3

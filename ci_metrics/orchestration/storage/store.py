@@ -41,11 +41,11 @@ import zstandard
 from upath import UPath
 
 from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError
-from ci_metrics.orchestration.arrow_tables import BATCH, PackedRows, records_of
-from ci_metrics.orchestration.atomic_files import beside, fetch, is_local, put
-from ci_metrics.orchestration.backgrounds import Backgrounds
-from ci_metrics.orchestration.hour_states import MOST_SEEN, HourStates
-from ci_metrics.orchestration.hours import FORMAT, AssetRecord, HourState, Outcome, SetAside, refuse_later
+from ci_metrics.orchestration.storage.arrow_tables import BATCH, PackedRows, records_of
+from ci_metrics.orchestration.storage.atomic_files import beside, fetch, is_local, put
+from ci_metrics.orchestration.storage.backgrounds import Backgrounds
+from ci_metrics.orchestration.storage.hour_states import MOST_SEEN, HourStates
+from ci_metrics.orchestration.storage.hours import FORMAT, AssetRecord, HourState, Outcome, SetAside, refuse_later
 
 _T = TypeVar("_T")
 

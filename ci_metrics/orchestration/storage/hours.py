@@ -1,7 +1,7 @@
 """What is known of an hour: one record an asset, by repository, and what follows from them.
 
 What belongs here: the records, their JSON, whether the hour is finished and why not. Does not:
-files (`hour_states.py`), when an hour is due (`due_hours.py`).
+files (`hour_states.py`), when an hour is due (`orchestration/due_hours.py`).
 
 An asset's record is written together with its rows. It names them (`commit`, the digest of their
 file) and what they were made of (`made_of`, the commits of the assets that were read): where the

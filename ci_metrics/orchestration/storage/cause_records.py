@@ -16,7 +16,7 @@ from upath import UPath
 
 from ci_metrics.history.cause_states import CauseRecord, CauseRecords, with_regressions
 from ci_metrics.index.base import DocumentIndex
-from ci_metrics.orchestration.atomic_files import alone, fetch, put
+from ci_metrics.orchestration.storage.atomic_files import alone, fetch, put
 
 _log = logging.getLogger(__name__)
 

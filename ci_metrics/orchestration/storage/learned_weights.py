@@ -25,7 +25,7 @@ from upath import UPath
 
 from ci_metrics.classifier.model import Model
 from ci_metrics.classifier.takeover import version_of
-from ci_metrics.orchestration.atomic_files import fetch, put
+from ci_metrics.orchestration.storage.atomic_files import fetch, put
 
 _log = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from ci_metrics.index.base import Body, Document, DocumentIndex, Where
 from ci_metrics.index.bodies import present
 from ci_metrics.index.times import iso
 from ci_metrics.index.verdict_documents import verdict_document, verdict_of
-from ci_metrics.orchestration.atomic_files import fetch, put
-from ci_metrics.orchestration.hour_states import listing
+from ci_metrics.orchestration.storage.atomic_files import fetch, put
+from ci_metrics.orchestration.storage.hour_states import listing
 from ci_metrics.verdicts.budget import utc_now
 from ci_metrics.verdicts.reuse import StoredVerdict
 

@@ -22,9 +22,9 @@ from ci_metrics.history.attempts import first_line
 from ci_metrics.history.labels import Labels, is_shared
 from ci_metrics.index.base import Document, DocumentIndex, Where
 from ci_metrics.logs import FINGERPRINT_VERSION, fingerprint
-from ci_metrics.orchestration.atomic_files import fetch_all, put
-from ci_metrics.orchestration.hour_states import listing
-from ci_metrics.orchestration.rows import JobExtraction, JobKey, JobVerdicts
+from ci_metrics.orchestration.storage.atomic_files import fetch_all, put
+from ci_metrics.orchestration.storage.hour_states import listing
+from ci_metrics.orchestration.storage.rows import JobExtraction, JobKey, JobVerdicts
 from ci_metrics.verdicts.reuse import label_key
 
 _log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
 from ci_metrics.errors import CiMetricsError, IncompleteError
-from ci_metrics.orchestration.atomic_files import fetch, put
+from ci_metrics.orchestration.storage.atomic_files import fetch, put
 
 _log = logging.getLogger(__name__)
 
