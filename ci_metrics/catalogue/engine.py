@@ -164,9 +164,10 @@ def _compiled(catalogue: Catalogue, numbers: tuple[int, ...], *, raw: bool) -> A
                 flags.append(_flags(message, raw=raw))
         return expressions, ids, flags
 
-    # Forms are translated only to be compiled: that alone takes a quarter of a
-    # second for the shipped ones.
-    name = f"{_code()} {catalogue.version} {'raw' if raw else 'line'} {numbers}"
+    # Forms are translated only to be compiled: that alone takes a quarter of a second for the
+    # shipped ones. What else a message says (category, headline, weight) compiles nothing anew.
+    told = [(each, catalogue.messages[each].form, _flags(catalogue.messages[each], raw=raw)) for each in numbers]
+    name = f"{_code()} {'raw' if raw else 'line'} {told}"
     try:
         return compiled_expressions.compiled_as(name, given)
     except hyperscan.error as error:

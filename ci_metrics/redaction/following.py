@@ -264,18 +264,26 @@ class Rows(Following):
 
     def spans(self, text: str) -> list[Span]:  # noqa: D102
         self._left -= 1
-        same = text[: len(self._lead)].translate(_SHAPE) == self._lead.translate(_SHAPE)
-        start = len(self._lead) if same else self._start(text)
-        if self._left > 0 and _RULE.search(text[start:]):
+        starts = self._starts(text)
+        if self._left > 0 and any(_RULE.search(text[start:]) for start in starts):
             return []
-        cells = list(_cells_of(text, self._cells, start))
-        self.done = self._left <= 0 or len(cells) != len(self._kinds)
+        rows = (list(_cells_of(text, self._cells, start)) for start in starts)
+        cells = next((row for row in rows if len(row) == len(self._kinds)), [])
+        self.done = self._left <= 0 or not cells
         found: list[Span] = []
         for (first, last), kind in zip(cells, self._kinds, strict=False):
             value = text[first:last]
             if not self.done and kind >= NameKind.SECRET and is_secret(value, kind) and looks_chosen(value):
                 found.append((first, last))
         return found
+
+    def _starts(self, text: str) -> list[int]:
+        """Where the row may begin: behind what stood before the headings, or what tools put there,
+        which looks like a first cell too.
+        """
+        if text[: len(self._lead)].translate(_SHAPE) == self._lead.translate(_SHAPE):
+            return [len(self._lead)]
+        return [found.end() for before in (*_TABLE_STARTS, LINE_PREFIX) if (found := before.match(text))]
 
 
 def _cells_of(text: str, cells: re.Pattern[str], start: int) -> Iterator[Span]:

@@ -208,7 +208,7 @@ def _of_the_index() -> Iterator[Case]:
     yield _at_the_index("a redirect to itself")
     yield _at_the_index("silence")
     yield _at_the_index("no HTTP")
-    yield _at_the_index("a byte now and then", bounded=True)
+    yield _at_the_index("a byte now and then")
 
     def locked(site: Site) -> None:
         _index_file(site).write_bytes(b"this is no database, but somebody's notes\n" * 200)
