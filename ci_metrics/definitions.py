@@ -11,19 +11,19 @@ from typing import Any
 
 import dagster as dg
 
-from ci_metrics.orchestration.alerts import send_alerts
+from ci_metrics.orchestration.alert_job import send_alerts
 from ci_metrics.orchestration.assets import build_assets
 from ci_metrics.orchestration.checks import judged_by_this_version
 from ci_metrics.orchestration.console_logger import people_logger
 from ci_metrics.orchestration.jobs import INGEST, LEARN, RECLASSIFY, REPORT, build_jobs
 from ci_metrics.orchestration.message_batches import collect_message_batches
 from ci_metrics.orchestration.parts import HoursPart
-from ci_metrics.orchestration.pr_comments import comment_pull_requests
+from ci_metrics.orchestration.pr_comment_job import comment_pull_requests
 from ci_metrics.orchestration.resources import build_resources
 from ci_metrics.orchestration.schedules import HOURLY, build_schedules
 from ci_metrics.orchestration.sensors import build_sensors
 from ci_metrics.orchestration.sweeps import sweep_repositories
-from ci_metrics.orchestration.trace_spans import send_trace_spans
+from ci_metrics.orchestration.trace_span_job import send_trace_spans
 from ci_metrics.settings import Settings, load_settings
 
 

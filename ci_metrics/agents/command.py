@@ -1,6 +1,6 @@
 """`ci-metrics mcp`: serve coding agents.
 
-Belongs here: options. Does not: the server (`server.py`), what it answers (`questions.py`).
+Belongs here: options. Does not: the server (`mcp_server.py`), what it answers (`questions.py`).
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def mcp(*logs: Path, http: Annotated[bool, Parameter(negative="")] = False, port
             raise SettingsError("LOG", f"there is no {log}", "Give the path of a log, or of a folder of logs")
     if not 1 <= port <= 65_535:
         raise SettingsError("--port", f"{port} is not a port", "Write 1 to 65535")
+    from ci_metrics.agents.mcp_server import HOST, build_server, serve_http
     from ci_metrics.agents.questions import Questions
-    from ci_metrics.agents.server import HOST, build_server, serve_http
 
     server = build_server(Questions(settings, logs))
     if http:

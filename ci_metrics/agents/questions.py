@@ -1,7 +1,7 @@
 """The questions that agents may ask, answered from the index, GitHub, or a log. All only read.
 
 Belongs here: which parts answer which question, and the bounds of what is asked. Does not: the form
-of the replies (`replies.py`), the protocol (`server.py`).
+of the replies (`replies.py`), the protocol (`mcp_server.py`).
 """
 
 from __future__ import annotations

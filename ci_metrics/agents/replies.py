@@ -1,7 +1,7 @@
 """Replies to agents, made of what history and the report know. Pure.
 
 Belongs here: cutting and filling in. Does not: the form of a reply (`records.py`), which question
-is answered with which (`questions.py`), the protocol (`server.py`).
+is answered with which (`questions.py`), the protocol (`mcp_server.py`).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from ci_metrics.commands.open_index import is_empty, refuse_no_file
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError, SettingsError
-from ci_metrics.history.flaky_flags import flag_rules
+from ci_metrics.history.flaky_fields import flag_rules
 from ci_metrics.history.job_reference import JobReference, RunReference, find_job
 from ci_metrics.history.metrics import GATE
 from ci_metrics.index.base import Document, DocumentIndex

@@ -30,7 +30,7 @@ from ci_metrics.orchestration.parts import HoursPart, OnHour, classifier_in_word
 from ci_metrics.orchestration.run_messages import classification_enabled
 from ci_metrics.orchestration.stale_hours import changed_hours
 from ci_metrics.orchestration.summary import Summary, summarise
-from ci_metrics.orchestration.trace_spans import changed, send_spans
+from ci_metrics.orchestration.trace_span_job import changed, send_spans
 from ci_metrics.sample import dates as sample
 from ci_metrics.settings import Settings, load_settings
 

@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route
 
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError
-from ci_metrics.history.flaky_flags import flag_rules
+from ci_metrics.history.flaky_fields import flag_rules
 from ci_metrics.history.job_reference import known_job
 from ci_metrics.orchestration.assets.daily_report import DAY_FORMAT, report_file
 from ci_metrics.orchestration.job_details import stored_details

@@ -2,7 +2,7 @@
 behind one failure's flag.
 
 What belongs here: reading what history says of flaky failures. Does not: deciding it
-(`flakiness.py`), writing flags into documents (`flaky_flags.py`), showing.
+(`flakiness.py`), writing flags into documents (`flaky_fields.py`), showing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ci_metrics.history.flakiness import (
     later_passes,
     storms,
 )
-from ci_metrics.history.flaky_flags import STORM_TYPES
+from ci_metrics.history.flaky_fields import STORM_TYPES
 from ci_metrics.history.groups import EXAMPLES
 from ci_metrics.history.lost_time import losses
 from ci_metrics.history.metrics import BASE_BRANCHES

@@ -2,7 +2,7 @@
 say of an hour's failures.
 
 What belongs here: which documents' flags and commits an hour speaks for, in other hours too, and
-bringing them up to date. Does not: what an hour proves of itself (`flaky_flags.evidence_within`,
+bringing them up to date. Does not: what an hour proves of itself (`flaky_fields.evidence_within`,
 in the documents when they are written), deciding what is flaky (`flakiness.py`) and since which
 commit a job fails (`regressions.py`).
 
@@ -19,7 +19,7 @@ from itertools import groupby
 from ci_metrics.history.attempts import ATTEMPT_FIELDS, Attempt, attempt_of, attempts_with, failed_attempts
 from ci_metrics.history.flakiness import on_base_branch
 from ci_metrics.history.flaky_failures import evidence_of, scheduled_branches, storms_around, suspects_like
-from ci_metrics.history.flaky_flags import FlagRules, flag_changes
+from ci_metrics.history.flaky_fields import FlagRules, flag_changes
 from ci_metrics.history.job_documents import (
     Changes,
     differing,

@@ -2,7 +2,7 @@
 flags and labels are put into.
 
 What belongs here: which steps carry their job's own error, merging changed fields, writing them.
-Does not: what changes (`flaky_flags.py`, `labels.py`).
+Does not: what changes (`flaky_fields.py`, `labels.py`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from ci_metrics.history.failures import compare_url
 from ci_metrics.history.figures import Counts, Row
 from ci_metrics.history.flakiness import STORM_TIME, storms
 from ci_metrics.history.flaky_failures import Flake, Flakiest
-from ci_metrics.history.flaky_flags import STORM_TYPES
+from ci_metrics.history.flaky_fields import STORM_TYPES
 from ci_metrics.history.groups import Group
 from ci_metrics.history.metrics import MAYBE_FAILED, PASSED, share
 from ci_metrics.history.period import NEW_FOR

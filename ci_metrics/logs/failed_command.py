@@ -1,7 +1,7 @@
 """The command of the step that failed, as the runner echoed it, in one line.
 
 Belongs here: which script's header stands before the failure, and its lines as one command. Does
-not: reading a header (`headers.py`), which step failed (`steps.py`).
+not: reading a header (`step_headers.py`), which step failed (`steps.py`).
 
 Only what can be typed into a shell is given: a script with branches, loops or here-documents is
 none, nor is one that a composite action brings along.
@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Sequence
 
 from ci_metrics.logs.candidates import Candidates
-from ci_metrics.logs.headers import Header, script_lines
+from ci_metrics.logs.step_headers import Header, script_lines
 from ci_metrics.redaction import redact
 
 #: Characters of a command that is given.

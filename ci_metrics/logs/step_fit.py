@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ci_metrics.logs.headers import ACTION, Header, telling_words
+from ci_metrics.logs.step_headers import ACTION, Header, telling_words
 from ci_metrics.models import FAILED_CONCLUSIONS, Step
 
 _SYMBOLS = re.compile(r"[^a-z0-9]+")

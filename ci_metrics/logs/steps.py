@@ -2,7 +2,7 @@
 the reason of the failure.
 
 Belongs here: header lines and steps in, ranges out. Does not: finding the header lines
-(`structure.py`), reading them (`headers.py`), what a pair of both is worth (`step_fit.py`).
+(`structure.py`), reading them (`step_headers.py`), what a pair of both is worth (`step_fit.py`).
 
 The runner names a step in the list but prints only what it runs, and a composite action prints the
 headers of its own steps below its own (`CompositeActionHandler.cs` of actions/runner runs them
@@ -19,7 +19,6 @@ from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from ci_metrics.logs.headers import Header
 from ci_metrics.logs.step_fit import (
     CLOSED,
     FRESH,
@@ -32,6 +31,7 @@ from ci_metrics.logs.step_fit import (
     goes_on,
     may_hold_headers,
 )
+from ci_metrics.logs.step_headers import Header
 from ci_metrics.models import Step
 
 __all__ = ["Header", "Layout", "StepRange", "laid_out", "reason"]

@@ -2,7 +2,7 @@
 whether the whole went well.
 
 Belongs here: hits with a structural role in, segments, headers and the log's own verdict
-out. Does not: reading a header (`headers.py`), GitHub's list of steps (`steps.py`), what
+out. Does not: reading a header (`step_headers.py`), GitHub's list of steps (`steps.py`), what
 lines are worth (`regions.py`).
 """
 
@@ -16,9 +16,9 @@ from functools import lru_cache
 
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.logs.cleanup_steps import looks_after
-from ci_metrics.logs.headers import Header, read_header
 from ci_metrics.logs.lines import step_column, text_of, without_stamp
 from ci_metrics.logs.scan import STRUCTURAL, Block, Hit
+from ci_metrics.logs.step_headers import Header, read_header
 from ci_metrics.logs.steps import Layout, laid_out
 from ci_metrics.models import Step
 

@@ -13,7 +13,7 @@ from itertools import starmap
 
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.history.flakiness import FlakyEvidence
-from ci_metrics.history.flaky_flags import evidence_within, flag_changes, flag_rules
+from ci_metrics.history.flaky_fields import evidence_within, flag_changes, flag_rules
 from ci_metrics.history.job_documents import merged_body
 from ci_metrics.history.labels import Labels, labelled
 from ci_metrics.history.owners import Owners, answering

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ci_metrics.history.attempts import CHUNK
-from ci_metrics.history.flaky_flags import flag_rules
+from ci_metrics.history.flaky_fields import flag_rules
 from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.history.job_documents import document_changes, merged_body, steps_of, write_changes
 from ci_metrics.history.labels import Labels, is_shared, label_on, label_to_withdraw, labelled, said_at_once, unlabelled

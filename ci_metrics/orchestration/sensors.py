@@ -12,16 +12,16 @@ from functools import partial
 
 import dagster as dg
 
-from ci_metrics.orchestration.alerts import events, read_sent, send_alerts
+from ci_metrics.orchestration.alert_job import events, read_sent, send_alerts
 from ci_metrics.orchestration.due_hours import REASON_TAG, REASONS, HourRange, old_and_open, oldest_swept, plan
 from ci_metrics.orchestration.jobs import UnresolvedAssetJobDefinition
 from ci_metrics.orchestration.message_batches import answered_and_waiting, collect_message_batches
 from ci_metrics.orchestration.partitions import chunks_of
 from ci_metrics.orchestration.parts import GitHubPart, HoursPart, JudgePart
-from ci_metrics.orchestration.pr_comments import comment_pull_requests, news, token_of
+from ci_metrics.orchestration.pr_comment_job import comment_pull_requests, news, token_of
 from ci_metrics.orchestration.sweeps import days_due, sweep_repositories
-from ci_metrics.orchestration.trace_spans import due as due_spans
-from ci_metrics.orchestration.trace_spans import send_trace_spans
+from ci_metrics.orchestration.trace_span_job import due as due_spans
+from ci_metrics.orchestration.trace_span_job import send_trace_spans
 
 #: Dagster's own tags for a run over a range of partitions.
 RANGE_START = "dagster/asset_partition_range_start"

@@ -24,14 +24,14 @@ from typing import Any
 import hyperscan
 
 from ci_metrics import compiled_expressions
-from ci_metrics.redaction import command_lines, encoded, following, keys, tokens, views
+from ci_metrics.redaction import command_lines, decoded_lines, encoded, keys, next_lines, tokens
+from ci_metrics.redaction.decoded_lines import Span
 from ci_metrics.redaction.names import STEM
 from ci_metrics.redaction.places import PLACES
-from ci_metrics.redaction.views import Span
 from ci_metrics.redaction.writings import WRITINGS
 
 Spans = Callable[[str], Iterator[Span]]
-Announces = Callable[[str], following.Following | None]
+Announces = Callable[[str], next_lines.Following | None]
 
 #: Characters from which on a line is long, and how many around a match are looked at in one: before
 #: and after it, and where a value may be as long as a key or a file in base64.
@@ -66,7 +66,7 @@ class Entry:
 
 
 def _encoded(text: str) -> Iterator[Span]:
-    view = views.decoded(text)
+    view = decoded_lines.decoded(text)
     if view is not None:
         for span in spans_in(view.text):
             yield view.back(span)
@@ -77,7 +77,7 @@ def _putty_code(text: str) -> Iterator[Span]:
 
 
 def _listed(text: str) -> Iterator[Span]:
-    view = views.unlisted(text)
+    view = decoded_lines.unlisted(text)
     for span in spans_in(view.text):
         yield view.back(span)
 
@@ -134,17 +134,17 @@ ENTRIES: tuple[Entry, ...] = (
         "private key",
         ("BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY",),
         spans=_key_begins,
-        announces=following.key_follows,
+        announces=next_lines.key_follows,
         care=Care.ACROSS,
     ),
     Entry(
         "private key in base64",
         (re.escape("LS0tLS1CRUdJTi"), re.escape("LS0tLSBCRUdJTi")),
         spans=_base64,
-        announces=following.encoded_key_follows,
+        announces=next_lines.encoded_key_follows,
         care=Care.ACROSS,
     ),
-    Entry("PuTTY's private key", (r"Private-Lines: \d",), announces=following.putty_follows, care=Care.ACROSS),
+    Entry("PuTTY's private key", (r"Private-Lines: \d",), announces=next_lines.putty_follows, care=Care.ACROSS),
     Entry("PuTTY's code", (r"Private-MAC: [0-9a-f]{16}",), spans=_putty_code),
     Entry(
         "value on the next line",
@@ -158,7 +158,7 @@ ENTRIES: tuple[Entry, ...] = (
             rf"{STEM}[\w.-]{{0,40}}<<-?[\"']?[\w-]{{1,80}}[\"']?{_EOL}",
         ),
         True,
-        announces=following.value_follows,
+        announces=next_lines.value_follows,
         care=Care.ACROSS,
     ),
     Entry(
@@ -169,10 +169,10 @@ ENTRIES: tuple[Entry, ...] = (
             rf"<key>[\w.:-]{{0,60}}{STEM}[\w.:-]{{0,40}}</key>{_EOL}",
         ),
         True,
-        announces=following.pair_follows,
+        announces=next_lines.pair_follows,
         care=Care.ACROSS,
     ),
-    Entry("lines of .pgpass", (r"pgpass[^\n]{0,40}<<",), announces=following.password_lines_follow, care=Care.ACROSS),
+    Entry("lines of .pgpass", (r"pgpass[^\n]{0,40}<<",), announces=next_lines.password_lines_follow, care=Care.ACROSS),
     Entry(
         "rows below headings",
         (
@@ -182,20 +182,20 @@ ENTRIES: tuple[Entry, ...] = (
             rf"{_HEADING}[ ]{{2,60}}[\w -]{{1,100}}\r?\n",
         ),
         True,
-        announces=following.rows_follow,
+        announces=next_lines.rows_follow,
         care=Care.ACROSS,
     ),
     Entry(
         "word below a sentence",
         (rf"(?:password|passphrase|passcode|secret|token|api[ _-]?key)\b[^\n:]{{1,160}}:{_EOL}",),
         True,
-        announces=following.word_follows,
+        announces=next_lines.word_follows,
         care=Care.ACROSS,
     ),
     Entry(
         "machine of .netrc",
         (r"\bmachine[ \t]+[\w.-]+[^\n]{0,80}\n",),
-        announces=following.machine_follows,
+        announces=next_lines.machine_follows,
         care=Care.ACROSS,
     ),
     Entry(
@@ -208,7 +208,7 @@ ENTRIES: tuple[Entry, ...] = (
         True,
         care=Care.ACROSS,
     ),
-    Entry("Kubernetes Secret", (r"kind:[ \t]*[\"']?Secret\b",), announces=following.entries_follow, care=Care.ACROSS),
+    Entry("Kubernetes Secret", (r"kind:[ \t]*[\"']?Secret\b",), announces=next_lines.entries_follow, care=Care.ACROSS),
 )
 #: A text of several lines in a string; and entries that also concern lines before theirs: a key's
 #: end, a Secret printed before its kind.
@@ -270,7 +270,7 @@ def _windows(text: str, numbers: AbstractSet[int]) -> Iterator[tuple[int, int, i
             yield number, max(0, at - before), at + after
 
 
-def announced(text: str, numbers: AbstractSet[int]) -> list[following.Following]:
+def announced(text: str, numbers: AbstractSet[int]) -> list[next_lines.Following]:
     """What is to be looked for on the lines after this one, which is without colour codes."""
     out = []
     for number in numbers:

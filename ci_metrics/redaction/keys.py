@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from ci_metrics.redaction.views import Span
+from ci_metrics.redaction.decoded_lines import Span
 
 #: What begins and ends a key that opens something. Certificates, requests, signatures
 #: and public keys do not.

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ci_metrics.redaction.decoded_lines import Span
 from ci_metrics.redaction.encoded import is_login
 from ci_metrics.redaction.names import STEM, NameKind, name_kind
 from ci_metrics.redaction.values import (
@@ -23,7 +24,6 @@ from ci_metrics.redaction.values import (
     looks_made,
     looks_random,
 )
-from ci_metrics.redaction.views import Span
 
 #: Characters of a value that may belong to it, and that say whether it is a secret.
 MOST, JUDGED = 8_192, 400

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
 
+from ci_metrics.redaction.decoded_lines import Span
 from ci_metrics.redaction.values import is_readable
-from ci_metrics.redaction.views import Span
 
 #: (whose, form). A form that also matches names that people make up is marked by ``~``: what it
 #: finds must not read like words.

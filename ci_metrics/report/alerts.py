@@ -1,7 +1,7 @@
 """Alerts: what is worth telling a chat room, as messages; pure.
 
 What belongs here: events, their keys (once per event), their wording, Slack's JSON. Does not:
-finding them (`orchestration/alerts.py`), sending them (`webhook.py`).
+finding them (`orchestration/alert_job.py`), sending them (`webhook.py`).
 
 Slack's webhook format is understood by Mattermost, Rocket.Chat and others. Text from CI is inert
 in it: `&`, `<` and `>` are escaped (so no `<!channel>` and no link), quotes stand in a code

@@ -16,7 +16,7 @@ from ci_metrics.history.attempts import Attempt, attempt_of, root_error
 from ci_metrics.history.failures import compare_url
 from ci_metrics.history.flakiness import FlakyEvidence
 from ci_metrics.history.flaky_failures import evidence_for
-from ci_metrics.history.flaky_flags import STORM_TYPES
+from ci_metrics.history.flaky_fields import STORM_TYPES
 from ci_metrics.history.groups import groups
 from ci_metrics.history.labels import HUMAN_VERSION
 from ci_metrics.history.time_range import TIME, moment_of

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from ci_metrics.history.failures import web_url
-from ci_metrics.history.flaky_flags import STORM_TYPES
+from ci_metrics.history.flaky_fields import STORM_TYPES
 from ci_metrics.history.job_reference import RunReference
 from ci_metrics.history.metrics import ENDED, FAILURE, GATE, PASSED
 from ci_metrics.history.pull_request import newest_jobs

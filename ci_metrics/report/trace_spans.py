@@ -1,7 +1,7 @@
 """Runs, jobs and steps as the spans of a trace, named by OpenTelemetry's conventions for CI. Pure.
 
 Belongs here: which spans an attempt is, their ids, names, times and attributes. Does not: sending
-(`span_export.py`), which attempts are due (`orchestration/trace_spans.py`).
+(`span_export.py`), which attempts are due (`orchestration/trace_span_job.py`).
 
 An attempt of a run is a trace: the run above its jobs, each above its steps. Ids follow from
 GitHub's, so that what is sent twice is the same span. Attributes are those of the conventions'

@@ -20,9 +20,9 @@ import pytest
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp_types import CallToolResult, TextContent, TextResourceContents
 
+from ci_metrics.agents.mcp_server import build_server
 from ci_metrics.agents.questions import MOST_LOG_LINES, Questions
 from ci_metrics.agents.records import NOTICE
-from ci_metrics.agents.server import build_server
 from ci_metrics.github.text import NAME_CHARACTERS
 from ci_metrics.index.base import Document
 from ci_metrics.index.embedded import EmbeddedIndex

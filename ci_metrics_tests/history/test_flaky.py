@@ -8,7 +8,7 @@ import pytest
 from ci_metrics.history.attempts import attempt_of
 from ci_metrics.history.flakiness import storms
 from ci_metrics.history.flaky_failures import evidence_for, flakiest
-from ci_metrics.history.flaky_flags import FlagRules
+from ci_metrics.history.flaky_fields import FlagRules
 from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.index.base import Document, DocumentIndex, Where
 from ci_metrics_tests.history.history_documents import attempts, job, step_of

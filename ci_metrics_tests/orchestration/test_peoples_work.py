@@ -21,7 +21,7 @@ from ci_metrics.errors import ContractError, NotFoundError, SettingsError
 from ci_metrics.history.cause_states import CauseRecord
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.logs.fingerprint import group_of_line
-from ci_metrics.orchestration.alerts import events
+from ci_metrics.orchestration.alert_job import events
 from ci_metrics.orchestration.backup import make_backup, restore_backup
 from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.settings import Settings, load_settings

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.classifier.taxonomy import Taxonomy
-from ci_metrics.history.flaky_flags import flag_rules
+from ci_metrics.history.flaky_fields import flag_rules
 from ci_metrics.history.groups import Group, groups
 from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.history.period import has_earlier_failures
