@@ -34,6 +34,8 @@ def encoding_of(beginning: bytes) -> str | None:
     for mark, encoding, width, letter in _MARKS:
         if beginning.startswith(mark):
             seen = beginning[len(mark) : len(mark) + _LOOKED_AT]
+            if width == 4 and not _are_characters(seen, letter):
+                continue  # UTF-16 that begins with a NUL
             return encoding if _zeros(seen, width, letter) >= _SOME else None
     seen = beginning[: min(len(beginning), _LOOKED_AT) // 4 * 4]
     if b"\0" not in seen:
@@ -43,6 +45,15 @@ def encoding_of(beginning: bytes) -> str | None:
         if _zeros(seen, width, letter) >= _MOST and letters.count(0) <= (1 - _MOST) * len(letters):
             return encoding
     return None
+
+
+def _are_characters(seen: bytes, letter: int) -> bool:
+    """Whether bytes are characters of UTF-32, of which none is beyond U+10FFFF."""
+    try:
+        seen[: len(seen) // 4 * 4].decode("utf-32-le" if letter == 0 else "utf-32-be", "surrogatepass")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _zeros(seen: bytes, width: int, letter: int) -> float:

@@ -23,6 +23,13 @@ def test_a_log_in_another_encoding_gives_the_same_errors_lines_and_masks(encodin
     assert (found.errors, found.excerpt, found.total_lines) == (expected.errors, expected.excerpt, expected.total_lines)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-32-le"])
+def test_a_nul_behind_the_mark_of_utf_16_makes_it_no_utf_32(encoding: str) -> None:
+    data = ("\ufeff\0" + LOG.decode()).encode(encoding)
+    assert encoding_of(data) == encoding.removesuffix("-le")
+    assert extract(data).errors == extract(LOG).errors
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("size", [5, 64, 1_000])
 def test_characters_that_two_chunks_share_are_whole(encoding: str, size: int) -> None:
