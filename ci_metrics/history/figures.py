@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
@@ -26,9 +26,6 @@ from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, MAYBE_FA
 from ci_metrics.history.money import DECIMALS, Money
 from ci_metrics.history.time_range import TIME, Window, moment_of, newest_document, oldest_document
 from ci_metrics.index.base import Body, Document, DocumentIndex, Where
-
-#: Failures -> seconds lost to each, by document id.
-LostOf = Callable[[Sequence[Failure]], Mapping[str, float]]
 
 #: What says whether a job failed, and what it lost.
 _FAILED_FIELDS = (
@@ -332,27 +329,6 @@ def _count_others(index: DocumentIndex, where: Where, count: _Count) -> None:
     for found in index.tally("jobs", told, replace(billed, missing=("f_runner_cost_usd",)), sums=("l_runner_minutes",)):
         repo, workflow, labels = found.values
         count.add_billed(repo, workflow, labels, int(found.sums[0]), None, found.count)
-
-
-def tally(documents: Iterable[Document], window: Window, lost_of: LostOf) -> Figures:
-    """Count jobs' documents as `collect` does, pure; those outside the stretch are left out.
-    `lost_of` says what each failure cost.
-    """
-    count = _Count(window)
-    found = [each for each in documents if window.start <= moment_of(str(each.body[TIME])) < window.end]
-    for document in found:
-        body = document.body
-        status, workflow = str(body.get("s_status") or ""), str(body.get("s_workflow_name") or "")
-        if status in MAYBE_FAILED:
-            count.add_maybe_failed(document)
-        else:
-            count.add_hour(status, str(body[TIME])[:13], 1)
-            count.add_others(status, str(body["s_repo"]), workflow, branch_kind_of(body), 1)
-            count.money.add(body)
-        if body.get("l_queue_time_sec") is not None:
-            count.add_waits(body.get("s_runner_labels"), body.get("s_runner_prefix"), body["l_queue_time_sec"], 1)
-    count.add_longest(document for document in found if document.body.get("l_queue_time_sec") is not None)
-    return count.figures(lost_of(count.failures))
 
 
 class _Count:

@@ -12,8 +12,8 @@ import pytest
 
 from ci_metrics.errors import SettingsError
 from ci_metrics.history.failures import without_quote
-from ci_metrics.history.figures import collect, tally, totals
-from ci_metrics.history.lost_time import losses
+from ci_metrics.history.figures import collect, totals
+from ci_metrics.history.money import Money
 from ci_metrics.history.time_range import Window, asked_window, default_window, newest_document, parse_moment
 from ci_metrics.index.base import DocumentIndex
 from ci_metrics.index.validation import problem_of
@@ -50,12 +50,38 @@ def test_figures_are_those_of_a_plain_count(any_index: DocumentIndex) -> None:
     assert [f.when for f in figures.failures] == sorted((f.when for f in figures.failures), reverse=True)
 
 
-def test_figures_are_those_of_the_whole_documents(embedded_index: DocumentIndex) -> None:
-    """Of jobs that did not fail only a few fields are read: all that are counted."""
-    embedded_index.upsert(corpus(6))
-    window = Window(END - timedelta(days=6), END)
-    whole = sorted(embedded_index.scan("jobs", window.where()), key=lambda document: document.id)
-    assert collect(embedded_index, window) == tally(whole, window, lambda failures: losses(embedded_index, failures))
+def test_what_the_index_counts_of_waits_branches_and_runners_is_what_the_documents_say(
+    any_index: DocumentIndex,
+) -> None:
+    """Of jobs that did not fail no document is read."""
+    documents = [each for each in corpus(6) if each.kind == "jobs"]
+    kinds = ("default", "pull_request", "other")
+    documents = [
+        replace(
+            each,
+            body={**each.body, "s_branch_kind": kinds[n % 3], "l_runner_minutes": n % 7, "f_runner_cost_usd": n / 4},
+        )
+        for n, each in enumerate(documents)
+    ]
+    any_index.upsert(documents)
+    any_index.refresh()
+    figures = collect(any_index, Window(END - timedelta(days=6), END))
+    jobs = [each.body for each in documents if each.body["@timestamp"] < "2026-11-23"]
+    money = Money()
+    for body in jobs:
+        money.add(body)
+    assert figures.money == money
+    assert {kind: (row.failed, row.passed) for kind, row in figures.branch_kinds.items()} == {
+        kind: tuple(
+            sum((body["s_branch_kind"], body["s_status"]) == (kind, status) for body in jobs)
+            for status in ("failure", "success")
+        )
+        for kind in kinds
+    }
+    waits = [body["l_queue_time_sec"] for body in jobs if body.get("l_queue_time_sec") is not None]
+    assert waits
+    assert sum(queue.jobs for queue in figures.queues) == len(waits)
+    assert max(queue.longest for queue in figures.queues) == max(waits)
 
 
 def test_a_failure_loses_its_own_time_and_that_of_the_re_run_it_caused(embedded_index: DocumentIndex) -> None:
@@ -75,7 +101,7 @@ def test_a_failure_loses_its_own_time_and_that_of_the_re_run_it_caused(embedded_
         assert own >= failure.seconds + sum(body["l_duration_sec"] for body in again)
 
 
-def test_cancelled_jobs_count_as_failures_only_when_a_cause_was_found() -> None:
+def test_cancelled_jobs_count_as_failures_only_when_a_cause_was_found(embedded_index: DocumentIndex) -> None:
     job = next(d for d in corpus(3) if d.kind == "jobs" and d.body["s_status"] == "success")
     plain = replace(job, body={**job.body, "s_status": "cancelled", "s_error_state": "no_error_found"})
     caused = replace(
@@ -84,9 +110,8 @@ def test_cancelled_jobs_count_as_failures_only_when_a_cause_was_found() -> None:
         body={**job.body, "s_status": "cancelled", "s_error_state": "classified", "s_error_type": "timeout"},
     )
     going = replace(job, id="third", body={**job.body, "s_status": "in_progress"})
-    figures = tally(
-        [plain, caused, going], MONTH, lambda failures: {failure.id: failure.seconds for failure in failures}
-    )
+    embedded_index.upsert([plain, caused, going])
+    figures = collect(embedded_index, MONTH)
     assert (figures.failed, figures.cancelled, figures.unfinished, figures.passed) == (1, 1, 1, 0)
 
 
