@@ -25,7 +25,7 @@ from ci_metrics.history.story import Story, ToldSpell
 from ci_metrics.history.stretch import Stretch
 from ci_metrics.history.time_range import Window, asked_window, default_window
 from ci_metrics.history.top import TopRow, top_rows
-from ci_metrics.index.base import DocumentIndex, Where
+from ci_metrics.index.document_index import DocumentIndex, Where
 from ci_metrics.index.runner_prices import load_runner_prices
 from ci_metrics.report.fixes import (
     failed_test_in_words,

@@ -37,7 +37,7 @@ from upath import UPath
 
 from ci_metrics import __version__
 from ci_metrics.errors import ContractError, NotFoundError, PermanentError
-from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.index.document_index import Document, DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.embedded_copy import check_index, copy_index, put_back
 from ci_metrics.index.open import EMBEDDED_FILE, open_index

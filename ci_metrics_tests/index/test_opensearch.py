@@ -28,7 +28,7 @@ from ci_metrics.errors import (
     TransientError,
 )
 from ci_metrics.index import opensearch_bulk
-from ci_metrics.index.base import Document, DocumentIndex, Where, Written
+from ci_metrics.index.document_index import Document, DocumentIndex, Where, Written
 from ci_metrics.index.mappings import mapping_of
 from ci_metrics.index.open import open_index
 from ci_metrics.settings import Settings, load_settings, with_values
