@@ -275,7 +275,7 @@ def serving(script: Any, tls: ssl.SSLContext | None = None) -> Iterator[tuple[st
 
 
 def certificates(folder: Path) -> tuple[Path, Path, Path]:
-    """An authority, and what it has signed for a server on 127.0.0.1 and a client (PEM, with keys)."""
+    """An authority, and what it signed for a server on 127.0.0.1 and a client (PEM, with keys)."""
 
     def made(name: str, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey) -> Path:
         names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (name, "authority")]
