@@ -101,7 +101,7 @@ class LogJudge:
         if self._model is None or not extraction.errors:
             return self.classifier.judge(extraction, job=job)
         from ci_metrics.verdicts.judge import Judge  # takes 0.1 s, which a log without a model can do without
-        from ci_metrics.verdicts.request import primary_requests
+        from ci_metrics.verdicts.judge_request import primary_requests
 
         settings = self.settings.model_copy(update={"enable_error_classification": True})
         judge = Judge(

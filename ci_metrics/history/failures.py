@@ -13,7 +13,7 @@ from typing import Any
 
 from ci_metrics.history.metrics import branch_kind_of
 from ci_metrics.history.time_range import TIME, moment_of
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 
 #: The fields that `failure_of` reads.
 FAILURE_FIELDS = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ci_metrics.addresses import mask_url, split_index_url
 from ci_metrics.errors import SettingsError
-from ci_metrics.index.base import DocumentIndex, Kind
+from ci_metrics.index.document_index import DocumentIndex, Kind
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.settings import Settings
 

@@ -17,7 +17,7 @@ from ci_metrics.errors import ContractError, IncompleteError, NotFoundError, Set
 from ci_metrics.history.job_documents import merged_body
 from ci_metrics.history.job_reference import JobReference
 from ci_metrics.history.owners import answering
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.index.documents import Provenance, branch_kind, job_document
 from ci_metrics.logs import Background, redact
 from ci_metrics.logs.encodings import in_utf8

@@ -26,9 +26,9 @@ import hyperscan
 from ci_metrics import compiled_expressions
 from ci_metrics.redaction import command_lines, decoded_lines, encoded, keys, next_lines, tokens
 from ci_metrics.redaction.decoded_lines import Span
-from ci_metrics.redaction.names import STEM
+from ci_metrics.redaction.notations import WRITINGS
 from ci_metrics.redaction.places import PLACES
-from ci_metrics.redaction.writings import WRITINGS
+from ci_metrics.redaction.secret_names import STEM
 
 Spans = Callable[[str], Iterator[Span]]
 Announces = Callable[[str], next_lines.Following | None]

@@ -16,7 +16,7 @@ from ci_metrics.redaction import finder, keys
 from ci_metrics.redaction.decoded_lines import Span, uncoloured, unescaped, without_codes
 from ci_metrics.redaction.finder import Care
 from ci_metrics.redaction.next_lines import LINE_PREFIX, Following, KeyBody, SecretData
-from ci_metrics.redaction.values import MASK
+from ci_metrics.redaction.secret_values import MASK
 
 #: Lines before a key's end, and before a Secret's kind, that are looked at once more.
 MOST_BEFORE = 120

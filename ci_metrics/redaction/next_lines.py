@@ -17,9 +17,9 @@ from itertools import product
 
 from ci_metrics.redaction import encoded, keys
 from ci_metrics.redaction.decoded_lines import Span
-from ci_metrics.redaction.names import NameKind, name_kind
 from ci_metrics.redaction.places import value_at
-from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_chosen, looks_made
+from ci_metrics.redaction.secret_names import NameKind, name_kind
+from ci_metrics.redaction.secret_values import is_readable, is_reference, is_secret, looks_chosen, looks_made
 
 #: The columns, times and BuildKit's step before a line.
 _TIME = (
