@@ -128,7 +128,7 @@ def looks_made(value: str) -> bool:
 
 
 def _are_drawn_letters(value: str) -> bool:
-    """Whether letters alone are drawn by chance, and no words: of 16 such letters two thirds are, of
+    """Whether letters alone are drawn by chance, and no words: of 16 such letters two thirds, of
     the words of eight letters and more in the Python packages of a machine one in three thousand.
     """
     if not (12 <= len(value) <= 40 and value.isascii() and value.isalpha()) or is_readable(value):
