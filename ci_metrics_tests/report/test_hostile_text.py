@@ -23,6 +23,7 @@ from ci_metrics.cli import build_app
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.history.failures import failure_of
+from ci_metrics.history.owners import CodeOwnersFile, Owners, answering
 from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.index.document_index import Body, Document, Where
 from ci_metrics.models import Job, Run
@@ -381,6 +382,16 @@ def steers_a_room(message: dict[str, Any]) -> Iterator[str]:
                 yield f"lines: {plain['text']!r}"
 
 
+def in_owners(hour: Hour) -> list[str]:
+    """Only what looks like an owner is one, whatever CODEOWNERS and the files that errors name say."""
+    words = [word for text in HOSTILE.values() for word in (text, f"{text}@evil.example", f"@{text}")]
+    owners = {owner for word in words for owner in CodeOwnersFile(f"* @acme/all\n* {word}").of("src/x.py")}
+    assert "@acme/all" in owners
+    changes = answering(hour.raw, Owners({REPO: CodeOwnersFile("* @acme/all\n")}))
+    assert {tuple(body.get("s_owner") or ()) for body in changes.values()} == {("@acme/all",), ()}
+    return [owner for owner in owners if not re.fullmatch(r"@[\w.-]+(/[\w.-]+)?|[\w.+'=/-]+@[\w.-]+", owner)]
+
+
 def in_trace_spans(hour: Hour) -> list[str]:
     with open_parts(hour.settings) as parts:
         runs = parts.hours.store.read("workflow_runs", HOUR, Run)
@@ -406,6 +417,7 @@ SURFACES: dict[str, Callable[[Hour], list[str]]] = {
     "SQL": in_sql,
     "agents' replies": in_agents_replies,
     "alerts": in_alerts,
+    "owners": in_owners,
     "trace spans": in_trace_spans,
 }
 
