@@ -15,7 +15,7 @@ from pydantic import Field
 
 from ci_metrics.agents import records, replies
 from ci_metrics.catalogue import catalogue_in_force
-from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
+from ci_metrics.classifier.active_taxonomy import taxonomy_in_force
 from ci_metrics.commands.job_lookup import explained_job, explained_run, shown_lines
 from ci_metrics.commands.judged_log import opened_judge
 from ci_metrics.commands.log_input import opened
