@@ -32,7 +32,7 @@ CHANGES: dict[str, tuple[str, bool, bool]] = {
     "logs/ranking.tsv": ("message:zz\t1.0\n", True, False),
     "classifier/weights.tsv": ("word:zz@head" + "\t0.0" * 10 + "\n", False, True),
     "logs/findings.py": ("MORE = 1\n", True, False),
-    "logs/regions.py": ('# a remark\n\n"""Another."""\n', False, False),
+    "logs/scan.py": ('# a remark\n\n"""Another."""\n', False, False),
     "classifier/classifier.py": ("MORE = 1\n", False, True),
     "classifier/features.py": ('# a remark\n\n"""Another."""\n', False, False),
     "classifier/learning.py": ("MORE = 1\n", False, False),

@@ -383,7 +383,7 @@ def steers_a_room(message: dict[str, Any]) -> Iterator[str]:
 
 
 def in_owners(hour: Hour) -> list[str]:
-    """Only what looks like an owner is one, whatever CODEOWNERS and the files that errors name say."""
+    """Only what looks like an owner is one, whatever CODEOWNERS and paths in logs say."""
     words = [word for text in HOSTILE.values() for word in (text, f"{text}@evil.example", f"@{text}")]
     owners = {owner for word in words for owner in CodeOwnersFile(f"* @acme/all\n* {word}").of("src/x.py")}
     assert "@acme/all" in owners
