@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from ci_metrics.commands.open_index import is_empty, refuse_no_file
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError, SettingsError
 from ci_metrics.history.flaky_fields import flag_rules
-from ci_metrics.history.job_reference import JobReference, RunReference, find_job
+from ci_metrics.history.job_reference import JobReference, RunReference, find_job, refuse_other_name
 from ci_metrics.history.metrics import GATE
 from ci_metrics.index.document_index import Document, DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
@@ -64,6 +64,7 @@ def explained_job(
         document = find_job(ci.index.documents, reference)
         if document is not None:
             return _ingested(ci, document, why=why)
+        refuse_other_name(ci.index.documents, reference)
     with _with_github(settings, reference, f"job {reference.job_id}") as (own, ci):
         return _never_ingested(ci, own, reference, store=store, why=why)
 
@@ -97,6 +98,7 @@ def shown_lines(settings: Settings, reference: JobReference, first: int, last: i
         document = find_job(ci.index.documents, reference)
         if document is not None:
             return stored_window(ci.hours.store, document, first, last)
+        refuse_other_name(ci.index.documents, reference)
     with _with_github(settings, reference, f"job {reference.job_id}") as (_, ci):
         return fetched_window(ci, reference, first, last)
 

@@ -96,6 +96,32 @@ def find_job(index: DocumentIndex, reference: JobReference) -> Document | None:
     return next(iter(index.scan("jobs", Where(equals=equals), sort="-l_run_attempt", limit=1)), None)
 
 
+def refuse_other_name(index: DocumentIndex, reference: JobReference) -> None:
+    """Say what it is that a person named, where the index has no such job but knows better: the
+    job's other attempts, or a run of that id. Raises NotFoundError or SettingsError; nothing when
+    the index knows neither.
+    """
+    of_repo = {"s_repo": reference.repo} if reference.repo else {}
+    if reference.attempt is not None:
+        of_job = Where(equals={"s_job_id": reference.job_id, **of_repo})
+        there = sorted(int(job.body["l_run_attempt"]) for job in index.scan("jobs", of_job, fields=("l_run_attempt",)))
+        if there:
+            numbers = "is attempt" if len(there) == 1 else "are attempts"
+            raise NotFoundError(
+                f"there is no attempt {reference.attempt} of job {reference.job_id} in {index.location}; "
+                f"there {numbers} {', '.join(map(str, there))}"
+            )
+        return
+    of_run = Where(equals={"s_workflow_id": reference.job_id, **of_repo})
+    run = next(iter(index.scan("workflows", of_run, sort="-l_run_attempt", limit=1)), None)
+    if run is not None:
+        raise SettingsError(
+            "JOB",
+            f"{reference.job_id} is the id of a run, not of a job",
+            f"“ci-metrics explain {run.body.get('s_html_url') or run.id}” tells all its failed jobs; or write one job's id",
+        )
+
+
 def known_job(index: DocumentIndex, text: str) -> Document:
     """The document of the job that a person named.
 
@@ -104,6 +130,7 @@ def known_job(index: DocumentIndex, text: str) -> Document:
     reference = read_reference(text)
     document = find_job(index, reference)
     if document is None:
+        refuse_other_name(index, reference)
         raise NotFoundError(
             f"job {reference.job_id} is not in {index.location}. Check the id, or ingest its hour: ci-metrics upload --from HOUR --to HOUR"
         )

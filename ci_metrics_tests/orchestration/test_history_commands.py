@@ -226,6 +226,14 @@ def test_a_job_that_exists_nowhere_is_said_to(home: Path) -> None:
         cli("explain", "1")
 
 
+def test_another_attempt_or_a_runs_id_is_said_to_be_that_and_github_is_not_asked(ci: Parts) -> None:
+    document = flaky(ci)
+    with pytest.raises(NotFoundError, match=r"no attempt 9 of job \d+ in .*; there is attempt \d$"):
+        cli("explain", re.sub(r"\d+$", "9", document.id))
+    with pytest.raises(SettingsError, match=r"is the id of a run, not of a job\. “ci-metrics explain https://github"):
+        cli("explain", document.body["s_workflow_id"])
+
+
 def everything(ci: Parts) -> dict[str, Body]:
     """All jobs' and steps' documents, but for who wrote them."""
     ci.index.documents.refresh()

@@ -19,7 +19,8 @@ from ci_metrics.models import Evidence, LogLine, Verdict
 from ci_metrics.report.explanation import Details, Explanation, ShownQuote, explain_job
 from ci_metrics_tests.history.history_documents import job, moment
 
-PAGE = "https://github.com/acme/shop/actions/runs/7/job/123"
+RUN_PAGE = "https://github.com/acme/shop/actions/runs/7"
+PAGE = f"{RUN_PAGE}/job/123"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,29 @@ def test_without_an_attempt_the_latest_is_found(any_index: DocumentIndex) -> Non
 def test_an_unknown_job_says_where_it_was_looked_for(embedded_index: DocumentIndex) -> None:
     with pytest.raises(NotFoundError, match=r"job 99 is not in .*index\.sqlite"):
         known_job(embedded_index, "99")
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("github-job-123-attempt-9", "there is no attempt 9 of job 123 in .*; there are attempts 1, 2$"),
+        ("github-job-124-attempt-2", "there is no attempt 2 of job 124 in .*; there is attempt 1$"),
+        ("7", f"7 is the id of a run, not of a job. “ci-metrics explain {RUN_PAGE}” tells all its failed jobs"),
+        ("https://github.com/acme/shop/runs/7", "7 is the id of a run, not of a job"),
+        ("https://github.com/acme/other/runs/7", "job 7 is not in"),
+        ("github-job-99-attempt-9", "job 99 is not in"),
+    ],
+)
+def test_of_what_is_there_under_another_name_that_name_is_told(named: str, said: str, any_index: DocumentIndex) -> None:
+    body = job(7).body
+    for number, attempt in ((123, 1), (123, 2), (124, 1)):
+        own = {**body, "s_job_id": str(number), "l_run_attempt": attempt}
+        any_index.upsert([Document("jobs", f"github-job-{number}-attempt-{attempt}", own)])
+    of_run = {name: value for name, value in body.items() if not name.startswith("s_job_")}
+    any_index.upsert([Document("workflows", "github-workflow-7-attempt-1", {**of_run, "s_html_url": RUN_PAGE})])
+    any_index.refresh()
+    with pytest.raises((NotFoundError, SettingsError), match=said):
+        known_job(any_index, named)
 
 
 def explained(index: DocumentIndex, document: Document, details: Details | None = None) -> Explanation:
