@@ -18,6 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ci_metrics import __version__
+from ci_metrics.commands.usage_errors import near_option, usage_error
 from ci_metrics.errors import CiMetricsError, SettingsError
 
 if TYPE_CHECKING:
@@ -82,13 +83,16 @@ def overview() -> str:
 
 def unknown_command(name: str) -> str:
     """What is said of a command that does not exist; it names those spelt alike."""
-    alike = difflib.get_close_matches(name, COMMANDS, cutoff=0.7)
+    option = near_option(name, ["--help", "--version"]) if name.startswith("-") else ""
+    alike = [option] if option else difflib.get_close_matches(name, COMMANDS, cutoff=0.7)
     hint = f"Did you mean {' or '.join(alike)}?" if alike else f"There are: {', '.join(COMMANDS)}."
     return f"“{name}” is no command. {hint}"
 
 
 def run(arguments: Sequence[str]) -> object:
-    """Run one subcommand and return what it returns; 2 for one that does not exist."""
+    """Run one subcommand and return what it returns; 2 for one that does not exist, or a command
+    line that it does not take.
+    """
     name = arguments[0] if arguments else "--help"
     if name in ("--help", "-h", "--version"):
         print(__version__ if name == "--version" else overview())
@@ -105,7 +109,13 @@ def run(arguments: Sequence[str]) -> object:
     finally:
         gc.freeze()
         gc.enable()
-    return app(arguments, result_action="return_value")
+    from cyclopts import CycloptsError
+
+    try:
+        return app(arguments, result_action="return_value", exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        print(f"ci-metrics: {usage_error(error, app[name])}", file=sys.stderr)
+        return 2
 
 
 def main() -> None:

@@ -42,7 +42,9 @@ def test_help_names_every_command_with_its_line(
         ("clasify", "“clasify” is no command. Did you mean classify or reclassify?"),
         ("serach", "“serach” is no command. Did you mean search?"),
         ("xyzzy", f"“xyzzy” is no command. There are: {', '.join(COMMANDS)}."),
-        ("--verbose", "“--verbose” is no command."),
+        ("--verbose", "“--verbose” is no command. There are: "),
+        ("--verson", "“--verson” is no command. Did you mean --version?"),
+        ("-hlep", "“-hlep” is no command. Did you mean --help?"),
     ],
 )
 def test_a_command_that_does_not_exist_is_one_line_and_wrong_usage(
@@ -52,6 +54,39 @@ def test_a_command_that_does_not_exist_is_one_line_and_wrong_usage(
     output = capsys.readouterr()
     assert output.err.startswith(f"ci-metrics: {said}") and output.err.count("\n") == 1
     assert output.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("top", "--hlep"), "there is no option --hlep. Did you mean --help? “ci-metrics top --help” lists all"),
+        (("top", "--foo"), "there is no option --foo. “ci-metrics top --help” lists all"),
+        (("search", "--tpye=timeout"), "there is no option --tpye. Did you mean --type? "),
+        (("classify", "--jsn", "build.log"), "there is no option --jsn. Did you mean --json? “ci-metrics classify"),
+        (("extract", "--bugdet=100"), "there is no option --bugdet=100. Did you mean --budget? "),
+        (("fixture", "--zz"), "there is no option --zz. “ci-metrics fixture --help” lists all. A file whose name "),
+        (("explain",), "JOB is missing. Write ci-metrics explain JOB; "),
+        (("explain", "--dagster"), 'Command "explain" parameter --dagster requires an argument'),
+        (("top", "--limit", "x"), "Invalid value for --limit: "),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_that_names_what_is_near_and_nothing_else(
+    arguments: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ran(monkeypatch, *arguments) == 2
+    output = capsys.readouterr()
+    assert output.err.startswith(f"ci-metrics: {said}") and output.err.count("\n") == 1
+    assert output.out == ""
+
+
+@pytest.mark.parametrize("name", ["-x.log", "./-x.log"])
+def test_a_log_whose_name_begins_with_a_hyphen_is_judged(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-x.log").write_text("E   ModuleNotFoundError: No module named 'basket'\n")
+    assert ran(monkeypatch, "classify", name) == 0
+    assert capsys.readouterr().out.startswith(f"{name}: dependency_error ")
 
 
 def test_the_version_is_the_packages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

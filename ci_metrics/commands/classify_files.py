@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from ci_metrics.classifier import Classifier
 from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.commands.judged_log import JudgedLog, opened_judge
-from ci_metrics.commands.log_input import logs_of, named_files, opened, read_background, read_job_file
+from ci_metrics.commands.log_input import LogName, logs_of, named_files, opened, read_background, read_job_file
 from ci_metrics.commands.terminal import terminal_json, terminal_lines
 from ci_metrics.logs import redact
 from ci_metrics.models import Extraction, Job
@@ -30,7 +30,7 @@ MOST_OTHERS, MOST_TESTS = 4, 5
 
 
 def classify(
-    *files: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    *files: LogName,
     json_lines: Annotated[bool, Parameter(name="--json", negative="")] = False,
     job: Path | None = None,
     passing: Path | None = None,

@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ci_metrics.catalogue import catalogue_in_force
-from ci_metrics.commands.log_input import checked, logs_of, named_files, opened, read_background, read_job_file
+from ci_metrics.commands.log_input import LogName, checked, logs_of, named_files, opened, read_background, read_job_file
 from ci_metrics.commands.terminal import terminal_json, terminal_lines
 from ci_metrics.logs import extract as extract_log
 from ci_metrics.models import Extraction
@@ -22,7 +22,7 @@ _STATES = {"errors": "classified", "no_error_found": "no_error_found", "no_log":
 
 
 def extract(
-    *files: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    *files: LogName,
     json_lines: Annotated[bool, Parameter(name="--json", negative="")] = False,
     job: Path | None = None,
     passing: Path | None = None,

@@ -12,11 +12,8 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
-from ci_metrics.commands.log_input import opened
+from ci_metrics.commands.log_input import LogName, opened
 from ci_metrics.errors import ContractError
 from ci_metrics.logs.encodings import in_utf8
 from ci_metrics.logs.extract import extract
@@ -29,7 +26,7 @@ _MARK = re.compile("^⟦\\d+⟧ ", re.MULTILINE)
 _CONTEXTS = (3, 10, 40, 150)
 
 
-def fixture(log: Annotated[str, Parameter(allow_leading_hyphen=True)], *, out: Path | None = None) -> None:
+def fixture(log: LogName, *, out: Path | None = None) -> None:
     """Print a log's window that gives the whole one's verdict: redacted, the headlines marked.
 
     Parameters

@@ -13,7 +13,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Annotated, Any, BinaryIO, NamedTuple, cast
+
+from cyclopts import ArgumentCollection, Parameter, Token, UnknownOptionError
 
 from ci_metrics.bounded_gzip import GZIP_MARK, unpacked
 from ci_metrics.errors import ContractError
@@ -22,6 +24,18 @@ from ci_metrics.logs.encodings import BEGINNING, why_no_text
 from ci_metrics.logs.several_jobs import jobs_apart, names_jobs
 from ci_metrics.models import Job
 from ci_metrics.settings import load_settings
+
+
+def _is_no_option(_: object, names: str | tuple[str, ...]) -> None:
+    for name in (names,) if isinstance(names, str) else names:
+        if name.startswith("-") and name != "-" and not Path(name).exists():
+            none = ArgumentCollection()  # type: ignore[no-untyped-call] # Cyclopts' own has no types
+            raise UnknownOptionError(token=Token(value=name, source="cli"), argument_collection=none)
+
+
+#: A log's name on the command line. Cyclopts takes - for an option, unless a name may begin so;
+#: then it takes a misspelt option for a name.
+LogName = Annotated[str, Parameter(allow_leading_hyphen=True, validator=_is_no_option)]
 
 
 @contextmanager
