@@ -178,6 +178,33 @@ def test_bytes_that_are_no_log_are_said_to_be_none(tmp_path: Path, capsys: pytes
         assert printed(capsys)[0]["state"] == "no_log"
 
 
+@pytest.mark.parametrize(
+    ("held", "state", "said"),
+    [
+        ("\n  \n\n", "no_log", "No log: it holds only blank lines."),
+        ("all is well\n", "no_error_found", "Nothing in it says that something failed."),
+        ('<testsuite><testcase name="a"/></testsuite>', "no_error_found", "Nothing in it says that something failed."),
+    ],
+)
+def test_of_a_log_without_an_error_it_is_said_why_there_is_no_verdict(
+    held: str, state: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "some.log"
+    file.write_text(held)
+    classify(str(file))
+    assert capsys.readouterr().out == f"{file}: {state}\n   {said}\n"
+    classify(str(file), json_lines=True)
+    (row,) = printed(capsys)
+    assert (row["state"], row["summary"], row["confidence"]) == (state, said, 0.0)
+
+
+def test_a_report_that_breaks_off_is_named_by_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "results.xml"
+    file.write_text('<testsuite name="a"><testcase name="x">')
+    with pytest.raises(ContractError, match=rf"^{file}: is not well-formed XML "):
+        classify(str(file))
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_whatever_the_log_of_a_failed_job_holds_it_gives_an_error(seed: int) -> None:
     described = job_from_object({"id": 1, "name": "build", "status": "completed", "conclusion": "failure"})

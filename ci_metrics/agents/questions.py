@@ -215,7 +215,7 @@ class Questions:
             if text:
                 return replies.log_reply(judge.judge(text.encode("utf-8", "replace")))
             with opened(str(self._log(log))) as stream:
-                return replies.log_reply(judge.judge(stream))
+                return replies.log_reply(judge.judge(stream, name="the log"))
 
     def report(self) -> records.ReportReply:
         """The last four weeks: jobs, failures, rate, lost hours, biggest causes, flakiest tests."""

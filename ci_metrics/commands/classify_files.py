@@ -71,12 +71,12 @@ def classify(
             with opened(name) as stream:  # read once, in memory that does not grow with the log
                 if show_request:
                     for each in logs_of(stream, record):
-                        extraction = judge.read(each.log, each.job, background)
+                        extraction = judge.read(each.log, each.job, background, shown_name(name))
                         for shown in requests_of(extraction, each.job, settings, judge.taxonomy, judge.classifier):
                             indent = None if json_lines else 2
                             print(terminal_json({"file": name, **shown}, indent=indent))
                     continue
-                judged = judge.judge(stream, job=record, background=background, why=why)
+                judged = judge.judge(stream, job=record, background=background, why=why, name=shown_name(name))
             if json_lines:
                 print(terminal_json(verdict_row(name, judged)))
                 continue

@@ -30,6 +30,12 @@ from ci_metrics.settings import Settings
 if TYPE_CHECKING:
     from ci_metrics.llm.client_protocol import ModelClient
 
+#: What is said of a log in which no error was found, by the extraction's state.
+_WITHOUT_ERRORS = {
+    "no_log": "No log: it holds only blank lines.",
+    "no_error_found": "Nothing in it says that something failed.",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedLog:
@@ -53,12 +59,20 @@ class LogJudge:
         self.classifier = Classifier(self.taxonomy, self.catalogue)
         self._model = model
 
-    def read(self, log: BinaryIO | bytes, job: Job | None = None, background: Background | None = None) -> Extraction:
-        """The errors of one log, or of a JUnit report. Raises ContractError for a broken report."""
+    def read(
+        self,
+        log: BinaryIO | bytes,
+        job: Job | None = None,
+        background: Background | None = None,
+        name: str = "the text",
+    ) -> Extraction:
+        """The errors of one log, or of a JUnit report. Raises ContractError, which begins with
+        `name`, for a broken report.
+        """
         budget = self.settings.excerpt_budget
         if _is_report(log):
             data = log if isinstance(log, bytes) else log.read()
-            return extract_junit(data, "the report", self.catalogue, budget)
+            return extract_junit(data, name, self.catalogue, budget)
         return extract(log, job=job, background=background, budget=budget, catalogue=self.catalogue)
 
     def judge(
@@ -68,24 +82,29 @@ class LogJudge:
         job: Job | None = None,
         background: Background | None = None,
         why: bool = False,
+        name: str = "the text",
     ) -> JudgedLog:
-        """The verdicts on one log; `why`: with an account of what weighed. Input that is no text
-        has the state `no_log`, and the summary says what it is. Of a log of several jobs each is
-        judged for itself, and the first that failed speaks for all.
+        """The verdicts on one log; `why`: with an account of what weighed; `name`: as in `read`.
+        Input that is no text has the state `no_log`, and the summary says what it is. Of a log of
+        several jobs each is judged for itself, and the first that failed speaks for all.
         """
         log = log if isinstance(log, bytes) or not why else log.read()  # the account reads it twice
         no_text, log = checked(log)
         if no_text:
             nothing = Verdict(state="no_log", error_type=None, confidence=0.0, summary=f"No log: {no_text}.")
             return JudgedLog(extraction=Extraction(state="no_log"), verdict=nothing)
-        judged = [(each.name, self._judged(each.log, each.job, background, why=why)) for each in logs_of(log, job)]
+        judged = [
+            (each.name, self._judged(each.log, each.job, background, name, why=why)) for each in logs_of(log, job)
+        ]
         if len(judged) == 1:
             return judged[0][1]
         failed = tuple((name, each) for name, each in judged if each.extraction.errors)
         return replace((failed or judged)[0][1], jobs=failed)
 
-    def _judged(self, log: BinaryIO | bytes, job: Job | None, background: Background | None, *, why: bool) -> JudgedLog:
-        extraction = self.read(log, job, background)
+    def _judged(
+        self, log: BinaryIO | bytes, job: Job | None, background: Background | None, name: str, *, why: bool
+    ) -> JudgedLog:
+        extraction = self.read(log, job, background, name)
         verdict = self._verdict(extraction, job)
         account = None
         if why and isinstance(log, bytes) and not _is_report(log):
@@ -98,7 +117,9 @@ class LogJudge:
         )
 
     def _verdict(self, extraction: Extraction, job: Job | None) -> Verdict:
-        if self._model is None or not extraction.errors:
+        if not extraction.errors:
+            return replace(self.classifier.judge(extraction, job=job), summary=_WITHOUT_ERRORS[extraction.state])
+        if self._model is None:
             return self.classifier.judge(extraction, job=job)
         from ci_metrics.verdicts.judge import Judge  # takes 0.1 s, which a log without a model can do without
         from ci_metrics.verdicts.judge_request import primary_requests
