@@ -177,8 +177,10 @@ def _fixes(asked: _Asked) -> _Answer:
 
 
 def _tests(asked: _Asked) -> _Answer:
-    found = failing_tests(asked.index, asked.where, asked.limit or None)
-    return _Answer([failed_test_row(test) for test in found], TEST_COLUMNS, partial(show_tests, found, asked.window))
+    found = failing_tests(asked.index, asked.where)
+    shown = found[: asked.limit or None]
+    show = partial(show_tests, shown, len(found) - len(shown), asked.window)
+    return _Answer([failed_test_row(test) for test in shown], TEST_COLUMNS, show)
 
 
 def _red(asked: _Asked) -> _Answer:
@@ -198,8 +200,9 @@ def _counted(asked: _Asked, what: What) -> _Answer:
     found = top_rows(asked.index, what, asked.where)
     if what == "groups":
         found = [row for row in found if asked.records.standing(row.name, asked.now) != "ignored"]
-    found = found[: asked.limit or None]
-    return _Answer([count_row(row) for row in found], COLUMNS, partial(show_counts, found, what, asked.window))
+    shown = found[: asked.limit or None]
+    show = partial(show_counts, shown, len(found) - len(shown), what, asked.window)
+    return _Answer([count_row(row) for row in shown], COLUMNS, show)
 
 
 #: What is not counted by one thing.

@@ -135,8 +135,8 @@ def show_fixes(found: Sequence[Fix], records: CauseRecords, window: Window, now:
     print(f"\nBy lost time, recurrence and certainty. ci-metrics top --issue 1 prints an issue’s text.{note}")
 
 
-def show_tests(tests: Sequence[FailedTest], window: Window) -> None:
-    """Failed tests as cards."""
+def show_tests(tests: Sequence[FailedTest], more: int, window: Window) -> None:
+    """Failed tests as cards; `more`: how many are not shown."""
     cards = [
         [
             test.name,
@@ -147,7 +147,11 @@ def show_tests(tests: Sequence[FailedTest], window: Window) -> None:
         for test in tests
     ]
     print_cards(cards, f"Failed tests, most flaky first: {window}")
-    print(f"\nRuns are {DENOMINATOR}.")
+    print(f"\nRuns are {DENOMINATOR}.{_left_out(more)}")
+
+
+def _left_out(more: int) -> str:
+    return f" {readable_number(more)} more: --limit 0 shows all." if more else ""
 
 
 def show_red(spells: Sequence[ToldSpell], more: int, window: Window) -> None:
@@ -157,18 +161,22 @@ def show_red(spells: Sequence[ToldSpell], more: int, window: Window) -> None:
         where, whose_it_is = spell_in_words(told)
         cards.append([f"{rank}. {where}", whose_it_is, *([told.compare] if told.compare else [])])
     print_cards(cards, f"Default branches that are or were red: {window}")
-    left = f" {more} more: --limit 0 shows all." if more else ""
-    print(f"\nStill red first. Left out: flaky tests, and single red runs that no pull request inherited.{left}")
+    print(
+        "\nStill red first. Left out: flaky tests, and single red runs that no pull request inherited."
+        f"{_left_out(more)}"
+    )
 
 
-def _tables(money: Money, limit: int) -> list[tuple[str, list[Cost]]]:
+def _tables(money: Money, limit: int) -> list[tuple[str, list[Cost], int]]:
+    """Each table's name, its rows, and how many more there are."""
     tables = (("labels", money.by_labels), ("workflow", money.by_workflow), ("repo", money.by_repo))
-    return [(by, dearest(costs.values())[: limit or None]) for by, costs in tables]
+    shown = [(by, dearest(costs.values())[: limit or None], len(costs)) for by, costs in tables]
+    return [(by, costs, there - len(costs)) for by, costs, there in shown]
 
 
 def money_rows(money: Money, limit: int) -> list[Mapping[str, Any]]:
     """Costs as programs read them, by the names of `MONEY_COLUMNS`."""
-    tables = [*_tables(money, limit), ("all", [money.total] if money.total.jobs else [])]
+    tables = [*_tables(money, limit), ("all", [money.total] if money.total.jobs else [], 0)]
     return [
         {
             "by": by,
@@ -179,14 +187,14 @@ def money_rows(money: Money, limit: int) -> list[Mapping[str, Any]]:
             "failed_usd": round(cost.failed_dollars, 4),
             "unpriced_minutes": cost.unpriced,
         }
-        for by, costs in tables
+        for by, costs, _ in tables
         for cost in costs
     ]
 
 
 def show_money(money: Money, settings: Settings, window: Window, limit: int) -> None:
     """Costs as tables, with the price list they come from."""
-    for by, costs in [*_tables(money, limit), ("all", [money.total])]:
+    for by, costs, more in [*_tables(money, limit), ("all", [money.total], 0)]:
         cells = [
             [
                 readable_number(cost.jobs),
@@ -199,6 +207,8 @@ def show_money(money: Money, settings: Settings, window: Window, limit: int) -> 
         ]
         title = "Runners, all together" if by == "all" else f"Runners by {by}"
         print_table(cells, ["Jobs", "Minutes", "Cost", "Of failed jobs", by.capitalize()], f"{title}: {window}")
+        if more:
+            print(_left_out(more).strip())
     prices = load_runner_prices(settings.runner_prices_file)
     print(
         "Jobs that a runner has finished. Of failed jobs: without the re-runs that they caused.\n"
@@ -206,8 +216,8 @@ def show_money(money: Money, settings: Settings, window: Window, limit: int) -> 
     )
 
 
-def show_counts(rows: Sequence[TopRow], what: What, window: Window) -> None:
-    """Counted failures as a table."""
+def show_counts(rows: Sequence[TopRow], more: int, what: What, window: Window) -> None:
+    """Counted failures as a table; `more`: how many are not shown."""
     rated = any(row.jobs is not None for row in rows)
     headings = [
         "Failed",
@@ -219,6 +229,8 @@ def show_counts(rows: Sequence[TopRow], what: What, window: Window) -> None:
         what.removesuffix("s").capitalize(),
     ]
     print_table([_cells(row, what, rated) for row in rows], headings, f"What fails most, by {what}: {window}")
+    if more:
+        print(_left_out(more).strip())
 
 
 def _cells(row: TopRow, what: What, rated: bool) -> list[object]:

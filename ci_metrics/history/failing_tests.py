@@ -95,9 +95,7 @@ class FailedTest:
         return ""
 
 
-def failing_tests(
-    index: DocumentIndex, where: Where, limit: int | None = None, documents: Sequence[Document] | None = None
-) -> list[FailedTest]:
+def failing_tests(index: DocumentIndex, where: Where, documents: Sequence[Document] | None = None) -> list[FailedTest]:
     """The tests that failed, most flakes first, then most failures. `documents`: the matching jobs
     that may have failed, by id and with `FAILED_TEST_FIELDS`, where they are known already.
     """
@@ -117,8 +115,7 @@ def failing_tests(
         equals = {"s_status": PASSED.values} | ({} if "s_repo" in where.equals else {"s_repo": repos})
         for document in index.scan("jobs", narrowed(where, equals=equals), fields=_PASSED_FIELDS):
             _add_pass(jobs.get(_job(document.body), {}).values(), document.body)
-    ordered = sorted(rows.values(), key=lambda row: (-row.flakes, -row.failures, row.repo, row.name))
-    return ordered[:limit]
+    return sorted(rows.values(), key=lambda row: (-row.flakes, -row.failures, row.repo, row.name))
 
 
 def _tests(body: Body) -> list[str]:

@@ -11,16 +11,24 @@ from typing import Any
 import pytest
 
 from ci_metrics.commands.top import top as top_command
+from ci_metrics.commands.top_tables import What
 from ci_metrics.history.groups import groups
 from ci_metrics.history.time_range import Window
 from ci_metrics.history.top import BY, top_rows
-from ci_metrics.index.document_index import DocumentIndex
+from ci_metrics.index.document_index import Document, DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics_tests.history.history_documents import index_of_the_sample
 from ci_metrics_tests.report.corpus import END, corpus
 
 DOCUMENTS = corpus(14)
 WINDOW = Window(END - timedelta(days=14), END)
+#: What the corpus does not say of its jobs.
+MORE = {
+    "l_runner_minutes": 3,
+    "s_runner_labels": ["ubuntu-latest"],
+    "f_runner_cost_usd": 0.018,
+    "s_failed_tests": ["test_a", "test_b", "test_c"],
+}
 JOBS = [d.body for d in DOCUMENTS if d.kind == "jobs" and d.body["@timestamp"] < "2026-11-23"]
 
 
@@ -79,3 +87,19 @@ def test_the_command_prints_a_table_json_and_csv(
     assert "acme/shop · CI" in said
     top_command("repos", from_="2020-01-01", to="2020-01-02")
     assert "No failure in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["jobs", "tests", "money"])
+def test_a_table_that_is_cut_says_how_many_more_there_are(
+    what: What, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = index_of_the_sample(tmp_path, monkeypatch)
+    index.upsert([Document(d.kind, d.id, d.body | MORE) if d.kind == "jobs" else d for d in DOCUMENTS])
+    index.close()
+    span: dict[str, Any] = {"from_": "2026-11-09", "to": "2026-11-22"}
+    top_command(what, json=True, limit=0, **span)
+    there = [row for row in json.loads(capsys.readouterr().out) if row.get("by", "workflow") == "workflow"]
+    top_command(what, limit=1, **span)
+    assert f"{len(there) - 1} more: --limit 0 shows all." in capsys.readouterr().out
+    top_command(what, limit=0, **span)
+    assert "more: --limit" not in capsys.readouterr().out
