@@ -112,6 +112,8 @@ def error_of(response: httpx.Response, url: str, advice: TokenAdvice = READING) 
     `advice`: about the token.
     """
     status, said = response.status_code, message_of(response)
+    if status == 410 and said == "Server Error":  # GitHub's words for a log that it has deleted
+        said = "Gone"
     what = f"GitHub answered {status}{f' “{said}”' if said else ''} to {shown_address(url)}"
     if status == 401:
         return AuthenticationError(f"{what}. {advice.wrong}", everywhere=True)

@@ -129,7 +129,7 @@ def _log(question: SampleRequest, repo: str, job_id: str) -> Reply:
     if found is None or question.moment.job_status(found[2]) != "completed" or found[2].log_answer == "not_found":
         return missing()
     if found[2].log_answer == "gone":
-        return missing("Server Error", 410)
+        return missing("Server Error", 410)  # as GitHub words it
     return Reply(302, None, {"location": question.log_url(int(job_id))})
 
 

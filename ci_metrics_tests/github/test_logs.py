@@ -64,6 +64,7 @@ def test_a_missing_log_is_a_state_that_says_why(answer: LogAnswer, content: byte
             log, body = fetch(github, earlier=log)
     assert (log.state, log.http_status, body) == (state, status, b"")
     assert log.detail
+    assert "Server Error" not in log.detail, "it is no trouble of GitHub's, whatever its 410 calls itself"
 
 
 @pytest.mark.parametrize(
