@@ -206,6 +206,8 @@ class Classifier:
         root = seen.root
         headline = message.headline if message and message.headline else looks_like(decision.category)
         fix = next((m.fix for m in (message, decision.by) if m is not None and m.fix), "")
+        if root is not None and root.generic and root.line is None:  # an exit code without a log: nothing is known
+            headline, fix, category = "GitHub's annotation says only", "", None
         return Verdict(
             state="classified" if name else "unknown",
             error_type=name,

@@ -256,6 +256,27 @@ def test_an_annotation_is_judged_too_and_quotes_no_line_of_the_log() -> None:
     assert "6h0m0s" in verdict.summary
 
 
+def test_of_an_exit_code_without_a_log_no_more_is_said_than_that() -> None:
+    said, job = "Process completed with exit code 1.", failed_job(("Install", "failure"))
+
+    def judged(message: str) -> Verdict:
+        note = Annotation(level="failure", message=message)
+        return CLASSIFIER.judge(extract(b"", job=job, annotations=(note,)), job=job)
+
+    bare, telling = judged(said), judged("E   AssertionError: assert 3 == 4")
+    assert (bare.error_type, telling.error_type) == ("assertion_failure", "assertion_failure")
+    assert (bare.summary, bare.suggested_fix) == (f"GitHub's annotation says only: “{said}”", "")
+    assert telling.suggested_fix
+
+
+def test_no_hint_speaks_of_a_named_test_where_no_test_tool_has_spoken() -> None:
+    verdict = CLASSIFIER.judge(extract(b"frobnicator gave up\nError: Process completed with exit code 7.\n"))
+    assert (verdict.error_type, verdict.rule) == ("assertion_failure", "words")
+    hints = [verdict.suggested_fix, *(category.fix for category in TEN.categories if category.name != "flaky_test")]
+    hints += [each.fix for each in load_catalogue().messages if each.family == "generic"]
+    assert not [hint for hint in hints if "named test" in hint]
+
+
 def test_the_failed_steps_name_counts_where_the_log_does_not_name_it() -> None:
     said = "zork: 3"
     names = {f"step-name:{word}": np.eye(10)[9 - 1] * 6 for word in ("publish", "packages")}
