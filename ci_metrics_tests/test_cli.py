@@ -79,6 +79,15 @@ def test_a_wrong_command_line_is_one_line_that_names_what_is_near_and_nothing_el
     assert output.out == ""
 
 
+@pytest.mark.parametrize("command", ["health", "upload"])
+def test_the_help_of_a_command_that_monitors_run_names_its_exit_codes(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ran(monkeypatch, command, "--help") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Exit code 0: " in said and " 2: wrong settings." in said
+
+
 @pytest.mark.parametrize("name", ["-x.log", "./-x.log"])
 def test_a_log_whose_name_begins_with_a_hyphen_is_judged(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -22,6 +22,7 @@ from ci_metrics.github.rate_limits import Patience
 from ci_metrics.index.open import open_index
 from ci_metrics.orchestration.health import AsideRow, Health, Level, health_of
 from ci_metrics.orchestration.parts import HoursPart
+from ci_metrics.report.readable import counted, readable_number
 from ci_metrics.settings import Settings, load_settings
 
 #: Exit codes by level; 2 is for wrong settings, as everywhere.
@@ -40,7 +41,7 @@ def health(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = Fa
     aside and why, and what waits.
 
     Exit code 0: all is there. 3: something is missing that the next ticks make up
-    for. 1: a person should look.
+    for, as a run that is still going. 1: a person should look. 2: wrong settings.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def health(*, json_: Annotated[bool, Parameter(name="--json", negative="")] = Fa
     if json_:
         print(json.dumps({"level": found.level, "reasons": found.reasons, **asdict(found)}))
     else:
-        print("\n".join(_lines(found)))
+        print("\n".join(health_lines(found)))
     return EXIT[found.level]
 
 
@@ -71,6 +72,19 @@ def read_health(settings: Settings) -> Health:
     except CiMetricsError as error:
         problems.append(f"the index: {error}")
     return health_of(settings, part.store, None, part.now(), quota=quota, problems=problems)
+
+
+def _which(found: Health) -> str:
+    if not found.unfinished:
+        return ""
+    first, last = found.unfinished[0], found.unfinished[-1]
+    which = f" ({first})" if first == last else f" ({first} to {last})"
+    if not found.only_going:
+        return which
+    number = len(found.only_going)
+    waits = "it waits" if number == len(found.unfinished) == 1 else f"{readable_number(number)} of them wait"
+    still = ", which the sample's never end: its clock stands still" if found.sample else ""
+    return f"{which}: {waits} only for runs that are still going{still}"
 
 
 def aside_lines(rows: list[AsideRow]) -> Iterator[str]:
@@ -97,12 +111,12 @@ def _quota(settings: Settings, problems: list[str]) -> tuple[int, int] | None:
     return min(((each.remaining, each.limit) for each in found), default=None)  # of the identity that has least
 
 
-def _lines(found: Health) -> Iterator[str]:
+def health_lines(found: Health) -> Iterator[str]:
+    """It for people, line by line."""
     sign = {"well": "✅", "under way": "⏳", "needs a person": "❌"}[found.level]
     yield f"{sign} {found.level}" + "".join(f"\n   {reason}" for reason in found.reasons)
     yield f"hours: {found.hours} stored, newest {found.newest or 'none'}, {found.behind} behind, {len(found.missing)} missing"
-    shown = f" ({found.unfinished[0]} to {found.unfinished[-1]})" if found.unfinished else ""
-    yield f"unfinished: {len(found.unfinished)} hours{shown}"
+    yield f"unfinished: {counted(len(found.unfinished), 'hour')}{_which(found)}"
     yield f"verdicts: {found.open_verdicts} open, {found.unwritten_verdicts} that the index did not take yet"
     yield f"documents: {found.documents} in the index, {found.documents_refused} refused"
     if found.requests_left is not None:

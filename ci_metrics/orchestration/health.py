@@ -20,6 +20,7 @@ from ci_metrics.orchestration.storage.hour_states import listing
 from ci_metrics.orchestration.storage.hours import HourState, SetAside
 from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.orchestration.storage.verdict_store import IndexVerdictStore
+from ci_metrics.report.readable import counted
 from ci_metrics.settings import Settings
 
 #: What could not be done so often in a row needs a person: once or twice is a server's bad hour.
@@ -61,6 +62,7 @@ class Health:
     behind: int  # closed hours after it
     missing: Sequence[str]  # of the last 30 days, between hours that were worked on: closed and never worked on
     unfinished: Sequence[str]  # hours of which another look would find more
+    only_going: Sequence[str]  # those of them that wait for nothing but runs that are still going
     set_aside: Sequence[AsideRow]
     open_verdicts: int
     unwritten_verdicts: int  # that the index did not take yet
@@ -79,8 +81,8 @@ class Health:
         found = {
             "no hour was worked on yet: is Dagster's daemon running?": not self.hours and not self.sample,
             f"{self.behind} hours behind: is Dagster's daemon running?": self.behind > SILENT_HOURS,
-            f"{self.documents_refused} documents were refused by the index": self.documents_refused,
-            f"{often} things could not be done {_MOST_TRIES} times in a row": often,
+            f"the index refused {counted(self.documents_refused, 'document')}": self.documents_refused,
+            f"{counted(often, 'thing')} could not be done {_MOST_TRIES} times in a row": often,
         }
         return [*(text for text, holds in found.items() if holds), *self.problems]
 
@@ -89,10 +91,12 @@ class Health:
         """In one word."""
         if self.reasons:
             return "needs a person"
+        # The sample's day is past: a run that was still going at its end will not get further.
+        going = self.only_going if self.sample else ()
         waits = (
             self.behind,
             self.missing,
-            self.unfinished,
+            len(self.unfinished) - len(going),
             self.set_aside,
             self.open_verdicts,
             self.unwritten_verdicts,
@@ -117,6 +121,7 @@ def health_of(
     last = last_closed_hour(now)
     behind = len(hours_between(newest, last)) - 1 if newest and newest < last and not settings.is_sample else 0
     aside = [row for hour, state in states.items() for row in _aside(hour, state)]
+    unfinished = [hour for hour, state in states.items() if not state.is_finished]
     unwritten = store.root / "unwritten_verdicts"
     return Health(
         sample=settings.is_sample,
@@ -124,7 +129,8 @@ def health_of(
         newest=newest,
         behind=behind,
         missing=[] if settings.is_sample else _missing(states, newest, oldest_swept(now, settings.partitions_start)),
-        unfinished=[hour for hour, state in states.items() if not state.is_finished],
+        unfinished=unfinished,
+        only_going=[hour for hour in unfinished if not states[hour].broken_off and not states[hour].set_aside],
         set_aside=aside,
         open_verdicts=sum(state.open for state in states.values()),
         unwritten_verdicts=sum(name.endswith(".json") for name in listing(unwritten)),

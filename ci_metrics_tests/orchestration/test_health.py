@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from ci_metrics.commands.doctor import look
-from ci_metrics.commands.health import EXIT, health
+from ci_metrics.commands.health import EXIT, health, health_lines
 from ci_metrics.commands.metrics import as_text, metrics, serve_metrics
 from ci_metrics.errors import SettingsError
 from ci_metrics.index.validation import write_error
@@ -83,6 +83,27 @@ def test_the_level_says_whether_a_person_is_needed(
     found = seen(tmp_path, states)
     assert (found.level, bool(found.reasons)) == (level, level == "needs a person")
     assert {name: getattr(found, name) for name in expected} == expected
+
+
+GOING = AssetRecord(seen=SEEN, repos={"a/b": RepoRecord(seen=SEEN, unfinished=1)})
+
+
+@pytest.mark.parametrize(
+    ("sample", "more", "level", "said"),
+    [
+        (False, {}, "under way", "unfinished: 1 hour (2026-03-02T10): it waits only for runs that are still going"),
+        (True, {}, "well", "still going, which the sample's never end: its clock stands still"),
+        (True, {"classifications": AssetRecord(seen=SEEN, open=1)}, "under way", "unfinished: 1 hour (2026-03-02T10)"),
+        (True, {"workflow_jobs": failing(1)}, "under way", "unfinished: 1 hour (2026-03-02T10)"),
+    ],
+)
+def test_runs_that_are_still_going_are_named_and_waited_for_but_in_the_sample_whose_clock_stands_still(
+    sample: bool, more: dict[str, AssetRecord], level: str, said: str, tmp_path: Path
+) -> None:
+    found = replace(seen(tmp_path, {"2026-03-02T10": finished(workflow_runs=GOING, **more)}), sample=sample)
+    assert (found.level, found.unfinished) == (level, ["2026-03-02T10"])
+    (line,) = [line for line in health_lines(found) if line.startswith("unfinished")]
+    assert line.endswith(said)
 
 
 def test_what_cannot_be_asked_needs_a_person(tmp_path: Path) -> None:
