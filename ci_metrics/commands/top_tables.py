@@ -160,10 +160,11 @@ def show_red(spells: Sequence[ToldSpell], more: int, window: Window) -> None:
     for rank, told in enumerate(spells, 1):
         where, whose_it_is = spell_in_words(told)
         cards.append([f"{rank}. {where}", whose_it_is, *([told.compare] if told.compare else [])])
-    print_cards(cards, f"Default branches that are or were red: {window}")
+    print_cards(cards, f"Jobs that are or were red on default branches: {window}")
     print(
-        "\nStill red first. Left out: flaky tests, and single red runs that no pull request inherited."
-        f"{_left_out(more)}"
+        "\nEach is a spell of the jobs it names, from one commit. Still red first; of those, a known first bad commit, "
+        "then most pull\nrequests that failed with it, then the longest. Left out: flaky tests, and single red runs that "
+        f"no pull request inherited.{_left_out(more)}"
     )
 
 

@@ -74,14 +74,19 @@ class RedSpell:
     run_id: str  # in which it failed first
     runs: int  # of the job that failed most often
     ended_by: str  # commit
-    jobs: tuple[str, ...]
+    job_names: tuple[JobName, ...]
     groups: tuple[str, ...]  # their causes, as far as they have names
     failures: tuple[str, ...]  # document ids, oldest first
     owners: tuple[str, ...]
 
     @property
+    def jobs(self) -> tuple[str, ...]:
+        """Their names alone, each once."""
+        return tuple(sorted({name for _, _, name in self.job_names}))
+
+    @property
     def minutes(self) -> float:
-        """How long the branch was red; where it still is, until it was seen to be so last."""
+        """How long its jobs were red; where they still are, until they were seen to be so last."""
         return ((self.ended or self.seen) - self.began).total_seconds() / 60
 
 
@@ -272,7 +277,7 @@ def _spell(good: _JobRun | None, untested: Collection[str], red: Sequence[_JobRu
         run_id=red[0].run_id,
         runs=len(red),
         ended_by=end.commit if end is not None else "",
-        jobs=(first.job,),
+        job_names=(first.job_name,),
         groups=tuple(sorted({failure.group for failure in failures if failure.tells and failure.group})),
         failures=tuple(failure.id for failure in failures),
         owners=tuple(sorted({owner for failure in failures for owner in failure.owners})),
@@ -281,7 +286,7 @@ def _spell(good: _JobRun | None, untested: Collection[str], red: Sequence[_JobRu
 
 def _one(spells: Sequence[RedSpell]) -> RedSpell:
     ends = [spell.ended for spell in spells]
-    last = max(spells, key=lambda spell: (spell.ended is None, spell.ended or spell.began, spell.jobs))
+    last = max(spells, key=lambda spell: (spell.ended is None, spell.ended or spell.began, spell.job_names))
     goods = {spell.last_good for spell in spells}
     return RedSpell(
         repo=last.repo,
@@ -295,7 +300,7 @@ def _one(spells: Sequence[RedSpell]) -> RedSpell:
         untested=min(spell.untested for spell in spells),  # what one job tested, the commit was tested by
         runs=max(spell.runs for spell in spells),
         ended_by="" if None in ends else last.ended_by,
-        jobs=tuple(sorted({job for spell in spells for job in spell.jobs})),
+        job_names=tuple(sorted({name for spell in spells for name in spell.job_names})),
         groups=tuple(sorted({group for spell in spells for group in spell.groups})),
         failures=tuple(id_ for spell in spells for id_ in spell.failures),
         owners=tuple(sorted({owner for spell in spells for owner in spell.owners})),

@@ -82,18 +82,22 @@ def _others(spells: Sequence[ToldSpell]) -> str:
 
 
 def spell_in_words(told: ToldSpell) -> tuple[str, str]:
-    """One red spell: where, since when, with which error; and by whose commit, whom it held up."""
+    """One red spell: which jobs where, since when, with which error; and by whose commit, whom it
+    held up. A branch has as many spells at a time as commits broke jobs of it.
+    """
     spell = told.spell
-    where = f"{spell.branch} of {spell.repo}"
+    jobs = [f"{workflow} / {name}" if workflow else name for _, workflow, name in spell.job_names]
+    where, one = f"{some(jobs)} on {spell.branch} of {spell.repo}", len(jobs) == 1
     lasted = minutes(spell.minutes * 60)
     if spell.ended is not None:
-        text = f"{where} was red for {lasted}, from {moment(spell.began)} to {_until(spell.began, spell.ended)} UTC"
+        was = "was" if one else "were"
+        text = f"{where} {was} red for {lasted}, from {moment(spell.began)} to {_until(spell.began, spell.ended)} UTC"
     elif spell.minutes:
-        text = f"{where} has been red since {moment(spell.began)} UTC, last seen at {_until(spell.began, spell.seen)} ({lasted})"
+        seen = f"last seen at {_until(spell.began, spell.seen)} ({lasted})"
+        text = f"{where} {'has' if one else 'have'} been red since {moment(spell.began)} UTC, {seen}"
     else:
-        text = f"{where} turned red at {moment(spell.began)} UTC, in its newest run"
-    text += f", in {'job' if len(spell.jobs) == 1 else 'jobs'} {some(spell.jobs)}"
-    text += f" ({_quoted(told.quote)})" if told.quote else ""
+        text = f"{where} turned red at {moment(spell.began)} UTC, in {'its' if one else 'their'} newest run"
+    text += f", with {_quoted(told.quote)}" if told.quote else ""
     parts = [_first_bad(told.first_bad, spell.untested)]
     if spell.ended_by:
         parts.append(f"commit {spell.ended_by[:7]} ended it")

@@ -96,7 +96,7 @@ def texts(found: Story) -> list[str]:
 def test_a_red_spell_is_told_with_its_commit_author_pull_request_end_and_heirs(any_index: DocumentIndex) -> None:
     first = story(told(any_index, *red_main()))[0]
     assert first == Sentence(
-        "main of acme/shop was red for 4.0 h, from 02 Mar 06:00 to 10:00 UTC, in job test (“assert total == 4”): first bad "
+        "CI / test on main of acme/shop was red for 4.0 h, from 02 Mar 06:00 to 10:00 UTC, with “assert total == 4”: first bad "
         "commit bbbbbbb by Ada Lovelace (#41); commit fffffff ended it; pull requests #7, #8 failed with it too; owner @acme/pay.",
         f"https://github.com/acme/shop/compare/{GOOD}...{BAD}",
     )
@@ -105,15 +105,26 @@ def test_a_red_spell_is_told_with_its_commit_author_pull_request_end_and_heirs(a
 def test_a_branch_that_is_still_red_is_told_as_far_as_it_was_seen_to_be(embedded_index: DocumentIndex) -> None:
     still = [document for document in red_main() if document.body["s_commit_sha"] != FIX]
     assert texts(told(embedded_index, *still))[0].startswith(
-        "main of acme/shop has been red since 02 Mar 06:00 UTC, last seen at 07:00 (60 min), in job test "
-        "(“assert total == 4”): first bad commit"
+        "CI / test on main of acme/shop has been red since 02 Mar 06:00 UTC, last seen at 07:00 (60 min), with "
+        "“assert total == 4”: first bad commit"
+    )
+
+
+def test_jobs_that_one_commit_broke_are_named_together_before_their_branch(embedded_index: DocumentIndex) -> None:
+    red = [
+        main(run, commit, status, name=name, at=at)
+        for name in ("lint", "test")
+        for run, commit, status, at in ((1, GOOD, "success", 0), (2, BAD, "failure", 60), (3, BAD, "failure", 90))
+    ]
+    assert texts(told(embedded_index, *red))[0].startswith(
+        "CI / lint, CI / test on main of acme/shop have been red since 02 Mar 06:00 UTC, last seen at 06:30 (30 min)"
     )
 
 
 def test_a_branch_whose_newest_run_is_its_first_red_one_is_news_for_some_hours(any_index: DocumentIndex) -> None:
     first = [main(1, GOOD), main(2, BAD, "failure", at=60)]
     assert texts(told(any_index, *first))[0].startswith(
-        "main of acme/shop turned red at 02 Mar 06:00 UTC, in its newest run"
+        "CI / test on main of acme/shop turned red at 02 Mar 06:00 UTC, in its newest run"
     )
     late = job(3, fingerprint="f1-late", at=60 + 13 * 60, s_pr_id="9")
     assert told(any_index, late).spells == ()
@@ -139,7 +150,8 @@ def test_top_red_shows_each_spell_with_its_error_commit_and_author(
     )
     top("red", limit=1, **day)  # type: ignore[arg-type]
     said = capsys.readouterr().out
-    assert "1. main of acme/shop has been red since" in said
+    assert "1. CI / lint on main of acme/shop has been red since" in said
+    assert "Still red first; of those, a known first bad commit" in said
     assert "1 more: --limit 0 shows all." in said
     top("red", from_="2020-01-01", to="2020-01-02")
     assert "No default branch was red in" in capsys.readouterr().out
