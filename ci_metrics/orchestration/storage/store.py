@@ -41,7 +41,7 @@ import zstandard
 from upath import UPath
 
 from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError
-from ci_metrics.orchestration.storage.arrow_tables import BATCH, PackedRows, records_of
+from ci_metrics.orchestration.storage.arrow_tables import BATCH, PackedRows, records_of, rows_with
 from ci_metrics.orchestration.storage.atomic_files import beside, fetch, is_local, put
 from ci_metrics.orchestration.storage.backgrounds import Backgrounds
 from ci_metrics.orchestration.storage.hour_states import MOST_SEEN, HourStates
@@ -276,6 +276,24 @@ class HourStore:
         except (NotFoundError, DamagedFileError):
             return iter(())
 
+    def matching(
+        self,
+        asset: str,
+        hour: str,
+        kind: type[_T],
+        wanted: Mapping[str, Collection[str]],
+        *,
+        without: Collection[str] = (),
+    ) -> list[_T]:
+        """Those of the hour's rows that have one of the `wanted` values in each of these columns,
+        as `read_or_none` reads them: the others do not become records.
+        """
+        try:
+            batches = list(_batches(_parquet(asset, hour, self._load(asset, hour).data), asset, hour, without, wanted))
+        except (NotFoundError, DamagedFileError):
+            return []
+        return [row for batch in batches for row in records_of(batch, kind)]
+
     def notes(self, asset: str, hour: str) -> dict[str, Any]:
         """What was noted with the hour's rows; {} when there are none or their file is damaged."""
         try:
@@ -452,13 +470,20 @@ def _parquet(asset: str, hour: str, data: bytes) -> pq.ParquetFile:
         return file
 
 
-def _batches(file: pq.ParquetFile, asset: str, hour: str, without: Collection[str]) -> Iterator[pa.RecordBatch]:
-    """The rows of a file, some at a time."""
+def _batches(
+    file: pq.ParquetFile,
+    asset: str,
+    hour: str,
+    without: Collection[str],
+    wanted: Mapping[str, Collection[str]] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a file, or those with `wanted` values, some at a time."""
     columns = [name for name in file.schema_arrow.names if name not in without] if without else None
     with _damage_told(asset, hour):
         # No threads: an hour is small, and Arrow's pools have been seen to abort the process when
         # it ends.
-        yield from file.iter_batches(batch_size=BATCH, columns=columns, use_threads=False)
+        for batch in file.iter_batches(batch_size=BATCH, columns=columns, use_threads=False):
+            yield rows_with(batch, wanted) if wanted else batch
 
 
 @contextlib.contextmanager
