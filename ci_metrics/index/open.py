@@ -28,15 +28,15 @@ _NOT_IN_NAMES = frozenset(' "*\\<>|,/?#:')
 REQUEST_SECONDS = 60
 
 
-def open_index(settings: Settings) -> DocumentIndex:
+def open_index(settings: Settings, *, reading: bool = False) -> DocumentIndex:
     """OpenSearch when the settings name indices, else the embedded index. Connects at the
-    first use; close it when done.
+    first use; close it when done. `reading`: a command that only asks.
 
     Raises SettingsError when ERROR_CLASSIFICATION_INDEX is neither an index
     name nor an index address.
     """
     if settings.workflow_index is None or settings.job_index is None or settings.steps_index is None:
-        return EmbeddedIndex(settings.data_dir / EMBEDDED_FILE)
+        return EmbeddedIndex(settings.data_dir / EMBEDDED_FILE, mapped=reading)
     return _open_opensearch(
         settings,
         {

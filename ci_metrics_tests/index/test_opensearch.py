@@ -48,6 +48,22 @@ def test_the_queries_people_know_give_the_known_truth(
 
 
 @pytest.mark.opensearch
+def test_a_scan_leaves_nothing_open_on_the_server(
+    opensearch_index: DocumentIndex, opensearch_client: OpenSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ci_metrics.index.opensearch._PAGE", 10)
+    opensearch_index.upsert(many_jobs(25))
+    opensearch_index.refresh()
+    assert len({document.id for document in opensearch_index.scan("jobs")}) == 25
+    assert len(list(opensearch_index.scan("jobs", Where(equals={"s_status": "no such"})))) == 0
+    left = opensearch_index.scan("jobs", sort="@timestamp")
+    next(left)
+    del left
+    nodes = opensearch_client.nodes.stats(metric="indices", index_metric="search")["nodes"].values()
+    assert [node["indices"]["search"]["scroll_current"] for node in nodes] == [0]
+
+
+@pytest.mark.opensearch
 def test_nested_errors_are_searched_entry_by_entry(
     opensearch_index: DocumentIndex, opensearch_client: OpenSearch, shared_prefix: str
 ) -> None:
