@@ -149,16 +149,22 @@ def attempts_on_default(
     """The attempts of these jobs on these default branches in the hours (partitions) from
     `first` to `last`. Of those that did not fail only `RAN_FIELDS` are read.
 
-    `window`: a stretch of which all `failures` are known; none that ended after it are wanted.
+    `window`: a stretch of which all `failures` are known; none that ended after it are wanted. Of
+    those before it the failures of all jobs of these repositories are read: of the jobs of a whole
+    stretch, OpenSearch takes a second for that condition.
     """
+    asked = list(_runs_of(jobs, branches, first, last))
+    maybe = asked
+    if window is not None:
+        equals = {"s_branch": sorted(branches), "s_repo": sorted({repo for repo, _, _ in jobs})}
+        maybe = [Where(equals=equals, ranges={"s_partition": (first, None), TIME: (first, iso(window.start))})]
+        asked = [narrowed(where, ranges={TIME: (None, iso(window.end))}) for where in asked]
+    known = {failure.id: failure for failure in failures}
+    for where in maybe:
+        read = index.scan("jobs", narrowed(where, equals={"s_status": MAYBE_FAILED}), fields=ATTEMPT_FIELDS)
+        known.update((document.id, attempt_of(document)) for document in read)
     found: list[Attempt] = []
-    for where in _runs_of(jobs, branches, first, last):
-        unknown = where
-        if window is not None:
-            where = narrowed(where, ranges={TIME: (None, iso(window.end))})
-            unknown = narrowed(where, ranges={TIME: (None, iso(window.start))})
-        maybe = index.scan("jobs", narrowed(unknown, equals={"s_status": MAYBE_FAILED}), fields=ATTEMPT_FIELDS)
-        known = {attempt.id: attempt for attempt in (*failures, *map(attempt_of, maybe))}
+    for where in asked:
         for document in index.scan("jobs", where, fields=RAN_FIELDS):
             attempt = known.get(document.id) or attempt_of(document)
             # Whose status a failure may have, and that is not known to be one, is none.

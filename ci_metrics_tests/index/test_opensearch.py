@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -607,6 +608,21 @@ def test_users_come_from_the_address_or_from_the_settings_and_may_differ(tmp_pat
     seen = {b64decode(user.removeprefix("Basic ")).decode() for user in users if user}
     assert seen == {"w-user:p@ss", "shared:word"}
     assert None not in users
+
+
+def test_a_command_loads_opensearchs_client_without_what_it_does_not_use() -> None:
+    code = """if True:
+        import sys
+        from ci_metrics.index.open import open_index
+        from ci_metrics.settings import load_settings
+        names = ("WORKFLOW_INDEX", "JOB_INDEX", "STEPS_INDEX")
+        open_index(load_settings({name: f"http://127.0.0.1:9/{name.lower()}" for name in names}), reading=True)
+        print("opensearchpy" in sys.modules, "aiohttp" in sys.modules)
+        import aiohttp
+        print(aiohttp.ClientSession.__name__)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.split(), done.stderr) == (["True", "False", "ClientSession"], "")
 
 
 def test_the_verdicts_are_beside_the_jobs_unless_they_have_an_address(tmp_path: Path) -> None:

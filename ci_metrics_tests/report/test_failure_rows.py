@@ -48,10 +48,12 @@ def test_what_stands_at_the_cause_is_not_said_again_and_all_else_is(cause: Shown
 
 @pytest.mark.parametrize("nasty", HOSTILE)
 def test_no_text_of_ci_is_markup(cause: ShownCause, nasty: str) -> None:
-    said = dict.fromkeys(("repo", "workflow", "job", "branch", "pr", "step", "summary", "quote", "fix", "flaky"), nasty)
-    row = str(
-        failure_row(cause, replace(cause.failures[0], **said, gates=(nasty,), url=f"https://x/{nasty}"), "1", 1.0)
-    )  # type: ignore[arg-type]
-    bare = str(failure_row(cause, replace(cause.failures[0], summary="s", quote="q"), "1", 1.0))
+    known = cause.failures[0]
+    hostile = replace(
+        known, repo=nasty, workflow=nasty, job=nasty, branch=nasty, pr=nasty, step=nasty, summary=nasty, quote=nasty, fix=nasty,
+        flaky=nasty, gates=(nasty,), url=f"https://x/{nasty}",
+    )  # fmt: skip
+    row = str(failure_row(cause, hostile, "1", 1.0))
+    bare = str(failure_row(cause, replace(known, summary="s", quote="q"), "1", 1.0))
     assert row.count("<") == bare.count("<")
     assert nasty not in row or "<" not in nasty
