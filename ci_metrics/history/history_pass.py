@@ -18,7 +18,7 @@ from itertools import groupby
 
 from ci_metrics.history.attempts import ATTEMPT_FIELDS, Attempt, attempt_of, attempts_with, failed_attempts
 from ci_metrics.history.flakiness import on_base_branch
-from ci_metrics.history.flaky_failures import evidence_of, scheduled_branches, storms_around, suspects_like
+from ci_metrics.history.flaky_evidence import evidence_of, scheduled_branches, storms_around, suspects_like
 from ci_metrics.history.flaky_fields import FlagRules, flag_changes
 from ci_metrics.history.job_documents import (
     Changes,
@@ -29,7 +29,7 @@ from ci_metrics.history.job_documents import (
     write_changes,
 )
 from ci_metrics.history.regressions import JobName, regressions, runs_until_passed
-from ci_metrics.index.base import Body, Document, DocumentIndex, Kind, Where
+from ci_metrics.index.document_index import Body, Document, DocumentIndex, Kind, Where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ci_metrics.history.attempts import ATTEMPT_FIELDS, attempt_of
-from ci_metrics.index.base import Body, Document
+from ci_metrics.index.document_index import Body, Document
 
 
 def test_each_field_of_a_document_is_in_its_own_place() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ci_metrics.history.time_range import default_window
-from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.document_index import DocumentIndex
 from ci_metrics.report.causes import ShownCause
 from ci_metrics.report.failure_rows import failure_row
 from ci_metrics.report.page import build_report
