@@ -236,12 +236,7 @@ class HourStore:
         rows: list[_T] = []
         size = 0
         for batch in _batches(_parquet(asset, hour, file.data), asset, hour, without):
-            try:
-                rows += records_of(batch, kind)
-            except ShapeError as error:
-                if self.looked_at(hour).commit(asset) in ("", file.commit):
-                    raise
-                raise _damaged(asset, hour, f"not the one that was written: {error}") from error
+            rows += self._records(asset, hour, file, batch, kind)
             size += batch.nbytes
         if not without and size <= MOST_KEPT:
             file.rows, file.size = (kind, rows), size
@@ -294,10 +289,11 @@ class HourStore:
         as `read_or_none` reads them: the others do not become records.
         """
         try:
-            batches = list(_batches(_parquet(asset, hour, self._load(asset, hour).data), asset, hour, without, wanted))
+            file = self._load(asset, hour)
+            batches = _batches(_parquet(asset, hour, file.data), asset, hour, without, wanted)
+            return [row for batch in batches for row in self._records(asset, hour, file, batch, kind)]
         except (NotFoundError, DamagedFileError):
             return []
-        return [row for batch in batches for row in records_of(batch, kind)]
 
     def notes(self, asset: str, hour: str) -> dict[str, Any]:
         """What was noted with the hour's rows; {} when there are none or their file is damaged."""
@@ -417,6 +413,15 @@ class HourStore:
             self._keep(asset, hour, file)
             look.read.setdefault(asset, file.commit)
         return file
+
+    def _records(self, asset: str, hour: str, file: _Kept, batch: pa.RecordBatch, kind: type[_T]) -> list[_T]:
+        """Some of a file's rows. Raises ShapeError; DamagedFileError where nobody here wrote them."""
+        try:
+            return records_of(batch, kind)
+        except ShapeError as error:
+            if self.looked_at(hour).commit(asset) in ("", file.commit):
+                raise
+            raise _damaged(asset, hour, f"not the one that was written: {error}") from error
 
     def _keep(self, asset: str, hour: str, file: _Kept) -> None:
         self._kept[asset, hour] = file
