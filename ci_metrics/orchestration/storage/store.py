@@ -415,7 +415,7 @@ class HourStore:
         return file
 
     def _records(self, asset: str, hour: str, file: _Kept, batch: pa.RecordBatch, kind: type[_T]) -> list[_T]:
-        """Some of a file's rows. Raises ShapeError; DamagedFileError where nobody here wrote them."""
+        """Some of a file's rows. Raises ShapeError; DamagedFileError of what nobody here wrote."""
         try:
             return records_of(batch, kind)
         except ShapeError as error:
