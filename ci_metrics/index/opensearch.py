@@ -237,7 +237,7 @@ class OpenSearchIndex:
                 "aggs": {"values": {"terms": terms, "aggs": smallest}},
             }
             with explained(target.label):
-                answer = target.client.search(index=target.index, body=body)
+                answer = _searched(target, body)
             buckets = answer["aggregations"]["values"]["buckets"]
             found.update({bucket["key"]: bucket["first"]["value_as_string"] for bucket in buckets})
         return found
@@ -292,7 +292,7 @@ class OpenSearchIndex:
                 values = {"composite": pages, **({"aggs": dict(inner)} if inner else {})}
                 body = {"size": 0, "query": query_of(kind, some, names), "aggs": {"values": values}}
                 with explained(target.label):
-                    answer = target.client.search(index=target.index, body=body)
+                    answer = _searched(target, body)
                 found = answer["aggregations"]["values"]
                 yield from found["buckets"]
                 if len(found["buckets"]) < BUCKETS:
@@ -361,25 +361,30 @@ class OpenSearchIndex:
             for start in range(0, len(ids), _IDS):
                 some = list(ids[start : start + _IDS])
                 body = {"query": {"ids": {"values": some}}, "_source": bodies, "size": WINDOW}
-                yield from target.client.search(index=target.index, body=body)["hits"]["hits"]
+                yield from _searched(target, body)["hits"]["hits"]
 
     def _scan(self, kind: Kind, body: dict[str, Any], limit: int | None) -> Iterator[Document]:
         target = self._targets[kind]
         with explained(target.label):
             if limit is not None and limit <= WINDOW:
                 asked = {**body, "track_total_hits": False}
-                hits = iter(target.client.search(index=target.index, body=asked, size=limit)["hits"]["hits"])
+                hits = iter(_searched(target, asked, size=limit)["hits"]["hits"])
             else:
                 hits = islice(_scrolled(target, body), limit)
             for hit in hits:
                 yield Document(kind, hit["_id"], hit["_source"])
 
 
+def _searched(target: Target, body: dict[str, Any], **more: Any) -> Any:
+    """A search's answer, of all shards: one that lacks some would be taken for the whole."""
+    return target.client.search(index=target.index, body=body, allow_partial_search_results=False, **more)
+
+
 def _scrolled(target: Target, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """All hits, a page at a time. opensearch-py's `helpers.scan` asks once more after the last
     page, which is mostly the first. Raises ScanError when a shard did not answer.
     """
-    answer = target.client.search(index=target.index, body=body, size=_PAGE, scroll=_SCROLL)
+    answer = _searched(target, body, size=_PAGE, scroll=_SCROLL)
     try:
         while hits := answer["hits"]["hits"]:
             if answer["_shards"]["failed"]:

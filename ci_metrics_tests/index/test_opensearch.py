@@ -588,6 +588,31 @@ def test_after_a_rollover_a_document_is_written_where_it_is(
 
 
 @pytest.mark.opensearch
+def test_an_answer_that_lacks_a_month_is_an_error_and_not_taken_for_the_whole(
+    opensearch_settings: Settings, opensearch_client: OpenSearch, opensearch_prefix: str
+) -> None:
+    index = open_index(with_values(opensearch_settings, index_by_month=True))
+    documents, _ = corpus()
+    index.upsert(documents)
+    index.refresh()
+    allocated_nowhere = {"index.routing.allocation.require._name": "no such node", "index.number_of_replicas": 0}
+    opensearch_client.indices.create(
+        index=f"{opensearch_prefix}jobs-2025.01",
+        body={"settings": allocated_nowhere},
+        wait_for_active_shards="0",
+    )
+    for ask in (
+        lambda: index.count_by("jobs", "s_status"),
+        lambda: list(index.scan("jobs")),
+        lambda: list(index.scan("jobs", limit=3)),
+        lambda: index.get("jobs", [document.id for document in documents]),
+    ):
+        with pytest.raises(TransientError):
+            ask()
+    index.close()
+
+
+@pytest.mark.opensearch
 def test_an_operators_template_takes_the_place_of_ours(
     opensearch_settings: Settings, opensearch_client: OpenSearch, opensearch_prefix: str
 ) -> None:
