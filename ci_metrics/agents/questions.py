@@ -15,7 +15,7 @@ from pydantic import Field
 
 from ci_metrics.agents import records, replies
 from ci_metrics.catalogue import catalogue_in_force
-from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
+from ci_metrics.classifier.active_taxonomy import taxonomy_in_force
 from ci_metrics.commands.job_lookup import explained_job, explained_run, shown_lines
 from ci_metrics.commands.judged_log import opened_judge
 from ci_metrics.commands.log_input import opened
@@ -240,8 +240,9 @@ class Questions:
             return next(iter(files.values()))
         if name in files:
             return files[name]
-        there = ", ".join(list(files)[: records.MOST]) or "none: name them when starting, ci-metrics mcp LOG…"
-        raise NotFoundError(f"no log “{name}” was given to this server. There is {there}")
+        named = ", ".join(map(replies.name_text, list(files)[: records.MOST]))
+        there = named or "none: name them when starting, ci-metrics mcp LOG…"
+        raise NotFoundError(f"no log “{replies.name_text(name)}” was given to this server. There is {there}")
 
 
 def _one(found: Sequence[str], asked: str) -> tuple[str]:

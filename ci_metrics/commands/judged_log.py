@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ci_metrics.catalogue import Catalogue, catalogue_in_force
 from ci_metrics.classifier import Classifier
+from ci_metrics.classifier.active_taxonomy import taxonomy_in_force
 from ci_metrics.classifier.taxonomy import Taxonomy
-from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.commands.log_input import checked, logs_of
 from ci_metrics.errors import SettingsError
 from ci_metrics.logs import Background, extract, redact
 from ci_metrics.logs.junit_report import HEAD, extract_junit, is_junit
-from ci_metrics.logs.why import extract_with_ranking
+from ci_metrics.logs.ranking_reasons import extract_with_ranking
 from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 from ci_metrics.report.verdict_reasons import WhyOfLog
 from ci_metrics.settings import Settings

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from ci_metrics.history.attempts import Attempt, narrowed
 from ci_metrics.history.failures import FAILURE_FIELDS, Failure, failure_of
-from ci_metrics.history.gates import gates_among, with_gates
+from ci_metrics.history.gate_jobs import gates_among, with_gates
 from ci_metrics.history.lost_time import Losses, losses, losses_and_costs
 from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, MAYBE_FAILED, PASSED, branch_kind_of, share
 from ci_metrics.history.money import DECIMALS, Money

@@ -10,8 +10,8 @@ from ci_metrics.index.field_table import FIELDS, IGNORE_ABOVE, KINDS, Field
 
 _HEAD = f"""# Documents
 
-Made from `ci_metrics/index/field_table.py` by `python -m ci_metrics.index.field_reference`; a test holds it to
-that. Mappings and the embedded index's tables come from the same table.
+Made from `ci_metrics/index/field_table.py` by `python -m ci_metrics.index.field_reference`; a test
+holds it to that. Mappings and the embedded index's tables come from the same table.
 
 One document per attempt. Ids are deterministic, so that writing an hour twice changes nothing:
 

@@ -24,7 +24,7 @@ from typing import Any
 import hyperscan
 
 from ci_metrics import compiled_expressions
-from ci_metrics.redaction import command_lines, decoded_lines, encoded, keys, next_lines, tokens
+from ci_metrics.redaction import command_lines, decoded_lines, encoded, next_lines, private_keys, tokens
 from ci_metrics.redaction.decoded_lines import Span
 from ci_metrics.redaction.notations import WRITINGS
 from ci_metrics.redaction.places import PLACES
@@ -85,18 +85,20 @@ def _listed(text: str) -> Iterator[Span]:
 def _base64(text: str) -> Iterator[Span]:
     for found in encoded.RUN.finditer(text):
         inner = encoded.decoded_run(found.group())
-        if inner and (keys.BEGIN.search(inner) or any(True for line in inner.split("\n") for _ in spans_in(line))):
+        if inner and (
+            private_keys.BEGIN.search(inner) or any(True for line in inner.split("\n") for _ in spans_in(line))
+        ):
             yield found.span()
 
 
 def _key_begins(text: str) -> Iterator[Span]:
-    begins = [begin.end() for begin in keys.BEGIN.finditer(text)]
-    ends = [end.start() for end in keys.END.finditer(text)]
+    begins = [begin.end() for begin in private_keys.BEGIN.finditer(text)]
+    ends = [end.start() for end in private_keys.END.finditer(text)]
     for number, begin in enumerate(begins):
         following = begins[number + 1] if number + 1 < len(begins) else len(text)
         at = bisect_left(ends, begin)
         ended = at < len(ends) and ends[at] < following
-        material = keys.inside(text, begin, ends[at] if ended else following, ended)
+        material = private_keys.inside(text, begin, ends[at] if ended else following, ended)
         if material:
             yield material
 
@@ -108,6 +110,7 @@ _EOL = r"[ \t\r]{0,8}\n"
 _HEADING = r"(?:passw(?:or)?d|passphrase|pwd|secret|token|api[ _-]?key|access[ _-]?key)[\w-]{0,20}"
 ENTRIES: tuple[Entry, ...] = (
     *(Entry(issuer, (form.lstrip("~"),), spans=tokens.token_finder(form)) for issuer, form in tokens.TOKENS),
+    Entry("NATS", ("S[ACNOUX][A-Z2-7]{56}",), spans=tokens.nats_seeds),
     Entry("random behind a word", (_RANDOM,), spans=tokens.prefixed, care=Care.TEXT),
     Entry("random behind a word, and a word that says so", (rf"{_NOUN}[^\n]{{0,80}}{_RANDOM}",), True, tokens.prefixed),
     *(Entry(place.name, place.marks, True, place.spans) for place in (*PLACES, *WRITINGS)),
@@ -153,6 +156,7 @@ ENTRIES: tuple[Entry, ...] = (
             rf"(?::=|=>?|:|>)[ \t]{{0,8}}(?:[|>][+-]?\d?)?[ \t]{{0,8}}(?:\\|@[\"'])?{_EOL}",
             r"\$(?:pass|pw) ?= ?@[\"']\r?\n",
             rf"-{STEM}[\w.-]*[ \t]{{1,8}}\\{_EOL}",
+            rf"- --[\w-]*{STEM}[\w-]*{_EOL}",
             rf"-{STEM}[\w.-]*(?:[ ]\(\d{{1,4}} bytes\)|[\"'],?){_EOL}",
             rf"form-data;[^\n]*name=\"?[\w.-]*{STEM}[\w.-]*\"?{_EOL}",
             rf"{STEM}[\w.-]*<<-?[\"']?[\w-]+[\"']?{_EOL}",

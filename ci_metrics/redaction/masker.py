@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 
 import numpy as np
 
-from ci_metrics.redaction import finder, keys
+from ci_metrics.redaction import finder, private_keys
 from ci_metrics.redaction.decoded_lines import Span, uncoloured, unescaped, without_codes
 from ci_metrics.redaction.finder import Care
 from ci_metrics.redaction.next_lines import LINE_PREFIX, Following, KeyBody, SecretData
@@ -137,8 +137,8 @@ def _key_before(data: bytes, at: int) -> list[Span]:
     spans: list[Span] = []
     for start, end in _lines_before(data, at):
         view = uncoloured(data[start:end].decode("ascii", "surrogateescape"))
-        found = keys.body(view.text) or (None if spans or end + 1 < at else keys.short_body(view.text))
-        if found is None or keys.BEGIN.search(view.text):
+        found = private_keys.body(view.text) or (None if spans or end + 1 < at else private_keys.short_body(view.text))
+        if found is None or private_keys.BEGIN.search(view.text):
             break
         first, last = view.back(found)
         spans.append((start + first, start + last))

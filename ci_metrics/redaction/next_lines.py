@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import product
 
-from ci_metrics.redaction import encoded, keys
+from ci_metrics.redaction import encoded, private_keys
 from ci_metrics.redaction.decoded_lines import Span
 from ci_metrics.redaction.places import value_at
 from ci_metrics.redaction.secret_names import NameKind, name_kind
@@ -70,7 +70,7 @@ class Following(ABC):
 class KeyBody(Following):
     """The inside of a private key whose begin has been seen and whose end has not."""
 
-    def __init__(self, lines: int = keys.MOST_LINES) -> None:
+    def __init__(self, lines: int = private_keys.MOST_LINES) -> None:
         super().__init__(lines)
         self._others = 0
         self._long = False  # whether the last line was a full one of the key
@@ -82,24 +82,29 @@ class KeyBody(Following):
 
     def spans(self, text: str) -> list[Span]:  # noqa: D102
         self._left -= 1
-        end = keys.END.search(text)
+        end = private_keys.END.search(text)
         if end:
             self.done = True
-            material = keys.inside(text, 0, end.start(), True)
+            material = private_keys.inside(text, 0, end.start(), True)
             self._begun = self._begun or bool(material)
             return [material] if material else []
-        found = keys.body(text) or keys.header(text)
-        if found is None and self._long and (short := keys.short_body(text)) and not is_readable(text[slice(*short)]):
+        found = private_keys.body(text) or private_keys.header(text)
+        if (
+            found is None
+            and self._long
+            and (short := private_keys.short_body(text))
+            and not is_readable(text[slice(*short)])
+        ):
             prefix = text[: short[0]].rstrip(" \t\"'>+")
             found = short if not prefix or prefix[-1].isdigit() or prefix[-1] in "Z|" else None
         if found is None:
-            self._others += bool(text.strip()) and not keys.about(text)
+            self._others += bool(text.strip()) and not private_keys.about(text)
             self._long = False
         else:
             self._begun = True
             self._others = 0
             self._long = found[1] - found[0] >= 40
-        self.done = self._left <= 0 or self._others > keys.MOST_OTHERS
+        self.done = self._left <= 0 or self._others > private_keys.MOST_OTHERS
         return [found] if found else []
 
 
@@ -229,7 +234,7 @@ _PLACE = re.compile(r"[(){}<>]|:\d|//|::")
 
 class NextItem(Following):
     """The argument of an option where a list of arguments has one on each line: ``"--password",``,
-    ``6: --password (10 bytes)``.
+    ``6: --password (10 bytes)``, ``- --password``.
     """
 
     _ITEM = re.compile(
@@ -243,7 +248,9 @@ class NextItem(Following):
     def spans(self, text: str) -> list[Span]:  # noqa: D102
         self.done = True
         found = self._ITEM.match(text, self._start(text)) or self._ITEM.match(text)
-        if not found or not looks_chosen(found.group(1)) or not is_secret(found.group(1), self._kind):
+        if not found or found.group(1).startswith("--"):  # the next option
+            return []
+        if not looks_chosen(found.group(1)) or not is_secret(found.group(1), self._kind):
             return []
         return [found.span(1)]
 
@@ -330,22 +337,22 @@ class SecretData(Following):
 
 def key_follows(text: str) -> Following | None:
     """A key that begins on this line and does not end on it."""
-    begins = list(keys.BEGIN.finditer(text))
-    return KeyBody() if begins and not keys.END.search(text, begins[-1].end()) else None
+    begins = list(private_keys.BEGIN.finditer(text))
+    return KeyBody() if begins and not private_keys.END.search(text, begins[-1].end()) else None
 
 
 def encoded_key_follows(text: str) -> Following | None:
     """The further lines of a key in base64 that is wrapped."""
     for found in encoded.RUN.finditer(text):
         inner = encoded.decoded_run(found.group())
-        if inner and keys.BEGIN.search(inner) and not text[found.end() :].strip():
+        if inner and private_keys.BEGIN.search(inner) and not text[found.end() :].strip():
             return KeyBody()
     return None
 
 
 def putty_follows(text: str) -> Following | None:
     """The lines that PuTTY's header counts."""
-    found = keys.PUTTY.search(text)
+    found = private_keys.PUTTY.search(text)
     return KeyBody(int(found.group(1))) if found else None
 
 
@@ -355,6 +362,7 @@ _NAME_ENDS = re.compile(
 )
 _OPTION_ENDS = re.compile(r"(?:^|[\s\"'])(-{1,2}[A-Za-z][\w.-]*)[ \t]+\\[ \t\r]*$")
 _ITEM_ENDS = re.compile(r"(?:^|[\s\"'\[(])(-{1,2}[A-Za-z][\w.-]*)(?:[\"'],?|[ ]\(\d{1,4} bytes\))[ \t\r]*$")
+_YAML_ITEM_ENDS = re.compile(r"(?:^|[ \t])- (--[A-Za-z][\w.-]*)[ \t\r]*$")
 _ELEMENT_ENDS = re.compile(r"<([\w:.-]{2,60})>[ \t\r]*$")
 _FORM_ENDS = re.compile(r"form-data;.{0,80}?name=\"?([\w.-]{2,60})\"?[ \t\r]*$")
 _HERE_ENDS = re.compile(r"([\w.-]{2,80})<<-?[\"']?[\w-]{1,80}[\"']?[ \t\r]*$")
@@ -380,7 +388,7 @@ def value_follows(text: str) -> Following | None:
     found = _OPTION_ENDS.search(text, max(0, len(text) - 300))
     if found and (kind := name_kind(found.group(1))) >= NameKind.SECRET:
         return NextValue(kind, _lead(text, found.start(1)))
-    found = _ITEM_ENDS.search(text, max(0, len(text) - 300))
+    found = _ITEM_ENDS.search(text, max(0, len(text) - 300)) or _YAML_ITEM_ENDS.search(text, max(0, len(text) - 300))
     if found and (kind := name_kind(found.group(1))) >= NameKind.SECRET:
         return NextItem(kind)
     for form in (_ELEMENT_ENDS, _FORM_ENDS, _HERE_ENDS):

@@ -3,7 +3,7 @@
 Belongs here: one line of text in, spans of secrets out; each place beside the mark by which
 hyperscan finds its lines. Does not: which names and values are secret (`secret_names.py`,
 `secret_values.py`), elements and sentences (`notations.py`), commands (`command_lines.py`),
-issuers' own forms (`tokens.py`), keys over many lines (`keys.py`).
+issuers' own forms (`tokens.py`), keys over many lines (`private_keys.py`).
 """
 
 from __future__ import annotations

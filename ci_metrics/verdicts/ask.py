@@ -24,9 +24,9 @@ from ci_metrics.verdicts.batch_questions import deferred, note_waiting
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.claims import Claims
 from ci_metrics.verdicts.decide import DOUBTED, DecidedBy, Decision, decided_by
-from ci_metrics.verdicts.doubt import doubted
 from ci_metrics.verdicts.model_tries import Asker
 from ci_metrics.verdicts.reuse import StoredVerdict, VerdictStore
+from ci_metrics.verdicts.trust import doubted
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ci_metrics.models import ExtractedError, Verdict
 from ci_metrics.verdicts.judge_request import JudgeRequest
-from ci_metrics.verdicts.origin import Origin
+from ci_metrics.verdicts.log_origin import Origin
 from ci_metrics.verdicts.reuse import (
     MOST_PARTITIONS,
     StoredVerdict,

@@ -40,9 +40,9 @@ import pyarrow.parquet as pq
 import zstandard
 from upath import UPath
 
-from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError
+from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError, ShapeError
 from ci_metrics.orchestration.storage.arrow_tables import BATCH, PackedRows, records_of
-from ci_metrics.orchestration.storage.atomic_files import beside, fetch, is_local, put
+from ci_metrics.orchestration.storage.atomic_files import fetch, is_local, put, written_whole
 from ci_metrics.orchestration.storage.backgrounds import Backgrounds
 from ci_metrics.orchestration.storage.hour_states import MOST_SEEN, HourStates
 from ci_metrics.orchestration.storage.hours import FORMAT, AssetRecord, HourState, Outcome, SetAside, refuse_later
@@ -224,8 +224,8 @@ class HourStore:
         """The hour's rows.
 
         Raises NotFoundError when the asset has not that hour yet, DamagedFileError when its file
-        cannot be read, ShapeError when its rows are of another version that cannot be read as this
-        one's.
+        cannot be read or holds something else than the hour's record names, ShapeError when its
+        rows are of another version that cannot be read as this one's.
 
         `without`: columns that are not read, for those who look through many hours; their fields
         have their defaults.
@@ -236,7 +236,12 @@ class HourStore:
         rows: list[_T] = []
         size = 0
         for batch in _batches(_parquet(asset, hour, file.data), asset, hour, without):
-            rows += records_of(batch, kind)
+            try:
+                rows += records_of(batch, kind)
+            except ShapeError as error:
+                if self.looked_at(hour).commit(asset) in ("", file.commit):
+                    raise
+                raise _damaged(asset, hour, f"not the one that was written: {error}") from error
             size += batch.nbytes
         if not without and size <= MOST_KEPT:
             file.rows, file.size = (kind, rows), size
@@ -304,7 +309,7 @@ class HourStore:
     def log_writer(self, hour: str, name: str) -> Iterator[Callable[[bytes], None]]:
         """A sink that stores a log compressed, as `log_path(name)`; none is kept when it raises."""
         with (
-            beside(self.root / "job_logs" / hour / log_path(name), private=True) as partial,
+            written_whole(self.root / "job_logs" / hour / log_path(name), private=True) as partial,
             partial.open("wb") as sink,
             zstandard.ZstdCompressor(level=3).stream_writer(sink, closefd=False) as writer,
         ):
@@ -466,9 +471,11 @@ def _damage_told(asset: str, hour: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:
-        raise DamagedFileError(
-            f"the file of {asset}, hour {hour}, is damaged. Materialize {asset} for it again"
-        ) from error
+        raise _damaged(asset, hour, "damaged") from error
+
+
+def _damaged(asset: str, hour: str, how: str) -> DamagedFileError:
+    return DamagedFileError(f"the file of {asset}, hour {hour}, is {how}. Materialize {asset} for it again")
 
 
 def _notes_of(data: bytes) -> dict[str, Any]:
