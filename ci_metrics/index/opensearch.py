@@ -31,8 +31,8 @@ _BATCH = 5_000
 #: Ids per multi-get.
 _IDS = 1_000
 
-#: Hits per page of a scan. Most answers fit one, which is one request; a scroll is three.
-_PAGE = 5_000
+#: Hits per page of a scan, and how long the server keeps what is not read yet.
+_PAGE, _SCROLL = 5_000, "5m"
 
 #: Buckets per page of a count: each page looks at all documents again. The server allows 65,536.
 BUCKETS = 10_000
@@ -187,14 +187,16 @@ class OpenSearchIndex:
         self, kind: Kind, by: Sequence[str], where: Where | None = None, *, sums: Sequence[str] = ()
     ) -> list[Tally]:
         """As the protocol says. OpenSearch holds floats as 32 bits, and so adds them up."""
-        added = {str(place): {"sum": {"field": exact_field(kind, name).name}} for place, name in enumerate(sums)}
+        added = {str(place): {"stats": {"field": exact_field(kind, name).name}} for place, name in enumerate(sums)}
         found: dict[tuple[Any, ...], Tally] = {}
         for bucket in self._buckets(kind, where, self._sources(kind, by), added):
             values = tuple(value_of(kind, name, bucket["key"][str(place)]) for place, name in enumerate(by))
-            before = found.get(values, Tally(values, 0, (0.0,) * len(sums)))  # another part's, see `apart`
-            more = (bucket[each]["value"] for each in added)
-            together = tuple(one + another for one, another in zip(before.sums, more, strict=True))
-            found[values] = Tally(values, before.count + bucket["doc_count"], together)
+            nothing = Tally(values, 0, (0.0,) * len(sums), (0,) * len(sums))
+            before = found.get(values, nothing)  # another part's, see `apart`
+            more = [bucket[each] for each in added]
+            together = tuple(one + another["sum"] for one, another in zip(before.sums, more, strict=True))
+            present = tuple(one + another["count"] for one, another in zip(before.present, more, strict=True))
+            found[values] = Tally(values, before.count + bucket["doc_count"], together, present)
         return list(found.values())
 
     def first_of_each(
@@ -364,14 +366,30 @@ class OpenSearchIndex:
     def _scan(self, kind: Kind, body: dict[str, Any], limit: int | None) -> Iterator[Document]:
         target = self._targets[kind]
         with explained(target.label):
-            first = _PAGE if limit is None else min(limit, WINDOW)
-            asked = {**body, "track_total_hits": False}
-            hits = target.client.search(index=target.index, body=asked, size=first)["hits"]["hits"]
-            if len(hits) == first and limit != first:
-                pages = helpers.scan(target.client, query=body, index=target.index, size=_PAGE, preserve_order=True)
-                hits = islice(pages, limit)
+            if limit is not None and limit <= WINDOW:
+                asked = {**body, "track_total_hits": False}
+                hits = iter(target.client.search(index=target.index, body=asked, size=limit)["hits"]["hits"])
+            else:
+                hits = islice(_scrolled(target, body), limit)
             for hit in hits:
                 yield Document(kind, hit["_id"], hit["_source"])
+
+
+def _scrolled(target: Target, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All hits, a page at a time. opensearch-py's `helpers.scan` asks once more after the last
+    page, which is mostly the first. Raises ScanError when a shard did not answer.
+    """
+    answer = target.client.search(index=target.index, body=body, size=_PAGE, scroll=_SCROLL)
+    try:
+        while hits := answer["hits"]["hits"]:
+            if answer["_shards"]["failed"]:
+                raise helpers.ScanError(answer["_scroll_id"], f"only some shards answered: {answer['_shards']}")
+            yield from hits
+            if len(hits) < _PAGE:
+                break
+            answer = target.client.scroll(body={"scroll_id": answer["_scroll_id"], "scroll": _SCROLL})
+    finally:
+        target.client.clear_scroll(body={"scroll_id": [answer["_scroll_id"]]}, ignore=(404,))
 
 
 def _update(body: Body) -> Body:
