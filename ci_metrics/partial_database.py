@@ -6,8 +6,8 @@ which words an expression requires (`required_literals.py`), whole databases and
 
 To compile the whole catalogue takes some hundred times as long as to scan a log of 100 kB with it,
 and hardly one expression in thirty may match there: of the others the log lacks a word that each
-match holds. What is found is the same, but for what the engine (hyperscan 0.9) loses where thousands
-are compiled together: 8 lines of 1,536 logs.
+match holds. What is found is the same, but for what the engine (hyperscan 0.9) loses where many are
+compiled together: 8 lines of 1,536 logs.
 """
 
 from __future__ import annotations
