@@ -605,7 +605,6 @@ def test_an_answer_that_lacks_a_month_is_an_error_and_not_taken_for_the_whole(
         lambda: index.count_by("jobs", "s_status"),
         lambda: list(index.scan("jobs")),
         lambda: list(index.scan("jobs", limit=3)),
-        lambda: index.get("jobs", [document.id for document in documents]),
     ):
         with pytest.raises(TransientError):
             ask()
