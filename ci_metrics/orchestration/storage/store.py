@@ -88,6 +88,7 @@ class _Kept:
     data: bytes
     size: int  # bytes, of the file or, where its rows are kept, of their table
     rows: tuple[type, Sequence[Any]] | None = None
+    opened: pq.ParquetFile | None = None  # until its rows are kept
 
 
 class HourStore:
@@ -226,7 +227,7 @@ class HourStore:
 
     def count(self, asset: str, hour: str) -> int:
         """How many rows there are. Raises NotFoundError and DamagedFileError as `read` does."""
-        return int(_parquet(asset, hour, self._load(asset, hour).data).metadata.num_rows)
+        return int(_opened(asset, hour, self._load(asset, hour)).metadata.num_rows)
 
     def read(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> list[_T]:
         """The hour's rows.
@@ -239,31 +240,13 @@ class HourStore:
         which its parts may be, too. `without`: columns that are not read all the same; their fields
         have their defaults.
         """
-        file = self._load(asset, hour)
-        if file.rows is not None and file.rows[0] is kind:
-            return list(file.rows[1])
-        rows: list[_T] = []
-        size = 0
-        for batch in _batches(_parquet(asset, hour, file.data), asset, hour, kind, without):
-            rows += records_of(batch, kind)
-            size += batch.nbytes
-        if not without and size <= MOST_KEPT:
-            file.rows, file.size, grown = (kind, rows), size, size - file.size
-            if self._kept.get((asset, hour)) is file:
-                self._kept_bytes += grown
-        return list(rows)
+        return list(self._rows(self._load(asset, hour), asset, hour, kind, without))
 
     def each(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> Iterator[_T]:
         """The hour's rows as `read` gives them, some at a time: for those who need few of them, or
         one repository's after the other's. Raises at once what `read` raises, but ShapeError.
         """
-        file = self._load(asset, hour)
-        if file.rows is not None and file.rows[0] is kind:
-            return iter(file.rows[1])
-        packed = _parquet(asset, hour, file.data)
-        if packed.metadata.num_rows <= FEW_ROWS:
-            return iter(self.read(asset, hour, kind, without=without))
-        return (row for batch in _batches(packed, asset, hour, kind, without) for row in records_of(batch, kind))
+        return self._each(self._load(asset, hour), asset, hour, kind, without)
 
     def read_or_none(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> list[_T]:
         """The hour's rows; none when it was not made or is damaged: it is simply made again.
@@ -279,11 +262,12 @@ class HourStore:
     def each_or_none(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> Iterator[_T]:
         """The same, some at a time."""
         try:
-            packed = _parquet(asset, hour, self._load(asset, hour).data)
+            file = self._load(asset, hour)
+            packed = _opened(asset, hour, file)
             if packed.metadata.num_rows > FEW_ROWS:  # what is damaged shows now, not when half of it is used
                 for _ in _batches(packed, asset, hour, kind, without):
                     pass
-            return self.each(asset, hour, kind, without=without)
+            return self._each(file, asset, hour, kind, without)
         except (NotFoundError, DamagedFileError):
             return iter(())
 
@@ -388,6 +372,28 @@ class HourStore:
     def _looking(self, hour: str) -> _Look | None:
         return self._look if self._look is not None and self._look.hour == hour else None
 
+    def _rows(self, file: _Kept, asset: str, hour: str, kind: type[_T], without: Collection[str]) -> Sequence[_T]:
+        if file.rows is not None and file.rows[0] is kind:
+            return file.rows[1]
+        rows: list[_T] = []
+        size = 0
+        for batch in _batches(_opened(asset, hour, file), asset, hour, kind, without):
+            rows += records_of(batch, kind)
+            size += batch.nbytes
+        if not without and size <= MOST_KEPT:
+            file.rows, file.opened, file.size, grown = (kind, rows), None, size, size - file.size
+            if self._kept.get((asset, hour)) is file:
+                self._kept_bytes += grown
+        return rows
+
+    def _each(self, file: _Kept, asset: str, hour: str, kind: type[_T], without: Collection[str]) -> Iterator[_T]:
+        if file.rows is not None and file.rows[0] is kind:
+            return iter(file.rows[1])
+        packed = _opened(asset, hour, file)
+        if packed.metadata.num_rows <= FEW_ROWS:
+            return iter(self._rows(file, asset, hour, kind, without))
+        return (row for batch in _batches(packed, asset, hour, kind, without) for row in records_of(batch, kind))
+
     def _load(self, asset: str, hour: str) -> _Kept:
         """A file; the kept one if it was in force at the look, or when an hour that nobody works on
         was seen last and the files are far away.
@@ -458,11 +464,13 @@ def _digest(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=12).hexdigest()
 
 
-def _parquet(asset: str, hour: str, data: bytes) -> pq.ParquetFile:
-    with _damage_told(asset, hour):
-        file = pq.ParquetFile(io.BytesIO(data), pre_buffer=False)
-        refuse_later((file.schema_arrow.metadata or {}).get(_FORMAT, b"1"), f"the file of {asset}, hour {hour},")
-        return file
+def _opened(asset: str, hour: str, file: _Kept) -> pq.ParquetFile:
+    if file.opened is None:
+        with _damage_told(asset, hour):
+            opened = pq.ParquetFile(io.BytesIO(file.data), pre_buffer=False)
+            refuse_later((opened.schema_arrow.metadata or {}).get(_FORMAT, b"1"), f"the file of {asset}, hour {hour},")
+        file.opened = opened
+    return file.opened
 
 
 def _batches(
