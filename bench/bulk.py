@@ -25,7 +25,7 @@ from pathlib import Path
 
 from opensearchpy import OpenSearch, helpers
 
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.index.documents import job_document
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.mappings import IndexLayout, index_settings, mapping_of

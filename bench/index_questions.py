@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ci_metrics.index.base import Document, Where
+from ci_metrics.index.document_index import Document, Where
 from ci_metrics.index.documents import BranchKind, Provenance, job_document, workflow_document
 from ci_metrics.index.open import open_index
 from ci_metrics.models import ErrorState

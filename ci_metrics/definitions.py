@@ -16,7 +16,7 @@ from ci_metrics.orchestration.assets import build_assets
 from ci_metrics.orchestration.checks import judged_by_this_version
 from ci_metrics.orchestration.console_logger import people_logger
 from ci_metrics.orchestration.jobs import INGEST, LEARN, RECLASSIFY, REPORT, build_jobs
-from ci_metrics.orchestration.message_batches import collect_message_batches
+from ci_metrics.orchestration.message_batch_job import collect_message_batches
 from ci_metrics.orchestration.parts import HoursPart
 from ci_metrics.orchestration.pr_comment_job import comment_pull_requests
 from ci_metrics.orchestration.resources import build_resources

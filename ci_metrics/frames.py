@@ -26,8 +26,8 @@ from ci_metrics.errors import ContractError
 from ci_metrics.history.attempts import attempt_of
 from ci_metrics.history.lost_time import losses
 from ci_metrics.history.metrics import CONDITIONS, FAILURE
-from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
-from ci_metrics.index.fields import Field, fields_of
+from ci_metrics.index.document_index import Document, DocumentIndex, Kind, Where
+from ci_metrics.index.field_table import Field, fields_of
 from ci_metrics.index.open import open_index
 from ci_metrics.settings import load_settings
 

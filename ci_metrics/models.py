@@ -308,4 +308,4 @@ class Verdict:
     guess: str | None = None  # the withheld type when the state is "unknown" because of the threshold
     detail: str = ""  # why this state or source (a fallback says so here)
     usage: Usage = field(default_factory=Usage)  # spent on this failure, tries in vain included; zero when reused
-    origin: str = ""  # whose failure the model was asked about (`verdicts/origin.py`); "" for rules and humans
+    origin: str = ""  # whose failure the model was asked about (`verdicts/log_origin.py`); "" for rules and humans

@@ -19,9 +19,9 @@ import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ci_metrics.addresses import is_loopback, mask_url, split_address
 from ci_metrics.errors import SettingsError
 from ci_metrics.repositories import RepoFile, pattern, read_repo_file
+from ci_metrics.urls import is_loopback, mask_url, split_address
 
 if TYPE_CHECKING:
     from upath import UPath

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 
-from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.document_index import DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.open import open_index
 from ci_metrics.settings import Settings, load_settings

@@ -13,8 +13,8 @@ from upath import UPath
 from ci_metrics import frames
 from ci_metrics.errors import ContractError
 from ci_metrics.history.metrics import CONDITIONS
-from ci_metrics.index.base import DocumentIndex, Where
-from ci_metrics.index.fields import KINDS, fields_of
+from ci_metrics.index.document_index import DocumentIndex, Where
+from ci_metrics.index.field_table import KINDS, fields_of
 from ci_metrics_tests.report.corpus import corpus
 
 

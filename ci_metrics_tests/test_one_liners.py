@@ -14,7 +14,7 @@ import pytest
 from ci_metrics.commands.classify_files import classify
 from ci_metrics.commands.explain import explain
 from ci_metrics.errors import SettingsError
-from ci_metrics.logs.not_text import why_no_text
+from ci_metrics.logs.encodings import why_no_text
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import Settings
 from ci_metrics_tests.github.worlds import REPO, attempt, job, run, world

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ci_metrics.addresses import mask_url, split_index_url
 from ci_metrics.errors import SettingsError
 from ci_metrics.settings import Settings, load_settings
+from ci_metrics.urls import mask_url, split_index_url
 
 CONTRACT = {
     "GITHUB_TOKEN": "t", "REPO": "o/r", "GITHUB_API_URL": "https://ghe.example.com/api/v3", "HOURS_BACK": "7",

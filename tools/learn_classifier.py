@@ -26,7 +26,7 @@ from ci_metrics.catalogue.engine import match_lines
 from ci_metrics.classifier.cross_validation import FOLDS, cross_validated, sureness
 from ci_metrics.classifier.features import see_evidence
 from ci_metrics.classifier.learning import CATEGORIES, WORDS, Example, feature_kind, fit, learned_features
-from ci_metrics.classifier.shipped import FILE, packed
+from ci_metrics.classifier.shipped_examples import FILE, packed
 from ci_metrics.evaluation.cases import Case, read_cases
 from ci_metrics.logs import extract
 from ci_metrics.logs.ranking import Weights, feature_names

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from ci_metrics.agents import records, replies
 from ci_metrics.catalogue import catalogue_in_force
-from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
+from ci_metrics.classifier.active_taxonomy import taxonomy_in_force
 from ci_metrics.commands.job_lookup import explained_job, explained_run, shown_lines
 from ci_metrics.commands.judged_log import opened_judge
 from ci_metrics.commands.log_input import opened
@@ -24,14 +24,15 @@ from ci_metrics.errors import NotFoundError, SettingsError
 from ci_metrics.history.attempts import attempt_of, failed_attempts
 from ci_metrics.history.failures import failure_of
 from ci_metrics.history.figures import collect
-from ci_metrics.history.flaky_failures import evidence_for, flakiest
+from ci_metrics.history.flakiest import flakiest
+from ci_metrics.history.flaky_evidence import evidence_for
 from ci_metrics.history.groups import groups
 from ci_metrics.history.job_reference import RunReference, is_id, known_job, read_reference, read_run
 from ci_metrics.history.pull_request import read_pull_request
 from ci_metrics.history.search import Filters, find_failures, repositories
 from ci_metrics.history.story import told_spells
 from ci_metrics.history.time_range import TIME, asked_window, default_window, newest_document
-from ci_metrics.index.base import Document, Where
+from ci_metrics.index.document_index import Document, Where
 from ci_metrics.orchestration.job_details import log_window
 from ci_metrics.settings import Settings
 

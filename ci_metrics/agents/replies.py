@@ -36,7 +36,7 @@ from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.commands.judged_log import JudgedLog
 from ci_metrics.history.failures import Failure, web_url
 from ci_metrics.history.figures import Figures
-from ci_metrics.history.flaky_failures import Flake
+from ci_metrics.history.flakiest import Flake
 from ci_metrics.history.groups import Group
 from ci_metrics.history.pull_request import FailedJob, PullRequest
 from ci_metrics.history.story import ToldSpell

@@ -5,7 +5,7 @@ speaks for, how to say so, and examples. Does not: what a message means for one 
 (`classifier/`), which line heads an error (`logs/`).
 """
 
-from ci_metrics.catalogue.in_force import catalogue_in_force
+from ci_metrics.catalogue.active_catalogue import catalogue_in_force
 from ci_metrics.catalogue.messages import Catalogue, Message, Role, load_catalogue
 
 __all__ = ["Catalogue", "Message", "Role", "catalogue_in_force", "load_catalogue"]

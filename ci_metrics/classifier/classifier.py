@@ -1,7 +1,7 @@
 """From an extraction to a verdict: what decides, how sure, what is quoted, how it is said.
 
 Belongs here: the order of the decision. Does not: features, weights, messages, what the contract
-decides (`contract.py`), the wording (`wording.py`).
+decides (`contract_rules.py`), the wording (`verdict_words.py`).
 
 Three things are decided apart: the category (learned, `model.py`), the lines that are quoted (the
 ranking's, `logs/`), and the sentence (the message on the quoted line, where there is one).
@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ci_metrics.catalogue import Catalogue, Message, load_catalogue
-from ci_metrics.classifier.contract import FLAKY, by_contract, gate, named_by_nothing, spoken_for
+from ci_metrics.classifier.category_reasons import CategoryReason, Reasoning, feature_in_words
+from ci_metrics.classifier.contract_rules import FLAKY, by_contract, gate, named_by_nothing, spoken_for
 from ci_metrics.classifier.features import AGGREGATE, SeenEvidence, see_evidence
 from ci_metrics.classifier.model import Model, Opinion, model_in_force
 from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.classifier.verdict_words import cut_quote, looks_like, quotes, speaker
 from ci_metrics.classifier.version import decision_version
-from ci_metrics.classifier.why import CategoryReason, Reasoning, feature_in_words
-from ci_metrics.classifier.wording import cut_quote, looks_like, quotes, speaker
 from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 
 #: The least certainty of a decision that is the contract's own.

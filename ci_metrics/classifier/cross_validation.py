@@ -1,7 +1,7 @@
 """How good learned weights are on projects that took no part in learning, and how sure they may be.
 
 Belongs here: folds of projects, scores over them, the sureness fitted on these, figures. Does not:
-the fit (`learning.py`), whether new weights take over (`takeover.py`).
+the fit (`learning.py`), whether new weights take over (`relearning.py`).
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from functools import lru_cache
 
 from ci_metrics.catalogue import Catalogue, Message
 from ci_metrics.catalogue.engine import match_lines
-from ci_metrics.classifier.commands import commands_of, script_numbers
+from ci_metrics.classifier.step_commands import commands_of, script_numbers
 from ci_metrics.models import ExtractedError, Extraction, Job, LogLine
 
 #: Errors behind the first whose names count, and lines of the first one whose words do.

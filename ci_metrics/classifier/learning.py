@@ -1,8 +1,8 @@
 """Learning the decision: from labelled failures, as features, to the weights of a `Model`.
 
 Belongs here: which features are learned, and the fit. Does not: how good it is
-(`cross_validation.py`), where examples come from (`shipped.py`, `tools/learn_classifier.py`, the
-stored hours), whether a fit takes over (`takeover.py`).
+(`cross_validation.py`), where examples come from (`shipped_examples.py`,
+`tools/learn_classifier.py`, the stored hours), whether a fit takes over (`relearning.py`).
 
 The fit is multinomial logistic regression with a Gaussian prior, solved by L-BFGS in numpy alone:
 the package learns where it runs, and neither scipy nor scikit-learn comes with it. 1,900 failures

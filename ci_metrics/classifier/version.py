@@ -13,7 +13,7 @@ from importlib.resources import files
 from ci_metrics.catalogue import Catalogue, load_catalogue
 
 #: Modules that make weights, and decide nothing once those are made.
-_LEARNING = frozenset({"cross_validation.py", "learning.py", "shipped.py", "takeover.py"})
+_LEARNING = frozenset({"cross_validation.py", "learning.py", "relearning.py", "shipped_examples.py"})
 #: Stands between the version of code, catalogue and shipped weights, and that
 #: of a team's own weights.
 LEARNED = "+"

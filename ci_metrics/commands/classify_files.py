@@ -109,8 +109,8 @@ def requests_of(
     """The first question about each error that a model would be asked about; one with neither
     address nor body if none is.
     """
-    from ci_metrics.verdicts.request import primary_requests  # what asks models takes 0.1 s to load
-    from ci_metrics.verdicts.request_preview import render_request
+    from ci_metrics.verdicts.judge_request import primary_requests  # what asks models takes 0.1 s to load
+    from ci_metrics.verdicts.model_request_preview import render_request
 
     none: dict[str, object] = {"url": None, "body": None}
     asked = 0

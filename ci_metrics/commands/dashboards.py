@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ci_metrics.addresses import split_index_url
 from ci_metrics.errors import PermanentError
-from ci_metrics.index.base import Kind
+from ci_metrics.index.document_index import Kind
 from ci_metrics.report.dashboards.saved_objects import DEFAULT_INDICES, as_ndjson, saved_objects
 from ci_metrics.settings import Settings, load_settings
+from ci_metrics.urls import split_index_url
 
 
 def dashboards(*, out: Path = Path("ci-metrics.ndjson")) -> None:

@@ -15,10 +15,9 @@ from typing import Annotated, Literal
 import httpx
 from cyclopts import Parameter
 
-from ci_metrics.addresses import mask_url
 from ci_metrics.catalogue import catalogue_in_force, load_catalogue
 from ci_metrics.classifier import decision_version, model_in_force
-from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
+from ci_metrics.classifier.active_taxonomy import taxonomy_in_force
 from ci_metrics.commands.health import aside_lines
 from ci_metrics.commands.open_index import is_empty, refuse_no_file
 from ci_metrics.errors import CiMetricsError, NotFoundError, SettingsError
@@ -33,6 +32,7 @@ from ci_metrics.orchestration.storage.atomic_files import is_local, keeps_condit
 from ci_metrics.private_files import open_to_others
 from ci_metrics.repositories import chosen, owners_to_list
 from ci_metrics.settings import Settings, load_settings
+from ci_metrics.urls import mask_url
 
 #: The vendors' own endpoints, when API_BASE_URL is not set.
 DEFAULT_ENDPOINTS = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}

@@ -17,8 +17,8 @@ from cyclopts import Parameter
 
 from ci_metrics.catalogue import Catalogue, catalogue_in_force, load_catalogue
 from ci_metrics.classifier import Classifier
+from ci_metrics.classifier.active_taxonomy import taxonomy_in_force
 from ci_metrics.classifier.taxonomy import Taxonomy
-from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.errors import ContractError
 from ci_metrics.evaluation.cases import Case, read_cases
 from ci_metrics.evaluation.scores import (

@@ -21,7 +21,7 @@ from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError, Sett
 from ci_metrics.history.flaky_fields import flag_rules
 from ci_metrics.history.job_reference import JobReference, RunReference, find_job
 from ci_metrics.history.metrics import GATE
-from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.index.document_index import Document, DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.open import EMBEDDED_FILE, open_index
 from ci_metrics.models import Job, LogLine

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ci_metrics.catalogue import Catalogue, catalogue_in_force
 from ci_metrics.classifier import Classifier
+from ci_metrics.classifier.active_taxonomy import taxonomy_in_force
 from ci_metrics.classifier.taxonomy import Taxonomy
-from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.commands.log_input import checked, logs_of
 from ci_metrics.errors import SettingsError
 from ci_metrics.logs import Background, extract, redact
 from ci_metrics.logs.junit_report import HEAD, extract_junit, is_junit
-from ci_metrics.logs.why import extract_with_ranking
+from ci_metrics.logs.ranking_reasons import extract_with_ranking
 from ci_metrics.models import ExtractedError, Extraction, Job, Verdict
 from ci_metrics.report.verdict_reasons import WhyOfLog
 from ci_metrics.settings import Settings
@@ -101,7 +101,7 @@ class LogJudge:
         if self._model is None or not extraction.errors:
             return self.classifier.judge(extraction, job=job)
         from ci_metrics.verdicts.judge import Judge  # takes 0.1 s, which a log without a model can do without
-        from ci_metrics.verdicts.request import primary_requests
+        from ci_metrics.verdicts.judge_request import primary_requests
 
         settings = self.settings.model_copy(update={"enable_error_classification": True})
         judge = Judge(

@@ -22,7 +22,7 @@ from ci_metrics.errors import NotFoundError, PermanentError, SettingsError
 from ci_metrics.history.cause_states import CauseRecord
 from ci_metrics.history.job_reference import known_job
 from ci_metrics.history.labels import label_for
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.orchestration.label_documents import Relabelled, give_labels, withdraw_label
 from ci_metrics.orchestration.parts import Parts, open_parts
 from ci_metrics.orchestration.storage.label_file import (

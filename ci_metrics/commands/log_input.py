@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
+from ci_metrics.bounded_gzip import GZIP_MARK, unpacked
 from ci_metrics.errors import ContractError
 from ci_metrics.logs import Background, background_of
-from ci_metrics.logs.jobs_apart import jobs_apart, names_jobs
-from ci_metrics.logs.not_text import BEGINNING, why_no_text
+from ci_metrics.logs.encodings import BEGINNING, why_no_text
+from ci_metrics.logs.several_jobs import jobs_apart, names_jobs
 from ci_metrics.models import Job
-from ci_metrics.packed import GZIP_MARK, unpacked
 from ci_metrics.settings import load_settings
 
 

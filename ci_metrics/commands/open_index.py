@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from ci_metrics.errors import NotFoundError
-from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.document_index import DocumentIndex
 from ci_metrics.index.open import EMBEDDED_FILE, open_index
 from ci_metrics.orchestration.storage.cause_records import CauseStore
 from ci_metrics.settings import Settings

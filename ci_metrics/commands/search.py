@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from ci_metrics.commands.open_index import reading_index
 from ci_metrics.commands.tables import NotNegative, Switch, print_cards, print_csv, print_json
 from ci_metrics.history.failures import Failure, failure_of
-from ci_metrics.history.gates import gates_of_runs, with_gates
+from ci_metrics.history.gate_jobs import gates_of_runs, with_gates
 from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import asked_window
 from ci_metrics.report.readable import cut, moment, some, spoken

@@ -17,7 +17,6 @@ from typing import Annotated, Literal
 import dagster as dg
 from cyclopts import Parameter
 
-from ci_metrics.addresses import mask_url
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.run_answer import show_answer
 from ci_metrics.commands.sample_mode import serve_sample
@@ -33,6 +32,7 @@ from ci_metrics.orchestration.summary import Summary, summarise
 from ci_metrics.orchestration.trace_span_job import changed, send_spans
 from ci_metrics.sample import dates as sample
 from ci_metrics.settings import Settings, load_settings
+from ci_metrics.urls import mask_url
 
 
 def upload(

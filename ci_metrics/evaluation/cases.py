@@ -22,10 +22,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ci_metrics.bounded_gzip import GZIP_MARK, unpacked
 from ci_metrics.errors import ContractError
 from ci_metrics.github.schemas import job_from_object
 from ci_metrics.models import Job, LineSpan
-from ci_metrics.packed import GZIP_MARK, unpacked
 from ci_metrics.settings import load_settings
 
 #: Hyperlinks, colour codes (also without their escape character, as some archives drop it) and

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import httpx
 
-from ci_metrics.addresses import is_loopback
 from ci_metrics.deadline import Deadline
 from ci_metrics.errors import ContractError, NotFoundError, TransientError
 from ci_metrics.github.answers import no_answer, shown_address
 from ci_metrics.github.request_counts import STORAGE
 from ci_metrics.github.transport import Transport, certificates
 from ci_metrics.retrying import retrying
+from ci_metrics.urls import is_loopback
 
 
 def download_artifact(transport: Transport, repo: str, artifact_id: int, most: int) -> bytes:

@@ -18,7 +18,6 @@ from types import TracebackType
 
 from pydantic import ValidationError
 
-from ci_metrics.addresses import is_loopback
 from ci_metrics.deadline import GRACE
 from ci_metrics.errors import ContractError, NotFoundError
 from ci_metrics.github import passing_runs, pull_requests, run_search
@@ -49,6 +48,7 @@ from ci_metrics.limits import Limiter
 from ci_metrics.models import Annotation, Artifact, Job, JobLog, Run, RunStanding
 from ci_metrics.repositories import is_name
 from ci_metrics.settings import Settings
+from ci_metrics.urls import is_loopback
 
 _log = logging.getLogger(__name__)
 

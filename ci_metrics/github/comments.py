@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import TracebackType
 
-from ci_metrics.addresses import is_loopback
 from ci_metrics.errors import AuthenticationError, ContractError, IncompleteError, NotFoundError
 from ci_metrics.github.answers import TokenAdvice
 from ci_metrics.github.auth import TokenCredentials
@@ -23,6 +22,7 @@ from ci_metrics.github.rate_limits import Patience, shared_limiter
 from ci_metrics.github.request_counts import RequestCounts
 from ci_metrics.github.schemas import Account, IssueComment, Pull
 from ci_metrics.github.transport import Transport
+from ci_metrics.urls import is_loopback
 
 _ADVICE = TokenAdvice(
     wrong="PR_COMMENT_TOKEN is wrong, expired or revoked. It needs “Pull requests: read and write” on this repository",

@@ -15,7 +15,6 @@ from collections.abc import Callable
 
 import httpx
 
-from ci_metrics.addresses import is_loopback
 from ci_metrics.deadline import Deadline
 from ci_metrics.errors import NotFoundError, TransientError
 from ci_metrics.github.answers import joined, no_answer, shown_address, whole_number
@@ -26,6 +25,7 @@ from ci_metrics.github.text import shown
 from ci_metrics.github.transport import Transport, certificates
 from ci_metrics.models import Job, JobLog, LogState
 from ci_metrics.retrying import retrying
+from ci_metrics.urls import is_loopback
 
 #: GitHub redirects a log once, to its storage.
 _MAX_REDIRECTS = 3

@@ -19,7 +19,6 @@ from typing import TypeVar
 import httpx
 
 from ci_metrics import __version__
-from ci_metrics.addresses import is_loopback
 from ci_metrics.deadline import GRACE, Deadline
 from ci_metrics.errors import ContractError, PermanentError, RateLimitedError, TransientError
 from ci_metrics.github.answers import (
@@ -42,6 +41,7 @@ from ci_metrics.github.rate_limits import Patience
 from ci_metrics.github.request_counts import RequestCounts
 from ci_metrics.limits import Limiter
 from ci_metrics.retrying import retrying
+from ci_metrics.urls import is_loopback
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)

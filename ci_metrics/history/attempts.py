@@ -15,7 +15,7 @@ from typing import Any
 
 from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED, branch_kind_of
 from ci_metrics.history.time_range import TIME, moment_of
-from ci_metrics.index.base import Body, Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Body, Document, DocumentIndex, Where
 from ci_metrics.telling_quote import headline
 
 #: Values in one question: OpenSearch allows 65,536 terms and SQLite 32,766 variables; more only

@@ -22,7 +22,7 @@ from ci_metrics.history.groups import Group
 from ci_metrics.history.job_reference import known_job
 from ci_metrics.history.metrics import MAYBE_FAILED
 from ci_metrics.history.time_range import TIME
-from ci_metrics.index.base import Body, Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Body, Document, DocumentIndex, Where
 from ci_metrics.index.times import iso
 
 #: How fingerprints and groups begin: the algorithm's version, a hash.

@@ -20,7 +20,7 @@ from ci_metrics.history.attempts import narrowed
 from ci_metrics.history.figures import maybe_failed
 from ci_metrics.history.metrics import FAILURE, PASSED, share
 from ci_metrics.history.time_range import TIME, moment_of
-from ci_metrics.index.base import Body, Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Body, Document, DocumentIndex, Where
 
 #: What the denominator of a test's rates is, in words.
 DENOMINATOR = "attempts of its jobs that passed, or failed and name it; others that failed are left out"

@@ -13,7 +13,7 @@ from typing import Any
 
 from ci_metrics.history.metrics import branch_kind_of
 from ci_metrics.history.time_range import TIME, moment_of
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 
 #: The fields that `failure_of` reads.
 FAILURE_FIELDS = (
@@ -72,7 +72,7 @@ class Failure:
     first_bad: str  # commit
     last_good: str
     runner_usd: float = 0.0  # at list price; 0 where that is not known
-    gates: tuple[str, ...] = ()  # jobs of the same attempt that failed only because this one did (`gates.py`)
+    gates: tuple[str, ...] = ()  # jobs of the same attempt that failed only because this one did (`gate_jobs.py`)
 
     @property
     def cause(self) -> str:

@@ -1,7 +1,7 @@
 """The numbers of a stretch of time, computed from documents.
 
 What belongs here: counting jobs, failures, lost time, waiting, spending. Does not: groups and
-flakiness (`groups.py`, `flaky_failures.py`), showing (`page.py`, `charts.py`).
+flakiness (`groups.py`, `flaky_evidence.py`), showing (`page.py`, `charts.py`).
 
 Jobs that may have failed are read, all others are counted by the index, so that a quarter of a
 million jobs cost neither time nor memory. Lost time (`lost_time.py`) is blamed on
@@ -20,12 +20,12 @@ from typing import Any, Protocol
 
 from ci_metrics.history.attempts import Attempt, narrowed
 from ci_metrics.history.failures import FAILURE_FIELDS, Failure, failure_of
-from ci_metrics.history.gates import gates_among, with_gates
+from ci_metrics.history.gate_jobs import gates_among, with_gates
 from ci_metrics.history.lost_time import Losses, losses, losses_and_costs
 from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, MAYBE_FAILED, PASSED, branch_kind_of, share
 from ci_metrics.history.money import DECIMALS, Money
 from ci_metrics.history.time_range import TIME, Window, moment_of, newest_document, oldest_document
-from ci_metrics.index.base import Body, Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Body, Document, DocumentIndex, Where
 
 #: What says whether a job failed, and what it lost.
 _FAILED_FIELDS = (

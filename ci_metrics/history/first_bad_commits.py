@@ -26,7 +26,7 @@ from ci_metrics.history.job_documents import (
 )
 from ci_metrics.history.metrics import MAYBE_FAILED
 from ci_metrics.history.regressions import JobName, regressions, runs_until_passed
-from ci_metrics.index.base import Body, Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Body, Document, DocumentIndex, Where
 
 #: Jobs of the hours that are brought up to date at once: then each job's document is read once, and
 #: not by all the hours around it. 720 hours of 28 jobs: 3 ms an hour in place of 22.

@@ -18,10 +18,10 @@ from datetime import datetime
 
 from ci_metrics.history.attempts import Attempt, first_line
 from ci_metrics.history.cause_states import CauseRecords, Standing
+from ci_metrics.history.cause_whereabouts import Whereabouts, whereabouts
 from ci_metrics.history.failures import web_url, without_quote
 from ci_metrics.history.groups import Group
-from ci_metrics.history.whereabouts import Whereabouts, whereabouts
-from ci_metrics.index.base import Body, DocumentIndex
+from ci_metrics.index.document_index import Body, DocumentIndex
 from ci_metrics.telling_quote import headline
 
 #: What the weight of a cause that is gone is worth: every job that failed with it has passed since.

@@ -1,7 +1,7 @@
 """Whether a failure is flaky: decided by history, never by one log. Pure.
 
 What belongs here: the tests (passed later, storm, elsewhere, base branch) and the evidence they
-give. Does not: reading the index and changing documents (`flaky_failures.py`).
+give. Does not: reading the index and changing documents (`flaky_evidence.py`).
 
     suspected   the same commit and job passed in a later attempt of the run
     confirmed   suspected, and the same fingerprint also passed on a re-run of another commit,

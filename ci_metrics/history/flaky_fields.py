@@ -14,7 +14,7 @@ from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.history.attempts import attempt_of, root_error
 from ci_metrics.history.flakiness import FlakyEvidence, flaky_evidence, later_passes, storms
 from ci_metrics.history.job_documents import Changes, differing, failed_with_jobs, shares_error
-from ci_metrics.index.base import Body, Document
+from ci_metrics.index.document_index import Body, Document
 
 #: The type that only history (or the log's own word) may give.
 FLAKY_TYPE = "flaky_test"

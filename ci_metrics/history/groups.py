@@ -28,7 +28,7 @@ from ci_metrics.history.earlier_groups import earlier_names
 from ci_metrics.history.lost_time import Losses, losses_and_costs
 from ci_metrics.history.period import Period, oldest_failure, period_of
 from ci_metrics.history.time_range import moment_of
-from ci_metrics.index.base import DocumentIndex, Where
+from ci_metrics.index.document_index import DocumentIndex, Where
 
 #: A group is spiking when so many different runs failed with it lately, and so many
 #: times more than usual.

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from ci_metrics.history.attempts import Attempt, attempts_with, failed_attempts
 from ci_metrics.history.first_bad_commits import Began, bring_up_to_date
 from ci_metrics.history.flakiness import on_base_branch
-from ci_metrics.history.flaky_failures import evidence_of, scheduled_branches, storms_around, suspects_like
+from ci_metrics.history.flaky_evidence import evidence_of, scheduled_branches, storms_around, suspects_like
 from ci_metrics.history.flaky_fields import FlagRules, flag_changes
 from ci_metrics.history.job_documents import steps_of, write_changes
-from ci_metrics.index.base import Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Document, DocumentIndex, Where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

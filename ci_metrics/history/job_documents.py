@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ci_metrics.history.attempts import CHUNK
-from ci_metrics.index.base import Body, Document, DocumentIndex, Kind, Where
-from ci_metrics.index.bodies import present
+from ci_metrics.index.document_index import Body, Document, DocumentIndex, Kind, Where, present
 
 #: (kind, document id) -> the fields that change; None removes one.
 Changes = Mapping[tuple[Kind, str], Body]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ci_metrics.addresses import split_address
 from ci_metrics.errors import NotFoundError, SettingsError
-from ci_metrics.index.base import Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Document, DocumentIndex, Where
+from ci_metrics.urls import split_address
 
 _DOCUMENT = re.compile(r"github-(?:job-(\d{1,20})|step-(\d{1,20})_\d+)-attempt-(\d{1,20})", re.ASCII)
 #: owner/name in an address: nothing that leads elsewhere (`..`), no pattern.

@@ -17,7 +17,7 @@ from datetime import datetime
 from ci_metrics.errors import ContractError, NotFoundError
 from ci_metrics.history.attempts import first_line
 from ci_metrics.history.job_documents import Changes, differing, failed_with_jobs, shares_error
-from ci_metrics.index.base import Body, Document
+from ci_metrics.index.document_index import Body, Document
 from ci_metrics.index.verdict_documents import verdict_document
 from ci_metrics.models import Evidence, Verdict
 from ci_metrics.verdicts.reuse import human_key

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Protocol
 
 from ci_metrics.history.attempts import Attempt, runs_that_ran_again
-from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.document_index import DocumentIndex
 
 
 class Failed(Protocol):

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ci_metrics.history.metrics import FAILURE
-from ci_metrics.index.base import Body
+from ci_metrics.index.document_index import Body
 
 #: Of a job's price in dollars (`index/runner_prices.py`).
 DECIMALS = 4

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ci_metrics.errors import SettingsError
 from ci_metrics.history.job_documents import Changes, differing
-from ci_metrics.index.base import Body, Document
+from ci_metrics.index.document_index import Body, Document
 from ci_metrics.index.error_domains import domain_of
 
 #: Where a repository may have its CODEOWNERS, the first one found counts.

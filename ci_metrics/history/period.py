@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from ci_metrics.history.attempts import Attempt, narrowed
 from ci_metrics.history.metrics import MAYBE_FAILED
 from ci_metrics.history.time_range import TIME, moment_of
-from ci_metrics.index.base import DocumentIndex, Where
+from ci_metrics.index.document_index import DocumentIndex, Where
 from ci_metrics.index.times import iso
 
 #: What "usual" is measured over.

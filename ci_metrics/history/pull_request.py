@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from ci_metrics.history.attempts import attempt_of
 from ci_metrics.history.failures import FAILURE_FIELDS, Failure, failure_of
 from ci_metrics.history.flakiness import FlakyEvidence
-from ci_metrics.history.flaky_failures import evidence_for, scheduled_branches
+from ci_metrics.history.flaky_evidence import evidence_for, scheduled_branches
 from ci_metrics.history.metrics import BASE_BRANCHES, ENDED, FAILURE, GATE, PASSED
 from ci_metrics.history.time_range import TIME
-from ci_metrics.index.base import Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Document, DocumentIndex, Where
 from ci_metrics.index.times import iso
 
 #: How far back the base branch is looked at.

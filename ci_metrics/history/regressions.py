@@ -23,7 +23,7 @@ from datetime import UTC, datetime, timedelta
 
 from ci_metrics.history.attempts import ATTEMPT_FIELDS, RAN_FIELDS, Attempt, attempt_of, narrowed
 from ci_metrics.history.metrics import MAYBE_FAILED, PASSED
-from ci_metrics.index.base import DocumentIndex, Where
+from ci_metrics.index.document_index import DocumentIndex, Where
 
 #: How far back the last passing run of a job is looked for.
 LOOK_BACK = timedelta(days=14)

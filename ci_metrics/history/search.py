@@ -17,7 +17,7 @@ from ci_metrics.history.attempts import narrowed
 from ci_metrics.history.failures import FAILURE_FIELDS
 from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED
 from ci_metrics.history.time_range import TIME, Window
-from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
+from ci_metrics.index.document_index import Document, DocumentIndex, Kind, Where
 
 _WILD = "*?"
 

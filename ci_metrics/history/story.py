@@ -15,15 +15,15 @@ from datetime import datetime, timedelta
 from ci_metrics.history.attempts import Attempt, attempts_with, failed_attempts, in_order, narrowed
 from ci_metrics.history.failures import compare_url
 from ci_metrics.history.figures import Counts, Row
+from ci_metrics.history.flakiest import Flake, Flakiest
 from ci_metrics.history.flakiness import STORM_TIME, storms
-from ci_metrics.history.flaky_failures import Flake, Flakiest
 from ci_metrics.history.flaky_fields import STORM_TYPES
 from ci_metrics.history.groups import Group
 from ci_metrics.history.metrics import MAYBE_FAILED, PASSED, share
 from ci_metrics.history.period import NEW_FOR
 from ci_metrics.history.regressions import LOOK_BACK, RedSpell, attempts_on_default, key_of, red_spells, shifted
 from ci_metrics.history.time_range import TIME, Window
-from ci_metrics.index.base import DocumentIndex, Where
+from ci_metrics.index.document_index import DocumentIndex, Where
 from ci_metrics.index.times import iso
 from ci_metrics.telling_quote import headline
 

@@ -14,12 +14,12 @@ from functools import cached_property
 from ci_metrics.history import attempts, failing_tests, failures
 from ci_metrics.history.attempts import Attempt, failed_among
 from ci_metrics.history.figures import Figures, InShort, collect, in_short, maybe_failed
-from ci_metrics.history.flaky_failures import Flakiest, flakiest_of
+from ci_metrics.history.flakiest import Flakiest, flakiest_of
 from ci_metrics.history.groups import Group, groups
 from ci_metrics.history.lost_time import Losses, losses_and_costs
 from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.time_range import Window
-from ci_metrics.index.base import Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Document, DocumentIndex, Where
 
 _FIELDS = tuple(dict.fromkeys((*failures.FAILURE_FIELDS, *attempts.ATTEMPT_FIELDS, *failing_tests.FAILED_TEST_FIELDS)))
 

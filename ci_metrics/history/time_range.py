@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from ci_metrics.errors import SettingsError
-from ci_metrics.index.base import DocumentIndex, Where
+from ci_metrics.index.document_index import DocumentIndex, Where
 from ci_metrics.index.times import iso
 
 TIME = "@timestamp"

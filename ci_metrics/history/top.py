@@ -17,7 +17,7 @@ from ci_metrics.history.groups import groups
 from ci_metrics.history.lost_time import losses_and_costs
 from ci_metrics.history.metrics import FAILURE, MAYBE_FAILED, PASSED, branch_kind_of, share
 from ci_metrics.history.search import fields_of_kind
-from ci_metrics.index.base import Document, DocumentIndex, Kind, Where
+from ci_metrics.index.document_index import Document, DocumentIndex, Kind, Where
 from ci_metrics.telling_quote import headline
 
 #: What can be counted by: the word -> the fields that name it. `groups` is answered by `groups.py`.

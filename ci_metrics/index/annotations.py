@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ci_metrics.index.base import Body
+from ci_metrics.index.document_index import Body
 from ci_metrics.models import Annotation
 
 #: Characters of all messages together; GitHub allows 64 KB for one message and

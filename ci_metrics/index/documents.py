@@ -15,8 +15,7 @@ from datetime import datetime
 from typing import Literal
 
 from ci_metrics.index.annotations import annotation_fields
-from ci_metrics.index.base import Body, Document
-from ci_metrics.index.bodies import present
+from ci_metrics.index.document_index import Body, Document, present
 from ci_metrics.index.error_fields import JobOutcome, job_error_fields, step_error_fields
 from ci_metrics.index.runner_prices import RunnerPrices, runner_fields
 from ci_metrics.index.runners import runner_prefix

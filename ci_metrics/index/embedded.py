@@ -25,8 +25,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from ci_metrics.errors import PermanentError, TransientError
-from ci_metrics.index.analyzer import analyzed_words, has_all
-from ci_metrics.index.base import Body, Document, Kind, Tally, Where, Written
+from ci_metrics.index.document_index import Body, Document, Kind, Tally, Where, Written
 from ci_metrics.index.embedded_schema import (
     PAGE_BYTES,
     bring_up_to_date,
@@ -50,7 +49,8 @@ from ci_metrics.index.embedded_sql import (
     tally_sql,
     upsert_sql,
 )
-from ci_metrics.index.fields import Field, exact_field, fields_of
+from ci_metrics.index.field_table import Field, exact_field, fields_of
+from ci_metrics.index.mappings import analyzed_words, has_all
 from ci_metrics.index.validation import problem_of, write_error
 from ci_metrics.private_files import make_folder
 

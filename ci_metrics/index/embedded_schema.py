@@ -19,9 +19,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from ci_metrics.errors import PermanentError
-from ci_metrics.index.base import Kind
+from ci_metrics.index.document_index import Kind
 from ci_metrics.index.embedded_sql import STORED, column, column_fields, indexes, table_name, value_in_body, views
-from ci_metrics.index.fields import KINDS, fields_of
+from ci_metrics.index.field_table import KINDS, fields_of
 
 #: What a file has, as `user_version`: to be raised with every change of tables, indexes or views.
 SCHEMA_VERSION = 4

@@ -17,9 +17,8 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from ci_metrics.index.analyzer import analyzed_words
-from ci_metrics.index.base import Body, Kind, Where
-from ci_metrics.index.fields import (
+from ci_metrics.index.document_index import Body, Kind, Where
+from ci_metrics.index.field_table import (
     ERROR_FIELDS,
     IGNORE_ABOVE,
     KINDS,
@@ -31,6 +30,7 @@ from ci_metrics.index.fields import (
     tallied_field,
     text_fields,
 )
+from ci_metrics.index.mappings import analyzed_words
 from ci_metrics.index.times import bound
 
 #: The indexes of each kind, each with the question that it answers. Each one costs an upsert some

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from ci_metrics.index.base import Body
+from ci_metrics.index.document_index import Body
 
 Domain = Literal["code", "platform", "unknown"]
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ci_metrics.index.base import Body
-from ci_metrics.index.bodies import present
+from ci_metrics.index.document_index import Body, present
 from ci_metrics.index.error_paths import path_of
 from ci_metrics.models import (
     FAILED_CONCLUSIONS,

@@ -1,17 +1,18 @@
 """OpenSearch mappings and index templates, made from the table of fields.
 
-What belongs here: what OpenSearch is told of our fields. Does not: telling
-it (`opensearch_setup.py`).
+What belongs here: what OpenSearch is told of our fields, and the words that its analyzer makes of a
+text. Does not: telling it (`opensearch_setup.py`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ci_metrics.index.base import Kind
-from ci_metrics.index.fields import ERROR_FIELDS, IGNORE_ABOVE, Field, fields_of
+from ci_metrics.index.document_index import Kind
+from ci_metrics.index.field_table import ERROR_FIELDS, IGNORE_ABOVE, Field, fields_of
 
 #: Higher than templates with broad patterns usually have; ours match one index name each. An
 #: operator's template with a higher one takes its place: what it leaves out of the mappings
@@ -19,13 +20,15 @@ from ci_metrics.index.fields import ERROR_FIELDS, IGNORE_ABOVE, Field, fields_of
 TEMPLATE_PRIORITY = 500
 
 #: Our analyzer: words of letters, digits and underscores, so that `test_a` finds “tests/test_a.py”,
-#: which the standard one keeps together. `analyzer.py` does the same. Cut, because one term over
+#: which the standard one keeps together. `analyzed_words` does the same. Cut, because one term over
 #: 32,766 bytes would refuse its whole document.
 ANALYZER = "ci_metrics_words"
 WORD_CHARACTERS = 255
 
 #: For indices that were made without ours: an analyzer cannot be added to an open index.
 FALLBACK_ANALYZER = "standard"
+
+_WORD = re.compile(r"\w+")
 
 
 def properties_of(fields: Iterable[Field], analyzer: str = ANALYZER) -> dict[str, Any]:
@@ -84,6 +87,21 @@ def index_settings(layout: IndexLayout) -> dict[str, Any]:
             "analyzer": {ANALYZER: {"type": "custom", "tokenizer": ANALYZER, "filter": ["lowercase", ANALYZER]}},
         },
     }
+
+
+def analyzed_words(text: str) -> frozenset[str]:
+    """The words of a text as our analyzer makes them, so that both indices find the same."""
+    return frozenset(word.lower()[:WORD_CHARACTERS] for word in _WORD.findall(text))
+
+
+def has_all(wanted: frozenset[str], texts: Iterable[str]) -> bool:
+    """Whether each wanted word stands in any of the texts. A search
+    without a word finds nothing.
+    """
+    found: set[str] = set()
+    for text in texts:
+        found |= analyzed_words(text)
+    return bool(wanted) and wanted <= found
 
 
 def _property(field: Field, analyzer: str) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ci_metrics.addresses import mask_url, split_index_url
 from ci_metrics.errors import SettingsError
-from ci_metrics.index.base import DocumentIndex, Kind
+from ci_metrics.index.document_index import DocumentIndex, Kind
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.settings import Settings
+from ci_metrics.urls import mask_url, split_index_url
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

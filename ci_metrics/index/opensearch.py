@@ -16,8 +16,8 @@ from typing import Any
 
 from opensearchpy import OpenSearch, helpers
 
-from ci_metrics.index.base import Body, Document, Kind, Tally, Where, Written
-from ci_metrics.index.fields import KINDS, countable_field, exact_field
+from ci_metrics.index.document_index import Body, Document, Kind, Tally, Where, Written
+from ci_metrics.index.field_table import KINDS, countable_field, exact_field
 from ci_metrics.index.mappings import IndexLayout
 from ci_metrics.index.opensearch_bulk import Bulk, BulkAction, RequestSize, deleting, indexing, updating
 from ci_metrics.index.opensearch_errors import explained, reason_of, trouble

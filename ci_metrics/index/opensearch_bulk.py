@@ -23,7 +23,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import TransportError
 
 from ci_metrics.errors import TransientError
-from ci_metrics.index.base import Body
+from ci_metrics.index.document_index import Body
 from ci_metrics.index.opensearch_errors import RETRYABLE, explained, reason_of
 
 #: Changes and bytes of the first request; OpenSearch advises 5 to 15 MB.

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ci_metrics.index.base import Kind, Where
-from ci_metrics.index.fields import Field, exact_field, known_field, tallied_field, text_fields
+from ci_metrics.index.document_index import Kind, Where
+from ci_metrics.index.field_table import Field, exact_field, known_field, tallied_field, text_fields
 from ci_metrics.index.times import bound
 
 #: Combinations of values in one question: OpenSearch allows 1,024 clauses, and each has some.

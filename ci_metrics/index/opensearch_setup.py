@@ -16,8 +16,8 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import AuthorizationException, NotFoundError, RequestError
 
 from ci_metrics.errors import ContractError
-from ci_metrics.index.base import Kind
-from ci_metrics.index.fields import ERROR_FIELDS, Field, fields_of
+from ci_metrics.index.document_index import Kind
+from ci_metrics.index.field_table import ERROR_FIELDS, Field, fields_of
 from ci_metrics.index.mappings import (
     ANALYZER,
     FALLBACK_ANALYZER,

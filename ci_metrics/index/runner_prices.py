@@ -20,7 +20,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ci_metrics.errors import ContractError
-from ci_metrics.index.base import Body
+from ci_metrics.index.document_index import Body
 from ci_metrics.index.times import seconds_between
 from ci_metrics.models import Job
 

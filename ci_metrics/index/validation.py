@@ -13,8 +13,8 @@ from functools import cache, lru_cache
 from typing import Any
 
 from ci_metrics.errors import IndexWriteError
-from ci_metrics.index.base import Body, Kind, Written
-from ci_metrics.index.fields import ERROR_FIELDS, Field, fields_of
+from ci_metrics.index.document_index import Body, Kind, Written
+from ci_metrics.index.field_table import ERROR_FIELDS, Field, fields_of
 
 #: Documents named in one error's text; the rest is counted.
 NAMED_FAILURES = 20

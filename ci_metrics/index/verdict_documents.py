@@ -9,8 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ci_metrics.errors import ContractError
-from ci_metrics.index.base import Document
-from ci_metrics.index.bodies import present
+from ci_metrics.index.document_index import Document, present
 from ci_metrics.index.error_fields import evidence_fields, spent, verdict_fields
 from ci_metrics.index.times import iso
 from ci_metrics.models import Evidence, ExtractedError, Usage, Verdict

@@ -17,7 +17,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from ci_metrics.addresses import mask_url
 from ci_metrics.errors import CiMetricsError, TransientError
 from ci_metrics.limits import Limiter
 from ci_metrics.llm.client_protocol import ANSWER_TOKENS, TYPICAL_ANSWER_TOKENS, ModelReply
@@ -25,6 +24,7 @@ from ci_metrics.llm.prices import PriceTable, load_prices
 from ci_metrics.llm.prompt import Prompt
 from ci_metrics.models import Usage
 from ci_metrics.retrying import RetryPolicy, retrying
+from ci_metrics.urls import mask_url
 
 _Result = TypeVar("_Result")
 

@@ -2,8 +2,8 @@
 numbered excerpt.
 
 What belongs here: these lines. Does not: the frame around them and the task (`prompt.py`), masking
-secrets (`request.py`). Every line begins with words of ours; what comes from outside stands quoted
-on one line, or behind its line number and a bar.
+secrets (`verdicts/judge_request.py`). Every line begins with words of ours; what comes from outside
+stands quoted on one line, or behind its line number and a bar.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from ci_metrics.llm.plain_words import plain_words
+from ci_metrics.llm.free_text import plain_words
 from ci_metrics.redaction import redact
 
 #: The type a model gives when no category fits.

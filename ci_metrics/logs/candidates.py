@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ci_metrics.catalogue import Catalogue
-from ci_metrics.logs import excerpt, passing
+from ci_metrics.logs import excerpt, passed_tests
 from ci_metrics.logs.background import Background
 from ci_metrics.logs.cleanup_steps import looks_after
 from ci_metrics.logs.lines import line_time, text_of
 from ci_metrics.logs.ranking import Features, LinePlace, features
-from ci_metrics.logs.regions import ScoredLine
-from ci_metrics.logs.relayed import messages_of
+from ci_metrics.logs.relayed_messages import messages_of
 from ci_metrics.logs.scan import newlines
+from ci_metrics.logs.scored_lines import ScoredLine
 from ci_metrics.logs.steps import StepRange
 from ci_metrics.logs.whole_log import Reading, read_log
 from ci_metrics.models import FAILED_CONCLUSIONS, Job, Step
@@ -84,7 +84,7 @@ def candidates(
     if not _failed(reading, job, failing, best):
         return Candidates(reading, ranges, step, failing, False, [], [], [])
     provoked: set[int] = set()  # lines that a test printed which passed
-    best = passing.dim(reading, best, excerpt.most_of(budget), provoked)
+    best = passed_tests.dim(reading, best, excerpt.most_of(budget), provoked)
     scored, floor = excerpt.scored(reading, failing, best, budget)
     lines = excerpt.choose_lines(reading, scored.values(), floor, budget, failing)
     structure = reading.structure

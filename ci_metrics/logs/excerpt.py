@@ -1,7 +1,7 @@
 """Which lines of a log are worth their characters, and the text made of them.
 
 Belongs here: scored lines and a budget in, chosen lines and the excerpt out. Does not: what a match
-is worth (`regions.py`), which errors the lines make (`findings.py`).
+is worth (`scored_lines.py`), which errors the lines make (`findings.py`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from operator import attrgetter
 
 from ci_metrics.logs.lines import text_of
-from ci_metrics.logs.regions import ScoredLine, spread
 from ci_metrics.logs.scan import Block, finder
+from ci_metrics.logs.scored_lines import ScoredLine, spread
 from ci_metrics.logs.whole_log import Reading
 from ci_metrics.models import LineSpan, LogLine
 

@@ -18,7 +18,7 @@ from ci_metrics.logs import fingerprint
 from ci_metrics.logs.excerpt import line_spans
 from ci_metrics.logs.innermost import innermost
 from ci_metrics.logs.ranking import GENERIC, ROLES, shares
-from ci_metrics.logs.regions import ScoredLine
+from ci_metrics.logs.scored_lines import ScoredLine
 from ci_metrics.logs.structure import MARK
 from ci_metrics.models import ExtractedError, LogLine
 

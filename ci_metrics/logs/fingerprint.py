@@ -17,15 +17,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ci_metrics.code_hash import code_hash
-from ci_metrics.logs import variable_parts, wording
+from ci_metrics.logs import headline_words, variable_parts
+from ci_metrics.logs.headline_words import NAMELESS_ROLES, is_echo, names_a_thing, says_nothing
 from ci_metrics.logs.variable_parts import normalised, without_ornament
-from ci_metrics.logs.wording import NAMELESS_ROLES, is_echo, names_a_thing, says_nothing
 
 __all__ = ["FINGERPRINT_VERSION", "Mark", "normalised", "of"]
 
 #: A hash of this algorithm: another one whenever the same error could get another fingerprint. Its
 #: ids begin with `f` and `g`; those of the first one, which was numbered, with `f1` and `g1`.
-FINGERPRINT_VERSION = code_hash(__file__, wording.__file__, variable_parts.__file__)
+FINGERPRINT_VERSION = code_hash(__file__, headline_words.__file__, variable_parts.__file__)
 
 #: Lines of an error that are looked through for one that names it.
 _LOOKED_AT = 60

@@ -1,8 +1,8 @@
 """Lines as people read them: timestamps, colour codes, byte-order marks and
 progress bars taken away.
 
-Belongs here: bytes of one raw line in, clean text out. Does not: which lines matter (`regions.py`),
-secrets (`ci_metrics.redaction`).
+Belongs here: bytes of one raw line in, clean text out. Does not: which lines matter
+(`scored_lines.py`), secrets (`ci_metrics.redaction`).
 
 Formats: GitHub's job logs (each line behind a UTC timestamp; the first behind a byte-order
 mark), what `gh run view --log` prints (job, step and timestamp behind tabs), and plain logs of

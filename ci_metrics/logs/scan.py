@@ -1,8 +1,8 @@
 """A log in blocks, each scanned once: which lines any message matches.
 
 Belongs here: reading bytes in pieces that end at line ends, the engine's matches as lines, what is
-kept of a log that is too large to keep. Does not: what a match is worth (`regions.py`), what it
-says of steps (`structure.py`).
+kept of a log that is too large to keep. Does not: what a match is worth (`scored_lines.py`), what
+it says of steps (`structure.py`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ whether the whole went well.
 
 Belongs here: hits with a structural role in, segments, headers and the log's own verdict
 out. Does not: reading a header (`step_headers.py`), GitHub's list of steps (`steps.py`), what
-lines are worth (`regions.py`).
+lines are worth (`scored_lines.py`).
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ci_metrics.catalogue import Catalogue
-from ci_metrics.logs.regions import Memory, weigh
 from ci_metrics.logs.scan import BLOCK, Block, finder, hits, islands, newlines, pieces
+from ci_metrics.logs.scored_lines import Memory, weigh
 from ci_metrics.logs.steps import Header
 from ci_metrics.logs.structure import Structure
 from ci_metrics.redaction import Care, Masker

@@ -18,7 +18,7 @@ from upath import UPath
 from ci_metrics.errors import CiMetricsError
 from ci_metrics.history.cause_states import CauseRecords
 from ci_metrics.history.failures import Failure, failure_of
-from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.index.document_index import Document, DocumentIndex
 from ci_metrics.models import Verdict
 from ci_metrics.orchestration.due_hours import SILENT_HOURS, silent_hours
 from ci_metrics.orchestration.new_failures import NewFailure, worth_an_alarm

@@ -37,13 +37,13 @@ from upath import UPath
 
 from ci_metrics import __version__
 from ci_metrics.errors import ContractError, NotFoundError, PermanentError
-from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.index.document_index import Document, DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.embedded_copy import check_index, copy_index, put_back
 from ci_metrics.index.open import EMBEDDED_FILE, open_index
 from ci_metrics.orchestration.parts import HoursPart, batches_folder
 from ci_metrics.orchestration.storage import hours as hour_files
-from ci_metrics.orchestration.storage.atomic_files import beside, fetch, put
+from ci_metrics.orchestration.storage.atomic_files import fetch, put, written_whole
 from ci_metrics.orchestration.storage.hour_states import HourStates
 from ci_metrics.private_files import make_folder
 from ci_metrics.settings import Settings
@@ -113,7 +113,10 @@ def make_backup(settings: Settings, target: Path, now: datetime) -> Manifest:
     files: dict[str, tuple[int, str]] = {}
     try:
         make_folder(target.absolute().parent)
-        with beside(UPath(target.absolute()), private=True) as partial, zipfile.ZipFile(str(partial), "w") as archive:
+        with (
+            written_whole(UPath(target.absolute()), private=True) as partial,
+            zipfile.ZipFile(str(partial), "w") as archive,
+        ):
             for name, data in _contents(settings, root, names):
                 _add(archive, files, name, data)
             manifest = Manifest(

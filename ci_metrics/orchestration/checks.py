@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from ci_metrics.index.base import DocumentIndex, Kind, Where
+from ci_metrics.index.document_index import DocumentIndex, Kind, Where
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.metadata import hours_judged, markdown_table
 from ci_metrics.orchestration.new_failures import SHOWN_COLUMNS, table_row, worth_an_alarm

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.document_index import DocumentIndex
 from ci_metrics.index.validation import refused_in
 from ci_metrics.orchestration.due_hours import SILENT_HOURS, oldest_swept
 from ci_metrics.orchestration.partitions import hours_between, last_closed_hour

@@ -17,7 +17,7 @@ from ci_metrics.history.flaky_fields import evidence_within, flag_changes, flag_
 from ci_metrics.history.job_documents import merged_body
 from ci_metrics.history.labels import Labels, labelled
 from ci_metrics.history.owners import Owners, answering
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.index.documents import Provenance, branch_kind, job_document, step_documents, workflow_document
 from ci_metrics.index.runner_prices import RunnerPrices
 from ci_metrics.models import Job, Run

@@ -18,7 +18,7 @@ import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
 from ci_metrics.errors import CiMetricsError, PermanentError
-from ci_metrics.orchestration.event_batches import BATCH_SIZE, write_in_batches
+from ci_metrics.orchestration.dagster_event_batches import BATCH_SIZE, write_in_batches
 from ci_metrics.private_files import make_folder
 from ci_metrics.settings import Settings
 

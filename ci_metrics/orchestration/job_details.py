@@ -17,12 +17,12 @@ from ci_metrics.errors import ContractError, IncompleteError, NotFoundError, Set
 from ci_metrics.history.job_documents import merged_body
 from ci_metrics.history.job_reference import JobReference
 from ci_metrics.history.owners import answering
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.index.documents import Provenance, branch_kind, job_document
 from ci_metrics.logs import Background, redact
 from ci_metrics.logs.encodings import in_utf8
 from ci_metrics.logs.lines import text_of
-from ci_metrics.logs.why import extract_with_ranking
+from ci_metrics.logs.ranking_reasons import extract_with_ranking
 from ci_metrics.models import Extraction, Job, JobLog, LogLine, Run, Verdict
 from ci_metrics.orchestration.judged_job import extract_job, judged, outcome_of, questions
 from ci_metrics.orchestration.partitions import hour_key

@@ -21,7 +21,7 @@ from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.history.job_documents import document_changes, merged_body, steps_of, write_changes
 from ci_metrics.history.labels import Labels, is_shared, label_on, label_to_withdraw, labelled, said_at_once, unlabelled
 from ci_metrics.history.owners import answering
-from ci_metrics.index.base import Body, Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Body, Document, DocumentIndex, Where
 from ci_metrics.orchestration.assets import classifications, failure_history, indexed_documents
 from ci_metrics.orchestration.partition_loop import until_not_overtaken
 from ci_metrics.orchestration.parts import Parts

@@ -19,9 +19,9 @@ from upath import UPath
 
 from ci_metrics.catalogue import Catalogue, catalogue_in_force
 from ci_metrics.classifier import Classifier, decision_version
+from ci_metrics.classifier.active_taxonomy import taxonomy_in_force
 from ci_metrics.classifier.taxonomy import Taxonomy
-from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
-from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.document_index import DocumentIndex
 from ci_metrics.index.open import open_index
 from ci_metrics.index.runner_prices import RunnerPrices, load_runner_prices
 from ci_metrics.llm.batch_ledger import BatchLedger

@@ -18,7 +18,7 @@ from upath import UPath
 from ci_metrics.errors import CiMetricsError, NotFoundError
 from ci_metrics.github.comments import PullRequestClient
 from ci_metrics.history.pull_request import read_pull_request
-from ci_metrics.index.base import DocumentIndex, Where
+from ci_metrics.index.document_index import DocumentIndex, Where
 from ci_metrics.orchestration.partitions import HOUR, hour_key
 from ci_metrics.orchestration.parts import GitHubPart, HoursPart, IndexPart
 from ci_metrics.orchestration.storage.atomic_files import fetch, put

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ci_metrics.errors import CiMetricsError
-from ci_metrics.index.base import Kind, Where
+from ci_metrics.index.document_index import Kind, Where
 from ci_metrics.orchestration.assets import failure_history, indexed_documents
 from ci_metrics.orchestration.partition_loop import STOPS, until_not_overtaken
 from ci_metrics.orchestration.parts import Parts

@@ -15,7 +15,7 @@ import dagster as dg
 from ci_metrics.orchestration.alert_job import events, read_sent, send_alerts
 from ci_metrics.orchestration.due_hours import REASON_TAG, REASONS, HourRange, old_and_open, oldest_swept, plan
 from ci_metrics.orchestration.jobs import UnresolvedAssetJobDefinition
-from ci_metrics.orchestration.message_batches import answered_and_waiting, collect_message_batches
+from ci_metrics.orchestration.message_batch_job import answered_and_waiting, collect_message_batches
 from ci_metrics.orchestration.partitions import chunks_of
 from ci_metrics.orchestration.parts import GitHubPart, HoursPart, JudgePart
 from ci_metrics.orchestration.pr_comment_job import comment_pull_requests, news, token_of

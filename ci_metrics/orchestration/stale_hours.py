@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ci_metrics.index.base import DocumentIndex, Kind
+from ci_metrics.index.document_index import DocumentIndex, Kind
 from ci_metrics.orchestration.partitions import HOUR, hour_start
 from ci_metrics.orchestration.storage.hours import HourState
 from ci_metrics.orchestration.storage.store import HourStore

@@ -16,11 +16,11 @@ from datetime import datetime
 
 from ci_metrics.history.failures import Failure
 from ci_metrics.history.figures import Figures, collect_hours, where_hours
-from ci_metrics.history.flaky_failures import flakiest
+from ci_metrics.history.flakiest import flakiest
 from ci_metrics.history.groups import Group, groups
 from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.story import read_story
-from ci_metrics.index.base import Body, DocumentIndex
+from ci_metrics.index.document_index import Body, DocumentIndex
 from ci_metrics.models import Run
 from ci_metrics.orchestration.storage.rows import JobVerdicts
 from ci_metrics.orchestration.storage.store import HourStore

@@ -2,7 +2,7 @@
 people and models said of them.
 
 Belongs here: reading hours and people's verdicts. Does not: which of them are learned from and how
-(`classifier/takeover.py`).
+(`classifier/relearning.py`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ci_metrics.classifier.features import see_evidence
-from ci_metrics.classifier.takeover import Said
+from ci_metrics.classifier.relearning import Said
 from ci_metrics.models import Job, Verdict
 from ci_metrics.orchestration.partitions import hour_start
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.storage.rows import JobExtraction, JobKey, JobVerdicts
 from ci_metrics.orchestration.storage.store import HourStore
-from ci_metrics.verdicts.origin import Origin
+from ci_metrics.verdicts.log_origin import Origin
 from ci_metrics.verdicts.reuse import StoredVerdict, human_key, subject_of
 
 #: Distinct failures looked at, the newest: some 10 kB each.

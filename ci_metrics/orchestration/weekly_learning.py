@@ -11,8 +11,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ci_metrics.classifier.model import Model, model_in_force
-from ci_metrics.classifier.shipped import shipped_examples
-from ci_metrics.classifier.takeover import TakeoverOutcome, lesson_of, relearned
+from ci_metrics.classifier.relearning import TakeoverOutcome, lesson_of, relearned
+from ci_metrics.classifier.shipped_examples import shipped_examples
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.storage.learned_weights import InForce, LearnedWeights, shipped_version
 from ci_metrics.orchestration.team_verdicts import Team, team_verdicts

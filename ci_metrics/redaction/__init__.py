@@ -9,6 +9,6 @@ name in front of a secret stays, because it helps to understand the failure.
 
 from ci_metrics.redaction.finder import Care
 from ci_metrics.redaction.masker import Masker, redact, redact_lines
-from ci_metrics.redaction.values import MASK
+from ci_metrics.redaction.secret_values import MASK
 
 __all__ = ["MASK", "Care", "Masker", "redact", "redact_lines"]

@@ -13,7 +13,7 @@ from functools import cache
 from ci_metrics.redaction.decoded_lines import Span
 from ci_metrics.redaction.encoded import is_login
 from ci_metrics.redaction.places import WORD
-from ci_metrics.redaction.values import is_reference, looks_chosen, looks_made
+from ci_metrics.redaction.secret_values import is_reference, looks_chosen, looks_made
 
 _PIPED = r"\b(?:echo|printf|Write-Output)[ \t]+(?:-\w+[ \t]+){0,2}(?:['\"]%s(?:\\n)?['\"][ \t]+)?⟪WORD⟫[ \t]*\|[ \t]*"
 #: (mark in hyperscan's dialect and any case, form with one word of a command line). ``⟪WORD⟫`` is

@@ -24,11 +24,11 @@ from typing import Any
 import hyperscan
 
 from ci_metrics import compiled_expressions
-from ci_metrics.redaction import command_lines, decoded_lines, encoded, keys, next_lines, tokens
+from ci_metrics.redaction import command_lines, decoded_lines, encoded, next_lines, private_keys, tokens
 from ci_metrics.redaction.decoded_lines import Span
-from ci_metrics.redaction.names import STEM
+from ci_metrics.redaction.notations import WRITINGS
 from ci_metrics.redaction.places import PLACES
-from ci_metrics.redaction.writings import WRITINGS
+from ci_metrics.redaction.secret_names import STEM
 
 Spans = Callable[[str], Iterator[Span]]
 Announces = Callable[[str], next_lines.Following | None]
@@ -85,18 +85,20 @@ def _listed(text: str) -> Iterator[Span]:
 def _base64(text: str) -> Iterator[Span]:
     for found in encoded.RUN.finditer(text):
         inner = encoded.decoded_run(found.group())
-        if inner and (keys.BEGIN.search(inner) or any(True for line in inner.split("\n") for _ in spans_in(line))):
+        if inner and (
+            private_keys.BEGIN.search(inner) or any(True for line in inner.split("\n") for _ in spans_in(line))
+        ):
             yield found.span()
 
 
 def _key_begins(text: str) -> Iterator[Span]:
-    begins = [begin.end() for begin in keys.BEGIN.finditer(text)]
-    ends = [end.start() for end in keys.END.finditer(text)]
+    begins = [begin.end() for begin in private_keys.BEGIN.finditer(text)]
+    ends = [end.start() for end in private_keys.END.finditer(text)]
     for number, begin in enumerate(begins):
         following = begins[number + 1] if number + 1 < len(begins) else len(text)
         at = bisect_left(ends, begin)
         ended = at < len(ends) and ends[at] < following
-        material = keys.inside(text, begin, ends[at] if ended else following, ended)
+        material = private_keys.inside(text, begin, ends[at] if ended else following, ended)
         if material:
             yield material
 

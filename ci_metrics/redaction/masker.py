@@ -12,11 +12,11 @@ from collections.abc import Set as AbstractSet
 
 import numpy as np
 
-from ci_metrics.redaction import finder, keys
+from ci_metrics.redaction import finder, private_keys
 from ci_metrics.redaction.decoded_lines import Span, uncoloured, unescaped, without_codes
 from ci_metrics.redaction.finder import Care
 from ci_metrics.redaction.next_lines import LINE_PREFIX, Following, KeyBody, SecretData
-from ci_metrics.redaction.values import MASK
+from ci_metrics.redaction.secret_values import MASK
 
 #: Lines before a key's end, and before a Secret's kind, that are looked at once more.
 MOST_BEFORE = 120
@@ -137,8 +137,8 @@ def _key_before(data: bytes, at: int) -> list[Span]:
     spans: list[Span] = []
     for start, end in _lines_before(data, at):
         view = uncoloured(data[start:end].decode("ascii", "surrogateescape"))
-        found = keys.body(view.text) or (None if spans or end + 1 < at else keys.short_body(view.text))
-        if found is None or keys.BEGIN.search(view.text):
+        found = private_keys.body(view.text) or (None if spans or end + 1 < at else private_keys.short_body(view.text))
+        if found is None or private_keys.BEGIN.search(view.text):
             break
         first, last = view.back(found)
         spans.append((start + first, start + last))

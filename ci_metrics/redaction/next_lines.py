@@ -15,11 +15,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import product
 
-from ci_metrics.redaction import encoded, keys
+from ci_metrics.redaction import encoded, private_keys
 from ci_metrics.redaction.decoded_lines import Span
-from ci_metrics.redaction.names import NameKind, name_kind
 from ci_metrics.redaction.places import value_at
-from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_chosen, looks_made
+from ci_metrics.redaction.secret_names import NameKind, name_kind
+from ci_metrics.redaction.secret_values import is_readable, is_reference, is_secret, looks_chosen, looks_made
 
 #: The columns, times and BuildKit's step before a line.
 _TIME = (
@@ -70,7 +70,7 @@ class Following(ABC):
 class KeyBody(Following):
     """The inside of a private key whose begin has been seen and whose end has not."""
 
-    def __init__(self, lines: int = keys.MOST_LINES) -> None:
+    def __init__(self, lines: int = private_keys.MOST_LINES) -> None:
         super().__init__(lines)
         self._others = 0
         self._long = False  # whether the last line was a full one of the key
@@ -82,24 +82,29 @@ class KeyBody(Following):
 
     def spans(self, text: str) -> list[Span]:  # noqa: D102
         self._left -= 1
-        end = keys.END.search(text)
+        end = private_keys.END.search(text)
         if end:
             self.done = True
-            material = keys.inside(text, 0, end.start(), True)
+            material = private_keys.inside(text, 0, end.start(), True)
             self._begun = self._begun or bool(material)
             return [material] if material else []
-        found = keys.body(text) or keys.header(text)
-        if found is None and self._long and (short := keys.short_body(text)) and not is_readable(text[slice(*short)]):
+        found = private_keys.body(text) or private_keys.header(text)
+        if (
+            found is None
+            and self._long
+            and (short := private_keys.short_body(text))
+            and not is_readable(text[slice(*short)])
+        ):
             prefix = text[: short[0]].rstrip(" \t\"'>+")
             found = short if not prefix or prefix[-1].isdigit() or prefix[-1] in "Z|" else None
         if found is None:
-            self._others += bool(text.strip()) and not keys.about(text)
+            self._others += bool(text.strip()) and not private_keys.about(text)
             self._long = False
         else:
             self._begun = True
             self._others = 0
             self._long = found[1] - found[0] >= 40
-        self.done = self._left <= 0 or self._others > keys.MOST_OTHERS
+        self.done = self._left <= 0 or self._others > private_keys.MOST_OTHERS
         return [found] if found else []
 
 
@@ -330,22 +335,22 @@ class SecretData(Following):
 
 def key_follows(text: str) -> Following | None:
     """A key that begins on this line and does not end on it."""
-    begins = list(keys.BEGIN.finditer(text))
-    return KeyBody() if begins and not keys.END.search(text, begins[-1].end()) else None
+    begins = list(private_keys.BEGIN.finditer(text))
+    return KeyBody() if begins and not private_keys.END.search(text, begins[-1].end()) else None
 
 
 def encoded_key_follows(text: str) -> Following | None:
     """The further lines of a key in base64 that is wrapped."""
     for found in encoded.RUN.finditer(text):
         inner = encoded.decoded_run(found.group())
-        if inner and keys.BEGIN.search(inner) and not text[found.end() :].strip():
+        if inner and private_keys.BEGIN.search(inner) and not text[found.end() :].strip():
             return KeyBody()
     return None
 
 
 def putty_follows(text: str) -> Following | None:
     """The lines that PuTTY's header counts."""
-    found = keys.PUTTY.search(text)
+    found = private_keys.PUTTY.search(text)
     return KeyBody(int(found.group(1))) if found else None
 
 

@@ -1,9 +1,9 @@
 """Where secrets stand in a line: behind a name, in an address, in a header, behind an option.
 
 Belongs here: one line of text in, spans of secrets out; each place beside the mark by which
-hyperscan finds its lines. Does not: which names and values are secret (`names.py`, `values.py`),
-elements and sentences (`writings.py`), commands (`command_lines.py`), issuers' own forms
-(`tokens.py`), keys over many lines (`keys.py`).
+hyperscan finds its lines. Does not: which names and values are secret (`secret_names.py`,
+`secret_values.py`), elements and sentences (`notations.py`), commands (`command_lines.py`),
+issuers' own forms (`tokens.py`), keys over many lines (`private_keys.py`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from ci_metrics.redaction.decoded_lines import Span
 from ci_metrics.redaction.encoded import is_login
-from ci_metrics.redaction.names import STEM, NameKind, name_kind
-from ci_metrics.redaction.values import (
+from ci_metrics.redaction.secret_names import STEM, NameKind, name_kind
+from ci_metrics.redaction.secret_values import (
     MASK,
     is_readable,
     is_reference,

@@ -2,7 +2,7 @@
 
 Belongs here: one line an issuer, from its own documentation: what its credentials begin with, of
 which characters, how long. Does not: values that are secret only because of the name in front of
-them (`names.py`), where values stand (`places.py`).
+them (`secret_names.py`), where values stand (`places.py`).
 
 One text serves twice: hyperscan finds the lines by it, `re` finds where in the line. So it is
 written in what both know: no look-around, no back references, and a literal of three characters or
@@ -17,7 +17,7 @@ from functools import cache
 from itertools import pairwise
 
 from ci_metrics.redaction.decoded_lines import Span
-from ci_metrics.redaction.values import is_readable
+from ci_metrics.redaction.secret_values import is_readable
 
 #: (whose, form). A form that also matches names that people make up is marked by ``~``: what it
 #: finds must not read like words.

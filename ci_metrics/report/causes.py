@@ -14,12 +14,12 @@ from datetime import datetime
 
 from markupsafe import Markup
 
+from ci_metrics.history.cause_whereabouts import Whereabouts
 from ci_metrics.history.failures import Failure
 from ci_metrics.history.figures import Figures
 from ci_metrics.history.groups import Group
 from ci_metrics.history.period import NEW_FOR
 from ci_metrics.history.time_range import Window
-from ci_metrics.history.whereabouts import Whereabouts
 from ci_metrics.report.charts import spark
 from ci_metrics.report.readable import spoken
 

@@ -13,15 +13,15 @@ from datetime import datetime
 
 from ci_metrics.errors import ContractError
 from ci_metrics.history.attempts import Attempt, attempt_of, root_error
+from ci_metrics.history.cause_whereabouts import Whereabouts, whereabouts
 from ci_metrics.history.failures import compare_url
 from ci_metrics.history.flakiness import FlakyEvidence
-from ci_metrics.history.flaky_failures import evidence_for
+from ci_metrics.history.flaky_evidence import evidence_for
 from ci_metrics.history.flaky_fields import STORM_TYPES
 from ci_metrics.history.groups import groups
 from ci_metrics.history.labels import HUMAN_VERSION
 from ci_metrics.history.time_range import TIME, moment_of
-from ci_metrics.history.whereabouts import Whereabouts, whereabouts
-from ci_metrics.index.base import Body, Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Body, Document, DocumentIndex, Where
 from ci_metrics.models import LogLine, Verdict
 from ci_metrics.report.verdict_reasons import WhyOfLog
 from ci_metrics.verdicts.reuse import human_key, kept_apart, verdict_key

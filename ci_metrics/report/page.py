@@ -25,17 +25,17 @@ from markupsafe import Markup, escape
 
 from ci_metrics import __version__
 from ci_metrics.history.cause_states import CauseRecords
+from ci_metrics.history.cause_whereabouts import whereabouts
 from ci_metrics.history.failing_tests import DENOMINATOR, FailedTest, failing_tests
 from ci_metrics.history.failures import web_url
 from ci_metrics.history.figures import Figures, Totals, totals
 from ci_metrics.history.fix_first import Fix, fixes
-from ci_metrics.history.flaky_failures import Flakiest
+from ci_metrics.history.flakiest import Flakiest
 from ci_metrics.history.money import dearest
 from ci_metrics.history.story import read_story
 from ci_metrics.history.stretch import Stretch
 from ci_metrics.history.time_range import Window, default_window, newest_document
-from ci_metrics.history.whereabouts import whereabouts
-from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.document_index import DocumentIndex
 from ci_metrics.index.runner_prices import RunnerPrices, load_runner_prices
 from ci_metrics.report import charts, readable
 from ci_metrics.report.causes import ShownCause, count_states, history_is_young, show_causes

@@ -12,7 +12,7 @@ from typing import Literal
 
 from ci_metrics.github.comments import PullRequestClient
 from ci_metrics.history.pull_request import PullRequest, read_pull_request
-from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.document_index import DocumentIndex
 from ci_metrics.report.pr_comment import MARKER, comment_body
 
 Posting = Literal["created", "updated", "unchanged", "nothing to say", "closed"]

@@ -14,7 +14,7 @@ from ci_metrics.history.flaky_fields import STORM_TYPES
 from ci_metrics.history.job_reference import RunReference
 from ci_metrics.history.metrics import ENDED, FAILURE, GATE, PASSED
 from ci_metrics.history.pull_request import newest_jobs
-from ci_metrics.index.base import Body, Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Body, Document, DocumentIndex, Where
 from ci_metrics.report.explanation import Details, Explanation, explain_job
 
 #: Failed jobs of a run that are explained; the others are named.

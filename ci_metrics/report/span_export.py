@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from ci_metrics import __version__
-from ci_metrics.addresses import mask_url
 from ci_metrics.errors import SettingsError, TransientError
 from ci_metrics.report.trace_spans import TraceSpan
 from ci_metrics.settings import Settings
+from ci_metrics.urls import mask_url
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ci_metrics.history.figures import Figures, Totals
-from ci_metrics.history.flaky_failures import Flakiest
+from ci_metrics.history.flakiest import Flakiest
 from ci_metrics.report.causes import ShownCause
 from ci_metrics.report.readable import counted, dollars, minutes, moment, percent, readable_number
 from ci_metrics.report.story import rates_apart

@@ -2,7 +2,7 @@
 failure, and the category.
 
 Belongs here: putting together what the extractor and the classifier say of themselves, and wording
-it. Does not: ranking (`logs/why.py`), deciding (`classifier`), reading logs.
+it. Does not: ranking (`logs/ranking_reasons.py`), deciding (`classifier`), reading logs.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ci_metrics.classifier.why import CategoryReason as CategoryReason
-from ci_metrics.classifier.why import Reasoning
-from ci_metrics.logs.why import LineReason as LineReason
-from ci_metrics.logs.why import RankedLine, Ranking
+from ci_metrics.classifier.category_reasons import CategoryReason as CategoryReason
+from ci_metrics.classifier.category_reasons import Reasoning
+from ci_metrics.logs.ranking_reasons import LineReason as LineReason
+from ci_metrics.logs.ranking_reasons import RankedLine, Ranking
 
 WIDTH = 100  # columns of a terminal
 _REASONS, _FEW = 5, 3  # for something and against it: for what was decided, for other lines

@@ -2,7 +2,7 @@
 
 What belongs here: one question by one process, several at once, keeping each answer as soon as it
 is there, leaving what can wait to a message batch. Does not: which questions are asked
-(`decision.py`), the tries on one question and their money (`model_tries.py`).
+(`decide.py`), the tries on one question and their money (`model_tries.py`).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from ci_metrics.settings import Settings
 from ci_metrics.verdicts.batch_questions import deferred, note_waiting
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.claims import Claims
-from ci_metrics.verdicts.decision import DOUBTED, DecidedBy, Decision, decided_by
-from ci_metrics.verdicts.doubt import doubted
+from ci_metrics.verdicts.decide import DOUBTED, DecidedBy, Decision, decided_by
 from ci_metrics.verdicts.model_tries import Asker
 from ci_metrics.verdicts.reuse import StoredVerdict, VerdictStore
+from ci_metrics.verdicts.trust import doubted
 
 _log = logging.getLogger(__name__)
 

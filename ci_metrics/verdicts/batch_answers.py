@@ -17,9 +17,9 @@ from ci_metrics.llm.client_protocol import ModelReply
 from ci_metrics.llm.schema import AnswerProblemError
 from ci_metrics.models import Annotation, Usage, Verdict
 from ci_metrics.settings import Settings
-from ci_metrics.verdicts.decision import IN_A_BATCH
-from ci_metrics.verdicts.doubt import doubted
+from ci_metrics.verdicts.decide import IN_A_BATCH
 from ci_metrics.verdicts.reuse import MOST_PARTITIONS, StoredVerdict, with_threshold
+from ci_metrics.verdicts.trust import doubted
 
 _log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 from ci_metrics.llm.batch_ledger import BatchAsk, BatchItem
 from ci_metrics.llm.quotes import one_line, quotable_lines
 from ci_metrics.verdicts.batches import Batches, Submitted
-from ci_metrics.verdicts.decision import Decision
+from ci_metrics.verdicts.decide import Decision
+from ci_metrics.verdicts.judge_request import addressed, larger_extraction
 from ci_metrics.verdicts.model_tries import Asker
-from ci_metrics.verdicts.request import addressed, larger_extraction
 
 _WAITS = "it waits for a message batch"
 

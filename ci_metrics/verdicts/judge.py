@@ -1,7 +1,7 @@
 """Verdicts for failures, each distinct error decided once: look up, decide, ask, settle.
 
 What belongs here: the order of the four steps, and what they are done with. Does not: any step
-(`lookup.py`, `decision.py`, `ask.py`, `settle.py`), any index.
+(`lookup.py`, `decide.py`, `ask.py`, `settle.py`), any index.
 
 A failing model costs no document: the rules' verdict is used where there is one (its
 `detail` begins with MODEL_FAILED, and `unsettled` says that it wants another try), else
@@ -26,11 +26,11 @@ from ci_metrics.settings import Settings
 from ci_metrics.verdicts.ask import Asking
 from ci_metrics.verdicts.batches import Batches
 from ci_metrics.verdicts.budget import Budget, utc_now
-from ci_metrics.verdicts.decision import Decision, decide
+from ci_metrics.verdicts.decide import Decision, decide
+from ci_metrics.verdicts.judge_request import JudgeRequest
 from ci_metrics.verdicts.lookup import look_up
 from ci_metrics.verdicts.model_tries import Asker
 from ci_metrics.verdicts.question import FailureCase, questions_of
-from ci_metrics.verdicts.request import JudgeRequest
 from ci_metrics.verdicts.reuse import VerdictStore
 from ci_metrics.verdicts.settle import MODEL_FAILED, hours_served, rules_to_keep, settle
 from ci_metrics.verdicts.versions import classifier_version, embedded_version

@@ -1,7 +1,7 @@
 """First step of a verdict's way: what is kept of each question.
 
 What belongs here: reading the store, with few requests. Does not: whether what is kept answers the
-question (`decision.py`).
+question (`decide.py`).
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from ci_metrics.llm.schema import AnswerProblemError
 from ci_metrics.models import Extraction, Usage, Verdict
 from ci_metrics.settings import Settings
 from ci_metrics.verdicts.budget import Budget
-from ci_metrics.verdicts.request import JudgeRequest, addressed, larger_extraction, prompt_about
+from ci_metrics.verdicts.judge_request import JudgeRequest, addressed, larger_extraction, prompt_about
 
 _log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """The failures of a pass as questions: one for each distinct error, whatever jobs met it.
 
 What belongs here: putting failures together, and how a verdict on a question is kept. Does not:
-what is kept of a question (`lookup.py`), who answers it (`decision.py`).
+what is kept of a question (`lookup.py`), who answers it (`decide.py`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ci_metrics.models import ExtractedError, Verdict
-from ci_metrics.verdicts.origin import Origin
-from ci_metrics.verdicts.request import JudgeRequest
+from ci_metrics.verdicts.judge_request import JudgeRequest
+from ci_metrics.verdicts.log_origin import Origin
 from ci_metrics.verdicts.reuse import (
     MOST_PARTITIONS,
     StoredVerdict,

@@ -22,8 +22,8 @@ from typing import Protocol
 from ci_metrics.llm.quotes import moved_evidence
 from ci_metrics.models import ExtractedError, Extraction, Job, Run, Usage, Verdict
 from ci_metrics.settings import Settings
-from ci_metrics.verdicts.likeness import near_equal, sketch
-from ci_metrics.verdicts.origin import Origin
+from ci_metrics.verdicts.excerpt_similarity import near_equal, sketch
+from ci_metrics.verdicts.log_origin import Origin
 
 #: How an hour is named: as the assets name their partitions (the chain's tests
 #: hold the two together).
@@ -45,8 +45,10 @@ class StoredVerdict:
     calls: int = 0  # how often a model was asked for it: 0 for rules and humans
     owner: str = ""  # the process that wrote it
     job_id: str = ""  # whose failure was asked about: the money stands in its document, the evidence in its log
-    doubted: bool = False  # it stands for that failure only (`doubt.py`)
-    sketch: str = ""  # of its excerpt (`likeness.py`); "" where the identity alone says that two failures are one
+    doubted: bool = False  # it stands for that failure only (`trust.py`)
+    sketch: str = (
+        ""  # of its excerpt (`excerpt_similarity.py`); "" where the identity alone says that two failures are one
+    )
 
     @property
     def origin(self) -> Origin:

@@ -1,6 +1,6 @@
 """Last step of a verdict's way: each failure's own verdict, and what is kept of the decisions.
 
-What belongs here: decision -> verdicts and records; pure. Does not: who decides (`decision.py`),
+What belongs here: decision -> verdicts and records; pure. Does not: who decides (`decide.py`),
 keeping what was paid for, which cannot wait for this step (`ask.py`).
 """
 
@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ci_metrics.models import Usage, Verdict
-from ci_metrics.verdicts.decision import DOUBTED, Decision
+from ci_metrics.verdicts.decide import DOUBTED, Decision
 from ci_metrics.verdicts.question import FailureCase
 from ci_metrics.verdicts.reuse import StoredVerdict, for_another, with_threshold
 

@@ -24,7 +24,7 @@ from ci_metrics.agents.mcp_server import build_server
 from ci_metrics.agents.questions import MOST_LOG_LINES, Questions
 from ci_metrics.agents.records import NOTICE
 from ci_metrics.github.text import NAME_CHARACTERS
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.times import iso
 from ci_metrics.sample.server import SAMPLE_TOKEN, SampleGitHub

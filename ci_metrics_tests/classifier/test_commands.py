@@ -5,7 +5,7 @@ worth a verdict when nothing else is known.
 import pytest
 
 from ci_metrics.classifier import Classifier
-from ci_metrics.classifier.commands import commands_of
+from ci_metrics.classifier.step_commands import commands_of
 from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.models import Extraction
 from ci_metrics_tests.builders import an_extraction

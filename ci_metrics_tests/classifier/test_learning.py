@@ -26,8 +26,7 @@ from ci_metrics.classifier.learning import (
     learned_features,
 )
 from ci_metrics.classifier.model import Model
-from ci_metrics.classifier.shipped import packed, read_examples, shipped_examples
-from ci_metrics.classifier.takeover import (
+from ci_metrics.classifier.relearning import (
     FEWEST,
     HUMAN,
     MODEL,
@@ -37,6 +36,7 @@ from ci_metrics.classifier.takeover import (
     relearned,
     version_of,
 )
+from ci_metrics.classifier.shipped_examples import packed, read_examples, shipped_examples
 from ci_metrics.classifier.taxonomy import default_taxonomy
 from ci_metrics.errors import ContractError
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ci_metrics.catalogue import load_catalogue
+from ci_metrics.classifier.active_taxonomy import taxonomy_in_force
 from ci_metrics.classifier.taxonomy import load_taxonomy
-from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
 from ci_metrics.errors import ContractError, SettingsError
 
 THE_TEN = (

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ci_metrics.history.attempts import Attempt, attempt_of
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.times import iso
 

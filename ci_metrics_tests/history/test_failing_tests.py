@@ -8,7 +8,7 @@ import pytest
 
 from ci_metrics.history.failing_tests import FailedTest, failing_tests
 from ci_metrics.history.money import Money, dearest
-from ci_metrics.index.base import Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Document, DocumentIndex, Where
 from ci_metrics.report.fixes import failed_test_in_words, failed_test_row
 from ci_metrics_tests.history.history_documents import job, moment
 

@@ -12,7 +12,7 @@ from ci_metrics.errors import ContractError, NotFoundError, SettingsError
 from ci_metrics.history.cause_states import CauseRecord, CauseRecords, cause_named, record_for, with_regressions
 from ci_metrics.history.fix_first import Fix, fixes, weight_of
 from ci_metrics.history.groups import groups
-from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.index.document_index import Document, DocumentIndex
 from ci_metrics.logs import fingerprint
 from ci_metrics.report.fixes import fix_row, issue_text
 from ci_metrics_tests.history.history_documents import START, job, moment

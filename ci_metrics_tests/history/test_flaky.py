@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from ci_metrics.history.attempts import attempt_of
+from ci_metrics.history.flakiest import flakiest
 from ci_metrics.history.flakiness import storms
-from ci_metrics.history.flaky_failures import evidence_for, flakiest
+from ci_metrics.history.flaky_evidence import evidence_for
 from ci_metrics.history.flaky_fields import FlagRules
 from ci_metrics.history.history_pass import run_history_pass
-from ci_metrics.index.base import Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Document, DocumentIndex, Where
 from ci_metrics_tests.history.history_documents import attempts, job, step_of
 
 HOUR, NEXT, LATER = "2026-03-02T05", "2026-03-02T06", "2026-03-03T05"

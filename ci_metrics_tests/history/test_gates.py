@@ -10,7 +10,7 @@ from ci_metrics.history.lost_time import losses
 from ci_metrics.history.pull_request import read_pull_request
 from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.top import BY, top_rows
-from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.index.document_index import Document, DocumentIndex
 from ci_metrics.report.page import build_report, render_page
 from ci_metrics.report.pr_comment import comment_body
 from ci_metrics.report.tiles import tiles

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ci_metrics.history.groups import Group, groups
-from ci_metrics.index.base import Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Document, DocumentIndex, Where
 from ci_metrics_tests.history.history_documents import job, moment
 
 HOUR = "2026-03-02T05"

@@ -10,7 +10,7 @@ import pytest
 from ci_metrics.errors import ContractError, NotFoundError
 from ci_metrics.history.job_documents import merged_body
 from ci_metrics.history.labels import label_for, label_to_withdraw, labelled, said_at_once, unlabelled
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.index.validation import problem_of
 from ci_metrics.index.verdict_documents import verdict_of
 from ci_metrics_tests.history.history_documents import job, step_of

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ci_metrics.history.lost_time import lost_seconds
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics_tests.history.history_documents import attempts, job
 
 F = "f1-a"

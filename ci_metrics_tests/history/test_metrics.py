@@ -20,7 +20,7 @@ from ci_metrics.history.metrics import CONDITIONS
 from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import Window
 from ci_metrics.history.top import top_rows
-from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.index.document_index import Document, DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.report.dashboards.saved_objects import DEFAULT_INDICES, saved_objects
 from ci_metrics.report.datasette import metadata

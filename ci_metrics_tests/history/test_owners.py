@@ -13,7 +13,7 @@ from codeowners import CodeOwners
 from ci_metrics.errors import SettingsError
 from ci_metrics.history.job_documents import merged_body
 from ci_metrics.history.owners import CodeOwnersFile, Owners, answering, read_owners_file
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics_tests.history.history_documents import job, step_of
 
 FILE = """\

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from ci_metrics.errors import IndexWriteError
+from ci_metrics.history.cause_whereabouts import Whereabouts, whereabouts
 from ci_metrics.history.first_bad_commits import FirstBadCommits, bring_up_to_date
 from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.history.regressions import LOOK_BACK, RedSpell, red_spells, regressions, shifted
-from ci_metrics.history.whereabouts import Whereabouts, whereabouts
-from ci_metrics.index.base import Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Document, DocumentIndex, Where
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics_tests.history.history_documents import START, attempts, job, moment, step_of
 

@@ -15,7 +15,7 @@ from ci_metrics.commands.terminal import terminal_text
 from ci_metrics.errors import NotFoundError, SettingsError
 from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import Window
-from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.index.document_index import Document, DocumentIndex
 from ci_metrics_tests.history.history_documents import index_of_the_sample
 from ci_metrics_tests.history.history_documents import job as history_job
 from ci_metrics_tests.report.corpus import END, corpus

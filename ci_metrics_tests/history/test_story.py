@@ -11,7 +11,7 @@ import pytest
 
 from ci_metrics.commands.top import top
 from ci_metrics.history.figures import collect
-from ci_metrics.history.flaky_failures import flakiest
+from ci_metrics.history.flakiest import flakiest
 from ci_metrics.history.groups import groups
 from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.history.period import oldest_failure
@@ -19,7 +19,7 @@ from ci_metrics.history.regressions import shifted
 from ci_metrics.history.story import Story, read_story
 from ci_metrics.history.stretch import Stretch
 from ci_metrics.history.time_range import Window
-from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.index.document_index import Document, DocumentIndex
 from ci_metrics.report.page import build_report, render_page
 from ci_metrics.report.story import Sentence, story, told_of
 from ci_metrics_tests.history.history_documents import START, index_of_the_sample, job, moment

@@ -14,7 +14,7 @@ from ci_metrics.commands.top import top as top_command
 from ci_metrics.history.groups import groups
 from ci_metrics.history.time_range import Window
 from ci_metrics.history.top import BY, top_rows
-from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.document_index import DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics_tests.history.history_documents import index_of_the_sample
 from ci_metrics_tests.report.corpus import END, corpus

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ci_metrics.errors import ContractError, IndexWriteError
-from ci_metrics.index.base import Document, DocumentIndex, Kind, Where, Written
+from ci_metrics.index.document_index import Document, DocumentIndex, Kind, Where, Written
 from ci_metrics.index.documents import job_document
 from ci_metrics.index.verdict_documents import verdict_document, verdict_of
 from ci_metrics_tests.builders import HOUR, a_job, a_run, a_verdict, an_error

@@ -12,10 +12,10 @@ import pytest
 
 from ci_metrics.errors import ContractError
 from ci_metrics.index.annotations import messages_text
-from ci_metrics.index.describe import field_reference
 from ci_metrics.index.documents import document_digest, job_document, step_documents, workflow_document
 from ci_metrics.index.error_fields import JobOutcome
-from ci_metrics.index.fields import FIELDS, KINDS, fields_of
+from ci_metrics.index.field_reference import field_reference
+from ci_metrics.index.field_table import FIELDS, KINDS, fields_of
 from ci_metrics.index.runners import runner_prefix
 from ci_metrics.index.validation import problem_of
 from ci_metrics.index.verdict_documents import verdict_document
@@ -459,4 +459,4 @@ def test_the_names_tell_the_types() -> None:
 
 def test_the_field_reference_is_made_from_the_table() -> None:
     page = Path(__file__).parents[2] / "docs" / "documents.md"
-    assert page.read_text() == field_reference(), "run: python -m ci_metrics.index.describe > docs/documents.md"
+    assert page.read_text() == field_reference(), "run: python -m ci_metrics.index.field_reference > docs/documents.md"

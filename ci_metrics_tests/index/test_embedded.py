@@ -22,11 +22,11 @@ import pytest
 
 from ci_metrics.errors import PermanentError
 from ci_metrics.index import embedded_schema
-from ci_metrics.index.base import Document, Kind, Where, Written
+from ci_metrics.index.document_index import Document, Kind, Where, Written
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.embedded_schema import SCHEMA_VERSION, bring_up_to_date
 from ci_metrics.index.embedded_sql import condition, indexes, ordering_sql, table_name
-from ci_metrics.index.fields import KINDS
+from ci_metrics.index.field_table import KINDS
 from ci_metrics.index.open import open_index
 from ci_metrics.settings import load_settings
 from ci_metrics_tests.index.corpus import corpus, many_jobs
@@ -41,7 +41,7 @@ FILE_OF_0_1 = Path(__file__).with_name("index_0_1.sql")
 WRITER = f"""
 import sys, time
 from pathlib import Path
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.index.embedded import EmbeddedIndex
 
 name, path, go = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])

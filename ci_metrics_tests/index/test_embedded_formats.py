@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ci_metrics.errors import CiMetricsError
-from ci_metrics.index.base import Document, Where
+from ci_metrics.index.document_index import Document, Where
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.embedded_copy import check_index, copy_index, put_back
 from ci_metrics.index.embedded_schema import SCHEMA_VERSION

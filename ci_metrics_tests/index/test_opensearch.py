@@ -6,15 +6,23 @@ from __future__ import annotations
 
 import json
 import logging
+import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from opensearchpy import OpenSearch
 
 from ci_metrics.errors import (
@@ -28,7 +36,7 @@ from ci_metrics.errors import (
     TransientError,
 )
 from ci_metrics.index import opensearch_bulk
-from ci_metrics.index.base import Document, DocumentIndex, Where, Written
+from ci_metrics.index.document_index import Document, DocumentIndex, Where, Written
 from ci_metrics.index.mappings import mapping_of
 from ci_metrics.index.open import open_index
 from ci_metrics.settings import Settings, load_settings, with_values
@@ -247,21 +255,51 @@ class _Answers(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(script: Any) -> Iterator[tuple[str, list[str | None]]]:
+def serving(script: Any, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[str | None]]]:
     """The address of a server that answers by `script(handler, body) -> (status,
-    json)`, and who asked it.
+    json)`, and who asked it. `tls`: it speaks HTTPS.
     """
     users: list[str | None] = []
     handler = type("Handler", (_Answers,), {"script": staticmethod(script), "users": users})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", users
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}", users
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def certificates(folder: Path) -> tuple[Path, Path, Path]:
+    """An authority, and what it signed for a server on 127.0.0.1 and a client (PEM, with keys)."""
+
+    def made(name: str, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey) -> Path:
+        names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (name, "authority")]
+        now = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder(names[1], names[0], key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(hours=1))
+            .add_extension(x509.BasicConstraints(ca=name == "authority", path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+            .sign(signer, hashes.SHA256())
+        )
+        plain = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        path = folder / f"{name}.pem"
+        path.write_bytes(certificate.public_bytes(Encoding.PEM) + key.private_bytes(*plain))
+        return path
+
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(3)]
+    authority, server, client = (
+        made(name, key, keys[0]) for name, key in zip(("authority", "server", "client"), keys, strict=True)
+    )
+    return authority, server, client
 
 
 def _ready(path: str) -> tuple[int, Any]:
@@ -424,6 +462,29 @@ def test_another_node_answers_for_one_that_is_down(tmp_path: Path) -> None:
         index.ensure()
         index.close()
     assert users
+
+
+def test_a_server_that_asks_for_a_client_certificate_gets_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority, server, client = certificates(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(server)
+    seen: list[Any] = []
+
+    def noting(handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, Any]:
+        seen.append(handler.connection.getpeercert())
+        return _ready(handler.path)
+
+    with serving(noting, context) as (host, _):
+        index = open_index(_settings(tmp_path, host, OPENSEARCH_CLIENT_CERT=str(client)))
+        index.ensure()
+        index.close()
+        without = open_index(_settings(tmp_path, host))
+        with pytest.raises(CiMetricsError):
+            without.ensure()
+        without.close()
+    assert {certificate["subject"][0][0][1] for certificate in seen} == {"client"}
 
 
 def test_requests_are_signed_for_amazons_services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import base64
 
 import pytest
 
-from ci_metrics.llm.plain_words import ADDRESS_MARK, COMMAND_MARK, MOST_CHARS, WITHHELD, plain_words
+from ci_metrics.llm.free_text import ADDRESS_MARK, COMMAND_MARK, MOST_CHARS, WITHHELD, plain_words
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ci_metrics.catalogue import load_catalogue
-from ci_metrics.logs import extract, passing
+from ci_metrics.logs import extract, passed_tests
 
 TRACE = [
     "java.lang.IllegalStateException: the store is shut",
@@ -125,4 +125,4 @@ def test_a_part_of_a_go_test_is_told_by_its_own_mark_below_the_wholes() -> None:
 
 
 def test_every_runner_that_the_catalogue_knows_has_its_marks() -> None:
-    assert {m.id for m in load_catalogue().messages if m.role == "framed"} == set(passing.RUNNERS) == set(RUNNERS)
+    assert {m.id for m in load_catalogue().messages if m.role == "framed"} == set(passed_tests.RUNNERS) == set(RUNNERS)

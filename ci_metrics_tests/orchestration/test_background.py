@@ -14,7 +14,7 @@ import pytest
 
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
-from ci_metrics.index.base import Body
+from ci_metrics.index.document_index import Body
 from ci_metrics.logs import background_of
 from ci_metrics.logs.background import SHAPES_VERSION
 from ci_metrics.models import Job, JobLog, PassingLog

@@ -21,8 +21,8 @@ from ci_metrics.commands.launch import run_hours
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError
 from ci_metrics.history.cause_states import CauseRecord
 from ci_metrics.history.labels import label_for
-from ci_metrics.index.base import Document, Where
-from ci_metrics.index.fields import KINDS
+from ci_metrics.index.document_index import Document, Where
+from ci_metrics.index.field_table import KINDS
 from ci_metrics.index.open import open_index
 from ci_metrics.models import JobLog
 from ci_metrics.orchestration.backup import check_backup, make_backup, restore_backup

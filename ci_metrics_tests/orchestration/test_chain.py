@@ -8,7 +8,7 @@ from collections import Counter
 
 import dagster as dg
 
-from ci_metrics.index.base import Where
+from ci_metrics.index.document_index import Where
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.storage.rows import JobExtraction, JobVerdicts
 from ci_metrics_tests.orchestration.conftest import Ingested, why_failed

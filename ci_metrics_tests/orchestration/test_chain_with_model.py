@@ -17,7 +17,7 @@ import pytest
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.upload import EXIT_CODES, Talk, upload_hours
 from ci_metrics.definitions import build_definitions
-from ci_metrics.index.base import Body, Where
+from ci_metrics.index.document_index import Body, Where
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
 from ci_metrics.orchestration.partitions import KEY_FORMAT

@@ -10,7 +10,7 @@ import pytest
 
 from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.history.flaky_fields import flag_rules
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.orchestration.assets import failure_history
 from ci_metrics.orchestration.new_failures import new_failures, worth_an_alarm
 from ci_metrics.orchestration.partitions import hourly_partitions

@@ -18,7 +18,7 @@ from ci_metrics.commands.sample_mode import serve_sample
 from ci_metrics.commands.ui_address import address_of, told_address
 from ci_metrics.errors import CiMetricsError, ContractError, NotFoundError, SettingsError
 from ci_metrics.history.history_pass import run_history_pass
-from ci_metrics.index.base import Body, Document, Where
+from ci_metrics.index.document_index import Body, Document, Where
 from ci_metrics.orchestration.assets.failure_history import follow_hour
 from ci_metrics.orchestration.assets.indexed_documents import index_hour
 from ci_metrics.orchestration.instance import open_instance

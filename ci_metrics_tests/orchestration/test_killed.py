@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ci_metrics.index.base import Kind
+from ci_metrics.index.document_index import Kind
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.sample.scenario import sample_world
 from ci_metrics.sample.server import SAMPLE_TOKEN, SampleGitHub

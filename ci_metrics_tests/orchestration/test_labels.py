@@ -14,7 +14,7 @@ import pytest
 from upath import UPath
 
 from ci_metrics.history.labels import label_for, said_at_once
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.verdict_documents import verdict_of
 from ci_metrics.logs import extract

@@ -14,7 +14,7 @@ import pytest
 from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.history.owners import Owners
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.index.documents import Provenance
 from ci_metrics.models import Job, Run
 from ci_metrics.orchestration import repository_parts

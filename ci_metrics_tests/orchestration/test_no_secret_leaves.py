@@ -26,7 +26,7 @@ from mcp import Client
 from ci_metrics.agents.mcp_server import build_server
 from ci_metrics.agents.questions import Questions
 from ci_metrics.cli import build_app
-from ci_metrics.commands.top import What
+from ci_metrics.commands.top_tables import What
 from ci_metrics.orchestration.alert_job import events
 from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.report.alerts import slack_message

@@ -11,7 +11,7 @@ import pytest
 
 from ci_metrics.commands.reindex import reindex
 from ci_metrics.errors import NotFoundError
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.index.open import open_index
 from ci_metrics.settings import Settings
 from ci_metrics_tests.orchestration.home_0_1 import HOUR, home_of_0_1

@@ -12,7 +12,7 @@ import pytest
 from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.github.conditional import SQLiteConditionalCache
 from ci_metrics.github.schemas import HeadCommit
-from ci_metrics.index.base import Body
+from ci_metrics.index.document_index import Body
 from ci_metrics.index.documents import Provenance, branch_kind
 from ci_metrics.orchestration.hour_documents import HourRows, Saying, derive_documents
 from ci_metrics.orchestration.parts import HoursPart

@@ -13,7 +13,7 @@ import pytest
 
 from ci_metrics.definitions import build_definitions
 from ci_metrics.github import RequestCount
-from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.document_index import DocumentIndex
 from ci_metrics.index.open import open_index
 from ci_metrics.orchestration import parts
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY

@@ -15,7 +15,7 @@ from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.errors import IndexWriteError, NotFoundError
 from ci_metrics.github.client import GitHub
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.models import Run
 from ci_metrics.orchestration.instance import open_instance

@@ -14,7 +14,7 @@ import time_machine
 
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
-from ci_metrics.index.base import Body
+from ci_metrics.index.document_index import Body
 from ci_metrics.models import Run
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY

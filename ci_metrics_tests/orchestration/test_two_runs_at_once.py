@@ -21,7 +21,7 @@ from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.definitions import build_definitions
 from ci_metrics.errors import OvertakenError
-from ci_metrics.index.base import Where
+from ci_metrics.index.document_index import Where
 from ci_metrics.models import Annotation
 from ci_metrics.orchestration.assets import classifications, indexed_documents
 from ci_metrics.orchestration.instance import open_instance

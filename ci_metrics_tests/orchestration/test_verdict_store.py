@@ -20,7 +20,7 @@ from upath import UPath
 
 from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.errors import TransientError
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.llm.client_protocol import ModelClient
 from ci_metrics.llm.clients import build_client

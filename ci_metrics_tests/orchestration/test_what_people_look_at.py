@@ -15,7 +15,7 @@ from ci_metrics.history.metrics import FAILURE
 from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import default_window
 from ci_metrics.history.top import BY, top_rows
-from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.index.document_index import Document, DocumentIndex
 from ci_metrics.orchestration.alert_job import events
 from ci_metrics.orchestration.parts import open_parts
 from ci_metrics.orchestration.summary import summarise

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from opensearchpy import OpenSearch
 
 from ci_metrics.errors import CiMetricsError
-from ci_metrics.index.base import Kind
+from ci_metrics.index.document_index import Kind
 from ci_metrics.index.open import open_index
 from ci_metrics.sample.server import SampleGitHub
 from ci_metrics.settings import load_settings

@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ci_metrics.index.base import Body, Document
+from ci_metrics.index.document_index import Body, Document
 from ci_metrics.index.times import iso
 
 END = datetime(2026, 11, 23, tzinfo=UTC)

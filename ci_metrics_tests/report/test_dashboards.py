@@ -10,7 +10,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from ci_metrics.commands.dashboards import dashboards, index_names
-from ci_metrics.index.base import DocumentIndex, Kind
+from ci_metrics.index.document_index import DocumentIndex, Kind
 from ci_metrics.index.mappings import mapping_of
 from ci_metrics.report.dashboards.saved_objects import DEFAULT_INDICES, as_ndjson, saved_objects
 from ci_metrics.settings import load_settings

@@ -12,7 +12,7 @@ import pytest
 from ci_metrics.frames import jobs as jobs_frame
 from ci_metrics.history.figures import collect
 from ci_metrics.history.time_range import Window
-from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.document_index import DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics_tests.report.corpus import END, corpus
 

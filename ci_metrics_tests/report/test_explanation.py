@@ -14,7 +14,7 @@ from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.history.job_documents import merged_body
 from ci_metrics.history.job_reference import JobReference, find_job, known_job, read_reference, read_run
 from ci_metrics.history.labels import label_for, labelled
-from ci_metrics.index.base import Document, DocumentIndex
+from ci_metrics.index.document_index import Document, DocumentIndex
 from ci_metrics.models import Evidence, LogLine, Verdict
 from ci_metrics.report.explanation import Details, Explanation, ShownQuote, explain_job
 from ci_metrics_tests.history.history_documents import job, moment

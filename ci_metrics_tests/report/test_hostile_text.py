@@ -20,7 +20,7 @@ from ci_metrics.cli import build_app
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.history.search import Filters, find_failures
-from ci_metrics.index.base import Body, Document, Where
+from ci_metrics.index.document_index import Body, Document, Where
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.page_addresses import PREFIX

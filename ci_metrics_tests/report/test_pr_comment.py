@@ -13,7 +13,7 @@ from ci_metrics.commands.pr_comment import pr_comment as command
 from ci_metrics.errors import AuthenticationError, NotFoundError, SettingsError
 from ci_metrics.github.comments import PullRequestClient
 from ci_metrics.history.pull_request import PullRequest, read_pull_request
-from ci_metrics.index.base import Body, Document, DocumentIndex
+from ci_metrics.index.document_index import Body, Document, DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.times import iso
 from ci_metrics.report.markdown import fenced, inert_text

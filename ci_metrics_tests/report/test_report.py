@@ -15,7 +15,7 @@ from ci_metrics.history.failures import without_quote
 from ci_metrics.history.figures import collect, totals
 from ci_metrics.history.money import Money
 from ci_metrics.history.time_range import Window, asked_window, default_window, newest_document, parse_moment
-from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.document_index import DocumentIndex
 from ci_metrics.index.validation import problem_of
 from ci_metrics.report.page import build_report, render_page
 from ci_metrics.report.story import Sentence

@@ -12,7 +12,7 @@ from ci_metrics.classifier.taxonomy import default_taxonomy
 from ci_metrics.commands.classify_files import classify
 from ci_metrics.logs import Background, background_of
 from ci_metrics.logs.ranking import feature_names
-from ci_metrics.logs.why import extract_with_ranking, line_feature_in_words
+from ci_metrics.logs.ranking_reasons import extract_with_ranking, line_feature_in_words
 from ci_metrics.report.verdict_reasons import WIDTH, WhyOfLog, reasons_row, reasons_text
 
 STAMP = "2026-01-01T10:00:00.1234567Z "

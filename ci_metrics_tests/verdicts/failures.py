@@ -14,7 +14,7 @@ from typing import Any
 
 from ci_metrics.models import ErrorState, Evidence, ExtractedError, Extraction, Job, Run, Verdict
 from ci_metrics.settings import Settings, load_settings
-from ci_metrics.verdicts.request import JudgeRequest
+from ci_metrics.verdicts.judge_request import JudgeRequest
 from ci_metrics.verdicts.reuse import StoredVerdict
 from ci_metrics_tests.builders import a_job, an_extraction
 from ci_metrics_tests.llm.model_server import KEY, ModelServer

@@ -18,9 +18,9 @@ from ci_metrics.classifier.taxonomy import load_taxonomy
 from ci_metrics.models import Run, Verdict
 from ci_metrics.orchestration.storage.batch_files import FileBatchLedger
 from ci_metrics.verdicts.batches import Batches
-from ci_metrics.verdicts.doubt import speaks_to_a_model
 from ci_metrics.verdicts.judge import Judge, JudgeRequest
-from ci_metrics.verdicts.origin import Origin
+from ci_metrics.verdicts.log_origin import Origin
+from ci_metrics.verdicts.trust import speaks_to_a_model
 from ci_metrics_tests.llm.model_server import ModelServer, answer_of
 from ci_metrics_tests.verdicts.failures import NOON, Clock, FixedRules, MemoryStore, failure, run, settings_for
 

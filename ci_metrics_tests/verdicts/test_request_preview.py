@@ -16,7 +16,7 @@ from ci_metrics.llm.prices import load_prices
 from ci_metrics.models import Annotation
 from ci_metrics.settings import load_settings
 from ci_metrics.verdicts.judge import Judge
-from ci_metrics.verdicts.request_preview import render_request
+from ci_metrics.verdicts.model_request_preview import render_request
 from ci_metrics_tests.llm.model_server import KEY, ModelServer
 from ci_metrics_tests.verdicts.failures import FixedRules, failure, settings_for
 

@@ -12,8 +12,8 @@ import pytest
 
 from ci_metrics.errors import TransientError
 from ci_metrics.models import Usage
+from ci_metrics.verdicts.excerpt_similarity import likeness, near_equal, sketch
 from ci_metrics.verdicts.judge import Judge, JudgeRequest, unsettled
-from ci_metrics.verdicts.likeness import likeness, near_equal, sketch
 from ci_metrics.verdicts.reuse import StoredVerdict, human_key
 from ci_metrics_tests.llm.model_server import ModelServer, answer_of
 from ci_metrics_tests.verdicts.failures import NOON, Clock, FixedRules, MemoryStore, failure

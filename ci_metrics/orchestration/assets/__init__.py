@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from ci_metrics.catalogue import catalogue_in_force
-from ci_metrics.classifier.taxonomy_in_force import taxonomy_in_force
+from ci_metrics.classifier.active_taxonomy import taxonomy_in_force
 from ci_metrics.orchestration.assets import (
     classifications,
     daily_report,

@@ -16,7 +16,7 @@ from ci_metrics.history.flaky_fields import flag_rules
 from ci_metrics.history.groups import Group, groups
 from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.history.period import has_earlier_failures
-from ci_metrics.index.base import DocumentIndex, Where
+from ci_metrics.index.document_index import DocumentIndex, Where
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.metadata import markdown_table, plot
 from ci_metrics.orchestration.new_failures import HISTORY_ASSET, SHOWN_COLUMNS, NewFailure, rows_of, table_row

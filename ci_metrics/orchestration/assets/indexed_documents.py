@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.errors import DamagedFileError, IndexWriteError
-from ci_metrics.index.base import Body, Document, DocumentIndex, Where, Written
+from ci_metrics.index.document_index import Body, Document, DocumentIndex, Where, Written
 from ci_metrics.index.documents import Provenance, document_digest, job_id
 from ci_metrics.models import ErrorState, Run, Verdict
 from ci_metrics.orchestration import checks

@@ -121,7 +121,7 @@ def put(target: UPath, data: bytes) -> None:
     if not is_local(target):
         target.fs.pipe_file(target.path, data)
         return
-    with beside(target) as partial:
+    with written_whole(target) as partial:
         partial.write_bytes(data)
 
 
@@ -135,7 +135,7 @@ def create(target: UPath, data: bytes) -> bool:
         with alone(target.parent / ".lock"):
             if target.exists():
                 return False
-            with beside(target, private=True) as partial, partial.open("wb") as file:
+            with written_whole(target, private=True) as partial, partial.open("wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -194,7 +194,7 @@ def alone(lock: UPath) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def beside(target: UPath, *, private: bool = False) -> Iterator[UPath]:
+def written_whole(target: UPath, *, private: bool = False) -> Iterator[UPath]:
     """A path to write to; what is there takes the place of `target` at the end, and goes on an
     error.
 

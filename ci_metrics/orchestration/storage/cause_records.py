@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
 from ci_metrics.history.cause_states import CauseRecord, CauseRecords, with_regressions
-from ci_metrics.index.base import DocumentIndex
+from ci_metrics.index.document_index import DocumentIndex
 from ci_metrics.orchestration.storage.atomic_files import alone, fetch, put
 
 _log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from ci_metrics.errors import ContractError
 from ci_metrics.history.cause_states import CauseRecord
 from ci_metrics.history.time_range import moment_of
-from ci_metrics.index.base import Document
+from ci_metrics.index.document_index import Document
 from ci_metrics.index.validation import problem_of
 from ci_metrics.orchestration.storage.cause_records import RECORD
 from ci_metrics.redaction import redact

@@ -20,7 +20,7 @@ from upath import UPath
 
 from ci_metrics.history.attempts import first_line
 from ci_metrics.history.labels import Labels, is_shared
-from ci_metrics.index.base import Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Document, DocumentIndex, Where
 from ci_metrics.logs import FINGERPRINT_VERSION, fingerprint
 from ci_metrics.orchestration.storage.atomic_files import fetch_all, put
 from ci_metrics.orchestration.storage.hour_states import listing

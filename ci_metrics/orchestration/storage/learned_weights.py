@@ -1,7 +1,7 @@
 """The weights that a team's own verdicts made, beside the hours: which are in
 force, kept whole, forgotten.
 
-Belongs here: their files. Does not: learning them (`classifier/takeover.py`), when that is
+Belongs here: their files. Does not: learning them (`classifier/relearning.py`), when that is
 done (`weekly_learning.py`).
 
     <root>/learned/<version>.tsv       weights, as `Model.read` reads them; never changed
@@ -24,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
 from ci_metrics.classifier.model import Model
-from ci_metrics.classifier.takeover import version_of
+from ci_metrics.classifier.relearning import version_of
 from ci_metrics.orchestration.storage.atomic_files import fetch, put
 
 _log = logging.getLogger(__name__)

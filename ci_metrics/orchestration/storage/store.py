@@ -42,7 +42,7 @@ from upath import UPath
 
 from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError
 from ci_metrics.orchestration.storage.arrow_tables import BATCH, PackedRows, records_of, schema_of
-from ci_metrics.orchestration.storage.atomic_files import beside, fetch, is_local, put
+from ci_metrics.orchestration.storage.atomic_files import fetch, is_local, put, written_whole
 from ci_metrics.orchestration.storage.backgrounds import Backgrounds
 from ci_metrics.orchestration.storage.hour_states import MOST_SEEN, HourStates
 from ci_metrics.orchestration.storage.hours import FORMAT, AssetRecord, HourState, Outcome, SetAside, refuse_later
@@ -299,7 +299,7 @@ class HourStore:
     def log_writer(self, hour: str, name: str) -> Iterator[Callable[[bytes], None]]:
         """A sink that stores a log compressed, as `log_path(name)`; none is kept when it raises."""
         with (
-            beside(self.root / "job_logs" / hour / log_path(name), private=True) as partial,
+            written_whole(self.root / "job_logs" / hour / log_path(name), private=True) as partial,
             partial.open("wb") as sink,
             zstandard.ZstdCompressor(level=3).stream_writer(sink, closefd=False) as writer,
         ):

@@ -20,8 +20,7 @@ from pydantic import TypeAdapter
 from upath import UPath
 
 from ci_metrics.errors import CiMetricsError
-from ci_metrics.index.base import Body, Document, DocumentIndex, Where
-from ci_metrics.index.bodies import present
+from ci_metrics.index.document_index import Body, Document, DocumentIndex, Where, present
 from ci_metrics.index.times import iso
 from ci_metrics.index.verdict_documents import verdict_document, verdict_of
 from ci_metrics.orchestration.storage.atomic_files import fetch, put

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ci_metrics.history.metrics import COUNTED, FAILURE, SUSPECTED
-from ci_metrics.index.base import Kind
+from ci_metrics.index.document_index import Kind
 from ci_metrics.report.dashboards.visualizations import (
     Aggregation,
     SavedObject,

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ci_metrics.index.base import Kind
-from ci_metrics.index.fields import fields_of
+from ci_metrics.index.document_index import Kind
+from ci_metrics.index.field_table import fields_of
 
 SavedObject = dict[str, Any]
 

@@ -2,7 +2,8 @@
 weighed for and against each.
 
 Belongs here: the ranking taken apart, for a maintainer to read. Does not: ranking (`ranking.py`), a
-verdict's category (`classifier/why.py`), how it is printed (`report/verdict_reasons.py`).
+verdict's category (`classifier/category_reasons.py`), how it is printed
+(`report/verdict_reasons.py`).
 
 What is said of the line that names the failure is against the mean of all kept lines; what is said
 of another line is against that one: so the sum of all of it is how far it lies behind.

@@ -43,7 +43,7 @@ class Decision:
     seen: StoredVerdict | None = None  # what was kept under its key before, of use or not
     taken: StoredVerdict | None = None  # the stored verdict that decides
     first: Verdict | None = None  # an answer of low confidence, after which more context is due
-    doubted: bool = False  # the verdict is only for the member that was asked about (`doubt.py`)
+    doubted: bool = False  # the verdict is only for the member that was asked about (`trust.py`)
 
     @property
     def payer(self) -> FailureCase | None:

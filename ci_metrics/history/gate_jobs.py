@@ -13,7 +13,7 @@ from dataclasses import replace
 from ci_metrics.history.attempts import CHUNK
 from ci_metrics.history.failures import Failure
 from ci_metrics.history.metrics import FAILED_STATUSES, GATE
-from ci_metrics.index.base import Body, DocumentIndex, Where
+from ci_metrics.index.document_index import Body, DocumentIndex, Where
 
 #: (run id, attempt) -> the names of its gates, in order.
 Gates = Mapping[tuple[str, int], Sequence[str]]

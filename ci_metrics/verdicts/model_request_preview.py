@@ -13,7 +13,7 @@ from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.llm.clients import client_to_show
 from ci_metrics.models import Verdict
 from ci_metrics.settings import Settings
-from ci_metrics.verdicts.request import JudgeRequest, prompt_about
+from ci_metrics.verdicts.judge_request import JudgeRequest, prompt_about
 
 
 def render_request(

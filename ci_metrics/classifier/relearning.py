@@ -15,7 +15,7 @@ from datetime import datetime
 
 import numpy as np
 
-from ci_metrics.classifier.contract import FLAKY
+from ci_metrics.classifier.contract_rules import FLAKY
 from ci_metrics.classifier.cross_validation import FitFigures, fit_figures, folds, sureness
 from ci_metrics.classifier.learning import CATEGORIES, Array, Example, Fit, fit, learned_features
 from ci_metrics.classifier.model import Model

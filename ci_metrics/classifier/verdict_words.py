@@ -1,6 +1,6 @@
 """A verdict in words: the message that speaks, the lines that are quoted, a category as a sentence.
 
-Belongs here: what a verdict says. Does not: what it decides (`classifier.py`, `contract.py`).
+Belongs here: what a verdict says. Does not: what it decides (`classifier.py`, `contract_rules.py`).
 """
 
 from __future__ import annotations

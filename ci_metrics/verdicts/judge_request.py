@@ -15,8 +15,8 @@ from ci_metrics.errors import CiMetricsError
 from ci_metrics.llm.prompt import Prompt, build_prompt
 from ci_metrics.llm.prompt_body import same_error
 from ci_metrics.models import Annotation, ExtractedError, Extraction, Job, Run, Usage, Verdict
-from ci_metrics.verdicts.doubt import speaks_to_a_model
-from ci_metrics.verdicts.origin import Origin
+from ci_metrics.verdicts.log_origin import Origin
+from ci_metrics.verdicts.trust import speaks_to_a_model
 
 _log = logging.getLogger(__name__)
 

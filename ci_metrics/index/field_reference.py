@@ -1,17 +1,17 @@
 """The field reference (docs/documents.md) from the table of fields: `python -m
-ci_metrics.index.describe > docs/documents.md`.
+ci_metrics.index.field_reference > docs/documents.md`.
 """
 
 from __future__ import annotations
 
 import sys
 
-from ci_metrics.index.fields import FIELDS, IGNORE_ABOVE, KINDS, Field
+from ci_metrics.index.field_table import FIELDS, IGNORE_ABOVE, KINDS, Field
 
 _HEAD = f"""# Documents
 
-Made from `ci_metrics/index/fields.py` by `python -m ci_metrics.index.describe`; a test holds it to
-that. Mappings and the embedded index's tables come from the same table.
+Made from `ci_metrics/index/field_table.py` by `python -m ci_metrics.index.field_reference`; a test
+holds it to that. Mappings and the embedded index's tables come from the same table.
 
 One document per attempt. Ids are deterministic, so that writing an hour twice changes nothing:
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from ci_metrics.history.attempts import Attempt, attempts_with, in_order
 from ci_metrics.history.regressions import JobName, passes_on_default
-from ci_metrics.index.base import DocumentIndex, Where
+from ci_metrics.index.document_index import DocumentIndex, Where
 
 
 @dataclass(frozen=True, slots=True)

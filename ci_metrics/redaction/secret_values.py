@@ -1,6 +1,6 @@
 """Whether a value is a secret, given what the name in front of it says.
 
-Belongs here: one value, judged by its own characters. Does not: the name (`names.py`), where
+Belongs here: one value, judged by its own characters. Does not: the name (`secret_names.py`), where
 both stand (`places.py`).
 """
 
@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from functools import lru_cache
 
-from ci_metrics.redaction.names import NameKind, name_kind
+from ci_metrics.redaction.secret_names import NameKind, name_kind
 
 MASK = "[REDACTED]"
 

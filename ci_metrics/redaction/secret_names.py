@@ -1,7 +1,7 @@
 """What the name in front of a value says of it: that it is a password, a secret,
 perhaps a key, or nothing.
 
-Belongs here: names, taken apart into words. Does not: values (`values.py`), where name and
+Belongs here: names, taken apart into words. Does not: values (`secret_values.py`), where name and
 value stand (`places.py`).
 
 The last word decides, as people name things: `DB_PASSWORD` is a password,

@@ -15,7 +15,7 @@ from functools import lru_cache
 from ci_metrics.catalogue import Catalogue
 from ci_metrics.catalogue.engine import match_lines
 from ci_metrics.logs.lines import line_time
-from ci_metrics.logs.regions import ScoredLine
+from ci_metrics.logs.scored_lines import ScoredLine
 from ci_metrics.logs.structure import SERVICES_END
 from ci_metrics.logs.whole_log import Reading
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ci_metrics.errors import ContractError
-from ci_metrics.index.base import Kind
+from ci_metrics.index.document_index import Kind
 
 FieldType = Literal["keyword", "text", "long", "float", "boolean", "date", "nested"]
 

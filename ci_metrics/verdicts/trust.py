@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ci_metrics.llm.plain_words import readings, without_format
+from ci_metrics.llm.free_text import readings, without_format
 from ci_metrics.llm.schema import NO_CAUSE
 from ci_metrics.models import Verdict
 

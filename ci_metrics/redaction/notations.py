@@ -11,9 +11,16 @@ import re
 from collections.abc import Iterator
 
 from ci_metrics.redaction.decoded_lines import Span
-from ci_metrics.redaction.names import STEM, NameKind, name_kind
 from ci_metrics.redaction.places import SecretPlace, value_at
-from ci_metrics.redaction.values import is_readable, is_reference, is_secret, looks_chosen, looks_made, looks_random
+from ci_metrics.redaction.secret_names import STEM, NameKind, name_kind
+from ci_metrics.redaction.secret_values import (
+    is_readable,
+    is_reference,
+    is_secret,
+    looks_chosen,
+    looks_made,
+    looks_random,
+)
 
 _Q = r"\\*[\"']"  # a quote, escaped or not
 _ELEMENT = re.compile(r"<([\w:.-]{2,60})(?:[ \t][^<>]{0,200})?>(?:<!\[CDATA\[)?([^<>\]]{1,4000})(?:\]\]>)?</")
