@@ -105,12 +105,13 @@ class IncompleteError(TransientError):
     may be kept, but is not all.
     """
 
-    def __init__(self, message: str, *, found: Any) -> None:
+    def __init__(self, message: str, *, found: Any, lacking: bool = False) -> None:
         """`message` names what is missing and how much; `found`: what the call would have
-        given back, as far as it came.
+        given back, as far as it came; `lacking`: all came that was counted, without what belongs
+        in it, which may never come.
         """
         super().__init__(message)
-        self.found = found
+        self.found, self.lacking = found, lacking
 
 
 class RateLimitedError(TransientError):

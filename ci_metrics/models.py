@@ -242,7 +242,6 @@ class Extraction:
     spans: tuple[LineSpan, ...] = ()
     errors: tuple[ExtractedError, ...] = ()  # root cause first
     failed_step: str | None = None
-    failed_step_number: int | None = None
     #: That step's lines, where GitHub names it (or the log marks several) and the log shows it.
     failed_span: LineSpan | None = None
     total_lines: int = 0

@@ -81,13 +81,13 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
         return None
     try:
         seconds = float(retry_after)
-        return None if math.isnan(seconds) else bounded(seconds)
+        return None if math.isnan(seconds) else _bounded(seconds)
     except ValueError:
         when = unix_seconds(retry_after)
-        return None if when is None else bounded(when - time.time())
+        return None if when is None else _bounded(when - time.time())
 
 
-def bounded(seconds: float) -> float:
+def _bounded(seconds: float) -> float:
     """A wait that can be meant: no less than none, no more than `_LONGEST_WAIT`."""
     return min(max(seconds, 0.0), _LONGEST_WAIT)
 

@@ -134,7 +134,6 @@ def an_extraction(
         spans=((first, last),),
         errors=(made,),
         failed_step=made.step,
-        failed_step_number=made.step_number,
         total_lines=last,
     )
     return replace(extraction, **changes)

@@ -240,8 +240,9 @@ class Questions:
             return next(iter(files.values()))
         if name in files:
             return files[name]
-        there = ", ".join(list(files)[: records.MOST]) or "none: name them when starting, ci-metrics mcp LOG…"
-        raise NotFoundError(f"no log “{name}” was given to this server. There is {there}")
+        named = ", ".join(map(replies.name_text, list(files)[: records.MOST]))
+        there = named or "none: name them when starting, ci-metrics mcp LOG…"
+        raise NotFoundError(f"no log “{replies.name_text(name)}” was given to this server. There is {there}")
 
 
 def _one(found: Sequence[str], asked: str) -> tuple[str]:

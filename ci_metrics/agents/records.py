@@ -138,18 +138,18 @@ class RedBranchReply:
     merged_pull_request: str  # that the first bad commit merged
     inherited_by_pull_requests: tuple[str, ...]
     compare_url: str
-    owners: tuple[str, ...]
     newest: FailedJobReply
     untrusted_from_ci: RedNames
 
 
 @dataclass(frozen=True, kw_only=True)
 class RedNames:
-    """Names in a red branch that people and CI gave."""
+    """Names in a red branch that people and CI gave; the owners are those of CODEOWNERS."""
 
     branch: str
     jobs: tuple[str, ...]
     author: str
+    owners: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

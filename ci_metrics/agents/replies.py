@@ -188,12 +188,12 @@ def _red_branch(told: ToldSpell, newest: Failure) -> RedBranchReply:
         merged_pull_request=culprit.pull if culprit else "",
         inherited_by_pull_requests=told.inherited[:MOST],
         compare_url=told.compare,
-        owners=spell.owners[:MOST],
         newest=failure_reply(newest),
         untrusted_from_ci=RedNames(
             branch=_text(spell.branch, NAME),
             jobs=_names(spell.jobs),
             author=_text(culprit.author or culprit.pushed_by, NAME) if culprit else "",
+            owners=_names(spell.owners),
         ),
     )
 
@@ -287,8 +287,13 @@ def lines_reply(lines: Sequence[LogLine]) -> LinesReply:
     )
 
 
+def name_text(name: str) -> str:
+    """A name, or a short word of ours that may hold one: on one line, visible, and cut."""
+    return _text(name, NAME)
+
+
 def _names(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(_text(name, NAME) for name in names)[:MOST]
+    return tuple(map(name_text, names))[:MOST]
 
 
 def _text(text: str, most: int) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache, lru_cache
-from importlib.resources import files
 
 from ci_metrics.catalogue import Catalogue, load_catalogue
+from ci_metrics.code_hash import package_digest
 
 #: Modules that make weights, and decide nothing once those are made.
 _LEARNING = frozenset({"cross_validation.py", "learning.py", "relearning.py", "shipped_examples.py"})
@@ -32,9 +32,4 @@ def decision_version(catalogue: Catalogue | None = None, weights: str = "") -> s
 
 @cache
 def _code() -> bytes:
-    digest = hashlib.sha256()
-    named = sorted((f.name, f) for f in files("ci_metrics.classifier").iterdir() if f.name.endswith((".py", ".tsv")))
-    for name, file in named:
-        if name not in _LEARNING:
-            digest.update(name.encode() + file.read_bytes())
-    return digest.digest()
+    return package_digest("ci_metrics.classifier", without=_LEARNING)

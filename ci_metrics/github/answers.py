@@ -18,7 +18,13 @@ import httpx
 
 from ci_metrics.errors import AuthenticationError, CiMetricsError, NotFoundError, PermanentError, TransientError
 from ci_metrics.github.text import name, shown
-from ci_metrics.retrying import bounded, seconds_to_wait, unix_seconds
+from ci_metrics.retrying import seconds_to_wait, unix_seconds
+
+#: Seconds after which a quota is full again, whatever else a header says: it is one of an hour.
+_QUOTA_SECONDS = 3600.0
+
+#: Times that a quota is waited for that is full again by what GitHub says: 15 seconds in all.
+_MOST_OVER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,9 @@ def wait_asked_for(response: httpx.Response, repeated: int = 0) -> float | None:
     limit; None when it is not.
 
     `repeated`: how many such answers this request got before. A secondary limit that names no time:
-    at least a minute, doubled each time.
+    at least a minute, doubled each time. A quota that is still used up after `_MOST_OVER` answers
+    and is said to be full again, or to be so at once (its end is one of 1970, or somebody's clock
+    is years ahead): an hour.
     """
     if response.status_code not in (403, 429):
         return None
@@ -66,19 +74,20 @@ def wait_asked_for(response: httpx.Response, repeated: int = 0) -> float | None:
     if response.headers.get("x-ratelimit-remaining") == "0":
         reset = until_reset(response)
         if reset is not None:
-            return reset
+            return reset if repeated < _MOST_OVER or reset > 2.0**repeated else _QUOTA_SECONDS
     about_limits = "rate limit" in message_of(response).lower() or "abuse" in message_of(response).lower()
     return 60.0 * 2**repeated if about_limits or response.status_code == 429 else None
 
 
 def until_reset(response: httpx.Response) -> float | None:
-    """Seconds until the quota is full again, measured on GitHub's own clock; None
-    when the answer does not say.
+    """Seconds until the quota is full again, measured on GitHub's own clock, at most an hour and
+    a second; None when the answer does not say.
     """
     reset = whole_number(response.headers.get("x-ratelimit-reset", ""))
     if reset is None:
         return None
-    return bounded(reset - (unix_seconds(response.headers.get("date", "")) or time.time())) + 1.0
+    seconds = reset - (unix_seconds(response.headers.get("date", "")) or time.time())
+    return min(max(seconds, 0.0), _QUOTA_SECONDS) + 1.0
 
 
 def whole_number(text: str) -> int | None:

@@ -52,6 +52,10 @@ from ci_metrics.urls import is_loopback
 
 _log = logging.getLogger(__name__)
 
+#: Earlier attempts of a run that are asked for at one look: GitHub runs a run again at most 50
+#: times (its documentation, "Re-running workflows and jobs").
+_MOST_ATTEMPTS = 50
+
 
 @dataclass(frozen=True, slots=True)
 class RepoAccess:
@@ -117,13 +121,35 @@ class GitHub:
         Earlier attempts whose number is in `known` (stored and finished: they never change) are not
         asked for and not in the result. An attempt that GitHub says is gone (410) is left out, with
         a warning in the log. Raises IncompleteError with the others when one cannot be had: not
-        found or not readable.
+        found or not readable. Where that is so, or there are more than `_MOST_ATTEMPTS`, the run
+        itself is asked which attempt it is at: the listing may have said too many.
         """
+        if run.run_attempt - len(known) > _MOST_ATTEMPTS + 1:
+            run = self._as_it_says(run)
+        found, missing = self._earlier_attempts(run, known)
+        if missing and (itself := self._as_it_says(run)) is not run:
+            run = itself
+            found, missing = self._earlier_attempts(run, known)
+        return whole([*found, run], f"run {run.run_id} of {run.repo}", missing)
+
+    def _as_it_says(self, run: Run) -> Run:
+        """The run as it says itself that it is where that is an earlier attempt than was listed."""
+        try:
+            itself = self.run(run.repo, run.run_id)
+        except (NotFoundError, ContractError):
+            return run
+        if itself.run_attempt >= run.run_attempt:
+            return run
+        is_at = f"is at attempt {itself.run_attempt}, listed was attempt {run.run_attempt}"
+        _log.warning("⚠️ %s: run %d %s", run.repo, run.run_id, is_at)
+        return itself
+
+    def _earlier_attempts(self, run: Run, known: Collection[int]) -> tuple[list[Run], list[str]]:
+        """The attempts before `run` that are not `known`, and what is missing of them."""
         found: list[Run] = []
         missing: list[str] = []
-        for number in range(1, run.run_attempt):
-            if number in known:
-                continue
+        unknown = [number for number in range(1, run.run_attempt) if number not in known]
+        for number in unknown[:_MOST_ATTEMPTS]:
             try:
                 earlier = self.attempt(run.repo, run.run_id, number)
             except NotFoundError as error:
@@ -137,7 +163,9 @@ class GitHub:
                 continue
             # The partition is decided by the run's creation, whatever an attempt's own JSON says.
             found.append(replace(earlier, created_at=run.created_at))
-        return whole([*found, run], f"run {run.run_id} of {run.repo}", missing)
+        if len(unknown) > _MOST_ATTEMPTS:
+            missing.append(f"attempts {unknown[_MOST_ATTEMPTS]} to {unknown[-1]} are still to be asked for")
+        return found, missing
 
     def job(self, repo: str, job_id: int) -> Job:
         """One job with its steps, without its annotations; one request. Raises NotFoundError."""
@@ -169,7 +197,8 @@ class GitHub:
 
         After "re-run failed jobs" GitHub also lists the earlier attempts' good jobs
         here: those belong to their own attempt. Raises IncompleteError with the jobs
-        that came when there are more.
+        that came when there are more, when one that has ended came without steps, or when an
+        attempt that has ended has no job of its own among them.
         """
         path = f"/repos/{run.repo}/actions/runs/{run.run_id}/attempts/{run.run_attempt}/jobs"
         where = attempt_name(run)
@@ -179,13 +208,21 @@ class GitHub:
             later = another("attempt", number, run.run_attempt) if number > run.run_attempt else ""
             return another("run", job.run_id, run.run_id) or later
 
+        def lacks(jobs: Sequence[WorkflowJob]) -> str:
+            if run.finished and jobs and all((job.run_attempt or run.run_attempt) < run.run_attempt for job in jobs):
+                return f"all {len(jobs)} jobs are of earlier attempts"
+            without = [job.id for job in jobs if job.lacks_steps]
+            return f"{len(without)} of {len(jobs)} jobs came without their steps: job {without[0]}" if without else ""
+
         shape = Shape(WorkflowJob, where, "jobs", misplaced=misplaced)
-        listing = read_listing(self._identities.of(run.repo), "jobs", path, shape, keep=not run.finished)
+        identity, keep = self._identities.of(run.repo), not run.finished
+        listing = read_listing(identity, "jobs", path, shape, lacks=lacks, keep=keep)
         self._annotations.listed({(run.repo, job.id): job.node_id for job in listing.items if job.node_id})
         given = (
             job.record(run.repo, run_attempt=run.run_attempt, workflow_name=run.workflow_name) for job in listing.items
         )
-        return whole([job for job in given if job.run_attempt == run.run_attempt], where, [listing.missing])
+        own = [job for job in given if job.run_attempt == run.run_attempt]
+        return whole(own, where, [listing.missing], lacking=listing.lacking)
 
     def annotations_at_once(self, jobs: Sequence[Job]) -> dict[int, tuple[Annotation, ...]]:
         """Of jobs that `jobs` has listed; see `JobAnnotations.at_once`."""

@@ -7,7 +7,7 @@ What belongs here: whether what was found is what was asked for, and whole. Does
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Generic, TypeVar
@@ -25,6 +25,9 @@ _log = logging.getLogger(__name__)
 #: Times a listing is read again, past the kept answers, when it holds less than GitHub says.
 REPEATS = 2
 
+#: How messages end that say what a listing lacks.
+AGAIN = ". It is asked for again later"
+
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[M]):
@@ -32,6 +35,7 @@ class Listing(Generic[M]):
 
     items: list[M]
     missing: str  # what it lacks, for people: "short: 27 of 30 jobs"; "" when it is whole
+    lacking: bool = False  # all entries are there, and something in them is not
 
 
 def read_listing(
@@ -42,13 +46,15 @@ def read_listing(
     params: Mapping[str, str | int] | None = None,
     *,
     claimed: int | None = None,
+    lacks: Callable[[Sequence[M]], str] = lambda _: "",
     keep: bool = True,
 ) -> Listing[M]:
     """All entries, in order, each once. What several readings found counts together, where entries
     have an identity.
 
-    `claimed`: how many there are, for a listing whose pages do not say; `keep`: as for
-    `Transport.get`. Raises what `Transport.pages` raises.
+    `claimed`: how many there are, for a listing whose pages do not say; `lacks`: what entries that
+    are all there lack nonetheless, for people; `keep`: as for `Transport.get`. Raises what
+    `Transport.pages` raises.
     """
     found: dict[object, M] = {}
     missing = ""
@@ -60,12 +66,13 @@ def read_listing(
         if not key:
             found = {}
         found.update({getattr(item, key) if key else n: item for n, item in enumerate(items_of(pages))})
-        missing = _missing(shape, pages, len(found), claimed)
+        short = _missing(shape, pages, len(found), claimed)
+        missing = short or lacks(list(found.values()))
         if not missing:
             break
     else:
         _log.warning("⚠️ %s: %s", shape.where, missing)
-    return Listing(list(found.values()), missing)
+    return Listing(list(found.values()), missing, lacking=bool(missing and not short))
 
 
 def items_of(pages: Iterable[Page[M]]) -> Iterator[M]:
@@ -91,12 +98,12 @@ def another(noun: str, seen: int, wanted: int) -> str:
     return "" if seen == wanted else f"it belongs to {noun} {seen}, asked for was {noun} {wanted}"
 
 
-def whole(found: _T, where: str, missing: Sequence[str]) -> _T:
-    """What was found; IncompleteError with it when something is missing."""
+def whole(found: _T, where: str, missing: Sequence[str], *, lacking: bool = False) -> _T:
+    """What was found; IncompleteError with it, `lacking` or not, when something is missing."""
     said = [what for what in missing if what]
     if said:
         more = f" (and {len(said) - 3} more)" if len(said) > 3 else ""
-        raise IncompleteError(f"{where}: {'; '.join(said[:3])}{more}. It is asked for again later", found=found)
+        raise IncompleteError(f"{where}: {'; '.join(said[:3])}{more}{AGAIN}", found=found, lacking=lacking)
     return found
 
 

@@ -43,6 +43,7 @@ class Shape(Generic[M]):
     where: str  # whose entries they are, for messages: "acme/basket run 1 attempt 2"
     listing: str | None = None  # the field that holds the entries; "": a bare list; None: one object
     misplaced: Callable[[M], str] = lambda _: ""  # why an entry cannot be an answer to this question; "": it can
+    elsewhere: Callable[[M], str] = lambda _: ""  # the same by its repository's name, which may have changed
 
     @property
     def version(self) -> str:
@@ -74,7 +75,7 @@ class Shape(Generic[M]):
             except ContractError as error:
                 refused.append(error)
                 continue
-            wrong = "" if moved else self.misplaced(item)
+            wrong = self.misplaced(item) or ("" if moved else self.elsewhere(item))
             if wrong:
                 refused.append(ContractError(f"{object_name(self.model, entry, self.where)}: {wrong}"))
             else:

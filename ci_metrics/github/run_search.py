@@ -10,12 +10,13 @@ deleted one moves them to earlier pages, past us.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TypeVar
 
 from ci_metrics.errors import IncompleteError, PermanentError
-from ci_metrics.github.listings import REPEATS, refusals
+from ci_metrics.github.listings import AGAIN, REPEATS, refusals
 from ci_metrics.github.pages import Page, Shape
 from ci_metrics.github.schemas import ListedRun, WorkflowRun
 from ci_metrics.github.transport import Transport
@@ -34,7 +35,8 @@ def runs_created(transport: Transport, repo: str, first: datetime, end: datetime
     Raises as `_found` does, with the runs that came.
     """
     try:
-        return [run.record(repo) for run in _found(transport, repo, first, end, run_shape(repo))]
+        shape = run_shape(repo, lambda run: _outside(run, first, end))
+        return [run.record(repo) for run in _found(transport, repo, first, end, shape)]
     except IncompleteError as error:
         raise IncompleteError(str(error), found=[run.record(repo) for run in error.found]) from None
 
@@ -44,7 +46,9 @@ def standings(transport: Transport, repo: str, first: datetime, end: datetime) -
 
     It is asked for again every day: of each run a fraction is kept of what `runs_created` reads.
     """
-    shape = Shape(ListedRun, repo, "workflow_runs", lambda run: _elsewhere(run, repo))
+    shape = Shape(
+        ListedRun, repo, "workflow_runs", lambda run: _outside(run, first, end), lambda run: _elsewhere(run, repo)
+    )
     return [run.standing() for run in _found(transport, repo, first, end, shape)]
 
 
@@ -64,11 +68,10 @@ def _found(transport: Transport, repo: str, first: datetime, end: datetime, shap
             continue
         parts = _search(transport, repo, low, high, shape, found, missing)
         spans += _split(repo, low, high, parts) if parts > 1 else []
-    inside = [run for run in found.values() if first <= run.created_at < end]
-    inside.sort(key=lambda run: (run.created_at, run.id))
+    listed = sorted(found.values(), key=lambda run: (run.created_at, run.id))
     if missing:
-        raise IncompleteError(f"{repo}: {'; '.join(missing[:3])}. It is asked for again later", found=inside)
-    return inside
+        raise IncompleteError(f"{repo}: {'; '.join(missing[:3])}{AGAIN}", found=listed)
+    return listed
 
 
 def _whole(time: datetime) -> datetime:
@@ -116,12 +119,20 @@ def _search(
     return 1
 
 
-def run_shape(repo: str) -> Shape[WorkflowRun]:
-    """A listing of runs of `repo`. GitHub's names do not tell capitals apart."""
-    return Shape(WorkflowRun, repo, "workflow_runs", lambda run: _elsewhere(run, repo))
+def run_shape(repo: str, misplaced: Callable[[WorkflowRun], str] = lambda _: "") -> Shape[WorkflowRun]:
+    """A listing of runs of `repo`; `misplaced`: as for `Shape`."""
+    return Shape(WorkflowRun, repo, "workflow_runs", misplaced, lambda run: _elsewhere(run, repo))
+
+
+def _outside(run: ListedRun, first: datetime, end: datetime) -> str:
+    """Why a run is none of [first, end): its own hour lists it."""
+    asked = f"{search_time(first)} to {search_time(end)}"
+    inside = first <= run.created_at < end
+    return "" if inside else f"it was created {search_time(run.created_at)}, asked for was {asked}"
 
 
 def _elsewhere(run: ListedRun, repo: str) -> str:
+    """Why it is none of this repository's; GitHub's names do not tell capitals apart."""
     seen = run.repository.full_name if run.repository is not None else None
     return "" if seen is None or seen.lower() == repo.lower() else f"it belongs to {seen}"
 

@@ -261,7 +261,12 @@ class WorkflowJob(_Running):
     head_branch: Name = ""
     head_sha: Name = ""
     html_url: Name = ""
-    steps: list[JobStep] = Field(default_factory=list)
+    steps: list[JobStep] | None = None  # GitHub says [] of a job that never started
+
+    @property
+    def lacks_steps(self) -> bool:
+        """Whether it has ended and nothing is said of its steps, not even that there are none."""
+        return self.status == "completed" and self.steps is None
 
     def record(self, repo: str, *, run_attempt: int = 1, workflow_name: str = "") -> Job:
         """The job as this project's record.
@@ -288,7 +293,7 @@ class WorkflowJob(_Running):
             head_sha=self.head_sha,
             html_url=self.html_url,
             # A number stands for one step, the last of that number: documents are named after it.
-            steps=tuple({step.number: Step(**dict(step)) for step in self.steps}.values()),
+            steps=tuple({step.number: Step(**dict(step)) for step in self.steps or ()}.values()),
         )
 
 

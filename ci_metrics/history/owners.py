@@ -42,7 +42,8 @@ _STARS, _STAR_AND_WORD = (
     re.compile(rf"{_STAR}((?:\\.|[^\\/\[(]|\[\^/\](?!\*))+)(?={_STAR})"),
 )
 _COMMENT = re.compile(r"(?:^|\s)#.*")
-_OWNER = re.compile(r"@[A-Za-z0-9][\w.-]*(?:/[\w.-]+)?|[^\s@]+@[^\s@]+")
+#: @user, @org/team, or an address (RFC 5322, "atom", without what markdown reads).
+_OWNER = re.compile(r"@[A-Za-z0-9][\w.-]*(?:/[\w.-]+)?|[\w.!#$%&'+/=?^{}-]+@[\w.-]+")
 
 
 class CodeOwnersFile:

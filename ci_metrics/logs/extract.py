@@ -63,7 +63,6 @@ def extraction_of(
         total_lines=reading.lines,
         log_bytes=reading.raw_size,
         failed_step=step.name if step else None,
-        failed_step_number=step.number if step else None,
         version=extractor_version(catalogue),
     )
     if not found.failed or not found.lines:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache, lru_cache
-from importlib.resources import files
 
 from ci_metrics.catalogue import Catalogue, load_catalogue
+from ci_metrics.code_hash import package_digest
 from ci_metrics.logs.fingerprint import FINGERPRINT_VERSION
 
 
@@ -28,9 +28,4 @@ def extractor_version(catalogue: Catalogue | None = None) -> str:
 
 @cache
 def _code() -> bytes:
-    digest = hashlib.sha256()
-    for package in ("ci_metrics.logs", "ci_metrics.catalogue"):
-        named = sorted((f.name, f) for f in files(package).iterdir() if f.name.endswith((".py", ".tsv")))
-        for name, file in named:
-            digest.update(name.encode() + file.read_bytes())
-    return digest.digest()
+    return package_digest("ci_metrics.logs", "ci_metrics.catalogue")

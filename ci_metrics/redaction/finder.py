@@ -110,6 +110,7 @@ _EOL = r"[ \t\r]{0,8}\n"
 _HEADING = r"(?:passw(?:or)?d|passphrase|pwd|secret|token|api[ _-]?key|access[ _-]?key)[\w-]{0,20}"
 ENTRIES: tuple[Entry, ...] = (
     *(Entry(issuer, (form.lstrip("~"),), spans=tokens.token_finder(form)) for issuer, form in tokens.TOKENS),
+    Entry("NATS", ("S[ACNOUX][A-Z2-7]{56}",), spans=tokens.nats_seeds),
     Entry("random behind a word", (_RANDOM,), spans=tokens.prefixed, care=Care.TEXT),
     Entry("random behind a word, and a word that says so", (rf"{_NOUN}[^\n]{{0,80}}{_RANDOM}",), True, tokens.prefixed),
     *(Entry(place.name, place.marks, True, place.spans) for place in (*PLACES, *WRITINGS)),
@@ -155,6 +156,7 @@ ENTRIES: tuple[Entry, ...] = (
             rf"(?::=|=>?|:|>)[ \t]{{0,8}}(?:[|>][+-]?\d?)?[ \t]{{0,8}}(?:\\|@[\"'])?{_EOL}",
             r"\$(?:pass|pw) ?= ?@[\"']\r?\n",
             rf"-{STEM}[\w.-]{{0,40}}[ \t]{{1,8}}\\{_EOL}",
+            rf"- --[\w-]{{0,40}}{STEM}[\w-]{{0,40}}{_EOL}",
             rf"-{STEM}[\w.-]{{0,40}}(?:[ ]\(\d{{1,4}} bytes\)|[\"'],?){_EOL}",
             rf"form-data;[^\n]{{0,80}}name=\"?[\w.-]{{0,40}}{STEM}[\w.-]{{0,20}}\"?{_EOL}",
             rf"{STEM}[\w.-]{{0,40}}<<-?[\"']?[\w-]{{1,80}}[\"']?{_EOL}",

@@ -234,7 +234,7 @@ _PLACE = re.compile(r"[(){}<>]|:\d|//|::")
 
 class NextItem(Following):
     """The argument of an option where a list of arguments has one on each line: ``"--password",``,
-    ``6: --password (10 bytes)``.
+    ``6: --password (10 bytes)``, ``- --password``.
     """
 
     _ITEM = re.compile(
@@ -248,7 +248,9 @@ class NextItem(Following):
     def spans(self, text: str) -> list[Span]:  # noqa: D102
         self.done = True
         found = self._ITEM.match(text, self._start(text)) or self._ITEM.match(text)
-        if not found or not looks_chosen(found.group(1)) or not is_secret(found.group(1), self._kind):
+        if not found or found.group(1).startswith("--"):  # the next option
+            return []
+        if not looks_chosen(found.group(1)) or not is_secret(found.group(1), self._kind):
             return []
         return [found.span(1)]
 
@@ -360,6 +362,7 @@ _NAME_ENDS = re.compile(
 )
 _OPTION_ENDS = re.compile(r"(?:^|[\s\"'])(-{1,2}[A-Za-z][\w.-]*)[ \t]+\\[ \t\r]*$")
 _ITEM_ENDS = re.compile(r"(?:^|[\s\"'\[(])(-{1,2}[A-Za-z][\w.-]*)(?:[\"'],?|[ ]\(\d{1,4} bytes\))[ \t\r]*$")
+_YAML_ITEM_ENDS = re.compile(r"(?:^|[ \t])- (--[A-Za-z][\w.-]*)[ \t\r]*$")
 _ELEMENT_ENDS = re.compile(r"<([\w:.-]{2,60})>[ \t\r]*$")
 _FORM_ENDS = re.compile(r"form-data;.{0,80}?name=\"?([\w.-]{2,60})\"?[ \t\r]*$")
 _HERE_ENDS = re.compile(r"([\w.-]{2,80})<<-?[\"']?[\w-]{1,80}[\"']?[ \t\r]*$")
@@ -385,7 +388,7 @@ def value_follows(text: str) -> Following | None:
     found = _OPTION_ENDS.search(text, max(0, len(text) - 300))
     if found and (kind := name_kind(found.group(1))) >= NameKind.SECRET:
         return NextValue(kind, _lead(text, found.start(1)))
-    found = _ITEM_ENDS.search(text, max(0, len(text) - 300))
+    found = _ITEM_ENDS.search(text, max(0, len(text) - 300)) or _YAML_ITEM_ENDS.search(text, max(0, len(text) - 300))
     if found and (kind := name_kind(found.group(1))) >= NameKind.SECRET:
         return NextItem(kind)
     for form in (_ELEMENT_ENDS, _FORM_ENDS, _HERE_ENDS):

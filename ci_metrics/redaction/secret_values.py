@@ -10,6 +10,7 @@ import math
 import re
 from collections import Counter
 from functools import lru_cache
+from string import ascii_lowercase
 
 from ci_metrics.redaction.secret_names import NameKind, name_kind
 
@@ -85,7 +86,7 @@ def is_secret(value: str, kind: NameKind) -> bool:
     if kind is NameKind.PASSWORD:
         return not (value.isdigit() and len(value) < 4) and len(value) > 2
     if kind is NameKind.SECRET:
-        return len(value) >= 8 and looks_made(value)
+        return (len(value) >= 8 and looks_made(value)) or _are_drawn_letters(value)
     return len(value) >= 12 and looks_random(value)
 
 
@@ -124,6 +125,20 @@ def looks_made(value: str) -> bool:
     if len(value) >= 24 and value.isalnum() and entropy(value) >= 4.3:
         return True
     return entropy(value) >= 2.5 and not is_readable(value) and (any(c.isdigit() for c in value) or len(value) >= 16)
+
+
+def _are_drawn_letters(value: str) -> bool:
+    """Whether letters alone are drawn by chance, and no words: of 16 such letters two thirds, of
+    the words of eight letters and more in the Python packages of a machine one in three thousand.
+    """
+    if not (12 <= len(value) <= 40 and value.isascii() and value.isalpha()) or is_readable(value):
+        return False
+    if value.islower() or value.isupper() or value.istitle():
+        listed = value.lower() in ascii_lowercase * 2
+        return entropy(value) >= 3.0 and not listed and len(_UNSAID.findall(value[:20])) >= 2
+    pieces = _WORDY.findall(value)
+    said = (piece for piece in pieces if len(piece) > 2 and _VOWELS.search(piece) and not _UNSAID.search(piece))
+    return 4 * len(pieces) > len(value) >= 3 * sum(map(len, said))
 
 
 def looks_chosen(value: str) -> bool:

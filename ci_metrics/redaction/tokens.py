@@ -11,6 +11,8 @@ more wherever the form has one.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -246,6 +248,19 @@ def _generated(run: str) -> bool:
 
 
 _CLASS = ["".join((str(int(chr(n).isupper())), str(int(chr(n).islower())))) for n in range(128)]
+
+
+_NATS_SEED = re.compile(r"(?<![A-Za-z0-9])S[ACNOUX][A-Z2-7]{56}(?![A-Za-z0-9])")
+
+
+def nats_seeds(text: str) -> Iterator[Span]:
+    """Seeds of NATS' nkeys: what they are for, 32 bytes, and a CRC-16 of both, in base32 (NATS'
+    documentation, "NKeys"). Of as many random characters one in 65,536 has its own.
+    """
+    for found in _NATS_SEED.finditer(text):
+        data = base64.b32decode(found.group() + "======")
+        if binascii.crc_hqx(data[:-2], 0) == int.from_bytes(data[-2:], "little"):
+            yield found.span()
 
 
 def token_finder(form: str) -> Callable[[str], Iterator[Span]]:

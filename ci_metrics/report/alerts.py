@@ -3,9 +3,10 @@
 What belongs here: events, their keys (once per event), their wording, Slack's JSON. Does not:
 finding them (`orchestration/alert_job.py`), sending them (`webhook.py`).
 
-Slack's webhook format is understood by Mattermost, Rocket.Chat and others. Text from CI is inert
-in it: `&`, `<` and `>` are escaped (so no `<!channel>` and no link), quotes stand in a code
-block that they cannot close.
+Slack's webhook format is understood by Mattermost, Rocket.Chat and others, which read the plain
+text alone, as markdown. Text from CI is inert in both: `&`, `<` and `>` are escaped (so no
+`<!channel>` and no link), quotes stand in a code block that they cannot close and in which nothing
+is looked for (`verbatim`); in the plain text `@channel` and addresses are broken up.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from ci_metrics.history.failures import Failure, web_url
-from ci_metrics.report.markdown import visible_text
+from ci_metrics.report.markdown import unlinked, visible_text
 from ci_metrics.report.readable import minutes, some, spoken
 from ci_metrics.report.responsibility import responsibility
 
@@ -110,7 +111,7 @@ def grouped_alerts(alerts: Sequence[Alert]) -> list[tuple[tuple[str, ...], dict[
     """
     if len(alerts) <= _MOST_AT_ONCE:
         return [((alert.key,), slack_message(alert)) for alert in alerts]
-    lines = [f"{alert.title}{f': {alert.quote}' if alert.quote else ''}" for alert in alerts[:20]]
+    lines = [_one_line(f"{alert.title}{f': {alert.quote}' if alert.quote else ''}") for alert in alerts[:20]]
     if len(alerts) > len(lines):
         lines.append(f"and {len(alerts) - len(lines)} more")
     together = Alert("", f"CI metrics: {len(alerts)} alerts", "\n".join(lines), ("ci-metrics report shows them all",))
@@ -122,7 +123,7 @@ def slack_message(alert: Alert) -> dict[str, Any]:
     blocks: list[dict[str, Any]] = [{"type": "header", "text": _plain_text(alert.title, _HEADER)}]
     if alert.quote:
         code = _escaped(_cut(visible_text(alert.quote).strip().replace("`", "'"), _SECTION // 2))
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"```{code}```"}})
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"```{code}```", "verbatim": True}})
     if alert.facts:
         blocks.append({"type": "context", "elements": [_plain_text(fact, 600) for fact in alert.facts]})
     if alert.link:
@@ -130,7 +131,7 @@ def slack_message(alert: Alert) -> dict[str, Any]:
     fallback = ". ".join(
         part for part in (alert.title, alert.quote.splitlines()[0] if alert.quote else "", *alert.facts) if part
     )
-    return {"text": _escaped(_cut(" ".join(visible_text(fallback).split()), _SECTION // 2)), "blocks": blocks}
+    return {"text": _escaped(unlinked(_cut(_one_line(fallback), _SECTION // 2))), "blocks": blocks}
 
 
 class SentAlerts:
@@ -161,7 +162,11 @@ class SentAlerts:
 
 
 def _plain_text(text: str, most: int) -> dict[str, Any]:
-    return {"type": "plain_text", "text": _cut(" ".join(visible_text(text).split()), most), "emoji": False}
+    return {"type": "plain_text", "text": _cut(_one_line(text), most), "emoji": False}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(visible_text(text).split())
 
 
 def _cut(text: str, most: int) -> str:

@@ -47,6 +47,11 @@ def inert_cell(text: str, most: int) -> str:
     return _unmarked(_LINKED.sub(lambda found: found[0] + _BREAK, _one_line(text, most)))
 
 
+def unlinked(text: str) -> str:
+    """Text in which no chat room finds a link, an image or somebody to call."""
+    return _LINKED.sub(lambda found: found[0] + _BREAK, text).replace("](", f"]{_BREAK}(")
+
+
 def _one_line(text: str, most: int) -> str:
     flat = " ".join(visible_text(text).split())
     return flat if len(flat) <= most else flat[: most - 1] + "…"

@@ -40,6 +40,12 @@ FaultKind = Literal[
     "ids",  # the ids of the first `count` entries are 2^64
     "hostile",  # names hold lone surrogates, NULs and control characters
     "megabyte",  # names of a megabyte
+    "stepless",  # the first `count` jobs have no steps: null in one, no such field in the next
+    "elsewhen",  # the first `count` entries were created a day earlier
+    "attempts",  # the first `count` entries say that they are attempt 1,000
+    # On an attempt's jobs only, the answer to another question:
+    "earlier_jobs",  # the first attempt's jobs
+    "runs_as_jobs",  # the run where its jobs should be
     # On the log storage only:
     "half",  # the storage has half of the log: whole by its length
     "half_unsized",  # half of what was asked for, without a length

@@ -30,7 +30,7 @@ HTML_PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in to continue</title></h
 
 
 #: Faults that a good answer comes with, or that spoil one.
-_ANSWERED = SPOILING | {"cut", "drip", "double_page"}
+_ANSWERED = SPOILING | {"cut", "drip", "double_page", "earlier_jobs", "runs_as_jobs"}
 
 
 class QuietServer(ThreadingHTTPServer):
@@ -241,9 +241,8 @@ class ApiHandler(Http):
             log_url=sample.signed_log_url,
         )
         reply = answer(kind, question)
-        if fault is not None and fault.kind == "double_page":
-            first = answer(kind, replace(question, query={**query, "page": "1"}))
-            reply = replace(reply, value=first.value)
+        if fault is not None and reply.status == 200:
+            reply = replace(reply, value=_of_another_question(fault.kind, kind, question, reply.value))
         self._reply(kind, reply, login=login, fault=fault)
 
     def _token(self, path: str, authorization: str) -> Reply:
@@ -349,6 +348,21 @@ class ApiHandler(Http):
             self._send(missing(f"{type(error).__name__}: {error}", 422), "")
             return
         self._send(missing() if value is None else Reply(200, value), "")
+
+
+def _of_another_question(fault: str, kind: str, question: SampleRequest, value: Any) -> Any:
+    """What the question is answered with under this fault; `value` unless it is one that swaps
+    answers.
+    """
+    run = question.path.partition("/attempts/")[0]
+    match fault:
+        case "double_page":
+            return answer(kind, replace(question, query={**question.query, "page": "1"})).value
+        case "earlier_jobs":
+            return answer(kind, replace(question, path=f"{run}/attempts/1/jobs")).value
+        case "runs_as_jobs":
+            return {"total_count": 1, "jobs": [answer("run", replace(question, path=run)).value]}
+    return value
 
 
 def _written(reply: Reply) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from ci_metrics.sample.server_question import Reply
@@ -72,6 +73,25 @@ def _ids(value: Any, count: int) -> None:
         entry["id"] = TOO_LARGE
 
 
+def _stepless(value: Any, count: int) -> None:
+    for place, entry in enumerate(_jobs_and_runs(value)[:count]):
+        if place % 2:
+            entry.pop("steps", None)
+        else:
+            entry["steps"] = None
+
+
+def _elsewhen(value: Any, count: int) -> None:
+    for entry in _jobs_and_runs(value)[:count]:
+        created = datetime.fromisoformat(entry["created_at"]) - timedelta(days=1)
+        entry["created_at"] = created.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _attempts(value: Any, count: int) -> None:
+    for entry in _jobs_and_runs(value)[:count]:
+        entry["run_attempt"] = 1000
+
+
 def _texts(text: Callable[[str], str]) -> Callable[[Any, int], None]:
     def change(value: Any, count: int) -> None:
         for entry in _jobs_and_runs(value)[:count]:
@@ -95,6 +115,9 @@ _VALUES: dict[str, Callable[[Any, int], None]] = {
     "ids": _ids,
     "hostile": _texts(lambda text: HOSTILE + text),
     "megabyte": _texts(lambda text: text + "x" * 1_000_000),
+    "stepless": _stepless,
+    "elsewhen": _elsewhen,
+    "attempts": _attempts,
 }
 
 #: The faults that change a good answer, and what else they touch than its value.

@@ -73,7 +73,7 @@ class Taken:
     @property
     def what(self) -> tuple[object, ...]:
         """What is there, by identity, whatever the texts say."""
-        noted = {key: len(one.annotations) for key, one in self.jobs.items()}
+        noted = {key: (len(one.annotations), len(one.steps)) for key, one in self.jobs.items()}
         return sorted(self.runs), noted, self.logs
 
     def take_log(self, github: GitHub, of: Job) -> None:
@@ -102,8 +102,7 @@ def take(github: GitHub) -> Taken:
     taken = Taken()
     listed: list[Run] = taken.ask(partial(github.runs_created, REPO, START, START + HOUR), [])
     for latest in listed:
-        looked_at = latest.run_id in LOOKED_AT
-        attempts: list[Run] = taken.ask(partial(github.attempts, latest), []) if looked_at else [latest]
+        attempts: list[Run] = taken.ask(partial(github.attempts, latest), [])
         taken.runs |= {(one.run_id, one.run_attempt): one for one in attempts}
     for one in [one for one in taken.runs.values() if one.run_id in LOOKED_AT]:
         jobs: list[Job] = taken.ask(partial(github.jobs, one), [])
@@ -143,6 +142,11 @@ def cases() -> Iterator[tuple[str, str, dict[str, object]]]:
     for on in (*LISTINGS, *OBJECTS):
         for kind in ("foreign", "numbers", "ids", "hostile", "megabyte"):
             yield kind, on, {"count": 2}
+    for kind in ("stepless", "runs_as_jobs"):
+        yield kind, "jobs", {}
+    yield "earlier_jobs", "jobs", {"after": 2}  # behind the two pages of the first attempt
+    for kind in ("elsewhen", "attempts"):
+        yield kind, "runs", {}
     for on in LISTINGS:
         for kind in ("short", "lost_page", "double_page"):
             yield kind, on, {"etag_lies": True}

@@ -195,3 +195,81 @@ def test_pages_that_point_to_another_host_are_not_followed_with_the_token(monkey
         monkeypatch.setattr(SampleGitHub, "api_url", property(lambda _: elsewhere))
         with pytest.raises(ContractError, match="another host"):
             github.runs_created(made.repos[0], made.start, made.end)
+
+
+def test_a_run_that_is_listed_as_its_thousandth_attempt_is_asked_for_itself_and_costs_one_request() -> None:
+    made = world(run(1, [attempt(1, [job(11, "test")]), attempt(2, [job(12, "test", begin=20, end=24)], begin=19)]))
+    with SampleGitHub(made) as server, client(server) as github:
+        server.faults.add(Fault(kind="attempts", on="runs"))
+        (latest,) = github.runs_created(REPO, START, START + HOUR)
+        assert latest.run_attempt == 1000
+        found = github.attempts(latest)
+        assert github.requests.by_kind == {"runs": 1, "run": 1, "attempt": 1}
+    assert [each.run_attempt for each in found] == [1, 2]
+
+
+def test_of_a_run_that_insists_on_a_thousand_attempts_fifty_are_asked_for_at_a_look() -> None:
+    made = world(run(1, [attempt(1, [job(11, "test")])]))
+    with SampleGitHub(made) as server, client(server) as github:
+        for on in ("runs", "run"):
+            server.faults.add(Fault(kind="attempts", on=on, times=None))
+        (latest,) = github.runs_created(REPO, START, START + HOUR)
+        with pytest.raises(IncompleteError, match=r"run 1 of acme/basket: attempt 2: .*404") as caught:
+            github.attempts(latest)
+        assert github.requests.by_kind["attempt"] == 50
+    assert [each.run_attempt for each in caught.value.found] == [1, 1000]
+
+
+def test_a_run_of_another_hour_is_left_out_by_name_and_found_in_its_own() -> None:
+    made = world(run(1, [attempt(1, [])]), run(2, [attempt(1, [])], begin=1))
+    with SampleGitHub(made) as server, client(server) as github:
+        fault = server.faults.add(Fault(kind="elsewhen", on="runs", times=None, count=1))
+        said = "workflow run 2 of acme/basket: it was created 2026-03-01T09:01:00Z, asked for was 2026-03-02T09:00:00Z"
+        with pytest.raises(IncompleteError, match=said) as caught:
+            github.runs_created(REPO, START, START + HOUR)
+        with pytest.raises(IncompleteError, match=said):
+            github.standings(REPO, START, START + HOUR)
+        assert [each.run_id for each in caught.value.found] == [1]
+        fault.times = 0
+        assert [each.run_id for each in github.runs_created(REPO, START, START + HOUR)] == [1, 2]
+
+
+def test_jobs_without_their_steps_are_asked_for_again_and_land_without() -> None:
+    made = world(run(1, [attempt(1, [job(11, "build"), job(12, "test"), job(13, "docs", steps=())])]))
+    with SampleGitHub(made) as server, client(server) as github:
+        (latest,) = github.runs_created(REPO, START, START + HOUR)
+        fault = server.faults.add(Fault(kind="stepless", on="jobs", count=2))
+        found = github.jobs(latest)
+        assert [len(each.steps) for each in found] == [2, 2, 0], "no steps at all are an answer"
+        assert github.requests.by_kind["jobs"] == 2
+        fault.times = None
+        said = r"acme/basket run 1 attempt 1: 2 of 3 jobs came without their steps: job 11"
+        with pytest.raises(IncompleteError, match=said) as caught:
+            github.jobs(latest)
+    assert caught.value.lacking
+    assert [(each.job_id, len(each.steps)) for each in caught.value.found] == [(11, 0), (12, 0), (13, 0)]
+
+
+def test_the_first_attempts_jobs_are_no_answer_for_the_second() -> None:
+    again = attempt(2, [job(13, "test", begin=20, end=24)], begin=19, failed_only=True)
+    first = attempt(1, [job(11, "build"), job(12, "test", conclusion="failure")])
+    with SampleGitHub(world(run(1, [first, again]))) as server, client(server) as github:
+        (latest,) = github.runs_created(REPO, START, START + HOUR)
+        fault = server.faults.add(Fault(kind="earlier_jobs", on="jobs"))
+        assert [each.job_id for each in github.jobs(latest)] == [13]
+        fault.times = None
+        with pytest.raises(IncompleteError, match="attempt 2: all 2 jobs are of earlier attempts") as caught:
+            github.jobs(latest)
+    assert (caught.value.found, caught.value.lacking) == ([], True)
+
+
+def test_runs_in_the_place_of_jobs_are_no_jobs() -> None:
+    with SampleGitHub(world(run(1, [attempt(1, [job(11, "build")])]))) as server, client(server) as github:
+        (latest,) = github.runs_created(REPO, START, START + HOUR)
+        fault = server.faults.add(Fault(kind="runs_as_jobs", on="jobs"))
+        assert [each.job_id for each in github.jobs(latest)] == [11]
+        fault.times = None
+        said = "1 of 1 jobs cannot be used: job 1 of acme/basket run 1 attempt 1: field “run_id” should be there"
+        with pytest.raises(IncompleteError, match=said) as caught:
+            github.jobs(latest)
+    assert caught.value.found == []

@@ -152,6 +152,21 @@ def test_a_limit_that_lasts_longer_than_we_wait_is_an_error_that_says_when_to_co
     assert time.slept <= 300
 
 
+@pytest.mark.parametrize("reset", [-(10**9), 0], ids=["decades ago", "at once"])
+def test_a_limit_that_is_over_by_what_is_said_and_is_not_is_given_up_soon(reset: int) -> None:
+    waiting = FakeTime()
+    with SampleGitHub(WORLD) as server, client(server, time=waiting) as github:
+        server.faults.add(Fault(kind="primary_limit", seconds=reset, on="runs", times=None))
+        with pytest.raises(RateLimitedError) as caught:
+            github.runs_created(NAME, WORLD.start, WORLD.end)
+        asked = server.stats.total.total()
+        with pytest.raises(RateLimitedError):
+            github.runs_created(NAME, WORLD.start, WORLD.end)
+        assert server.stats.total.total() == asked, "nothing is sent while the limit's end is not known"
+    assert caught.value.retry_after == 3600
+    assert waiting.slept <= 20
+
+
 def test_while_a_long_pause_is_on_no_request_is_sent_at_all() -> None:
     with SampleGitHub(WORLD) as server, client(server) as github:
         server.faults.add(Fault(kind="primary_limit", seconds=3000, on="runs"))
@@ -297,7 +312,7 @@ TOKEN = "ghp_" + "a1B2" * 9  # as GitHub forms them, made up: it opens nothing
         ({"retry-after": "9" * 400}, 86_400),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "\u00b2"}, 60),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "9" * 5000}, 60),
-        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "999999999999", "date": "Fri, 31 Dec 99999"}, 86_401),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "999999999999", "date": "Fri, 31 Dec 99999"}, 3_601),
     ],
     ids=str,
 )

@@ -67,6 +67,16 @@ def test_rows_of_another_record_are_refused_with_advice_not_guessed_and_not_take
             read("workflow_jobs", HOUR, Job)
 
 
+def test_rows_of_another_record_in_the_place_of_those_that_were_written_are_damage(store: HourStore) -> None:
+    store.commit("workflow_jobs", HOUR, [job(1)], Job, notes={}, status={}, now=MOMENT)
+    store.write("elsewhere", HOUR, [Annotation(level="notice", message="m")], Annotation, {})
+    written, other = (Path(str(store.root), asset, f"{HOUR}.parquet") for asset in ("workflow_jobs", "elsewhere"))
+    written.write_bytes(other.read_bytes())
+    with pytest.raises(DamagedFileError, match=r"not the one that was written: .*0.repo: Field required"):
+        store.read("workflow_jobs", HOUR, Job)
+    assert store.read_or_none("workflow_jobs", HOUR, Job) == []
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     name: str

@@ -15,7 +15,7 @@ import time_machine
 from ci_metrics.commands.launch import run_hours
 from ci_metrics.commands.sample_mode import sample_settings
 from ci_metrics.index.document_index import Body
-from ci_metrics.models import Run
+from ci_metrics.models import Job, Run
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST, RECLASSIFY
 from ci_metrics.orchestration.partitions import hour_key
@@ -151,6 +151,50 @@ def test_what_github_keeps_back_is_missed_by_name_and_the_rest_lands(github: Sam
     assert (len(some), len(whole)) == (4, 12)
     assert set(some) < set(whole)
     assert not unfinished(settings)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault(kind="stepless", on="jobs", times=None, count=9), "3 of 3 jobs came without their steps"),
+        (Fault(kind="runs_as_jobs", on="jobs", times=None), "1 of 1 jobs cannot be used"),
+        (Fault(kind="elsewhen", on="runs", times=None), "it was created 2026-03-01T0"),
+    ],
+    ids=lambda each: each.kind if isinstance(each, Fault) else "",
+)
+def test_what_github_answers_otherwise_than_asked_leaves_the_hour_open_by_name_until_it_is_right(
+    fault: Fault, said: str, github: SampleGitHub, settings: Settings
+) -> None:
+    with open_parts(settings) as ci:
+        assert not ci.hours.store.state(HOUR)
+    assert (github.faults.add(fault), ingest(settings)) == (fault, True)
+    with open_parts(settings) as ci:
+        assert said in str(ci.hours.store.state(HOUR).set_aside)
+    assert unfinished(settings)
+    github.faults.clear()
+    assert ingest(settings)
+    assert not unfinished(settings)
+    with open_parts(settings) as ci:
+        assert sorted(len(job.steps) for job in ci.hours.store.read("workflow_jobs", HOUR, Job)) == sorted(
+            len(job.steps) for run in WORLD.runs for each in run.attempts for job in each.jobs
+        )
+
+
+def test_steps_that_never_come_do_not_keep_an_hour_open_for_ever(github: SampleGitHub, settings: Settings) -> None:
+    github.faults.add(Fault(kind="stepless", on="jobs", times=None, count=9))
+    for _ in range(3):
+        assert ingest(settings)
+        assert unfinished(settings)
+    with open_instance(settings) as instance:
+        run = run_hours(settings, instance, INGEST, HOUR, HOUR, quiet=True)
+        said = [record.user_message for record in instance.all_logs(run.run_id)]
+    assert not unfinished(settings)
+    first = "the same at 4 looks, taken as it is: scaled/repo-0000 run 9000000 attempt 1: 3 of 3 jobs came without"
+    assert [line for line in said if first in line and "asked for again" not in line]
+    assert len(jobs(settings)) == 12
+    asked = github.stats.total["jobs"]
+    assert ingest(settings)
+    assert github.stats.total["jobs"] == asked, "what was taken as it is, is not asked for again"
 
 
 def test_runs_that_were_deleted_before_they_were_done_are_not_waited_for(

@@ -13,6 +13,7 @@ placeholder could be seen in them.
 from __future__ import annotations
 
 import base64
+import binascii
 import random
 import re
 import string
@@ -36,7 +37,7 @@ _ALPHABETS = {
     "BECH": "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L",
 }
 _PLACE = re.compile(
-    r"\{(dashes|bearer|pw|uuid|jwt|hex|HEX|an|low|up|num|url|b64|b32|alpha|bech|BECH)(\d*)\}|\{(basic|b64of|urlof):([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}"
+    r"\{(dashes|bearer|pw|uuid|jwt|nats|hex|HEX|an|low|up|num|url|b64|b32|alpha|bech|BECH)(\d*)\}|\{(basic|b64of|urlof):([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}"
 )
 _WORDS = (
     "Tr0ub4dor",
@@ -65,6 +66,9 @@ def _value(rng: random.Random, kind: str, count: int) -> str:
         head = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').decode().rstrip("=")
         body = base64.urlsafe_b64encode(f'{{"sub":"{rng.random()}","iat":1516239022}}'.encode()).decode().rstrip("=")
         return f"{head}.{body}." + "".join(rng.choices(_ALPHABETS["url"], k=43))
+    if kind == "nats":  # a user's seed
+        data = bytes((18 << 3 | 5, 0)) + rng.randbytes(32)
+        return base64.b32encode(data + binascii.crc_hqx(data, 0).to_bytes(2, "little")).decode().rstrip("=")
     text = "".join(rng.choices(_ALPHABETS[kind], k=count or 32))
     if kind in ("an", "b64", "url", "low", "up") and not any(c.isdigit() for c in text):
         text = text[:-1] + rng.choice(_DIGITS)
@@ -881,6 +885,10 @@ RARER = {
     "word below a sentence": "Use the following password to go on:\n\n«{hex32}»\n",
     "word below a sentence, indented": "Your new API token (it is not shown again):\n  «{an28}»",
     "arguments with their lengths": "ARGS:\n  5: ci (2 bytes)\n  6: --password (10 bytes)\n  7: «{an20}» (20 bytes)",
+    "arguments in YAML": "args:\n  - --github-token\n  - «{an24}»\n  - --verbose",
+    "arguments in YAML, in quotes": "command:\n- --password\n- '«{pw}»'\n",
+    "NATS seed": "{dashes}BEGIN USER NKEY SEED{dashes}\n«{nats}»\n-{dashes}END USER NKEY SEED-{dashes}",
+    "NATS seed in a line": "nats: nkey seed «{nats}» is not permitted",
     "arguments in JSON": '  "args": [\n    "--client-secret",\n    "«{an24}»",\n    "--verbose"\n  ]',
     # pairs and fields
     "pair of credentials": "credentials: deploy / «{pw}»",

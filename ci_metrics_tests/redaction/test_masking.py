@@ -35,6 +35,14 @@ def test_no_secret_of_any_kind_is_seen(kind: str) -> None:
         assert masked.count("\n") == text.count("\n")
 
 
+@pytest.mark.parametrize(
+    "letters", ["qwzkvhtmbxlp", "HJQKVZWMTBXRLPGN", "xkcvjqpwmzrtbhgd", "kJhGfTrWqZxLb", "WqZxLbNvTrKjHg"]
+)
+def test_letters_drawn_by_chance_are_masked_behind_a_name_that_says_so(letters: str) -> None:
+    assert redact(f"API_TOKEN={letters} refused")[0] == f"API_TOKEN={MASK} refused"
+    assert redact(f"name={letters} refused") == (f"name={letters} refused", 0)
+
+
 @pytest.mark.parametrize("text", LOOKALIKES)
 def test_what_only_looks_like_a_secret_stays(text: str) -> None:
     for seed in SEEDS:

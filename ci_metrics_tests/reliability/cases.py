@@ -31,6 +31,9 @@ from ci_metrics_tests.reliability.world import WORLD
 #: As often as the client tries one request, so that one of them fails for good.
 TRIES = 5
 
+#: Seconds from now to when a quota of 1995 was full again.
+DECADES_AGO = -1_000_000_000
+
 #: Processes killed at a write, at a moment: draws from this seed.
 SEED = 12
 KILLS = 8
@@ -100,6 +103,7 @@ def _of_github() -> Iterator[Case]:
     yield _github("status", "graphql", "nothing", WELL, status=502)
     yield _github("status", "*", "nothing", WELL, status=502, every=3)
     yield _github("primary_limit", "*", "anything", NAMED, seconds=3000, after=9)
+    yield _github("primary_limit", "*", "anything", NAMED, seconds=DECADES_AGO, after=9)
     for on in ("repo", "contents"):  # default branch and CODEOWNERS, asked once a day
         yield _github("status", on, "anything", ASIDE, status=502, bounded=on == "repo")
         yield _github("html", on, "anything", ASIDE)
@@ -117,6 +121,11 @@ def _of_github() -> Iterator[Case]:
         for kind in _ODD:
             yield _github(kind, on, "nothing", WELL, count=1, says_otherwise=True)
         yield _github("foreign", on, "anything", NAMED, count=1)
+    for kind in ("stepless", "runs_as_jobs", "earlier_jobs"):
+        yield _github(kind, "jobs", "nothing", WELL, times=1)  # the listing is read again
+        yield _github(kind, "jobs", "anything", ASIDE, bounded=kind == "stepless")
+    yield _github("elsewhen", "runs", "anything", NAMED, count=1, bounded=True)
+    yield _github("attempts", "runs", "nothing", WELL, count=1, bounded=True)  # the run itself is asked
     yield _github("drip", "jobs", "anything", NAMED, seconds=0.02)
     yield _github("drip_head", "jobs", "anything", NAMED, seconds=0.02)
     yield _github("hang", "jobs", "anything", NAMED, seconds=5)
@@ -371,6 +380,12 @@ def _of_files() -> Iterator[Case]:
                 after_a_run=True,
                 bounded=bounded and damage == "cut in half",
             )
+
+    def swapped(site: Site) -> None:
+        for file in (site.data / "hours" / "workflow_jobs").glob("*.parquet"):
+            file.write_bytes((site.data / "hours" / "workflow_runs" / file.name).read_bytes())
+
+    yield Case(part="files", what="workflow_jobs/*.parquet holds runs", inject=swapped, after_a_run=True, ends=WELL)
 
     def cache(site: Site) -> None:
         (site.data / "github-cache.sqlite").write_bytes(b"no database " * 500)

@@ -29,6 +29,9 @@ from ci_metrics.orchestration.storage.store import log_path
 
 NAME = "job_logs"
 
+#: Why a job has no log that GitHub is not asked for; where its steps come later, it is asked for.
+_NEVER_STARTED = "the job never started a step, so it has no log"
+
 #: A log that is missing this long after its job has ended will not come any more.
 LOG_DELAY = timedelta(hours=1)
 
@@ -98,7 +101,9 @@ def _key(job: Job) -> JobKey:
 
 def _is_due(log: JobLog | None, job: Job, asked: Collection[str], now: datetime) -> bool:
     """Whether to ask for a log: it never was, or may be there now and its repository is asked."""
-    return log is None or (job.repo in asked and (log.state == "unavailable" or _may_come(log, job, now)))
+    if log is None or (log.detail == _NEVER_STARTED and job.steps):
+        return True
+    return job.repo in asked and (log.state == "unavailable" or _may_come(log, job, now))
 
 
 def _may_come(log: JobLog | None, job: Job, now: datetime) -> bool:
@@ -171,7 +176,7 @@ def _with_background(hours: HoursPart, github: GitHubPart, hour: str, logs: list
 def _fetch(hours: HoursPart, github: GitHubPart, hour: str, job: Job, earlier: JobLog | None) -> JobLog:
     """One log into the store, or the state that says why there is none."""
     if not job.steps:
-        return _entry(job, "not_found", "the job never started a step, so it has no log")
+        return _entry(job, "not_found", _NEVER_STARTED)
     name = f"{job.job_id}-{job.run_attempt}"
     try:
         with hours.store.log_writer(hour, name) as write:

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import dagster as dg
 
 from ci_metrics.errors import AuthenticationError, CiMetricsError, IncompleteError
 from ci_metrics.github import MOST_JOBS, GitHub, RequestCount
+from ci_metrics.github.listings import AGAIN
 from ci_metrics.models import Annotation, Job, Run
 from ci_metrics.orchestration import checks
 from ci_metrics.orchestration.due_hours import REASON_TAG, asked_repositories
@@ -26,10 +27,13 @@ from ci_metrics.orchestration.storage.hours import Outcome
 from ci_metrics.orchestration.storage.rows import JobKey
 from ci_metrics.orchestration.storage.store import HourStore
 
-_T = TypeVar("_T")
-
 #: Attempts whose jobs are in memory as records at a time.
 _MOST_ATTEMPTS = 200
+
+#: Looks at an attempt whose jobs all came without something that belongs in them (their steps)
+#: before it is taken as it is: some two hours for a new hour (`due_hours.UNFINISHED_EVERY`), four
+#: days for an old one, whose steps GitHub may have no more.
+_MOST_LOOKS = 4
 
 NAME = "workflow_jobs"
 
@@ -78,7 +82,7 @@ def fetch_hour(hours: HoursPart, github: GitHubPart, hour: str, context: dg.Asse
     came = False
     for first in range(0, len(due), _MOST_ATTEMPTS):
         part = due[first : first + _MOST_ATTEMPTS]
-        fetched = fetch_attempts(github.client, part)
+        fetched = known.accepted(part, fetch_attempts(github.client, part), context.log.warning)
         known.note(part, fetched)
         jobs.add([job for answer in fetched for job in answer.jobs])
         came = came or any(answer.jobs for answer in fetched)
@@ -127,6 +131,7 @@ class FetchedJobs:
     jobs: Sequence[Job] = ()
     failures: Mapping[str, str] = field(default_factory=dict)  # what could not be had, and why
     refused: AuthenticationError | None = None  # the token may not read something of this repository
+    lacking: bool = False  # the only failure: all jobs came, without something that belongs in them
 
 
 AttemptKey = tuple[int, ...]  # run, attempt
@@ -139,12 +144,18 @@ class _Known:
     settled: set[AttemptKey]  # finished, with all their jobs: they will not change any more
     asked: set[AttemptKey]  # not settled, but asked for once
     deleted: Collection[AttemptKey]  # of a run that GitHub has no more: what is stored is all there will ever be
+    looks: Counter[AttemptKey]  # how often in a row an attempt's jobs lacked something
 
     @classmethod
     def of(cls, store: HourStore, hour: str, *, any_stored: bool) -> Self:
         notes = store.notes(NAME, hour) if any_stored else {}
         runs = store.notes("workflow_runs", hour)
-        return cls(_attempts(notes.get("settled")), _attempts(notes.get("asked")), _attempts(runs.get("deleted")))
+        return cls(
+            _attempts(notes.get("settled")),
+            _attempts(notes.get("asked")),
+            _attempts(runs.get("deleted")),
+            Counter({(run, attempt): looks for run, attempt, looks in notes.get("lacking", ())}),
+        )
 
     def is_due(self, run: Run, asked: Collection[str]) -> bool:
         """Whether to ask for an attempt: it is new, or may have changed in an asked repository."""
@@ -152,6 +163,24 @@ class _Known:
         if attempt in self.settled or attempt in self.deleted:
             return False
         return run.repo in asked or attempt not in self.asked
+
+    def accepted(
+        self, due: Sequence[Run], answers: Sequence[FetchedJobs], say: Callable[[str], None]
+    ) -> list[FetchedJobs]:
+        """The answers; without their failure those that lacked something at `_MOST_LOOKS` looks in
+        a row: that will not come any more.
+        """
+        found: list[FetchedJobs] = []
+        for run, answer in zip(due, answers, strict=True):
+            attempt = run.run_id, run.run_attempt
+            self.looks[attempt] = self.looks[attempt] + 1 if answer.lacking else 0
+            if self.looks[attempt] >= _MOST_LOOKS:
+                for why in answer.failures.values():
+                    seen = f"the same at {_MOST_LOOKS} looks, taken as it is"
+                    say(f"⚠️ {run.workflow_name} (ID: {run.run_id}): {seen}: {why.removesuffix(AGAIN)}")
+                answer = replace(answer, failures={})
+            found.append(answer)
+        return found
 
     def note(self, due: Sequence[Run], answers: Sequence[FetchedJobs]) -> None:
         """Settle the attempts that came whole."""
@@ -163,7 +192,8 @@ class _Known:
 
     def notes(self) -> Mapping[str, Any]:
         """As `of` reads it."""
-        return {"settled": sorted(self.settled), "asked": sorted(self.asked)}
+        lacking = sorted((*attempt, looks) for attempt, looks in self.looks.items() if looks and attempt in self.asked)
+        return {"settled": sorted(self.settled), "asked": sorted(self.asked), "lacking": lacking}
 
 
 def _attempts(pairs: Iterable[Iterable[int]] | None) -> set[AttemptKey]:
@@ -185,9 +215,10 @@ def fetch_attempts(github: GitHub, due: Sequence[Run]) -> list[FetchedJobs]:
 
 
 def _listed(github: GitHub, run: Run) -> FetchedJobs:
-    short: list[str] = []
     try:
-        return FetchedJobs(jobs=_as_found(lambda: github.jobs(run), short), failures=_named(run, short))
+        return FetchedJobs(jobs=github.jobs(run))
+    except IncompleteError as error:
+        return FetchedJobs(jobs=error.found, failures=_named(run, [str(error)]), lacking=error.lacking)
     except CiMetricsError as error:
         return FetchedJobs(failures=_named(run, [_said(error)]), refused=_refusal(error))
 
@@ -198,13 +229,18 @@ def _annotated(github: GitHub, run: Run, listed: FetchedJobs, known: Mapping[int
     refused = listed.refused
     annotations = {job.job_id: known[job.job_id] for job in listed.jobs if job.job_id in known}
     left = [job for job in listed.jobs if job.finished and job.job_id not in known]
+    lacking = listed.lacking
     try:
-        annotations.update(_as_found(lambda: github.annotations(run.repo, run, left), short))
+        annotations.update(github.annotations(run.repo, run, left))
+    except IncompleteError as error:
+        annotations.update(error.found)
+        short.append(str(error))
+        lacking = False
     except CiMetricsError as error:
         short.append(_said(error))
-        refused = _refusal(error)
+        refused, lacking = _refusal(error), False
     jobs = [replace(job, annotations=tuple(annotations.get(job.job_id, ()))) for job in listed.jobs]
-    return FetchedJobs(jobs=jobs, failures=_named(run, short), refused=refused)
+    return FetchedJobs(jobs=jobs, failures=_named(run, short), refused=refused, lacking=lacking)
 
 
 def _named(run: Run, short: Sequence[str]) -> dict[str, str]:
@@ -217,16 +253,6 @@ def _said(error: CiMetricsError) -> str:
 
 def _refusal(error: CiMetricsError) -> AuthenticationError | None:
     return error if isinstance(error, AuthenticationError) else None
-
-
-def _as_found(ask: Callable[[], _T], short: list[str]) -> _T:
-    """What GitHub gave; where that is not all, `short` gets the reason."""
-    try:
-        return ask()
-    except IncompleteError as error:
-        short.append(str(error))
-        found: _T = error.found
-        return found
 
 
 def _raise_if_nobody_is_let_in(due: Sequence[Run], answers: Sequence[FetchedJobs], repos: Sequence[str]) -> None:

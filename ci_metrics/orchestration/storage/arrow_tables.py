@@ -163,7 +163,8 @@ def _told(reason: Any) -> str:
 
 def _shape_error(kind: type, found: str) -> ShapeError:
     return ShapeError(
-        f"stored {kind.__name__} rows have another shape ({found}): another version has written them. "
+        f"stored {kind.__name__} rows have another shape ({found}): another version has written them, or "
+        "they are rows of something else. "
         "They are left as they are. Use that version, or move the file away and Materialize the hour again"
     )
 

@@ -40,7 +40,7 @@ import pyarrow.parquet as pq
 import zstandard
 from upath import UPath
 
-from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError
+from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError, ShapeError
 from ci_metrics.orchestration.storage.arrow_tables import BATCH, PackedRows, records_of, schema_of
 from ci_metrics.orchestration.storage.atomic_files import fetch, is_local, put, written_whole
 from ci_metrics.orchestration.storage.backgrounds import Backgrounds
@@ -233,8 +233,8 @@ class HourStore:
         """The hour's rows.
 
         Raises NotFoundError when the asset has not that hour yet, DamagedFileError when its file
-        cannot be read, ShapeError when its rows are of another version that cannot be read as this
-        one's.
+        cannot be read or holds something else than the hour's record names, ShapeError when its
+        rows are of another version that cannot be read as this one's.
 
         Only columns are read that `kind` has: who looks through many hours gives one of few fields,
         which its parts may be, too. `without`: columns that are not read all the same; their fields
@@ -378,7 +378,12 @@ class HourStore:
         rows: list[_T] = []
         size = 0
         for batch in _batches(_opened(asset, hour, file), asset, hour, kind, without):
-            rows += records_of(batch, kind)
+            try:
+                rows += records_of(batch, kind)
+            except ShapeError as error:
+                if self.looked_at(hour).commit(asset) in ("", file.commit):
+                    raise
+                raise _damaged(asset, hour, f"not the one that was written: {error}") from error
             size += batch.nbytes
         if not without and size <= MOST_KEPT:
             file.rows, file.opened, file.size, grown = (kind, rows), None, size, size - file.size
@@ -518,9 +523,11 @@ def _damage_told(asset: str, hour: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:
-        raise DamagedFileError(
-            f"the file of {asset}, hour {hour}, is damaged. Materialize {asset} for it again"
-        ) from error
+        raise _damaged(asset, hour, "damaged") from error
+
+
+def _damaged(asset: str, hour: str, how: str) -> DamagedFileError:
+    return DamagedFileError(f"the file of {asset}, hour {hour}, is {how}. Materialize {asset} for it again")
 
 
 def _notes_of(data: bytes) -> dict[str, Any]:
