@@ -18,22 +18,24 @@ from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import Any, Protocol
 
-from ci_metrics.history.attempts import Attempt, narrowed
+from ci_metrics.history.attempts import Attempt, narrowed, runs_that_ran_again
 from ci_metrics.history.failures import FAILURE_FIELDS, Failure, failure_of
 from ci_metrics.history.gate_jobs import gates_among, with_gates
-from ci_metrics.history.lost_time import Losses, losses, losses_and_costs
+from ci_metrics.history.lost_time import Losses, losses_and_costs, lost_seconds
 from ci_metrics.history.metrics import CANCELLED, ENDED, FAILURE, GATE, MAYBE_FAILED, PASSED, branch_kind_of, share
 from ci_metrics.history.money import DECIMALS, Money
 from ci_metrics.history.time_range import TIME, Window, moment_of, newest_document, oldest_document
-from ci_metrics.index.document_index import Body, Document, DocumentIndex, Where
+from ci_metrics.index.document_index import Body, Document, DocumentIndex, Tally, Where
+from ci_metrics.index.times import iso
 
-#: What says whether a job failed, and what it lost.
-_FAILED_FIELDS = (
-    "s_status", "s_error_state", "s_error_type", "s_classifier_version", "s_workflow_id", "l_duration_sec",
-)  # fmt: skip
+#: What says whether a job failed.
+_FAILED_FIELDS = ("s_status", "s_error_state", "s_error_type", "s_classifier_version")
 
 #: What is said of a long wait.
 _WAIT_FIELDS = (TIME, "s_repo", "s_job_name", "s_html_url", "l_queue_time_sec", "s_runner_labels", "s_runner_prefix")
+
+#: What runners took of a job, and what that cost where its price is known.
+_BILLED = ("l_runner_minutes", "f_runner_cost_usd")
 
 #: How many of a runner pool's longest waits are listed.
 MOST_WAITS = 5
@@ -231,13 +233,17 @@ def maybe_failed(index: DocumentIndex, where: Where, fields: Sequence[str] = FAI
 def totals(index: DocumentIndex, window: Window, repos: Sequence[str] = ()) -> Totals:
     """What `collect` counts, as far as it takes no look at each job that passed."""
     where = window.where(repos)
-    failures = [
-        _Failed(found.id, str(found.body["s_workflow_id"]), float(found.body.get("l_duration_sec") or 0))
-        for found in maybe_failed(index, where, _FAILED_FIELDS)
-        if FAILURE.holds(found.body)
-    ]
+    maybe = narrowed(where, equals={"s_status": MAYBE_FAILED})
     passed = sum(index.count_by("jobs", "s_status", narrowed(where, equals={"s_status": PASSED.values})).values())
-    return Totals(passed, len(failures), sum(losses(index, failures).values()))
+    failed, lost = 0, 0.0
+    for found in index.tally("jobs", _FAILED_FIELDS, maybe, sums=("l_duration_sec",)):
+        if FAILURE.holds(dict(zip(_FAILED_FIELDS, found.values, strict=True))):
+            failed += found.count
+            lost += found.sums[0]
+    again = runs_that_ran_again(index, index.count_by("jobs", "s_workflow_id", maybe))
+    seconds, (begin, end) = lost_seconds(again), where.ranges[TIME]
+    here = (attempt for attempt in again if attempt.failed and begin <= iso(attempt.when) < end)
+    return Totals(passed, failed, lost + sum(seconds[attempt.id] - attempt.seconds for attempt in here))
 
 
 def in_short(
@@ -269,15 +275,6 @@ def collect_hours(index: DocumentIndex, first: str, last: str) -> Figures:
     begin, end = oldest_document(index, where), newest_document(index, where)
     nothing = datetime(1970, 1, 1, tzinfo=UTC)
     return _collected(index, where, Window(begin or nothing, (end or nothing) + timedelta(seconds=1)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """What is needed of a failure to know what it lost."""
-
-    id: str
-    run_id: str
-    seconds: float
 
 
 def where_hours(first: str, last: str) -> Where:
@@ -314,21 +311,20 @@ def _count_others(index: DocumentIndex, where: Where, count: _Count) -> None:
     for found in index.tally("jobs", ("s_status", TIME), where):
         status, hour = found.values
         count.add_hour(status or "", hour, found.count)
-    for (status, repo, workflow), kinds in branch_kinds(
-        index, where, ("s_status", "s_repo", "s_workflow_name")
-    ).items():
-        for kind, jobs in kinds.items():
-            count.add_others(str(status or ""), str(repo or ""), str(workflow or ""), kind, jobs)
-    billed = replace(where, exists=(*where.exists, "l_runner_minutes"))
-    told = ("s_repo", "s_workflow_name", "s_runner_labels")
-    priced = replace(billed, exists=(*billed.exists, "f_runner_cost_usd"))
-    for found in index.tally("jobs", told, priced, sums=("l_runner_minutes", "f_runner_cost_usd")):
-        repo, workflow, labels = found.values
-        minutes, dollars = found.sums
-        count.add_billed(repo, workflow, labels, int(minutes), round(dollars, DECIMALS), found.count)
-    for found in index.tally("jobs", told, replace(billed, missing=("f_runner_cost_usd",)), sums=("l_runner_minutes",)):
-        repo, workflow, labels = found.values
-        count.add_billed(repo, workflow, labels, int(found.sums[0]), None, found.count)
+    by = ("s_status", "s_repo", "s_workflow_name", "s_runner_labels")
+    jobs = index.tally("jobs", (*by, "s_branch_kind"), where, sums=_BILLED)
+    for (status, repo, workflow, _), kinds in branch_kinds(index, where, by, jobs).items():
+        for kind, number in kinds.items():
+            count.add_others(str(status or ""), str(repo or ""), str(workflow or ""), kind, number)
+    if any(0 < priced < billed for billed, priced in (found.present for found in jobs)):
+        priced_alone = replace(where, exists=(*where.exists, "f_runner_cost_usd"))
+        others = replace(where, missing=(*where.missing, "f_runner_cost_usd"))
+        jobs = [found for some in (priced_alone, others) for found in index.tally("jobs", by, some, sums=_BILLED)]
+    for found in jobs:
+        _, repo, workflow, labels, *_ = found.values
+        (minutes, dollars), (billed, priced) = found.sums, found.present
+        if billed:
+            count.add_billed(repo, workflow, labels, int(minutes), round(dollars, DECIMALS) if priced else None, billed)
 
 
 class _Count:
@@ -478,13 +474,15 @@ class _Count:
         return Queue(pool, waits.total(), median, p90, max(waits), tuple(wait for _, wait in longest))
 
 
-def branch_kinds(index: DocumentIndex, where: Where, by: Sequence[str]) -> dict[tuple[Any, ...], Counter[str]]:
+def branch_kinds(
+    index: DocumentIndex, where: Where, by: Sequence[str], known: Iterable[Tally] | None = None
+) -> dict[tuple[Any, ...], Counter[str]]:
     """How many of the matching jobs ran on what (`metrics.branch_kind_of`), by the values of
-    these fields.
+    these fields. `known`: how many there are of each value of these and of `s_branch_kind`.
     """
     found: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
     unsaid = False
-    for each in index.tally("jobs", (*by, "s_branch_kind"), where):
+    for each in index.tally("jobs", (*by, "s_branch_kind"), where) if known is None else known:
         *values, kind = each.values
         unsaid = unsaid or kind is None
         if kind is not None:

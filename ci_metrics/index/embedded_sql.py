@@ -267,12 +267,12 @@ def counting_sql(kind: Kind, by: str, where: Where | None) -> tuple[str, list[An
 
 
 def tally_sql(kind: Kind, by: Sequence[str], where: Where | None, sums: Sequence[str]) -> tuple[str, list[Any]]:
-    """Rows of values, a count, and sums. Raises ContractError on fields that documents are not told
-    apart by.
+    """Rows of values, a count, sums, and how many documents each sum is of. Raises ContractError on
+    fields that documents are not told apart by.
     """
     clause, parameters = condition(kind, where)
     values = [_told_apart(kind, tallied_field(kind, name)) for name in by]
-    added = [f"total({_value(kind, exact_field(kind, name))})" for name in sums]
+    added = [f"{what}({_value(kind, exact_field(kind, name))})" for what in ("total", "count") for name in sums]
     groups = ", ".join(str(number) for number in range(1, len(values) + 1))
     return (
         f"SELECT {', '.join([*values, 'count(*)', *added])} FROM {table_name(kind)}{clause} GROUP BY {groups}",

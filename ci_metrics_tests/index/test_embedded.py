@@ -164,6 +164,20 @@ def test_a_scan_does_not_see_what_is_written_meanwhile(tmp_path: Path) -> None:
     index.close()
 
 
+def test_a_file_that_is_read_as_memory_shows_what_others_write_meanwhile(tmp_path: Path) -> None:
+    writer = EmbeddedIndex(tmp_path / "index.sqlite")
+    reader = EmbeddedIndex(tmp_path / "index.sqlite", mapped=True)
+    for count in (1, 2_000, 2_000, 4_000):  # the file grows beyond what was read before, and is written over
+        jobs = [
+            Document("jobs", f"j{n}", {"s_repo": f"octo/{count}", "s_error_summary": "x" * 300}) for n in range(count)
+        ]
+        writer.upsert(jobs)
+        assert reader.count_by("jobs", "s_repo") == {f"octo/{count}": count}
+        assert [each.body for each in reader.scan("jobs", sort="s_repo")] == [job.body for job in jobs]
+    reader.close()
+    writer.close()
+
+
 def test_sql_people_find_views_with_the_documents_names(tmp_path: Path) -> None:
     index = EmbeddedIndex(tmp_path / "index.sqlite")
     documents, _ = corpus()

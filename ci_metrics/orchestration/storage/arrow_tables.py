@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import types
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, chain, islice
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -137,6 +137,15 @@ def records_of(batch: pa.RecordBatch, kind: type[_T]) -> list[_T]:
             return _validated(rows, kind)
         except ValidationError:
             raise _shape_error(kind, _told(reasons[0])) from error
+
+
+def rows_with(batch: pa.RecordBatch, wanted: Mapping[str, Collection[str]]) -> pa.RecordBatch:
+    """The rows of a part of a table that have one of these values in each of these columns."""
+    import pyarrow.compute as pc  # 40 ms, which whoever reads rows pays anyway, others need not
+
+    for name, values in wanted.items():
+        batch = batch.filter(pc.is_in(batch.column(name), value_set=_column(list(values), pa.string())))
+    return batch
 
 
 def misfit(record: Any, path: str = "") -> str | None:

@@ -41,7 +41,7 @@ import zstandard
 from upath import UPath
 
 from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError, ShapeError
-from ci_metrics.orchestration.storage.arrow_tables import BATCH, PackedRows, records_of, schema_of
+from ci_metrics.orchestration.storage.arrow_tables import BATCH, PackedRows, records_of, rows_with, schema_of
 from ci_metrics.orchestration.storage.atomic_files import fetch, is_local, put, written_whole
 from ci_metrics.orchestration.storage.backgrounds import Backgrounds
 from ci_metrics.orchestration.storage.hour_states import MOST_SEEN, HourStates
@@ -271,6 +271,25 @@ class HourStore:
         except (NotFoundError, DamagedFileError):
             return iter(())
 
+    def matching(
+        self,
+        asset: str,
+        hour: str,
+        kind: type[_T],
+        wanted: Mapping[str, Collection[str]],
+        *,
+        without: Collection[str] = (),
+    ) -> list[_T]:
+        """Those of the hour's rows that have one of the `wanted` values in each of these columns,
+        as `read_or_none` reads them: the others do not become records.
+        """
+        try:
+            file = self._load(asset, hour)
+            batches = _batches(_opened(asset, hour, file), asset, hour, kind, without, wanted)
+            return [row for batch in batches for row in self._records(asset, hour, file, batch, kind)]
+        except (NotFoundError, DamagedFileError):
+            return []
+
     def notes(self, asset: str, hour: str) -> dict[str, Any]:
         """What was noted with the hour's rows; {} when there are none or their file is damaged."""
         try:
@@ -378,12 +397,7 @@ class HourStore:
         rows: list[_T] = []
         size = 0
         for batch in _batches(_opened(asset, hour, file), asset, hour, kind, without):
-            try:
-                rows += records_of(batch, kind)
-            except ShapeError as error:
-                if self.looked_at(hour).commit(asset) in ("", file.commit):
-                    raise
-                raise _damaged(asset, hour, f"not the one that was written: {error}") from error
+            rows += self._records(asset, hour, file, batch, kind)
             size += batch.nbytes
         if not without and size <= MOST_KEPT:
             file.rows, file.opened, file.size, grown = (kind, rows), None, size, size - file.size
@@ -416,6 +430,15 @@ class HourStore:
             self._keep(asset, hour, file)
             look.read.setdefault(asset, file.commit)
         return file
+
+    def _records(self, asset: str, hour: str, file: _Kept, batch: pa.RecordBatch, kind: type[_T]) -> list[_T]:
+        """Some of a file's rows. Raises ShapeError; DamagedFileError of what nobody here wrote."""
+        try:
+            return records_of(batch, kind)
+        except ShapeError as error:
+            if self.looked_at(hour).commit(asset) in ("", file.commit):
+                raise
+            raise _damaged(asset, hour, f"not the one that was written: {error}") from error
 
     def _keep(self, asset: str, hour: str, file: _Kept) -> None:
         before = self._kept.pop((asset, hour), None)
@@ -479,14 +502,20 @@ def _opened(asset: str, hour: str, file: _Kept) -> pq.ParquetFile:
 
 
 def _batches(
-    file: pq.ParquetFile, asset: str, hour: str, kind: type, without: Collection[str]
+    file: pq.ParquetFile,
+    asset: str,
+    hour: str,
+    kind: type,
+    without: Collection[str],
+    wanted: Mapping[str, Collection[str]] | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a file, some at a time."""
+    """The rows of a file, or those with `wanted` values, some at a time."""
     with _damage_told(asset, hour):
         # No threads: an hour is small, and Arrow's pools have been seen to abort the process when
         # it ends.
         columns = _columns(file, schema_of(kind), without)
-        yield from file.iter_batches(batch_size=BATCH, columns=columns, use_threads=False)
+        for batch in file.iter_batches(batch_size=BATCH, columns=columns, use_threads=False):
+            yield rows_with(batch, wanted) if wanted else batch
 
 
 def _columns(file: pq.ParquetFile, expected: pa.Schema, without: Collection[str]) -> list[str] | None:
