@@ -210,10 +210,11 @@ def _runs_of(jobs: Collection[JobName], branches: Collection[str], first: str, l
 
 
 def runs_until_passed(
-    index: DocumentIndex, jobs: Collection[JobName], branches: Collection[str], partition: str, way: int
+    index: DocumentIndex, jobs: Collection[JobName], branches: Collection[tuple[str, str]], partition: str, way: int
 ) -> list[Attempt]:
-    """The attempts of these jobs on these default branches before (`way` -1) or after (1) an hour,
-    each job's to the hour in which it passed next, and no further than `LOOK_BACK`.
+    """The attempts of these jobs on these default branches (with their repositories) before (`way`
+    -1) or after (1) an hour, each job's to the hour in which it passed next, and no further than
+    `LOOK_BACK`.
     """
     found: list[Attempt] = []
     within = operator.le if way > 0 else operator.ge
@@ -222,7 +223,8 @@ def runs_until_passed(
         if not wanted:
             break
         first, last = sorted((shifted(partition, way * near), shifted(partition, way * far)))
-        here = attempts_on_default(index, wanted, branches, first, last)
+        every = attempts_on_default(index, wanted, {branch for _, branch in branches}, first, last)
+        here = [attempt for attempt in every if (attempt.repo, attempt.branch) in branches]
         passed: dict[JobName, str] = {}
         for attempt in sorted(here, key=lambda attempt: attempt.partition, reverse=way < 0):
             if attempt.status == "success":
@@ -236,7 +238,7 @@ def runs_until_passed(
 
 def shifted(partition: str, by: timedelta) -> str:
     """An hour's key so much later."""
-    return (datetime.strptime(partition, _KEY).replace(tzinfo=UTC) + by).strftime(_KEY)
+    return (datetime.fromisoformat(partition) + by).isoformat()[:13]
 
 
 def key_of(moment: datetime) -> str:

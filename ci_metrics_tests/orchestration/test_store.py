@@ -98,6 +98,36 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepPart:
+    """What somebody wants to know of a step."""
+
+    completed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPart:
+    """What somebody wants to know of a job."""
+
+    steps: tuple[StepPart, ...]
+    labels: tuple[str, ...]
+    name: str
+
+
+def test_of_records_with_few_fields_only_their_columns_are_read_in_parts_of_lists_too(store: HourStore) -> None:
+    store.write("workflow_jobs", HOUR, [job(1), job(2)], Job, {})
+    wanted = JobPart(steps=(StepPart(completed_at=MOMENT),), labels=("a", "b"), name="build (ä, “x”)")
+    assert store.read("workflow_jobs", HOUR, JobPart) == [wanted, wanted]
+    path = Path(str(store.root)) / "workflow_jobs" / f"{HOUR}.parquet"
+    data, column = bytearray(path.read_bytes()), pq.ParquetFile(path).metadata.row_group(0).column(0)
+    start = column.dictionary_page_offset or column.data_page_offset
+    data[start : start + column.total_compressed_size] = bytes(column.total_compressed_size)  # `repo` is damaged
+    path.write_bytes(data)
+    assert store.read("workflow_jobs", HOUR, JobPart) == [wanted, wanted]
+    with pytest.raises(DamagedFileError):
+        store.read("workflow_jobs", HOUR, Job)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class First:
     """A record as it was once."""
 
