@@ -63,12 +63,12 @@ class FirstBadCommits:
         self._index.refresh()
         hours = self._together(hour)
         try:
-            self._began = bring_up_to_date(self._index, hours)
+            self._began = update_hours(self._index, hours)
         except _OF_ONE_HOUR:
             if len(hours) == 1:
                 raise
             self._hours, hours = [], [hour]  # from now on each alone, so that only the one is set aside
-            self._began = bring_up_to_date(self._index, hours)
+            self._began = update_hours(self._index, hours)
         return self._began
 
     def _together(self, first: str) -> list[str]:
@@ -84,7 +84,7 @@ class FirstBadCommits:
         return hours[:most]
 
 
-def bring_up_to_date(index: DocumentIndex, hours: Sequence[str]) -> Began:
+def update_hours(index: DocumentIndex, hours: Sequence[str]) -> Began:
     """Write between which commits the failures of these hours (in order) began, and those after
     them for which their runs on default branches speak. Some repositories at a time: nothing is
     compared between them.

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from ci_metrics.history.attempts import Attempt, attempts_with, failed_attempts
-from ci_metrics.history.first_bad_commits import Began, bring_up_to_date
+from ci_metrics.history.first_bad_commits import Began, update_hours
 from ci_metrics.history.flakiness import on_base_branch
 from ci_metrics.history.flaky_evidence import evidence_of, scheduled_branches, storms_around, suspects_like
 from ci_metrics.history.flaky_fields import FlagRules, flag_changes
@@ -52,7 +52,7 @@ def run_history_pass(
     which is gone is taken back. `began`: since which commits its failures began, where that has
     been brought up to date already.
     """
-    began = bring_up_to_date(index, [partition]) if began is None else began
+    began = update_hours(index, [partition]) if began is None else began
     chosen = rules or FlagRules()
     hour = failed_attempts(index, Where(equals={"s_partition": partition}))
     touched = {attempt.id: attempt for attempt in hour}

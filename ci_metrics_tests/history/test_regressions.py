@@ -14,7 +14,7 @@ import pytest
 
 from ci_metrics.errors import IndexWriteError
 from ci_metrics.history.cause_whereabouts import Whereabouts, whereabouts
-from ci_metrics.history.first_bad_commits import FirstBadCommits, bring_up_to_date
+from ci_metrics.history.first_bad_commits import FirstBadCommits, update_hours
 from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.history.regressions import LOOK_BACK, RedSpell, red_spells, regressions, shifted
 from ci_metrics.index.document_index import Document, DocumentIndex, Where
@@ -164,7 +164,7 @@ def test_many_hours_brought_up_to_date_at_once_say_what_each_says_alone(most: in
         each.upsert([*documents, *map(step_of, documents)])
     at_once = FirstBadCommits(index, part, most=most)
     began = {hour: at_once.of(hour) for hour in part}
-    known = {id_ for hour in part for id_ in bring_up_to_date(alone, [hour]).known}
+    known = {id_ for hour in part for id_ in update_hours(alone, [hour]).known}
     said = said_in(index)
     assert said == said_in(alone)
     assert {id_ for each in began.values() for id_ in each.known} == known

@@ -1,8 +1,8 @@
 """Where an hour's files live: a Parquet file an asset and hour, logs compressed beside a manifest.
 
-What belongs here: paths, reading and committing rows, their notes (Parquet key-value metadata).
-Does not: what the rows mean, what an hour's state says (`hours.py`) and where it is kept
-(`hour_states.py`).
+What belongs here: paths, reading and committing rows, what is kept in memory. Does not: a file's
+bytes (`row_files.py`), what the rows mean, what an hour's state says (`hours.py`) and where it is
+kept (`hour_states.py`).
 
     <root>/workflow_runs/2026-03-02T05.parquet
     <root>/job_logs/2026-03-02T05.parquet        the manifest
@@ -25,41 +25,40 @@ half a file.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import zstandard
 from upath import UPath
 
 from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError, ShapeError
-from ci_metrics.orchestration.storage.arrow_tables import BATCH, PackedRows, records_of, rows_with, schema_of
+from ci_metrics.orchestration.storage.arrow_tables import PackedRows, records_of
 from ci_metrics.orchestration.storage.atomic_files import fetch, is_local, put, written_whole
 from ci_metrics.orchestration.storage.backgrounds import Backgrounds
 from ci_metrics.orchestration.storage.hour_states import MOST_SEEN, HourStates
-from ci_metrics.orchestration.storage.hours import FORMAT, AssetRecord, HourState, Outcome, SetAside, refuse_later
+from ci_metrics.orchestration.storage.hours import AssetRecord, HourState, Outcome, SetAside
+from ci_metrics.orchestration.storage.row_files import (
+    RowFile,
+    damaged,
+    digest_of,
+    file_bytes,
+    notes_of,
+    opened,
+    row_batches,
+)
 
 _T = TypeVar("_T")
-
-_NOTES = b"ci_metrics"
-_FORMAT = b"ci_metrics.format"
 
 #: Files that are kept in memory while hours are worked on, in bytes (of tables, where they were
 #: read): the assets of one run read them one after the other. As records they take about five times
 #: as much.
 MOST_KEPT = 16_000_000
-
-#: How a file of few rows (`BATCH`) is packed. zstd begins anew for each column: of 14 verdicts, in
-#: 44 columns, it took 4 ms of 6 to write, and 2 of 4 to read, for 5 % less.
-SMALL_PACKING: Literal["snappy"] = "snappy"
 
 #: An hour with more rows is not kept as records by who goes through it once (`HourStore.each`).
 FEW_ROWS = 5_000
@@ -80,17 +79,6 @@ class _Look:
         return {asset, *self.made_of, *self.read}
 
 
-@dataclass(slots=True)
-class _Kept:
-    """One file as it was read or written last, and its rows once they have been asked for."""
-
-    commit: str
-    data: bytes
-    size: int  # bytes, of the file or, where its rows are kept, of their table
-    rows: tuple[type, Sequence[Any]] | None = None
-    opened: pq.ParquetFile | None = None  # until its rows are kept
-
-
 class HourStore:
     """Files of hours under one root (a local folder or any fsspec address)."""
 
@@ -100,7 +88,7 @@ class HourStore:
         self._states = HourStates(self.root)
         self._look: _Look | None = None
         self._seen: OrderedDict[str, HourState] = OrderedDict()
-        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], RowFile] = OrderedDict()
         self._kept_bytes = 0
         self.backgrounds = Backgrounds(self.root)
         self._gathered: dict[str, dict[str, AssetRecord]] = {}  # by hour and asset: looks that found nothing new
@@ -170,8 +158,8 @@ class HourStore:
         """
         packed = rows if isinstance(rows, PackedRows) else PackedRows(kind, rows)
         table = packed.table()
-        data = _file_of(table, notes)
-        commit = _digest(data)
+        data = file_bytes(table, notes)
+        commit = digest_of(data)
         with self._states.alone():
             look, self._look = self._looking(hour), None
 
@@ -198,7 +186,7 @@ class HourStore:
                 if look is None or look.read.get(asset) != commit:
                     put(self._file(asset, hour), data)
         few = packed.few
-        kept = _Kept(commit, data, table.nbytes, (kind, few)) if few is not None else _Kept(commit, data, len(data))
+        kept = RowFile(commit, data, table.nbytes, (kind, few)) if few is not None else RowFile(commit, data, len(data))
         self._keep(asset, hour, kept)
 
     def write_gathered(self) -> None:
@@ -227,7 +215,7 @@ class HourStore:
 
     def count(self, asset: str, hour: str) -> int:
         """How many rows there are. Raises NotFoundError and DamagedFileError as `read` does."""
-        return int(_opened(asset, hour, self._load(asset, hour)).metadata.num_rows)
+        return int(opened(asset, hour, self._load(asset, hour)).metadata.num_rows)
 
     def read(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> list[_T]:
         """The hour's rows.
@@ -263,9 +251,9 @@ class HourStore:
         """The same, some at a time."""
         try:
             file = self._load(asset, hour)
-            packed = _opened(asset, hour, file)
+            packed = opened(asset, hour, file)
             if packed.metadata.num_rows > FEW_ROWS:  # what is damaged shows now, not when half of it is used
-                for _ in _batches(packed, asset, hour, kind, without):
+                for _ in row_batches(packed, asset, hour, kind, without):
                     pass
             return self._each(file, asset, hour, kind, without)
         except (NotFoundError, DamagedFileError):
@@ -285,7 +273,7 @@ class HourStore:
         """
         try:
             file = self._load(asset, hour)
-            batches = _batches(_opened(asset, hour, file), asset, hour, kind, without, wanted)
+            batches = row_batches(opened(asset, hour, file), asset, hour, kind, without, wanted)
             return [row for batch in batches for row in self._records(asset, hour, file, batch, kind)]
         except (NotFoundError, DamagedFileError):
             return []
@@ -293,7 +281,7 @@ class HourStore:
     def notes(self, asset: str, hour: str) -> dict[str, Any]:
         """What was noted with the hour's rows; {} when there are none or their file is damaged."""
         try:
-            return _notes_of(self._load(asset, hour).data)
+            return notes_of(self._load(asset, hour).data)
         except (NotFoundError, pa.ArrowInvalid, OSError):
             return {}
 
@@ -301,11 +289,11 @@ class HourStore:
         """Replace an hour's rows and notes outside of any work on it:
         what is made of them is old.
         """
-        data = _file_of(PackedRows(kind, rows).table(), notes)
+        data = file_bytes(PackedRows(kind, rows).table(), notes)
 
         def noted(state: HourState) -> HourState:
             record = state.of(asset)
-            return state.having(asset, replace(record, commit=_digest(data))) if record is not None else state
+            return state.having(asset, replace(record, commit=digest_of(data))) if record is not None else state
 
         with self._states.alone():
             if self._states.read(hour).of(asset) is not None:
@@ -391,12 +379,12 @@ class HourStore:
     def _looking(self, hour: str) -> _Look | None:
         return self._look if self._look is not None and self._look.hour == hour else None
 
-    def _rows(self, file: _Kept, asset: str, hour: str, kind: type[_T], without: Collection[str]) -> Sequence[_T]:
+    def _rows(self, file: RowFile, asset: str, hour: str, kind: type[_T], without: Collection[str]) -> Sequence[_T]:
         if file.rows is not None and file.rows[0] is kind:
             return file.rows[1]
         rows: list[_T] = []
         size = 0
-        for batch in _batches(_opened(asset, hour, file), asset, hour, kind, without):
+        for batch in row_batches(opened(asset, hour, file), asset, hour, kind, without):
             rows += self._records(asset, hour, file, batch, kind)
             size += batch.nbytes
         if not without and size <= MOST_KEPT:
@@ -405,15 +393,15 @@ class HourStore:
                 self._kept_bytes += grown
         return rows
 
-    def _each(self, file: _Kept, asset: str, hour: str, kind: type[_T], without: Collection[str]) -> Iterator[_T]:
+    def _each(self, file: RowFile, asset: str, hour: str, kind: type[_T], without: Collection[str]) -> Iterator[_T]:
         if file.rows is not None and file.rows[0] is kind:
             return iter(file.rows[1])
-        packed = _opened(asset, hour, file)
+        packed = opened(asset, hour, file)
         if packed.metadata.num_rows <= FEW_ROWS:
             return iter(self._rows(file, asset, hour, kind, without))
-        return (row for batch in _batches(packed, asset, hour, kind, without) for row in records_of(batch, kind))
+        return (row for batch in row_batches(packed, asset, hour, kind, without) for row in records_of(batch, kind))
 
-    def _load(self, asset: str, hour: str) -> _Kept:
+    def _load(self, asset: str, hour: str) -> RowFile:
         """A file; the kept one if it was in force at the look, or when an hour that nobody works on
         was seen last and the files are far away.
         """
@@ -425,22 +413,22 @@ class HourStore:
         file = self._kept.get((asset, hour))
         if file is None or file.commit != state.commit(asset):
             data = self._bytes(asset, hour)
-            file = _Kept(_digest(data), data, len(data))
+            file = RowFile(digest_of(data), data, len(data))
         if look is not None:
             self._keep(asset, hour, file)
             look.read.setdefault(asset, file.commit)
         return file
 
-    def _records(self, asset: str, hour: str, file: _Kept, batch: pa.RecordBatch, kind: type[_T]) -> list[_T]:
+    def _records(self, asset: str, hour: str, file: RowFile, batch: pa.RecordBatch, kind: type[_T]) -> list[_T]:
         """Some of a file's rows. Raises ShapeError; DamagedFileError of what nobody here wrote."""
         try:
             return records_of(batch, kind)
         except ShapeError as error:
             if self.looked_at(hour).commit(asset) in ("", file.commit):
                 raise
-            raise _damaged(asset, hour, f"not the one that was written: {error}") from error
+            raise damaged(asset, hour, f"not the one that was written: {error}") from error
 
-    def _keep(self, asset: str, hour: str, file: _Kept) -> None:
+    def _keep(self, asset: str, hour: str, file: RowFile) -> None:
         before = self._kept.pop((asset, hour), None)
         self._kept[asset, hour] = file
         self._kept_bytes += file.size - (before.size if before is not None else 0)
@@ -477,90 +465,6 @@ def _refuse_overtaken(asset: str, look: _Look, state: HourState) -> None:
     moved = sorted(name for name in look.assets(asset) if state.commit(name) != look.state.commit(name))
     if moved:
         raise OvertakenError(f"another run has written {', '.join(moved)} of hour {look.hour} meanwhile")
-
-
-def _file_of(table: pa.Table, notes: Mapping[str, Any]) -> bytes:
-    sink = io.BytesIO()
-    kept = {_NOTES: json.dumps(dict(notes), sort_keys=True).encode(), _FORMAT: str(FORMAT).encode()}
-    is_small = table.num_rows <= BATCH
-    pq.write_table(table.replace_schema_metadata(kept), sink, compression=SMALL_PACKING if is_small else "zstd")
-    return sink.getvalue()
-
-
-def _digest(data: bytes) -> str:
-    """Names the rows and notes of a file."""
-    return hashlib.blake2b(data, digest_size=12).hexdigest()
-
-
-def _opened(asset: str, hour: str, file: _Kept) -> pq.ParquetFile:
-    if file.opened is None:
-        with _damage_told(asset, hour):
-            opened = pq.ParquetFile(io.BytesIO(file.data), pre_buffer=False)
-            refuse_later((opened.schema_arrow.metadata or {}).get(_FORMAT, b"1"), f"the file of {asset}, hour {hour},")
-        file.opened = opened
-    return file.opened
-
-
-def _batches(
-    file: pq.ParquetFile,
-    asset: str,
-    hour: str,
-    kind: type,
-    without: Collection[str],
-    wanted: Mapping[str, Collection[str]] | None = None,
-) -> Iterator[pa.RecordBatch]:
-    """The rows of a file, or those with `wanted` values, some at a time."""
-    with _damage_told(asset, hour):
-        # No threads: an hour is small, and Arrow's pools have been seen to abort the process when
-        # it ends.
-        columns = _columns(file, schema_of(kind), without)
-        for batch in file.iter_batches(batch_size=BATCH, columns=columns, use_threads=False):
-            yield rows_with(batch, wanted) if wanted else batch
-
-
-def _columns(file: pq.ParquetFile, expected: pa.Schema, without: Collection[str]) -> list[str] | None:
-    """The columns of a file that records of the `expected` schema have; None for all of them, also
-    where they have none, which is told then.
-    """
-    stored = file.schema_arrow
-    if not without and stored.equals(expected):
-        return None
-    wanted = pa.struct([field for field in expected if field.name not in without])
-    leaves = enumerate(_kept_leaves(pa.struct(list(stored)), wanted))
-    return [file.schema.column(number).path for number, kept in leaves if kept] or None
-
-
-def _kept_leaves(stored: Any, wanted: Any) -> Iterator[bool]:
-    """Of each leaf of a stored type, whether it is of the `wanted` type, too; None: nothing of it
-    is. What is stored as another type is read, so that it is told.
-    """
-    while pa.types.is_list(stored):
-        stored = stored.value_type
-        wanted = wanted.value_type if wanted is not None and pa.types.is_list(wanted) else wanted
-    if not pa.types.is_struct(stored):
-        yield wanted is not None
-        return
-    if wanted is not None and not pa.types.is_struct(wanted):
-        wanted = stored
-    for part in stored:
-        number = wanted.get_field_index(part.name) if wanted is not None else -1
-        yield from _kept_leaves(part.type, wanted.field(number).type if number >= 0 else None)
-
-
-@contextlib.contextmanager
-def _damage_told(asset: str, hour: str) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowInvalid, OSError) as error:
-        raise _damaged(asset, hour, "damaged") from error
-
-
-def _damaged(asset: str, hour: str, how: str) -> DamagedFileError:
-    return DamagedFileError(f"the file of {asset}, hour {hour}, is {how}. Materialize {asset} for it again")
-
-
-def _notes_of(data: bytes) -> dict[str, Any]:
-    return dict(json.loads((pq.read_schema(io.BytesIO(data)).metadata or {}).get(_NOTES, b"{}")))
 
 
 def _ignore(_: object) -> None:
