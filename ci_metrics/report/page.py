@@ -29,9 +29,10 @@ from ci_metrics.history.cause_states import CauseRecords
 from ci_metrics.history.cause_whereabouts import whereabouts
 from ci_metrics.history.failing_tests import DENOMINATOR, FailedTest, failing_tests
 from ci_metrics.history.failures import web_url
-from ci_metrics.history.figures import Figures, Totals, totals
+from ci_metrics.history.figures import Figures, Totals
 from ci_metrics.history.fix_first import Fix, fixes
 from ci_metrics.history.flakiest import Flakiest
+from ci_metrics.history.job_counts import totals
 from ci_metrics.history.money import dearest
 from ci_metrics.history.story import read_story
 from ci_metrics.history.stretch import Stretch

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ci_metrics.history.figures import Figures, collect, totals
+from ci_metrics.history.figures import Figures
 from ci_metrics.history.groups import groups
+from ci_metrics.history.job_counts import collect, totals
 from ci_metrics.history.lost_time import losses
 from ci_metrics.history.pull_request import read_pull_request
 from ci_metrics.history.search import Filters, find_failures

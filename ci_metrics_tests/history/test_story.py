@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from ci_metrics.commands.top import top
-from ci_metrics.history.figures import collect
 from ci_metrics.history.flakiest import flakiest
 from ci_metrics.history.groups import groups
 from ci_metrics.history.history_pass import run_history_pass
+from ci_metrics.history.job_counts import collect
 from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.regressions import shifted
 from ci_metrics.history.story import Story, read_story

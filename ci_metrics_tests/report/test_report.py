@@ -12,7 +12,7 @@ import pytest
 
 from ci_metrics.errors import SettingsError
 from ci_metrics.history.failures import without_quote
-from ci_metrics.history.figures import collect, totals
+from ci_metrics.history.job_counts import collect, totals
 from ci_metrics.history.money import Money
 from ci_metrics.history.time_range import Window, asked_window, default_window, newest_document, parse_moment
 from ci_metrics.index.document_index import DocumentIndex
