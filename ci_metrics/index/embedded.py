@@ -36,7 +36,6 @@ from ci_metrics.index.embedded_schema import (
 )
 from ci_metrics.index.embedded_sql import (
     Selected,
-    columns_of,
     condition,
     counting_sql,
     earliest_sql,
@@ -45,10 +44,9 @@ from ci_metrics.index.embedded_sql import (
     selected,
     sorted_sql,
     sorts_by_column,
-    table_name,
     tally_sql,
-    upsert_sql,
 )
+from ci_metrics.index.embedded_tables import columns_of, table_name, upsert_sql
 from ci_metrics.index.field_table import Field, exact_field, fields_of
 from ci_metrics.index.mappings import analyzed_words, has_all
 from ci_metrics.index.validation import problem_of, write_error

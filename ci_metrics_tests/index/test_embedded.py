@@ -25,7 +25,8 @@ from ci_metrics.index import embedded_schema
 from ci_metrics.index.document_index import Document, Kind, Where, Written
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.embedded_schema import SCHEMA_VERSION, bring_up_to_date
-from ci_metrics.index.embedded_sql import condition, indexes, ordering_sql, table_name
+from ci_metrics.index.embedded_sql import condition, ordering_sql
+from ci_metrics.index.embedded_tables import indexes, table_name
 from ci_metrics.index.field_table import KINDS
 from ci_metrics.index.open import open_index
 from ci_metrics.settings import load_settings
