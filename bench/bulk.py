@@ -38,6 +38,10 @@ from ci_metrics_tests.index.corpus import PROVENANCE, an_outcome
 
 NAMES = {"WORKFLOW_INDEX": "bench-workflows", "JOB_INDEX": "bench-jobs", "STEPS_INDEX": "bench-steps"}
 PLAIN = "bench-plain"
+
+#: Of the server that is started: with the 512 MB of the tests' it refuses some of the peer's
+#: requests (429), which the peer does not repeat.
+HEAP = "2g"
 VERDICTS = "bench-verdicts"
 
 
@@ -128,6 +132,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=6)
     given = parser.parse_args()
+    os.environ.setdefault("OPENSEARCH_HEAP", HEAP)
     opensearch_server.begin_session()
     try:
         url = given.url or opensearch_server.server_url()

@@ -11,8 +11,10 @@ long. JSON on standard output: wall-clock and CPU seconds, megabytes resident, r
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import tempfile
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -62,29 +64,33 @@ def taken_in(world: World, home: str, latency: float = 0.0) -> tuple[Figures, Ma
 
 
 def again(home: str, hours: int) -> dict[str, Figures]:
-    """So many hours taken in, and judged again: the last of them, more each time, then all. Each
-    time by another classifier than before.
+    """So many hours taken in, unless the folder holds them, and judged again: the last of them,
+    more each time, then all. Each time by another classifier than before.
     """
     world = scaled_world(
         runs=5_000 * hours // 720, jobs=4, failure_share=0.5, hours=hours, log_bytes=3_000, repos=4, causes=2_000
     )
     _, last = hour_names(world)
-    found, environ = taken_in(world, home)
-    told = {f"{hours} hours taken in": found}
+    kept = Path(home) / "settings.json"
+    told: dict[str, Figures] = {}
+    if not kept.exists():
+        told[f"{hours} hours taken in"], environ = taken_in(world, home)
+        kept.write_text(json.dumps(environ), encoding="utf-8")
+    environ = {**json.loads(kept.read_text(encoding="utf-8")), "CI_METRICS_HOME": home}
     text = TAXONOMY.read_text(encoding="utf-8")
     for part in (10, 4, 2, 1):
         first = f"{world.end - timedelta(hours=hours // part):%Y-%m-%dT%H}"
         taxonomy = Path(home) / f"taxonomy-{part}.toml"
-        taxonomy.write_text(text.replace('description = "', f'description = "({part}) '), encoding="utf-8")
+        taxonomy.write_text(text.replace('description = "', f'description = "({part}, {time.time():.0f}) '), "utf-8")
         other = {**environ, "TAXONOMY_FILE": str(taxonomy)}
         cost = cost_of("reclassify", "--from", first, "--to", last, "--json", environ=other)
         told[f"{hours // part} of them judged again" if part > 1 else f"{hours} judged again"] = figures(cost)
     return told
 
 
-def measure(case: str, hours: int) -> dict[str, Figures]:
-    """The figures of one case; `hours`: of `again`."""
-    with tempfile.TemporaryDirectory() as home:
+def measure(case: str, hours: int, kept: str | None) -> dict[str, Figures]:
+    """The figures of one case; `hours`: of `again`, `kept`: the folder that keeps them."""
+    with contextlib.nullcontext(kept) if kept else tempfile.TemporaryDirectory() as home:
         match case:
             case "small":
                 taken_in(scaled_world(runs=1, jobs=1, hours=1), f"{home}/warm")  # what is compiled once
@@ -103,11 +109,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What hours of CI cost")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}")
     parser.add_argument("--hours", type=int, default=720, help="that are judged again")
+    parser.add_argument("--home", help="a folder that keeps the hours of `again` for the next time")
     given = parser.parse_args()
     chosen = given.cases or ["small", "busy"]
     if unknown := set(chosen).difference(CASES):
         parser.error(f"there is no case {', '.join(sorted(unknown))}: take of {', '.join(CASES)}")
-    print(json.dumps({name: told for case in chosen for name, told in measure(case, given.hours).items()}, indent=2))
+    print(
+        json.dumps(
+            {name: told for case in chosen for name, told in measure(case, given.hours, given.home).items()}, indent=2
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ import os
 import platform
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -27,10 +29,13 @@ from typing import Any
 import hyperscan
 import platformdirs
 
+from ci_metrics.partial_database import OnMatch, PartialDatabase
+
 _LOG = logging.getLogger(__name__)
 _DIGEST = 32  # bytes of the hash in front of the stored database
 #: Expressions, the number that the engine reports for each, its flags.
 Expressions = tuple[Sequence[bytes], Sequence[int], Sequence[int]]
+_PARTS = ContextVar("parts", default=False)
 
 
 def compiled(
@@ -42,7 +47,23 @@ def compiled(
     Raises hyperscan.error when the engine refuses an expression.
     """
     given = (expressions, ids, flags)
-    return compiled_as(_told(*given), lambda: given, folder=folder)
+
+    def parts(whole: Callable[[], Any]) -> PartialDatabase:
+        return PartialDatabase(*given, expression=expressions.__getitem__, whole=whole)
+
+    return compiled_as(_told(*given), lambda: given, parts, folder=folder)
+
+
+@contextmanager
+def only_what_may_match() -> Iterator[None]:
+    """Within, databases that this machine does not remember are compiled in parts: for a command
+    that reads little, once.
+    """
+    token = _PARTS.set(True)
+    try:
+        yield
+    finally:
+        _PARTS.reset(token)
 
 
 def default_folder() -> Path:
@@ -50,19 +71,30 @@ def default_folder() -> Path:
     return platformdirs.user_cache_path("ci-metrics")
 
 
-def compiled_as(name: str, made: Callable[[], Expressions], *, folder: Path | None = None) -> Any:
+def compiled_as(
+    name: str,
+    made: Callable[[], Expressions],
+    parts: Callable[[Callable[[], Any]], PartialDatabase] | None = None,
+    *,
+    folder: Path | None = None,
+) -> Any:
     """The same for what `made` makes: asked only where no database of this name is remembered.
 
-    `name` must be another one whenever `made` could make something else: a hash
-    of all that goes into it.
+    `name` must be another one whenever `made` could make something else: a hash of all that goes
+    into it. `parts` makes the partial database, of what makes the whole one.
     """
     path = (folder or default_folder()) / f"patterns-{_key(name)}.hsdb"
-    database = _load(path)
-    if database is None:
+
+    def whole() -> Any:
         expressions, ids, flags = made()
         database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         database.compile(expressions=list(expressions), ids=list(ids), elements=len(expressions), flags=list(flags))
         _store(path, database)
+        return database
+
+    database = _load(path)
+    if database is None:
+        database = parts(whole) if parts and _PARTS.get() else whole()
     return database
 
 
@@ -76,10 +108,13 @@ class _Scratches(threading.local):
 _SCRATCHES = _Scratches()
 
 
-def scan(database: Any, data: bytes, on_match: Callable[[int, int, int, int, object], None]) -> None:
+def scan(database: Any, data: bytes, on_match: OnMatch) -> None:
     """Scan `data` in working memory of this thread's own: the engine refuses two
     scans at a time in the same.
     """
+    if isinstance(database, PartialDatabase):
+        database.scan(data, on_match)
+        return
     known = _SCRATCHES.known
     scratch = known.get(database)
     if scratch is None:

@@ -112,6 +112,12 @@ def test_help_and_a_misspelt_command_load_nothing_heavy(argument: str) -> None:
     assert HEAVY & set(loaded) == set()
 
 
+def test_what_only_reads_history_does_not_load_what_classifies() -> None:
+    code = "import sys; from ci_metrics.commands import report, search, top; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["False"]
+
+
 def test_a_log_is_judged_without_loading_what_asks_models(tmp_path: Path) -> None:
     log = tmp_path / "build.log"
     log.write_text("E   ModuleNotFoundError: No module named 'basket'\n")

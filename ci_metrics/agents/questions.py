@@ -23,10 +23,10 @@ from ci_metrics.commands.open_index import reading_index
 from ci_metrics.errors import NotFoundError, SettingsError
 from ci_metrics.history.attempts import attempt_of, failed_attempts
 from ci_metrics.history.failures import failure_of
-from ci_metrics.history.figures import collect
 from ci_metrics.history.flakiest import flakiest
 from ci_metrics.history.flaky_evidence import evidence_for
 from ci_metrics.history.groups import groups
+from ci_metrics.history.job_counts import collect
 from ci_metrics.history.job_reference import RunReference, is_id, known_job, read_reference, read_run
 from ci_metrics.history.pull_request import read_pull_request
 from ci_metrics.history.search import Filters, find_failures, repositories

@@ -23,6 +23,7 @@ import hyperscan
 from ci_metrics import compiled_expressions
 from ci_metrics.catalogue.messages import Catalogue, Message, Subject
 from ci_metrics.errors import ContractError
+from ci_metrics.partial_database import PartialDatabase
 
 #: Colour codes, with or without their escape character.
 COLOUR = r"(?:(?:\x1b|\^\[)?\[[0-9;]*[mGKJ])*"
@@ -46,6 +47,8 @@ _PREFIX = re.compile(
 _HEAD, _TAIL = 1_500, 500
 #: A gap of at least 30 characters.
 _FAR = re.compile(r"\.\{[01],(?:[3-9]\d|\d{3,})\}")
+#: What groups and divides a form, and what hides it.
+_GROUPS = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|[()|]", re.DOTALL)
 #: Runs of digits, with the longest number that a log is expected to hold.
 _DIGITS = {"+": r"\d{1,9}", "*": r"\d{0,9}"}
 
@@ -119,30 +122,27 @@ def alternatives(form: str) -> list[str]:
     """The alternatives of a form at its top level: the engine finds literals in each
     that it cannot in their sum.
     """
-    parts, depth, inside, at, begin = [], 0, False, 0, 0
-    while at < len(form):
-        char = form[at]
-        if char == "\\":
-            at += 1
-        elif inside:
-            inside = char != "]"
-        elif char == "[":
-            inside = True
-        elif char in "()":
-            depth += 1 if char == "(" else -1
-        elif char == "|" and depth == 0:
-            parts.append(form[begin:at])
-            begin = at + 1
-        at += 1
+    parts, depth, begin = [], 0, 0
+    for found in _GROUPS.finditer(form):
+        mark = found[0]
+        if mark in "()":
+            depth += 1 if mark == "(" else -1
+        elif mark == "|" and depth == 0:
+            parts.append(form[begin : found.start()])
+            begin = found.end()
     return [*parts, form[begin:]]
 
 
-def _raw(message: Message) -> list[str]:
-    return [translated(each, _START, rf"{COLOUR}\r?$", COLOUR, _WORD) for each in alternatives(message.form)]
+def _raw_expression(form: str) -> str:
+    return translated(form, _START, rf"{COLOUR}\r?$", COLOUR, _WORD)
 
 
-def _line(message: Message) -> list[str]:
-    return [translated(message.form, "^", "$", "", r"\b")]
+def _line_expression(form: str) -> str:
+    return translated(form, "^", "$", "", r"\b")
+
+
+def _expressions(message: Message, *, raw: bool) -> list[str]:
+    return list(map(_raw_expression, alternatives(message.form))) if raw else [_line_expression(message.form)]
 
 
 def raw_engine(catalogue: Catalogue, numbers: Iterable[int]) -> Any:
@@ -158,18 +158,30 @@ def _compiled(catalogue: Catalogue, numbers: tuple[int, ...], *, raw: bool) -> A
         expressions, ids, flags = [], [], []
         for number in numbers:
             message = catalogue.messages[number]
-            for expression in _raw(message) if raw else _line(message):
+            for expression in _expressions(message, raw=raw):
                 expressions.append(expression.encode())
                 ids.append(number)
                 flags.append(_flags(message, raw=raw))
         return expressions, ids, flags
+
+    def parts(whole: Callable[[], Any]) -> PartialDatabase:
+        found = [(form, each) for each in numbers for form in alternatives(catalogue.messages[each].form)]
+        expression = _raw_expression if raw else _line_expression
+        return PartialDatabase(
+            [form.encode() for form, _ in found],
+            [each for _, each in found],
+            [_flags(catalogue.messages[each], raw=raw) for _, each in found],
+            expression=lambda place: expression(found[place][0]).encode(),
+            whole=whole,
+            one_line=True,
+        )
 
     # Forms are translated only to be compiled: that alone takes a quarter of a second for the
     # shipped ones. What else a message says (category, headline, weight) compiles nothing anew.
     told = [(each, catalogue.messages[each].form, _flags(catalogue.messages[each], raw=raw)) for each in numbers]
     name = f"{_code()} {'raw' if raw else 'line'} {told}"
     try:
-        return compiled_expressions.compiled_as(name, given)
+        return compiled_expressions.compiled_as(name, given, parts)
     except hyperscan.error as error:
         for number in numbers:
             if fault := refused(catalogue.messages[number]):
@@ -195,7 +207,7 @@ def _flags(message: Message, *, raw: bool) -> int:
 def refused(message: Message) -> str:
     """Why the engine refuses a message's form; "" when it takes it."""
     for raw in (True, False):
-        for expression in _raw(message) if raw else _line(message):
+        for expression in _expressions(message, raw=raw):
             try:
                 hyperscan.Database().compile(
                     expressions=[expression.encode()], ids=[0], elements=1, flags=[_flags(message, raw=raw)]

@@ -20,7 +20,7 @@ from ci_metrics.commands.launch import run_hours
 from ci_metrics.errors import ContractError, SettingsError
 from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import RECLASSIFY, REEXTRACT
-from ci_metrics.orchestration.partitions import chunks_of, hour_start, hours_between
+from ci_metrics.orchestration.partitions import HOURS_AT_ONCE, chunks_of, hour_start, hours_between
 from ci_metrics.orchestration.parts import Parts, classifier_in_words, open_parts
 from ci_metrics.orchestration.reclassification import Change, Estimate, category_changes, cost_of, read_categories
 from ci_metrics.orchestration.reclassify_filter import Only
@@ -174,7 +174,7 @@ def _run(
     """Launch one run a range of hours; the ranges that failed, and why."""
     failed = {}
     with open_instance(settings) as instance:
-        for first, last in chunks_of(hours):
+        for first, last in chunks_of(hours, HOURS_AT_ONCE):
             if not quiet:
                 print(f"{first} to {last}: judging again, {classifier_in_words(settings)}", flush=True)
             result = run_hours(settings, instance, job, first, last, quiet=True, only=only)

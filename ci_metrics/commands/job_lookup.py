@@ -249,7 +249,7 @@ class _IndexToLookInto(IndexPart):
         """The index that there is; one that goes with the process where there is none."""
         try:
             refuse_no_file(self.settings)
-            index = open_index(self.settings)
+            index = open_index(self.settings, reading=True)
             self._opened.callback(index.close)
             is_empty(index)
         except NotFoundError:

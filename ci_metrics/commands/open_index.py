@@ -22,7 +22,7 @@ def reading_index(settings: Settings) -> Iterator[DocumentIndex]:
     never written, or is empty.
     """
     refuse_no_file(settings)
-    with closing(open_index(settings)) as index:
+    with closing(open_index(settings, reading=True)) as index:
         if is_empty(index):
             raise NotFoundError(f"the index {index.location} is empty: it holds no job. Run “ci-metrics upload” first")
         yield index

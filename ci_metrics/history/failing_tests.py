@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ci_metrics.history.attempts import narrowed
-from ci_metrics.history.figures import maybe_failed
+from ci_metrics.history.job_counts import maybe_failed
 from ci_metrics.history.metrics import FAILURE, PASSED, share
 from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.document_index import Body, Document, DocumentIndex, Where

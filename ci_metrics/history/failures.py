@@ -1,7 +1,7 @@
 """One failed job as people look at it: a flat, typed view of a document.
 
 What belongs here: reading a job's or step's document into a record. Does not: which jobs count as
-failed (`metrics.py`), counting (`figures.py`), showing.
+failed (`metrics.py`), counting (`job_counts.py`), showing.
 """
 
 from __future__ import annotations

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.history.attempts import attempt_of, root_error
 from ci_metrics.history.flakiness import FlakyEvidence, flaky_evidence, later_passes, storms
 from ci_metrics.history.job_documents import Changes, differing, failed_with_jobs, shares_error
 from ci_metrics.index.document_index import Body, Document
+
+if TYPE_CHECKING:  # it loads numpy, which those who only read history need not
+    from ci_metrics.classifier.taxonomy import Taxonomy
 
 #: The type that only history (or the log's own word) may give.
 FLAKY_TYPE = "flaky_test"

@@ -2,7 +2,7 @@
 repository; pure.
 
 What belongs here: adding up what jobs' documents say. Does not: prices
-(`index/runner_prices.py`), what failures cost (`lost_time.py`), models (`figures.py`).
+(`index/runner_prices.py`), what failures cost (`lost_time.py`), models (`job_counts.py`).
 
 It is the price of the minutes, not a bill: standard runners are free for public repositories, and
 minutes included in a plan are not taken off.

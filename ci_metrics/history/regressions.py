@@ -23,7 +23,9 @@ from datetime import UTC, datetime, timedelta
 
 from ci_metrics.history.attempts import ATTEMPT_FIELDS, RAN_FIELDS, Attempt, attempt_of, narrowed
 from ci_metrics.history.metrics import MAYBE_FAILED, PASSED
+from ci_metrics.history.time_range import TIME, Window
 from ci_metrics.index.document_index import DocumentIndex, Where
+from ci_metrics.index.times import iso
 
 #: How far back the last passing run of a job is looked for.
 LOOK_BACK = timedelta(days=14)
@@ -141,17 +143,37 @@ def red_spells(attempts: Iterable[Attempt]) -> list[RedSpell]:
 
 
 def attempts_on_default(
-    index: DocumentIndex, jobs: Collection[JobName], branches: Collection[str], first: str, last: str
+    index: DocumentIndex,
+    jobs: Collection[JobName],
+    branches: Collection[str],
+    first: str,
+    last: str,
+    window: Window | None = None,
+    failures: Sequence[Attempt] = (),
 ) -> list[Attempt]:
     """The attempts of these jobs on these default branches in the hours (partitions) from
-    `first` to `last`. Of those that cannot have failed only `RAN_FIELDS` are read.
+    `first` to `last`. Of those that did not fail only `RAN_FIELDS` are read.
+
+    `window`: a stretch of which all `failures` are known; none that ended after it are wanted. Of
+    those before it the failures of all jobs of these repositories are read: of the jobs of a whole
+    stretch, OpenSearch takes a second for that condition.
     """
+    asked = list(_runs_of(jobs, branches, first, last))
+    maybe = asked
+    if window is not None:
+        equals = {"s_branch": sorted(branches), "s_repo": sorted({repo for repo, _, _ in jobs})}
+        maybe = [Where(equals=equals, ranges={"s_partition": (first, None), TIME: (first, iso(window.start))})]
+        asked = [narrowed(where, ranges={TIME: (None, iso(window.end))}) for where in asked]
+    known = {failure.id: failure for failure in failures}
+    for where in maybe:
+        read = index.scan("jobs", narrowed(where, equals={"s_status": MAYBE_FAILED}), fields=ATTEMPT_FIELDS)
+        known.update((document.id, attempt_of(document)) for document in read)
     found: list[Attempt] = []
-    for where in _runs_of(jobs, branches, first, last):
-        failed = narrowed(where, equals={"s_status": MAYBE_FAILED})
-        found += map(attempt_of, index.scan("jobs", failed, fields=ATTEMPT_FIELDS))
-        ran = index.scan("jobs", where, fields=RAN_FIELDS)
-        found += (attempt_of(each) for each in ran if each.body.get("s_status") not in MAYBE_FAILED)
+    for where in asked:
+        for document in index.scan("jobs", where, fields=RAN_FIELDS):
+            attempt = known.get(document.id) or attempt_of(document)
+            # Whose status a failure may have, and that is not known to be one, is none.
+            found.append(attempt._replace(failed=False) if attempt.failed and attempt.id not in known else attempt)
     return _wanted(found, jobs)
 
 
@@ -193,10 +215,11 @@ def _runs_of(jobs: Collection[JobName], branches: Collection[str], first: str, l
 
 
 def runs_until_passed(
-    index: DocumentIndex, jobs: Collection[JobName], branches: Collection[str], partition: str, way: int
+    index: DocumentIndex, jobs: Collection[JobName], branches: Collection[tuple[str, str]], partition: str, way: int
 ) -> list[Attempt]:
-    """The attempts of these jobs on these default branches before (`way` -1) or after (1) an hour,
-    each job's to the hour in which it passed next, and no further than `LOOK_BACK`.
+    """The attempts of these jobs on these default branches (with their repositories) before (`way`
+    -1) or after (1) an hour, each job's to the hour in which it passed next, and no further than
+    `LOOK_BACK`.
     """
     found: list[Attempt] = []
     within = operator.le if way > 0 else operator.ge
@@ -205,7 +228,8 @@ def runs_until_passed(
         if not wanted:
             break
         first, last = sorted((shifted(partition, way * near), shifted(partition, way * far)))
-        here = attempts_on_default(index, wanted, branches, first, last)
+        every = attempts_on_default(index, wanted, {branch for _, branch in branches}, first, last)
+        here = [attempt for attempt in every if (attempt.repo, attempt.branch) in branches]
         passed: dict[JobName, str] = {}
         for attempt in sorted(here, key=lambda attempt: attempt.partition, reverse=way < 0):
             if attempt.status == "success":
@@ -219,7 +243,7 @@ def runs_until_passed(
 
 def shifted(partition: str, by: timedelta) -> str:
     """An hour's key so much later."""
-    return (datetime.strptime(partition, _KEY).replace(tzinfo=UTC) + by).strftime(_KEY)
+    return (datetime.fromisoformat(partition) + by).isoformat()[:13]
 
 
 def key_of(moment: datetime) -> str:
@@ -236,7 +260,7 @@ def _runs_by_job(attempts: Iterable[Attempt]) -> dict[JobName, list[_JobRun]]:
 
 
 def _job_run(attempts: Sequence[Attempt]) -> _JobRun:
-    ordered = sorted(attempts, key=lambda attempt: (attempt.number, attempt.id))
+    ordered = sorted(attempts, key=lambda attempt: (attempt.number, attempt.id)) if len(attempts) > 1 else attempts
     passed = next((attempt for attempt in ordered if attempt.status == "success"), None)
     failed = tuple(a for a in ordered if a.failed and a.status in _BAD and a.domain != "platform")
     first = ordered[0]

@@ -7,7 +7,7 @@ exist. Does not: printing.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -65,16 +65,28 @@ def find_failures(index: DocumentIndex, filters: Filters, limit: int | None = No
 
     Raises SettingsError naming the option when a name does not occur in the index at all.
     """
-    return list(islice(matching(index, filters), limit))
-
-
-def matching(index: DocumentIndex, filters: Filters) -> Iterator[Document]:
-    """As `find_failures`, one by one."""
     where = conditions(index, filters)
     wanted = fields_of_kind(filters.kind)
-    for document in index.scan(filters.kind, where, fields=wanted, sort="-" + TIME):
-        if FAILURE.holds(document.body):
-            yield document
+    if limit is None:
+        found = index.scan(filters.kind, where, fields=wanted, sort="-" + TIME)
+    else:
+        found = newest_first(index, filters.kind, where, wanted, 2 * limit)
+    return list(islice((document for document in found if FAILURE.holds(document.body)), limit))
+
+
+def newest_first(
+    index: DocumentIndex, kind: Kind, where: Where, fields: Sequence[str], at_once: int
+) -> Iterator[Document]:
+    """The matching documents, newest first, for who needs the first few: `at_once` are read, and
+    ten times as many where that was not enough. OpenSearch reads what it is asked for.
+    """
+    given: set[str] = set()
+    found: list[Document] | None = None
+    while found is None or len(found) == at_once:
+        at_once *= 1 if found is None else 10
+        found = list(index.scan(kind, where, fields=fields, sort="-" + TIME, limit=at_once))
+        yield from (document for document in found if document.id not in given)
+        given.update(document.id for document in found)
 
 
 def conditions(index: DocumentIndex, filters: Filters) -> Where:

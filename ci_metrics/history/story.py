@@ -33,6 +33,12 @@ MIN_FLAKES = 2
 #: A job that failed once, in its newest run, is news for so long.
 NEWS = timedelta(hours=12)
 
+#: The fields that say which pull request failed with which cause.
+_INHERITING_FIELDS = (
+    TIME, "s_repo", "s_pr_id", "s_branch", "s_branch_kind", "s_github_event", "s_error_group", "s_status", "s_error_state",
+    "s_error_type", "s_classifier_version",
+)  # fmt: skip
+
 _OF_COMMIT = ("s_commit_sha", "s_commit_author", "s_commit_pr_id")
 
 
@@ -181,9 +187,7 @@ def told_spells(index: DocumentIndex, failed: Sequence[Attempt], window: Window)
     here = {attempt.id for attempt in default}
     spells = [
         spell
-        for spell in red_spells(
-            a for a in attempts_on_default(index, names, branches, first, last) if a.when < window.end
-        )
+        for spell in red_spells(attempts_on_default(index, names, branches, first, last, window, failed))
         if here.intersection(spell.failures) and not (spell.groups and flaky.issuperset(spell.groups))
     ]
     inheriting = _inheriting(index, spells, failed, window)
@@ -263,7 +267,7 @@ def _inheriting(
     earlier: Iterable[Attempt] = ()
     if began < window.start:
         before = Where(equals={"s_status": MAYBE_FAILED}, ranges={TIME: (iso(began), iso(window.start))})
-        earlier = attempts_with(index, "s_error_group", groups, before)
+        earlier = attempts_with(index, "s_error_group", groups, before, _INHERITING_FIELDS)
     by_group: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in (*failed, *earlier):
         if attempt.failed and attempt.group and attempt.pr and not attempt.on_default:

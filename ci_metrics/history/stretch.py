@@ -13,9 +13,10 @@ from functools import cached_property
 
 from ci_metrics.history import attempts, failing_tests, failures
 from ci_metrics.history.attempts import Attempt, failed_among
-from ci_metrics.history.figures import Figures, InShort, collect, in_short, maybe_failed
+from ci_metrics.history.figures import Figures, InShort
 from ci_metrics.history.flakiest import Flakiest, flakiest_of
 from ci_metrics.history.groups import Group, groups
+from ci_metrics.history.job_counts import collect, in_short, maybe_failed
 from ci_metrics.history.lost_time import Losses, losses_and_costs
 from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.time_range import Window

@@ -63,10 +63,9 @@ class Window:
 
     def bucket_of(self, moment: datetime) -> datetime:
         """The start of the bucket that `moment` lies in; weeks start on Monday."""
-        start = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-        if self.step != "hour":
-            start = start.replace(hour=0)
-        return start - timedelta(days=start.weekday()) if self.step == "week" else start
+        step, moment = self.step, moment.astimezone(UTC)
+        start = datetime(moment.year, moment.month, moment.day, moment.hour if step == "hour" else 0, tzinfo=UTC)
+        return start - timedelta(days=start.weekday()) if step == "week" else start
 
     def buckets(self) -> list[datetime]:
         """The starts of all its buckets, in order, the empty ones too."""

@@ -46,6 +46,7 @@ class Tally:
     values: tuple[Any, ...]  # in the order of the fields; None: the documents have none
     count: int
     sums: tuple[float, ...] = ()  # of other fields; what is absent adds nothing
+    present: tuple[int, ...] = ()  # in how many documents each of those fields is
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,8 @@ class DocumentIndex(Protocol):
         self, kind: Kind, by: Sequence[str], where: Where | None = None, *, sums: Sequence[str] = ()
     ) -> list[Tally]:
         """How many matching documents have each combination of values of these fields (at least
-        one), in no order; those without a value are counted too.
+        one), in no order; those without a value are counted too. Of the `sums` it is also said how
+        many documents have the field.
 
         A date counts by its hour (`2026-03-02T05`), a list as a whole, as a tuple. Raises
         ContractError as `scan` does.

@@ -36,7 +36,6 @@ from ci_metrics.index.embedded_schema import (
 )
 from ci_metrics.index.embedded_sql import (
     Selected,
-    columns_of,
     condition,
     counting_sql,
     earliest_sql,
@@ -45,10 +44,9 @@ from ci_metrics.index.embedded_sql import (
     selected,
     sorted_sql,
     sorts_by_column,
-    table_name,
     tally_sql,
-    upsert_sql,
 )
+from ci_metrics.index.embedded_tables import columns_of, table_name, upsert_sql
 from ci_metrics.index.field_table import Field, exact_field, fields_of
 from ci_metrics.index.mappings import analyzed_words, has_all
 from ci_metrics.index.validation import problem_of, write_error
@@ -64,6 +62,9 @@ _BATCH = 1_000
 #: as seldom saves a tenth.
 LOG_PAGES = 4_000
 
+#: What of a file may be read as memory: all that SQLite as it is mostly built allows, 2 GB.
+MAPPED_BYTES = 1 << 31
+
 #: Connections that are kept to read with.
 READERS = 4
 
@@ -76,9 +77,13 @@ class EmbeddedIndex:
     processes may use it at once.
     """
 
-    def __init__(self, path: Path) -> None:
-        """The file and its folder are made at the first use."""
+    def __init__(self, path: Path, *, mapped: bool = False) -> None:
+        """The file and its folder are made at the first use. `mapped`: it is read as memory, for
+        commands: that saves a quarter of the time of large questions, and a process that reads for
+        hours would seem to need all the memory that the file has.
+        """
         self._path = Path(path)
+        self._mapped_bytes = MAPPED_BYTES if mapped else 0
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._readers: list[sqlite3.Connection] = []  # that nobody reads with now
@@ -189,7 +194,8 @@ class EmbeddedIndex:
                     for each, value in zip(read, row, strict=False)
                 ),
                 row[len(by)],
-                row[len(by) + 1 :],
+                row[len(by) + 1 : len(by) + 1 + len(sums)],
+                row[len(by) + 1 + len(sums) :],
             )
             for row in rows
         ]
@@ -331,6 +337,7 @@ class EmbeddedIndex:
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA mmap_size = {self._mapped_bytes}")
         connection.create_function("has_words", -1, _has_words, deterministic=True)
         return connection
 

@@ -1,7 +1,7 @@
 """Bringing the file of the embedded index up to date: tables, indexes, views, statistics.
 
 What belongs here: comparing what a file has with what is wanted, and making the rest. Does not:
-what is wanted (`embedded_sql.py`), documents.
+what is wanted (`embedded_tables.py`), documents.
 
 `user_version` says what a file has. Each step towards ours is a transaction of its own and may be
 done twice: a process that dies goes on with the next one, two that begin at once share the work,
@@ -20,7 +20,7 @@ from contextlib import contextmanager
 
 from ci_metrics.errors import PermanentError
 from ci_metrics.index.document_index import Kind
-from ci_metrics.index.embedded_sql import STORED, column, column_fields, indexes, table_name, value_in_body, views
+from ci_metrics.index.embedded_tables import STORED, column, column_fields, indexes, table_name, value_in_body, views
 from ci_metrics.index.field_table import KINDS, fields_of
 
 #: What a file has, as `user_version`: to be raised with every change of tables, indexes or views.

@@ -31,8 +31,8 @@ _BATCH = 5_000
 #: Ids per multi-get.
 _IDS = 1_000
 
-#: Hits per page of a scan. Most answers fit one, which is one request; a scroll is three.
-_PAGE = 5_000
+#: Hits per page of a scan, and how long the server keeps what is not read yet.
+_PAGE, _SCROLL = 5_000, "5m"
 
 #: Buckets per page of a count: each page looks at all documents again. The server allows 65,536.
 BUCKETS = 10_000
@@ -187,14 +187,16 @@ class OpenSearchIndex:
         self, kind: Kind, by: Sequence[str], where: Where | None = None, *, sums: Sequence[str] = ()
     ) -> list[Tally]:
         """As the protocol says. OpenSearch holds floats as 32 bits, and so adds them up."""
-        added = {str(place): {"sum": {"field": exact_field(kind, name).name}} for place, name in enumerate(sums)}
+        added = {str(place): {"stats": {"field": exact_field(kind, name).name}} for place, name in enumerate(sums)}
         found: dict[tuple[Any, ...], Tally] = {}
         for bucket in self._buckets(kind, where, self._sources(kind, by), added):
             values = tuple(value_of(kind, name, bucket["key"][str(place)]) for place, name in enumerate(by))
-            before = found.get(values, Tally(values, 0, (0.0,) * len(sums)))  # another part's, see `apart`
-            more = (bucket[each]["value"] for each in added)
-            together = tuple(one + another for one, another in zip(before.sums, more, strict=True))
-            found[values] = Tally(values, before.count + bucket["doc_count"], together)
+            nothing = Tally(values, 0, (0.0,) * len(sums), (0,) * len(sums))
+            before = found.get(values, nothing)  # another part's, see `apart`
+            more = [bucket[each] for each in added]
+            together = tuple(one + another["sum"] for one, another in zip(before.sums, more, strict=True))
+            present = tuple(one + another["count"] for one, another in zip(before.present, more, strict=True))
+            found[values] = Tally(values, before.count + bucket["doc_count"], together, present)
         return list(found.values())
 
     def first_of_each(
@@ -235,7 +237,7 @@ class OpenSearchIndex:
                 "aggs": {"values": {"terms": terms, "aggs": smallest}},
             }
             with explained(target.label):
-                answer = target.client.search(index=target.index, body=body)
+                answer = _searched(target, body)
             buckets = answer["aggregations"]["values"]["buckets"]
             found.update({bucket["key"]: bucket["first"]["value_as_string"] for bucket in buckets})
         return found
@@ -290,7 +292,7 @@ class OpenSearchIndex:
                 values = {"composite": pages, **({"aggs": dict(inner)} if inner else {})}
                 body = {"size": 0, "query": query_of(kind, some, names), "aggs": {"values": values}}
                 with explained(target.label):
-                    answer = target.client.search(index=target.index, body=body)
+                    answer = _searched(target, body)
                 found = answer["aggregations"]["values"]
                 yield from found["buckets"]
                 if len(found["buckets"]) < BUCKETS:
@@ -359,19 +361,40 @@ class OpenSearchIndex:
             for start in range(0, len(ids), _IDS):
                 some = list(ids[start : start + _IDS])
                 body = {"query": {"ids": {"values": some}}, "_source": bodies, "size": WINDOW}
-                yield from target.client.search(index=target.index, body=body)["hits"]["hits"]
+                yield from _searched(target, body)["hits"]["hits"]
 
     def _scan(self, kind: Kind, body: dict[str, Any], limit: int | None) -> Iterator[Document]:
         target = self._targets[kind]
         with explained(target.label):
-            first = _PAGE if limit is None else min(limit, WINDOW)
-            asked = {**body, "track_total_hits": False}
-            hits = target.client.search(index=target.index, body=asked, size=first)["hits"]["hits"]
-            if len(hits) == first and limit != first:
-                pages = helpers.scan(target.client, query=body, index=target.index, size=_PAGE, preserve_order=True)
-                hits = islice(pages, limit)
+            if limit is not None and limit <= WINDOW:
+                asked = {**body, "track_total_hits": False}
+                hits = iter(_searched(target, asked, size=limit)["hits"]["hits"])
+            else:
+                hits = islice(_scrolled(target, body), limit)
             for hit in hits:
                 yield Document(kind, hit["_id"], hit["_source"])
+
+
+def _searched(target: Target, body: dict[str, Any], **more: Any) -> Any:
+    """A search's answer, of all shards: one that lacks some would be taken for the whole."""
+    return target.client.search(index=target.index, body=body, allow_partial_search_results=False, **more)
+
+
+def _scrolled(target: Target, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All hits, a page at a time. opensearch-py's `helpers.scan` asks once more after the last
+    page, which is mostly the first. Raises ScanError when a shard did not answer.
+    """
+    answer = _searched(target, body, size=_PAGE, scroll=_SCROLL)
+    try:
+        while hits := answer["hits"]["hits"]:
+            if answer["_shards"]["failed"]:
+                raise helpers.ScanError(answer["_scroll_id"], f"only some shards answered: {answer['_shards']}")
+            yield from hits
+            if len(hits) < _PAGE:
+                break
+            answer = target.client.scroll(body={"scroll_id": answer["_scroll_id"], "scroll": _SCROLL})
+    finally:
+        target.client.clear_scroll(body={"scroll_id": [answer["_scroll_id"]]}, ignore=(404,))
 
 
 def _update(body: Body) -> Body:

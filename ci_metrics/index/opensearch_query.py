@@ -15,8 +15,8 @@ from ci_metrics.index.document_index import Kind, Where
 from ci_metrics.index.field_table import Field, exact_field, known_field, tallied_field, text_fields
 from ci_metrics.index.times import bound
 
-#: Combinations of values in one question: OpenSearch allows 1,024 clauses, and each has some.
-TOGETHER = 250
+#: Clauses for combinations of values in one question: OpenSearch allows 1,024 in all.
+TOGETHER = 900
 
 #: How the hour of a time is written.
 _HOUR = "yyyy-MM-dd'T'HH"
@@ -52,7 +52,8 @@ def query_of(kind: Kind, where: Where | None, names: Names) -> dict[str, Any]:
         ends = {"gte": low, "lt": high}
         bounds = {operator: _comparable(field, end) for operator, end in ends.items() if end is not None}
         filters.append({"range": {names.get(name, name): bounds}})
-    filters += [_together(kind, fields, wanted, names) for fields, wanted in where.together.items()]
+    for fields, combinations in where.together.items():
+        filters.append(_together([names.get(name, exact_field(kind, name).name) for name in fields], combinations))
     filters += [_exists(known_field(kind, name)) for name in where.exists]
     if where.text:
         words = {"query": where.text, "type": "cross_fields", "operator": "and", "fields": list(text_fields(kind))}
@@ -76,11 +77,17 @@ def apart(where: Where | None) -> list[Where | None]:
     if len(where.together) > 1:
         raise ValueError("no question has had fields together twice")
     ((fields, wanted),) = where.together.items()
-    ordered = sorted(set(wanted))
-    return [
-        replace(where, together={fields: ordered[start : start + TOGETHER]})
-        for start in range(0, len(ordered), TOGETHER)
-    ]
+    parts: list[list[tuple[str, ...]]] = []
+    clauses = TOGETHER
+    before: tuple[str, ...] = ()
+    for values in sorted(set(wanted)):
+        more = _clauses_of(before, values)
+        if clauses + more > TOGETHER:
+            parts.append([])
+            clauses, more = 0, len(fields)
+        parts[-1].append(values)
+        clauses, before = clauses + more, values
+    return [replace(where, together={fields: part}) for part in parts]
 
 
 def source_of(kind: Kind, name: str, names: Names) -> dict[str, Any]:
@@ -98,22 +105,23 @@ def value_of(kind: Kind, name: str, key: Any) -> Any:
     return tuple(json.loads(key)) if key is not None and tallied_field(kind, name).many else key
 
 
-def _together(kind: Kind, fields: Sequence[str], wanted: Iterable[Sequence[str]], names: Names) -> dict[str, Any]:
-    """Any of these combinations: one clause for those that differ in the last value only."""
-    found: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for *begin, last in wanted:
-        found[tuple(begin)].append(last)
-    where = [names.get(name, exact_field(kind, name).name) for name in fields]
+def _clauses_of(before: Sequence[str], values: Sequence[str]) -> int:
+    """How many clauses `_together` has for values more than for those before them, in order."""
+    same = next((n for n, (one, other) in enumerate(zip(before, values, strict=False)) if one != other), 0)
+    return len(values) - same if same < len(values) - 1 else 0
+
+
+def _together(names: Sequence[str], wanted: Iterable[Sequence[str]]) -> dict[str, Any]:
+    """Any of these combinations of values of the fields of these names: what begins with the same
+    value is one clause, so that the server looks at those documents once.
+    """
+    if len(names) == 1:
+        return {"terms": {names[0]: [last for (last,) in wanted]}}
+    found: dict[str, list[Sequence[str]]] = defaultdict(list)
+    for first, *rest in wanted:
+        found[first].append(rest)
     either = [
-        {
-            "bool": {
-                "filter": [
-                    *({"term": {n: v}} for n, v in zip(where, begin, strict=False)),
-                    {"terms": {where[-1]: each}},
-                ]
-            }
-        }
-        for begin, each in found.items()
+        {"bool": {"filter": [{"term": {names[0]: first}}, _together(names[1:], rest)]}} for first, rest in found.items()
     ]
     return {"bool": {"should": either, "minimum_should_match": 1}}
 

@@ -15,7 +15,7 @@ def iso(moment: datetime) -> str:
     """
     if moment.tzinfo is None:
         raise ContractError(f"time {moment.isoformat()} has no time zone")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat()[:19] + "Z"
 
 
 def iso_or_none(moment: datetime | None) -> str | None:

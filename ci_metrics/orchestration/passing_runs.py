@@ -149,10 +149,16 @@ class _Search:
             return {}
         first = hour_key(hour_start(self._hour) - timedelta(days=1))
         before = [hour for hour, state in self._store.states(first, self._hour).items() if state.of("workflow_jobs")]
+        wanted = {
+            "repo": {name.repo for name in names},
+            "workflow_name": {name.workflow for name in names},
+            "name": {name.name for name in names},
+            "conclusion": {"success"},
+        }
         found: dict[DistinctJob, list[Job]] = {}
         for hour in {*before, self._hour}:
-            for job in self._store.each_or_none("workflow_jobs", hour, Job, without=_PARTS):
-                if job.conclusion == "success" and distinct_job(job) in names:
+            for job in self._store.matching("workflow_jobs", hour, Job, wanted, without=_PARTS):
+                if distinct_job(job) in names:
                     found.setdefault(distinct_job(job), []).append(job)
         return found
 

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ci_metrics.models import ErrorState
 from ci_metrics.orchestration.assets.classifications import NAME, requests_for, stored_failures
 from ci_metrics.orchestration.parts import HoursPart, JudgePart
 from ci_metrics.orchestration.reclassify_filter import Only
-from ci_metrics.orchestration.storage.rows import JobVerdicts
 from ci_metrics.orchestration.storage.store import HourStore
 from ci_metrics.orchestration.unchanged_rows import still_holding
 from ci_metrics.verdicts.judge import JudgeRequest
@@ -89,12 +89,36 @@ def cost_of(hours: HoursPart, judge: JudgePart, keys: Iterable[str], only: Only 
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Type:
+    """What is read of a `Verdict`."""
+
+    error_type: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """What is read of a `JudgedError`."""
+
+    verdict: _Type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Named:
+    """What is read of a job's `JobVerdicts`: 4 of 44 columns, in a tenth of the time."""
+
+    job_id: int
+    run_attempt: int
+    state: ErrorState
+    judged: tuple[_Judged, ...]
+
+
 def read_categories(store: HourStore, hours: Iterable[str]) -> Categories:
     """What each failed job of the hours is called now: its category, else its state."""
     return {
         (hour, row.job_id, row.run_attempt): (row.judged[0].verdict.error_type if row.judged else None) or row.state
         for hour in hours
-        for row in store.read_or_none(NAME, hour, JobVerdicts)
+        for row in store.read_or_none(NAME, hour, _Named)
     }
 
 

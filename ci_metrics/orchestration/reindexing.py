@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ci_metrics.errors import CiMetricsError
+from ci_metrics.history.first_bad_commits import FirstBadCommits
 from ci_metrics.index.document_index import Kind, Where
 from ci_metrics.orchestration.assets import failure_history, indexed_documents
 from ci_metrics.orchestration.partition_loop import STOPS, until_not_overtaken
@@ -56,10 +57,14 @@ def reindex_hours(parts: Parts, *, on_hour: Callable[[str, int, int], None]) -> 
                 raise
             done.failed[hour] = str(error)
     index.refresh()
-    for hour in stored:  # last, when all documents are there: whether a failure is new is said by the hours before it
-        if hour not in done.failed:
-            follow = partial(failure_history.follow_hour, parts.hours, index, parts.judge.categories)
-            until_not_overtaken(parts.hours, hour, follow, ["indexed_documents"], follow)
+    # Last, when all documents are there: whether a failure is new is said by the hours before it.
+    hours = [hour for hour in stored if hour not in done.failed]
+    commits = FirstBadCommits(index, hours)
+    follow = partial(failure_history.follow_hour, parts.hours, index, parts.judge.categories)
+    for hour in hours:
+        until_not_overtaken(
+            parts.hours, hour, lambda hour: follow(hour, commits.of(hour)), ["indexed_documents"], follow
+        )
     return done
 
 

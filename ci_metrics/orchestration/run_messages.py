@@ -7,6 +7,7 @@ costs the instance a write of some 30 ms on SQLite). Does not: when they are sai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Self
 
 from ci_metrics.models import Annotation, ErrorState, Verdict
 from ci_metrics.verdicts.judge import unsettled
@@ -70,13 +71,19 @@ def posted(document_id: str) -> str:
 
 
 class LineBuffer:
-    """Collects lines and says them as few, long log events."""
+    """Collects lines and says them as few, long log events; as a context, the last at its end."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         """`say` takes one event's text, for example `context.log.info`."""
         self._say = say
         self._lines: list[str] = []
         self._size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
 
     def add(self, *lines: str) -> None:
         """Keep lines; say what is kept when it has grown long."""

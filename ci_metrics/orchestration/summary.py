@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ci_metrics.history.failures import Failure
-from ci_metrics.history.figures import Figures, collect_hours, where_hours
+from ci_metrics.history.figures import Figures
 from ci_metrics.history.flakiest import flakiest
 from ci_metrics.history.groups import Group, groups
+from ci_metrics.history.job_counts import collect_hours, where_hours
 from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.story import read_story
 from ci_metrics.index.document_index import Body, DocumentIndex

@@ -122,8 +122,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "percent signs, entities, escapes",
         (
-            rf"(?:{STEM}|auth)[\w.-]{{0,40}}\]?(?:{_ESCAPED}[ =:]{{0,3}}){{1,6}}[^ \t\n]{{3}}",
-            rf"&lt;[\w:.-]{{0,40}}{STEM}",
+            rf"(?:{STEM}|auth)[\w.-]*\]?(?:{_ESCAPED}[ =:]{{0,3}}){{1,6}}[^ \t\n]{{3}}",
+            rf"&lt;[\w:.-]*{STEM}",
             r"%20[^ \t\n%]{0,60}%20[^ \t\n%]{0,60}%",
             r"%2f[^ \t\n%]{0,60}%2f[^ \t\n%]{0,60}(?:%|/)",
             r"%3f[^ \t\n%]{0,60}%3d",
@@ -152,14 +152,14 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "value on the next line",
         (
-            rf"{STEM}[\w.\x80-\xff-]{{0,40}}(?:\\{{0,7}}[\"'`])?\]?[ \t]{{0,8}}"
+            rf"{STEM}[\w.\x80-\xff-]*(?:\\{{0,7}}[\"'`])?\]?[ \t]{{0,8}}"
             rf"(?::=|=>?|:|>)[ \t]{{0,8}}(?:[|>][+-]?\d?)?[ \t]{{0,8}}(?:\\|@[\"'])?{_EOL}",
             r"\$(?:pass|pw) ?= ?@[\"']\r?\n",
-            rf"-{STEM}[\w.-]{{0,40}}[ \t]{{1,8}}\\{_EOL}",
-            rf"- --[\w-]{{0,40}}{STEM}[\w-]{{0,40}}{_EOL}",
-            rf"-{STEM}[\w.-]{{0,40}}(?:[ ]\(\d{{1,4}} bytes\)|[\"'],?){_EOL}",
-            rf"form-data;[^\n]{{0,80}}name=\"?[\w.-]{{0,40}}{STEM}[\w.-]{{0,20}}\"?{_EOL}",
-            rf"{STEM}[\w.-]{{0,40}}<<-?[\"']?[\w-]{{1,80}}[\"']?{_EOL}",
+            rf"-{STEM}[\w.-]*[ \t]{{1,8}}\\{_EOL}",
+            rf"- --[\w-]*{STEM}[\w-]*{_EOL}",
+            rf"-{STEM}[\w.-]*(?:[ ]\(\d{{1,4}} bytes\)|[\"'],?){_EOL}",
+            rf"form-data;[^\n]*name=\"?[\w.-]*{STEM}[\w.-]*\"?{_EOL}",
+            rf"{STEM}[\w.-]*<<-?[\"']?[\w-]+[\"']?{_EOL}",
         ),
         True,
         announces=next_lines.value_follows,
@@ -169,8 +169,8 @@ ENTRIES: tuple[Entry, ...] = (
         "pair over two lines",
         (
             r"(?:name|key)[\\\"']{0,4}[ \t]{0,8}[:=][ \t]{0,8}[\\\"']{0,4}"
-            rf"[\w.:-]{{0,60}}{STEM}[\w.:-]{{0,40}}[\\\"',]{{0,4}}{_EOL}",
-            rf"<key>[\w.:-]{{0,60}}{STEM}[\w.:-]{{0,40}}</key>{_EOL}",
+            rf"[\w.:-]*{STEM}[\w.:-]*[\\\"',]{{0,4}}{_EOL}",
+            rf"<key>[\w.:-]*{STEM}[\w.:-]*</key>{_EOL}",
         ),
         True,
         announces=next_lines.pair_follows,
@@ -205,7 +205,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "lines in a string",
         (
-            rf"(?:{STEM}|auth)[\w.-]{{0,40}}[\\\"']{{0,8}}[ ]?[:=][ ]?[|>]?[+-]?[ ]?\\{{1,8}}n",
+            rf"(?:{STEM}|auth)[\w.-]*[\\\"']{{0,8}}[ ]?[:=][ ]?[|>]?[+-]?[ ]?\\{{1,8}}n",
             r"kind: Secret\\{1,8}n",
             r"machine [\w.-]{1,80}\\{1,8}n",
         ),

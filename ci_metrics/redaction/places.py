@@ -329,8 +329,8 @@ PLACES: tuple[SecretPlace, ...] = (
     SecretPlace(
         "assigned",
         (
-            rf"{STEM}[\w.\x80-\xff-]{{0,40}}{_CLOSED}(?::=|[:=]>?){_COLOUR}[ \t]{{0,8}}{_COLOUR}[^ \t\n\r]{{2}}",
-            rf"{STEM}[\w.-]{{0,40}}: ?[A-Za-z&' \[\]]{{3,15}} ?= ?[\"']",
+            rf"{STEM}[\w.\x80-\xff-]*{_CLOSED}(?::=|[:=]>?){_COLOUR}[ \t]{{0,8}}{_COLOUR}[^ \t\n\r]{{2}}",
+            rf"{STEM}[\w.-]*: ?[A-Za-z&' \[\]]{{3,15}} ?= ?[\"']",
             rf"auth{_CLOSED}[:=]>?[ \t]{{0,8}}[^ \t\n\r]{{2}}",
             r"\bpass[\"']?[ ]?[=:]",
             r"\bpw[\"']?[ ]?[=:]",
@@ -365,8 +365,8 @@ PLACES: tuple[SecretPlace, ...] = (
         (
             r"-(?:v?key|k|auth)[ \t]+[\w-]{16}",
             r"-pass[ \t]+[^ \t\n-]",
-            rf"[-/](?:[\w.-]{{1,40}})?{STEM}[\w.-]{{0,20}}[ \t]+[^ \t\n-]",
-            rf"(?:env|arg|export|set|setx|add)[ \t]+[\w./:@-]{{0,80}}{STEM}[\w.-]{{0,20}}[ \t]+[^ \t\n]",
+            rf"[-/][\w.-]*{STEM}[\w.-]*[ \t]+[^ \t\n-]",
+            rf"(?:env|arg|export|set|setx|add)[ \t]+[\w./:@-]*{STEM}[\w.-]*[ \t]+[^ \t\n]",
         ),
         options,
     ),

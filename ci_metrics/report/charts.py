@@ -171,15 +171,14 @@ def spark(counts: Sequence[int]) -> Markup:
     """Bars as high as the counts, to stand in a line of text that says what they show."""
     width, height = SPARK
     most, each = max(counts, default=0) or 1, width / max(len(counts), 1)
-    bars = [
-        _element(
-            "rect", x=f"{place * each:.1f}", y=f"{height - high:.1f}", width=f"{max(each - 1, 0.8):.1f}", height=f"{high:.1f}"
-        )
+    thick = f"{max(each - 1, 0.8):.1f}"
+    bars = "".join(  # nothing but numbers, and a page has thousands
+        f'<rect x="{place * each:.1f}" y="{height - high:.1f}" width="{thick}" height="{high:.1f}"></rect>'
         for place, count in enumerate(counts)
         if (high := count / most * (height - 1))
-    ]  # fmt: skip
+    )
     ground = _element("line", x1=0, x2=width, y1=height, y2=height)
-    return _element("svg", ground, *bars, class_="spark", width=width, height=height, aria_hidden="true")
+    return _element("svg", ground, Markup(bars), class_="spark", width=width, height=height, aria_hidden="true")
 
 
 def _bars(

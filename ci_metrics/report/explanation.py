@@ -20,6 +20,7 @@ from ci_metrics.history.flaky_evidence import evidence_for
 from ci_metrics.history.flaky_fields import STORM_TYPES
 from ci_metrics.history.groups import groups
 from ci_metrics.history.labels import HUMAN_VERSION
+from ci_metrics.history.search import newest_first
 from ci_metrics.history.time_range import TIME, moment_of
 from ci_metrics.index.document_index import Body, Document, DocumentIndex, Where
 from ci_metrics.models import LogLine, Verdict
@@ -28,6 +29,9 @@ from ci_metrics.verdicts.reuse import human_key, kept_apart, verdict_key
 
 #: Other jobs of the group that are named.
 _MOST_OTHERS = 5
+
+#: Jobs among which they are looked for first.
+_OTHERS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,8 +305,8 @@ def _others(index: DocumentIndex, attempt: Attempt) -> tuple[OtherJob, ...]:
     found: dict[tuple[str, str, str], OtherJob] = {}
     here = (attempt.repo, attempt.job, attempt.branch)
     fields = (TIME, "s_repo", "s_job_name", "s_branch")
-    newest_first = index.scan("jobs", Where(equals={"s_error_group": attempt.group}), fields=fields, sort=f"-{TIME}")
-    for document in newest_first:
+    where = Where(equals={"s_error_group": attempt.group})
+    for document in newest_first(index, "jobs", where, fields, _OTHERS_AT_ONCE):
         body = document.body
         key = (str(body["s_repo"]), str(body.get("s_job_name") or ""), str(body.get("s_branch") or ""))
         if document.id == attempt.id or key == here or key in found:

@@ -76,11 +76,8 @@ class Values:
         return made, {failure.id: made._of(cause, failure) for cause, failure in rows}
 
     def _of(self, cause: ShownCause, failure: Failure) -> str:
-        found = []
-        for each in FILTERS:
-            numbers = self.numbers[each.name]
-            found.append(str(numbers.setdefault(each.value(cause, failure), len(numbers))))
-        return " ".join(found)
+        known = zip(FILTERS, self.numbers.values(), strict=True)
+        return " ".join([str(numbers.setdefault(each.value(cause, failure), len(numbers))) for each, numbers in known])
 
     def json(self) -> str:
         """The values by filter, in the order of `FILTERS`, for an attribute of the page."""

@@ -4,8 +4,9 @@ every string from CI escaped.
 What belongs here: assembling a `Report` and rendering the templates. Does not: counting
 (`history/`), drawing (`charts.py`), wording (`tiles.py`, `causes.py`).
 
-What jinja2 is given as markup is made here and nowhere else: the style sheet, the script, the
-charts. All else is text and is escaped; addresses become links only when they are http(s).
+What jinja2 is given as markup is the style sheet and the script, made here, the charts
+(`charts.py`) and the failures' rows (`failure_rows.py`). All else is text and is escaped; addresses
+become links only when they are http(s).
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from ci_metrics.history.cause_states import CauseRecords
 from ci_metrics.history.cause_whereabouts import whereabouts
 from ci_metrics.history.failing_tests import DENOMINATOR, FailedTest, failing_tests
 from ci_metrics.history.failures import web_url
-from ci_metrics.history.figures import Figures, Totals, totals
+from ci_metrics.history.figures import Figures, Totals
 from ci_metrics.history.fix_first import Fix, fixes
 from ci_metrics.history.flakiest import Flakiest
+from ci_metrics.history.job_counts import totals
 from ci_metrics.history.money import dearest
 from ci_metrics.history.story import read_story
 from ci_metrics.history.stretch import Stretch
@@ -39,6 +41,7 @@ from ci_metrics.index.document_index import DocumentIndex
 from ci_metrics.index.runner_prices import RunnerPrices, load_runner_prices
 from ci_metrics.report import charts, readable
 from ci_metrics.report.causes import ShownCause, count_states, history_is_young, show_causes
+from ci_metrics.report.failure_rows import failure_row
 from ci_metrics.report.filters import Values, job_name
 from ci_metrics.report.fixes import issue_text, responsible, standing_in_words
 from ci_metrics.report.story import Sentence, story
@@ -224,7 +227,7 @@ def _environment(types: Sequence[str], window: Window) -> Environment:
         "issue": _issue,
     }
     environment.filters.update(filters)
-    environment.globals["job_name"] = job_name
+    environment.globals |= {"job_name": job_name, "failure_row": failure_row}
     return environment
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ci_metrics.history.figures import Figures, collect
+from ci_metrics.history.figures import Figures
 from ci_metrics.history.groups import groups
+from ci_metrics.history.job_counts import collect, totals
 from ci_metrics.history.lost_time import losses
 from ci_metrics.history.pull_request import read_pull_request
 from ci_metrics.history.search import Filters, find_failures
@@ -45,6 +46,8 @@ def test_a_gate_is_neither_counted_nor_unexplained_but_named_with_what_failed(
     assert (figures.failed, figures.passed, figures.gates, figures.unexplained) == (2, 2, 1, 1)
     assert {failure.job: failure.gates for failure in figures.failures} == {"unit": ("all green",), "lint": ()}
     assert sum(figures.states.values()) == 2
+    in_short = totals(embedded_index, DAY)
+    assert (in_short.failed, in_short.passed, in_short.lost) == (figures.failed, figures.passed, figures.lost)
     for what in BY:
         assert "all green" not in " ".join(row.name for row in top_rows(embedded_index, what, DAY.where()))
     assert [document.body["s_job_name"] for document in find_failures(embedded_index, Filters())] == ["lint", "unit"]

@@ -15,7 +15,8 @@ import yaml
 from opensearchpy import OpenSearch
 
 from ci_metrics import frames
-from ci_metrics.history.figures import Figures, collect
+from ci_metrics.history.figures import Figures
+from ci_metrics.history.job_counts import collect
 from ci_metrics.history.metrics import CONDITIONS
 from ci_metrics.history.search import Filters, find_failures
 from ci_metrics.history.time_range import Window

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import sqlite3
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from ci_metrics.errors import IndexWriteError
 from ci_metrics.history.cause_whereabouts import Whereabouts, whereabouts
+from ci_metrics.history.first_bad_commits import FirstBadCommits, update_hours
 from ci_metrics.history.history_pass import run_history_pass
 from ci_metrics.history.regressions import LOOK_BACK, RedSpell, red_spells, regressions, shifted
 from ci_metrics.index.document_index import Document, DocumentIndex, Where
@@ -114,9 +117,8 @@ def test_documents_end_the_same_whatever_the_order_of_hours_and_when_one_is_done
     }
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_hour_by_hour_in_any_order_says_what_all_of_history_says_at_once(seed: int, tmp_path: Path) -> None:
-    chance = random.Random(seed)
+def any_world(chance: random.Random) -> list[Document]:
+    """Two jobs that pass, fail by two causes and are cancelled, in 40 hours of 32 days."""
     documents: list[Document] = []
     hours = sorted(chance.sample(range(-24 * 16, 24 * 16), 40))  # near and far: some lie beyond all reach of each other
     for run, hour in enumerate(hours, 1):
@@ -128,19 +130,74 @@ def test_hour_by_hour_in_any_order_says_what_all_of_history_says_at_once(seed: i
             documents.append(main(run, f"c{run - chance.randrange(2)}", status, hour=hour, name=name, **cause))
             if status == "failure" and chance.random() < 0.2:
                 documents.append(main(run, str(documents[-1].body["s_commit_sha"]), attempt=2, hour=hour, name=name))
+    return documents
+
+
+def said_in(index: DocumentIndex) -> dict[str, tuple[str, str]]:
+    found = index.scan("jobs", Where(exists=("s_first_bad_sha",)))
+    return {each.id: (each.body["s_last_good_sha"], each.body["s_first_bad_sha"]) for each in found}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_hour_by_hour_in_any_order_says_what_all_of_history_says_at_once(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    documents = any_world(chance)
     index = EmbeddedIndex(tmp_path / "index.sqlite")
     order = sorted({str(document.body["s_partition"]) for document in documents})
     chance.shuffle(order)
     for hour_key in [*order, *order[:3]]:
         index.upsert(document for document in documents if document.body["s_partition"] == hour_key)
         run_history_pass(index, hour_key)
-    said = {
-        document.id: (document.body["s_last_good_sha"], document.body["s_first_bad_sha"])
-        for document in index.scan("jobs", Where(exists=("s_first_bad_sha",)))
-    }
+    said = said_in(index)
     index.close()
     assert said == ranges(*documents)
     assert len(said) > 5
+
+
+@pytest.mark.parametrize("most", [1, 9, 1_000])
+def test_many_hours_brought_up_to_date_at_once_say_what_each_says_alone(most: int, tmp_path: Path) -> None:
+    documents = any_world(random.Random(most))
+    hours = sorted({str(document.body["s_partition"]) for document in documents})
+    part = hours[5:-5]  # what lies before and after it counts, too, and changes where this part speaks for it
+    index, alone = EmbeddedIndex(tmp_path / "index.sqlite"), EmbeddedIndex(tmp_path / "alone.sqlite")
+    for each in (index, alone):
+        each.upsert([*documents, *map(step_of, documents)])
+    at_once = FirstBadCommits(index, part, most=most)
+    began = {hour: at_once.of(hour) for hour in part}
+    known = {id_ for hour in part for id_ in update_hours(alone, [hour]).known}
+    said = said_in(index)
+    assert said == said_in(alone)
+    assert {id_ for each in began.values() for id_ in each.known} == known
+    assert {id_ for each in began.values() for ids in each.changed.values() for id_ in ids} == said.keys()
+    assert {each.body["s_job_id"] for each in index.scan("steps", Where(exists=("s_first_bad_sha",)))} == {
+        document.body["s_job_id"] for document in documents if document.id in said
+    }
+    alone.close()
+    again = FirstBadCommits(index, hours, most=most)
+    for hour in hours:
+        again.of(hour)
+    assert said_in(index) == ranges(*documents)
+    assert not any(ids for hour in hours for ids in FirstBadCommits(index, hours).of(hour).changed.values())
+    index.close()
+
+
+def test_a_document_that_the_index_refuses_stops_its_own_hour_not_those_done_with_it(tmp_path: Path) -> None:
+    month = 24 * 30  # beyond all reach of each other
+    documents = [
+        each for n in (0, month, 2 * month) for each in (main(n, "a", hour=n), main(n + 1, "b", "failure", hour=n))
+    ]
+    index = EmbeddedIndex(tmp_path / "index.sqlite")
+    index.upsert(documents)
+    index.close()
+    with sqlite3.connect(tmp_path / "index.sqlite") as file:
+        file.execute("UPDATE jobs_rows SET body = replace(body, '@timestamp', '@time') WHERE id = ?", [documents[3].id])
+    first, broken, last = sorted({str(document.body["s_partition"]) for document in documents})
+    at_once = FirstBadCommits(index, [first, broken, last])
+    assert at_once.of(first).known == {documents[1].id}
+    with pytest.raises(IndexWriteError, match=documents[3].id):
+        at_once.of(broken)
+    assert at_once.of(last).known == {documents[5].id}
+    index.close()
 
 
 def test_a_run_that_passes_later_takes_back_what_was_said(any_index: DocumentIndex) -> None:

@@ -38,6 +38,16 @@ def test_filters_find_what_a_plain_look_finds(any_index: DocumentIndex) -> None:
     ][:7]
 
 
+def test_failures_are_found_behind_many_newer_jobs_that_are_none(any_index: DocumentIndex) -> None:
+    failed = [history_job(n, fingerprint="f1-a", at=n) for n in range(5)]
+    cancelled = [history_job(100 + n, status="cancelled", at=100 + n % 40) for n in range(130)]
+    any_index.upsert([*failed, *cancelled])
+    any_index.refresh()
+    for limit in (1, 3, 5, 9):
+        found = find_failures(any_index, Filters(), limit)
+        assert [document.id for document in found] == [document.id for document in reversed(failed)][:limit]
+
+
 def test_owners_and_who_has_to_act_are_filters_and_a_list_holds_each_owner(any_index: DocumentIndex) -> None:
     ours = history_job(1, fingerprint="f1-a", s_owner=["@acme/pay", "@ann"], s_error_domain="code")
     theirs = history_job(2, fingerprint="f1-b", s_owner=["@acme/it"], s_error_domain="platform")

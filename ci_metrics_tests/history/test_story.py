@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from ci_metrics.commands.top import top
-from ci_metrics.history.figures import collect
 from ci_metrics.history.flakiest import flakiest
 from ci_metrics.history.groups import groups
 from ci_metrics.history.history_pass import run_history_pass
+from ci_metrics.history.job_counts import collect
 from ci_metrics.history.period import oldest_failure
 from ci_metrics.history.regressions import shifted
 from ci_metrics.history.story import Story, read_story
@@ -173,6 +173,13 @@ def test_nobody_is_named_where_commits_before_were_not_tested(embedded_index: Do
         in text
     )
     assert "Ada" not in text
+
+
+def test_a_gate_on_main_is_no_failure_of_its_commit(any_index: DocumentIndex) -> None:
+    gate = main(2, BAD, "failure", at=60, s_error_state="no_error_found", s_classifier_version="c1", fingerprint=None)
+    failed = [main(3, "c" * 40, "failure", at=120), main(4, "d" * 40, "failure", at=130), main(5, FIX, at=300)]
+    (spell,) = (each.spell for each in told(any_index, main(1, GOOD, at=0), gate, *failed).spells)
+    assert (spell.last_good, spell.first_bad, spell.untested, spell.runs) == (GOOD, "c" * 40, 1, 2)
 
 
 def test_a_flaky_test_on_main_and_a_single_failure_are_no_red_spells(embedded_index: DocumentIndex) -> None:

@@ -403,6 +403,15 @@ def test_documents_are_counted_by_combinations_of_values_with_sums(any_index: Do
     }
     named = Where(exists=("s_workflow_name",))
     assert tallied("s_repo", where=named, sums=("l_runner_minutes", "f_runner_cost_usd")) == {("a/b",): (3, 5, 0.036)}
+    (all_of_it,) = any_index.tally("jobs", ("s_repo",), named, sums=("l_runner_minutes", "f_runner_cost_usd"))
+    assert all_of_it.present == tuple(
+        sum(
+            name in each.body
+            for each in several_jobs()
+            if "s_workflow_name" in each.body and each.body["s_repo"] == "a/b"
+        )
+        for name in ("l_runner_minutes", "f_runner_cost_usd")
+    )
     assert tallied("s_repo", where=Where(equals={"s_repo": "no/such"})) == {}
     with pytest.raises(ContractError, match="f_runner_cost_usd"):
         any_index.tally("jobs", ("f_runner_cost_usd",))
@@ -435,9 +444,14 @@ def test_the_first_of_each_combination_are_found_in_the_order_asked_for(any_inde
 
 
 def test_combinations_of_values_are_conditions(any_index: DocumentIndex, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ci_metrics.index.opensearch_query.TOGETHER", 2)
     any_index.upsert(several_jobs())
     any_index.refresh()
+    three = ("s_repo", "s_workflow_name", "s_job_name")
+    more = [(f"a/{n}", f"w{n % 700}", "test") for n in range(2_000)]  # more than a server takes in one question
+    assert ids(any_index, Where(together={three: [*more, ("a/b", "CI", "test"), ("a/b", "CI", "lint")]})) == ids(
+        any_index, Where(equals={"s_repo": "a/b", "s_workflow_name": "CI", "s_job_name": ("test", "lint")})
+    )
+    monkeypatch.setattr("ci_metrics.index.opensearch_query.TOGETHER", 2)
     pairs = [("a/b", "test"), ("a/c", "test"), ("a/c", "lint"), ("a/b", "lint"), ("a/b", "test")]
     fields = ("s_repo", "s_job_name")
     assert set(ids(any_index, Where(together={fields: pairs}))) == {"j1", "j2", "j3", "j4"}

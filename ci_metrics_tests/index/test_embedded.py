@@ -25,7 +25,8 @@ from ci_metrics.index import embedded_schema
 from ci_metrics.index.document_index import Document, Kind, Where, Written
 from ci_metrics.index.embedded import EmbeddedIndex
 from ci_metrics.index.embedded_schema import SCHEMA_VERSION, bring_up_to_date
-from ci_metrics.index.embedded_sql import condition, indexes, ordering_sql, table_name
+from ci_metrics.index.embedded_sql import condition, ordering_sql
+from ci_metrics.index.embedded_tables import indexes, table_name
 from ci_metrics.index.field_table import KINDS
 from ci_metrics.index.open import open_index
 from ci_metrics.settings import load_settings
@@ -162,6 +163,20 @@ def test_a_scan_does_not_see_what_is_written_meanwhile(tmp_path: Path) -> None:
         index.upsert([Document("jobs", f"{document.id}-more", {"l_duration_sec": 9})])
     assert seen == ["j0", "j1", "j2"]
     index.close()
+
+
+def test_a_file_that_is_read_as_memory_shows_what_others_write_meanwhile(tmp_path: Path) -> None:
+    writer = EmbeddedIndex(tmp_path / "index.sqlite")
+    reader = EmbeddedIndex(tmp_path / "index.sqlite", mapped=True)
+    for count in (1, 2_000, 2_000, 4_000):  # the file grows beyond what was read before, and is written over
+        jobs = [
+            Document("jobs", f"j{n}", {"s_repo": f"octo/{count}", "s_error_summary": "x" * 300}) for n in range(count)
+        ]
+        writer.upsert(jobs)
+        assert reader.count_by("jobs", "s_repo") == {f"octo/{count}": count}
+        assert [each.body for each in reader.scan("jobs", sort="s_repo")] == [job.body for job in jobs]
+    reader.close()
+    writer.close()
 
 
 def test_sql_people_find_views_with_the_documents_names(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import logging
 import ssl
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,22 @@ def test_the_queries_people_know_give_the_known_truth(
         opensearch_index.upsert(documents)
         opensearch_index.refresh()
         assert_seed_queries(opensearch_client, f"{shared_prefix}jobs", truth)
+
+
+@pytest.mark.opensearch
+def test_a_scan_leaves_nothing_open_on_the_server(
+    opensearch_index: DocumentIndex, opensearch_client: OpenSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ci_metrics.index.opensearch._PAGE", 10)
+    opensearch_index.upsert(many_jobs(25))
+    opensearch_index.refresh()
+    assert len({document.id for document in opensearch_index.scan("jobs")}) == 25
+    assert len(list(opensearch_index.scan("jobs", Where(equals={"s_status": "no such"})))) == 0
+    left = opensearch_index.scan("jobs", sort="@timestamp")
+    next(left)
+    del left
+    nodes = opensearch_client.nodes.stats(metric="indices", index_metric="search")["nodes"].values()
+    assert [node["indices"]["search"]["scroll_current"] for node in nodes] == [0]
 
 
 @pytest.mark.opensearch
@@ -571,6 +588,30 @@ def test_after_a_rollover_a_document_is_written_where_it_is(
 
 
 @pytest.mark.opensearch
+def test_an_answer_that_lacks_a_month_is_an_error_and_not_taken_for_the_whole(
+    opensearch_settings: Settings, opensearch_client: OpenSearch, opensearch_prefix: str
+) -> None:
+    index = open_index(with_values(opensearch_settings, index_by_month=True))
+    documents, _ = corpus()
+    index.upsert(documents)
+    index.refresh()
+    allocated_nowhere = {"index.routing.allocation.require._name": "no such node", "index.number_of_replicas": 0}
+    opensearch_client.indices.create(
+        index=f"{opensearch_prefix}jobs-2025.01",
+        body={"settings": allocated_nowhere},
+        wait_for_active_shards="0",
+    )
+    for ask in (
+        lambda: index.count_by("jobs", "s_status"),
+        lambda: list(index.scan("jobs")),
+        lambda: list(index.scan("jobs", limit=3)),
+    ):
+        with pytest.raises(TransientError):
+            ask()
+    index.close()
+
+
+@pytest.mark.opensearch
 def test_an_operators_template_takes_the_place_of_ours(
     opensearch_settings: Settings, opensearch_client: OpenSearch, opensearch_prefix: str
 ) -> None:
@@ -652,6 +693,21 @@ def test_users_come_from_the_address_or_from_the_settings_and_may_differ(tmp_pat
     seen = {b64decode(user.removeprefix("Basic ")).decode() for user in users if user}
     assert seen == {"w-user:p@ss", "shared:word"}
     assert None not in users
+
+
+def test_a_command_loads_opensearchs_client_without_what_it_does_not_use() -> None:
+    code = """if True:
+        import sys
+        from ci_metrics.index.open import open_index
+        from ci_metrics.settings import load_settings
+        names = ("WORKFLOW_INDEX", "JOB_INDEX", "STEPS_INDEX")
+        open_index(load_settings({name: f"http://127.0.0.1:9/{name.lower()}" for name in names}), reading=True)
+        print("opensearchpy" in sys.modules, "aiohttp" in sys.modules)
+        import aiohttp
+        print(aiohttp.ClientSession.__name__)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.split(), done.stderr) == (["True", "False", "ClientSession"], "")
 
 
 def test_the_verdicts_are_beside_the_jobs_unless_they_have_an_address(tmp_path: Path) -> None:

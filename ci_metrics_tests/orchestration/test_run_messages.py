@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ci_metrics.models import Annotation, ErrorState, Verdict
 from ci_metrics.orchestration.run_messages import (
+    EVENT_CHARACTERS,
+    LineBuffer,
     classification_enabled,
     classifying,
     job_annotations,
@@ -48,3 +52,15 @@ def test_a_reason_is_not_announced_twice() -> None:
         "⏳ Classification pending: it waits for a message batch",
         "Summary: The guess is timeout.",
     ]
+
+
+def test_lines_of_many_hours_are_few_events_and_none_is_lost_when_an_hour_fails() -> None:
+    events: list[str] = []
+    lines = [f"{hour:03d} {'x' * 500}" for hour in range(100)]
+    with pytest.raises(ZeroDivisionError), LineBuffer(events.append) as buffer:
+        for line in lines:
+            buffer.add(line)
+        raise ZeroDivisionError
+    assert len(events) == 3
+    assert all(len(event) <= EVENT_CHARACTERS for event in events)
+    assert "\n".join(events).split("\n") == lines

@@ -49,6 +49,20 @@ def test_records_come_back_equal_with_their_nested_parts_and_missing_times(store
     assert store.notes("workflow_jobs", HOUR) == {"settled": [[1, 1]]}
 
 
+def test_only_rows_with_wanted_values_are_read_and_a_missing_value_is_none_of_them(store: HourStore) -> None:
+    jobs = [
+        replace(job(number), repo=f"octo/{number % 3}", conclusion=("success", "failure", None)[number % 7 % 3])
+        for number in range(1_200)  # more than are read at once
+    ]
+    store.write("workflow_jobs", HOUR, jobs, Job, {})
+    wanted = {"repo": {"octo/1", "octo/2"}, "conclusion": {"success"}}
+    found = store.matching("workflow_jobs", HOUR, Job, wanted, without=("steps",))
+    assert found == [replace(each, steps=()) for each in jobs if each.repo != "octo/0" and each.conclusion == "success"]
+    assert 0 < len(found) < len(jobs)
+    assert store.matching("workflow_jobs", HOUR, Job, {"repo": {"octo/9"}}) == []
+    assert store.matching("workflow_jobs", "2026-03-02T06", Job, wanted) == []
+
+
 def test_an_empty_hour_is_an_hour(store: HourStore) -> None:
     store.write("workflow_jobs", HOUR, [], Job, {})
     assert store.exists("workflow_jobs", HOUR)
@@ -81,6 +95,36 @@ def test_rows_of_another_record_in_the_place_of_those_that_were_written_are_dama
 class Part:
     name: str
     size: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPart:
+    """What somebody wants to know of a step."""
+
+    completed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPart:
+    """What somebody wants to know of a job."""
+
+    steps: tuple[StepPart, ...]
+    labels: tuple[str, ...]
+    name: str
+
+
+def test_of_records_with_few_fields_only_their_columns_are_read_in_parts_of_lists_too(store: HourStore) -> None:
+    store.write("workflow_jobs", HOUR, [job(1), job(2)], Job, {})
+    wanted = JobPart(steps=(StepPart(completed_at=MOMENT),), labels=("a", "b"), name="build (ä, “x”)")
+    assert store.read("workflow_jobs", HOUR, JobPart) == [wanted, wanted]
+    path = Path(str(store.root)) / "workflow_jobs" / f"{HOUR}.parquet"
+    data, column = bytearray(path.read_bytes()), pq.ParquetFile(path).metadata.row_group(0).column(0)
+    start = column.dictionary_page_offset or column.data_page_offset
+    data[start : start + column.total_compressed_size] = bytes(column.total_compressed_size)  # `repo` is damaged
+    path.write_bytes(data)
+    assert store.read("workflow_jobs", HOUR, JobPart) == [wanted, wanted]
+    with pytest.raises(DamagedFileError):
+        store.read("workflow_jobs", HOUR, Job)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,4 +328,5 @@ def test_a_damaged_file_is_said_to_be_and_counts_as_not_made(store: HourStore, d
     with pytest.raises(DamagedFileError, match="damaged"):
         store.read("workflow_jobs", HOUR, Job)
     assert store.read_or_none("workflow_jobs", HOUR, Job) == []
+    assert store.matching("workflow_jobs", HOUR, Job, {"repo": {job(1).repo}}) == []
     assert store.notes("workflow_jobs", HOUR) == {}

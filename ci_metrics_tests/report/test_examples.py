@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from ci_metrics.frames import jobs as jobs_frame
-from ci_metrics.history.figures import collect
+from ci_metrics.history.job_counts import collect
 from ci_metrics.history.time_range import Window
 from ci_metrics.index.document_index import DocumentIndex
 from ci_metrics.index.embedded import EmbeddedIndex

@@ -91,11 +91,12 @@ def judge_hour(hours: HoursPart, judge: JudgePart, hour: str, only: Only | None 
         version = judge.hour_version if only is None else seen.oldest_version(judge.hour_version)
     said = {"states": dict(seen.states), "model_failures": seen.model_failures}
     status = {"version": version, "open": seen.open, **said}
+    table = verdict_table(hours, hour, seen.doubtful, len(rows))  # of rows that are at hand until they are committed
     hours.store.commit(NAME, hour, rows, JobVerdicts, notes={"version": version}, status=status, now=hours.now())
     return {
         "dagster/row_count": len(rows),
         "failed_jobs": len(rows),
-        "verdicts": verdict_table(hours, hour, seen.doubtful, len(rows)),
+        "verdicts": table,
         **usage_metadata(seen.paid, seen.usage),
         "classifier_version": version,
         **seen.metadata(judge.categories.names),

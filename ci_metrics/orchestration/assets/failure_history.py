@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from ci_metrics.classifier.taxonomy import Taxonomy
+from ci_metrics.history.first_bad_commits import Began, FirstBadCommits
 from ci_metrics.history.flaky_fields import flag_rules
 from ci_metrics.history.groups import Group, groups
 from ci_metrics.history.history_pass import run_history_pass
@@ -48,22 +49,27 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         index: dg.ResourceParam[IndexPart],
         judge: dg.ResourceParam[JudgePart],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        done = each_hour(
-            context,
-            hours,
-            lambda hour: follow_hour(hours, index.documents, judge.categories, hour),
-            made_of=["indexed_documents"],
-        )
+        commits = FirstBadCommits(index.documents, context.partition_keys)
+
+        def work(hour: str, *, again: bool = False) -> Mapping[str, Any]:
+            began = None if again else commits.of(hour)
+            return follow_hour(hours, index.documents, judge.categories, hour, began)
+
+        done = each_hour(context, hours, work, made_of=["indexed_documents"], again=lambda hour: work(hour, again=True))
         return with_checks(checks.new_and_spiking_groups(hours.store, done))
 
     return failure_history
 
 
-def follow_hour(hours: HoursPart, index: DocumentIndex, taxonomy: Taxonomy, hour: str) -> Mapping[str, Any]:
-    """Bring the hour's flags and table up to date; returns the metadata."""
+def follow_hour(
+    hours: HoursPart, index: DocumentIndex, taxonomy: Taxonomy, hour: str, began: Began | None = None
+) -> Mapping[str, Any]:
+    """Bring the hour's flags and table up to date; returns the metadata. `began`: since which
+    commits its failures began, where that is up to date.
+    """
     index.refresh()
     before = hours.store.notes(HISTORY_ASSET, hour).get("fingerprints", [])
-    flags = run_history_pass(index, hour, rules=flag_rules(taxonomy), before=before)
+    flags = run_history_pass(index, hour, rules=flag_rules(taxonomy), before=before, began=began)
     found = groups(index, Where(equals={"s_partition": hour}))
     rows = rows_of(hour, found)
     compared = not rows or has_earlier_failures(index, hour)

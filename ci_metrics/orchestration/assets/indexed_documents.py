@@ -75,19 +75,14 @@ def build(partitions: dg.PartitionsDefinition, upstream: dg.AssetsDefinition) ->
         if hours.settings.shares_hours_alone:
             context.log.warning(f"⚠️ {ONLY_HERE}")
 
-        def work(hour: str, *, trusting: bool = True) -> Mapping[str, Any]:
-            say, run_id = partial(_say, context), context.run.run_id
-            return _tell(
-                context, hour, index_hour(hours, index, judge, hour, run_id=run_id, trusting=trusting, on_part=say)
-            )
+        with LineBuffer(context.log.info) as loud, LineBuffer(context.log.debug) as soft:
+            say, run_id = partial(_say, loud, soft), context.run.run_id
 
-        done = each_hour(
-            context,
-            hours,
-            work,
-            made_of=MADE_OF,
-            again=lambda hour: work(hour, trusting=False),
-        )
+            def work(hour: str, *, trusting: bool = True) -> Mapping[str, Any]:
+                done = index_hour(hours, index, judge, hour, run_id=run_id, trusting=trusting, on_part=say)
+                return _tell(context, loud, hour, done)
+
+            done = each_hour(context, hours, work, made_of=MADE_OF, again=lambda hour: work(hour, trusting=False))
         classified = judge.settings.enable_error_classification
         return with_checks(
             checks.documents_complete(hours.store, index.documents, done, classified=classified),
@@ -212,10 +207,10 @@ def _count(done: Indexed, part: IndexedPart, written: Written, refused: Mapping[
             named[f"document {document.id}"] = refused[document.id]
 
 
-def _tell(context: dg.AssetExecutionContext, hour: str, done: Indexed) -> Mapping[str, Any]:
+def _tell(context: dg.AssetExecutionContext, loud: LineBuffer, hour: str, done: Indexed) -> Mapping[str, Any]:
     """How the hour went, and the metadata."""
     documents, jobs = done.by_kind.total(), done.by_kind["jobs"]
-    context.log.info(f"✅ {hour}: {done.attempts} workflow attempts, {jobs} jobs, {done.due} documents written")
+    loud.add(f"✅ {hour}: {done.attempts} workflow attempts, {jobs} jobs, {done.due} documents written")
     problems = done.outcome.problems
     for name, why in problems.items():
         context.log.warning(f"⚠️ {name} is set aside, the index refused it: {why}")
@@ -259,13 +254,10 @@ def _name(row: IndexedDocument) -> bytes:
     return blake2b(f"{row.kind} {row.id} {row.digest}".encode(), digest_size=16).digest()
 
 
-def _say(context: dg.AssetExecutionContext, part: IndexedPart) -> None:
-    """The contract's messages, as few log events as it can: at info what failed and is new, at
-    debug also what passed or is known.
-    """
+def _say(loud: LineBuffer, soft: LineBuffer, part: IndexedPart) -> None:
+    """The contract's messages: `loud` what failed and is new, `soft` what passed or is known."""
     rows, written = part.rows, {document.id for document in part.due}
     bodies = {document.id: document.body for document in part.documents if document.kind == "jobs"}
-    loud, soft = LineBuffer(context.log.info), LineBuffer(context.log.debug)
     for run in rows.runs:
         jobs = rows.jobs.get((run.run_id, run.run_attempt), [])
         buffer = loud if any(job.failed and job_id(job) in written for job in jobs) else soft
@@ -281,8 +273,6 @@ def _say(context: dg.AssetExecutionContext, part: IndexedPart) -> None:
                 buffer.add(classifying(job.name), *verdict_lines(*_said(row, bodies[document_id])))
             if document_id in written:
                 buffer.add(posted(document_id))
-    loud.flush()
-    soft.flush()
 
 
 def _said(row: JobVerdicts, body: Body) -> tuple[ErrorState, Verdict | None]:

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import types
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, chain, islice
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -33,6 +33,10 @@ _SCALARS: dict[Any, pa.DataType] = {
 
 #: Rows of a part: what lies between a table and its records is then small.
 BATCH = 500
+
+#: Values of a column from which on each different one is made once: of fewer, telling them apart
+#: takes longer (an hour's 14 verdicts: 2.4 ms, and 1.0 without).
+MANY_VALUES = 300
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -77,6 +81,11 @@ class PackedRows:
     def __len__(self) -> int:
         """How many rows there are."""
         return sum(part.num_rows for part in self._parts) + len(self._last)
+
+    @property
+    def few(self) -> list[Any] | None:
+        """The rows as records, where there are so few that they are kept as such."""
+        return None if self._parts else list(self._last)
 
     def add(self, records: Iterable[Any]) -> None:
         """Further rows. Raises as `arrow_table` does."""
@@ -128,6 +137,15 @@ def records_of(batch: pa.RecordBatch, kind: type[_T]) -> list[_T]:
             return _validated(rows, kind)
         except ValidationError:
             raise _shape_error(kind, _told(reasons[0])) from error
+
+
+def rows_with(batch: pa.RecordBatch, wanted: Mapping[str, Collection[str]]) -> pa.RecordBatch:
+    """The rows of a part of a table that have one of these values in each of these columns."""
+    import pyarrow.compute as pc  # 40 ms, which whoever reads rows pays anyway, others need not
+
+    for name, values in wanted.items():
+        batch = batch.filter(pc.is_in(batch.column(name), value_set=_column(list(values), pa.string())))
+    return batch
 
 
 def misfit(record: Any, path: str = "") -> str | None:
@@ -207,19 +225,26 @@ def _column(values: Sequence[Any], type_: pa.DataType) -> pa.Array[Any]:
 
 
 def _values(column: pa.Array[Any]) -> list[Any]:
-    """What `to_pylist` gives, without pandas, which that loads for times. Equal values are
+    """What `to_pylist` gives, without pandas, which that loads for times. Equal values of many are
     one object.
     """
     if isinstance(column, pa.StructArray):
         names = [field.name for field in column.type]
-        rows = zip(column.is_valid().to_pylist(), *map(_values, column.flatten()), strict=True)
-        return [dict(zip(names, row, strict=True)) if known else None for known, *row in rows]
+        rows = zip(*map(_values, column.flatten()), strict=True)
+        if not column.null_count:
+            return [dict(zip(names, row, strict=True)) for row in rows]
+        known = column.is_valid().to_pylist()
+        return [dict(zip(names, row, strict=True)) if there else None for there, row in zip(known, rows, strict=True)]
     if isinstance(column, pa.ListArray):
         items = iter(_values(column.flatten()))
         lengths = column.value_lengths().to_pylist()
         return [list(islice(items, length)) if length is not None else None for length in lengths]
     is_time = pa.types.is_timestamp(column.type)
-    encoded = (column.view(pa.int64()) if is_time else column).dictionary_encode()
+    column = column.view(pa.int64()) if is_time else column
+    if len(column) < MANY_VALUES:
+        few: list[Any] = column.to_pylist()
+        return [_EPOCH + n * _MICROSECOND if n is not None else None for n in few] if is_time else few
+    encoded = column.dictionary_encode()
     different: list[Any] = encoded.dictionary.to_pylist()
     if is_time:
         different = [_EPOCH + number * _MICROSECOND for number in different]

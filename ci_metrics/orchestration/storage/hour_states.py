@@ -45,9 +45,9 @@ _log = logging.getLogger(__name__)
 #: less than writing it.
 CHANGED_ENOUGH = 8
 
-#: States of hours that are kept in memory: a run works on a day's hours, asset after asset
-#: (`partitions.HOURS_PER_RUN`).
-MOST_SEEN = 48
+#: States of hours that are kept in memory: a run works on its hours asset after asset
+#: (`partitions.HOURS_AT_ONCE`).
+MOST_SEEN = 96
 #: How often a state is changed anew because another process has changed it meanwhile.
 _MOST_TRIES = 20
 

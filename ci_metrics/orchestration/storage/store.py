@@ -1,8 +1,8 @@
 """Where an hour's files live: a Parquet file an asset and hour, logs compressed beside a manifest.
 
-What belongs here: paths, reading and committing rows, their notes (Parquet key-value metadata).
-Does not: what the rows mean, what an hour's state says (`hours.py`) and where it is kept
-(`hour_states.py`).
+What belongs here: paths, reading and committing rows, what is kept in memory. Does not: a file's
+bytes (`row_files.py`), what the rows mean, what an hour's state says (`hours.py`) and where it is
+kept (`hour_states.py`).
 
     <root>/workflow_runs/2026-03-02T05.parquet
     <root>/job_logs/2026-03-02T05.parquet        the manifest
@@ -25,9 +25,7 @@ half a file.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,21 +34,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import zstandard
 from upath import UPath
 
 from ci_metrics.errors import DamagedFileError, NotFoundError, OvertakenError, ShapeError
-from ci_metrics.orchestration.storage.arrow_tables import BATCH, PackedRows, records_of
+from ci_metrics.orchestration.storage.arrow_tables import PackedRows, records_of
 from ci_metrics.orchestration.storage.atomic_files import fetch, is_local, put, written_whole
 from ci_metrics.orchestration.storage.backgrounds import Backgrounds
 from ci_metrics.orchestration.storage.hour_states import MOST_SEEN, HourStates
-from ci_metrics.orchestration.storage.hours import FORMAT, AssetRecord, HourState, Outcome, SetAside, refuse_later
+from ci_metrics.orchestration.storage.hours import AssetRecord, HourState, Outcome, SetAside
+from ci_metrics.orchestration.storage.row_files import (
+    RowFile,
+    damaged,
+    digest_of,
+    file_bytes,
+    notes_of,
+    opened,
+    row_batches,
+)
 
 _T = TypeVar("_T")
-
-_NOTES = b"ci_metrics"
-_FORMAT = b"ci_metrics.format"
 
 #: Files that are kept in memory while hours are worked on, in bytes (of tables, where they were
 #: read): the assets of one run read them one after the other. As records they take about five times
@@ -76,16 +79,6 @@ class _Look:
         return {asset, *self.made_of, *self.read}
 
 
-@dataclass(slots=True)
-class _Kept:
-    """One file as it was read or written last, and its rows once they have been asked for."""
-
-    commit: str
-    data: bytes
-    rows: tuple[type, Sequence[Any]] | None = None
-    size: int = 0
-
-
 class HourStore:
     """Files of hours under one root (a local folder or any fsspec address)."""
 
@@ -95,7 +88,8 @@ class HourStore:
         self._states = HourStates(self.root)
         self._look: _Look | None = None
         self._seen: OrderedDict[str, HourState] = OrderedDict()
-        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], RowFile] = OrderedDict()
+        self._kept_bytes = 0
         self.backgrounds = Backgrounds(self.root)
         self._gathered: dict[str, dict[str, AssetRecord]] = {}  # by hour and asset: looks that found nothing new
 
@@ -163,8 +157,9 @@ class HourStore:
         be stored.
         """
         packed = rows if isinstance(rows, PackedRows) else PackedRows(kind, rows)
-        data = _file_of(packed.table(), notes)
-        commit = _digest(data)
+        table = packed.table()
+        data = file_bytes(table, notes)
+        commit = digest_of(data)
         with self._states.alone():
             look, self._look = self._looking(hour), None
 
@@ -190,7 +185,9 @@ class HourStore:
                 self._note(hour, noted)
                 if look is None or look.read.get(asset) != commit:
                     put(self._file(asset, hour), data)
-        self._keep(asset, hour, _Kept(commit, data))
+        few = packed.few
+        kept = RowFile(commit, data, table.nbytes, (kind, few)) if few is not None else RowFile(commit, data, len(data))
+        self._keep(asset, hour, kept)
 
     def write_gathered(self) -> None:
         """Note when hours were looked at, where nothing else was to be noted since."""
@@ -218,7 +215,7 @@ class HourStore:
 
     def count(self, asset: str, hour: str) -> int:
         """How many rows there are. Raises NotFoundError and DamagedFileError as `read` does."""
-        return int(_parquet(asset, hour, self._load(asset, hour).data).metadata.num_rows)
+        return int(opened(asset, hour, self._load(asset, hour)).metadata.num_rows)
 
     def read(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> list[_T]:
         """The hour's rows.
@@ -227,37 +224,17 @@ class HourStore:
         cannot be read or holds something else than the hour's record names, ShapeError when its
         rows are of another version that cannot be read as this one's.
 
-        `without`: columns that are not read, for those who look through many hours; their fields
+        Only columns are read that `kind` has: who looks through many hours gives one of few fields,
+        which its parts may be, too. `without`: columns that are not read all the same; their fields
         have their defaults.
         """
-        file = self._load(asset, hour)
-        if file.rows is not None and file.rows[0] is kind:
-            return list(file.rows[1])
-        rows: list[_T] = []
-        size = 0
-        for batch in _batches(_parquet(asset, hour, file.data), asset, hour, without):
-            try:
-                rows += records_of(batch, kind)
-            except ShapeError as error:
-                if self.looked_at(hour).commit(asset) in ("", file.commit):
-                    raise
-                raise _damaged(asset, hour, f"not the one that was written: {error}") from error
-            size += batch.nbytes
-        if not without and size <= MOST_KEPT:
-            file.rows, file.size = (kind, rows), size
-        return list(rows)
+        return list(self._rows(self._load(asset, hour), asset, hour, kind, without))
 
     def each(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> Iterator[_T]:
         """The hour's rows as `read` gives them, some at a time: for those who need few of them, or
         one repository's after the other's. Raises at once what `read` raises, but ShapeError.
         """
-        file = self._load(asset, hour)
-        if file.rows is not None and file.rows[0] is kind:
-            return iter(file.rows[1])
-        packed = _parquet(asset, hour, file.data)
-        if packed.metadata.num_rows <= FEW_ROWS:
-            return iter(self.read(asset, hour, kind, without=without))
-        return (row for batch in _batches(packed, asset, hour, without) for row in records_of(batch, kind))
+        return self._each(self._load(asset, hour), asset, hour, kind, without)
 
     def read_or_none(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> list[_T]:
         """The hour's rows; none when it was not made or is damaged: it is simply made again.
@@ -273,18 +250,38 @@ class HourStore:
     def each_or_none(self, asset: str, hour: str, kind: type[_T], *, without: Collection[str] = ()) -> Iterator[_T]:
         """The same, some at a time."""
         try:
-            packed = _parquet(asset, hour, self._load(asset, hour).data)
+            file = self._load(asset, hour)
+            packed = opened(asset, hour, file)
             if packed.metadata.num_rows > FEW_ROWS:  # what is damaged shows now, not when half of it is used
-                for _ in _batches(packed, asset, hour, without):
+                for _ in row_batches(packed, asset, hour, kind, without):
                     pass
-            return self.each(asset, hour, kind, without=without)
+            return self._each(file, asset, hour, kind, without)
         except (NotFoundError, DamagedFileError):
             return iter(())
+
+    def matching(
+        self,
+        asset: str,
+        hour: str,
+        kind: type[_T],
+        wanted: Mapping[str, Collection[str]],
+        *,
+        without: Collection[str] = (),
+    ) -> list[_T]:
+        """Those of the hour's rows that have one of the `wanted` values in each of these columns,
+        as `read_or_none` reads them: the others do not become records.
+        """
+        try:
+            file = self._load(asset, hour)
+            batches = row_batches(opened(asset, hour, file), asset, hour, kind, without, wanted)
+            return [row for batch in batches for row in self._records(asset, hour, file, batch, kind)]
+        except (NotFoundError, DamagedFileError):
+            return []
 
     def notes(self, asset: str, hour: str) -> dict[str, Any]:
         """What was noted with the hour's rows; {} when there are none or their file is damaged."""
         try:
-            return _notes_of(self._load(asset, hour).data)
+            return notes_of(self._load(asset, hour).data)
         except (NotFoundError, pa.ArrowInvalid, OSError):
             return {}
 
@@ -292,11 +289,11 @@ class HourStore:
         """Replace an hour's rows and notes outside of any work on it:
         what is made of them is old.
         """
-        data = _file_of(PackedRows(kind, rows).table(), notes)
+        data = file_bytes(PackedRows(kind, rows).table(), notes)
 
         def noted(state: HourState) -> HourState:
             record = state.of(asset)
-            return state.having(asset, replace(record, commit=_digest(data))) if record is not None else state
+            return state.having(asset, replace(record, commit=digest_of(data))) if record is not None else state
 
         with self._states.alone():
             if self._states.read(hour).of(asset) is not None:
@@ -382,7 +379,29 @@ class HourStore:
     def _looking(self, hour: str) -> _Look | None:
         return self._look if self._look is not None and self._look.hour == hour else None
 
-    def _load(self, asset: str, hour: str) -> _Kept:
+    def _rows(self, file: RowFile, asset: str, hour: str, kind: type[_T], without: Collection[str]) -> Sequence[_T]:
+        if file.rows is not None and file.rows[0] is kind:
+            return file.rows[1]
+        rows: list[_T] = []
+        size = 0
+        for batch in row_batches(opened(asset, hour, file), asset, hour, kind, without):
+            rows += self._records(asset, hour, file, batch, kind)
+            size += batch.nbytes
+        if not without and size <= MOST_KEPT:
+            file.rows, file.opened, file.size, grown = (kind, rows), None, size, size - file.size
+            if self._kept.get((asset, hour)) is file:
+                self._kept_bytes += grown
+        return rows
+
+    def _each(self, file: RowFile, asset: str, hour: str, kind: type[_T], without: Collection[str]) -> Iterator[_T]:
+        if file.rows is not None and file.rows[0] is kind:
+            return iter(file.rows[1])
+        packed = opened(asset, hour, file)
+        if packed.metadata.num_rows <= FEW_ROWS:
+            return iter(self._rows(file, asset, hour, kind, without))
+        return (row for batch in row_batches(packed, asset, hour, kind, without) for row in records_of(batch, kind))
+
+    def _load(self, asset: str, hour: str) -> RowFile:
         """A file; the kept one if it was in force at the look, or when an hour that nobody works on
         was seen last and the files are far away.
         """
@@ -394,17 +413,27 @@ class HourStore:
         file = self._kept.get((asset, hour))
         if file is None or file.commit != state.commit(asset):
             data = self._bytes(asset, hour)
-            file = _Kept(_digest(data), data)
+            file = RowFile(digest_of(data), data, len(data))
         if look is not None:
             self._keep(asset, hour, file)
             look.read.setdefault(asset, file.commit)
         return file
 
-    def _keep(self, asset: str, hour: str, file: _Kept) -> None:
+    def _records(self, asset: str, hour: str, file: RowFile, batch: pa.RecordBatch, kind: type[_T]) -> list[_T]:
+        """Some of a file's rows. Raises ShapeError; DamagedFileError of what nobody here wrote."""
+        try:
+            return records_of(batch, kind)
+        except ShapeError as error:
+            if self.looked_at(hour).commit(asset) in ("", file.commit):
+                raise
+            raise damaged(asset, hour, f"not the one that was written: {error}") from error
+
+    def _keep(self, asset: str, hour: str, file: RowFile) -> None:
+        before = self._kept.pop((asset, hour), None)
         self._kept[asset, hour] = file
-        self._kept.move_to_end((asset, hour))
-        while sum(each.size or len(each.data) for each in self._kept.values()) > MOST_KEPT:
-            self._kept.popitem(last=False)
+        self._kept_bytes += file.size - (before.size if before is not None else 0)
+        while self._kept_bytes > MOST_KEPT:
+            self._kept_bytes -= self._kept.popitem(last=False)[1].size
 
     def _file(self, asset: str, hour: str) -> UPath:
         return self.root / asset / f"{hour}.parquet"
@@ -436,50 +465,6 @@ def _refuse_overtaken(asset: str, look: _Look, state: HourState) -> None:
     moved = sorted(name for name in look.assets(asset) if state.commit(name) != look.state.commit(name))
     if moved:
         raise OvertakenError(f"another run has written {', '.join(moved)} of hour {look.hour} meanwhile")
-
-
-def _file_of(table: pa.Table, notes: Mapping[str, Any]) -> bytes:
-    sink = io.BytesIO()
-    kept = {_NOTES: json.dumps(dict(notes), sort_keys=True).encode(), _FORMAT: str(FORMAT).encode()}
-    pq.write_table(table.replace_schema_metadata(kept), sink, compression="zstd")
-    return sink.getvalue()
-
-
-def _digest(data: bytes) -> str:
-    """Names the rows and notes of a file."""
-    return hashlib.blake2b(data, digest_size=12).hexdigest()
-
-
-def _parquet(asset: str, hour: str, data: bytes) -> pq.ParquetFile:
-    with _damage_told(asset, hour):
-        file = pq.ParquetFile(io.BytesIO(data), pre_buffer=False)
-        refuse_later((file.schema_arrow.metadata or {}).get(_FORMAT, b"1"), f"the file of {asset}, hour {hour},")
-        return file
-
-
-def _batches(file: pq.ParquetFile, asset: str, hour: str, without: Collection[str]) -> Iterator[pa.RecordBatch]:
-    """The rows of a file, some at a time."""
-    columns = [name for name in file.schema_arrow.names if name not in without] if without else None
-    with _damage_told(asset, hour):
-        # No threads: an hour is small, and Arrow's pools have been seen to abort the process when
-        # it ends.
-        yield from file.iter_batches(batch_size=BATCH, columns=columns, use_threads=False)
-
-
-@contextlib.contextmanager
-def _damage_told(asset: str, hour: str) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowInvalid, OSError) as error:
-        raise _damaged(asset, hour, "damaged") from error
-
-
-def _damaged(asset: str, hour: str, how: str) -> DamagedFileError:
-    return DamagedFileError(f"the file of {asset}, hour {hour}, is {how}. Materialize {asset} for it again")
-
-
-def _notes_of(data: bytes) -> dict[str, Any]:
-    return dict(json.loads((pq.read_schema(io.BytesIO(data)).metadata or {}).get(_NOTES, b"{}")))
 
 
 def _ignore(_: object) -> None:
