@@ -16,12 +16,13 @@ LOGS = ROOT / "ci_metrics" / "sample" / "data"
 #: What a process asks to have compiled, by name; it takes what this machine remembers.
 ASKED = """
 import json, sys
-from ci_metrics import cli, compiled_expressions
-asked, before = [], compiled_expressions.compiled_as
+from ci_metrics import cli
+from ci_metrics.expressions import databases
+asked, before = [], databases.compiled_as
 def noting(name, *more, **options):
     asked.append(name)
     return before(name, *more, **options)
-compiled_expressions.compiled_as = noting
+databases.compiled_as = noting
 for words in json.loads(sys.argv[1]):
     cli.run(words)
 print("\\n" + json.dumps(sorted(set(asked))))

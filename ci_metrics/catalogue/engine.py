@@ -20,10 +20,10 @@ from typing import Any
 
 import hyperscan
 
-from ci_metrics import compiled_expressions
 from ci_metrics.catalogue.messages import Catalogue, Message, Subject
 from ci_metrics.errors import ContractError
-from ci_metrics.partial_database import PartialDatabase
+from ci_metrics.expressions import databases
+from ci_metrics.expressions.partial_database import PartialDatabase
 
 #: Colour codes, with or without their escape character.
 COLOUR = r"(?:(?:\x1b|\^\[)?\[[0-9;]*[mGKJ])*"
@@ -154,7 +154,7 @@ def raw_engine(catalogue: Catalogue, numbers: Iterable[int]) -> Any:
 
 @lru_cache(maxsize=16)
 def _compiled(catalogue: Catalogue, numbers: tuple[int, ...], *, raw: bool) -> Any:
-    def given() -> compiled_expressions.Expressions:
+    def given() -> databases.Expressions:
         expressions, ids, flags = [], [], []
         for number in numbers:
             message = catalogue.messages[number]
@@ -181,7 +181,7 @@ def _compiled(catalogue: Catalogue, numbers: tuple[int, ...], *, raw: bool) -> A
     told = [(each, catalogue.messages[each].form, _flags(catalogue.messages[each], raw=raw)) for each in numbers]
     name = f"{_code()} {'raw' if raw else 'line'} {told}"
     try:
-        return compiled_expressions.compiled_as(name, given, parts)
+        return databases.compiled_as(name, given, parts)
     except hyperscan.error as error:
         for number in numbers:
             if fault := refused(catalogue.messages[number]):
@@ -246,7 +246,7 @@ def _matcher(catalogue: Catalogue, subject: Subject) -> Callable[[str], tuple[in
         add = found.add
         whole, inner = capped(line), without_relay(line)
         for text in (whole,) if inner == whole else (whole, inner):
-            compiled_expressions.scan(database, text.encode("utf-8", "replace"), lambda number, *_: add(number))
+            databases.scan(database, text.encode("utf-8", "replace"), lambda number, *_: add(number))
         return tuple(sorted(found))
 
     return messages_on

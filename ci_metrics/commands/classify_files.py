@@ -18,7 +18,7 @@ from ci_metrics.classifier.taxonomy import Taxonomy
 from ci_metrics.commands.judged_log import JudgedLog, opened_judge
 from ci_metrics.commands.log_input import LogName, logs_of, named_files, opened, read_background, read_job_file
 from ci_metrics.commands.terminal import terminal_json, terminal_lines
-from ci_metrics.compiled_expressions import only_what_may_match
+from ci_metrics.expressions.databases import only_what_may_match
 from ci_metrics.logs import redact
 from ci_metrics.models import Extraction, Job
 from ci_metrics.report.readable import some

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from ci_metrics.catalogue import catalogue_in_force
 from ci_metrics.commands.log_input import LogName, checked, logs_of, named_files, opened, read_background, read_job_file
 from ci_metrics.commands.terminal import terminal_json, terminal_lines
-from ci_metrics.compiled_expressions import only_what_may_match
+from ci_metrics.expressions.databases import only_what_may_match
 from ci_metrics.logs import extract as extract_log
 from ci_metrics.models import Extraction
 from ci_metrics.settings import load_settings

@@ -1,7 +1,7 @@
 """`ci-metrics warm`: compile now what the first command would, and remember it.
 
 Belongs here: which databases of expressions there are. Does not: compiling and remembering
-(`compiled_expressions.py`).
+(`expressions/databases.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from ci_metrics.catalogue import catalogue_in_force
 from ci_metrics.catalogue.engine import match_lines
 from ci_metrics.catalogue.messages import Subject
-from ci_metrics.compiled_expressions import default_folder
+from ci_metrics.expressions.databases import default_folder
 from ci_metrics.logs.scan import finder
 from ci_metrics.logs.shapes import shapes_of
 from ci_metrics.redaction import finder as secrets

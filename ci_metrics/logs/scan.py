@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ci_metrics import compiled_expressions
 from ci_metrics.catalogue import Catalogue, Message, Role
 from ci_metrics.catalogue.engine import raw_engine
+from ci_metrics.expressions import databases
 from ci_metrics.logs.encodings import in_utf8
 
 #: Bytes of a log that are kept whole; of larger ones only the surroundings of the best matches are.
@@ -225,9 +225,7 @@ def _matches(database: Any, data: bytes) -> list[int]:
     """
     found: list[int] = []
     add = found.append
-    compiled_expressions.scan(
-        database, data, lambda number, _from, to, _flags, _context: add(to << NUMBER_BITS | number)
-    )
+    databases.scan(database, data, lambda number, _from, to, _flags, _context: add(to << NUMBER_BITS | number))
     found.sort()
     return found
 

@@ -15,8 +15,8 @@ import hyperscan
 import numpy as np
 from numpy.typing import NDArray
 
-from ci_metrics import compiled_expressions
 from ci_metrics.catalogue.engine import REMEMBERED, alternatives, capped, translated
+from ci_metrics.expressions import databases
 
 #: Name -> form, in the catalogue's dialect; matched against clean lines, in any case of letters
 #: where marked by `(?i)`.
@@ -89,7 +89,7 @@ def _engine() -> Any:
             caseless = hyperscan.HS_FLAG_CASELESS if form.startswith("(?i)") else 0
             # Characters beyond ASCII stand in classes: the engine reads UTF-8 here.
             flags.append(hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_SINGLEMATCH | caseless)
-    return compiled_expressions.compiled(expressions, ids, flags)
+    return databases.compiled(expressions, ids, flags)
 
 
 def shapes_of(texts: Sequence[str]) -> NDArray[np.bool_]:
@@ -106,7 +106,7 @@ def _row(text: str) -> bytes:
         def note(number: int, *_: object) -> None:
             row[number] = 1
 
-        compiled_expressions.scan(_engine(), capped(text).encode("utf-8", "replace"), note)
+        databases.scan(_engine(), capped(text).encode("utf-8", "replace"), note)
     else:
         row[_BLANK] = 1  # the engine takes no empty text
     return bytes(row)

@@ -23,7 +23,7 @@ from typing import Any
 
 import hyperscan
 
-from ci_metrics import compiled_expressions
+from ci_metrics.expressions import databases
 from ci_metrics.redaction import command_lines, decoded_lines, encoded, next_lines, private_keys, tokens
 from ci_metrics.redaction.decoded_lines import Span
 from ci_metrics.redaction.notations import WRITINGS
@@ -234,14 +234,14 @@ def engine(care: Care) -> Any:
     ]
     wanted.append((_KEY_END_MARK.encode(), KEY_END, 0))
     expressions, ids, flags = zip(*wanted, strict=True)
-    return compiled_expressions.compiled(expressions, ids, flags)
+    return databases.compiled(expressions, ids, flags)
 
 
 def matches(data: bytes, care: Care) -> list[tuple[int, int]]:
     """(offset of the last byte, entry) of each match in `data`."""
     found: list[tuple[int, int]] = []
     add = found.append
-    compiled_expressions.scan(engine(care), data, lambda number, _from, to, _flags, _context: add((to - 1, number)))
+    databases.scan(engine(care), data, lambda number, _from, to, _flags, _context: add((to - 1, number)))
     return found
 
 

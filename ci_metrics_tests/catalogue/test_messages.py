@@ -9,10 +9,10 @@ from importlib.resources import files
 
 import pytest
 
-from ci_metrics import compiled_expressions
 from ci_metrics.catalogue import Message, load_catalogue
 from ci_metrics.catalogue.engine import match_lines, raw_engine
 from ci_metrics.classifier.taxonomy import load_taxonomy
+from ci_metrics.expressions import databases
 
 CATALOGUE = load_catalogue()
 FAMILIES = sorted({message.family for message in CATALOGUE.messages})
@@ -117,7 +117,7 @@ def test_in_the_raw_log_clocks_colours_and_marks_do_not_hide_a_message_that_has_
 def scanned(engine: object, text: str) -> set[int]:
     found: set[int] = set()
     data = f"one line above\n{text}\none line below\n".encode()
-    compiled_expressions.scan(engine, data, lambda number, *_: found.add(number))
+    databases.scan(engine, data, lambda number, *_: found.add(number))
     return found
 
 

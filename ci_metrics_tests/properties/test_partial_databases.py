@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ci_metrics import compiled_expressions, partial_database
 from ci_metrics.catalogue import Catalogue, load_catalogue
 from ci_metrics.catalogue.engine import alternatives, translated
+from ci_metrics.expressions import databases, partial_database
+from ci_metrics.expressions.required_literals import required_literals
 from ci_metrics.logs.scan import finder
 from ci_metrics.logs.shapes import SHAPES
 from ci_metrics.redaction.finder import ENTRIES
-from ci_metrics.required_literals import required_literals
 from ci_metrics_tests.properties.texts import LINES
 
 CATALOGUE = load_catalogue()
@@ -73,7 +73,7 @@ def engines() -> tuple[Any, Any]:
     """The whole database of the catalogue and the partial one; with its messages in another order,
     it is remembered nowhere.
     """
-    with compiled_expressions.only_what_may_match():
+    with databases.only_what_may_match():
         partial = finder(Catalogue(CATALOGUE.messages[::-1])).engine
     return finder(CATALOGUE).engine, partial
 
@@ -90,5 +90,5 @@ def test_in_any_log_the_partial_database_finds_what_the_whole_one_finds(lines: l
 
 def found(database: Any, log: bytes) -> set[tuple[int, int]]:
     matches: set[tuple[int, int]] = set()
-    compiled_expressions.scan(database, log, lambda number, _from, to, *_: matches.add((number, to)))
+    databases.scan(database, log, lambda number, _from, to, *_: matches.add((number, to)))
     return matches

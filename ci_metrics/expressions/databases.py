@@ -29,7 +29,7 @@ from typing import Any
 import hyperscan
 import platformdirs
 
-from ci_metrics.partial_database import OnMatch, PartialDatabase
+from ci_metrics.expressions.partial_database import OnMatch, PartialDatabase
 
 _LOG = logging.getLogger(__name__)
 _DIGEST = 32  # bytes of the hash in front of the stored database

@@ -5,7 +5,7 @@ from pathlib import Path
 import hyperscan
 import pytest
 
-from ci_metrics.compiled_expressions import Expressions, compiled, compiled_as
+from ci_metrics.expressions.databases import Expressions, compiled, compiled_as
 
 
 def matches(database: object, text: bytes) -> list[int]:

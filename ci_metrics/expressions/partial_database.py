@@ -2,7 +2,7 @@
 
 Belongs here: which expressions may match a text, compiling those, scanning with them. Does not:
 which words an expression requires (`required_literals.py`), whole databases and remembering them
-(`compiled_expressions.py`).
+(`databases.py`).
 
 To compile the whole catalogue takes some hundred times as long as to scan a log of 100 kB with it,
 and hardly one expression in thirty may match there: of the others the log lacks a word that each
@@ -20,7 +20,7 @@ from typing import Any
 
 import hyperscan
 
-from ci_metrics.required_literals import Literals, required_literals, tells
+from ci_metrics.expressions.required_literals import Literals, required_literals, tells
 
 #: What is told of a match: the expression's number, where it starts (0: not looked for), where it
 #: ends, flags, and a context.

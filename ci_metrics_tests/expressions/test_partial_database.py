@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import hyperscan
 import pytest
 
-from ci_metrics import partial_database
-from ci_metrics.partial_database import PartialDatabase
+from ci_metrics.expressions import partial_database
+from ci_metrics.expressions.partial_database import PartialDatabase
 
 CASELESS, MULTILINE, ONCE, UTF8 = (
     int(hyperscan.HS_FLAG_CASELESS),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ci_metrics.required_literals import required_literals
+from ci_metrics.expressions.required_literals import required_literals
 
 #: An expression, and the sets of texts of which each of its matches holds one.
 REQUIRED = (
