@@ -29,7 +29,7 @@ from ci_metrics.orchestration.instance import open_instance
 from ci_metrics.orchestration.jobs import INGEST
 from ci_metrics.orchestration.partitions import hour_key
 from ci_metrics.orchestration.parts import open_parts
-from ci_metrics.orchestration.storage import arrow_tables, store
+from ci_metrics.orchestration.storage import arrow_tables, row_files, store
 from ci_metrics.orchestration.storage.arrow_tables import PackedRows
 from ci_metrics.orchestration.storage.rows import JobExtraction, JobVerdicts, JudgedError
 from ci_metrics.orchestration.storage.store import HourStore
@@ -93,7 +93,7 @@ def test_documents_of_some_repositories_at_a_time_are_those_of_the_whole_hour(
     monkeypatch.setattr(repository_parts, "PART", 5)
     monkeypatch.setattr(store, "FEW_ROWS", 2)
     monkeypatch.setattr(arrow_tables, "BATCH", 3)
-    monkeypatch.setattr(store, "BATCH", 3)
+    monkeypatch.setattr(row_files, "BATCH", 3)
     again = HourStore(tmp_path)
     evidence = hour_evidence(portions(again, KEY), saying)
     parts = [derive_documents(rows, saying, evidence) for rows in portions(again, KEY)]
