@@ -67,6 +67,7 @@ ROWS: tuple[Row, ...] = (
     Row("a misspelt command", ("startup",), ("a misspelt command", "cpu"), 0.3),
     Row("`classify`, a small log, warm", ("startup",), ("classify, warm", "cpu"), 0.6),
     Row("the same, first on a machine", ("startup",), ("classify, first on a machine", "cpu"), 2.0),
+    Row("the same, again, without `warm`", ("startup",), ("classify, again", "cpu"), 0.6),
     Row("`classify`, 200 MB", ("startup",), ("classify, 200 MB", "megabytes"), 150, "MB"),
     Row("extraction beside grep", ("extraction_speed", "--json"), ("extract", "of_grep"), 0.25, "", least=True),
     Row("the scan alone beside grep", ("extraction_speed", "--json"), ("scan", "of_grep"), 0.25, "", least=True),
